@@ -1,0 +1,1 @@
+"""Three lines that let Homeostat see what a model server predicts."""

@@ -1,0 +1,1 @@
+"""Actuators: change one outside system, absolutely, idempotently and within a deadline."""

@@ -1,0 +1,1 @@
+"""Notifiers: tell people, in the terminal or by webhook."""

@@ -1,0 +1,1 @@
+"""Sources: read one outside system and report what it said, with its quality."""

@@ -1,0 +1,1 @@
+"""Stores: the append-only, hash-chained journal."""

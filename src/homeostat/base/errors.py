@@ -1,0 +1,79 @@
+"""Every error Homeostat raises on purpose, drawn as one tree.
+
+HomeostatError
+├── ConfigError            a file, a key or a name that a person wrote is wrong
+│   └── UnknownPartError   a plug-in name that no room and no entry point offers
+├── UnsafeActionError      somebody tried to build what the safe set does not hold
+├── ProtocolError          an action record was asked for a transition it does not have
+├── StoreError             the journal cannot be read or written; no record, no action
+│   └── CorruptStoreError  the hash chain or a row does not verify
+├── SourceError            a source could not be read (the loop sees Unknown, never zero)
+└── ActuatorError          an actuator could not be read, or answered what it must not
+
+Expected trouble is a value (`Verdict.UNKNOWN`, `Hold`, `Receipt`); these are for broken promises
+and for the edges, where they are caught once, by name.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class HomeostatError(Exception):
+    """The root: catch it only at the edge of the program."""
+
+
+class ConfigError(HomeostatError):
+    """What a person wrote cannot be used; the message names the place, the value and the fix."""
+
+
+class UnknownPartError(ConfigError):
+    """A plug-in name that nothing offers.
+
+    Attributes:
+        name: The name that was asked for.
+        kind: The kind of part, for example `detector`.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Build the message, with the closest known name as a suggestion."""
+        known = sorted(known)
+        close = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {kind} {name!r}{hint} (known: {', '.join(known) or 'none'})")
+        self.kind, self.name = kind, name
+
+
+class UnsafeActionError(HomeostatError):
+    """An action outside its safe set was proposed, or a safe set was forged."""
+
+
+class ProtocolError(HomeostatError):
+    """An action record has no transition for this news in this state."""
+
+
+class StoreError(HomeostatError):
+    """The journal could not be written or read; without a record there is no action."""
+
+
+class CorruptStoreError(StoreError):
+    """The journal's content does not match its hash chain.
+
+    Attributes:
+        seq: The first entry that does not verify.
+    """
+
+    def __init__(self, seq: int, reason: str) -> None:
+        """Name the first bad entry and what to do about it."""
+        super().__init__(
+            f"journal entry {seq}: {reason}; no action is taken on a damaged record. "
+            "Move the file aside and start again, or restore a backup"
+        )
+        self.seq = seq
+
+
+class SourceError(HomeostatError):
+    """A source could not be read, or answered something that cannot be believed."""
+
+
+class ActuatorError(HomeostatError):
+    """An actuator could not be read, or its answer makes no sense."""

@@ -1,0 +1,165 @@
+"""What enters `loop.step` (events) and what leaves it (commands).
+
+The shell writes each event to the journal before the step and each command before it is sent;
+replay feeds the events again and must get the same commands, bit for bit.
+"""
+
+from dataclasses import dataclass
+
+from homeostat.base.decisions import DecisionRecord, Notice, Outcome
+from homeostat.base.evidence import Evidence, Incident
+from homeostat.base.intent import ActionRecord, Intent, Receipt
+from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """What one deployment's guards must know of the rest of the fleet.
+
+    Attributes:
+        targets: Managed deployments in the fleet, this one included.
+        targets_changing: Other deployments with an action in flight.
+        replicas: Replicas in the fleet, as last read.
+        replicas_changing: Replicas that other deployments' actions in flight touch.
+        anomalous: Deployments (this one included) that went anomalous within G6's window.
+        actions_last_hour: Actions of all other deployments in the last hour.
+        sensors_ok: False when the controller's own scraper or targets' APIs are unhealthy.
+    """
+
+    targets: int = 1
+    targets_changing: int = 0
+    replicas: int = 0
+    replicas_changing: int = 0
+    anomalous: int = 0
+    actions_last_hour: int = 0
+    sensors_ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The controller started or took over; `epoch` is higher than any before it."""
+
+    at: TimeNs
+    epoch: int
+    managed: Managed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """One tick's evidence, with what else the guards need at that moment."""
+
+    at: TimeNs
+    evidence: Evidence
+    fleet: FleetView
+    kill: KillLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldRead:
+    """The answer to `ReadWorld`; `world` is None when the target could not be read."""
+
+    at: TimeNs
+    world: Snapshot | None
+    kill: KillLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A receipt came, or its deadline passed (status UNKNOWN, made by the shell)."""
+
+    at: TimeNs
+    receipt: Receipt
+    kill: KillLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A person answered a question."""
+
+    at: TimeNs
+    decision_id: str
+    approved: bool
+    by: str
+    why: str
+    kill: KillLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoRequested:
+    """A person wants a finished action taken back."""
+
+    at: TimeNs
+    decision_id: str
+    by: str
+    kill: KillLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconfigured:
+    """A new configuration was read and found good (mode and freezes arrive this way too)."""
+
+    at: TimeNs
+    managed: Managed
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped:
+    """The wall clock moved against the monotonic one; observe only for a while."""
+
+    at: TimeNs
+    by_ns: int
+
+
+Event = (
+    Started | Ticked | WorldRead | Received | Approval | UndoRequested | Reconfigured | ClockJumped
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadWorld:
+    """Read the target (uncached) and answer with `WorldRead` by `deadline`."""
+
+    deployment: str
+    deadline: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Carry the intent out and answer with `Received` by its deadline. Journaled durably first."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Stamp the target with our epoch (no lever changes) so that older writes cannot land."""
+
+    deployment: str
+    actuator: str
+    epoch: int
+    deadline: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Nothing to do in the world: a fact for the journal and for people.
+
+    One of: an action record that changed state, a decision, an incident that opened, changed or
+    closed (`open` False), an outcome.
+    """
+
+    fact: ActionRecord | DecisionRecord | Incident | Outcome
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Tell people."""
+
+    notice: Notice
+
+
+Command = ReadWorld | Write | Claim | Record | Tell

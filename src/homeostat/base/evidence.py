@@ -1,0 +1,278 @@
+"""What is observed, and what the detectors make of it.
+
+`Observation` is what one source said. `Signals` is one tick of the fleet, aligned; a missing
+series is NaN and its cause is named. `Evidence` is what one deployment's decisions may use.
+Absence is never zero: anything that judges says healthy, anomalous or unknown.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+
+ArrayT = TypeVar("ArrayT")
+
+
+class Verdict(StrEnum):
+    """Three answers, not two (docs/decisions/0002)."""
+
+    HEALTHY = "healthy"
+    ANOMALOUS = "anomalous"
+    UNKNOWN = "unknown"
+
+
+class Quality(StrEnum):
+    """Why a value may not be believed; GOOD is the only one that may be judged."""
+
+    GOOD = "good"
+    MISSING = "missing"  # the source answered, this series was not there
+    UNREACHABLE = "unreachable"  # the source did not answer, or answered an error
+    STALE = "stale"  # older than the freshness limit, or the page is frozen
+    ABSURD = "absurd"  # NaN, infinite, negative counter, counters that went back without a restart
+    FEW = "few"  # fewer samples than a judgement needs
+
+
+class Kind(StrEnum):
+    """How to read an observation's value."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"  # cumulative; only increments mean anything
+    BUCKET = "bucket"  # cumulative count at or below `le`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesKey:
+    """Names one series: which deployment, which part of it, which signal.
+
+    Attributes:
+        deployment: The managed model's name.
+        subject: `gateway`, `model`, `pool:NAME` or `replica:NAME`.
+        signal: A name from `base.names`.
+    """
+
+    deployment: str
+    subject: str
+    signal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one source said about one series.
+
+    Attributes:
+        source: The source's name in the configuration.
+        key: The series.
+        kind: Gauge, counter or histogram bucket.
+        value: The raw value in the signal's unit; NaN and infinities arrive here unfiltered.
+        observed_at: When the world had this value, by our clock.
+        le: Upper bound for `BUCKET`, in the signal's unit (`inf` for the last), else None.
+        epoch: Identifies the process that counts (start time or pid); a change explains a reset.
+    """
+
+    source: str
+    key: SeriesKey
+    kind: Kind
+    value: float
+    observed_at: TimeNs
+    le: float | None = None
+    epoch: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReport:
+    """One round of one source: what it said, or why it said nothing.
+
+    Attributes:
+        source: The source's name in the configuration.
+        at: When the round ended.
+        observations: What was read; empty when unreachable.
+        subjects: Subjects this source speaks for, also when it is silent.
+        quality: GOOD, or why nothing of this round may be believed.
+        detail: For a person: status code, size, parse error.
+    """
+
+    source: str
+    at: TimeNs
+    observations: tuple[Observation, ...]
+    subjects: tuple[str, ...]
+    quality: Quality
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals(Generic[ArrayT]):
+    """One fleet tick: aligned values, ages and sample counts, one row per series.
+
+    Attributes:
+        at: The tick's time.
+        tick: The tick's number since the controller first started.
+        keys: The series, one per row.
+        values: Float64 `[series]`, NaN where missing.
+        age_ns: Int64 `[series]`, age of the value at the tick.
+        samples: Float64 `[series]`, how many events (requests, probes) the value summarises.
+        quality: One per row.
+        world: The deployments as last read back, one per deployment.
+    """
+
+    at: TimeNs
+    tick: int
+    keys: tuple[SeriesKey, ...]
+    values: ArrayT
+    age_ns: ArrayT
+    samples: ArrayT
+    quality: tuple[Quality, ...]
+    world: tuple[Snapshot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One judged series, as decisions and people see it.
+
+    Attributes:
+        subject: See `SeriesKey`.
+        signal: A name from `base.names`.
+        value: In the signal's unit; None when unknown.
+        verdict: Three answers.
+        quality: Why it is unknown, if it is.
+        low: Lower edge of what was expected, None when not known.
+        high: Upper edge of what was expected, None when not known.
+        age_ns: Age of the value at the tick.
+        samples: How many events it summarises.
+    """
+
+    subject: str
+    signal: str
+    value: float | None
+    verdict: Verdict
+    quality: Quality
+    low: float | None
+    high: float | None
+    age_ns: int
+    samples: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """One detector's claim about one series.
+
+    Attributes:
+        detector: The detector's name.
+        subject: See `SeriesKey`.
+        signal: A name from `base.names`.
+        verdict: Three answers; HEALTHY claims are not carried.
+        neg_log10_p: Evidence against healthy, as -log10 of a p-value; None when unknown.
+    """
+
+    detector: str
+    subject: str
+    signal: str
+    verdict: Verdict
+    neg_log10_p: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What one series is about to do under HOLD.
+
+    Attributes:
+        subject: See `SeriesKey`.
+        signal: A name from `base.names`.
+        limit: The value it must not cross.
+        time_to_limit_ns: Earliest credible crossing (lower bound), None if none is in sight.
+    """
+
+    subject: str
+    signal: str
+    limit: float
+    time_to_limit_ns: int | None
+
+
+class Family(StrEnum):
+    """What kind of fault is suspected; the runbook is keyed by it."""
+
+    REPLICA = "replica"  # one replica slow, hung or gone while its peers are well
+    MEMORY = "memory"  # one process on its way to its limit
+    RELEASE = "release"  # every replica of the newest version, the older one clean
+    OUTPUT = "output"  # predictions break while features are unchanged
+    LOAD = "load"  # arrivals up, device time flat
+    BATCHING = "batching"  # batches at their cap, arrivals flat
+    DRIFT = "drift"  # inputs moved, predictions and labels with them
+    SENSOR = "sensor"  # the data cannot be believed
+    UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """A fault family and its subject, as suspected on one tick.
+
+    Attributes:
+        family: The suspected kind of fault.
+        subject: The suspected part: a replica, a pool, the gateway, the model.
+        confidence: 0..1, ordinal; used to rank, never as a probability.
+        because: Short sentences with numbers, for people.
+        urgent: True when the evidence is direct (a dead process): no persistence is asked for.
+    """
+
+    family: Family
+    subject: str
+    confidence: float
+    because: tuple[str, ...]
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that one deployment's decisions may use from one tick.
+
+    Attributes:
+        deployment: The managed model's name.
+        at: The tick's time.
+        tick: The tick's number.
+        readings: Every judged series, sorted by subject and signal.
+        anomalies: Claims that are not HEALTHY.
+        forecasts: What is about to happen under HOLD.
+        suspicions: Ranked, most confident first.
+        slo_met: The objectives on this tick: True, False, or None for unknown.
+        ready: False while baselines are still being learnt.
+        world: The deployment as last read back, None if it could not be read.
+    """
+
+    deployment: str
+    at: TimeNs
+    tick: int
+    readings: tuple[Reading, ...]
+    anomalies: tuple[Anomaly, ...]
+    forecasts: tuple[Forecast, ...]
+    suspicions: tuple[Suspicion, ...]
+    slo_met: bool | None
+    ready: bool
+    world: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One onset of trouble: opened once, closed once, with one suspected cause at a time.
+
+    Attributes:
+        id: `i-NNNN`, unique within the deployment's journal.
+        deployment: The managed model's name.
+        family: The suspected kind of fault.
+        subject: The suspected part.
+        opened_at: Tick time of the onset.
+        confirmed_at: When persistence was reached, None before.
+        tries: Actions tried so far that did not help.
+        escalated: True once a person was told.
+        because: The evidence at the last change of mind.
+    """
+
+    id: str
+    deployment: str
+    family: Family
+    subject: str
+    opened_at: TimeNs
+    confirmed_at: TimeNs | None
+    tries: int
+    escalated: bool
+    because: tuple[str, ...]

@@ -1,0 +1,89 @@
+"""What the guard kernel sees and what it answers.
+
+`guard(action, state, now)` in `safety.guard` is total: it maps every `GuardState` to one of three
+answers. Counters come from the journal through `past`, so a restart does not reset them.
+"""
+
+from dataclasses import dataclass
+
+from homeostat.base.actions import ActionKind
+from homeostat.base.decisions import Effect
+from homeostat.base.events import FleetView
+from homeostat.base.evidence import Evidence
+from homeostat.base.intent import ActionRecord
+from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAction:
+    """One action that reached the world, as the counters need it.
+
+    Attributes:
+        id: The action record's id.
+        kind: What was done.
+        subject: The part it was done to.
+        at: When its first write was sent.
+        effect: What it did, None while not yet known.
+        exempt: Whether it ran under an exemption.
+    """
+
+    id: str
+    kind: ActionKind
+    subject: str
+    at: TimeNs
+    effect: Effect | None = None
+    exempt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardState:
+    """Everything that may forbid an action.
+
+    Attributes:
+        managed: The deployment's configuration and policy.
+        evidence: The latest tick's evidence, None before the first.
+        world: The deployment as last read back, None if it could not be read.
+        fleet: What else is going on.
+        kill: The kill switch.
+        in_flight: The deployment's action in flight, None if there is none.
+        past: Actions that reached the world, oldest first, at least the last hour's.
+        tries: Ineffective actions on the current incident.
+        peak_replicas: Most replicas in rotation within the scale-in window.
+        observe_until: Observe only until then (clock jump, start-up); None if not.
+    """
+
+    managed: Managed
+    evidence: Evidence | None
+    world: Snapshot | None
+    fleet: FleetView
+    kill: KillLevel
+    in_flight: ActionRecord | None
+    past: tuple[PastAction, ...]
+    tries: int
+    peak_replicas: int
+    observe_until: TimeNs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """The action may run without asking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny:
+    """The action may not run; one sentence per guard that said no."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedApproval:
+    """The action may run if a person says yes within the time to live."""
+
+    reasons: tuple[str, ...]
+    ttl_ns: int
+
+
+GuardAnswer = Allow | Deny | NeedApproval

@@ -1,0 +1,158 @@
+"""What people decided beforehand: objectives, limits and guard settings, as plain values.
+
+The configuration files (kinds `ManagedModel` and `GuardrailPolicy`) are read and checked by
+`server.config`; what the pure core sees are these.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from homeostat.base.actions import ActionKind
+
+
+class Mode(StrEnum):
+    """How much a deployment trusts the controller (research: autonomy ladder)."""
+
+    SHADOW = "shadow"  # says what it would do
+    APPROVE = "approve"  # every action asks
+    AUTO = "auto"  # granted kinds run, others ask
+
+
+class KillLevel(StrEnum):
+    """The kill switch; unreadable counts as NO_NEW."""
+
+    OFF = "off"
+    NO_NEW = "no_new"  # level 1: no new actions, undo allowed
+    NOTHING = "nothing"  # level 2: no write at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What users of the deployment were promised.
+
+    Attributes:
+        latency_p95_ms: p95 at the gateway must stay at or below this.
+        error_ratio: Failed / answered must stay at or below this.
+        accuracy: Accuracy over joined labels must stay at or above this; None = not promised.
+    """
+
+    latency_p95_ms: float
+    error_ratio: float
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeverLimit:
+    """Bounds of one lever, and the largest single step.
+
+    Attributes:
+        lever: The lever's name, or a prefix ending in `.` for all pools or slots.
+        low: Smallest permitted value.
+        high: Largest permitted value.
+        step_up: Largest relative increase in one action (1.0 = doubling).
+        step_down: Largest relative decrease in one action (0.25 = a quarter less).
+    """
+
+    lever: str
+    low: float
+    high: float
+    step_up: float = 1.0
+    step_down: float = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardPolicy:
+    """Settings of the guards G0..G14; times in multiples of the scrape interval where named so.
+
+    Source of every default: research on comparable controllers, guard table; see
+    docs/reference/guards.md.
+
+    Attributes:
+        evidence_rules: G0 and persistence on. Off only to show in a paired run that holding is
+            not muteness; then missing data reads as zero.
+        fresh_scrapes: G0: evidence older than this many scrape intervals is stale.
+        min_samples: G0: fewest requests a window needs to be judged.
+        failed_probes: G0: consecutive failed probe rounds that prove a replica failing.
+        persist_scrapes: Consecutive scrapes a suspicion must last before it may act.
+        min_replicas: G2: fewest replicas in rotation that any action may leave.
+        limits: G2: bounds and steps, by lever.
+        cooldown_scrapes: G3: after any action on the target.
+        scale_in_scrapes: G3: stabilisation before capacity is taken away.
+        max_tries: G3: ineffective actions on one incident before a person is told.
+        actions_per_hour: G4: per target.
+        fleet_actions_per_hour: G4: over the fleet.
+        targets_share: G5: share of targets changing at once (at least one).
+        replicas_share: G5: share of the fleet's replicas changing at once (at least one).
+        correlated_targets: G6: this many anomalous targets ...
+        correlated_fleet: G6: ... of a fleet of at least this many ...
+        correlated_share: G6: ... and more than this share, within `correlated_scrapes`, stop all.
+        correlated_scrapes: G6: the window.
+        utilisation_max: G7: predicted utilisation allowed after capacity is taken away.
+        budget_usd_per_hour: G8: spend after the action may not exceed it; None = no budget.
+        frozen: G9: True while a freeze is in force.
+        auto_kinds: G12: kinds that a person has granted to run without asking.
+        granted_by: G12: who granted them, for the record.
+        approval_ttl_scrapes: G13: how long a question stays open.
+        receipt_deadline_ns: How long a write may take before its result is UNKNOWN.
+        verify_scrapes: How long an action's effect may take to show after it settled.
+        blind_scrapes: How long an effect may go unseen before the action is taken back or kept.
+    """
+
+    evidence_rules: bool = True
+    fresh_scrapes: float = 2.0
+    min_samples: float = 20.0
+    failed_probes: int = 3
+    persist_scrapes: int = 4
+    min_replicas: int = 2
+    limits: tuple[LeverLimit, ...] = ()
+    cooldown_scrapes: float = 20.0
+    scale_in_scrapes: float = 40.0
+    max_tries: int = 3
+    actions_per_hour: int = 6
+    fleet_actions_per_hour: int = 20
+    targets_share: float = 0.10
+    replicas_share: float = 0.25
+    correlated_targets: int = 3
+    correlated_fleet: int = 5
+    correlated_share: float = 0.20
+    correlated_scrapes: float = 20.0
+    utilisation_max: float = 0.80
+    budget_usd_per_hour: float | None = None
+    frozen: bool = False
+    auto_kinds: tuple[ActionKind, ...] = ()
+    granted_by: str = ""
+    approval_ttl_scrapes: float = 60.0
+    receipt_deadline_ns: int = 5_000_000_000
+    verify_scrapes: float = 8.0
+    blind_scrapes: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Managed:
+    """One managed deployment, as the core sees its configuration.
+
+    Attributes:
+        name: The deployment's name, `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`.
+        mode: How much it trusts the controller.
+        scrape_ns: The tick and scrape interval.
+        objective: What its users were promised.
+        stable_pool: The pool that serves most traffic, for example `a`.
+        fallback_pool: The older version's pool, None if there is none.
+        scale_actuator: Actuator of replicas, versions, batch and drain.
+        traffic_actuator: Actuator of weights and the gateway limit, None if there is none.
+        replica_usd_per_hour: Price of one replica.
+        guard: Guard settings.
+        policy_digest: SHA-256 of the policy file's canonical form.
+    """
+
+    name: str
+    mode: Mode
+    scrape_ns: int
+    objective: Objective
+    stable_pool: str
+    fallback_pool: str | None
+    scale_actuator: str
+    traffic_actuator: str | None
+    replica_usd_per_hour: float
+    guard: GuardPolicy
+    policy_digest: str

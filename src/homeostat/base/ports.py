@@ -1,0 +1,189 @@
+"""The ports: what a plug-in must offer. Each has two to four methods.
+
+Adapters implement `Source`, `Actuator`, `Notifier`, `Journal`; rooms offer `Detector`. Every
+implementation is checked by its kit in `homeostat.testing` without being named there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
+
+from homeostat.base.decisions import Notice
+from homeostat.base.evidence import Signals, SourceReport
+from homeostat.base.intent import Intent, Receipt
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+
+StateT = TypeVar("StateT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an actuator's target can do.
+
+    Attributes:
+        compare_and_set: A write against an out-of-date token is refused by the target itself.
+        fencing: The target refuses writes of an older epoch.
+        levers: Levers it can set, or prefixes ending in `.`.
+        owner: Who else may write here, for people; empty for nobody.
+    """
+
+    compare_and_set: bool
+    fencing: bool
+    levers: tuple[str, ...]
+    owner: str = ""
+
+
+class Source(Protocol):
+    """Reads one outside system. Never raises for expected trouble: it reports a quality."""
+
+    @property
+    def name(self) -> str:
+        """The source's name in the configuration."""
+        ...
+
+    async def observe(self, now: TimeNs) -> SourceReport:
+        """Read once, within the source's own deadline."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Actuator(Protocol):
+    """Changes one outside system; writes are absolute, idempotent by id and bounded in time."""
+
+    @property
+    def name(self) -> str:
+        """The actuator's name in the configuration."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """Say what the target can do."""
+        ...
+
+    async def read(self, deployment: str, now: TimeNs) -> Snapshot:
+        """Read the live state (this actuator's part of it).
+
+        Raises:
+            ActuatorError: It could not be read.
+        """
+        ...
+
+    async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
+        """Carry out the intent; an empty `post` only claims the target for the intent's epoch.
+
+        Returns a receipt for every outcome, a timeout included (UNKNOWN); never raises for
+        expected trouble.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people."""
+
+    async def notify(self, notice: Notice) -> None:
+        """Deliver or edit one notice; errors are raised and counted by the caller."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One journal entry.
+
+    Attributes:
+        seq: Position, from 1, without gaps.
+        at: When it was written, by the controller's clock.
+        deployment: The deployment it belongs to; empty for the fleet.
+        kind: `event`, `command`, `frame`, `state` or `note`.
+        body: Canonical JSON (`base.codec`), UTF-8.
+        digest: SHA-256 over the previous digest and this entry, hex.
+    """
+
+    seq: int
+    at: TimeNs
+    deployment: str
+    kind: str
+    body: bytes
+    digest: str
+
+
+class Journal(Protocol):
+    """The append-only record. No record, no action."""
+
+    def append(
+        self, entries: Sequence[tuple[TimeNs, str, str, bytes]], *, durable: bool
+    ) -> tuple[Entry, ...]:
+        """Append (at, deployment, kind, body) rows in one transaction.
+
+        With `durable` the call returns only when they would survive a power cut.
+
+        Raises:
+            StoreError: Nothing was written.
+        """
+        ...
+
+    def read(
+        self, *, after: int = 0, deployment: str | None = None, kinds: Sequence[str] = ()
+    ) -> Iterator[Entry]:
+        """Yield entries in order, verifying the chain.
+
+        Raises:
+            CorruptStoreError: An entry does not verify.
+        """
+        ...
+
+    def claim_epoch(self, owner: str, now: TimeNs) -> int:
+        """Return an epoch higher than any before it; older owners can no longer append."""
+        ...
+
+    def close(self) -> None:
+        """Release the file or connection."""
+        ...
+
+
+class Detector(Protocol[StateT]):
+    """A batched, causal detector over `[series]`; `xp` is numpy or jax.numpy.
+
+    `step` must not mutate; state passed in is consumed. NaN in means unknown out for that row.
+    """
+
+    def init(self, xp: ModuleType, series: int) -> StateT:
+        """Return the state for this many rows."""
+        ...
+
+    def step(
+        self, xp: ModuleType, state: StateT, values: Any, learn: Any
+    ) -> tuple[StateT, "DetectorOutput"]:
+        """Judge `values` float64 `[series]`, then learn from rows where `learn` is true."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorOutput:
+    """What a detector says about one tick, one entry per row.
+
+    Attributes:
+        neg_log10_p: Evidence against healthy, NaN for unknown. Float `[series]`.
+        low: Lower edge of the expected band, NaN when not known. Float `[series]`.
+        high: Upper edge of the expected band, NaN when not known. Float `[series]`.
+        alarm: True where the row is anomalous. Bool `[series]`.
+    """
+
+    neg_log10_p: Any
+    low: Any
+    high: Any
+    alarm: Any
+
+
+SignalsLike = Signals[Any]

@@ -1,0 +1,1 @@
+"""Configuration files: strict kinds, JSON Schema, errors that teach, last good kept."""
