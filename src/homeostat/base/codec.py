@@ -14,10 +14,10 @@ from functools import cache
 from types import UnionType
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from homeostat.base import actions, decisions, events, evidence, guard, intent, policy, world
+from homeostat.base import actions, decisions, events, evidence, guard, intent, policy, state, world
 
 T = TypeVar("T")
-_MODULES = (actions, decisions, events, evidence, guard, intent, policy, world)
+_MODULES = (actions, decisions, events, evidence, guard, intent, policy, state, world)
 _CLASSES: dict[str, Any] = {
     name: value
     for module in _MODULES

@@ -52,6 +52,7 @@ class GuardState:
         tries: Ineffective actions on the current incident.
         peak_replicas: Most replicas in rotation within the scale-in window.
         observe_until: Observe only until then (clock jump, start-up); None if not.
+        verified: Pool and version pairs that served within the objectives long enough.
     """
 
     managed: Managed
@@ -64,6 +65,7 @@ class GuardState:
     tries: int
     peak_replicas: int
     observe_until: TimeNs | None
+    verified: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

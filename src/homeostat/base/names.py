@@ -24,6 +24,7 @@ DEVICE_TIME: Final = "device_time_ms"  # device time per batch
 BATCH_SIZE: Final = "batch_size"  # mean batch
 BATCH_FULL_SHARE: Final = "batch_full_share"  # batches that reached the configured maximum
 QUEUE_LENGTH: Final = "queue_length"  # requests waiting in the server
+UTILISATION: Final = "utilisation"  # arrivals / what the pool can serve at its largest batch, 0..
 
 # Signals of the model (summed over replicas of a pool, or over the deployment).
 PREDICTION_SHIFT: Final = "prediction_shift"  # distance of the prediction histogram, 0..1

@@ -1,0 +1,101 @@
+"""What the decision loop remembers of one deployment between two events.
+
+A plain value: snapshots of it are journaled, and replay rebuilds it bit for bit.
+"""
+
+from dataclasses import dataclass
+
+from homeostat.base.evidence import Evidence, Family, Incident
+from homeostat.base.events import FleetView
+from homeostat.base.guard import PastAction
+from homeostat.base.intent import ActionRecord
+from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streak:
+    """How long one suspicion has lasted without a break.
+
+    Attributes:
+        family: The suspected kind of fault.
+        subject: The suspected part.
+        ticks: Consecutive ticks on which it was the foremost suspicion.
+        since: The first of them.
+    """
+
+    family: Family
+    subject: str
+    ticks: int
+    since: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One version of one pool on its way to being trusted.
+
+    Attributes:
+        pool: The pool.
+        version: The version it runs.
+        ticks: Consecutive ticks with the objectives met and nothing suspected.
+    """
+
+    pool: str
+    version: str
+    ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopState:
+    """One deployment's decision state.
+
+    Attributes:
+        managed: Configuration and policy in force.
+        epoch: The controller epoch that owns the deployment.
+        decisions: Decisions taken so far (the last id's number).
+        incidents: Incidents opened so far (the last id's number).
+        evidence: The latest tick's evidence.
+        world: The deployment as last read back.
+        fleet: What else was going on at the last tick.
+        kill: The kill switch as last read.
+        streak: The foremost suspicion and how long it has lasted.
+        incident: The open incident, None if there is none.
+        calm_ticks: Consecutive ticks with the objectives met and nothing suspected.
+        record: The action in flight, None if there is none.
+        before: Objective signals when the action in flight was decided.
+        helped_ticks: Consecutive ticks on which the action in flight was seen to help.
+        harmed_ticks: Consecutive ticks on which it was seen to harm.
+        finished: Recent finished actions, oldest first, so that a person can undo one.
+        past: Actions that reached the world, for the guards' counters.
+        tried: Kind and subject of actions that did not help the open incident.
+        trials: Versions on their way to being trusted.
+        verified: Pool and version pairs that served within the objectives long enough.
+        peaks: (time, replicas in rotation) maxima within the scale-in window.
+        observe_until: Observe only until then.
+        held_because: Why the last decision was to hold; a repeat is not recorded again.
+    """
+
+    managed: Managed
+    epoch: int
+    decisions: int = 0
+    incidents: int = 0
+    evidence: Evidence | None = None
+    world: Snapshot | None = None
+    fleet: FleetView = FleetView()
+    kill: KillLevel = KillLevel.OFF
+    streak: Streak | None = None
+    incident: Incident | None = None
+    calm_ticks: int = 0
+    record: ActionRecord | None = None
+    before: tuple[tuple[str, float], ...] = ()
+    helped_ticks: int = 0
+    harmed_ticks: int = 0
+    finished: tuple[ActionRecord, ...] = ()
+    past: tuple[PastAction, ...] = ()
+    tried: tuple[tuple[str, str], ...] = ()
+    trials: tuple[Trial, ...] = ()
+    verified: tuple[tuple[str, str], ...] = ()
+    peaks: tuple[tuple[TimeNs, int], ...] = ()
+    observe_until: TimeNs | None = None
+    held_because: tuple[str, ...] = ()
