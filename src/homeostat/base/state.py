@@ -5,8 +5,8 @@ A plain value: snapshots of it are journaled, and replay rebuilds it bit for bit
 
 from dataclasses import dataclass
 
-from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.events import FleetView
+from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.guard import PastAction
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed
@@ -78,11 +78,11 @@ class LoopState:
 
     managed: Managed
     epoch: int
+    fleet: FleetView
     decisions: int = 0
     incidents: int = 0
     evidence: Evidence | None = None
     world: Snapshot | None = None
-    fleet: FleetView = FleetView()
     kill: KillLevel = KillLevel.OFF
     streak: Streak | None = None
     incident: Incident | None = None
