@@ -1,0 +1,90 @@
+"""The names of raw signals: what sources read, before `signals` makes rates and quantiles of it.
+
+Raw values are never judged and never shown; `base.names` holds what is. Counters and buckets are
+cumulative since their process started: only increments between two rounds mean anything.
+
+How to read them:
+- A histogram arrives as one `Kind.BUCKET` observation per upper bound (`le`, the last `inf`, whose
+  value is the number of samples), all with one key; its sum, where the page has one, is a counter.
+- `Observation.epoch` names the counting process (its start time in seconds since 1970). A counter
+  that went back is a restart if the epoch changed, and absurd if it did not. Sources that estimate
+  a start time keep it steady, but may move it by less than two seconds when they are rebuilt.
+- NaN, infinite and negative values arrive as they were on the page.
+- Series that a page does not have are simply not there; a counter of zero is there, with value 0.
+"""
+
+from typing import Final
+
+# Requests: gateway (Envoy's listener), pool (Envoy's clusters), replica (the server's own page).
+REQUESTS_ARRIVED: Final = "raw_requests_arrived"  # counter, refused ones included
+REQUESTS_OK: Final = "raw_requests_ok"  # counter, answered 1xx to 4xx
+REQUESTS_5XX: Final = "raw_requests_5xx"  # counter, answered 5xx, REFUSED ONES INCLUDED
+REQUESTS_REFUSED: Final = "raw_requests_refused"  # counter, refused by a limit or a full queue
+"""Failed requests are increment(5xx) - increment(refused), at least 0: a page that is written while
+it is read may count a refusal one round before its answer."""
+LATENCY: Final = "raw_latency_ms"  # buckets, le in milliseconds
+LATENCY_SUM: Final = "raw_latency_sum_ms"  # counter, milliseconds
+
+# One model server.
+BATCH_SIZE: Final = "raw_batch_size"  # buckets, requests in a batch
+BATCH_SIZE_SUM: Final = "raw_batch_size_sum"  # counter, requests that went through batches
+BATCHES: Final = "raw_batches"  # counter
+FULL_BATCHES: Final = "raw_full_batches"  # counter, batches that reached the configured maximum
+DEVICE_SECONDS: Final = "raw_device_seconds"  # counter, time the device was occupied
+QUEUE: Final = "raw_queue_length"  # gauge
+INFLIGHT: Final = "raw_inflight"  # gauge
+BATCH_MAX: Final = "raw_batch_max"  # gauge, the maximum in force
+MEMORY: Final = "raw_memory_bytes"  # gauge, resident
+CPU_SECONDS: Final = "raw_cpu_seconds"  # counter
+STARTED_AT: Final = "raw_started_at_s"  # gauge, seconds since 1970
+
+# What the model said and was asked.
+PREDICTION: Final = "raw_prediction"  # buckets, le in the prediction's unit
+PREDICTION_SUM: Final = "raw_prediction_sum"  # counter-like sum; may fall if values are negative
+PREDICTIONS_INVALID: Final = "raw_predictions_invalid"  # counter, NaN or infinite predictions
+_FEATURE: Final = "raw_feature:"
+_VERSION: Final = "raw_version:"
+
+# The gateway's own process.
+GATEWAY_LIVE: Final = "raw_gateway_live"  # gauge, 1 live, 0 draining
+GATEWAY_UPTIME: Final = "raw_gateway_uptime_s"  # gauge
+
+# Witness: counted by the prober, not by the page. A metrics page whose request counters stand
+# still over an interval in which this one rose is frozen.
+PROBES_ANSWERED: Final = "raw_probes_answered"  # counter, canned inferences answered (any status)
+
+
+def feature(name: str) -> str:
+    """Return the raw signal of one feature's histogram (buckets, le in the feature's unit).
+
+    >>> feature("income")
+    'raw_feature:income'
+    """
+    return f"{_FEATURE}{name}"
+
+
+def feature_name(signal: str) -> str | None:
+    """Return the feature a raw signal is about, None if it is about none.
+
+    >>> feature_name("raw_feature:income")
+    'income'
+    """
+    return signal.removeprefix(_FEATURE) if signal.startswith(_FEATURE) else None
+
+
+def version(name: str) -> str:
+    """Return the raw signal (gauge 1) that says which artefact version a process reports.
+
+    >>> version("v2")
+    'raw_version:v2'
+    """
+    return f"{_VERSION}{name}"
+
+
+def version_name(signal: str) -> str | None:
+    """Return the version a raw signal reports, None if it reports none.
+
+    >>> version_name("raw_version:v2")
+    'v2'
+    """
+    return signal.removeprefix(_VERSION) if signal.startswith(_VERSION) else None
