@@ -1,0 +1,68 @@
+"""Verification: what did an action do, measured against the state before it?
+
+Judges the deployment's objectives at the gateway and whether the suspicion that led to the action
+is still there. Says UNKNOWN when the objectives cannot be seen; never infers a good outcome from
+silence. (A sequential test over the whole ramp comes with the canary engine.)
+"""
+
+from homeostat.base import names
+from homeostat.base.decisions import Effect
+from homeostat.base.evidence import Evidence, Incident
+from homeostat.base.policy import Managed
+
+Measured = tuple[tuple[str, float], ...]
+
+_OBJECTIVE_SIGNALS = (
+    (names.GATEWAY, names.ERROR_RATIO),
+    (names.GATEWAY, names.LATENCY_P95),
+    (names.MODEL, names.ACCURACY),
+)
+# Harm must be plain before an action is taken back for it. Source: the canary defaults
+# (harm.errorRatio 1.2, harm.slowRatio 1.1) widened for a window of a few scrapes without an
+# error guarantee: five points of error ratio, half as slow again.
+HARM_ERROR_POINTS = 0.05
+HARM_SLOW_RATIO = 1.5
+HARM_ACCURACY_POINTS = 0.10
+
+
+def measure(evidence: Evidence) -> Measured:
+    """Return the objective signals that are known on this tick."""
+    known = {(reading.subject, reading.signal): reading.value for reading in evidence.readings}
+    pairs = ((signal, known.get((subject, signal))) for subject, signal in _OBJECTIVE_SIGNALS)
+    return tuple((signal, value) for signal, value in pairs if value is not None)
+
+
+def judge(
+    incident: Incident | None, before: Measured, evidence: Evidence, managed: Managed
+) -> Effect:
+    """Return what the action in flight looks like on this tick.
+
+    Args:
+        incident: The incident it answers; None for an operator's or a saving action.
+        before: The objective signals when it was decided.
+        evidence: This tick.
+        managed: For the objectives.
+    """
+    if evidence.slo_met is None:
+        return Effect.UNKNOWN
+    after = dict(measure(evidence))
+    if not evidence.slo_met and _harmed(dict(before), after, managed):
+        return Effect.HARMED
+    suspected = incident is not None and any(
+        suspicion.family is incident.family and suspicion.subject == incident.subject
+        for suspicion in evidence.suspicions
+    )
+    return Effect.HELPED if evidence.slo_met and not suspected else Effect.NO_CHANGE
+
+
+def _harmed(before: dict[str, float], after: dict[str, float], managed: Managed) -> bool:
+    errors = after.get(names.ERROR_RATIO, 0.0) - before.get(names.ERROR_RATIO, 0.0)
+    if errors > HARM_ERROR_POINTS:
+        return True
+    # A deployment inside its objective may grow slower without harm; beyond it, slower is harm.
+    slow_base = max(before.get(names.LATENCY_P95, 0.0), managed.objective.latency_p95_ms)
+    if after.get(names.LATENCY_P95, 0.0) > HARM_SLOW_RATIO * slow_base:
+        return True
+    if names.ACCURACY not in before or names.ACCURACY not in after:
+        return False
+    return before[names.ACCURACY] - after[names.ACCURACY] > HARM_ACCURACY_POINTS

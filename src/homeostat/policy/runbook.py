@@ -1,0 +1,266 @@
+"""The runbook: for each suspected fault, the actions worth trying, best first.
+
+Deterministic and explainable. It only names candidates; `safety.permit` says which of them may
+run, and `choose` takes the first one left. What has been tried on the same incident without help
+is not named again, except steps of a ladder (one more replica, one larger batch).
+"""
+
+from collections.abc import Callable, Sequence
+
+from homeostat.base import names
+from homeostat.base.actions import HOLD, Action, ActionKind, Proposal, SafeSet, UndoKind
+from homeostat.base.evidence import Family, Incident
+from homeostat.base.guard import GuardState
+from homeostat.base.units import ns
+from homeostat.base.world import Levers, ReplicaState, Snapshot
+from homeostat.policy.levers import batch_step, fallback_step, limit_of, scale_step, shed_step
+
+ESCALATE = Action(kind=ActionKind.ESCALATE, subject="model", undo=UndoKind.EXACT)
+_LADDER = frozenset({ActionKind.SCALE_UP, ActionKind.BATCH_UP, ActionKind.SHED_LOAD})
+# After removing a replica the pool must stay this idle, or the saving is not worth the risk.
+# Source: half of the utilisation at which an M/M/c queue of three servers starts to wait.
+IDLE_AFTER_SCALE_DOWN = 0.30
+
+Tried = Sequence[tuple[str, str]]
+
+
+def candidates(
+    incident: Incident | None, state: GuardState, tried: Tried
+) -> tuple[tuple[Action, ...], tuple[str, ...]]:
+    """Return the actions worth trying now, best first, and why.
+
+    Args:
+        incident: The confirmed incident, None when all is calm.
+        state: What the guards see; the runbook reads world, evidence and policy from it.
+        tried: Kind and subject of what did not help this incident.
+
+    Returns:
+        Candidates (ESCALATE last for an incident) and sentences for people.
+    """
+    if state.world is None:
+        return (), ("the deployment could not be read",)
+    if incident is None:
+        return _calm(state, state.world)
+    wanted = _PLAYS[incident.family](incident, state, state.world)
+    left = tuple(
+        action
+        for action in wanted
+        if action.kind in _LADDER or (action.kind.value, action.subject) not in tried
+    )
+    return (*left, ESCALATE), incident.because
+
+
+def choose(wanted: Sequence[Action], safe_set: SafeSet, because: tuple[str, ...]) -> Proposal:
+    """Propose the first wanted action that the safe set holds, else HOLD."""
+    scores = tuple(
+        (f"{action.kind} {action.subject}", float(len(wanted) - rank))
+        for rank, action in enumerate(wanted)
+    )
+    chosen = next((action for action in wanted if safe_set.holds(action)), HOLD)
+    return Proposal(
+        action=chosen, safe_set=safe_set, policy="runbook", scores=scores, because=because
+    )
+
+
+def _replica(incident: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    slot = names.bare(incident.subject)
+    return (*_restart(slot, state, world), *_drain(slot, state, world), *_scale(state, world, 1))
+
+
+def _release(incident: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    pool = names.bare(incident.subject) if ":" in incident.subject else state.managed.stable_pool
+    return (*_rollback(pool, state, world), *_shift_away(pool, state, world))
+
+
+def _load(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    bigger = (*_scale(state, world, 1), *_batch(state, world))
+    # Shedding refuses people: only when there is no capacity left to add.
+    return bigger or _shed(state, world)
+
+
+def _batching(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    return (*_batch(state, world), *_scale(state, world, 1))
+
+
+def _nothing(_: Incident, __: GuardState, ___: Snapshot) -> tuple[Action, ...]:
+    return ()
+
+
+_PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ...]]] = {
+    Family.REPLICA: _replica,
+    Family.MEMORY: _replica,
+    Family.RELEASE: _release,
+    Family.OUTPUT: _release,
+    Family.LOAD: _load,
+    Family.BATCHING: _batching,
+    Family.DRIFT: _nothing,  # retraining needs a person until gated retraining exists
+    Family.SENSOR: _nothing,  # acting on data that cannot be believed is the fault itself
+    Family.UNCLEAR: _nothing,
+}
+
+
+def _restart(slot: str, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    found = next((replica for replica in world.replicas if replica.name == slot), None)
+    if found is None:
+        return ()
+    change: Levers = ((names.lever_incarnation(slot), found.incarnation + 1),)
+    return (
+        Action(
+            kind=ActionKind.RESTART_REPLICA,
+            subject=names.replica(slot),
+            actuator=state.managed.scale_actuator,
+            change=change,
+            undo=UndoKind.COMPENSATING,
+            replicas_touched=1,
+            settle_ns=_settle(state, 2.0),
+            exempt=True,
+        ),
+    )
+
+
+def _drain(slot: str, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    found = next((replica for replica in world.replicas if replica.name == slot), None)
+    if found is None or found.state is not ReplicaState.READY:
+        return ()
+    return (
+        Action(
+            kind=ActionKind.DRAIN_REPLICA,
+            subject=names.replica(slot),
+            actuator=state.managed.scale_actuator,
+            change=((names.lever_drained(slot), 1),),
+            undo=UndoKind.EXACT,
+            replicas_touched=1,
+            settle_ns=_settle(state, 2.0),
+            exempt=True,
+        ),
+    )
+
+
+def _rollback(pool: str, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    target = last_verified(pool, state, world)
+    if target is None:
+        return ()
+    touched = sum(replica.pool == pool for replica in world.replicas)
+    return (
+        Action(
+            kind=ActionKind.ROLLBACK,
+            subject=names.pool(pool),
+            actuator=state.managed.scale_actuator,
+            change=((names.lever_version(pool), target),),
+            undo=UndoKind.EXACT,
+            replicas_touched=touched,
+            settle_ns=_settle(state, 2.0),
+            exempt=True,
+        ),
+    )
+
+
+def last_verified(pool: str, state: GuardState, world: Snapshot) -> str | None:
+    """Return the newest version of a pool, before its current one, that was seen to serve well."""
+    ran = [release.version for release in world.releases if release.pool == pool]
+    current = world.lever(names.lever_version(pool))
+    for version in reversed(ran):
+        if version != current and (pool, version) in state.verified:
+            return version
+    return None
+
+
+def _shift_away(pool: str, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    other = state.managed.fallback_pool
+    if other is None or pool == other or state.managed.traffic_actuator is None:
+        return ()
+    step = fallback_step(world, other)
+    if step is None:
+        return ()
+    ramp, change = step
+    return (
+        Action(
+            kind=ActionKind.SHIFT_TRAFFIC,
+            subject=names.pool(other),
+            actuator=state.managed.traffic_actuator,
+            change=change,
+            undo=UndoKind.EXACT,
+            ramp=ramp,
+            settle_ns=_settle(state, 3.0),
+        ),
+    )
+
+
+def _scale(state: GuardState, world: Snapshot, by: int) -> tuple[Action, ...]:
+    pool = state.managed.stable_pool
+    change = scale_step(world, pool, by, limit_of(state.managed.guard, names.lever_replicas(pool)))
+    if change is None:
+        return ()
+    up = by > 0
+    return (
+        Action(
+            kind=ActionKind.SCALE_UP if up else ActionKind.SCALE_DOWN,
+            subject=names.pool(pool),
+            actuator=state.managed.scale_actuator,
+            change=change,
+            undo=UndoKind.EXACT,
+            replicas_touched=abs(by),
+            cost_usd_per_hour=by * state.managed.replica_usd_per_hour,
+            settle_ns=_settle(state, 2.0),
+            exempt=by == 1,
+        ),
+    )
+
+
+def _batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    change = batch_step(world, limit_of(state.managed.guard, names.BATCH_MAX))
+    if change is None:
+        return ()
+    return (
+        Action(
+            kind=ActionKind.BATCH_UP,
+            subject=names.pool(state.managed.stable_pool),
+            actuator=state.managed.scale_actuator,
+            change=change,
+            undo=UndoKind.EXACT,
+            settle_ns=_settle(state, 2.0),
+        ),
+    )
+
+
+def _shed(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    change = shed_step(world, state.evidence, limit_of(state.managed.guard, names.GATEWAY_LIMIT))
+    if change is None or state.managed.traffic_actuator is None:
+        return ()
+    return (
+        Action(
+            kind=ActionKind.SHED_LOAD,
+            subject=names.GATEWAY,
+            actuator=state.managed.traffic_actuator,
+            change=change,
+            undo=UndoKind.EXACT,
+            settle_ns=_settle(state, 2.0),
+        ),
+    )
+
+
+def _calm(state: GuardState, world: Snapshot) -> tuple[tuple[Action, ...], tuple[str, ...]]:
+    idle = reading(state, names.pool(state.managed.stable_pool), names.UTILISATION)
+    pool = state.managed.stable_pool
+    count = sum(1 for replica in world.replicas if replica.pool == pool)
+    if idle is None or count < 2:  # noqa: PLR2004 - the last replica is never given away
+        return (), ("calm",)
+    after = idle * count / (count - 1)
+    if after > IDLE_AFTER_SCALE_DOWN:
+        return (), ("calm",)
+    why = f"utilisation {idle:.0%}; with one replica less {after:.0%}"
+    return _scale(state, world, -1), (why,)
+
+
+def reading(state: GuardState, subject: str, signal: str) -> float | None:
+    """Return one reading's value, None when it is unknown or absent."""
+    if state.evidence is None:
+        return None
+    for entry in state.evidence.readings:
+        if entry.subject == subject and entry.signal == signal:
+            return entry.value
+    return None
+
+
+def _settle(state: GuardState, scrapes: float) -> int:
+    return round(scrapes * state.managed.scrape_ns) or ns(1.0)
