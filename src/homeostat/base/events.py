@@ -76,7 +76,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A person answered a question."""
+    """A person answered a question.
+
+    `deployment` is empty in a journal that belongs to one deployment: decision ids are unique
+    within it, and only there.
+    """
 
     at: TimeNs
     decision_id: str
@@ -84,16 +88,18 @@ class Approval:
     by: str
     why: str
     kill: KillLevel
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoRequested:
-    """A person wants a finished action taken back."""
+    """A person wants a finished action taken back; `deployment` as in `Approval`."""
 
     at: TimeNs
     decision_id: str
     by: str
     kill: KillLevel
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
