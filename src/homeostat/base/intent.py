@@ -135,6 +135,7 @@ class ActionRecord:
         blind_since: Since when the effect cannot be judged for lack of data, None if it can.
         reason: Why it is where it is, for people.
         approved_by: Who approved it, empty if nobody was asked.
+        undoes: The finished action that a person wants taken back by this one, else empty.
     """
 
     id: str
@@ -154,3 +155,4 @@ class ActionRecord:
     blind_since: TimeNs | None = None
     reason: str = ""
     approved_by: str = ""
+    undoes: str = ""

@@ -37,6 +37,7 @@ class Replica:
         started_at: When this process was started, None if unknown.
         memory_bytes: Resident memory, None if unknown.
         memory_limit_bytes: The limit at which it is killed, None if it has none.
+        address: `host:port` where it serves, None if unknown.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Replica:
     started_at: TimeNs | None = None
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,241 @@
+"""Drives one action record: feeds news to the protocol and turns its demands into commands.
+
+The guard is asked again right before every write, with what is known at that moment; what it says
+goes back into the protocol in the same step, so that nothing can change in between.
+"""
+
+from dataclasses import replace
+
+from homeostat.base.actions import Action, UndoKind
+from homeostat.base.decisions import Effect, Notice, Outcome, Urgency
+from homeostat.base.events import Claim, Command, ReadWorld, Record, Tell, UndoRequested, Write
+from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
+from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
+from homeostat.loop import memory
+from homeostat.loop.parts import LoopParts
+from homeostat.loop.protocol import (
+    AskGuard,
+    AskPerson,
+    ClaimTarget,
+    Demand,
+    GuardAllowed,
+    GuardDenied,
+    GuardNeedsApproval,
+    News,
+    Page,
+    ReadWorldAgain,
+    SendWrite,
+    Tick,
+    Timing,
+    advance,
+    propose,
+)
+
+Stepped = tuple[LoopState, tuple[Command, ...]]
+
+# How an action's end counts for learning and for the guards' counters.
+_EFFECT_OF_END = {
+    ActionState.SUCCEEDED: Effect.HELPED,
+    ActionState.SUCCEEDED_UNPROVEN: Effect.NO_CHANGE,
+    ActionState.ROLLED_BACK: Effect.HARMED,
+    ActionState.STUCK: Effect.UNKNOWN,
+    ActionState.FOREIGN: Effect.UNKNOWN,
+}
+
+
+def timing(state: LoopState) -> Timing:
+    """Return the protocol's deadlines under the policy in force."""
+    guard, scrape_ns = state.managed.guard, state.managed.scrape_ns
+    return Timing(
+        receipt_deadline_ns=guard.receipt_deadline_ns,
+        verify_ns=round(guard.verify_scrapes * scrape_ns),
+        blind_ns=round(guard.blind_scrapes * scrape_ns),
+        approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape_ns),
+    )
+
+
+def begin(
+    parts: LoopParts,
+    state: LoopState,
+    action: Action,
+    *,
+    decision_id: str,
+    incident_id: str,
+    now: TimeNs,
+    undoes: str = "",
+) -> Stepped:
+    """Start an action: PROPOSED, and at once the guard's answer."""
+    record = propose(
+        action,
+        id=decision_id,
+        deployment=state.managed.name,
+        incident_id=incident_id,
+        epoch=state.epoch,
+        now=now,
+    )
+    state = replace(state, record=replace(record, undoes=undoes), helped_ticks=0, harmed_ticks=0)
+    return drive(parts, state, Tick(), now)
+
+
+def drive(parts: LoopParts, state: LoopState, news: News, now: TimeNs) -> Stepped:
+    """Feed one piece of news to the action in flight and carry out what it demands."""
+    commands: list[Command] = []
+    queue: list[News] = [news]
+    limits = timing(state)
+    while queue and state.record is not None:
+        before = state.record
+        record, demands = advance(before, queue.pop(0), now, world=state.world, timing=limits)
+        state = replace(state, record=record)
+        if record != before:
+            commands.append(Record(fact=record))
+        for demand in demands:
+            answer, command = _meet(parts, state, record, demand, now)
+            if answer is not None:
+                queue.append(answer)
+            if command is not None:
+                commands.append(command)
+                state = _counted(state, record, command, now)
+        if record.state.is_terminal:
+            state, more = _finish(parts, state, record, now)
+            commands.extend(more)
+    return state, tuple(commands)
+
+
+def undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
+    """Take a finished action back at a person's request, if the live value is still ours."""
+    target = next((done for done in state.finished if done.id == event.decision_id), None)
+    problem = _cannot_undo(state, target)
+    if problem or target is None:
+        title = f"{event.decision_id} cannot be taken back: {problem or 'it is not known'}"
+        return state, (_notice(state, event.decision_id, title, Urgency.INFO, event.at),)
+    action = replace(target.action, change=target.first_pre, ramp=(), undo=UndoKind.EXACT)
+    state = replace(state, decisions=state.decisions + 1)
+    return begin(
+        parts,
+        state,
+        action,
+        decision_id=f"d-{state.decisions:04d}",
+        incident_id=target.incident_id,
+        now=event.at,
+        undoes=target.id,
+    )
+
+
+def _cannot_undo(state: LoopState, target: ActionRecord | None) -> str:
+    if target is None:
+        return "no finished action has that id"
+    if state.record is not None:
+        return f"{state.record.id} is in flight; one at a time"
+    if target.action.undo is not UndoKind.EXACT or not target.first_pre:
+        return f"its undo is {target.action.undo}"
+    if state.world is None:
+        return "the deployment cannot be read"
+    for lever, value in target.action.change:
+        if state.world.lever(lever) != value:
+            return f"{lever} is now {state.world.lever(lever)}, no longer what we set ({value})"
+    return ""
+
+
+def _meet(
+    parts: LoopParts, state: LoopState, record: ActionRecord, demand: Demand, now: TimeNs
+) -> tuple[News | None, Command | None]:
+    match demand:
+        case AskGuard():
+            back = record.state is ActionState.ROLLING_BACK or record.undoes != ""
+            answer = parts.guard(record.action, memory.guard_state(state), now, undo=back)
+            return _as_news(answer, record), None
+        case SendWrite(intent=intent):
+            return None, Write(intent=intent)
+        case ReadWorldAgain(deadline=deadline):
+            return None, ReadWorld(deployment=record.deployment, deadline=deadline)
+        case ClaimTarget(actuator=actuator, epoch=epoch):
+            deadline = TimeNs(now + timing(state).receipt_deadline_ns)
+            return None, Claim(
+                deployment=record.deployment, actuator=actuator, epoch=epoch, deadline=deadline
+            )
+        case AskPerson():
+            return None, None  # the question was told with the decision
+        case Page(text=text):
+            return None, _notice(state, record.id, f"{record.id}: {text}", Urgency.PAGE, now)
+
+
+def _as_news(answer: GuardAnswer, record: ActionRecord) -> News:
+    match answer:
+        case Allow():
+            return GuardAllowed()
+        case Deny(reasons=reasons):
+            return GuardDenied(reasons=reasons)
+        case NeedApproval(ttl_ns=ttl_ns):
+            return GuardAllowed() if record.approved_by else GuardNeedsApproval(ttl_ns=ttl_ns)
+
+
+def _counted(state: LoopState, record: ActionRecord, command: Command, now: TimeNs) -> LoopState:
+    """Count an action when its first write leaves; ramp stages and undo are the same action."""
+    if not isinstance(command, Write) or any(past.id == record.id for past in state.past):
+        return state
+    action = record.action
+    return memory.acted(
+        state,
+        PastAction(
+            id=record.id, kind=action.kind, subject=action.subject, at=now, exempt=action.exempt
+        ),
+    )
+
+
+def _finish(
+    parts: LoopParts, state: LoopState, record: ActionRecord, now: TimeNs
+) -> tuple[LoopState, list[Command]]:
+    reached = any(past.id == record.id for past in state.past)
+    effect = _EFFECT_OF_END.get(record.state)
+    past = tuple(
+        replace(action, effect=effect) if action.id == record.id else action
+        for action in state.past
+    )
+    finished = (*state.finished, record)[-memory.FINISHED_KEPT :]
+    state = replace(state, record=None, past=past, finished=finished)
+    if not reached or effect is None:
+        return state, []
+    after = parts.measure(state.evidence) if state.evidence is not None else ()
+    outcome = Outcome(
+        action_id=record.id,
+        deployment=record.deployment,
+        at=now,
+        effect=effect,
+        before=state.before,
+        after=after,
+    )
+    commands: list[Command] = [Record(fact=outcome)]
+    if effect is not Effect.HELPED and state.incident is not None:
+        incident = replace(state.incident, tries=state.incident.tries + 1)
+        tried = (*state.tried, (record.action.kind.value, record.action.subject))
+        state = replace(state, incident=incident, tried=tried)
+        commands.append(Record(fact=incident))
+    title = f"{record.id} {record.action.kind} {record.action.subject}: {record.state}"
+    urgency = Urgency.PAGE if record.state in _NEEDS_A_PERSON else Urgency.INFO
+    commands.append(_notice(state, record.id, title, urgency, now, lines=(record.reason,)))
+    return state, commands
+
+
+_NEEDS_A_PERSON = frozenset({ActionState.STUCK, ActionState.FOREIGN})
+
+
+def _notice(
+    state: LoopState,
+    key: str,
+    title: str,
+    urgency: Urgency,
+    now: TimeNs,
+    lines: tuple[str, ...] = (),
+) -> Tell:
+    return Tell(
+        notice=Notice(
+            key=key,
+            deployment=state.managed.name,
+            at=now,
+            urgency=urgency,
+            title=title,
+            lines=tuple(line for line in lines if line),
+        )
+    )

@@ -1,0 +1,116 @@
+"""One decision: candidates, safe set, proposal, decision, and the first step of the protocol."""
+
+from dataclasses import replace
+
+from homeostat.base.actions import Action, ActionKind, Proposal
+from homeostat.base.decisions import Ask, DecisionRecord, Hold, Notice, Urgency
+from homeostat.base.events import Command, Record, Tell
+from homeostat.base.evidence import Incident
+from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
+from homeostat.loop import acting, memory
+from homeostat.loop.parts import LoopParts
+
+_DIGITS = str.maketrans("", "", "0123456789.")
+
+Stepped = tuple[LoopState, tuple[Command, ...]]
+
+
+def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
+    """Decide, if there is something to decide about; else return the state as it is."""
+    evidence, incident = state.evidence, state.incident
+    if evidence is None or not evidence.ready:
+        return state, ()
+    if incident is not None and incident.confirmed_at is None:
+        return state, ()
+    if incident is None and state.calm_ticks < state.managed.guard.scale_in_scrapes:
+        return state, ()
+    seen = memory.guard_state(state)
+    wanted, because = parts.candidates(incident, seen, state.tried)
+    if not wanted:
+        return state, ()
+    safe_set = parts.permit(wanted, seen, now)
+    proposal = parts.choose(wanted, safe_set, because)
+    decision = parts.decide(proposal, state.managed, now)
+    if isinstance(decision, Hold):
+        return _hold(parts, state, proposal, decision, now)
+    return _act(parts, state, proposal, decision.action, now)
+
+
+def _record(
+    parts: LoopParts, state: LoopState, proposal: Proposal, now: TimeNs
+) -> tuple[LoopState, DecisionRecord]:
+    state = replace(state, decisions=state.decisions + 1)
+    record = parts.record(
+        proposal,
+        parts.decide(proposal, state.managed, now),
+        decision_id=f"d-{state.decisions:04d}",
+        incident_id=state.incident.id if state.incident is not None else "",
+        managed=state.managed,
+        now=now,
+    )
+    return state, record
+
+
+def _hold(
+    parts: LoopParts, state: LoopState, proposal: Proposal, decision: Hold, now: TimeNs
+) -> Stepped:
+    """Record a hold once per reason, and tell a person once per incident when that is all."""
+    incident = state.incident
+    if incident is None:
+        return state, ()
+    gist = tuple(sentence.translate(_DIGITS) for sentence in decision.because)
+    commands: tuple[Command, ...] = ()
+    if gist != state.held_because:
+        state, record = _record(parts, state, proposal, now)
+        state = replace(state, held_because=gist)
+        commands = (Record(fact=record),)
+    if incident.escalated or not _must_tell(state, incident, proposal.action, now):
+        return state, commands
+    told = replace(incident, escalated=True)
+    notice = Notice(
+        key=incident.id,
+        deployment=incident.deployment,
+        at=now,
+        urgency=Urgency.PAGE,
+        title=f"{incident.family} at {incident.subject}: a person is needed",
+        lines=(*incident.because, *decision.because),
+    )
+    state = replace(state, incident=told)
+    return state, (*commands, Record(fact=told), Tell(notice=notice))
+
+
+def _must_tell(state: LoopState, incident: Incident, action: Action, now: TimeNs) -> bool:
+    """Escalation was chosen, or the incident has been held for as long as blindness may last."""
+    if action.kind is ActionKind.ESCALATE:
+        return True
+    waited_ns = now - (incident.confirmed_at or now)
+    patience_ns = round(state.managed.guard.blind_scrapes * state.managed.scrape_ns)
+    return waited_ns > patience_ns
+
+
+def _act(
+    parts: LoopParts, state: LoopState, proposal: Proposal, action: Action, now: TimeNs
+) -> Stepped:
+    state, record = _record(parts, state, proposal, now)
+    before = parts.measure(state.evidence) if state.evidence is not None else ()
+    state = replace(state, before=before, held_because=())
+    state, commands = acting.begin(
+        parts, state, action, decision_id=record.id, incident_id=record.incident_id, now=now
+    )
+    return state, (Record(fact=record), *_question(record), *commands)
+
+
+def _question(record: DecisionRecord) -> tuple[Command, ...]:
+    if not isinstance(record.decision, Ask):
+        return ()
+    action = record.decision.action
+    notice = Notice(
+        key=record.id,
+        deployment=record.deployment,
+        at=record.at,
+        urgency=Urgency.ASK,
+        title=f"{record.id}: may I {action.kind} {action.subject}?",
+        lines=record.decision.because,
+    )
+    return (Tell(notice=notice),)

@@ -1,0 +1,102 @@
+"""From suspicions to incidents: one onset, one incident, however many ticks it lasts.
+
+A suspicion must persist before it may act, unless its evidence is direct (a dead process). One
+that goes away by itself before that was a blip: its incident closes without a decision.
+"""
+
+from dataclasses import replace
+
+from homeostat.base.evidence import Evidence, Family, Incident, Suspicion
+from homeostat.base.policy import GuardPolicy
+from homeostat.base.state import LoopState, Streak
+from homeostat.base.units import TimeNs
+
+# An objective missed without an explanation is given this much longer to explain itself.
+UNCLEAR_PATIENCE = 3
+# Calm ticks that close an incident, in multiples of the persistence asked of a suspicion.
+CALM_FACTOR = 2
+
+
+def follow(
+    state: LoopState, evidence: Evidence, now: TimeNs
+) -> tuple[Streak | None, Incident | None, int, tuple[tuple[Incident, bool], ...]]:
+    """Return the new streak, the open incident, calm ticks, and incidents to record (open?)."""
+    top = evidence.suspicions[0] if evidence.suspicions else None
+    streak = _streak(state.streak, top, now)
+    calm = state.calm_ticks + 1 if top is None and evidence.slo_met is True else 0
+    incident = state.incident
+    if incident is None:
+        if top is None or streak is None:
+            return streak, None, calm, ()
+        incident = _opened(state, top, now)
+        incident = _confirmed(incident, top, streak, state.managed.guard, now)
+        return streak, incident, calm, ((incident, True),)
+    guard = state.managed.guard
+    if calm >= CALM_FACTOR * guard.persist_scrapes and state.record is None:
+        return streak, None, calm, ((incident, False),)
+    if incident.confirmed_at is None and top is None and evidence.slo_met is not False:
+        return streak, None, calm, ((incident, False),)
+    changed = _changed(incident, top, streak, state, now)
+    return streak, changed, calm, (((changed, True),) if changed != incident else ())
+
+
+def _streak(streak: Streak | None, top: Suspicion | None, now: TimeNs) -> Streak | None:
+    if top is None:
+        return None
+    if streak is not None and (streak.family, streak.subject) == (top.family, top.subject):
+        return replace(streak, ticks=streak.ticks + 1)
+    return Streak(family=top.family, subject=top.subject, ticks=1, since=now)
+
+
+def _opened(state: LoopState, top: Suspicion, now: TimeNs) -> Incident:
+    return Incident(
+        id=f"i-{state.incidents + 1:04d}",
+        deployment=state.managed.name,
+        family=top.family,
+        subject=top.subject,
+        opened_at=now,
+        confirmed_at=None,
+        tries=0,
+        escalated=False,
+        because=top.because,
+    )
+
+
+def _confirmed(
+    incident: Incident, top: Suspicion, streak: Streak, guard: GuardPolicy, now: TimeNs
+) -> Incident:
+    if incident.confirmed_at is not None:
+        return incident
+    needed = guard.persist_scrapes if guard.evidence_rules else 1
+    if top.family is Family.UNCLEAR:
+        needed *= UNCLEAR_PATIENCE
+    if top.urgent or streak.ticks >= needed:
+        return replace(incident, confirmed_at=now, because=top.because)
+    return incident
+
+
+def _changed(
+    incident: Incident,
+    top: Suspicion | None,
+    streak: Streak | None,
+    state: LoopState,
+    now: TimeNs,
+) -> Incident:
+    """Follow a change of mind: the same trouble may be better understood a few ticks later."""
+    if top is None or streak is None:
+        return incident
+    same = (incident.family, incident.subject) == (top.family, top.subject)
+    if not same and state.record is None:
+        settled = streak.ticks >= state.managed.guard.persist_scrapes or top.urgent
+        if incident.confirmed_at is None or settled:
+            incident = replace(
+                incident,
+                family=top.family,
+                subject=top.subject,
+                because=top.because,
+                confirmed_at=None,
+            )
+            same = True
+    if not same:
+        return incident
+    return _confirmed(incident, top, streak, state.managed.guard, now)

@@ -1,0 +1,102 @@
+"""What the loop keeps from tick to tick: trusted versions, recent peaks, recent actions."""
+
+from dataclasses import replace
+
+from homeostat.base import names
+from homeostat.base.guard import GuardState, PastAction
+from homeostat.base.state import LoopState, Trial
+from homeostat.base.units import HOUR, TimeNs
+from homeostat.base.world import ReplicaState, Snapshot
+
+# A version is trusted after this many times the persistence asked of a suspicion, in ticks,
+# with the objectives met and nothing suspected: twice what it takes to notice that it is bad.
+TRUST_FACTOR = 2
+# The last hour is what the rate guard counts; two keep back-off and undo in sight.
+PAST_NS = 2 * HOUR
+FINISHED_KEPT = 20
+
+
+def remember(state: LoopState, now: TimeNs) -> LoopState:
+    """Return the state with trials, peaks and the past brought up to date."""
+    world = state.world
+    if world is None:
+        return state
+    trials, verified = _trials(state, world)
+    peaks = _peaks(state, world, now)
+    past = state.past
+    if past and now - past[0].at > PAST_NS:
+        past = tuple(action for action in past if now - action.at <= PAST_NS)
+    if (trials, verified, peaks, past) == (state.trials, state.verified, state.peaks, state.past):
+        return state
+    return replace(state, trials=trials, verified=verified, peaks=peaks, past=past)
+
+
+def in_rotation(world: Snapshot, pool: str | None = None) -> int:
+    """Return how many replicas are ready, of one pool or of all."""
+    return sum(
+        replica.state is ReplicaState.READY and (pool is None or replica.pool == pool)
+        for replica in world.replicas
+    )
+
+
+def guard_state(state: LoopState) -> GuardState:
+    """Return what the guards see. The record being judged is not in its own way."""
+    return GuardState(
+        managed=state.managed,
+        evidence=state.evidence,
+        world=state.world,
+        fleet=state.fleet,
+        kill=state.kill,
+        in_flight=None,
+        past=state.past,
+        tries=state.incident.tries if state.incident is not None else 0,
+        peak_replicas=max((count for _, count in state.peaks), default=0),
+        observe_until=state.observe_until,
+        verified=state.verified,
+    )
+
+
+def acted(state: LoopState, action: PastAction) -> LoopState:
+    """Return the state with one more action that reached the world."""
+    return replace(state, past=(*state.past, action))
+
+
+def _trials(
+    state: LoopState, world: Snapshot
+) -> tuple[tuple[Trial, ...], tuple[tuple[str, str], ...]]:
+    running = _running(world)
+    well = state.calm_ticks > 0 and state.evidence is not None and state.evidence.ready
+    needed = TRUST_FACTOR * state.managed.guard.persist_scrapes
+    verified = state.verified
+    trials: list[Trial] = []
+    before = {(trial.pool, trial.version): trial.ticks for trial in state.trials}
+    for pair in running:
+        if pair in verified:
+            continue
+        ticks = before.get(pair, 0) + 1 if well else 0
+        if ticks >= needed:
+            verified = (*verified, pair)
+        else:
+            trials.append(Trial(pool=pair[0], version=pair[1], ticks=ticks))
+    return tuple(trials), verified
+
+
+def _running(world: Snapshot) -> tuple[tuple[str, str], ...]:
+    """Return (pool, version) for pools whose replicas all report the version they should run."""
+    versions: dict[str, set[str | None]] = {}
+    for replica in world.replicas:
+        versions.setdefault(replica.pool, set()).add(replica.version)
+    found: list[tuple[str, str]] = []
+    for pool, seen in sorted(versions.items()):
+        wanted = world.lever(names.lever_version(pool))
+        if isinstance(wanted, str) and seen == {wanted}:
+            found.append((pool, wanted))
+    return tuple(found)
+
+
+def _peaks(state: LoopState, world: Snapshot, now: TimeNs) -> tuple[tuple[TimeNs, int], ...]:
+    """Keep decreasing maxima within the scale-in window (the front is the window's peak)."""
+    count = in_rotation(world, state.managed.stable_pool)
+    window_ns = round(state.managed.guard.scale_in_scrapes * state.managed.scrape_ns)
+    kept = [peak for peak in state.peaks if peak[1] > count and now - peak[0] <= window_ns]
+    return (*kept, (now, count))

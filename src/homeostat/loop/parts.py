@@ -1,0 +1,69 @@
+"""The parts that the wiring hands to `loop.step`; the loop itself imports no stage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from homeostat.base.actions import Action, Proposal, SafeSet
+from homeostat.base.decisions import Decision, DecisionRecord, Effect
+from homeostat.base.evidence import Evidence, Incident
+from homeostat.base.guard import GuardAnswer, GuardState
+from homeostat.base.policy import Managed
+from homeostat.base.units import TimeNs
+
+Measured = tuple[tuple[str, float], ...]
+
+
+class Guard(Protocol):
+    """`safety.guard.guard`."""
+
+    def __call__(
+        self, action: Action, state: GuardState, now: TimeNs, *, undo: bool = False
+    ) -> GuardAnswer:
+        """Answer for one action."""
+        ...
+
+
+class RecordDecision(Protocol):
+    """`govern.decide.record`."""
+
+    def __call__(
+        self,
+        proposal: Proposal,
+        decision: Decision,
+        *,
+        decision_id: str,
+        incident_id: str,
+        managed: Managed,
+        now: TimeNs,
+    ) -> DecisionRecord:
+        """Return the record of one decision."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopParts:
+    """What `loop.step` calls, in the order in which it calls it.
+
+    Attributes:
+        candidates: Actions worth trying and why (`policy.runbook.candidates`).
+        permit: The only maker of safe sets (`safety.permit.permit`).
+        choose: Picks from the safe set (`policy.runbook.choose`).
+        decide: Run, ask or hold (`govern.decide.decide`).
+        record: The decision for people (`govern.decide.record`).
+        guard: Run again right before every write (`safety.guard.guard`).
+        measure: Objective signals of a tick (`govern.verify.measure`).
+        judge: What an action did (`govern.verify.judge`).
+    """
+
+    candidates: Callable[
+        [Incident | None, GuardState, Sequence[tuple[str, str]]],
+        tuple[tuple[Action, ...], tuple[str, ...]],
+    ]
+    permit: Callable[[Sequence[Action], GuardState, TimeNs], SafeSet]
+    choose: Callable[[Sequence[Action], SafeSet, tuple[str, ...]], Proposal]
+    decide: Callable[[Proposal, Managed, TimeNs], Decision]
+    record: RecordDecision
+    guard: Guard
+    measure: Callable[[Evidence], Measured]
+    judge: Callable[[Incident | None, Measured, Evidence, Managed], Effect]

@@ -1,0 +1,245 @@
+"""`step(parts, state, event) -> (state, commands)`: one deployment, one event, no I/O.
+
+Holds all judgement about what happens next; the shell journals the event before the call and the
+commands before it carries them out. Replay feeds the same events and must get the same commands.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from homeostat.base.decisions import Effect, Notice, Urgency
+from homeostat.base.events import (
+    Approval,
+    Claim,
+    ClockJumped,
+    Command,
+    Event,
+    FleetView,
+    Received,
+    Reconfigured,
+    Record,
+    Started,
+    Tell,
+    Ticked,
+    UndoRequested,
+    WorldRead,
+)
+from homeostat.base.evidence import Evidence, Incident
+from homeostat.base.intent import ActionState
+from homeostat.base.policy import Managed
+from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
+from homeostat.loop import acting, deciding, incidents, memory
+from homeostat.loop.parts import LoopParts
+from homeostat.loop.protocol import (
+    Approved,
+    EffectSeen,
+    KillThrown,
+    News,
+    Rejected,
+    Tick,
+    TookOver,
+    WorldSeen,
+    WroteReceipt,
+)
+
+# Ticks on which an effect must be seen before it counts: one sliding window may straddle the
+# action, two cannot both be luck; harm is given one more because undoing costs as well.
+HELPED_TICKS = 2
+HARMED_TICKS = 3
+# After the wall clock jumped, observe only for this many scrapes: every age is suspect till then.
+JUMP_SCRAPES = 5
+CLAIM_DEADLINE_SCRAPES = 5
+
+Stepped = tuple[LoopState, tuple[Command, ...]]
+
+
+def initial(managed: Managed) -> LoopState:
+    """Return the state of a deployment that has no history."""
+    return LoopState(managed=managed, epoch=0, fleet=FleetView())
+
+
+def step(parts: LoopParts, state: LoopState, event: Event) -> Stepped:
+    """Take one event and return the new state and what must be done.
+
+    Args:
+        parts: The stages, handed in by the wiring.
+        state: The deployment's state.
+        event: What happened; already journaled.
+
+    Returns:
+        The new state and the commands, in the order in which they are to be carried out.
+    """
+    handler = _HANDLERS[type(event)]
+    return handler(parts, state, event)
+
+
+def _started(parts: LoopParts, state: LoopState, event: Started) -> Stepped:
+    state = replace(state, epoch=event.epoch, managed=event.managed)
+    # Stamp on takeover: a write that an earlier controller left in the air cannot land after it.
+    deadline = TimeNs(event.at + CLAIM_DEADLINE_SCRAPES * event.managed.scrape_ns)
+    claim = Claim(
+        deployment=event.managed.name,
+        actuator=event.managed.scale_actuator,
+        epoch=event.epoch,
+        deadline=deadline,
+    )
+    if state.record is None:
+        return state, (claim,)
+    state, commands = acting.drive(parts, state, TookOver(epoch=event.epoch), event.at)
+    return state, (claim, *commands)
+
+
+def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
+    now, evidence = event.at, event.evidence
+    killed = event.kill is not state.kill
+    streak, incident, calm, changes = incidents.follow(state, evidence, now)
+    opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
+    state = memory.remember(
+        replace(
+            state,
+            evidence=evidence,
+            world=evidence.world,
+            fleet=event.fleet,
+            kill=event.kill,
+            streak=streak,
+            incident=incident,
+            calm_ticks=calm,
+            incidents=state.incidents + opened,
+            tried=state.tried if incident is not None else (),
+            held_because=state.held_because if incident is not None else (),
+        ),
+        now,
+    )
+    commands = tuple(Record(fact=change, open=is_open) for change, is_open in changes)
+    commands += _incident_notices(changes, now)
+    if state.record is not None:
+        state, more = _follow_action(parts, state, evidence, now, killed=killed)
+    else:
+        state, more = deciding.consider(parts, state, now)
+    return state, commands + more
+
+
+def _follow_action(
+    parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs, *, killed: bool
+) -> Stepped:
+    commands: tuple[Command, ...] = ()
+    news: list[News] = [KillThrown(level=state.kill)] if killed else []
+    state, effect = _effect(parts, state, evidence)
+    world = evidence.world
+    record = state.record
+    if record is not None and world is not None and world.observed_at > record.state_since:
+        news.append(WorldSeen(world=world))
+    if effect is not None:
+        news.append(EffectSeen(effect=effect))
+    for item in (*news, Tick()):
+        if state.record is not None:
+            state, more = acting.drive(parts, state, item, now)
+            commands += more
+    return state, commands
+
+
+def _effect(
+    parts: LoopParts, state: LoopState, evidence: Evidence
+) -> tuple[LoopState, Effect | None]:
+    record = state.record
+    if record is None or record.state is not ActionState.VERIFYING:
+        return replace(state, helped_ticks=0, harmed_ticks=0), None
+    seen = parts.judge(state.incident, state.before, evidence, state.managed)
+    helped = state.helped_ticks + 1 if seen is Effect.HELPED else 0
+    harmed = state.harmed_ticks + 1 if seen is Effect.HARMED else 0
+    state = replace(state, helped_ticks=helped, harmed_ticks=harmed)
+    if seen is Effect.HELPED and helped < HELPED_TICKS:
+        return state, Effect.NO_CHANGE
+    if seen is Effect.HARMED and harmed < HARMED_TICKS:
+        return state, Effect.NO_CHANGE
+    return state, seen
+
+
+def _world_read(parts: LoopParts, state: LoopState, event: WorldRead) -> Stepped:
+    state = replace(state, world=event.world, kill=event.kill)
+    if state.record is None:
+        return state, ()
+    return acting.drive(parts, state, WorldSeen(world=event.world), event.at)
+
+
+def _received(parts: LoopParts, state: LoopState, event: Received) -> Stepped:
+    state = replace(state, kill=event.kill)
+    if state.record is None:
+        return state, ()
+    return acting.drive(parts, state, WroteReceipt(receipt=event.receipt), event.at)
+
+
+def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
+    state = replace(state, kill=event.kill)
+    record = state.record
+    if record is None or record.id != event.decision_id:
+        return state, (_tell(state, event.at, f"{event.decision_id} is not waiting for an answer"),)
+    news: News = Approved(by=event.by) if event.approved else Rejected(by=event.by, why=event.why)
+    return acting.drive(parts, state, news, event.at)
+
+
+def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
+    return acting.undo(parts, replace(state, kill=event.kill), event)
+
+
+def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:
+    state = replace(state, managed=event.managed, held_because=())
+    title = f"configuration in force: mode {event.managed.mode}, set by {event.by}"
+    return state, (_tell(state, event.at, title),)
+
+
+def _clock_jumped(_: LoopParts, state: LoopState, event: ClockJumped) -> Stepped:
+    until = TimeNs(event.at + JUMP_SCRAPES * state.managed.scrape_ns)
+    state = replace(state, observe_until=until)
+    title = f"the clock jumped by {event.by_ns / 1e9:.1f} s; observing only for a while"
+    return state, (_tell(state, event.at, title),)
+
+
+def _tell(state: LoopState, now: TimeNs, title: str) -> Tell:
+    notice = Notice(
+        key=state.managed.name,
+        deployment=state.managed.name,
+        at=now,
+        urgency=Urgency.INFO,
+        title=title,
+    )
+    return Tell(notice=notice)
+
+
+def _incident_notices(
+    changes: tuple[tuple[Incident, bool], ...], now: TimeNs
+) -> tuple[Command, ...]:
+    notices: list[Command] = []
+    for incident, is_open in changes:
+        if is_open and incident.confirmed_at == now:
+            title = f"{incident.family} suspected at {incident.subject}"
+        elif not is_open and incident.confirmed_at is not None:
+            lasted_s = (now - incident.opened_at) / 1e9
+            title = f"{incident.family} at {incident.subject} is over after {lasted_s:.0f} s"
+        else:
+            continue
+        notice = Notice(
+            key=incident.id,
+            deployment=incident.deployment,
+            at=now,
+            urgency=Urgency.INFO,
+            title=title,
+            lines=incident.because,
+        )
+        notices.append(Tell(notice=notice))
+    return tuple(notices)
+
+
+# One handler per event type; a new event without one is a KeyError in the first test.
+_HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
+    Started: _started,
+    Ticked: _ticked,
+    WorldRead: _world_read,
+    Received: _received,
+    Approval: _approval,
+    UndoRequested: _undo,
+    Reconfigured: _reconfigured,
+    ClockJumped: _clock_jumped,
+}
