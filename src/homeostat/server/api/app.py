@@ -1,0 +1,90 @@
+"""The HTTP application: gate in front, routes behind, problems for errors; no cookies, no CDN."""
+
+from collections.abc import Callable, Iterable
+
+from fastapi import FastAPI
+
+import homeostat
+from homeostat.base.errors import ConfigError
+from homeostat.base.types import TimeNs
+from homeostat.server.api import changes, gate, problems, reads
+from homeostat.server.api.deps import Deps, KillControl, Labels, Submit
+from homeostat.server.api.stream import Streams
+from homeostat.server.console import pages
+from homeostat.server.view import View
+
+TOKEN_MIN = 32
+"""Characters; 43 is what `secrets.token_urlsafe(32)` (256 bits) gives."""
+
+
+def create_app(
+    *,
+    view: View,
+    submit: Submit,
+    kill: KillControl,
+    labels: Labels | None,
+    token: str,
+    allowed_origins: Iterable[str],
+    clock: Callable[[], TimeNs],
+    read_only: bool = False,
+) -> FastAPI:
+    """Return the application: API, event stream, metrics and console.
+
+    `view` must be fed from the thread whose event loop serves the app. Call
+    `app.state.streams.close()` before stopping the server (`server.http` does).
+
+    Args:
+        view: The read model.
+        submit: Hands one event to the loop; None means accepted, a string why not.
+        kill: The kill switch.
+        labels: Joins labels to predictions, None when there is nothing to join them to.
+        token: The bearer token for every change; only its SHA-256 is kept.
+        allowed_origins: Origins whose pages may send changes, `http://127.0.0.1:7373`.
+        clock: The controller's clock.
+        read_only: Refuse every change.
+
+    Raises:
+        ConfigError: The token is short enough to be guessed.
+    """
+    if len(token) < TOKEN_MIN:
+        raise ConfigError(
+            f"the API token has {len(token)} characters, fewer than {TOKEN_MIN}: "
+            "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'`"
+        )
+    origins = frozenset(allowed_origins)
+    deps = Deps(
+        view=view, submit=submit, kill=kill, labels=labels, clock=clock, read_only=read_only
+    )
+    streams = Streams(view, clock)
+    app = FastAPI(
+        title="Homeostat",
+        version=homeostat.__version__,
+        summary="Watch, approve, freeze and undo what the controller does.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={
+            status: {
+                "model": problems.Problem,
+                "content": {
+                    problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
+                },
+            }
+            for status in ("4XX", "5XX")
+        },
+    )
+    app.state.streams = streams
+    app.include_router(reads.router(deps, streams), tags=["read"])
+    app.include_router(changes.router(deps, streams), tags=["change"])
+    pages.mount(app, view=view, clock=clock, read_only=read_only)
+    problems.install(app)
+    rules = gate.Rules(
+        token_digest=gate.digest(token),
+        origins=origins,
+        hosts=frozenset(map(gate.host_of, origins)) | {"localhost"},
+        read_only=read_only,
+        clock=clock,
+    )
+    app.add_middleware(gate.Gate, rules=rules)
+    app.add_middleware(gate.SecurityHeaders)
+    return app

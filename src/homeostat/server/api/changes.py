@@ -1,0 +1,161 @@
+"""What can be changed: answers, undo, mode, the kill switch, labels.
+
+The gate has checked the token, the origin, the size and the rate. A change becomes an event and
+goes to the loop, which may still refuse it; nothing here touches a deployment.
+"""
+
+import asyncio
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter
+
+from homeostat.base.errors import HomeostatError
+from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
+from homeostat.base.types import KillLevel, Mode
+from homeostat.server.api import schemas
+from homeostat.server.api.deps import Deps
+from homeostat.server.api.problems import ProblemError
+from homeostat.server.api.reads import IdPath, NamePath, find, find_decision
+from homeostat.server.api.stream import Streams
+
+SUBMIT_SECONDS: Final = 10.0
+"""How long a person waits for the loop; a tick is one second."""
+
+
+def router(deps: Deps, streams: Streams) -> APIRouter:
+    """Return the routes that change something."""
+    routes = APIRouter()
+    _answers(routes, deps, streams)
+    _settings(routes, deps, streams)
+    return routes
+
+
+async def _submit(deps: Deps, streams: Streams, event: Event) -> schemas.Accepted:
+    cursor = streams.cursor()
+    try:
+        async with asyncio.timeout(SUBMIT_SECONDS):
+            refused = await deps.submit(event)
+    except TimeoutError as error:
+        raise ProblemError(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            f"the loop did not answer within {SUBMIT_SECONDS:g} s; whether it took it is unknown",
+            "read the decision again before you repeat this",
+        ) from error
+    if refused is not None:
+        raise ProblemError(HTTPStatus.CONFLICT, refused, "read the deployment again, then decide")
+    return schemas.Accepted(cursor=cursor)
+
+
+def _answers(routes: APIRouter, deps: Deps, streams: Streams) -> None:
+    @routes.post("/v1/decisions/{decision_id}/approve", status_code=202)
+    async def approve(decision_id: IdPath, body: schemas.AnswerBody) -> schemas.Accepted:
+        """Say yes to an open question; the guards are asked again before anything happens."""
+        event = _answer(deps, decision_id, body, approved=True)
+        return await _submit(deps, streams, event)
+
+    @routes.post("/v1/decisions/{decision_id}/reject", status_code=202)
+    async def reject(decision_id: IdPath, body: schemas.AnswerBody) -> schemas.Accepted:
+        """Say no to an open question."""
+        event = _answer(deps, decision_id, body, approved=False)
+        return await _submit(deps, streams, event)
+
+    @routes.post("/v1/decisions/{decision_id}/undo", status_code=202)
+    async def undo(decision_id: IdPath, body: schemas.AnswerBody) -> schemas.Accepted:
+        """Take a finished action back."""
+        return await _submit(deps, streams, _undo(deps, decision_id, body))
+
+
+def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
+    @routes.post("/v1/deployments/{name}/mode", status_code=202)
+    async def mode(name: NamePath, body: schemas.ModeBody) -> schemas.Accepted:
+        """Set how much a deployment trusts the controller."""
+        return await _submit(deps, streams, _mode(deps, name, body))
+
+    @routes.post("/v1/freeze")
+    async def freeze(body: schemas.FreezeBody) -> schemas.Frozen:
+        """Throw the kill switch, or release it."""
+        return _freeze(deps, body)
+
+    @routes.post("/v1/labels")
+    async def labels(body: schemas.LabelsBody) -> schemas.Joined:
+        """Join late labels to predictions; repeated and unknown ones are counted, not errors."""
+        return _labels(deps, body)
+
+
+def _answer(deps: Deps, decision_id: str, body: schemas.AnswerBody, *, approved: bool) -> Approval:
+    now = deps.clock()
+    state, record = find_decision(deps, decision_id, body.deployment)
+    if not state.is_pending(record, now):
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            f"{decision_id} is not an open question (any more)",
+            "GET /v1/decisions?pending=true lists what is open",
+        )
+    return Approval(
+        at=now,
+        decision_id=decision_id,
+        approved=approved,
+        by=body.by,
+        why=body.why,
+        kill=deps.kill.level(),
+        deployment=state.name,
+    )
+
+
+def _undo(deps: Deps, decision_id: str, body: schemas.AnswerBody) -> UndoRequested:
+    state, _ = find_decision(deps, decision_id, body.deployment)
+    if not state.is_undoable(decision_id):
+        entry = state.actions.get(decision_id)
+        stands = f"is {entry.record.state.value}" if entry else "changed nothing"
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            f"{decision_id} {stands}: there is nothing to take back",
+            "only a finished action with an undo can be undone; see its `undoable`",
+        )
+    return UndoRequested(
+        at=deps.clock(),
+        decision_id=decision_id,
+        by=body.by,
+        kill=deps.kill.level(),
+        deployment=state.name,
+    )
+
+
+def _mode(deps: Deps, name: str, body: schemas.ModeBody) -> Reconfigured:
+    managed = find(deps, name).managed
+    if managed is None:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            f"{name!r} has no configuration yet",
+            "wait for the controller's start to be journaled, then try again",
+        )
+    changed = replace(managed, mode=Mode(body.mode))
+    return Reconfigured(at=deps.clock(), managed=changed, by=body.by)
+
+
+def _freeze(deps: Deps, body: schemas.FreezeBody) -> schemas.Frozen:
+    by = f"{body.by}: {body.why}" if body.why else body.by
+    try:
+        deps.kill.throw(KillLevel(body.level), by)
+    except (HomeostatError, OSError) as error:
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"the kill switch could not be set: {error}",
+            "use `homeostat freeze`, or stop the controller",
+        ) from error
+    level = deps.kill.level()
+    deps.view.throw(level)
+    return schemas.Frozen(level=level.value)
+
+
+def _labels(deps: Deps, body: schemas.LabelsBody) -> schemas.Joined:
+    if deps.labels is None:
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "no deployment of this controller joins labels",
+            "configure the labels of a deployment first",
+        )
+    rows = [row.model_dump(exclude_none=True) for row in body.labels]
+    return schemas.Joined(counts=deps.labels(rows))

@@ -1,0 +1,52 @@
+"""What the API is given: the view, the way in for changes, the kill switch, the clock."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from homeostat.base.events import Event
+from homeostat.base.types import KillLevel, TimeNs
+from homeostat.server.view import View
+
+Submit = Callable[[Event], Awaitable[str | None]]
+"""Hands one event to the loop; None means accepted, a string is why it was refused."""
+
+Labels = Callable[[list[dict[str, Any]]], dict[str, int]]
+"""Joins late labels to predictions; returns how many were joined, repeated, unknown and so on."""
+
+
+class KillControl(Protocol):
+    """The kill switch."""
+
+    def level(self) -> KillLevel:
+        """Return the level in force; unreadable counts as NO_NEW."""
+        ...
+
+    def throw(self, level: KillLevel, by: str) -> None:
+        """Set the level, durably.
+
+        Raises:
+            HomeostatError: It could not be stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """Everything that a route may use.
+
+    Attributes:
+        view: The read model.
+        submit: See `Submit`.
+        kill: The kill switch.
+        labels: See `Labels`; None when no model is instrumented for labels.
+        clock: The controller's clock.
+        read_only: True when nothing may be changed through this server.
+    """
+
+    view: View
+    submit: Submit
+    kill: KillControl
+    labels: Labels | None
+    clock: Callable[[], TimeNs]
+    read_only: bool

@@ -1,0 +1,261 @@
+"""What every request passes before any route sees it: headers, host, origin, token, size, rate.
+
+Deny by default: every method but GET and HEAD needs the bearer token, also on paths that do not
+exist. There are no cookies, so a browser can add no credentials by itself; Origin and Host are
+checked all the same (cross-site requests, DNS rebinding). Only SHA-256 of the token is kept.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from homeostat.base.types import TimeNs
+from homeostat.base.units import SECOND
+from homeostat.server.api.problems import respond
+
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+BODY_MAX: Final = 64 * 1024
+LABELS_MAX: Final = 1024 * 1024
+BODY_SECONDS: Final = 10.0
+"""A body that takes longer to arrive is refused (slow senders hold no memory)."""
+
+LABELS_PATH: Final = "/v1/labels"
+FREEZE_PATH: Final = "/v1/freeze"
+
+
+class TokenBucket:
+    """At most `burst` at once and `rate` a second."""
+
+    __slots__ = ("_at", "_left", "burst", "rate")
+
+    def __init__(self, *, rate: float, burst: float, now: TimeNs) -> None:
+        self.rate, self.burst = rate, burst
+        self._left, self._at = burst, now
+
+    def take(self, now: TimeNs) -> bool:
+        """Take one, if there is one; a clock that went back refills nothing."""
+        passed = max(0, now - self._at) / SECOND
+        self._left, self._at = min(self.burst, self._left + passed * self.rate), now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the gate lets through.
+
+    Attributes:
+        token_digest: SHA-256 of the bearer token.
+        origins: Origins that pages may send changes from, `scheme://host[:port]`.
+        hosts: Host names that requests may be for; IP addresses always may.
+        read_only: Refuse every change.
+        clock: The controller's clock.
+    """
+
+    token_digest: bytes
+    origins: frozenset[str]
+    hosts: frozenset[str]
+    read_only: bool
+    clock: Callable[[], TimeNs]
+
+
+def digest(token: str) -> bytes:
+    """Return SHA-256 of a token (256 random bits need no slow hash)."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+class SecurityHeaders:
+    """Adds the headers to every response, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a `send` that adds headers."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class Gate:
+    """Refuses what may not reach a route."""
+
+    def __init__(self, app: ASGIApp, *, rules: Rules) -> None:
+        self._app, self._rules = app, rules
+        now = rules.clock()
+        self._changes = TokenBucket(rate=5.0, burst=30.0, now=now)  # people and scripts of theirs
+        self._labels = TokenBucket(rate=50.0, burst=200.0, now=now)  # batches from a model server
+        self._failures = TokenBucket(rate=1.0, burst=20.0, now=now)  # wrong tokens, all callers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a problem, or pass the request on."""
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._host(headers)
+        if refusal is None and scope["method"] not in {"GET", "HEAD"}:
+            refusal = self._change(scope, headers)
+            if refusal is None:
+                limit = LABELS_MAX if scope["path"] == LABELS_PATH else BODY_MAX
+                body = await _body(receive, limit)
+                refusal = body if isinstance(body, Response) else None
+                receive = receive if isinstance(body, Response) else _again(body, receive)
+        await (refusal or self._app)(scope, receive, send)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there are none here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._app(scope, receive, send)
+
+    def _host(self, headers: Headers) -> Response | None:
+        host = _hostname(headers.get("host", ""))
+        if host in self._rules.hosts or _is_address(host):
+            return None
+        return respond(
+            421,
+            f"this server does not answer for host {host!r}",
+            "open it by its address, or add the origin to `server.allowed_origins`",
+        )
+
+    def _change(self, scope: Scope, headers: Headers) -> Response | None:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        if (origin is not None and origin not in self._rules.origins) or site == "cross-site":
+            return respond(
+                403,
+                f"a page of origin {origin!r} may not change anything here",
+                "use the console of this server, or add the origin to `server.allowed_origins`",
+            )
+        return self._token(headers) or self._allowed(scope) or self._typed(scope, headers)
+
+    def _token(self, headers: Headers) -> Response | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(digest(token.strip()), self._rules.token_digest)
+        if scheme.lower() == "bearer" and right:
+            return None
+        if not self._failures.take(self._rules.clock()):
+            return respond(429, "too many wrong tokens", "wait a second", {"retry-after": "1"})
+        return respond(
+            401,
+            "this needs the bearer token that the controller printed at its start",
+            "send `Authorization: Bearer TOKEN`",
+            {"www-authenticate": 'Bearer realm="homeostat"'},
+        )
+
+    def _allowed(self, scope: Scope) -> Response | None:
+        if self._rules.read_only:
+            return respond(
+                403, "this server is read-only", "start the controller without `--read-only`"
+            )
+        if scope["path"] == FREEZE_PATH:  # the kill switch is never throttled
+            return None
+        bucket = self._labels if scope["path"] == LABELS_PATH else self._changes
+        if bucket.take(self._rules.clock()):
+            return None
+        return respond(429, "too many changes at once", "wait a second", {"retry-after": "1"})
+
+    @staticmethod
+    def _typed(scope: Scope, headers: Headers) -> Response | None:
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        encoding = headers.get("content-encoding", "identity").lower()
+        if scope["method"] == "POST" and (kind != "application/json" or encoding != "identity"):
+            return respond(
+                415,
+                f"the body is {kind or 'untyped'!r}, encoded as {encoding!r}",
+                "send plain JSON with `Content-Type: application/json`",
+            )
+        return None
+
+
+async def _body(receive: Receive, limit: int) -> bytes | Response:
+    """Read the whole body, or say why not."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _parts(receive, limit)
+    except TimeoutError:
+        return respond(
+            408, f"the body did not arrive within {BODY_SECONDS:g} s", "send it again, faster"
+        )
+
+
+async def _parts(receive: Receive, limit: int) -> bytes | Response:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return respond(400, "the request ended before its body", "send it again")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            return respond(
+                413, f"the body is larger than {limit} bytes", "send it in smaller parts"
+            )
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body once, then what really comes."""
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _hostname(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def host_of(origin: str) -> str:
+    """Return the host name of an origin.
+
+    >>> host_of("http://localhost:7373")
+    'localhost'
+    """
+    return (urlsplit(origin).hostname or "").lower()

@@ -1,0 +1,96 @@
+"""The pages: `/` (fleet) and `/d/NAME` (one deployment), and the files they need.
+
+A page is readable without JavaScript (a summary is rendered here); the modules in `static/` then
+make it live from the API. Nothing is inline and nothing comes from another host.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from importlib.resources import files
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Path
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+from typing_extensions import override
+
+import homeostat
+from homeostat.base.types import TimeNs
+from homeostat.server import view_plain
+from homeostat.server.view import View
+
+HERE: Final = FilePath(str(files("homeostat.server.console")))
+HEALTH_WORDS: Final[Mapping[str, str]] = {
+    "ok": "Within limits",
+    "learning": "Learning what is normal",
+    "unknown": "Not enough data",
+    "breach": "Objective missed",
+    "incident": "Incident open",
+    "asking": "Waiting for you",
+    "healing": "Healing",
+}
+
+
+class RevalidatedFiles(StaticFiles):
+    """Static files that browsers keep but ask about each time (ETag), so none is ever stale."""
+
+    @override
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+    @override
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
+        return await super().get_response(path, scope)
+
+
+def environment() -> Environment:
+    """Return the template environment: everything escaped, unknown names are errors."""
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def mount(app: FastAPI, *, view: View, clock: Callable[[], TimeNs], read_only: bool) -> None:
+    """Add the console to an app."""
+    templates = environment()
+    common = {
+        "version": homeostat.__version__,
+        "read_only": read_only,
+        "health_words": HEALTH_WORDS,
+    }
+
+    @app.get("/", include_in_schema=False)
+    async def fleet() -> HTMLResponse:
+        now = clock()
+        rows = [view_plain.summary(state, now) for state in view.deployments()]
+        page = templates.get_template("fleet.html").render(**common, rows=rows, name="")
+        return HTMLResponse(page)
+
+    @app.get("/d/{name}", include_in_schema=False)
+    async def deployment(name: Annotated[str, Path(max_length=200)]) -> HTMLResponse:
+        state, now = view.deployment(name), clock()
+        if state is None:
+            known = [known.name for known in view.deployments()]
+            page = templates.get_template("missing.html").render(**common, name=name, known=known)
+            return HTMLResponse(page, HTTPStatus.NOT_FOUND)
+        row = view_plain.detail(state, now, recent=10)
+        page = templates.get_template("deployment.html").render(**common, row=row, name=name)
+        return HTMLResponse(page)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def favicon() -> RedirectResponse:
+        return RedirectResponse("/static/icon.svg", HTTPStatus.MOVED_PERMANENTLY)
+
+    app.mount("/static", RevalidatedFiles(directory=HERE / "static"), name="static")
