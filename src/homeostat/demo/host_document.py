@@ -8,7 +8,6 @@ foreign one (a person, a deployment pipeline) and clears the stamp.
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -243,13 +242,13 @@ def _checked(
 
 
 def _number(name: str, value: object, *, low: float, high: float, whole: bool) -> Scalar | Refused:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or not low <= value <= high or (whole and value != int(value)):  # type: ignore[operator,call-overload]
-        kind = "a whole number" if whole else "a number"
-        return Refused(
-            status=422, reason=f"{name} must be {kind} from {low:g} to {high:g}, got {value!r}"
-        )
-    return int(value) if whole else float(value)  # type: ignore[call-overload,no-any-return]
+    number = None if isinstance(value, bool) or not isinstance(value, int | float) else value
+    if number is not None and low <= number <= high and not (whole and number != int(number)):
+        return int(number) if whole else float(number)
+    kind = "a whole number" if whole else "a number"
+    return Refused(
+        status=422, reason=f"{name} must be {kind} from {low:g} to {high:g}, got {value!r}"
+    )
 
 
 def _digest(levers: Mapping[str, Any]) -> str:

@@ -146,8 +146,9 @@ def check_settings(settings: HostSettings) -> None:
         raise ConfigError(f"server must be `module:function`, got {settings.server!r}")
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+def _within(name: str, value: object, low: float, high: float) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if number is None or not low <= number <= high:
         raise ConfigError(f"{name} must be a number from {low} to {high}, got {value!r}")
 
 

@@ -1,0 +1,239 @@
+"""Actuator of the process host: replicas, versions, batching and drain, by compare-and-set.
+
+A client of the host's HTTP API and nothing more. The host refuses what is out of date by itself;
+this file's duty is to say honestly what became of a write: only an answer is an answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, Field
+
+from homeostat.base import names
+from homeostat.base.errors import ActuatorError
+from homeostat.base.intent import Intent, Receipt, ReceiptStatus
+from homeostat.base.part import Part
+from homeostat.base.ports import Capabilities
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.world import Release, Replica, ReplicaState, Snapshot, Stamp
+
+LEVERS: Final = (
+    "replicas.",
+    "version.",
+    "incarnation.",
+    "drained.",
+    names.BATCH_MAX,
+    names.BATCH_WAIT,
+    names.CONCURRENCY,
+)
+_CONFLICTS: Final = frozenset({403, 409})  # an older epoch; an old revision
+_REFUSALS: Final = frozenset({400, 401, 404, 405, 413, 422, 428})  # understood, and not done
+
+
+_DONE: Final = ReceiptStatus.DONE
+_NOT_APPLIED: Final = ReceiptStatus.NOT_APPLIED
+_UNKNOWN: Final = ReceiptStatus.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: ReceiptStatus
+    detail: str
+    token: str | None = None
+    conflict: bool = False
+
+
+class ProcessConfig(BaseModel):
+    """Settings of the process actuator."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(description="Base URL of the host's API.", pattern=r"^https?://")
+    read_timeout_s: float = Field(
+        default=2.0, gt=0, le=60, description="Longest wait for the state, seconds."
+    )
+
+
+class ProcessActuator:
+    """Reads and writes one process host."""
+
+    def __init__(self, config: ProcessConfig, *, name: str = "process") -> None:
+        self._name = name
+        self._url = config.url.rstrip("/")
+        self._read_timeout_s = config.read_timeout_s
+        # A connection for each call: on a kept-alive one that the host closed meanwhile, a write
+        # could not be told apart from one that was lost under way.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._client = httpx2.AsyncClient(limits=limits, trust_env=False)
+
+    @property
+    def name(self) -> str:
+        """The actuator's name in the configuration."""
+        return self._name
+
+    def capabilities(self) -> Capabilities:
+        """Say what the host can do: compare-and-set and fencing by epoch."""
+        return Capabilities(
+            compare_and_set=True,
+            fencing=True,
+            levers=LEVERS,
+            owner="people and pipelines that write to the host without an epoch",
+        )
+
+    async def read(self, deployment: str, now: TimeNs) -> Snapshot:
+        """Read slots, levers, releases and the stamp.
+
+        Raises:
+            ActuatorError: The host could not be read, or its answer makes no sense.
+        """
+        try:
+            async with asyncio.timeout(self._read_timeout_s):
+                answer = await self._client.get(f"{self._url}/v1/state", timeout=None)
+            answer.raise_for_status()
+            return _snapshot(answer.json(), self._name, deployment, now)
+        except TimeoutError as error:
+            raise ActuatorError(
+                f"{self._name}: the host at {self._url} did not answer within "
+                f"{self._read_timeout_s:g} s"
+            ) from error
+        except httpx2.HTTPError as error:
+            raise ActuatorError(f"{self._name}: host at {self._url}: {error!r}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ActuatorError(
+                f"{self._name}: the host at {self._url} answered what is no state: {error!r}"
+            ) from error
+
+    async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
+        """Write the intent's levers against its token; an empty `post` claims the epoch.
+
+        NOT_APPLIED only when nothing was sent or the host said no; every silence is UNKNOWN.
+        """
+        started = time.monotonic_ns()
+        outcome = await self._write(intent, (intent.deadline - now) / SECOND)
+        return Receipt(
+            intent_id=intent.id,
+            status=outcome.status,
+            at=TimeNs(now + time.monotonic_ns() - started),
+            token=outcome.token,
+            detail=outcome.detail,
+            conflict=outcome.conflict,
+        )
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._client.aclose()
+
+    async def _write(self, intent: Intent, left_s: float) -> _Outcome:
+        if left_s <= 0.0:
+            return _Outcome(_NOT_APPLIED, "the deadline was over before anything was sent")
+        if intent.token is None:
+            return _Outcome(_NOT_APPLIED, "the intent has no token to compare with")
+        headers = {
+            "If-Match": intent.token,
+            "X-Homeostat-Epoch": str(intent.epoch),
+            "X-Homeostat-Intent": intent.id,
+        }
+        body = {"levers": dict(intent.post)}
+        try:
+            async with asyncio.timeout(left_s):
+                answer = await self._client.patch(
+                    f"{self._url}/v1/state", json=body, headers=headers, timeout=None
+                )
+        except httpx2.ConnectError as error:
+            return _Outcome(_NOT_APPLIED, f"nothing was sent: {error!r}")
+        except TimeoutError:
+            return _Outcome(_UNKNOWN, f"no answer within {left_s:.1f} s")
+        except httpx2.HTTPError as error:
+            return _Outcome(_UNKNOWN, f"the answer was lost: {error!r}")
+        return _judge(answer)
+
+
+def _judge(answer: httpx2.Response) -> _Outcome:
+    """Say what an HTTP answer proves."""
+    status = answer.status_code
+    if status == httpx2.codes.OK:
+        token = _new_token(answer)
+        if token is None:
+            return _Outcome(_UNKNOWN, f"an answer that proves nothing: {answer.text[:200]!r}")
+        return _Outcome(_DONE, "", token=token)
+    detail = f"{status}: {_reason(answer)}"
+    if status in _CONFLICTS | _REFUSALS:
+        return _Outcome(_NOT_APPLIED, detail, conflict=status in _CONFLICTS)
+    return _Outcome(_UNKNOWN, detail)
+
+
+def _new_token(answer: httpx2.Response) -> str | None:
+    try:
+        revision = answer.json()["revision"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(revision) if isinstance(revision, int) else None
+
+
+def _reason(answer: httpx2.Response) -> str:
+    try:
+        return str(answer.json()["error"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]
+
+
+def _snapshot(state: Any, name: str, deployment: str, now: TimeNs) -> Snapshot:
+    intent = state["intent"]
+    if intent is not None and not isinstance(intent, str):
+        raise TypeError(f"intent is {intent!r}")
+    stamp = Stamp(
+        actuator=name, token=str(int(state["revision"])), intent=intent, epoch=int(state["epoch"])
+    )
+    return Snapshot(
+        deployment=deployment,
+        observed_at=now,
+        replicas=tuple(sorted(map(_replica, state["slots"]), key=lambda one: one.name)),
+        releases=tuple(
+            Release(
+                pool=str(one["pool"]), version=str(one["version"]), since=TimeNs(one["since_ns"])
+            )
+            for one in state["releases"]
+        ),
+        levers=tuple(sorted((str(k), _scalar(k, v)) for k, v in state["levers"].items())),
+        stamps=(stamp,),
+        spares=int(state["spares"]),
+        changing=bool(state["changing"]),
+    )
+
+
+def _replica(slot: Mapping[str, Any]) -> Replica:
+    started = slot["started_at_ns"]
+    return Replica(
+        name=str(slot["name"]),
+        pool=str(slot["pool"]),
+        version=slot["version"],
+        state=ReplicaState(slot["state"]),
+        incarnation=int(slot["incarnation"]),
+        started_at=None if started is None else TimeNs(started),
+        memory_bytes=slot["memory_bytes"],
+        memory_limit_bytes=slot["memory_limit_bytes"],
+    )
+
+
+def _scalar(name: str, value: Any) -> int | float | str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"lever {name} is {value!r}")
+    return value
+
+
+def build(config: ProcessConfig, *, name: str = "process") -> ProcessActuator:
+    """Return an actuator of the host at `config.url`."""
+    return ProcessActuator(config, name=name)
+
+
+PART = Part(
+    kind="actuator",
+    name="process",
+    summary="Changes model-server processes through their host: replicas, versions, batching.",
+    config=ProcessConfig,
+    build=build,
+)
