@@ -28,9 +28,9 @@ from homeostat.loop.protocol import (
     ReadWorldAgain,
     SendWrite,
     Tick,
-    Timing,
     advance,
     propose,
+    timing_for,
 )
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
@@ -43,17 +43,6 @@ _EFFECT_OF_END = {
     ActionState.STUCK: Effect.UNKNOWN,
     ActionState.FOREIGN: Effect.UNKNOWN,
 }
-
-
-def timing(state: LoopState) -> Timing:
-    """Return the protocol's deadlines under the policy in force."""
-    guard, scrape_ns = state.managed.guard, state.managed.scrape_ns
-    return Timing(
-        receipt_deadline_ns=guard.receipt_deadline_ns,
-        verify_ns=round(guard.verify_scrapes * scrape_ns),
-        blind_ns=round(guard.blind_scrapes * scrape_ns),
-        approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape_ns),
-    )
 
 
 def begin(
@@ -83,7 +72,7 @@ def drive(parts: LoopParts, state: LoopState, news: News, now: TimeNs) -> Steppe
     """Feed one piece of news to the action in flight and carry out what it demands."""
     commands: list[Command] = []
     queue: list[News] = [news]
-    limits = timing(state)
+    limits = timing_for(state.managed)
     while queue and state.record is not None:
         before = state.record
         record, demands = advance(before, queue.pop(0), now, world=state.world, timing=limits)
@@ -142,16 +131,16 @@ def _meet(
     parts: LoopParts, state: LoopState, record: ActionRecord, demand: Demand, now: TimeNs
 ) -> tuple[News | None, Command | None]:
     match demand:
-        case AskGuard():
-            back = record.state is ActionState.ROLLING_BACK or record.undoes != ""
-            answer = parts.guard(record.action, memory.guard_state(state), now, undo=back)
-            return _as_news(answer, record), None
+        case AskGuard(change=change, undo=back):
+            wanted = replace(record.action, change=change)
+            back = back or record.undoes != ""
+            answer = parts.guard(wanted, memory.guard_state(state), now, undo=back)
+            return _as_news(answer, record, state), None
         case SendWrite(intent=intent):
             return None, Write(intent=intent)
         case ReadWorldAgain(deadline=deadline):
             return None, ReadWorld(deployment=record.deployment, deadline=deadline)
-        case ClaimTarget(actuator=actuator, epoch=epoch):
-            deadline = TimeNs(now + timing(state).receipt_deadline_ns)
+        case ClaimTarget(actuator=actuator, epoch=epoch, deadline=deadline):
             return None, Claim(
                 deployment=record.deployment, actuator=actuator, epoch=epoch, deadline=deadline
             )
@@ -161,14 +150,19 @@ def _meet(
             return None, _notice(state, record.id, f"{record.id}: {text}", Urgency.PAGE, now)
 
 
-def _as_news(answer: GuardAnswer, record: ActionRecord) -> News:
+def _as_news(answer: GuardAnswer, record: ActionRecord, state: LoopState) -> News:
+    seen_at = state.evidence.at if state.evidence is not None else None
     match answer:
         case Allow():
-            return GuardAllowed()
+            return GuardAllowed(evidence_at=seen_at)
         case Deny(reasons=reasons):
             return GuardDenied(reasons=reasons)
         case NeedApproval(ttl_ns=ttl_ns):
-            return GuardAllowed() if record.approved_by else GuardNeedsApproval(ttl_ns=ttl_ns)
+            return (
+                GuardAllowed(evidence_at=seen_at)
+                if record.approved_by
+                else GuardNeedsApproval(ttl_ns=ttl_ns)
+            )
 
 
 def _counted(state: LoopState, record: ActionRecord, command: Command, now: TimeNs) -> LoopState:

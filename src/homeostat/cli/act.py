@@ -1,0 +1,77 @@
+"""`homeostat approve, reject, undo, freeze, mode`: a person's word to a running controller."""
+
+from pathlib import Path
+
+import typer
+
+from homeostat.base.policy import KillLevel, Mode
+from homeostat.cli.client import TOKEN_FILE, URL, call, token_from
+
+_BY = typer.Option("cli", "--by", help="Who says so, for the record.")
+_ID = typer.Argument(help="The decision's id, for example d-0007.")
+
+
+def approve(
+    decision: str = _ID, by: str = _BY, url: str = URL, token_file: Path | None = TOKEN_FILE
+) -> None:
+    """Say yes to a question; the guards are asked again before anything is done."""
+    _answer(decision, "approve", {"by": by}, url, token_file)
+
+
+def reject(
+    decision: str = _ID,
+    why: str = typer.Option(..., "--why", help="The reason; it is kept."),
+    by: str = _BY,
+    url: str = URL,
+    token_file: Path | None = TOKEN_FILE,
+) -> None:
+    """Say no to a question."""
+    _answer(decision, "reject", {"by": by, "why": why}, url, token_file)
+
+
+def undo(
+    decision: str = _ID, by: str = _BY, url: str = URL, token_file: Path | None = TOKEN_FILE
+) -> None:
+    """Take a finished action back, if what it set has not been changed since."""
+    _answer(decision, "undo", {"by": by}, url, token_file)
+
+
+def freeze(
+    level: KillLevel = typer.Argument(KillLevel.NO_NEW, help="How much is stopped."),
+    by: str = _BY,
+    file: Path | None = typer.Option(
+        None, "--file", help="Write the switch file itself: works when the controller does not."
+    ),
+    url: str = URL,
+    token_file: Path | None = TOKEN_FILE,
+) -> None:
+    """Throw the kill switch: no new actions, nothing at all, or off."""
+    if file is not None:
+        from homeostat.server.kill import throw_file
+
+        throw_file(file, level, by)
+    else:
+        body = {"level": level.value, "by": by}
+        call("POST", url, "/v1/freeze", body=body, token=token_from(token_file))
+    typer.echo(f"kill switch is at {level}", err=True)
+
+
+def mode(
+    deployment: str = typer.Argument(help="The managed model's name."),
+    to: Mode = typer.Argument(help="shadow, approve or auto."),
+    by: str = _BY,
+    url: str = URL,
+    token_file: Path | None = TOKEN_FILE,
+) -> None:
+    """Change how much a deployment trusts the controller."""
+    body = {"mode": to.value, "by": by}
+    call("POST", url, f"/v1/deployments/{deployment}/mode", body=body, token=token_from(token_file))
+    typer.echo(f"{deployment} is in mode {to}", err=True)
+
+
+def _answer(
+    decision: str, verb: str, body: dict[str, str], url: str, token_file: Path | None
+) -> None:
+    path = f"/v1/decisions/{decision}/{verb}"
+    call("POST", url, path, body=body, token=token_from(token_file))
+    typer.echo(f"{decision}: {verb} is on its way", err=True)

@@ -1,0 +1,48 @@
+"""`homeostat demo`: a real local deployment that breaks and heals."""
+
+from pathlib import Path
+
+import typer
+
+
+def demo(
+    headless: bool = typer.Option(False, "--headless", help="No live display; end by itself."),
+    fault: str | None = typer.Option(None, "--fault", help="A fault's name, or `all`."),
+    seed: int = typer.Option(0, "--seed", help="Order, targets and start times follow from it."),
+    control: bool = typer.Option(False, "--control", help="Controller off: what would happen."),
+    duration: float | None = typer.Option(None, "--duration", help="End after so many seconds."),
+    json_file: Path | None = typer.Option(None, "--json", help="Write the results here."),
+    folder: Path | None = typer.Option(None, "--dir", help="Keep logs and journal here."),
+    evidence_rules: bool = typer.Option(
+        True,
+        "--evidence-rules/--no-evidence-rules",
+        help="Off: act on missing data and single ticks, as a paired run; never do this elsewhere.",
+    ),
+    list_faults: bool = typer.Option(False, "--list", help="List the faults and end."),
+) -> None:
+    """Start model servers, a proxy and load on this machine, break them, and heal them."""
+    try:
+        from homeostat.demo.runner import Options, list_rows, run_demo
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"homeostat: the demo needs {error.name}; "
+            "install it with `pip install 'homeostat[demo]'`",
+            err=True,
+        )
+        raise typer.Exit(2) from error
+    if list_faults:
+        from homeostat.cli.output import Output, show
+
+        show(list_rows(), Output.TABLE)
+        return
+    options = Options(
+        headless=headless,
+        fault=fault,
+        seed=seed,
+        control=control,
+        duration_s=duration,
+        json_file=json_file,
+        folder=folder,
+        evidence_rules=evidence_rules,
+    )
+    raise typer.Exit(run_demo(options))

@@ -1,0 +1,59 @@
+"""The front door: `homeostat COMMAND`. Help must be instant, so commands import late."""
+
+import sys
+
+import typer
+
+from homeostat import __version__
+from homeostat.cli import act, audit, demo, explain, get, replay, run, schema
+from homeostat.cli.exits import Exit
+
+app = typer.Typer(
+    name="homeostat",
+    help="Keeps deployed machine-learning models inside their safe limits.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("get")(get.get)
+app.command("explain")(explain.explain)
+app.command("approve")(act.approve)
+app.command("reject")(act.reject)
+app.command("undo")(act.undo)
+app.command("freeze")(act.freeze)
+app.command("mode")(act.mode)
+app.command("replay")(replay.replay)
+app.command("schema")(schema.schema)
+app.add_typer(audit.app, name="audit", help="Check the journal.")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Keeps deployed machine-learning models inside their safe limits."""
+    if version:
+        typer.echo(f"homeostat {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; expected errors are one line on stderr and an exit code."""
+    from homeostat.base.errors import ConfigError, CorruptStoreError, HomeostatError
+
+    try:
+        app()
+    except ConfigError as error:
+        _fail(error, Exit.USAGE)
+    except CorruptStoreError as error:
+        _fail(error, Exit.FAILED)
+    except HomeostatError as error:
+        _fail(error, Exit.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: Exception, code: Exit) -> None:
+    typer.echo(f"homeostat: {error}", err=True)
+    sys.exit(int(code))

@@ -1,0 +1,253 @@
+"""The faults: each injected for real, with a cause that persists until it is removed.
+
+A fault is told where the local deployment is and nothing else; the controller is told nothing.
+What each looks like from outside is in docs/reference/faults.md.
+"""
+
+import os
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from homeostat.base.errors import ConfigError, UnknownPartError
+from homeostat.demo.place import Place
+
+Undo = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """A fault that is now in the world.
+
+    Attributes:
+        detail: For a person: what was broken and how.
+        victim: The slot it was done to, empty if not one slot.
+        pid: The victim's process, 0 if not one process.
+        stop: Ends the fault, for those that end on schedule; None if only healing ends it.
+    """
+
+    detail: str
+    victim: str = ""
+    pid: int = 0
+    stop: Undo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One kind of fault.
+
+    Attributes:
+        name: What the command line calls it.
+        expected: `recovered`, `escalated` or `held`.
+        inject: Breaks the deployment.
+        lasts_s: For faults that end on schedule, when; None for those that only healing ends.
+        summary: One sentence for `homeostat demo --list`.
+    """
+
+    name: str
+    expected: str
+    inject: Callable[[Place, random.Random], Injected]
+    lasts_s: float | None = None
+    summary: str = ""
+
+
+def _slots(place: Place) -> list[dict[str, Any]]:
+    state = httpx2.get(f"{place.host_url}/v1/state", timeout=5.0).json()
+    return [slot for slot in state["slots"] if slot["pool"] == "a" and slot["state"] == "ready"]
+
+
+def _victim(place: Place, chance: random.Random) -> dict[str, Any]:
+    slots = _slots(place)
+    if not slots:
+        raise ConfigError("there is no ready replica to break; is the deployment up?")
+    return chance.choice(sorted(slots, key=lambda slot: str(slot["name"])))
+
+
+def _chaos(place: Place, slot: dict[str, Any], body: dict[str, Any]) -> None:
+    url = f"http://127.0.0.1:{slot['port']}/admin/chaos"
+    headers = {"x-chaos-token": place.chaos_token}
+    httpx2.post(url, json=body, headers=headers, timeout=5.0).raise_for_status()
+
+
+def _foreign_change(place: Place, levers: dict[str, Any]) -> None:
+    """Change the deployment as a delivery pipeline or a person would."""
+    revision = httpx2.get(f"{place.host_url}/v1/state", timeout=5.0).json()["revision"]
+    answer = httpx2.patch(
+        f"{place.host_url}/v1/state",
+        json={"levers": levers},
+        headers={"If-Match": str(revision)},
+        timeout=5.0,
+    )
+    answer.raise_for_status()
+
+
+def _slow(place: Place, chance: random.Random) -> Injected:
+    slot, factor = _victim(place, chance), chance.choice([6.0, 8.0, 10.0])
+    _chaos(place, slot, {"device_slowdown": factor})
+    detail = f"{slot['name']} slowed {factor:.0f}x"
+    return Injected(detail=detail, victim=slot["name"], pid=slot["pid"])
+
+
+def _hung(place: Place, chance: random.Random) -> Injected:
+    slot = _victim(place, chance)
+    os.kill(slot["pid"], signal.SIGSTOP)
+    return Injected(detail=f"{slot['name']} hung (SIGSTOP)", victim=slot["name"], pid=slot["pid"])
+
+
+def _killed(place: Place, chance: random.Random) -> Injected:
+    slot = _victim(place, chance)
+    os.kill(slot["pid"], signal.SIGKILL)
+    return Injected(detail=f"{slot['name']} killed (SIGKILL)", victim=slot["name"], pid=slot["pid"])
+
+
+def _leak(place: Place, chance: random.Random) -> Injected:
+    slot, rate = _victim(place, chance), chance.choice([4.0, 5.0, 6.0])
+    _chaos(place, slot, {"leak_mb_per_s": rate})
+    detail = f"{slot['name']} leaks {rate:.0f} MB/s"
+    return Injected(detail=detail, victim=slot["name"], pid=slot["pid"])
+
+
+def _release(*versions: str) -> Callable[[Place, random.Random], Injected]:
+    def inject(place: Place, chance: random.Random) -> Injected:
+        version = chance.choice(versions)
+        _foreign_change(place, {"version.a": version})
+        return Injected(detail=f"release {version} rolled out to pool a")
+
+    return inject
+
+
+def _crowd(place: Place, chance: random.Random) -> Injected:
+    rate = place.base_rate * chance.choice([4.4, 4.6, 4.8])
+    place.load({"rate": rate})
+    return Injected(
+        detail=f"arrivals {place.base_rate:.0f}/s -> {rate:.0f}/s",
+        stop=lambda: place.load({"rate": place.base_rate}),
+    )
+
+
+def _misconfigured(place: Place, _: random.Random) -> Injected:
+    _foreign_change(place, {"batch_max": 1})
+    return Injected(detail="largest batch set to 1 by a configuration change")
+
+
+def _drift(place: Place, chance: random.Random) -> Injected:
+    shift = chance.choice([2.0, 2.5, 3.0])
+    place.load({"shift": shift})
+    return Injected(detail=f"inputs shifted by {shift} standard deviations")
+
+
+def _outage(place: Place, chance: random.Random) -> Injected:
+    mode = chance.choice(["error", "frozen", "zeros"])
+    place.relay_mode(mode)
+    return Injected(detail=f"every metrics page: {mode}", stop=lambda: place.relay_mode("ok"))
+
+
+def _blip(place: Place, chance: random.Random) -> Injected:
+    if chance.random() < 0.5:  # noqa: PLR2004 - a fair coin
+        rate = place.base_rate * 3.0
+        place.load({"rate": rate})
+        return Injected(
+            detail=f"a short burst of {rate:.0f}/s",
+            stop=lambda: place.load({"rate": place.base_rate}),
+        )
+    slot = _victim(place, chance)
+    _chaos(place, slot, {"device_slowdown": 6.0})
+    return Injected(
+        detail=f"{slot['name']} slow for a moment",
+        stop=lambda: _chaos(place, slot, {"off": True}),
+    )
+
+
+_ALL = (
+    Fault(
+        name="killed_replica",
+        expected="recovered",
+        inject=_killed,
+        summary="a replica's process is killed",
+    ),
+    Fault(
+        name="slow_replica",
+        expected="recovered",
+        inject=_slow,
+        summary="one replica's device turns slow",
+    ),
+    Fault(
+        name="hung_replica",
+        expected="recovered",
+        inject=_hung,
+        summary="a replica's process stops answering but stays",
+    ),
+    Fault(
+        name="bad_release_errors",
+        expected="recovered",
+        inject=_release("v3-errors"),
+        summary="a new version fails three requests in ten",
+    ),
+    Fault(
+        name="bad_release_slow",
+        expected="recovered",
+        inject=_release("v3-slow"),
+        summary="a new version needs far more device time",
+    ),
+    Fault(
+        name="garbage_outputs",
+        expected="recovered",
+        inject=_release("v3-garbage", "v3-constant"),
+        summary="a new version answers 200 with nonsense",
+    ),
+    Fault(
+        name="memory_leak",
+        expected="recovered",
+        inject=_leak,
+        summary="one process grows towards its memory limit",
+    ),
+    Fault(
+        name="batching_misconfigured",
+        expected="recovered",
+        inject=_misconfigured,
+        summary="somebody sets the largest batch to 1",
+    ),
+    Fault(
+        name="flash_crowd",
+        expected="recovered",
+        inject=_crowd,
+        lasts_s=100.0,
+        summary="more requests arrive than the deployment can serve",
+    ),
+    Fault(
+        name="covariate_drift",
+        expected="escalated",
+        inject=_drift,
+        summary="the inputs really change; a person must decide",
+    ),
+    Fault(
+        name="metrics_outage",
+        expected="held",
+        inject=_outage,
+        lasts_s=20.0,
+        summary="metrics are gone, frozen or zero; the deployment is well",
+    ),
+    Fault(
+        name="benign_blip",
+        expected="held",
+        inject=_blip,
+        lasts_s=1.5,
+        summary="a short disturbance that ends by itself",
+    ),
+)
+FAULTS = {fault.name: fault for fault in _ALL}
+
+
+def fault_named(name: str) -> Fault:
+    """Return a fault by name.
+
+    Raises:
+        UnknownPartError: There is none of that name.
+    """
+    if name not in FAULTS:
+        raise UnknownPartError("fault", name, FAULTS)
+    return FAULTS[name]

@@ -1,0 +1,105 @@
+"""Replaying and verifying a journal file, for people: what `replay` and `audit verify` print."""
+
+from pathlib import Path
+from typing import Any
+
+from homeostat import plugins
+from homeostat.base import codec
+from homeostat.base.decisions import DecisionRecord
+from homeostat.base.errors import StoreError
+from homeostat.base.events import Record, Started
+from homeostat.base.policy import Managed
+from homeostat.base.ports import Journal
+from homeostat.server.restore import replay
+from homeostat.server.wiring import loop_parts
+
+
+def open_read_only(path: Path) -> Journal:
+    """Open a journal for reading, also while a controller writes it.
+
+    Raises:
+        StoreError: There is no such file, or it is no journal.
+    """
+    if not path.is_file():
+        raise StoreError(f"there is no journal at {path}")
+    store = plugins.part("store", "sqlite")
+    journal: Journal = store.build(store.config(path=path, read_only=True))
+    return journal
+
+
+def replay_file(path: Path, only: str | None = None) -> list[dict[str, Any]]:
+    """Replay every deployment of a journal.
+
+    Returns:
+        One row per deployment: events, commands and decisions replayed, events whose commands
+        were never recorded (the controller was killed in between), mismatches, the first one.
+
+    Raises:
+        StoreError: The journal cannot be read or does not verify.
+    """
+    journal = open_read_only(path)
+    try:
+        found = _deployments(journal)
+        return [
+            _replayed(journal, managed)
+            for name, managed in sorted(found.items())
+            if only is None or name == only
+        ]
+    finally:
+        journal.close()
+
+
+def verify_file(path: Path) -> dict[str, Any]:
+    """Walk the whole chain.
+
+    Returns:
+        The number of entries, the last digest and counts by kind.
+
+    Raises:
+        StoreError: The journal cannot be read or does not verify.
+    """
+    journal = open_read_only(path)
+    try:
+        counts: dict[str, int] = {}
+        last = ""
+        for entry in journal.read():
+            counts[entry.kind] = counts.get(entry.kind, 0) + 1
+            last = entry.digest
+        return {"entries": sum(counts.values()), "head": last, "kinds": counts, "chain": "whole"}
+    finally:
+        journal.close()
+
+
+def _deployments(journal: Journal) -> dict[str, Managed]:
+    found: dict[str, Managed] = {}
+    for entry in journal.read(kinds=("event",)):
+        if entry.deployment in found:
+            continue
+        event = codec.decode(entry.body)
+        if isinstance(event, Started):
+            found[entry.deployment] = event.managed
+    return found
+
+
+def _replayed(journal: Journal, managed: Managed) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "deployment": managed.name,
+        "events": 0,
+        "commands": 0,
+        "decisions": 0,
+        "unrecorded": 0,
+        "mismatches": 0,
+        "first": None,
+    }
+    for _, commands, recorded, mismatch in replay(journal, loop_parts(), managed):
+        row["events"] += 1
+        row["commands"] += len(commands)
+        row["decisions"] += sum(
+            isinstance(command, Record) and isinstance(command.fact, DecisionRecord)
+            for command in commands
+        )
+        row["unrecorded"] += bool(commands) and not recorded
+        if mismatch is not None:
+            row["mismatches"] += 1
+            row["first"] = row["first"] or mismatch.seq
+    return row

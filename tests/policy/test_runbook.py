@@ -1,0 +1,114 @@
+"""The runbook names the right candidates, in the right order, and nothing it cannot know."""
+
+import pytest
+
+from homeostat.base.actions import HOLD, ActionKind, UndoKind
+from homeostat.base.events import FleetView
+from homeostat.base.evidence import Family, Incident
+from homeostat.base.guard import GuardState
+from homeostat.base.policy import KillLevel
+from homeostat.base.world import Release
+from homeostat.policy.runbook import ESCALATE, candidates
+from homeostat.testing import build
+
+
+def incident(family: Family, subject: str) -> Incident:
+    return Incident(
+        id="i-0001", deployment="m", family=family, subject=subject, opened_at=build.START,
+        confirmed_at=build.START, tries=0, escalated=False, because=("why",),
+    )  # fmt: skip
+
+
+def state(**changes: object) -> GuardState:
+    settings: dict[str, object] = {
+        "managed": build.managed(), "evidence": build.evidence(), "world": build.world(),
+        "fleet": FleetView(), "kill": KillLevel.OFF, "in_flight": None, "past": (), "tries": 0,
+        "peak_replicas": 3, "observe_until": None, "verified": (("a", "v2"), ("b", "v1")),
+    }  # fmt: skip
+    return GuardState(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def kinds(
+    family: Family, subject: str, seen: GuardState, tried: tuple[tuple[str, str], ...] = ()
+) -> list[ActionKind]:
+    wanted, _ = candidates(incident(family, subject), seen, tried)
+    return [action.kind for action in wanted]
+
+
+@pytest.mark.parametrize("family", [Family.REPLICA, Family.MEMORY])
+def test_a_failing_replica_is_restarted_with_its_replacement_first(family: Family) -> None:
+    wanted, _ = candidates(incident(family, "replica:a-2"), state(), ())
+    assert wanted[0].kind is ActionKind.RESTART_REPLICA
+    assert wanted[0].change == (("incarnation.a-2", 2),)
+    assert wanted[0].undo is UndoKind.COMPENSATING
+    assert wanted[-1] == ESCALATE
+
+
+def test_a_restart_that_did_not_help_is_not_named_again() -> None:
+    tried = (("restart_replica", "replica:a-2"),)
+    assert kinds(Family.REPLICA, "replica:a-2", state(), tried)[0] is ActionKind.DRAIN_REPLICA
+
+
+def test_a_bad_release_goes_back_to_the_last_version_that_served_well() -> None:
+    releases = tuple(
+        Release(pool="a", version=v, since=build.START) for v in ("v1", "v2", "v2b", "v3")
+    )
+    world = build.world(levers={"version.a": "v3"}, releases=releases)
+    wanted, _ = candidates(incident(Family.RELEASE, "pool:a"), state(world=world), ())
+    assert wanted[0].kind is ActionKind.ROLLBACK
+    assert wanted[0].change == (("version.a", "v2"),)  # v2b never served well; v3 is current
+
+
+def test_without_a_verified_version_traffic_is_shifted_in_stages_instead() -> None:
+    seen = state(verified=())
+    assert kinds(Family.RELEASE, "pool:a", seen) == [ActionKind.SHIFT_TRAFFIC, ActionKind.ESCALATE]
+    wanted, _ = candidates(incident(Family.RELEASE, "pool:a"), seen, ())
+    assert wanted[0].ramp == (25.0, 50.0, 100.0)
+    assert wanted[0].change == (("weight.b", 100.0),)
+
+
+def test_load_is_shed_only_when_no_capacity_is_left_to_add() -> None:
+    assert kinds(Family.LOAD, "gateway", state())[:2] == [ActionKind.SCALE_UP, ActionKind.BATCH_UP]
+    full = build.world(levers={"replicas.a": 6, "batch_max": 32})
+    assert kinds(Family.LOAD, "gateway", state(world=full)) == [
+        ActionKind.SHED_LOAD,
+        ActionKind.ESCALATE,
+    ]
+
+
+def test_a_shed_limit_is_worked_out_from_what_is_in_flight() -> None:
+    full = build.world(levers={"replicas.a": 6, "batch_max": 32})
+    busy = build.evidence(
+        values={("gateway", "arrival_rate"): 600.0, ("gateway", "latency_p50_ms"): 800.0}
+    )
+    wanted, _ = candidates(incident(Family.LOAD, "gateway"), state(world=full, evidence=busy), ())
+    assert wanted[0].change == (("gateway_limit", 432),)  # 0.9 * 600/s * 0.8 s
+
+
+def test_a_batch_grows_by_doubling() -> None:
+    world = build.world(levers={"batch_max": 1})
+    wanted, _ = candidates(incident(Family.BATCHING, "pool:a"), state(world=world), ())
+    assert wanted[0].change == (("batch_max", 2),)
+
+
+@pytest.mark.parametrize("family", [Family.DRIFT, Family.SENSOR, Family.UNCLEAR])
+def test_what_no_action_mends_is_only_told_to_a_person(family: Family) -> None:
+    assert kinds(family, "model", state()) == [ActionKind.ESCALATE]
+
+
+def test_without_a_reading_of_the_world_nothing_is_named() -> None:
+    assert candidates(incident(Family.REPLICA, "replica:a-1"), state(world=None), ())[0] == ()
+
+
+def test_when_calm_a_replica_is_given_back_only_if_the_rest_stays_idle() -> None:
+    assert candidates(None, state(), ())[0] == ()  # 25 % on three is 38 % on two
+    idle = build.evidence(values={("pool:a", "utilisation"): 0.10})
+    wanted, _ = candidates(None, state(evidence=idle), ())
+    assert [action.kind for action in wanted] == [ActionKind.SCALE_DOWN]
+    unknown = build.evidence(values={("pool:a", "utilisation"): None})
+    assert candidates(None, state(evidence=unknown), ())[0] == ()
+
+
+def test_hold_is_not_a_candidate_because_it_is_always_there() -> None:
+    wanted, _ = candidates(incident(Family.REPLICA, "replica:a-1"), state(), ())
+    assert HOLD not in wanted
