@@ -155,4 +155,5 @@ class ActionRecord:
     blind_since: TimeNs | None = None
     reason: str = ""
     approved_by: str = ""
+    in_flight: bool = False
     undoes: str = ""

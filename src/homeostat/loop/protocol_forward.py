@@ -1,0 +1,384 @@
+"""The way forward: from a proposal to a verified change. The way back is `protocol_back`.
+
+One handler per state; each answers the news it knows and stays put on all other.
+"""
+
+from dataclasses import replace
+
+from homeostat.base.actions import ActionKind, UndoKind
+from homeostat.base.decisions import Effect
+from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+from homeostat.loop.protocol_moves import (
+    Context,
+    Step,
+    ask_forward,
+    end,
+    enter,
+    foreign,
+    give_up,
+    overdue,
+    probe,
+    read,
+    readback_wait,
+    send,
+    stage_change,
+    stages,
+    take_back,
+)
+from homeostat.loop.protocol_values import (
+    Approved,
+    AskPerson,
+    EffectSeen,
+    GuardAllowed,
+    GuardDenied,
+    GuardNeedsApproval,
+    News,
+    Rejected,
+    Tick,
+    WorldSeen,
+    WroteReceipt,
+)
+from homeostat.loop.protocol_world import (
+    Where,
+    cannot_land,
+    is_deposed,
+    is_fresh,
+    landed_as_ours,
+    still_ours,
+    values,
+    where,
+)
+
+# What stays when its effect cannot be seen: it adds capacity, or it already is the way back to a
+# verified version; undoing those while blind would take capacity away or send traffic to the newer
+# version, which missing data may never justify (guard G0).
+STAYS_WHEN_BLIND = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.ROLLBACK})
+
+
+def proposed(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """PROPOSED: the guard's first answer decides."""
+    match news:
+        case GuardAllowed():
+            return _begin(record, news, ctx)
+        case GuardNeedsApproval(ttl_ns=ttl_ns):
+            wait_ns = min(ttl_ns, ctx.timing.approval_ttl_ns)
+            asked = enter(record, ActionState.AWAITING_APPROVAL, ctx, wait_ns=wait_ns)
+            return asked, (AskPerson(expires_at=asked.deadline),)
+        case GuardDenied(reasons=reasons):
+            return end(record, ActionState.DENIED, ctx, "; ".join(reasons))
+        case Tick() if overdue(record, ctx):
+            return end(record, ActionState.ABANDONED, ctx, "the guard did not answer in time")
+        case Tick():
+            return record, (ask_forward(record),)
+        case _:
+            return record, ()
+
+
+def awaiting_approval(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """AWAITING_APPROVAL: a yes only means that the guard is asked once more."""
+    if overdue(record, ctx):
+        return end(record, ActionState.EXPIRED, ctx, "nobody answered in time")
+    match news:
+        case Approved(by=by) if not record.approved_by:
+            agreed = replace(record, approved_by=by or "someone")
+            return agreed, (ask_forward(agreed),)
+        case Rejected(by=by, why=why):
+            return end(record, ActionState.DENIED, ctx, f"{by} said no: {why}".rstrip(": "))
+        case GuardAllowed() | GuardNeedsApproval() if record.approved_by:
+            return _begin(record, news, ctx)
+        case GuardDenied(reasons=reasons):
+            return end(record, ActionState.DENIED, ctx, "; ".join(reasons))
+        case Tick() if record.approved_by:
+            return record, (ask_forward(record),)
+        case _:
+            return record, ()
+
+
+def intent(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """INTENT: before the write is sent, and until its receipt."""
+    return _sent(record, news, ctx) if record.in_flight else _unsent(record, news, ctx)
+
+
+def readback(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """READBACK: a write's fate is unknown; only the world can tell."""
+    match news:
+        case WroteReceipt(receipt=receipt) if answers(record, receipt):
+            return _receipt(record, receipt, ctx)
+        case WorldSeen(world=world):
+            return _read_back(record, world, ctx)
+        case Tick() if overdue(record, ctx):
+            return take_back(record, ctx, "the write's fate could not be read back in time")
+        case Tick():
+            return record, (read(ctx),)
+        case _:
+            return record, ()
+
+
+def applied(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """APPLIED: accepted; waits until it is carried out and read back."""
+    match news:
+        case WorldSeen(world=world) if _since(record, world):
+            return _carried_out(record, world, ctx)
+        case Tick() if overdue(record, ctx):
+            return take_back(record, ctx, "accepted, but not carried out in time")
+        case Tick():
+            return record, (read(ctx),)
+        case _:
+            return record, ()
+
+
+def settling(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """SETTLING: metrics are not listened to yet; the levers are."""
+    match news:
+        case WorldSeen(world=world) if _taken_from_us(record, world):
+            return foreign(record, ctx, "a lever of this change moved while it settled")
+        case Tick() if overdue(record, ctx):
+            return enter(record, ActionState.VERIFYING, ctx, wait_ns=ctx.timing.blind_ns), ()
+        case _:
+            return record, ()
+
+
+def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """VERIFYING: help ends it or allows the next stage, harm takes it back, blindness is bounded.
+
+    Blind until the first verdict: no verdict at all must not read as no harm.
+    """
+    match news:
+        case WorldSeen(world=world) if _taken_from_us(record, world):
+            return foreign(record, ctx, "a lever of this change moved while it was verified")
+        case EffectSeen(effect=Effect.HELPED):
+            return _helped(record, ctx)
+        case EffectSeen(effect=Effect.HARMED):
+            return take_back(record, ctx, "it harmed")
+        case EffectSeen(effect=Effect.UNKNOWN):
+            return _tick(_blind(record, ctx), ctx)
+        case EffectSeen(effect=Effect.NO_CHANGE):
+            window_end = TimeNs(record.state_since + ctx.timing.verify_ns)
+            return _tick(replace(record, blind_since=None, deadline=window_end), ctx)
+        case Tick():
+            return _tick(record, ctx)
+        case _:
+            return record, ()
+
+
+def answers(record: ActionRecord, receipt: Receipt) -> bool:
+    """Return whether the receipt is for the record's write; those of older writes are history."""
+    return record.intent is not None and receipt.intent_id == record.intent.id
+
+
+def landed(record: ActionRecord, ctx: Context) -> Step:
+    """The write is known to have landed: APPLIED."""
+    known = enter(
+        replace(record, in_flight=False),
+        ActionState.APPLIED,
+        ctx,
+        wait_ns=ctx.timing.readiness_deadline_ns,
+    )
+    return known, (read(ctx),)
+
+
+def unknown(record: ActionRecord, ctx: Context, why: str) -> Step:
+    """The write's fate is not known: READBACK. Never a failure, never retried blindly."""
+    wait_ns = readback_wait(record, ctx)
+    back = enter(record, ActionState.READBACK, ctx, wait_ns=wait_ns, reason=why)
+    return back, probe(back, ctx)
+
+
+def _begin(record: ActionRecord, news: News, ctx: Context) -> Step:
+    begun = enter(record, ActionState.INTENT, ctx, wait_ns=ctx.timing.readback_deadline_ns)
+    return _try_send(begun, news, ctx)
+
+
+def _unsent(record: ActionRecord, news: News, ctx: Context) -> Step:
+    match news:
+        case GuardNeedsApproval() if not record.approved_by:
+            return give_up(record, ctx, "the guard now wants a person's approval")
+        case GuardAllowed() | GuardNeedsApproval():
+            return _try_send(record, news, ctx)
+        case GuardDenied(reasons=reasons) if record.stage == 0:
+            return give_up(record, ctx, "; ".join(reasons))
+        case GuardDenied(reasons=reasons):  # a ramp may wait for its guards, until its deadline
+            return replace(record, reason="; ".join(reasons)), ()
+        case WorldSeen(world=world):
+            return _world_before_write(record, world, ctx)
+        case Tick() if overdue(record, ctx):
+            return give_up(record, ctx, record.reason or "it could not be written in time")
+        case Tick():
+            return record, (read(ctx),)
+        case _:
+            return record, ()
+
+
+def _sent(record: ActionRecord, news: News, ctx: Context) -> Step:
+    match news:
+        case WroteReceipt(receipt=receipt) if answers(record, receipt):
+            return _receipt(record, receipt, ctx)
+        case Tick() if overdue(record, ctx):
+            return unknown(record, ctx, "no receipt before the deadline")
+        case _:
+            return record, ()
+
+
+def _receipt(record: ActionRecord, receipt: Receipt, ctx: Context) -> Step:
+    match receipt.status:
+        case ReceiptStatus.DONE:
+            return landed(record, ctx)
+        case ReceiptStatus.NOT_APPLIED if receipt.conflict:
+            return _next_attempt(record, ctx, receipt.detail or "the target had moved on")
+        case ReceiptStatus.NOT_APPLIED:
+            why = f"the target refused: {receipt.detail or 'no reason given'}"
+            return give_up(replace(record, in_flight=False), ctx, why)
+        case ReceiptStatus.UNKNOWN if record.state is ActionState.READBACK:
+            return record, (read(ctx),)
+        case ReceiptStatus.UNKNOWN:
+            return unknown(record, ctx, receipt.detail or "the write's result is not known")
+
+
+def _next_attempt(record: ActionRecord, ctx: Context, why: str) -> Step:
+    """The write did not land and never will: read, ask the guard, write anew under a new id."""
+    record = replace(record, in_flight=False, attempt=record.attempt + 1)
+    if record.attempt >= ctx.timing.max_conflicts:
+        return give_up(record, ctx, f"{why}; {record.attempt} attempts")
+    wait_ns = ctx.timing.readback_deadline_ns
+    again = enter(record, ActionState.INTENT, ctx, wait_ns=wait_ns, reason=why)
+    return again, (read(ctx),)
+
+
+def _read_back(record: ActionRecord, world: Snapshot | None, ctx: Context) -> Step:
+    write = record.intent
+    if write is None or world is None:
+        return record, ()
+    spot = where(write, world)
+    if spot is Where.POST and landed_as_ours(write, world):
+        return landed(record, ctx)
+    if world.observed_at < record.state_since or spot in {Where.UNREADABLE, Where.PARTIAL}:
+        return record, ()  # the next tick reads again
+    if spot is not Where.PRE:
+        return foreign(record, ctx, "the write's fate is unknown and the levers are not as before")
+    if not cannot_land(write, world, ctx.timing):
+        return record, probe(record, ctx)
+    return _next_attempt(record, ctx, "the write was lost")
+
+
+def _world_before_write(record: ActionRecord, world: Snapshot | None, ctx: Context) -> Step:
+    if world is None:
+        return record, ()
+    if not is_fresh(world, ctx.now, ctx.timing):
+        return record, (read(ctx),)
+    if _twin_landed(record, world):
+        return landed(record, ctx)
+    return record, (ask_forward(record),)
+
+
+def _twin_landed(record: ActionRecord, world: Snapshot) -> bool:
+    """Return whether a write told "conflict" is live after all: its duplicate came first."""
+    last = record.intent
+    if last is None or last.stage != record.stage or last.token is None:
+        return False
+    return landed_as_ours(last, world) and where(last, world) is Where.POST
+
+
+def _try_send(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """Build the intent on a fresh reading and send it; the guard has just said yes."""
+    world = ctx.world
+    if world is None or not is_fresh(world, ctx.now, ctx.timing) or is_deposed(record, world):
+        return record, (read(ctx),)
+    stamp = world.stamp(record.action.actuator)
+    post = stage_change(record.action, record.stage)
+    pre = values(world, post)
+    if stamp is None:
+        return record, (read(ctx),)
+    if pre is None:
+        missing = ", ".join(name for name, _ in post if world.lever(name) is None)
+        return give_up(record, ctx, f"{record.action.actuator} does not report {missing}")
+    if record.stage > 0 and not _ramp_intact(record, world):
+        return foreign(record, ctx, f"stage {record.stage} of the ramp found its lever moved")
+    if pre == post:
+        return give_up(record, ctx, "the levers already are what it would set")
+    evidence_at = news.evidence_at if isinstance(news, GuardAllowed) else None
+    write = Intent(
+        id=forward_id(record),
+        action_id=record.id,
+        deployment=record.deployment,
+        actuator=record.action.actuator,
+        epoch=record.epoch,
+        stage=record.stage,
+        pre=pre,
+        post=post,
+        token=stamp.token,
+        evidence_at=evidence_at if evidence_at is not None else world.observed_at,
+        deadline=ctx.after(ctx.timing.receipt_deadline_ns),
+    )
+    return send(replace(record, first_pre=pre if record.stage == 0 else record.first_pre), write)
+
+
+def forward_id(record: ActionRecord) -> str:
+    """Return the id of the record's next forward write: never used for two writes."""
+    return f"{record.id}.{record.stage}.{record.attempt}"
+
+
+def _ramp_intact(record: ActionRecord, world: Snapshot) -> bool:
+    last = record.intent
+    if last is None or not still_ours(last, world):
+        return False
+    expected = Where.POST if last.stage < record.stage else Where.PRE
+    return where(last, world) is expected
+
+
+def _since(record: ActionRecord, world: Snapshot | None) -> bool:
+    return world is not None and world.observed_at >= record.state_since
+
+
+def _carried_out(record: ActionRecord, world: Snapshot | None, ctx: Context) -> Step:
+    write = record.intent
+    if write is None or world is None:
+        return record, ()
+    spot = where(write, world)
+    if spot is Where.POST and not world.changing:
+        settled = enter(record, ActionState.SETTLING, ctx, wait_ns=record.action.settle_ns)
+        return settled, ()
+    if spot is Where.OTHER or (spot is Where.PRE and not still_ours(write, world)):
+        return foreign(record, ctx, "the levers were changed after this write landed")
+    return record, ()  # still changing, partly live or not yet visible: wait for the deadline
+
+
+def _taken_from_us(record: ActionRecord, world: Snapshot | None) -> bool:
+    if record.intent is None or not _since(record, world):
+        return False
+    return where(record.intent, world) not in {Where.POST, Where.UNREADABLE}
+
+
+def _helped(record: ActionRecord, ctx: Context) -> Step:
+    if record.stage + 1 >= stages(record.action):
+        return end(record, ActionState.SUCCEEDED, ctx, "it helped")
+    onward = replace(record, stage=record.stage + 1, attempt=0)
+    onward = enter(onward, ActionState.INTENT, ctx, wait_ns=ctx.timing.readback_deadline_ns)
+    return onward, (read(ctx),)
+
+
+def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
+    if record.blind_since is not None:
+        return record
+    return replace(record, blind_since=ctx.now, deadline=ctx.after(ctx.timing.blind_ns))
+
+
+def _tick(record: ActionRecord, ctx: Context) -> Step:
+    if not overdue(record, ctx):
+        return record, ()
+    kind, undo = record.action.kind, record.action.undo
+    last_stage = record.stage + 1 >= stages(record.action)
+    if record.blind_since is not None:
+        if last_stage and (kind in STAYS_WHEN_BLIND or undo is not UndoKind.EXACT):
+            return end(
+                record,
+                ActionState.SUCCEEDED_UNPROVEN,
+                ctx,
+                "its effect could not be seen; it stays",
+            )
+        return take_back(record, ctx, "its effect could not be seen")
+    if last_stage:
+        why = "neither help nor harm was seen in time"
+        return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
+    return take_back(record, ctx, f"stage {record.stage} of the ramp showed no help in time")

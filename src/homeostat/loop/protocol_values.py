@@ -1,0 +1,217 @@
+"""What enters and leaves the action protocol: news, demands and timing. No behaviour.
+
+News is what the caller has learnt; demands are what the caller must do next. Neither knows how
+anything is read, written or asked: `loop.protocol` stays sans-I/O.
+"""
+
+from dataclasses import dataclass
+
+from homeostat.base.decisions import Effect
+from homeostat.base.intent import Intent, Receipt
+from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.units import MINUTE, SECOND, TimeNs
+from homeostat.base.world import Levers, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardAllowed:
+    """The guard, asked just now, lets the change pass.
+
+    Attributes:
+        evidence_at: Time of the evidence it judged; None: the world's own time is taken.
+    """
+
+    evidence_at: TimeNs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardDenied:
+    """The guard, asked just now, refuses; one sentence per guard."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardNeedsApproval:
+    """Nothing forbids the change, but a person must say yes within `ttl_ns`."""
+
+    ttl_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A person said yes; the guard is asked again before anything is written."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A person said no."""
+
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WroteReceipt:
+    """An actuator answered, or its deadline passed (UNKNOWN). Receipts of old writes may come."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSeen:
+    """The target was read; None: it could not be read."""
+
+    world: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectSeen:
+    """The caller's verification verdict of this tick; listened to in VERIFYING only."""
+
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time has passed. Every state has a deadline; a tick past it moves the record on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """Stop and go back. Always wins over success."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillThrown:
+    """The kill switch is thrown; the guard refuses what the level forbids, this stops the rest."""
+
+    level: KillLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TookOver:
+    """This controller owns the record from now on; `epoch` is higher than any before it."""
+
+    epoch: int
+
+
+News = (
+    GuardAllowed
+    | GuardDenied
+    | GuardNeedsApproval
+    | Approved
+    | Rejected
+    | WroteReceipt
+    | WorldSeen
+    | EffectSeen
+    | Tick
+    | Abort
+    | KillThrown
+    | TookOver
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskGuard:
+    """Run the guard NOW, on fresh evidence, and feed the answer back.
+
+    Attributes:
+        change: The absolute values that would be written next.
+        undo: True when they take this action back (exempt from cooldown, rate, freeze and
+            approval, never from the kill switch's second level).
+    """
+
+    change: Levers
+    undo: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendWrite:
+    """Send this intent once the record that holds it is durable; never after its deadline."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadWorldAgain:
+    """Read the target, uncached, and feed `WorldSeen`."""
+
+    deadline: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPerson:
+    """Show the question until it expires."""
+
+    expires_at: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimTarget:
+    """Stamp the target with our epoch, changing no lever, so that older writes cannot land.
+
+    Carried out before any `ReadWorldAgain` that follows it. Allowed under every kill level: it
+    writes no lever and takes power away from requests already sent. A target without
+    compare-and-set may ignore it.
+    """
+
+    actuator: str
+    epoch: int
+    deadline: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Tell a person now."""
+
+    text: str
+
+
+Demand = AskGuard | SendWrite | ReadWorldAgain | AskPerson | ClaimTarget | Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long each state may last; nothing waits for ever.
+
+    Attributes:
+        receipt_deadline_ns: A write's result counts as UNKNOWN after this long.
+        readiness_deadline_ns: An accepted change must be carried out within this long.
+        verify_ns: The effect must show within this long after settling.
+        blind_ns: An effect may go unseen this long before the change is kept or taken back.
+        approval_ttl_ns: Longest time a question stays open; the guard may ask for less.
+        readback_deadline_ns: Reading back, claiming and asking the guard may take this long.
+        quiesce_ns: Without compare-and-set: a lost write is believed dead this long after its
+            deadline. Must exceed the longest time a request can survive in the network.
+        fresh_ns: A write may not rest on a reading older than this.
+        max_conflicts: Write attempts of one stage.
+        max_undo: Failed attempts to take the action back before a person must.
+    """
+
+    receipt_deadline_ns: int = 5 * SECOND
+    readiness_deadline_ns: int = MINUTE
+    verify_ns: int = 2 * MINUTE
+    blind_ns: int = 5 * MINUTE
+    approval_ttl_ns: int = 15 * MINUTE
+    readback_deadline_ns: int = 15 * SECOND
+    quiesce_ns: int = 20 * SECOND  # lease 15 s + write deadline 5 s (takeover rule R3)
+    fresh_ns: int = 30 * SECOND
+    max_conflicts: int = 3
+    max_undo: int = 3
+
+
+def timing_for(managed: Managed) -> Timing:
+    """Return a deployment's timing from its guard settings; the rest keeps its default."""
+    guard, scrape = managed.guard, managed.scrape_ns
+    return Timing(
+        receipt_deadline_ns=guard.receipt_deadline_ns,
+        verify_ns=round(guard.verify_scrapes * scrape),
+        blind_ns=round(guard.blind_scrapes * scrape),
+        approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape),
+        fresh_ns=round(guard.fresh_scrapes * scrape),
+    )
