@@ -182,7 +182,7 @@ async def _read_patch(request: Request) -> Patch:
     if intent is not None and not 0 < len(intent) <= 200:  # noqa: PLR2004 - ids are short
         raise BadRequestError(400, f"{INTENT_HEADER} must have 1 to 200 characters")
     return Patch(
-        expected=_whole("If-Match", expected.strip('"')),
+        expected=None if expected == "*" else _whole("If-Match", expected.strip('"')),
         epoch=None if epoch is None else _whole(EPOCH_HEADER, epoch),
         intent=intent,
         levers=levers,

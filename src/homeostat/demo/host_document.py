@@ -84,9 +84,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One write as it arrived; epoch and intent are both None for a foreign one."""
+    """One write as it arrived.
 
-    expected: int
+    Attributes:
+        expected: The revision it rests on; None for any, which only a claim may say.
+        epoch: The controller's epoch, None for a foreign write.
+        intent: The intent's id, None for a foreign write.
+        levers: Levers and their new values; empty for a claim.
+    """
+
+    expected: int | None
     epoch: int | None
     intent: str | None
     levers: Mapping[str, Any]
@@ -145,7 +152,11 @@ def patch(document: Document, write: Patch, rules: LeverRules) -> Accepted | Rep
         return Refused(
             status=403, reason=f"epoch {write.epoch} is over: epoch {document.epoch} has written"
         )
-    if write.expected != document.revision:
+    if write.expected is None and (write.levers or write.intent is None):
+        return Refused(
+            status=428, reason="only a claim (an intent without levers) fits any revision"
+        )
+    if write.expected not in {None, document.revision}:
         return Refused(
             status=409,
             reason=f"revision {write.expected} is out of date: it is {document.revision} now",

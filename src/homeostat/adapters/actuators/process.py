@@ -30,6 +30,7 @@ LEVERS: Final = (
     names.BATCH_WAIT,
     names.CONCURRENCY,
 )
+ANY_REVISION: Final = "*"  # a claim changes no lever, so it need not rest on a reading
 _CONFLICTS: Final = frozenset({403, 409})  # an older epoch; an old revision
 _REFUSALS: Final = frozenset({400, 401, 404, 405, 413, 422, 428})  # understood, and not done
 
@@ -52,6 +53,7 @@ class ProcessConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str = Field(default="process", min_length=1, description="The actuator's name.")
     url: str = Field(description="Base URL of the host's API.", pattern=r"^https?://")
     read_timeout_s: float = Field(
         default=2.0, gt=0, le=60, description="Longest wait for the state, seconds."
@@ -61,14 +63,15 @@ class ProcessConfig(BaseModel):
 class ProcessActuator:
     """Reads and writes one process host."""
 
-    def __init__(self, config: ProcessConfig, *, name: str = "process") -> None:
-        self._name = name
+    def __init__(self, config: ProcessConfig, *, client: httpx2.AsyncClient | None = None) -> None:
+        self._name = config.name
         self._url = config.url.rstrip("/")
         self._read_timeout_s = config.read_timeout_s
         # A connection for each call: on a kept-alive one that the host closed meanwhile, a write
         # could not be told apart from one that was lost under way.
         limits = httpx2.Limits(max_keepalive_connections=0)
-        self._client = httpx2.AsyncClient(limits=limits, trust_env=False)
+        self._owned = client is None
+        self._client = client or httpx2.AsyncClient(limits=limits, trust_env=False)
 
     @property
     def name(self) -> str:
@@ -124,16 +127,18 @@ class ProcessActuator:
         )
 
     async def close(self) -> None:
-        """Release connections."""
-        await self._client.aclose()
+        """Release connections, unless the client is the caller's."""
+        if self._owned:
+            await self._client.aclose()
 
     async def _write(self, intent: Intent, left_s: float) -> _Outcome:
         if left_s <= 0.0:
             return _Outcome(_NOT_APPLIED, "the deadline was over before anything was sent")
-        if intent.token is None:
+        token = intent.token if intent.post else intent.token or ANY_REVISION
+        if token is None:
             return _Outcome(_NOT_APPLIED, "the intent has no token to compare with")
         headers = {
-            "If-Match": intent.token,
+            "If-Match": token,
             "X-Homeostat-Epoch": str(intent.epoch),
             "X-Homeostat-Intent": intent.id,
         }
@@ -225,9 +230,9 @@ def _scalar(name: str, value: Any) -> int | float | str:
     return value
 
 
-def build(config: ProcessConfig, *, name: str = "process") -> ProcessActuator:
-    """Return an actuator of the host at `config.url`."""
-    return ProcessActuator(config, name=name)
+def build(config: ProcessConfig, *, client: httpx2.AsyncClient | None = None) -> ProcessActuator:
+    """Return an actuator; a shared `client` stays the caller's to close and must not keep alive."""
+    return ProcessActuator(config, client=client)
 
 
 PART = Part(
