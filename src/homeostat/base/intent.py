@@ -135,6 +135,8 @@ class ActionRecord:
         blind_since: Since when the effect cannot be judged for lack of data, None if it can.
         reason: Why it is where it is, for people.
         approved_by: Who approved it, empty if nobody was asked.
+        in_flight: True from the moment the intent may have been sent until its fate is known;
+            shown to people as *unknown*.
         undoes: The finished action that a person wants taken back by this one, else empty.
     """
 

@@ -18,7 +18,7 @@ from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
-from homeostat.loop import protocol_back, protocol_forward
+from homeostat.loop import protocol_back, protocol_forward, protocol_verify
 from homeostat.loop.protocol_moves import (
     Context,
     Step,
@@ -65,8 +65,8 @@ _HANDLERS: Final[Mapping[ActionState, Callable[[ActionRecord, News, Context], St
         ActionState.INTENT: protocol_forward.intent,
         ActionState.READBACK: protocol_forward.readback,
         ActionState.APPLIED: protocol_forward.applied,
-        ActionState.SETTLING: protocol_forward.settling,
-        ActionState.VERIFYING: protocol_forward.verifying,
+        ActionState.SETTLING: protocol_verify.settling,
+        ActionState.VERIFYING: protocol_verify.verifying,
         ActionState.ROLLING_BACK: protocol_back.rolling_back,
     })
 )

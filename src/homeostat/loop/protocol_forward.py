@@ -1,14 +1,13 @@
-"""The way forward: from a proposal to a verified change. The way back is `protocol_back`.
+"""The way forward: from a proposal to a change that is carried out.
+
+Verification is `protocol_verify`, the way back `protocol_back`.
 
 One handler per state; each answers the news it knows and stays put on all other.
 """
 
 from dataclasses import replace
 
-from homeostat.base.actions import ActionKind, UndoKind
-from homeostat.base.decisions import Effect
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
-from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.loop.protocol_moves import (
     Context,
@@ -24,13 +23,11 @@ from homeostat.loop.protocol_moves import (
     readback_wait,
     send,
     stage_change,
-    stages,
     take_back,
 )
 from homeostat.loop.protocol_values import (
     Approved,
     AskPerson,
-    EffectSeen,
     GuardAllowed,
     GuardDenied,
     GuardNeedsApproval,
@@ -46,15 +43,11 @@ from homeostat.loop.protocol_world import (
     is_deposed,
     is_fresh,
     landed_as_ours,
+    seen_since,
     still_ours,
     values,
     where,
 )
-
-# What stays when its effect cannot be seen: it adds capacity, or it already is the way back to a
-# verified version; undoing those while blind would take capacity away or send traffic to the newer
-# version, which missing data may never justify (guard G0).
-STAYS_WHEN_BLIND = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.ROLLBACK})
 
 
 def proposed(record: ActionRecord, news: News, ctx: Context) -> Step:
@@ -119,46 +112,12 @@ def readback(record: ActionRecord, news: News, ctx: Context) -> Step:
 def applied(record: ActionRecord, news: News, ctx: Context) -> Step:
     """APPLIED: accepted; waits until it is carried out and read back."""
     match news:
-        case WorldSeen(world=world) if _since(record, world):
+        case WorldSeen(world=world) if seen_since(record, world):
             return _carried_out(record, world, ctx)
         case Tick() if overdue(record, ctx):
             return take_back(record, ctx, "accepted, but not carried out in time")
         case Tick():
             return record, (read(ctx),)
-        case _:
-            return record, ()
-
-
-def settling(record: ActionRecord, news: News, ctx: Context) -> Step:
-    """SETTLING: metrics are not listened to yet; the levers are."""
-    match news:
-        case WorldSeen(world=world) if _taken_from_us(record, world):
-            return foreign(record, ctx, "a lever of this change moved while it settled")
-        case Tick() if overdue(record, ctx):
-            return enter(record, ActionState.VERIFYING, ctx, wait_ns=ctx.timing.blind_ns), ()
-        case _:
-            return record, ()
-
-
-def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
-    """VERIFYING: help ends it or allows the next stage, harm takes it back, blindness is bounded.
-
-    Blind until the first verdict: no verdict at all must not read as no harm.
-    """
-    match news:
-        case WorldSeen(world=world) if _taken_from_us(record, world):
-            return foreign(record, ctx, "a lever of this change moved while it was verified")
-        case EffectSeen(effect=Effect.HELPED):
-            return _helped(record, ctx)
-        case EffectSeen(effect=Effect.HARMED):
-            return take_back(record, ctx, "it harmed")
-        case EffectSeen(effect=Effect.UNKNOWN):
-            return _tick(_blind(record, ctx), ctx)
-        case EffectSeen(effect=Effect.NO_CHANGE):
-            window_end = TimeNs(record.state_since + ctx.timing.verify_ns)
-            return _tick(replace(record, blind_since=None, deadline=window_end), ctx)
-        case Tick():
-            return _tick(record, ctx)
         case _:
             return record, ()
 
@@ -327,10 +286,6 @@ def _ramp_intact(record: ActionRecord, world: Snapshot) -> bool:
     return where(last, world) is expected
 
 
-def _since(record: ActionRecord, world: Snapshot | None) -> bool:
-    return world is not None and world.observed_at >= record.state_since
-
-
 def _carried_out(record: ActionRecord, world: Snapshot | None, ctx: Context) -> Step:
     write = record.intent
     if write is None or world is None:
@@ -342,43 +297,3 @@ def _carried_out(record: ActionRecord, world: Snapshot | None, ctx: Context) -> 
     if spot is Where.OTHER or (spot is Where.PRE and not still_ours(write, world)):
         return foreign(record, ctx, "the levers were changed after this write landed")
     return record, ()  # still changing, partly live or not yet visible: wait for the deadline
-
-
-def _taken_from_us(record: ActionRecord, world: Snapshot | None) -> bool:
-    if record.intent is None or not _since(record, world):
-        return False
-    return where(record.intent, world) not in {Where.POST, Where.UNREADABLE}
-
-
-def _helped(record: ActionRecord, ctx: Context) -> Step:
-    if record.stage + 1 >= stages(record.action):
-        return end(record, ActionState.SUCCEEDED, ctx, "it helped")
-    onward = replace(record, stage=record.stage + 1, attempt=0)
-    onward = enter(onward, ActionState.INTENT, ctx, wait_ns=ctx.timing.readback_deadline_ns)
-    return onward, (read(ctx),)
-
-
-def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
-    if record.blind_since is not None:
-        return record
-    return replace(record, blind_since=ctx.now, deadline=ctx.after(ctx.timing.blind_ns))
-
-
-def _tick(record: ActionRecord, ctx: Context) -> Step:
-    if not overdue(record, ctx):
-        return record, ()
-    kind, undo = record.action.kind, record.action.undo
-    last_stage = record.stage + 1 >= stages(record.action)
-    if record.blind_since is not None:
-        if last_stage and (kind in STAYS_WHEN_BLIND or undo is not UndoKind.EXACT):
-            return end(
-                record,
-                ActionState.SUCCEEDED_UNPROVEN,
-                ctx,
-                "its effect could not be seen; it stays",
-            )
-        return take_back(record, ctx, "its effect could not be seen")
-    if last_stage:
-        why = "neither help nor harm was seen in time"
-        return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
-    return take_back(record, ctx, f"stage {record.stage} of the ramp showed no help in time")

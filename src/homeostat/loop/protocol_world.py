@@ -95,6 +95,11 @@ def still_ours(intent: Intent, world: Snapshot) -> bool:
     return stamp.intent is not None and stamp.intent.startswith(f"{intent.action_id}.")
 
 
+def seen_since(record: ActionRecord, world: Snapshot | None) -> bool:
+    """Return whether the reading was taken in the record's present state."""
+    return world is not None and world.observed_at >= record.state_since
+
+
 def is_fresh(world: Snapshot | None, now: TimeNs, timing: Timing) -> bool:
     """Return whether a write may rest on this reading."""
     return world is not None and 0 <= now - world.observed_at <= timing.fresh_ns

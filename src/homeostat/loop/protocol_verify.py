@@ -1,0 +1,104 @@
+"""Verification: has the change that is live helped, harmed, or can nobody see?
+
+The verdict itself is the caller's; this decides what follows from it, and from its absence.
+"""
+
+from dataclasses import replace
+
+from homeostat.base.actions import ActionKind, UndoKind
+from homeostat.base.decisions import Effect
+from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
+from homeostat.loop.protocol_moves import (
+    Context,
+    Step,
+    end,
+    enter,
+    foreign,
+    overdue,
+    read,
+    stages,
+    take_back,
+)
+from homeostat.loop.protocol_values import EffectSeen, News, Tick, WorldSeen
+from homeostat.loop.protocol_world import Where, seen_since, where
+
+# What stays when its effect cannot be seen: it adds capacity, or it already is the way back to a
+# verified version; undoing those while blind would take capacity away or send traffic to the newer
+# version, which missing data may never justify (guard G0).
+STAYS_WHEN_BLIND = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.ROLLBACK})
+
+
+def settling(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """SETTLING: metrics are not listened to yet; the levers are."""
+    match news:
+        case WorldSeen(world=world) if _taken_from_us(record, world):
+            return foreign(record, ctx, "a lever of this change moved while it settled")
+        case Tick() if overdue(record, ctx):
+            return enter(record, ActionState.VERIFYING, ctx, wait_ns=ctx.timing.blind_ns), ()
+        case _:
+            return record, ()
+
+
+def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """VERIFYING: help ends it or allows the next stage, harm takes it back, blindness is bounded.
+
+    Blind until the first verdict: no verdict at all must not read as no harm.
+    """
+    match news:
+        case WorldSeen(world=world) if _taken_from_us(record, world):
+            return foreign(record, ctx, "a lever of this change moved while it was verified")
+        case EffectSeen(effect=Effect.HELPED):
+            return _helped(record, ctx)
+        case EffectSeen(effect=Effect.HARMED):
+            return take_back(record, ctx, "it harmed")
+        case EffectSeen(effect=Effect.UNKNOWN):
+            return _tick(_blind(record, ctx), ctx)
+        case EffectSeen(effect=Effect.NO_CHANGE):
+            window_end = TimeNs(record.state_since + ctx.timing.verify_ns)
+            return _tick(replace(record, blind_since=None, deadline=window_end), ctx)
+        case Tick():
+            return _tick(record, ctx)
+        case _:
+            return record, ()
+
+
+def _taken_from_us(record: ActionRecord, world: Snapshot | None) -> bool:
+    if record.intent is None or not seen_since(record, world):
+        return False
+    return where(record.intent, world) not in {Where.POST, Where.UNREADABLE}
+
+
+def _helped(record: ActionRecord, ctx: Context) -> Step:
+    if record.stage + 1 >= stages(record.action):
+        return end(record, ActionState.SUCCEEDED, ctx, "it helped")
+    onward = replace(record, stage=record.stage + 1, attempt=0)
+    onward = enter(onward, ActionState.INTENT, ctx, wait_ns=ctx.timing.readback_deadline_ns)
+    return onward, (read(ctx),)
+
+
+def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
+    if record.blind_since is not None:
+        return record
+    return replace(record, blind_since=ctx.now, deadline=ctx.after(ctx.timing.blind_ns))
+
+
+def _tick(record: ActionRecord, ctx: Context) -> Step:
+    if not overdue(record, ctx):
+        return record, ()
+    kind, undo = record.action.kind, record.action.undo
+    last_stage = record.stage + 1 >= stages(record.action)
+    if record.blind_since is not None:
+        if last_stage and (kind in STAYS_WHEN_BLIND or undo is not UndoKind.EXACT):
+            return end(
+                record,
+                ActionState.SUCCEEDED_UNPROVEN,
+                ctx,
+                "its effect could not be seen; it stays",
+            )
+        return take_back(record, ctx, "its effect could not be seen")
+    if last_stage:
+        why = "neither help nor harm was seen in time"
+        return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
+    return take_back(record, ctx, f"stage {record.stage} of the ramp showed no help in time")
