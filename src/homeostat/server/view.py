@@ -108,6 +108,13 @@ class View:
             folded += 1
         return folded
 
+    def observe(self, deployment: str, item: Event | Command) -> None:
+        """Fold one entry of a deployment's journal, event or command."""
+        if isinstance(item, Event):
+            self.event(item, deployment=deployment)
+        else:
+            self.command(item, deployment=deployment)
+
     def event(self, event: Event, *, deployment: str = "") -> None:
         """Fold one event; `deployment` names the journal it is from when the event does not."""
         match event:
@@ -254,7 +261,8 @@ class View:
         known = state.incidents.get(incident.id)
         closed_at = None if is_open else state.now
         if closed_at is not None and (known is None or known.closed_at is None):
-            self.counts.recovered(state.name, closed_at - incident.opened_at)
+            if incident.confirmed_at is not None:  # a blip is no recovery
+                self.counts.recovered(state.name, closed_at - incident.opened_at)
         elif closed_at is not None and known is not None:
             closed_at = known.closed_at  # closed once
         entry = IncidentEntry(incident=incident, closed_at=closed_at)

@@ -15,7 +15,7 @@ import homeostat
 from homeostat.base.types import DecisionRecord, TimeNs
 from homeostat.base.units import SECOND, ns
 from homeostat.server import view_plain as plain
-from homeostat.server.api import metrics, schemas
+from homeostat.server.api import answers, metrics, schemas
 from homeostat.server.api.deps import Deps
 from homeostat.server.api.problems import MissingError, ProblemError
 from homeostat.server.api.stream import STREAMS, EventStream, Streams
@@ -80,7 +80,7 @@ def router(deps: Deps, streams: Streams) -> APIRouter:
 
 
 def _fleet(routes: APIRouter, deps: Deps, streams: Streams) -> None:
-    @routes.get("/v1/deployments", response_model=schemas.FleetOut)
+    @routes.get("/v1/deployments", response_model=answers.FleetOut)
     async def deployments() -> plain.Plain:
         """Every deployment in one row."""
         now = deps.clock()
@@ -90,7 +90,7 @@ def _fleet(routes: APIRouter, deps: Deps, streams: Streams) -> None:
         ]
         return {**_frame(deps, streams, now), "deployments": rows}
 
-    @routes.get("/v1/deployments/{name}", response_model=schemas.DetailOut)
+    @routes.get("/v1/deployments/{name}", response_model=answers.DetailOut)
     async def deployment(name: NamePath, recent: Limit = RECENT) -> plain.Plain:
         """Everything about one deployment, with `recent` entries of each history."""
         now = deps.clock()
@@ -99,7 +99,7 @@ def _fleet(routes: APIRouter, deps: Deps, streams: Streams) -> None:
             **_frame(deps, streams, now),
         }
 
-    @routes.get("/v1/deployments/{name}/series", response_model=schemas.SeriesListOut)
+    @routes.get("/v1/deployments/{name}/series", response_model=answers.SeriesListOut)
     async def series(
         name: NamePath,
         since_s: Annotated[int, Query(ge=1, le=86_400, description="How far back.")] = 300,
@@ -120,7 +120,7 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
     def states(name: str | None) -> Iterable[DeploymentState]:
         return [find(deps, name)] if name else deps.view.deployments()
 
-    @routes.get("/v1/decisions", response_model=schemas.DecisionsOut)
+    @routes.get("/v1/decisions", response_model=answers.DecisionsOut)
     async def decisions(
         name: NameQuery = None, limit: Limit = RECENT, *, pending: bool = False
     ) -> plain.Plain:
@@ -135,20 +135,20 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
 
     @routes.get(
         "/v1/decisions/{decision_id}",
-        response_model=schemas.DecisionOut,
+        response_model=answers.DecisionOut,
     )
     async def decision(decision_id: IdPath, name: NameQuery = None) -> plain.Plain:
         """One decision: why, what else was permitted, what was refused, what came of it."""
         state, record = find_decision(deps, decision_id, name)
         return plain.decision(state, record, deps.clock())
 
-    @routes.get("/v1/incidents", response_model=schemas.IncidentsOut)
+    @routes.get("/v1/incidents", response_model=answers.IncidentsOut)
     async def incidents(name: NameQuery = None, limit: Limit = RECENT) -> plain.Plain:
         """Incidents, newest first."""
         rows = [plain.incident(e) for s in states(name) for e in s.incidents.newest(limit)]
         return {"incidents": _newest(rows, "opened_at", limit)}
 
-    @routes.get("/v1/actions", response_model=schemas.ActionsOut)
+    @routes.get("/v1/actions", response_model=answers.ActionsOut)
     async def actions(name: NameQuery = None, limit: Limit = RECENT) -> plain.Plain:
         """Actions, newest first."""
         rows = [plain.action_entry(s, e) for s in states(name) for e in s.actions.newest(limit)]
@@ -158,7 +158,7 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
 def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     collected = metrics.registry(deps, lambda: streams.count)
 
-    @routes.get("/v1/health", response_model=schemas.HealthOut)
+    @routes.get("/v1/health", response_model=answers.HealthOut)
     async def health() -> plain.Plain:
         """The controller's own state, in numbers; it does not judge itself."""
         now, states = deps.clock(), deps.view.deployments()
