@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from homeostat.adapters.sources import _page
 from homeostat.adapters.sources._fetch import AbsurdError, HttpUrl, RefusedError, fetch, new_client
 from homeostat.adapters.sources._mapping import Mapper
-from homeostat.adapters.sources.presets import PRESETS, Preset
+from homeostat.adapters.sources.presets import PRESETS
 from homeostat.base.errors import UnknownPartError
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
 from homeostat.base.names import pool
@@ -143,8 +143,9 @@ class Scrape:
                     raise AbsurdError(f"two series of {meaning.sample} for {target.key.subject}")
                 added = value * target.scale + (0.0 if before is None else before[1])
                 sums[slot] = (target.kind, added, at if before is None else min(at, before[2]))
-        for key in (key for meaning, _, _ in readings for key in meaning.zeros):
-            sums.setdefault((key, None), (Kind.COUNTER, 0.0, now))
+        for meaning, _, at_s in readings:
+            for key in meaning.zeros:
+                sums.setdefault((key, None), (Kind.COUNTER, 0.0, _observed_at(at_s, now)))
         return tuple(
             Observation(
                 source=self.name,
@@ -211,4 +212,4 @@ PART = Part(
     build=build,
 )
 
-__all__ = ["PART", "Preset", "Scrape", "ScrapeSettings", "build"]
+__all__ = ["PART", "Scrape", "ScrapeSettings", "build"]
