@@ -53,6 +53,8 @@ class GuardState:
         peak_replicas: Most replicas in rotation within the scale-in window.
         observe_until: Observe only until then (clock jump, start-up); None if not.
         verified: Pool and version pairs that served within the objectives long enough.
+        foreign_until: Somebody else wrote to the deployment: change nothing before then. None if
+            nobody did.
     """
 
     managed: Managed
@@ -66,6 +68,7 @@ class GuardState:
     peak_replicas: int
     observe_until: TimeNs | None
     verified: tuple[tuple[str, str], ...] = ()
+    foreign_until: TimeNs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

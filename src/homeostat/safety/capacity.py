@@ -1,0 +1,105 @@
+"""Predicted utilisation after capacity is taken away or traffic is moved.
+
+Uses one measured number per pool (`names.UTILISATION`, arrivals over what the pool can serve) and
+counts of replicas; no model. Demand is counted in replicas' worth of work, over every ready
+replica; what remains to carry it are the replicas seen healthy. Both choices err on the safe side.
+"""
+
+from homeostat.base import names
+from homeostat.base.actions import ActionKind
+from homeostat.base.world import Levers, ReplicaState
+from homeostat.safety.change import Change
+from homeostat.safety.sight import Sight, milli
+
+_WHOLE = 100_000  # all of the traffic, in thousandths of a percent
+_WEIGHT = "weight."
+
+
+def shares(sight: Sight, writes: Levers = ()) -> dict[str, int] | None:
+    """Return each pool's share of the traffic in thousandths of a percent, None if unknown.
+
+    Without any weight lever the stable pool has it all; the stable pool gets what the others
+    leave, unless its own weight is written.
+    """
+    if sight.world is None:
+        return None
+    weights = {
+        lever.removeprefix(_WEIGHT): milli(value)
+        for lever, value in (*sight.world.levers, *writes)
+        if lever.startswith(_WEIGHT)
+    }
+    stable = sight.state.managed.stable_pool
+    if not any(lever == names.lever_weight(stable) for lever, _ in writes):
+        weights.pop(stable, None)
+    known = {pool: weight for pool, weight in weights.items() if weight is not None}
+    if len(known) < len(weights) or any(weight < 0 for weight in known.values()):
+        return None
+    known.setdefault(stable, max(0, _WHOLE - sum(known.values())))
+    return known
+
+
+def growing(change: Change, sight: Sight) -> tuple[str, ...] | None:
+    """Return the pools whose share of the traffic would grow, None if that is unknown."""
+    before, after = shares(sight), shares(sight, change.writes)
+    if before is None or after is None:
+        return None
+    return tuple(sorted(pool for pool, share in after.items() if share > before.get(pool, 0)))
+
+
+def utilisation_after(
+    change: Change, sight: Sight, out: tuple[frozenset[str], int, str | None] | None
+) -> int | None:
+    """Return the busiest touched pool's predicted utilisation in thousandths, None if unknown."""
+    if change.kind is ActionKind.SHIFT_TRAFFIC:
+        return _after_shift(change, sight)
+    if change.kind is ActionKind.RESIZE_DOWN:
+        return _after_resize(change, sight)
+    if out is None:
+        return None
+    named, unnamed, pool = out
+    if pool is None:
+        return None
+    demand = _demand(pool, sight)
+    slots = {slot.name for slot in sight.replicas(pool)}
+    left = len((sight.healthy & slots) - named) - unnamed
+    return None if demand is None or left < 1 else -(-demand // left)
+
+
+def _demand(pool: str, sight: Sight) -> int | None:
+    """Return a pool's load in thousandths of a replica's capacity."""
+    ready = sum(slot.state is ReplicaState.READY for slot in sight.replicas(pool))
+    used = milli(sight.value(names.pool(pool), names.UTILISATION))
+    if used is None and not sight.state.managed.guard.evidence_rules:
+        used = 0  # a paired run reads missing data as zero, to show what holding is for
+    return None if used is None or used < 0 else used * ready
+
+
+def _after_shift(change: Change, sight: Sight) -> int | None:
+    pools, before, after = growing(change, sight), shares(sight), shares(sight, change.writes)
+    if pools is None or before is None or after is None:
+        return None
+    serving = [pool for pool, share in before.items() if share > 0]
+    demands = [_demand(pool, sight) for pool in serving]
+    total = sum(demand for demand in demands if demand is not None)
+    worst = 0
+    for pool in pools:
+        slots = {slot.name for slot in sight.replicas(pool)}
+        left = len(sight.healthy & slots)
+        if left < 1 or None in demands:
+            return None
+        worst = max(worst, -(-total * after[pool] // (_WHOLE * left)))
+    return worst
+
+
+def _after_resize(change: Change, sight: Sight) -> int | None:
+    """Scale every pool's utilisation by how much smaller the replicas become."""
+    used = [milli(sight.value(names.pool(pool), names.UTILISATION)) for pool in shares(sight) or ()]
+    busiest = max((share for share in used if share is not None), default=None)
+    if busiest is None or None in used:
+        return None
+    for (_, wanted), live in zip(change.writes, change.live, strict=True):
+        after, before = milli(wanted), milli(live)
+        if after is None or before is None or after <= 0 or before <= 0:
+            return None
+        busiest = -(-busiest * max(before, after) // after)
+    return busiest

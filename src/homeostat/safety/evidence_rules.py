@@ -1,0 +1,132 @@
+"""G0, the evidence lattice: what each kind of action must have seen, about which subject.
+
+A failed probe is an observation, silence is not. With anything required missing only HOLD,
+ESCALATE, one more replica and undo remain. `evidence_rules: false` passes these rules; it exists
+only to show in a paired run that holding is not muteness.
+"""
+
+from typing import Final
+
+from homeostat.safety.rule import (
+    ACTIVE,
+    DOWN,
+    DRAIN,
+    PLUS_ONE,
+    PROVEN_FAILING,
+    RESIZE_DOWN,
+    RESTART,
+    ROLLBACK,
+    SHIFT,
+    SHRINKS,
+    TABLE,
+    UNDO,
+    Rule,
+    compare,
+)
+from homeostat.safety.tree import And, Compare, Not, Or, Ref, Scale
+
+EVIDENCE_RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        id="G0",
+        name="sight",
+        source=TABLE + "G0: no decision on stale data; half the replicas or the gateway silent",
+        require=Or((
+            Not(Ref("evidence_rules")),
+            And((
+                compare("evidence_age_ms", ">=", 0),
+                compare("evidence_age_ms", "<=", "fresh_ms"),
+                Ref("gateway_fresh"),
+                Or((
+                    compare("silent", "==", 0),
+                    Compare("<", Scale(2, Ref("silent")), Ref("replicas")),
+                )),
+            )),
+        )),
+        message="evidence is {evidence_age_ms} old (limit {fresh_ms}), gateway counters fresh: "
+        "{gateway_fresh}, {silent} of {replicas} replicas silent",
+        exempt=PLUS_ONE,
+    ),
+    Rule(
+        id="G0",
+        name="replica evidence",
+        source=TABLE + "G0: three failed probes of r or its process gone, the others seen",
+        kinds=frozenset({RESTART, DRAIN}),
+        require=Or((
+            Not(Ref("evidence_rules")),
+            And((
+                Ref("others_seen"),
+                Or((PROVEN_FAILING, And((Ref("ready"), Ref("suspected"))))),
+            )),
+        )),
+        message="{subject} has {probe_failures} of {failed_probes} failed probes, process gone: "
+        "{process_gone}, suspected with anomalous readings: {suspected}; others seen: "
+        "{others_seen}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="baselines",
+        source=TABLE + "G0: fewer samples than a judgement needs",
+        kinds=ACTIVE - {RESTART, DRAIN},
+        require=Or((Not(Ref("evidence_rules")), Ref("ready"))),
+        message="baselines are still being learnt",
+        exempt=PLUS_ONE,
+    ),
+    Rule(
+        id="G0",
+        name="no shrinking blind",
+        source=TABLE + "G0: never scale-in while anything required is unknown",
+        kinds=SHRINKS,
+        require=Or((Not(Ref("evidence_rules")), compare("silent", "==", 0))),
+        message="{silent} of {replicas} replicas silent",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="no shrinking in trouble",
+        source=TABLE + "G0 and G7: capacity is given back only while the objectives are met",
+        kinds=frozenset({DOWN, RESIZE_DOWN}),
+        require=Or((Not(Ref("evidence_rules")), Ref("slo_met"))),
+        message="objectives met: {slo_met}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="where traffic goes",
+        source=TABLE + "G0: never traffic to a version that is not seen to be well",
+        kinds=frozenset({SHIFT}),
+        require=Or((Not(Ref("evidence_rules")), Ref("growing_clean"))),
+        message="the pool that would get more traffic is well: {growing_clean}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="rollback evidence",
+        source=TABLE + "G0: the current version's readings known",
+        kinds=frozenset({ROLLBACK}),
+        require=Or((Not(Ref("evidence_rules")), Ref("current_known"))),
+        message="readings of the current version known: {current_known}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="older version clean",
+        source=TABLE + "G0: a fault that the older version shares is not the release",
+        kinds=frozenset({ROLLBACK}),
+        require=Or((Not(Ref("evidence_rules")), Ref("older_clean"))),
+        message="the older version is well: {older_clean}",
+        exempt=UNDO,
+        on_unknown="ask",
+    ),
+    Rule(
+        id="G0",
+        name="verified version",
+        source=TABLE + "G0: a rollback goes to a version that was seen to serve well",
+        kinds=frozenset({ROLLBACK}),
+        require=Ref("to_verified"),
+        message="the target version served within the objectives before: {to_verified}",
+        exempt=UNDO,
+        on_false="ask",
+        on_unknown="ask",
+    ),
+)

@@ -1,0 +1,350 @@
+"""From an action and a guard state to the flat record of facts that the rules read.
+
+Every field of `fields.FIELDS` gets a value or None for unknown; nothing is guessed and nothing an
+action claims about itself is believed where the world can be asked.
+"""
+
+from homeostat.base import names
+from homeostat.base.actions import Action, ActionKind, UndoKind
+from homeostat.base.decisions import Effect
+from homeostat.base.evidence import Family, Verdict
+from homeostat.base.guard import PastAction
+from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.policy import KillLevel
+from homeostat.base.units import HOUR, MILLISECOND
+from homeostat.base.world import ReplicaState
+from homeostat.safety import capacity
+from homeostat.safety.change import (
+    Change,
+    bounds,
+    change_of,
+    directed,
+    leaving,
+    replicas_delta,
+    shaped,
+)
+from homeostat.safety.sight import Sight, milli, scrapes_ms
+from homeostat.safety.tree import Value
+
+Record = dict[str, Value]
+
+_MAX_DOUBLINGS = 6  # 64 times the cooldown; more would outlive any shift
+_INEFFECTIVE = frozenset({Effect.NO_CHANGE, Effect.HARMED, Effect.UNKNOWN})
+_ONE_REPLICA = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
+_TAKES_OUT = _ONE_REPLICA | {ActionKind.SCALE_DOWN}
+_NOT_YET_WRITING = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
+_ABOUT_TO_WRITE = _NOT_YET_WRITING | {ActionState.INTENT, ActionState.READBACK}
+_WRITTEN = frozenset({
+    ActionState.APPLIED,
+    ActionState.SETTLING,
+    ActionState.VERIFYING,
+    ActionState.ROLLING_BACK,
+})
+
+
+def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
+    """Return the facts about one action in one state."""
+    change = change_of(action, sight, undo=undo)
+    own = _own_record(action, sight, undo=undo)
+    record: Record = {
+        "kind": action.kind.value,
+        "subject": action.subject,
+        "undo": undo,
+        "undo_kind": _undo_kind(action).value,
+    }
+    record.update(_scope(action, change, sight, undo=undo))
+    record.update(_evidence(action, change, sight))
+    record.update(_levers(action, change, sight))
+    record.update(_counters(action, sight, own))
+    record.update(_fleet(action, sight, own))
+    record.update(_rest(action, sight, own))
+    return record
+
+
+def _own_record(action: Action, sight: Sight, *, undo: bool) -> ActionRecord | None:
+    """Return the record in flight if it is this very action, about to be written."""
+    flying = sight.state.in_flight
+    if flying is None or flying.state.is_terminal:
+        return None
+    if undo:
+        same = (flying.action.kind, flying.action.subject) == (action.kind, action.subject)
+        return flying if same else None
+    return flying if flying.action == action and flying.state in _ABOUT_TO_WRITE else None
+
+
+def _undo_kind(action: Action) -> UndoKind:
+    """Return how the action can really be taken back: what restarts cannot be exact."""
+    if action.kind is ActionKind.RETRAIN:
+        return UndoKind.NONE
+    if action.kind is ActionKind.RESTART_REPLICA and action.undo is UndoKind.EXACT:
+        return UndoKind.COMPENSATING
+    return action.undo
+
+
+def _scope(action: Action, change: Change, sight: Sight, *, undo: bool) -> Record:
+    managed, world, evidence = sight.state.managed, sight.world, sight.state.evidence
+    told = [value.deployment for value in (world, evidence) if value is not None]
+    traffic = action.kind in {ActionKind.SHIFT_TRAFFIC, ActionKind.SHED_LOAD}
+    actuator = managed.traffic_actuator if traffic else managed.scale_actuator
+    return {
+        "named": all(name == managed.name for name in told),
+        "ours": bool(action.actuator) and action.actuator == actuator,
+        # What is written back is what was live before; only its floors are judged.
+        "shaped": undo or shaped(action, change),
+        "directed": True if undo else directed(change),
+        "present": None if world is None else _present(action, sight),
+    }
+
+
+def _present(action: Action, sight: Sight) -> bool:
+    subject = action.subject
+    if subject in {names.GATEWAY, names.MODEL}:
+        return True
+    slots = sight.replicas()
+    return any(subject in {names.replica(slot.name), names.pool(slot.pool)} for slot in slots)
+
+
+def _evidence(action: Action, change: Change, sight: Sight) -> Record:
+    state, guard = sight.state, sight.state.managed.guard
+    # A slot that is starting, draining or gone has nothing to say, and that is known.
+    rotating = [slot for slot in sight.replicas() if slot.state is ReplicaState.READY]
+    evidence = state.evidence
+    return {
+        "evidence_rules": guard.evidence_rules is not False,
+        "evidence_age_ms": sight.evidence_age_ms,
+        "fresh_ms": sight.fresh_ms,
+        "ready": None if evidence is None else evidence.ready,
+        "slo_met": None if evidence is None else evidence.slo_met,
+        "gateway_fresh": sight.gateway_fresh,
+        "replicas": None if sight.world is None else len(rotating),
+        "silent": (
+            None if sight.world is None else sum(slot.name not in sight.heard for slot in rotating)
+        ),
+        "failed_probes": guard.failed_probes,
+        **_about_replica(action, sight),
+        **_about_versions(action, change, sight),
+    }
+
+
+def _about_replica(action: Action, sight: Sight) -> Record:
+    slots = sight.replicas()
+    name = names.bare(action.subject)
+    target = next((slot for slot in slots if names.replica(slot.name) == action.subject), None)
+    if target is None:
+        return dict.fromkeys((
+            "process_gone",
+            "probe_failures",
+            "suspected",
+            "drained",
+            "others_seen",
+            "others_remain",
+        ))
+    failures = sight.value(action.subject, names.PROBE_FAILURES)
+    odd = any(
+        subject == action.subject and reading.verdict is Verdict.ANOMALOUS
+        for (subject, _), reading in sight.readings.items()
+    )
+    families = {family for subject, family in sight.suspects if subject == action.subject}
+    others = [slot for slot in slots if slot.name != name]
+    rotating = [slot for slot in others if slot.state is ReplicaState.READY]
+    pool = [slot for slot in others if slot.pool == target.pool]
+    return {
+        "process_gone": target.name in sight.gone,
+        "probe_failures": None if failures is None or failures < 0 else int(failures),
+        "suspected": odd and bool(families & {Family.REPLICA, Family.MEMORY}),
+        "drained": target.state is ReplicaState.DRAINING,
+        "others_seen": all(slot.name in sight.probed for slot in rotating),
+        "others_remain": all(slot.name in sight.healthy for slot in pool),
+    }
+
+
+def _about_versions(action: Action, change: Change, sight: Sight) -> Record:
+    fallback = sight.state.managed.fallback_pool
+    pool = names.bare(action.subject)
+    known = [
+        sight.value(names.pool(pool), signal) for signal in (names.ERROR_RATIO, names.LATENCY_P95)
+    ]
+    older = True if fallback is None or fallback == pool else sight.clean(fallback)
+    growing = capacity.growing(change, sight)
+    clean = None if growing is None else [sight.clean(name) for name in growing]
+    record: Record = {
+        "current_known": True if any(value is not None for value in known) else None,
+        "older_clean": older,
+        "growing_clean": _all(clean),
+        "to_verified": None,
+        "to_last_verified": None,
+    }
+    moves = change.moves("version.")
+    if sight.world is not None and len(moves) == 1 and moves[0][2] is not None:
+        pool, wanted, live = moves[0]
+        ran = [entry.version for entry in sight.world.releases if entry.pool == pool]
+        good = [v for v in ran if v != live and (pool, v) in sight.state.verified]
+        record["to_verified"] = wanted in good
+        record["to_last_verified"] = bool(good) and good[-1] == wanted
+    return record
+
+
+def _all(answers: list[bool | None] | None) -> bool | None:
+    if answers is None:
+        return None
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _levers(action: Action, change: Change, sight: Sight) -> Record:
+    state, guard = sight.state, sight.state.managed.guard
+    limits = bounds(change, sight)
+    out = leaving(change, sight)
+    delta = replicas_delta(change)
+    price = milli(state.managed.replica_usd_per_hour)
+    claim = milli(action.cost_usd_per_hour)
+    slots = len(sight.replicas())
+    spend = None if delta is None or price is None or sight.world is None else price * delta
+    return {
+        "limited": limits.limited,
+        "excess_milli": limits.excess_milli,
+        "step_excess_milli": limits.step_milli,
+        "limit_text": limits.excess_text,
+        "step_text": limits.step_text,
+        "added": delta,
+        "min_replicas": guard.min_replicas,
+        "budgeted": guard.budget_usd_per_hour is not None,
+        "budget_milli": milli(guard.budget_usd_per_hour),
+        "spend_change_milli": None if spend is None or claim is None else max(spend, claim),
+        "spend_milli": None
+        if spend is None or claim is None or price is None
+        else price * slots + max(spend, claim),
+        "util_after_milli": capacity.utilisation_after(change, sight, out),
+        "util_max_milli": milli(guard.utilisation_max),
+        **_rotation(action, change, sight, out),
+    }
+
+
+def _rotation(
+    action: Action,
+    change: Change,
+    sight: Sight,
+    out: tuple[frozenset[str], int, str | None] | None,
+) -> Record:
+    """Return what leaves rotation, and what stays."""
+    if out is None or sight.world is None:
+        return dict.fromkeys(("taken", "left", "left_in_pool", "disturbed"))
+    named, unnamed, pool = out
+    managed = sight.state.managed
+    inside = {slot.name for slot in sight.replicas(pool)}
+    restarts = bool(change.moves("incarnation."))
+    spare = 1 if restarts and sight.world.spares > 0 else 0
+    left_in_pool = len((sight.healthy & inside) - named) - unnamed + spare
+    everywhere = len(sight.healthy - named) - unnamed + spare
+    # A version change is rolled: one replica at a time, replacement first.
+    disturbed = len(named) + unnamed + bool(change.moves("version."))
+    if action.kind in _TAKES_OUT:
+        disturbed = max(disturbed, action.replicas_touched, int(restarts))
+    return {
+        "taken": len(named - sight.failing) + unnamed,
+        "left": left_in_pool if pool == managed.stable_pool else everywhere,
+        "left_in_pool": left_in_pool,
+        "disturbed": disturbed,
+    }
+
+
+def _counters(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
+    state, guard, now = sight.state, sight.state.managed.guard, sight.now
+    past = [entry for entry in state.past if own is None or entry.id != own.id]
+    last = max(past, key=lambda entry: entry.at, default=None)
+    hour = sum(entry.at > now - HOUR for entry in past)
+    cooldown = scrapes_ms(state.managed, guard.cooldown_scrapes)
+    doublings = min(_MAX_DOUBLINGS, _ineffective(action, past))
+    return {
+        "acted": last is not None,
+        "since_ms": None if last is None else (now - last.at) // MILLISECOND,
+        "last_text": "" if last is None else f"{last.kind} {last.subject}",
+        "cooldown_ms": None if cooldown is None else cooldown * 2**doublings,
+        "scale_in_ms": scrapes_ms(state.managed, guard.scale_in_scrapes),
+        "tries": state.tries,
+        "max_tries": guard.max_tries,
+        "peak": state.peak_replicas,
+        "hour": hour,
+        "hour_limit": guard.actions_per_hour,
+        "fleet_hour": hour + state.fleet.actions_last_hour,
+        "fleet_hour_limit": guard.fleet_actions_per_hour,
+    }
+
+
+def _ineffective(action: Action, past: list[PastAction]) -> int:
+    """Count earlier runs of the same action that did not help; what is unclear did not."""
+    return sum(
+        (entry.kind, entry.subject) == (action.kind, action.subject)
+        and entry.effect in _INEFFECTIVE
+        for entry in past
+    )
+
+
+def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
+    state, guard, fleet = sight.state, sight.state.managed.guard, sight.state.fleet
+    flying = state.in_flight
+    busy = (
+        flying is not None
+        and own is None
+        and not flying.state.is_terminal
+        and flying.state not in _NOT_YET_WRITING
+    )
+    stamp = None if sight.world is None else sight.world.stamp(action.actuator)
+    share = milli(guard.targets_share)
+    if share is not None and stamp is not None and stamp.token is None:
+        share //= 2  # without compare-and-set a stale write can land: half the blast radius
+    size = max(fleet.replicas, len(sight.replicas()))
+    replica_share = milli(guard.replicas_share)
+    correlated = milli(guard.correlated_share)
+    return {
+        "flying": busy,
+        "changing": None if sight.world is None else sight.world.changing,
+        "targets": fleet.targets,
+        "targets_changing": fleet.targets_changing,
+        "targets_limit": None if share is None else max(1, fleet.targets * share // 1000),
+        "others_changing": fleet.replicas_changing,
+        "replicas_limit": None if replica_share is None else max(1, size * replica_share // 1000),
+        "anomalous": fleet.anomalous,
+        "correlated_targets": guard.correlated_targets,
+        "correlated_fleet": guard.correlated_fleet,
+        "correlated_limit_milli": None if correlated is None else fleet.targets * correlated,
+        "sensors_ok": fleet.sensors_ok,
+    }
+
+
+def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
+    state, guard, now = sight.state, sight.state.managed.guard, sight.now
+    age = 0 if own is None or own.stage > 0 else (now - own.proposed_at) // MILLISECOND
+    ttl = scrapes_ms(state.managed, guard.approval_ttl_scrapes)
+    approved = own is not None and own.approved_by != ""
+    until = state.observe_until
+    return {
+        "frozen": guard.frozen,
+        "foreign": _foreign(action, sight, own),
+        "kill": str(KillLevel(state.kill)),
+        "mode": state.managed.mode.value,
+        "granted": action.kind in guard.auto_kinds and guard.granted_by.strip() != "",
+        "approved": approved and ttl is not None and 0 <= age <= ttl,
+        "world_age_ms": sight.world_age_ms,
+        "observing": until is not None and now < until,
+        "proposal_age_ms": age,
+        "ttl_ms": ttl,
+        "spares": None if sight.world is None else sight.world.spares,
+    }
+
+
+def _foreign(action: Action, sight: Sight, own: ActionRecord | None) -> bool | None:
+    """Return whether somebody else writes here; None when the target's stamp is not known."""
+    until = sight.state.foreign_until
+    if until is not None and sight.now < until:
+        return True
+    stamp = None if sight.world is None else sight.world.stamp(action.actuator)
+    if stamp is None:
+        return None
+    if own is None:
+        return False
+    if stamp.epoch is not None and stamp.epoch > own.epoch:
+        return True  # a newer controller owns the deployment
+    ours = stamp.intent is None or stamp.intent.startswith(f"{own.id}.")
+    return own.intent is not None and own.state in _WRITTEN and not ours

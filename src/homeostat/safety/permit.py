@@ -1,0 +1,58 @@
+"""The only maker of safe sets: every candidate through the guard, HOLD always in."""
+
+from collections.abc import Sequence
+
+from homeostat.base._seal import SEAL
+from homeostat.base.actions import HOLD, Action, Refusal, SafeSet
+from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
+from homeostat.base.units import TimeNs
+from homeostat.safety.guard import answer, guard
+from homeostat.safety.sight import Sight, look
+
+
+def permit(candidates: Sequence[Action], state: GuardState, now: TimeNs) -> SafeSet:
+    """Return which candidates are permitted now, which only with approval, and why not the rest.
+
+    Args:
+        candidates: What might be done, best first; repeats are dropped.
+        state: Everything that may forbid it.
+        now: The time.
+    """
+    allowed: list[Action] = [HOLD]
+    approvals: list[Action] = []
+    refused: list[Refusal] = []
+    sight = _look(state, now)
+    for action in dict.fromkeys(candidates):
+        if action == HOLD:
+            continue
+        match _answer(action, state, now, sight):
+            case Allow():
+                allowed.append(action)
+            case NeedApproval():
+                approvals.append(action)
+            case Deny(reasons=reasons):
+                refused.append(Refusal(action=action, reasons=reasons))
+    return SafeSet(
+        allowed=tuple(allowed),
+        approvals=tuple(approvals),
+        refused=tuple(refused),
+        at=now,
+        policy_digest=state.managed.policy_digest,
+        seal=SEAL,
+    )
+
+
+def _look(state: GuardState, now: TimeNs) -> Sight | None:
+    try:
+        return look(state, now)
+    except Exception:  # noqa: BLE001 - the guard says why, for each candidate
+        return None
+
+
+def _answer(action: Action, state: GuardState, now: TimeNs, sight: Sight | None) -> GuardAnswer:
+    if sight is None:
+        return guard(action, state, now)
+    try:
+        return answer(action, sight)
+    except Exception:  # noqa: BLE001 - the guard turns it into a denial with its reason
+        return guard(action, state, now)
