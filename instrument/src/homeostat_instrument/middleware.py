@@ -22,7 +22,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROBE_HEADER: Final = b"x-homeostat-probe"
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
-_CLASSES: Final = tuple(f"{k}xx" for k in range(10))
 
 
 class Middleware:
@@ -74,7 +73,7 @@ class Middleware:
         async def watching(message: Message) -> None:
             nonlocal code
             if message["type"] == "http.response.start":
-                code = _CLASSES[min(message["status"] // 100, 9)]
+                code = str(message["status"])
             elif message["type"] == "websocket.accept":
                 code = "websocket"
             await send(message)
@@ -87,7 +86,7 @@ class Middleware:
             await self._app(scope, receive, watching)
         except Exception:
             if code == "aborted":  # the server will answer 500 for the application
-                code = "5xx"
+                code = "500"
             raise
         finally:
             with watched.lock:

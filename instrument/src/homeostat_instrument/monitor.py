@@ -47,12 +47,16 @@ class Monitor:
         recent: int,
         registry: CollectorRegistry | None,
     ) -> None:
-        """See `monitor` for the arguments."""
+        """See `monitor` for the arguments.
+
+        Raises:
+            ValueError: See `monitor`.
+        """
         self.model = model
         self.version = version
         self.lock = threading.Lock()
         # Both are there from the start: "no failure yet" is a zero that can be read.
-        self.requests: dict[tuple[str, bool], int] = {("2xx", False): 0, ("5xx", False): 0}
+        self.requests: dict[tuple[str, bool], int] = {("200", False): 0, ("500", False): 0}
         self.uncounted: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.inflight = 0
@@ -67,34 +71,53 @@ class Monitor:
             layer: (Histogram(bounds), Histogram(defaults.SHARE))
             for layer, bounds in activations.items()
         }
-        self.feature_names = tuple(features) if features is not None else None
+        self.feature_names: tuple[str, ...] | None = None
         self.features: Columns | None = None
         self._learn_rows = learn_rows
         self._learning: list[list[float]] = []
-        self._fix_features(feature_edges)
+        if features is not None:
+            self.watch_features(features, feature_edges)
+        elif feature_edges is not None:
+            raise ValueError("feature_edges without features: name the features")
         self.ring = Ring(recent)
         self.registry = registry or CollectorRegistry()
         self.registry.register(MonitorCollector(self))
         if registry is None:  # a registry of the server's own has its process metrics already
             ProcessCollector(registry=self.registry)
 
-    def _fix_features(self, given: Sequence[Sequence[float]] | None) -> None:
-        names = self.feature_names
-        if names is not None and len(names) > MAX_FEATURES:
+    def watch_features(
+        self, names: Sequence[str], edges: Sequence[Sequence[float]] | None = None
+    ) -> None:
+        """Fix which features are watched; once fixed, names and edges stay for the process.
+
+        For servers that learn what they serve only when a model is loaded. Another version of the
+        model keeps the first edges, so that versions can be compared.
+
+        Args:
+            names: See `monitor`.
+            edges: See `monitor`.
+
+        Raises:
+            ValueError: Other names are watched already, or the arguments make no sense.
+        """
+        if len(names) > MAX_FEATURES:
             raise ValueError(
                 f"{len(names)} features are more than the {MAX_FEATURES} that one page may carry; "
                 "name the ones worth watching and pass only those"
             )
-        if names is not None and len(set(names)) != len(names):
-            raise ValueError("two features have the same name")
-        if given is None:
-            return
-        if names is None or len(given) != len(names):
-            raise ValueError(
-                f"feature_edges has {len(given)} columns, features "
-                f"{'is missing' if names is None else f'has {len(names)}'}; give one per feature"
-            )
-        self.features = columns([checked_edges(one) for one in given])
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"features must have different names, got {list(names)}")
+        if edges is not None and len(edges) != len(names):
+            raise ValueError(f"{len(names)} features, but edges for {len(edges)}; one per feature")
+        fixed = None if edges is None else columns([checked_edges(one) for one in edges])
+        with self.lock:
+            if self.feature_names not in {None, tuple(names)}:
+                raise ValueError(f"{list(self.feature_names or ())} are watched, not {list(names)}")
+            self.feature_names = tuple(names)
+            if self.features is None and fixed is not None:
+                if self._learning:
+                    fixed.add_rows(self._learning)
+                self.features, self._learning = fixed, []
 
     def observe(self, prediction_id: str, prediction: float, features: Any = None) -> None:
         """Record one prediction and the inputs it was made from.
@@ -189,7 +212,7 @@ class Monitor:
         """Record one finished request; `Middleware` calls it.
 
         Args:
-            code: Class of the status, `2xx` to `5xx`, or `aborted` when no answer was begun.
+            code: The status, `websocket`, or `aborted` when no answer was begun.
             duration_s: From arrival to the end of the answer.
             probe: True when the request said that it is a probe.
         """

@@ -124,9 +124,7 @@ class Batcher(Generic[InputT, OutputT]):
                 await self._run_batch(batch)
             finally:
                 self._running = 0
-                for job in batch:
-                    if not job.answer.done():  # cancelled on the way out
-                        job.answer.cancel()
+                _give_up(batch)
 
     async def _form(self) -> list[_Job[InputT, OutputT]]:
         while True:
@@ -159,7 +157,7 @@ class Batcher(Generic[InputT, OutputT]):
             answers = self._run([job.given for job in batch])
         except Exception as error:  # noqa: BLE001 - whatever broke, its requests must hear of it
             for job in batch:
-                if not job.answer.done():
+                if not job.answer.done():  # its caller may have gone away
                     job.answer.set_exception(error)
             return
         await self._sleep(max(0.0, device_s - (time.monotonic() - started)))
@@ -167,3 +165,10 @@ class Batcher(Generic[InputT, OutputT]):
         for job, answer in zip(batch, answers, strict=True):
             if not job.answer.done():
                 job.answer.set_result(answer)
+
+
+def _give_up(batch: Sequence[_Job[InputT, OutputT]]) -> None:
+    """Cancel what has no answer: the batcher was cancelled while the batch was running."""
+    for job in batch:
+        if not job.answer.done():
+            job.answer.cancel()
