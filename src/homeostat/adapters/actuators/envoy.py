@@ -1,0 +1,280 @@
+"""Actuator of Envoy: traffic weights and a limit of requests in flight, by runtime keys.
+
+Envoy's admin page overwrites whatever is there: no compare-and-set, no fencing. What this file
+adds is care, not a guarantee: it looks before it writes, reads back before it says DONE, and
+leaves a stamp among the runtime keys that says whose write it was. A write by anybody else makes
+the stamp false, and it then reads as no stamp. All of it is gone when Envoy restarts.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, Field
+
+from homeostat.base import names
+from homeostat.base.errors import ActuatorError
+from homeostat.base.intent import Intent, Receipt, ReceiptStatus
+from homeostat.base.part import Part
+from homeostat.base.ports import Capabilities
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.world import Levers, Scalar, Snapshot, Stamp
+
+STAMP_KEY: Final = "homeostat.stamp"
+_PERCENT: Final = 100
+_LIMIT_MAX: Final = 1_000_000_000
+_OK: Final = "OK"  # the whole body of a successful write; anything else is an error text
+_UNREADABLE = (httpx2.HTTPError, ValueError, KeyError, TypeError)
+_DONE: Final = ReceiptStatus.DONE
+_NOT_APPLIED: Final = ReceiptStatus.NOT_APPLIED
+_UNKNOWN: Final = ReceiptStatus.UNKNOWN
+
+
+class EnvoyConfig(BaseModel):
+    """Settings of the Envoy actuator."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="envoy", min_length=1, description="The actuator's name.")
+    url: str = Field(description="Base URL of Envoy's admin page.", pattern=r"^https?://")
+    weights: Mapping[str, str] = Field(
+        default={"b": "traffic.b"},
+        description="Pool to the runtime key that holds its share of the traffic in percent.",
+    )
+    limited_clusters: tuple[str, ...] = Field(
+        default=("a", "b"),
+        description="Clusters to whose requests in flight `gateway_limit` applies, each by itself.",
+    )
+    read_timeout_s: float = Field(
+        default=2.0, gt=0, le=60, description="Longest wait for the runtime page, seconds."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: ReceiptStatus
+    detail: str
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    levers: Levers
+    intent: str | None
+    epoch: int | None
+
+
+class EnvoyActuator:
+    """Reads and writes the runtime keys of one Envoy."""
+
+    def __init__(self, config: EnvoyConfig, *, client: httpx2.AsyncClient | None = None) -> None:
+        self._config = config
+        self._url = config.url.rstrip("/")
+        self._owned = client is None
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._client = client or httpx2.AsyncClient(limits=limits, trust_env=False)
+
+    @property
+    def name(self) -> str:
+        """The actuator's name in the configuration."""
+        return self._config.name
+
+    def capabilities(self) -> Capabilities:
+        """Say what Envoy can do: neither compare-and-set nor fencing."""
+        weights = (names.lever_weight(pool) for pool in self._config.weights)
+        return Capabilities(
+            compare_and_set=False,
+            fencing=False,
+            levers=(*weights, names.GATEWAY_LIMIT),
+            owner="whoever can reach Envoy's admin port",
+        )
+
+    async def read(self, deployment: str, now: TimeNs) -> Snapshot:
+        """Read weights and limit.
+
+        Raises:
+            ActuatorError: Envoy could not be read, or its answer makes no sense.
+        """
+        try:
+            async with asyncio.timeout(self._config.read_timeout_s):
+                live = await self._read()
+        except TimeoutError as error:
+            raise ActuatorError(
+                f"{self.name}: Envoy at {self._url} did not answer within "
+                f"{self._config.read_timeout_s:g} s"
+            ) from error
+        except _UNREADABLE as error:
+            raise ActuatorError(f"{self.name}: Envoy at {self._url}: {error!r}") from error
+        return Snapshot(
+            deployment=deployment,
+            observed_at=now,
+            replicas=(),
+            releases=(),
+            levers=live.levers,
+            stamps=(Stamp(actuator=self.name, token=None, intent=live.intent, epoch=live.epoch),),
+        )
+
+    async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
+        """Write the intent's levers and the stamp in one request; an empty `post` stamps only.
+
+        NOT_APPLIED only when nothing was sent, or Envoy answered with an error and the read-back
+        shows the old values. DONE only when the read-back shows the new ones.
+        """
+        started = time.monotonic_ns()
+        outcome = await self._write(intent, (intent.deadline - now) / SECOND)
+        return Receipt(
+            intent_id=intent.id,
+            status=outcome.status,
+            at=TimeNs(now + time.monotonic_ns() - started),
+            detail=outcome.detail,
+            conflict=outcome.conflict,
+        )
+
+    async def close(self) -> None:
+        """Release connections, unless the client is the caller's."""
+        if self._owned:
+            await self._client.aclose()
+
+    async def _write(self, intent: Intent, left_s: float) -> _Outcome:
+        problem = self._problem(intent.post)
+        if problem is not None:
+            return _Outcome(_NOT_APPLIED, problem)
+        if left_s <= 0.0:
+            return _Outcome(_NOT_APPLIED, "the deadline was over before anything was sent")
+        sent = False
+        try:
+            async with asyncio.timeout(left_s):
+                before = await self._read()
+                refused = _refusal(intent, before)
+                if refused is not None:
+                    return refused
+                sent = True
+                answer = await self._post(intent, before)
+                return _judge(answer, intent, await self._read())
+        except TimeoutError:
+            status = _UNKNOWN if sent else _NOT_APPLIED
+            return _Outcome(status, f"no answer within {left_s:.1f} s")
+        except _UNREADABLE as error:
+            status = _UNKNOWN if sent else _NOT_APPLIED
+            return _Outcome(status, f"{'the answer was lost' if sent else 'not sent'}: {error!r}")
+
+    def _problem(self, post: Levers) -> str | None:
+        """Return why levers cannot be set, None if they can."""
+        known = self.capabilities().levers
+        for name, value in post:
+            if name not in known:
+                return f"unknown lever {name!r} (known: {', '.join(known)})"
+            high = _LIMIT_MAX if name == names.GATEWAY_LIMIT else _PERCENT
+            if isinstance(value, str) or value != value // 1 or not 0 <= value <= high:
+                return f"{name} must be a whole number from 0 to {high}, got {value!r}"
+        return None
+
+    async def _post(self, intent: Intent, before: _Live) -> httpx2.Response:
+        after = dict(before.levers) | dict(intent.post)
+        epoch = max(intent.epoch, before.epoch or 0)
+        pairs = {STAMP_KEY: f"{intent.id}|{epoch}|{_digest(after)}"}
+        for name, value in intent.post:
+            pairs |= self._keys(name, int(value))
+        return await self._client.post(f"{self._url}/runtime_modify", params=pairs, timeout=None)
+
+    def _keys(self, lever: str, value: int) -> dict[str, str]:
+        """Return the runtime keys that hold a lever; an empty value takes an override away."""
+        if lever != names.GATEWAY_LIMIT:
+            return {self._config.weights[lever.removeprefix("weight.")]: str(value)}
+        text = str(value) if value else ""
+        return {_limit_key(cluster): text for cluster in self._config.limited_clusters}
+
+    async def _read(self) -> _Live:
+        answer = await self._client.get(
+            f"{self._url}/runtime", params={"format": "json"}, timeout=None
+        )
+        answer.raise_for_status()
+        entries = answer.json()["entries"]
+        levers: dict[str, Scalar] = {
+            names.lever_weight(pool): _whole(key, _value(entries, key, "0"))
+            for pool, key in self._config.weights.items()
+        }
+        limits = {
+            _whole(key, _value(entries, key, "0"))
+            for key in map(_limit_key, self._config.limited_clusters)
+        }
+        if len(limits) > 1:
+            raise ValueError(f"the clusters have different limits: {sorted(limits)}")
+        levers[names.GATEWAY_LIMIT] = limits.pop() if limits else 0
+        intent, epoch = _stamp(_value(entries, STAMP_KEY, ""), levers)
+        return _Live(tuple(sorted(levers.items())), intent, epoch)
+
+
+def _limit_key(cluster: str) -> str:
+    return f"circuit_breakers.{cluster}.default.max_requests"
+
+
+def _value(entries: Mapping[str, Any], key: str, default: str) -> str:
+    if key not in entries:
+        return default
+    return str(entries[key]["final_value"]) or default
+
+
+def _whole(key: str, text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise ValueError(f"runtime key {key} is {text!r}, not a whole number")
+    return int(text)
+
+
+def _digest(levers: Mapping[str, Scalar]) -> str:
+    return hashlib.sha256(json.dumps(sorted(levers.items())).encode()).hexdigest()[:16]
+
+
+def _stamp(text: str, levers: Mapping[str, Scalar]) -> tuple[str | None, int | None]:
+    """Return the last intent, None if somebody else wrote since, and the highest epoch seen."""
+    intent, _, rest = text.partition("|")
+    epoch, _, digest = rest.partition("|")
+    if not epoch.isdecimal():
+        return None, None
+    return (intent if digest == _digest(levers) else None), int(epoch)
+
+
+def _refusal(intent: Intent, before: _Live) -> _Outcome | None:
+    """Return why the intent is out of date, as far as looking first can tell."""
+    if before.epoch is not None and before.epoch > intent.epoch:
+        return _Outcome(
+            _NOT_APPLIED, f"epoch {intent.epoch} is over: {before.epoch} has written", conflict=True
+        )
+    live, pre = dict(before.levers), dict(intent.pre)
+    for name, after in intent.post:
+        if name in pre and live[name] not in {pre[name], after}:
+            detail = f"{name} is {live[name]}, neither {pre[name]} (before) nor {after} (after)"
+            return _Outcome(_NOT_APPLIED, detail, conflict=True)
+    return None
+
+
+def _judge(answer: httpx2.Response, intent: Intent, after: _Live) -> _Outcome:
+    """Say what the answer and the read-back prove together."""
+    accepted = answer.status_code == httpx2.codes.OK and answer.text.strip() == _OK
+    live = dict(after.levers)
+    wrong = {name: live[name] for name, value in intent.post if live[name] != value}
+    if accepted and not wrong and after.intent == intent.id:
+        return _Outcome(_DONE, "")
+    said = f"Envoy answered {answer.status_code} {answer.text.strip()[:200]!r}"
+    if not accepted and after.intent != intent.id:
+        return _Outcome(_NOT_APPLIED, said)
+    return _Outcome(_UNKNOWN, f"{said}; the read-back shows {wrong or 'another stamp'}")
+
+
+def build(config: EnvoyConfig, *, client: httpx2.AsyncClient | None = None) -> EnvoyActuator:
+    """Return an actuator; a shared `client` stays the caller's to close and must not keep alive."""
+    return EnvoyActuator(config, client=client)
+
+
+PART = Part(
+    kind="actuator",
+    name="envoy",
+    summary="Shifts traffic between pools and limits requests in flight, by Envoy's runtime keys.",
+    config=EnvoyConfig,
+    build=build,
+)
