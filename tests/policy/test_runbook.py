@@ -6,9 +6,10 @@ from homeostat.base.actions import HOLD, ActionKind, UndoKind
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Family, Incident
 from homeostat.base.guard import GuardState
-from homeostat.base.policy import KillLevel
+from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.world import Release
-from homeostat.policy.runbook import ESCALATE, candidates
+from homeostat.policy.runbook import ESCALATE, candidates, choose
+from homeostat.safety.permit import permit
 from homeostat.testing import build
 
 
@@ -112,3 +113,19 @@ def test_when_calm_a_replica_is_given_back_only_if_the_rest_stays_idle() -> None
 def test_hold_is_not_a_candidate_because_it_is_always_there() -> None:
     wanted, _ = candidates(incident(Family.REPLICA, "replica:a-1"), state(), ())
     assert HOLD not in wanted
+
+
+def test_a_refusal_that_passes_by_itself_is_waited_for_instead_of_waking_a_person() -> None:
+    seen = state(past=(build.past("batch_up", "pool:a", at=-2.0),))
+    wanted, because = candidates(incident(Family.BATCHING, "pool:a"), seen, ())
+    batch_only = (wanted[0], wanted[-1])
+    safe = permit(batch_only, seen, build.START)
+    assert [r.reasons[0][:11] for r in safe.refused] == ["G3 cooldown"]
+    assert choose(batch_only, safe, because).action == HOLD
+
+
+def test_a_refusal_for_good_is_told_to_a_person() -> None:
+    seen = state(managed=build.managed(mode=Mode.SHADOW))
+    wanted, because = candidates(incident(Family.REPLICA, "replica:a-2"), seen, ())
+    safe = permit(wanted, seen, build.START)
+    assert choose(wanted, safe, because).action == ESCALATE

@@ -21,7 +21,7 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
     evidence, incident = state.evidence, state.incident
     if evidence is None or not evidence.ready:
         return state, ()
-    if incident is not None and incident.confirmed_at is None:
+    if incident is not None and (incident.confirmed_at is None or not _still_there(state)):
         return state, ()
     if incident is None and state.calm_ticks < state.managed.guard.scale_in_scrapes:
         return state, ()
@@ -35,6 +35,14 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
     if isinstance(decision, Hold):
         return _hold(parts, state, proposal, decision, now)
     return _act(parts, state, proposal, decision.action, now)
+
+
+def _still_there(state: LoopState) -> bool:
+    """An open incident is acted on only while it is suspected; afterwards it only has to close."""
+    streak, incident = state.streak, state.incident
+    if streak is None or incident is None:
+        return False
+    return (streak.family, streak.subject) == (incident.family, incident.subject)
 
 
 def _record(

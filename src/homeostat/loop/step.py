@@ -112,7 +112,9 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
         ),
         now,
     )
-    commands = tuple(Record(fact=change, open=is_open) for change, is_open in changes)
+    commands: tuple[Command, ...] = tuple(
+        Record(fact=change, open=is_open) for change, is_open in changes
+    )
     commands += _incident_notices(changes, now)
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)

@@ -8,7 +8,15 @@ is not named again, except steps of a ladder (one more replica, one larger batch
 from collections.abc import Callable, Sequence
 
 from homeostat.base import names
-from homeostat.base.actions import HOLD, Action, ActionKind, Proposal, SafeSet, UndoKind
+from homeostat.base.actions import (
+    HOLD,
+    Action,
+    ActionKind,
+    Proposal,
+    Refusal,
+    SafeSet,
+    UndoKind,
+)
 from homeostat.base.evidence import Family, Incident
 from homeostat.base.guard import GuardState
 from homeostat.base.units import ns
@@ -17,6 +25,8 @@ from homeostat.policy.levers import batch_step, fallback_step, limit_of, scale_s
 
 ESCALATE = Action(kind=ActionKind.ESCALATE, subject="model", undo=UndoKind.EXACT)
 _LADDER = frozenset({ActionKind.SCALE_UP, ActionKind.BATCH_UP, ActionKind.SHED_LOAD})
+# Guards whose no is a "not yet"; see docs/reference/guards.md.
+_PASSING = ("G0", "G3 cooldown", "G3 stabilisation", "G5", "G6", "G13")
 # After removing a replica the pool must stay this idle, or the saving is not worth the risk.
 # Source: half of the utilisation at which an M/M/c queue of three servers starts to wait.
 IDLE_AFTER_SCALE_DOWN = 0.30
@@ -57,9 +67,16 @@ def choose(wanted: Sequence[Action], safe_set: SafeSet, because: tuple[str, ...]
         for rank, action in enumerate(wanted)
     )
     chosen = next((action for action in wanted if safe_set.holds(action)), HOLD)
+    if chosen is ESCALATE and any(_will_pass(refusal) for refusal in safe_set.refused):
+        chosen = HOLD  # better asked again in a moment than a person woken now
     return Proposal(
         action=chosen, safe_set=safe_set, policy="runbook", scores=scores, because=because
     )
+
+
+def _will_pass(refusal: Refusal) -> bool:
+    """Return whether everything that refused the action passes by itself: time or evidence."""
+    return all(reason.startswith(_PASSING) for reason in refusal.reasons)
 
 
 def _replica(incident: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:

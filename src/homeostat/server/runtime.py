@@ -59,7 +59,8 @@ class Deployment:
     Attributes:
         managed: Its configuration.
         actuators: By name.
-        sources_for: Makes the sources for the replicas that a snapshot shows.
+        sources_for: Makes the sources for the replicas that a snapshot shows; a source that is
+            still wanted is the same object as before (probers count).
         sources: The sources in use.
         world: The last snapshot, None if the last read failed.
         seen: Subjects (name and incarnation) that `sources` were made for.
@@ -232,7 +233,8 @@ class Runtime:
             deployment.sources = deployment.sources_for(deployment.world)
             deployment.seen = seen if deployment.world is not None else None
             for source in old:
-                await source.close()
+                if source not in deployment.sources:
+                    await source.close()
 
     async def _read(self, deployment: Deployment, now: TimeNs, limit: float) -> Snapshot | None:
         async def one(actuator: Actuator) -> Snapshot | None:

@@ -6,6 +6,7 @@ from typing import Any
 from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.evidence import Evidence, Family, Quality, Reading, Suspicion, Verdict
+from homeostat.base.guard import PastAction
 from homeostat.base.policy import GuardPolicy, LeverLimit, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
@@ -82,6 +83,9 @@ def world(now: TimeNs = START, **changes: Any) -> Snapshot:
         "weight.b": 5,
         "gateway_limit": 0,
     }
+    for slot in ("a-1", "a-2", "a-3", "b-1"):
+        levers[names.lever_incarnation(slot)] = 1
+        levers[names.lever_drained(slot)] = 0
     levers.update(changes.pop("levers", {}))
     settings: dict[str, Any] = {
         "deployment": "m",
@@ -169,3 +173,10 @@ def evidence(now: TimeNs = START, tick: int = 1, **changes: Any) -> Evidence:
         "world": seen,
     }
     return Evidence(**{**settings, **changes})
+
+
+def past(kind: str, subject: str, *, at: float, **changes: Any) -> PastAction:
+    """Return an action that reached the world `at` seconds after `START` (negative: before)."""
+    when = TimeNs(START + round(at * SECOND))
+    settings: dict[str, Any] = {"id": "d-0001", "kind": ActionKind(kind), "subject": subject}
+    return PastAction(**{**settings, "at": when, **changes})
