@@ -30,8 +30,11 @@ from homeostat.detect.ewma_config import Config, Side
 from homeostat.stats.normal import neg_log10_p, normal_from_t, t_from_normal
 
 # Innovations beyond this many sigmas are clipped before learning: under normal noise that is one
-# value in 2,000 and takes 0.1 % off the variance.
-_CLIP_SIGMAS: Final = 3.5
+# value in 370, and takes from the variance the 0.5 % that _CLIPPED_VARIANCE gives back.
+_CLIP_SIGMAS: Final = 3.0
+_CLIPPED_VARIANCE: Final = 0.99501  # E[min(z^2, 9)] of a standard normal
+# The guarded baseline does not learn from what is close to an alarm either: 1 value in 2,000.
+_DOUBT_SIGMAS: Final = 3.5
 # ... but when this share of values is clipped they are the process, not outliers (20 % is half of
 # the breakdown point of a trimmed mean at 40 %).
 _CLIP_SHARE: Final = 0.2
@@ -55,7 +58,6 @@ class State(NamedTuple):
 
     Attributes:
         met: Values seen, `[series]`.
-        gap: Ticks since the last value, `[series]`.
         floor: Smallest spread of the row, in its unit, `[series]`.
         min_change: Smallest departure of the row that may alarm, in its unit, `[series]`.
         count: Values learnt from; this and what follows is `[baseline, series]`.
@@ -65,13 +67,13 @@ class State(NamedTuple):
         lag1: Covariance of neighbouring values.
         noise: Variance of the estimated mean, in units of the innovations' variance.
         clipped: Share of learnt values that were clipped.
-        last: The last value, clipped.
+        gap: Ticks since the last believed value.
+        last: The last believed value, clipped.
         average: The chart's average of standardised prediction errors.
         fade: (1 - smoothing)^i after i values in the average.
     """
 
     met: Any
-    gap: Any
     floor: Any
     min_change: Any
     count: Any
@@ -81,6 +83,7 @@ class State(NamedTuple):
     lag1: Any
     noise: Any
     clipped: Any
+    gap: Any
     last: Any
     average: Any
     fade: Any
@@ -118,9 +121,9 @@ class Ewma(Detector[State]):
         floor = self.config.sigma_floor if sigma_floor is None else sigma_floor
         least = self.config.min_change if min_change is None else min_change
         return State(
-            met=row, gap=row, floor=row + xp.asarray(floor), min_change=row + xp.asarray(least),
+            met=row, floor=row + xp.asarray(floor), min_change=row + xp.asarray(least),
             count=both, mean=both, scale2=both, lag0=both, lag1=both, noise=both + 1.0,
-            clipped=both, last=both, average=both, fade=both + 1.0,
+            clipped=both, gap=both, last=both, average=both, fade=both + 1.0,
         )  # fmt: skip
 
     def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
@@ -154,19 +157,23 @@ class Ewma(Detector[State]):
             With `side` up or down the edge that does not count is NaN.
         """
         raw = xp.asarray(values, dtype=state.mean.dtype)
-        known = xp.isfinite(raw) & (state.met >= self.config.skip)
+        seen = xp.isfinite(raw)
+        known = seen & (state.met >= self.config.skip)
         x = xp.clip(xp.where(known, raw, 0.0), -_LARGEST, _LARGEST)
         expected = self._expect(xp, state)
         ready = (state.count >= self.config.warmup) & known
         moved, sigmas = self._chart(xp, state, expected, x, ready)
         output = self._judge(xp, state, expected, x, ready, sigmas)
-        allowed = known & xp.asarray(learn) & ~output.alarm
-        learns = xp.stack([known, allowed])
-        learnt = self._learn(xp, state, expected, x, known, learns)
-        seen = xp.isfinite(raw)
+        doubt = xp.any(ready & (xp.max(xp.abs(sigmas), axis=0) > _DOUBT_SIGMAS), axis=0)
+        allowed = known & xp.asarray(learn) & ~output.alarm & ~doubt
+        learnt = self._learn(xp, state, expected, x, xp.stack([known, allowed]))
+        # A value that is no step of the process is as good as missing for the next prediction;
+        # else whitening would take a shift for the new normal after one tick.
+        believed = known & ~(ready & (xp.abs(sigmas[1]) > self.config.spike_sigmas))
         return learnt._replace(
             met=xp.minimum(state.met + seen, _COUNT_MAX),
-            gap=xp.where(seen, 0.0, xp.minimum(state.gap + 1.0, _GAP_MAX)),
+            gap=xp.where(believed, 0.0, xp.minimum(state.gap + 1.0, _GAP_MAX)),
+            last=xp.where(believed, learnt.last, state.last),
             average=moved[0],
             fade=moved[1],
         ), output
@@ -188,16 +195,14 @@ class Ewma(Detector[State]):
         return _Forecast(value, sd * grown, grown, widen, dof)
 
     def _phi(self, xp: ModuleType, state: State) -> Any:
-        """Estimate the correlation of neighbours, corrected for bias, on the cautious side.
+        """Estimate the correlation of neighbours from 0 (none) up.
 
-        The sample value is low by (1 + 3 phi) / n (Kendall, Biometrika 41 (1954)). One standard
-        error is added: too much whitening delays an alarm, too little makes false ones.
+        The sample value is low by (1 + 3 phi) / n (Kendall, Biometrika 41 (1954)). Negative
+        correlation is left in: it makes false alarms rarer, not more frequent.
         """
         sample = state.lag1 / xp.maximum(state.lag0, _SMALLEST * _SMALLEST)
-        sample = xp.clip(sample, -1.0, 1.0)
-        error = xp.sqrt((1.0 - sample * sample) * state.noise)
-        phi = sample + (1.0 + 3.0 * sample) * state.noise + error
-        return xp.clip(phi, 0.0, _PHI_MAX)
+        sample = xp.clip(sample, 0.0, 1.0)
+        return xp.clip(sample + (1.0 + 3.0 * sample) * state.noise, 0.0, _PHI_MAX)
 
     def _chart(
         self, xp: ModuleType, state: State, expected: _Forecast, x: Any, ready: Any
@@ -253,7 +258,7 @@ class Ewma(Detector[State]):
         )
 
     def _learn(
-        self, xp: ModuleType, state: State, expected: _Forecast, x: Any, known: Any, learns: Any
+        self, xp: ModuleType, state: State, expected: _Forecast, x: Any, learns: Any
     ) -> State:
         """Move the baselines by one clipped value where they learn."""
         config, count, noise = self.config, state.count, state.noise
@@ -270,7 +275,7 @@ class Ewma(Detector[State]):
         weight = xp.maximum(1.0 / (count + 1.0), least)
         # The first value makes no prediction error, so the errors are one fewer.
         weight_error = xp.maximum(1.0 / xp.maximum(count, 1.0), least)
-        own = (bounded / (expected.grown * expected.widen)) ** 2
+        own = (bounded / (expected.grown * expected.widen)) ** 2 / _CLIPPED_VARIANCE
         paired = learns & (state.gap == 0.0) & (count > 0.0)
         scale2 = state.scale2 + weight_error * (own - state.scale2)
         lag0 = state.lag0 + weight * (off_before**2 - state.lag0)
@@ -284,7 +289,7 @@ class Ewma(Detector[State]):
             lag1=xp.where(paired, lag1, state.lag1),
             noise=xp.where(learns, (1.0 - weight) ** 2 * noise + weight**2, noise),
             clipped=xp.where(learns, clipped, state.clipped),
-            last=xp.where(known, cleaned, state.last),
+            last=cleaned,
         )
 
 

@@ -19,7 +19,7 @@ class Config:
     Attributes:
         smoothing: Weight of the newest value in the chart's average, in (0, 1].
         limit_sigmas: Alarm when the average leaves this many of its own sigmas. The default has
-            about one false alarm per 400,000 independent normal ticks.
+            one false alarm per 700,000 independent normal ticks (Markov chain of Brook & Evans).
         spike_sigmas: Alarm when one value leaves this many sigmas; `inf` for never.
         side: Which departures count.
         warmup: Values a baseline must have learnt from before it judges, at least 8.
@@ -39,7 +39,7 @@ class Config:
 
     smoothing: float = 0.2
     limit_sigmas: float = 4.8
-    spike_sigmas: float = 6.0
+    spike_sigmas: float = 5.0
     side: Side = Side.BOTH
     warmup: int = 20
     skip: int = 2

@@ -73,7 +73,8 @@ def normal_from_t(xp: ModuleType, t: Any, dof: Any) -> Any:
     """Return the normal deviate with (nearly) the same tail as Student's t.
 
     Source: Wallace, "Bounds on normal approximations to Student's and the chi-square
-    distributions", Ann. Math. Stat. 30 (1959): the error is below 0.02 sigma where |t| matters.
+    distributions", Ann. Math. Stat. 30 (1959). Up to 6 sigma and from 7 degrees of freedom on, the
+    result is within 0.08 sigma and errs towards the larger p.
 
     Args:
         xp: numpy or jax.numpy.
