@@ -1,0 +1,246 @@
+"""One round of the demo: a fresh deployment, its controller, faults one after the other."""
+
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from homeostat.base.decisions import Apply, Ask, DecisionRecord, Notice, Urgency
+from homeostat.base.evidence import Incident
+from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.demo import cause, setup
+from homeostat.demo.controller import Controller, Fact
+from homeostat.demo.faults import Fault, Injected
+from homeostat.demo.judge import Judged, Seen, lost_by_actions, outcome_of
+from homeostat.demo.loadlog import LoadLog
+from homeostat.demo.place import Place
+from homeostat.demo.story import Story
+
+BASELINE_S: Final = 10.0  # seconds of steady load before the first fault, at least
+GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
+HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
+ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
+CALM_S: Final = 10  # seconds of met objectives that count as recovered
+QUIET_S: Final = 4.0  # between two faults that share a deployment
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """What is known of the fault under way."""
+
+    fault: Fault
+    injected: Injected
+    at: float
+    seen_incident: Incident | None = None
+    detected_at: float | None = None
+    told_at: float | None = None
+    stopped_at: float | None = None
+    gone_at: float | None = None
+    applied: list[tuple[float, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Round:
+    """A deployment with everything around it.
+
+    Attributes:
+        folder: Where it keeps everything.
+        seed: Of this round.
+        control: No controller.
+        evidence_rules: G0 and persistence; off only for the paired run.
+        story: The terminal.
+        started: When the demo started, epoch seconds.
+    """
+
+    folder: Path
+    seed: int
+    control: bool
+    evidence_rules: bool
+    story: Story
+    started: float
+
+    def run(
+        self, faults: list[Fault], chance: random.Random, *, stay_s: float | None
+    ) -> tuple[list[Judged], tuple[int, int]]:
+        """Run the faults and return what was judged, and (requests, errors) of the round.
+
+        Raises:
+            ConfigError: The deployment could not be started.
+        """
+        api_port, api_token = setup.api_access()
+        place = Place(folder=self.folder, seed=self.seed)
+        if not self.control:
+            place.labels_url = f"http://127.0.0.1:{api_port}"
+            place.labels_token = api_token
+        controller: Controller | None = None
+        judged: list[Judged] = []
+        try:
+            place.start(lambda text: self.story.say("starting", text))
+            if not self.control:
+                controller = setup.controller(place, api_port, api_token, self.evidence_rules)
+                controller.start()
+                self.story.banner(setup.banner(place, api_port))
+            self._baseline(place, controller, chance)
+            for number, fault in enumerate(faults):
+                if number:
+                    self._wait(QUIET_S, controller)
+                judged.append(self._one(fault, place, controller, chance))
+            self._wait(stay_s, controller)
+        finally:
+            if controller is not None:
+                controller.stop()
+            place.stop()
+        log = LoadLog.read(place.load_log)
+        return judged, (log.total, log.errors)
+
+    def _baseline(self, place: Place, controller: Controller | None, chance: random.Random) -> None:
+        self.story.say("learning", "baseline")
+        begin = time.monotonic()
+        least = BASELINE_S + chance.uniform(0.0, 3.0)
+        while time.monotonic() - begin < GIVE_UP_S:
+            self._listen(controller, None)
+            ready = controller is None or controller.ready
+            if ready and time.monotonic() - begin >= least:
+                seconds = time.monotonic() - begin
+                requests = LoadLog.read(place.load_log).total
+                self.story.say("learnt", f"baseline ready ({seconds:.0f} s, {requests} requests)")
+                return
+            time.sleep(0.25)
+        raise setup.not_ready(place)
+
+    def _one(
+        self, fault: Fault, place: Place, controller: Controller | None, chance: random.Random
+    ) -> Judged:
+        at = time.time()
+        injected = fault.inject(place, chance)
+        self.story.say("FAULT", injected.detail)
+        watch = Watch(fault=fault, injected=injected, at=at)
+        while not self._over(watch, place):
+            time.sleep(0.25)
+            self._listen(controller, watch)
+            self._end_on_schedule(watch)
+            if watch.gone_at is None and cause.gone(place, fault, injected):
+                watch.gone_at = time.time()
+        if injected.stop is not None and watch.stopped_at is None:
+            injected.stop()
+        return self._judge(watch, place)
+
+    def _end_on_schedule(self, watch: Watch) -> None:
+        due = watch.fault.lasts_s
+        if watch.injected.stop is None or due is None or watch.stopped_at is not None:
+            return
+        if time.time() - watch.at >= due:
+            watch.injected.stop()
+            watch.stopped_at = time.time()
+            self.story.say("over", "the disturbance ended by itself")
+
+    def _over(self, watch: Watch, place: Place) -> bool:
+        now = time.time()
+        if now - watch.at > GIVE_UP_S + (watch.fault.lasts_s or 0.0) * (
+            watch.fault.expected == "held"
+        ):
+            return True
+        if watch.fault.expected == "held":
+            return watch.stopped_at is not None and now - watch.stopped_at > HELD_WATCH_S
+        if watch.fault.expected == "escalated" and watch.told_at is not None:
+            return now - watch.told_at > ESCALATED_WATCH_S
+        return self._recovered_at(watch, place) is not None
+
+    def _recovered_at(self, watch: Watch, place: Place) -> float | None:
+        if watch.gone_at is None:
+            return None
+        log = LoadLog.read(place.load_log)
+        since = max(watch.at, cause.earliest_recovery(watch.fault, watch.at, watch.gone_at, log))
+        return log.recovered_at(since, calm_s=CALM_S, objective=setup.OBJECTIVE)
+
+    def _listen(self, controller: Controller | None, watch: Watch | None) -> None:
+        if controller is None:
+            return
+        before = len(controller.applied)
+        for at, fact in controller.news():
+            self._tell(at, fact, watch)
+        if watch is not None:
+            watch.applied += [item for item in controller.applied[before:] if item[0] >= watch.at]
+
+    def _tell(self, at: float, fact: Fact, watch: Watch | None) -> None:
+        match fact:
+            case Incident() if fact.confirmed_at is not None:
+                self._incident(at, fact, watch)
+            case DecisionRecord(decision=Apply() | Ask() as decision):
+                more = [f"refused  {what}: {why[0]}" for what, why in fact.refused[:4]]
+                what = f"{decision.action.kind} {decision.action.subject}"
+                self.story.say("decided", f"{what}  ({fact.id})", *more)
+            case ActionRecord(state=ActionState.APPLIED):
+                change = ", ".join(f"{k}={v}" for k, v in fact.action.change)
+                self.story.say("acted", change)
+            case ActionRecord() if fact.state.is_terminal:
+                self.story.say("verified", f"{fact.id} {fact.state}: {fact.reason}")
+            case Notice(urgency=Urgency.PAGE):
+                if watch is not None and watch.told_at is None and at >= watch.at:
+                    watch.told_at = at
+                self.story.say("told", fact.title, *fact.lines[:3])
+            case _:
+                pass
+
+    def _incident(self, at: float, incident: Incident, watch: Watch | None) -> None:
+        if watch is None or at < watch.at:
+            return
+        known = watch.seen_incident
+        if known is None:
+            watch.detected_at = at
+        if known is None or (known.family, known.subject) != (incident.family, incident.subject):
+            what = f"{incident.family} at {incident.subject}"
+            self.story.say("detected", what, *incident.because[:3])
+        watch.seen_incident = incident
+
+    def _wait(self, seconds: float | None, controller: Controller | None) -> None:
+        begin = time.monotonic()
+        while seconds is None or time.monotonic() - begin < seconds:
+            self._listen(controller, None)
+            time.sleep(0.25)
+
+    def _judge(self, watch: Watch, place: Place) -> Judged:
+        log = LoadLog.read(place.load_log)
+        recovered_at = self._recovered_at(watch, place)
+        incident = watch.seen_incident
+        seen = Seen(
+            detected_at=watch.detected_at,
+            told_at=watch.told_at,
+            family=incident.family.value if incident is not None else "",
+            applied=tuple(watch.applied),
+        )
+        outcome = outcome_of(seen, recovered_at)
+        changes = cause.changes(place.host_log(), watch.applied)
+        fault = watch.fault
+        judged = Judged(
+            fault=fault.name,
+            detail=watch.injected.detail,
+            expected=fault.expected,
+            injected_at=self._since(watch.at),
+            detected_at=self._since_or_none(watch.detected_at),
+            acted_at=self._since(watch.applied[0][0]) if watch.applied else None,
+            recovered_at=self._since_or_none(recovered_at),
+            actions=[what for _, what in watch.applied],
+            lost_requests=lost_by_actions(
+                log, watch.at, cause.faulty(fault, watch.injected), changes
+            ),
+            outcome=outcome,
+            diagnosis=f"{incident.family} at {incident.subject}" if incident else "",
+            as_expected=outcome == fault.expected
+            and (fault.expected != "held" or not watch.applied),
+        )
+        took = f" after {judged.recovered_at - judged.injected_at:.1f} s" if recovered_at else ""
+        self.story.say(outcome, f"{fault.name}{took}; lost by own actions: {judged.lost_requests}")
+        return judged
+
+    def _since(self, at: float) -> float:
+        return round(at - self.started, 3)
+
+    def _since_or_none(self, at: float | None) -> float | None:
+        return None if at is None else self._since(at)
+
+
+def totals(log: LoadLog) -> dict[str, Any]:
+    """Return the round's requests and errors."""
+    return {"requests": log.total, "errors": log.errors}
