@@ -1,0 +1,84 @@
+"""True answers that arrive late: some never, some twice, some very late, as in real life."""
+
+import asyncio
+import heapq
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+
+COVERAGE: Final = 0.60  # share of predictions whose truth is ever known
+_DELAY_S: Final = (1.0, 3.0)
+_LATE_SHARE: Final = 0.05
+_LATE_S: Final = 10.0  # on top, for late ones
+_TWICE_SHARE: Final = 0.03
+_EVERY_S: Final = 0.5
+_BATCH: Final = 1_000
+_WAITING_MAX: Final = 50_000  # bounds memory when nobody takes the labels
+_TIMEOUT_S: Final = 2.0
+_ACCEPTED: Final = range(200, 300)
+TOKEN_VARIABLE: Final = "HOMEOSTAT_TOKEN"  # noqa: S105 - the name of the variable, not a token
+
+
+class LabelPost:
+    """Posts labels to the controller, and never gets in the way of the load."""
+
+    def __init__(self, url: str, seed: int, note: Callable[[str, dict[str, Any]], None]) -> None:
+        """Prepare.
+
+        Args:
+            url: Where to post; the bearer token comes from `HOMEOSTAT_TOKEN`.
+            seed: Seed of which labels come, when and how often.
+            note: Writes a control line to the load log.
+        """
+        self._url, self._note = url, note
+        self._chance = random.Random(f"labels-{seed}")
+        self._due: list[tuple[float, str, int]] = []
+        self._lost = 0
+
+    def learn(self, prediction_id: str, label: int) -> None:
+        """Take the truth about one prediction, to be told later, or never."""
+        if self._chance.random() >= COVERAGE:
+            return
+        times = 2 if self._chance.random() < _TWICE_SHARE else 1
+        for _ in range(times):
+            delay_s = self._chance.uniform(*_DELAY_S)
+            if self._chance.random() < _LATE_SHARE:
+                delay_s += _LATE_S
+            if len(self._due) < _WAITING_MAX:
+                heapq.heappush(self._due, (time.monotonic() + delay_s, prediction_id, label))
+            else:
+                self._lost += 1
+
+    async def run(self) -> None:
+        """Post what is due, until cancelled."""
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+            while True:
+                await asyncio.sleep(_EVERY_S)
+                for batch in self._take():
+                    await self._post(session, batch)
+
+    def _take(self) -> list[list[dict[str, Any]]]:
+        now, wall = time.monotonic(), time.time()
+        labels = []
+        while self._due and self._due[0][0] <= now:
+            due, name, label = heapq.heappop(self._due)
+            known = round(wall - (now - due), 3)
+            labels.append({"prediction_id": name, "label": label, "observed_at": known})
+        return [labels[start : start + _BATCH] for start in range(0, len(labels), _BATCH)]
+
+    async def _post(self, session: aiohttp.ClientSession, batch: list[dict[str, Any]]) -> None:
+        try:
+            async with session.post(self._url, json={"labels": batch}) as answer:
+                why = "" if answer.status in _ACCEPTED else f"status {answer.status}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = type(error).__name__
+        if why:  # the controller may be down: labels are lost then, as they would be
+            self._lost += len(batch)
+            self._note("labels_lost", {"count": len(batch), "lost": self._lost, "why": why})
