@@ -122,8 +122,8 @@ class EnvoyActuator:
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
         """Write the intent's levers and the stamp in one request; an empty `post` stamps only.
 
-        NOT_APPLIED only when nothing was sent, or Envoy answered with an error and the read-back
-        shows the old values. DONE only when the read-back shows the new ones.
+        NOT_APPLIED only when nothing was sent, or Envoy refused and the read-back agrees. DONE
+        only when Envoy said so and the read-back agrees.
         """
         started = time.monotonic_ns()
         outcome = await self._write(intent, (intent.deadline - now) / SECOND)
@@ -261,7 +261,8 @@ def _judge(answer: httpx2.Response, intent: Intent, after: _Live) -> _Outcome:
     if accepted and not wrong and after.intent == intent.id:
         return _Outcome(_DONE, "")
     said = f"Envoy answered {answer.status_code} {answer.text.strip()[:200]!r}"
-    if not accepted and after.intent != intent.id:
+    refused = 400 <= answer.status_code < 500  # noqa: PLR2004 - HTTP: understood and not done
+    if refused and after.intent != intent.id:
         return _Outcome(_NOT_APPLIED, said)
     return _Outcome(_UNKNOWN, f"{said}; the read-back shows {wrong or 'another stamp'}")
 

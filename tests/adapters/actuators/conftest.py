@@ -1,0 +1,104 @@
+"""Real targets for the conformance kit: one maker for each actuator that there is."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import httpx2
+import pytest
+
+from homeostat import plugins
+from homeostat.base.world import Levers
+from homeostat.demo.host_rotation import endpoints_text
+from homeostat.testing.actuator import Target
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "demo"))
+import host_harness as harness
+
+
+@asynccontextmanager
+async def process_target(folder: Path) -> AsyncIterator[Target]:
+    harness.write_stand_ins(folder / "artefacts")
+    part = plugins.part("actuator", "process")
+    with harness.running_host(harness.host_settings(folder)) as host:
+
+        async def foreign(levers: Levers) -> None:
+            host.change(dict(levers))
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=host.settings.port,
+            make=lambda url: part.build(part.config(url=url, read_timeout_s=1.0)),
+            change=(("batch_max", 4), ("batch_wait_ms", 7.5)),
+            illegal=(
+                (("batch_max", 0),),
+                (("batch_max", 2.5),),
+                (("batch_wait_ms", -1),),
+                (("replicas.a", 1000),),
+                (("version.a", "v9"),),
+                (("version.a", "../v1"),),
+                (("incarnation.a-1", 0),),
+                (("incarnation.a-1", 3),),
+                (("incarnation.a-9", 2),),
+                (("drained.a-1", 2),),
+                (("batch_max", 4), ("batch_wait_ms", "soon")),
+            ),
+            foreign=foreign,
+            read_within_s=1.0,
+        )
+
+
+@asynccontextmanager
+async def envoy_target(folder: Path) -> AsyncIterator[Target]:
+    rotation = folder / "rotation"
+    rotation.mkdir()
+    for pool in ("a", "b"):
+        text = endpoints_text(pool, (9,), 1)
+        (rotation / f"{pool}.json").write_text(text, encoding="utf-8")
+    part = plugins.part("actuator", "envoy")
+    async with harness.running_envoy(folder, rotation) as envoy, httpx2.AsyncClient() as client:
+        keys = {
+            "weight.b": ("traffic.b",),
+            "gateway_limit": tuple(f"circuit_breakers.{p}.default.max_requests" for p in "ab"),
+        }
+
+        async def foreign(levers: Levers) -> None:
+            pairs = {key: str(value or "") for name, value in levers for key in keys[name]}
+            url = f"{envoy.settings.admin_url}/runtime_modify"
+            (await client.post(url, params=pairs)).raise_for_status()
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=envoy.settings.admin_port,
+            make=lambda url: part.build(part.config(url=url, read_timeout_s=1.0)),
+            change=(("gateway_limit", 40), ("weight.b", 30)),
+            illegal=(
+                (("weight.b", 101),),
+                (("weight.b", -1),),
+                (("weight.b", 2.5),),
+                (("weight.b", "all"),),
+                (("weight.a", 50),),
+                (("gateway_limit", -1),),
+                (("gateway_limit", 5), ("weight.b", 200)),
+            ),
+            foreign=foreign,
+            read_within_s=1.0,
+        )
+
+
+TARGETS: Final = MappingProxyType({"process": process_target, "envoy": envoy_target})
+
+
+@pytest.fixture
+def target_of() -> Callable[[str, Path], Any]:
+    def make(name: str, folder: Path) -> Any:
+        if name not in TARGETS:
+            pytest.fail(f"actuator {name!r} has no real target; add a maker to TARGETS")
+        return TARGETS[name](folder)
+
+    return make

@@ -1,0 +1,19 @@
+"""Every actuator there is keeps the port's promises, on its real target and on a bad wire."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeostat import plugins
+from homeostat.testing.actuator import check_actuator
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", sorted(plugins.parts("actuator")))
+async def test_an_actuator_keeps_its_promises(
+    name: str, tmp_path: Path, target_of: Callable[[str, Path], Any]
+) -> None:
+    async with target_of(name, tmp_path) as target:
+        await check_actuator(target)
