@@ -68,6 +68,8 @@ class Intent:
         evidence_at: Time of the evidence it rests on.
         deadline: After this time its result counts as UNKNOWN.
         undo: True when this write takes an earlier one back.
+        stamp: Intent that the target showed as last landed when this was made, None for none or
+            a foreign write.
     """
 
     id: str
@@ -82,6 +84,7 @@ class Intent:
     evidence_at: TimeNs
     deadline: TimeNs
     undo: bool = False
+    stamp: str | None = None
 
 
 class ReceiptStatus(StrEnum):

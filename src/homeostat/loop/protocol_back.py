@@ -40,6 +40,7 @@ from homeostat.loop.protocol_world import (
     is_fresh,
     landed_as_ours,
     still_ours,
+    untouched,
     values,
     where,
 )
@@ -111,12 +112,7 @@ def _before_undo(
     if record.in_flight and spot is not Where.POST and not lost_for_good:
         return record, probe(record, ctx)
     if spot is Where.PRE and write.stage == 0:
-        if record.in_flight or write.token is None:
-            gone = replace(record, in_flight=False)
-            return end(gone, ActionState.ROLLED_BACK, ctx, f"{record.reason}; nothing had landed")
-        if not still_ours(write, world):
-            return foreign(record, ctx, "the pre-image is live, but not by our hand")
-        return record, ()  # stamped as ours and not shown: wait for the deadline
+        return _nothing_live(record, write, world, ctx)
     ours = landed_as_ours(write, world) if spot is Where.POST else still_ours(write, world)
     if not ours:
         return foreign(record, ctx, "the live values are not this action's")
@@ -124,7 +120,21 @@ def _before_undo(
     if record.action.undo is not UndoKind.EXACT:
         waiting = world.changing or spot is Where.PARTIAL
         return (record, ()) if waiting else unproven_for_good(record, ctx, record.reason)
+    if values(world, record.first_pre) == record.first_pre:
+        return end(record, ActionState.ROLLED_BACK, ctx, f"{record.reason}; already as before")
     return _Undo(record=record, world=world)
+
+
+def _nothing_live(record: ActionRecord, write: Intent, world: Snapshot, ctx: Context) -> Step:
+    """The first stage's write is not live, and if it was in flight it cannot land any more."""
+    if record.in_flight and not untouched(write, world):
+        return foreign(record, ctx, "the write's fate is unknown and the target was written since")
+    if record.in_flight or write.token is None:
+        gone = replace(record, in_flight=False)
+        return end(gone, ActionState.ROLLED_BACK, ctx, f"{record.reason}; nothing had landed")
+    if not still_ours(write, world):
+        return foreign(record, ctx, "the pre-image is live, but not by our hand")
+    return record, ()  # stamped as ours and not shown: wait for the deadline
 
 
 def _after_undo(
@@ -171,8 +181,11 @@ def _send_undo(plan: _Undo, news: News, ctx: Context) -> Step:
         evidence_at=evidence_at if evidence_at is not None else world.observed_at,
         deadline=ctx.after(ctx.timing.receipt_deadline_ns),
         undo=True,
+        stamp=stamp.intent,
     )
-    return send(record, write)
+    # Entered anew, so that no reading older than this write can speak about it.
+    again = enter(record, ActionState.ROLLING_BACK, ctx, wait_ns=0)
+    return send(again, write)
 
 
 def _receipt(record: ActionRecord, receipt: Receipt, ctx: Context) -> Step:

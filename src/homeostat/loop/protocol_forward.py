@@ -45,6 +45,7 @@ from homeostat.loop.protocol_world import (
     landed_as_ours,
     seen_since,
     still_ours,
+    untouched,
     values,
     where,
 )
@@ -216,6 +217,8 @@ def _read_back(record: ActionRecord, world: Snapshot | None, ctx: Context) -> St
         return record, ()  # the next tick reads again
     if spot is not Where.PRE:
         return foreign(record, ctx, "the write's fate is unknown and the levers are not as before")
+    if not untouched(write, world):
+        return foreign(record, ctx, "the write's fate is unknown and the target was written since")
     if not cannot_land(write, world, ctx.timing):
         return record, probe(record, ctx)
     return _next_attempt(record, ctx, "the write was lost")
@@ -269,6 +272,7 @@ def _try_send(record: ActionRecord, news: News, ctx: Context) -> Step:
         token=stamp.token,
         evidence_at=evidence_at if evidence_at is not None else world.observed_at,
         deadline=ctx.after(ctx.timing.receipt_deadline_ns),
+        stamp=stamp.intent,
     )
     return send(replace(record, first_pre=pre if record.stage == 0 else record.first_pre), write)
 

@@ -85,6 +85,16 @@ def landed_as_ours(intent: Intent, world: Snapshot) -> bool:
     return stamp.intent == intent.id
 
 
+def untouched(intent: Intent, world: Snapshot) -> bool:
+    """Return whether the target's stamp is the one the intent was made on: it never landed.
+
+    Levers at the pre-image alone do not say so: the write may have landed and been reverted by
+    somebody else. A target that had no stamp of ours to begin with cannot tell the two apart.
+    """
+    stamp = world.stamp(intent.actuator)
+    return stamp is not None and (intent.token is None or stamp.intent == intent.stamp)
+
+
 def still_ours(intent: Intent, world: Snapshot) -> bool:
     """Return whether nobody else has written since this action's last write landed."""
     stamp = world.stamp(intent.actuator)
