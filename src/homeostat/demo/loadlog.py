@@ -6,134 +6,18 @@ or whose requests have not all ended, is unknown, which is never "met".
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-HOLD_S: Final = 10  # recovered means: met for this long, stamped at its start
+from homeostat.base.policy import Objective
+from homeostat.demo.loadvalues import Bucket, Request
+
+CALM_S: Final = 10  # recovered means: met for this long, stamped at its start
 # Two attempts of one second each and the pause between: what no request can take longer than.
 _LONGEST_S: Final = 2.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request, as its sender saw it.
-
-    Attributes:
-        t: When it was due, epoch seconds (late sending counts as latency).
-        id: Its id.
-        latency_ms: From `t` to the final answer, retries included.
-        status: HTTP status of the last attempt, None if it had no answer.
-        attempts: How often it was sent.
-        replica: Who answered last, None if nobody said so.
-        replicas: Who answered each attempt, where somebody said so.
-        version: The version that answered, None if nobody said so.
-        outcome: `ok`, `failed`, `timeout` or `refused` (by the gateway's limit).
-        finite: Whether the prediction was a number; None without an answer.
-        correct: Whether it was right; None without an answer.
-    """
-
-    t: float
-    id: str
-    latency_ms: float
-    status: int | None
-    attempts: int
-    replica: str | None
-    replicas: tuple[str, ...]
-    version: str | None
-    outcome: str
-    finite: bool | None
-    correct: bool | None
-
-    @property
-    def end(self) -> float:
-        """When it was over, epoch seconds."""
-        return self.t + self.latency_ms / 1_000.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What users were promised; None leaves a part out.
-
-    Attributes:
-        p95_ms: 95th percentile of latency, at most.
-        error_ratio: Failed, timed out or not a number / all but the refused, at most.
-        accuracy: Right predictions / predictions, at least.
-        requests_min: Fewer requests than this are no basis for a verdict.
-    """
-
-    p95_ms: float | None = 250.0
-    error_ratio: float | None = 0.01
-    accuracy: float | None = 0.80
-    requests_min: int = 5
-
-
-@dataclass(slots=True)
-class Bucket:
-    """The requests that were due in one second."""
-
-    latencies_ms: list[float] = field(default_factory=list)
-    failed: int = 0
-    refused: int = 0
-    answered: int = 0
-    correct: int = 0
-
-    def add(self, request: Request) -> None:
-        """Count one request."""
-        if request.outcome == "refused":
-            self.refused += 1
-            return
-        self.latencies_ms.append(request.latency_ms)
-        if request.outcome != "ok" or request.finite is not True:
-            self.failed += 1  # an answer that is not a number is no answer
-        if request.correct is not None:
-            self.answered += 1
-            self.correct += request.correct
-
-    def pooled(self, others: Iterable["Bucket"]) -> "Bucket":
-        """Return this bucket and others as one."""
-        whole = Bucket()
-        for one in (self, *others):
-            whole.latencies_ms += one.latencies_ms
-            whole.failed += one.failed
-            whole.refused += one.refused
-            whole.answered += one.answered
-            whole.correct += one.correct
-        return whole
-
-    @property
-    def requests(self) -> int:
-        """Requests that were let through."""
-        return len(self.latencies_ms)
-
-    @property
-    def error_ratio(self) -> float | None:
-        """Failed / let through; None without any."""
-        return self.failed / self.requests if self.requests else None
-
-    @property
-    def accuracy(self) -> float | None:
-        """Right / answered; None without answers."""
-        return self.correct / self.answered if self.answered else None
-
-    @property
-    def p95_ms(self) -> float | None:
-        """95th percentile by the nearest-rank rule, failed requests included."""
-        if not self.latencies_ms:
-            return None
-        return sorted(self.latencies_ms)[math.ceil(0.95 * self.requests) - 1]
-
-    def meets(self, target: Target) -> bool | None:
-        """Return whether the target was met, None if that cannot be said."""
-        p95, errors, right = self.p95_ms, self.error_ratio, self.accuracy
-        if self.requests < target.requests_min or p95 is None or errors is None:
-            return None
-        if target.p95_ms is not None and p95 > target.p95_ms:
-            return False
-        if target.error_ratio is not None and errors > target.error_ratio:
-            return False
-        return target.accuracy is None or (right is not None and right >= target.accuracy)
+_FAILED: Final = frozenset({"failed", "timeout"})
 
 
 class LoadLog:
@@ -151,15 +35,30 @@ class LoadLog:
         self.bad_lines = 0
         self._buckets: dict[int, Bucket] = {}
         self._rest = b""
+        self._path: Path | None = None
+        self._read_bytes = 0
         self._complete = -math.inf
         self._latest = -math.inf
 
     @classmethod
     def read(cls, path: Path) -> "LoadLog":
-        """Return a whole file's log."""
+        """Return a file's log as it is now; `update` reads what is added later."""
         log = cls()
-        log.feed(path.read_bytes())
+        log._path = path
+        log.update()
         return log
+
+    def update(self) -> None:
+        """Read what was added to the file since."""
+        if self._path is not None:
+            with self._path.open("rb") as file:
+                self._continue(file)
+
+    def _continue(self, file: BinaryIO) -> None:
+        file.seek(self._read_bytes)
+        data = file.read()
+        self._read_bytes += len(data)
+        self.feed(data)
 
     def feed(self, data: bytes) -> None:
         """Take more bytes of the file; a line that is not complete yet waits for its rest."""
@@ -201,13 +100,45 @@ class LoadLog:
         if self._buckets:
             yield from range(min(self._buckets), math.floor(self.complete_until))
 
+    @property
+    def total(self) -> int:
+        """Requests that have ended, refused ones too."""
+        return len(self.requests)
+
+    @property
+    def errors(self) -> int:
+        """Requests that failed for good."""
+        return sum(request.outcome in _FAILED for request in self.requests)
+
     def failed(self, after: float = -math.inf, before: float = math.inf) -> list[Request]:
         """Return requests due in [after, before) that failed for good; refused ones did not."""
         return [
             request
             for request in self.requests
-            if request.outcome in {"failed", "timeout"} and after <= request.t < before
+            if request.outcome in _FAILED and after <= request.t < before
         ]
+
+    def recovered_at(
+        self, since: float, *, calm_s: float = CALM_S, objective: Objective, width_s: int = 1
+    ) -> float | None:
+        """Return the start of the first `calm_s` consecutive whole seconds that met the objective.
+
+        Args:
+            since: Epoch seconds; the first whole second after it is the first candidate.
+            calm_s: How many consecutive seconds it takes.
+            objective: What users were promised.
+            width_s: See `SloWindow`.
+
+        Returns:
+            Epoch seconds, or None: not as far as the log goes.
+        """
+        window = SloWindow(log=self, objective=objective, width_s=width_s)
+        first = math.ceil(since)
+        if not self._buckets:
+            return None
+        last = math.floor(self.complete_until)
+        run = _first_run([window.met(second) is True for second in range(first, last)], calm_s)
+        return None if run is None else float(first + run)
 
 
 def _request(plain: dict[str, Any]) -> Request:
@@ -242,13 +173,13 @@ class SloWindow:
 
     Attributes:
         log: Read as far as it has got.
-        target: What users were promised.
+        objective: What users were promised.
         width_s: How many seconds, up to and with the judged one, are pooled; more than one where
             a second has too few requests to be judged.
     """
 
     log: LoadLog
-    target: Target = Target()
+    objective: Objective
     width_s: int = 1
 
     def met(self, second: int) -> bool | None:
@@ -256,7 +187,7 @@ class SloWindow:
         if second + 1 > self.log.complete_until:
             return None
         others = (self.log.bucket(second - back) for back in range(1, self.width_s))
-        return self.log.bucket(second).pooled(others).meets(self.target)
+        return self.log.bucket(second).pooled(others).meets(self.objective)
 
     def broken_at(self, after: float) -> float | None:
         """Return the start of the first whole second after a time in which it was not met."""
@@ -268,38 +199,25 @@ class SloWindow:
 
 
 def recovered_at(
-    log: LoadLog,
-    injected_at: float,
-    target: Target | None = None,
-    *,
-    hold_s: int = HOLD_S,
-    width_s: int = 1,
+    log: LoadLog, injected_at: float, objective: Objective, *, calm_s: int = CALM_S
 ) -> float | None:
-    """Return when service was well again after a fault.
+    """Return when service was well again after a fault that may take a while to show.
 
-    That is the start of the first `hold_s` consecutive seconds in which the SLO was met, looked
-    for from the first second that missed it (a fault may take a while to show); from the
-    injection if it was never missed.
+    That is `LoadLog.recovered_at` from the first second after the injection that missed the
+    objective; from the injection if none ever did.
 
     Args:
         log: The load generator's log.
         injected_at: Epoch seconds.
-        target: What users were promised; `Target()` if None.
-        hold_s: How many seconds make a recovery.
-        width_s: See `SloWindow`.
-
-    Returns:
-        Epoch seconds, or None: not recovered as far as the log goes.
+        objective: What users were promised.
+        calm_s: How many consecutive seconds make a recovery.
     """
-    window = SloWindow(log=log, target=target or Target(), width_s=width_s)
-    broken = window.broken_at(injected_at)
-    first = math.ceil(injected_at) if broken is None else math.floor(broken)
-    verdicts = [window.met(second) for second in range(first, math.floor(log.complete_until))]
-    run = _first_run([verdict is True for verdict in verdicts], hold_s)
-    return None if run is None else float(first + run)
+    broken = SloWindow(log=log, objective=objective).broken_at(injected_at)
+    since = injected_at if broken is None else broken
+    return log.recovered_at(since, calm_s=calm_s, objective=objective)
 
 
-def _first_run(flags: Sequence[bool], length: int) -> int | None:
+def _first_run(flags: Sequence[bool], length: float) -> int | None:
     """Return where the first run of `length` true flags starts.
 
     >>> _first_run([False, True, False, True, True], 2)
@@ -308,6 +226,6 @@ def _first_run(flags: Sequence[bool], length: int) -> int | None:
     run = 0
     for place, flag in enumerate(flags):
         run = run + 1 if flag else 0
-        if run == length:
-            return place - length + 1
+        if run >= length:
+            return place - run + 1
     return None
