@@ -107,7 +107,7 @@ class Senses:
             yield subject, names.DEVICE_TIME, (37.0 + 6 * load) * mine, 39.0, 5.0
             yield subject, names.PROBE_LATENCY, (42.0 + 8 * load) * mine, 45.0, 7.0
             yield subject, names.QUEUE_LENGTH, 1.2 * load * mine**2 + 9 * (rush - 1) ** 2, 0.4, 2.6
-            yield subject, names.MEMORY_SHARE, memory, memory, 0.05
+            yield subject, names.MEMORY_SHARE, memory, memory, 0.015
             yield subject, names.PROCESS_UP, 1.0, 1.0, 0.0
 
     def _reading(

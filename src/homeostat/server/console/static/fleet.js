@@ -1,0 +1,116 @@
+// The fleet page: one row a deployment, updated in place.
+
+import { read } from "./api.js";
+import { byId, el, svg, swap, text } from "./dom.js";
+import { HEALTH, actionName, quantity, span, words } from "./format.js";
+import { ServerClock, follow } from "./live.js";
+import { say, showKill, showLink, start } from "./shell.js";
+
+const URGENCY = ["asking", "breach", "healing", "incident", "unknown", "learning", "ok"];
+const KINDS = "tick,config,decision,kill,reset";
+const rows = new Map(); // name -> {data, node}
+const time = new ServerClock(Date.now() / 1000);
+let sorted = "";
+
+function ribbon(shares) {
+  const known = shares.filter((s) => s !== null);
+  const worst = known.length ? Math.max(...known) : 0;
+  const words_ = !known.length ? "no data" : worst === 0 ? "none" : `at worst ${Math.round(worst * 100)} % of signals`;
+  const rect = (i, height) => `M${i * 4} ${22 - height}h3v${height}h-3z`;
+  const hot = shares.map((s, i) => (s ? rect(i, Math.max(3, Math.round(Math.sqrt(s) * 22))) : "")).join("");
+  const blind = shares.map((s, i) => (s === null ? rect(i, 4) : "")).join("");
+  return svg("svg", { class: "ribbon", viewBox: `0 0 ${shares.length * 4} 24`, preserveAspectRatio: "none", role: "img", "aria-label": `Anomalies: ${words_}` },
+    svg("path", { class: "base", d: `M0 23h${shares.length * 4}` }), blind ? svg("path", { class: "blind", d: blind }) : null, hot ? svg("path", { class: "hot", d: hot }) : null);
+}
+
+function cells(row) {
+  const found = new Map(row.numbers.map((n) => [n.signal, n]));
+  const num = (label, signal) => {
+    const n = found.get(signal);
+    const mark = n?.verdict === "anomalous" ? "▲ " : n?.verdict === "unknown" ? "? " : "";
+    return el("td", { role: "cell", class: "num", "data-label": label }, el("span", { class: "verdict", "data-verdict": mark ? n.verdict : null }, n ? mark + quantity(signal, n.value) : "–"));
+  };
+  const last = row.last_decision;
+  const replicas = row.replicas_total === null ? "–" : `${row.replicas_ready} of ${row.replicas_total}`;
+  return [
+    el("th", { role: "rowheader", scope: "row", "data-label": "Deployment" }, el("a", { href: `/d/${encodeURIComponent(row.deployment)}` }, row.deployment)),
+    el("td", { role: "cell", "data-label": "State" }, el("span", { class: "pill", "data-health": row.health }, el("span", { class: "mark", "aria-hidden": "true" }), HEALTH[row.health])),
+    num("p95", "latency_p95_ms"), num("Errors", "error_ratio"), num("Requests", "arrival_rate"),
+    el("td", { role: "cell", class: "num", "data-label": "Replicas" }, el("span", {}, replicas)),
+    el("td", { role: "cell", "data-label": "Anomalies" }, ribbon(row.ribbon ?? [])),
+    el("td", { role: "cell", "data-label": "Decision" }, el("span", {}, last ? `${last.choice === "ask" ? "Asked: " : ""}${actionName(last)}` : "–", last ? el("span", { class: "sub" }, ` ${last.state ? words(last.state) : ""} ${span(time.now() - last.at)} ago`) : null)),
+    el("td", { role: "cell", "data-label": "Mode" }, el("span", {}, row.frozen ? "frozen" : row.mode ?? "–")),
+  ];
+}
+
+function show(row) {
+  const known = rows.get(row.deployment);
+  const data = known ? { ...known.data, ...row } : row;
+  const node = known?.node ?? el("tr", { role: "row" });
+  rows.set(row.deployment, { data, node });
+  swap(node, cells(data));
+}
+
+/** Order by urgency, then name; rows move only when some state changed. */
+function order() {
+  const list = [...rows.values()].sort((a, b) => URGENCY.indexOf(a.data.health) - URGENCY.indexOf(b.data.health) || a.data.deployment.localeCompare(b.data.deployment));
+  const wanted = byId("filter").value.trim().toLowerCase();
+  const visible = list.filter(({ data }) => data.deployment.includes(wanted) || HEALTH[data.health].toLowerCase().includes(wanted));
+  const key = visible.map(({ data }) => data.deployment).join();
+  if (key !== sorted) {
+    sorted = key;
+    byId("rows").replaceChildren(...visible.map(({ node }) => node));
+  }
+  const counts = new Map();
+  for (const { data } of list) counts.set(data.health, (counts.get(data.health) ?? 0) + 1);
+  swap(byId("tally"), URGENCY.filter((h) => counts.has(h)).map((h) => el("li", { class: "chip pill", "data-health": h }, el("span", { class: "mark", "aria-hidden": "true" }), `${counts.get(h)} ${HEALTH[h].toLowerCase()}`)));
+  byId("empty").hidden = rows.size > 0;
+}
+
+async function load() {
+  const body = await read("/v1/deployments");
+  time.set(body.now);
+  showKill(body.kill);
+  for (const row of body.deployments) show(row);
+  order();
+  return body.cursor;
+}
+
+let waiting = false;
+function soon() {
+  if (waiting) return;
+  waiting = true;
+  setTimeout(() => {
+    waiting = false;
+    order();
+  }, 50);
+}
+
+start({ "/": () => byId("filter").focus() });
+byId("filter").addEventListener("input", () => order());
+
+async function begin() {
+  try {
+    byId("rows").replaceChildren();
+    const cursor = await load();
+    follow(`kinds=${KINDS}`, cursor, {
+      link: showLink,
+      reset: () => load().catch(() => {}),
+      beat: (beat) => time.set(beat.at),
+      kill: ({ level }) => showKill(level),
+      tick(row) {
+        show(row);
+        soon();
+      },
+      config: ({ deployment, mode, frozen }) => rows.has(deployment) && show({ deployment, mode, frozen }),
+      decision(d) {
+        if (d.choice !== "hold") say(`${d.deployment}: ${d.choice === "ask" ? "may I " : ""}${actionName(d.action)}`);
+      },
+    });
+    setInterval(() => load().catch(() => {}), 15000); // the ribbons
+  } catch {
+    showLink("lost", 0);
+    setTimeout(begin, 2000);
+  }
+}
+begin();
