@@ -1,0 +1,1 @@
+"""Alembic's scripts: every shape the journal's tables have had, in order."""
