@@ -29,6 +29,7 @@ LEVERS_OF: dict[ActionKind, tuple[str, ...]] = {
     ActionKind.SHIFT_TRAFFIC: (_WEIGHT,),
     ActionKind.ROLLBACK: (_VERSION,),
     ActionKind.RESTART_REPLICA: (_INCARNATION, _DRAINED),
+    ActionKind.RESTART_ALL: (_INCARNATION,),
     ActionKind.DRAIN_REPLICA: (_DRAINED,),
     ActionKind.SHED_LOAD: (names.GATEWAY_LIMIT,),
     ActionKind.RETRAIN: (),

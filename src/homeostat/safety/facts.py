@@ -242,7 +242,8 @@ def _rotation(
     if action.kind in _TAKES_OUT:
         disturbed = max(disturbed, action.replicas_touched, int(restarts))
     return {
-        "taken": len(named - sight.failing) + unnamed,
+        # A spare that takes over first leaves nothing to lose.
+        "taken": max(0, len(named - sight.failing) + unnamed - spare),
         "left": left_in_pool if pool == managed.stable_pool else everywhere,
         "left_in_pool": left_in_pool,
         "disturbed": disturbed,

@@ -86,7 +86,9 @@ FIELDS: Final[dict[str, Field]] = {
     "limit_text": _text("lever, value and bounds, for people"),
     "step_text": _text("lever, step and largest step, for people"),
     "added": _count("replicas added"),
-    "taken": _count("replicas taken out that are not proven failing"),
+    "taken": _count(
+        "replicas taken out that are not proven failing and that no spare replaces first"
+    ),
     "left": _count("replicas seen healthy that stay in rotation"),
     "left_in_pool": _count("of those, in the pool that loses one"),
     "min_replicas": _count("fewest replicas in rotation"),

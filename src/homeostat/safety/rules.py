@@ -88,14 +88,19 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="G3",
         name="scale-in",
-        source=TABLE + "G3: stabilisation; never below half of the window's peak",
+        source=TABLE + "G3: stabilisation before capacity is taken away",
         kinds=frozenset({DOWN, RESIZE_DOWN}),
-        require=And((
-            Or((Not(Ref("acted")), compare("since_ms", ">=", "scale_in_ms"))),
-            Compare(">=", Scale(2, Ref("left_in_pool")), Ref("peak")),
-        )),
-        message="{since_ms} of {scale_in_ms} since {last_text}, {left_in_pool} would stay of a "
-        "recent {peak}",
+        require=Or((Not(Ref("acted")), compare("since_ms", ">=", "scale_in_ms"))),
+        message="{since_ms} of {scale_in_ms} since {last_text}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G3",
+        name="peak",
+        source=TABLE + "G3: never below half of the most that the window needed",
+        kinds=frozenset({DOWN}),
+        require=Compare(">=", Scale(2, Ref("left_in_pool")), Ref("peak")),
+        message="{left_in_pool} replicas would stay of a recent {peak}",
         exempt=UNDO,
     ),
     Rule(
@@ -295,10 +300,9 @@ RULES: Final[tuple[Rule, ...]] = (
         kinds=frozenset({RESTART, DRAIN}),
         require=Or((
             compare("taken", "<=", 0),
-            compare("spares", ">=", 1),
             compare("util_after_milli", "<=", "util_max_milli"),
         )),
-        message="{spares} spares, and utilisation without it {util_after_milli} of "
+        message="{spares} spares, utilisation without it {util_after_milli}, allowed "
         "{util_max_milli}",
         exempt=UNDO,
     ),
