@@ -24,7 +24,7 @@ from typing_extensions import override
 from homeostat.base import names
 from homeostat.base.errors import ConfigError
 from homeostat.base.world import Scalar
-from homeostat.demo.host_api import build_app, version_problem
+from homeostat.demo.host_api import HostApi, version_problem
 from homeostat.demo.host_child import die_with_parent
 from homeostat.demo.host_document import first_document
 from homeostat.demo.host_launcher import Launcher
@@ -80,8 +80,11 @@ async def _run(settings: HostSettings, listener: socket.socket) -> None:
         launcher = Launcher(settings, client)
         launcher.warm()
         reconciler = Reconciler(settings, store, rotation, launcher, log)
-        app = build_app(settings, store, reconciler, log)
-        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none"))
+        app = HostApi(settings, store, reconciler, log)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, ws="none", lifespan="off"
+        )
+        server = _Server(config)
         await _serve(server, listener, reconciler, stop)
 
 

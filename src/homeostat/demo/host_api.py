@@ -1,22 +1,22 @@
 """The host's HTTP API: read the state, write levers, read the log. Loopback only.
 
 Writes are compare-and-set: `If-Match` carries the revision they were decided on. A controller also
-sends its epoch and the intent's id; a write without them is a foreign one.
+sends its epoch and the intent's id; a write without them is a foreign one. A plain ASGI
+application: three paths need no framework, whose import would double the host's start.
 """
 
 import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from urllib.parse import parse_qs
 
 from homeostat.base import names
 from homeostat.demo.host_document import (
     Accepted,
     LeverRules,
     Patch,
-    Refused,
     Repeated,
     patch,
 )
@@ -28,6 +28,9 @@ from homeostat.demo.host_store import DocumentStore
 BODY_MAX: Final = 65_536  # a write of every lever of every slot is under 2 KiB
 EPOCH_HEADER: Final = "x-homeostat-epoch"
 INTENT_HEADER: Final = "x-homeostat-intent"
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 class BadRequestError(Exception):
@@ -38,69 +41,88 @@ class BadRequestError(Exception):
         self.status = status
 
 
-def build_app(
-    settings: HostSettings, store: DocumentStore, reconciler: Reconciler, log: HostLog
-) -> FastAPI:
-    """Return the API over a running host."""
-    app = FastAPI(title="homeostat process host", docs_url=None, redoc_url=None, openapi_url=None)
-    rules = LeverRules(
-        replicas_max=settings.replicas_max,
-        version_problem=lambda version: version_problem(settings.artefacts, version),
-    )
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: Any
+    status: int = 200
 
-    @app.get("/v1/state")
-    async def state() -> JSONResponse:
-        return JSONResponse(state_of(settings, store, reconciler))
 
-    @app.get("/v1/log")
-    async def lines(after: int = 0) -> JSONResponse:
-        return JSONResponse(list(log.after(after)))
+class HostApi:
+    """The ASGI application over a running host."""
 
-    @app.patch("/v1/state")
-    async def write(request: Request) -> JSONResponse:
+    def __init__(
+        self, settings: HostSettings, store: DocumentStore, reconciler: Reconciler, log: HostLog
+    ) -> None:
+        self._settings, self._store = settings, store
+        self._reconciler, self._log = reconciler, log
+        self._rules = LeverRules(
+            replicas_max=settings.replicas_max,
+            version_problem=lambda version: version_problem(settings.artefacts, version),
+        )
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
         try:
-            wanted = await _read_patch(request)
+            answer = await self._answer(scope, receive)
         except BadRequestError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        answer = patch(store.document, wanted, rules)
+            answer = _Answer({"error": str(error)}, error.status)
+        body = json.dumps(answer.body).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Message, receive: Receive) -> _Answer:
+        match (scope["method"], scope["path"]):
+            case ("GET", "/v1/state"):
+                return _Answer(state_of(self._settings, self._store, self._reconciler))
+            case ("GET", "/v1/log"):
+                query = parse_qs(scope["query_string"].decode("latin-1"))
+                after = _whole("after", query.get("after", ["0"])[-1])
+                return _Answer(list(self._log.after(after)))
+            case ("PATCH", "/v1/state"):
+                headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+                return self._write(_read_patch(headers, await _read_body(receive)))
+            case (_, "/v1/state" | "/v1/log"):
+                raise BadRequestError(405, f"{scope['method']} is not possible here")
+            case _:
+                raise BadRequestError(404, "the host has /v1/state and /v1/log")
+
+    def _write(self, wanted: Patch) -> _Answer:
+        answer = patch(self._store.document, wanted, self._rules)
         if isinstance(answer, Repeated):
-            return JSONResponse({"revision": answer.revision, "repeated": True})
-        if isinstance(answer, Refused):
-            return _refuse(answer, settings, store, reconciler)
-        return _land(answer, wanted, store, reconciler, log)
+            return _Answer({"revision": answer.revision, "repeated": True})
+        if isinstance(answer, Accepted):
+            return self._land(answer, wanted)
+        body: dict[str, Any] = {"error": answer.reason}
+        if answer.status == 409:  # noqa: PLR2004 - HTTP 409 Conflict
+            body["state"] = state_of(self._settings, self._store, self._reconciler)
+        return _Answer(body, answer.status)
 
-    return app
-
-
-def _land(
-    answer: Accepted, wanted: Patch, store: DocumentStore, reconciler: Reconciler, log: HostLog
-) -> JSONResponse:
-    before = dict(store.document.levers)
-    try:
-        store.save(answer.document)
-    except OSError as error:
-        return JSONResponse({"error": f"the state cannot be stored: {error}"}, 507)
-    for name, value in answer.document.levers:
-        if before.get(name) != value:
-            log.add(
-                "lever_changed",
-                lever=name,
-                old=before.get(name),
-                new=value,
-                writer=answer.document.writer,
-                intent=wanted.intent,
-            )
-    reconciler.poke()
-    return JSONResponse({"revision": answer.document.revision})
-
-
-def _refuse(
-    answer: Refused, settings: HostSettings, store: DocumentStore, reconciler: Reconciler
-) -> JSONResponse:
-    body: dict[str, Any] = {"error": answer.reason}
-    if answer.status == 409:  # noqa: PLR2004 - HTTP 409 Conflict
-        body["state"] = state_of(settings, store, reconciler)
-    return JSONResponse(body, answer.status)
+    def _land(self, answer: Accepted, wanted: Patch) -> _Answer:
+        before = dict(self._store.document.levers)
+        document = answer.document
+        try:
+            self._store.save(document)
+        except OSError as error:
+            return _Answer({"error": f"the state cannot be stored: {error}"}, 507)
+        for name, value in document.levers:
+            if before.get(name) != value:
+                self._log.add(
+                    "lever_changed",
+                    lever=name,
+                    old=before.get(name),
+                    new=value,
+                    writer=document.writer,
+                    intent=wanted.intent,
+                )
+        self._reconciler.poke()
+        return _Answer({"revision": document.revision})
 
 
 def state_of(
@@ -168,15 +190,14 @@ def version_problem(artefacts: Path, version: str) -> str | None:
     return None
 
 
-async def _read_patch(request: Request) -> Patch:
-    body = await _read_body(request)
+def _read_patch(headers: dict[str, str], body: dict[str, Any]) -> Patch:
     levers = body.get("levers")
     if not isinstance(levers, dict) or set(body) != {"levers"}:
         raise BadRequestError(400, 'the body must be {"levers": {NAME: VALUE, ...}}')
-    expected = request.headers.get("if-match")
+    expected = headers.get("if-match")
     if expected is None:
         raise BadRequestError(428, "If-Match must carry the revision that the write rests on")
-    epoch, intent = request.headers.get(EPOCH_HEADER), request.headers.get(INTENT_HEADER)
+    epoch, intent = headers.get(EPOCH_HEADER), headers.get(INTENT_HEADER)
     if (epoch is None) != (intent is None):
         raise BadRequestError(400, f"{EPOCH_HEADER} and {INTENT_HEADER} go together")
     if intent is not None and not 0 < len(intent) <= 200:  # noqa: PLR2004 - ids are short
@@ -189,10 +210,14 @@ async def _read_patch(request: Request) -> Patch:
     )
 
 
-async def _read_body(request: Request) -> dict[str, Any]:
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
+async def _read_body(receive: Receive) -> dict[str, Any]:
+    data, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequestError(400, "the request was cut off")  # nobody will read this
+        data += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(data) > BODY_MAX:
             raise BadRequestError(413, f"the body is larger than {BODY_MAX} bytes")
     try:

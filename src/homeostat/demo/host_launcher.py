@@ -19,7 +19,8 @@ from homeostat.demo.host_process import ModelProcess
 from homeostat.demo.host_settings import HostSettings
 from homeostat.demo.server_settings import ServerSettings
 
-_PRELOAD: Final = ("sklearn.linear_model", "uvloop", "httptools", "uvicorn")
+# What uvicorn would import by name in every child; the server's own module brings the rest.
+_PRELOAD: Final = ("uvloop", "uvicorn.protocols.http.httptools_impl")
 
 
 class Launcher:
