@@ -7,6 +7,8 @@ the host's own state answer; the controller is not asked.
 from collections.abc import Sequence
 from typing import Any, Final
 
+from homeostat.base.policy import Objective
+from homeostat.demo import loadlog
 from homeostat.demo.faults import Fault, Injected
 from homeostat.demo.loadlog import LoadLog
 from homeostat.demo.place import Place
@@ -39,18 +41,20 @@ def gone(place: Place, fault: Fault, injected: Injected) -> bool:
     return fault.name == "flash_crowd"
 
 
-def earliest_recovery(fault: Fault, injected_at: float, gone_at: float, log: LoadLog) -> float:
-    """Return when recovery may first count, epoch seconds; infinity if not yet.
+def recovered_at(
+    fault: Fault, injected_at: float, gone_at: float, log: LoadLog, objective: Objective
+) -> float | None:
+    """Return when service was well again, epoch seconds, None if not (yet).
 
-    For a flash crowd the objectives must have been missed first: a deployment that was never in
-    trouble has not recovered.
+    A leak is recovered from when its process is gone, since it may never have hurt anybody. A
+    flash crowd must have hurt first: a deployment that was never in trouble has not recovered.
     """
-    if fault.name == "flash_crowd":
-        missed = log.first_missed(injected_at)
-        return float("inf") if missed is None else missed
     if fault.name == "memory_leak":
-        return gone_at
-    return injected_at
+        return loadlog.recovered_at(log, gone_at, objective)
+    broken = loadlog.SloWindow(log=log, objective=objective).broken_at(injected_at)
+    if fault.name == "flash_crowd" and broken is None:
+        return None
+    return loadlog.recovered_at(log, injected_at, objective)
 
 
 def oom_killed(host_log: Sequence[dict[str, Any]], injected: Injected) -> bool:

@@ -25,6 +25,7 @@ from homeostat.demo.artefact import build_artefacts
 from homeostat.demo.envoy import Envoy, EnvoySettings
 from homeostat.demo.host_child import die_with_parent
 from homeostat.demo.host_settings import HostSettings, PoolSettings
+from homeostat.demo.loadlog import LoadLog
 
 BASE_RATE: Final = 100.0  # requests per second; about a quarter of what three replicas serve
 MEMORY_LIMIT: Final = 420 << 20  # bytes; a fresh server holds about 200 MB of shared libraries
@@ -41,6 +42,7 @@ class Place:
         seed: Seeds artefacts, servers and load.
         base_rate: Requests per second when nothing is wrong.
         labels_url: Where the load generator posts true labels, empty for nowhere.
+        labels_token: The bearer token for that.
         chaos_token: What breaks a model server from inside.
     """
 
@@ -48,6 +50,7 @@ class Place:
     seed: int = 0
     base_rate: float = BASE_RATE
     labels_url: str = ""
+    labels_token: str = ""
     chaos_token: str = field(default_factory=lambda: secrets.token_hex(16))
     host_port: int = 0
     envoy_port: int = 0
@@ -55,6 +58,7 @@ class Place:
     relay_port: int = 0
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     envoy: Envoy | None = None
+    _users: LoadLog | None = None
 
     @property
     def host_url(self) -> str:
@@ -80,6 +84,13 @@ class Place:
     def load_log(self) -> Path:
         """The load generator's log: the judge's source."""
         return self.folder / "load.jsonl"
+
+    def users(self) -> LoadLog:
+        """Return the load generator's log, read as far as it has got."""
+        if self._users is None:
+            self._users = LoadLog.read(self.load_log)
+        self._users.update()
+        return self._users
 
     def start(self, say: Callable[[str], None]) -> None:
         """Start everything and wait until requests are answered.
@@ -183,7 +194,7 @@ class Place:
         arguments = ["--url", self.gateway_url, "--rate", str(self.base_rate)]
         arguments += ["--log", str(self.load_log), "--seed", str(self.seed)]
         if self.labels_url:
-            arguments += ["--labels-url", self.labels_url]
+            arguments += ["--labels-url", f"{self.labels_url}/v1/labels"]
         self._spawn("load", "homeostat.demo.load", *arguments, stdin=subprocess.PIPE)
 
     def _spawn(self, name: str, module: str, *arguments: str, stdin: int | None = None) -> None:
@@ -194,7 +205,11 @@ class Place:
                 stdout=log,
                 stderr=log,
                 preexec_fn=_follow_parent,  # noqa: PLW1509 - the starter has no threads yet
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": "1",
+                    "HOMEOSTAT_TOKEN": self.labels_token if name == "load" else "",
+                },
             )
 
     def _host_ready(self) -> bool:

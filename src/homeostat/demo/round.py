@@ -4,7 +4,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from homeostat.base.decisions import Apply, Ask, DecisionRecord, Notice, Urgency
 from homeostat.base.evidence import Incident
@@ -13,7 +13,6 @@ from homeostat.demo import cause, setup
 from homeostat.demo.controller import Controller, Fact
 from homeostat.demo.faults import Fault, Injected
 from homeostat.demo.judge import Judged, Seen, lost_by_actions, outcome_of
-from homeostat.demo.loadlog import LoadLog
 from homeostat.demo.place import Place
 from homeostat.demo.story import Story
 
@@ -21,7 +20,6 @@ BASELINE_S: Final = 10.0  # seconds of steady load before the first fault, at le
 GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
 HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
 ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
-CALM_S: Final = 10  # seconds of met objectives that count as recovered
 QUIET_S: Final = 4.0  # between two faults that share a deployment
 
 
@@ -91,7 +89,7 @@ class Round:
             if controller is not None:
                 controller.stop()
             place.stop()
-        log = LoadLog.read(place.load_log)
+        log = place.users()
         return judged, (log.total, log.errors)
 
     def _baseline(self, place: Place, controller: Controller | None, chance: random.Random) -> None:
@@ -103,7 +101,7 @@ class Round:
             ready = controller is None or controller.ready
             if ready and time.monotonic() - begin >= least:
                 seconds = time.monotonic() - begin
-                requests = LoadLog.read(place.load_log).total
+                requests = place.users().total
                 self.story.say("learnt", f"baseline ready ({seconds:.0f} s, {requests} requests)")
                 return
             time.sleep(0.25)
@@ -150,9 +148,9 @@ class Round:
     def _recovered_at(self, watch: Watch, place: Place) -> float | None:
         if watch.gone_at is None:
             return None
-        log = LoadLog.read(place.load_log)
-        since = max(watch.at, cause.earliest_recovery(watch.fault, watch.at, watch.gone_at, log))
-        return log.recovered_at(since, calm_s=CALM_S, objective=setup.OBJECTIVE)
+        return cause.recovered_at(
+            watch.fault, watch.at, watch.gone_at, place.users(), setup.OBJECTIVE
+        )
 
     def _listen(self, controller: Controller | None, watch: Watch | None) -> None:
         if controller is None:
@@ -201,7 +199,7 @@ class Round:
             time.sleep(0.25)
 
     def _judge(self, watch: Watch, place: Place) -> Judged:
-        log = LoadLog.read(place.load_log)
+        host_log = place.host_log()
         recovered_at = self._recovered_at(watch, place)
         incident = watch.seen_incident
         seen = Seen(
@@ -211,7 +209,7 @@ class Round:
             applied=tuple(watch.applied),
         )
         outcome = outcome_of(seen, recovered_at)
-        changes = cause.changes(place.host_log(), watch.applied)
+        changes = cause.changes(host_log, watch.applied)
         fault = watch.fault
         judged = Judged(
             fault=fault.name,
@@ -223,12 +221,13 @@ class Round:
             recovered_at=self._since_or_none(recovered_at),
             actions=[what for _, what in watch.applied],
             lost_requests=lost_by_actions(
-                log, watch.at, cause.faulty(fault, watch.injected), changes
+                place.users(), watch.at, cause.faulty(fault, watch.injected), changes
             ),
             outcome=outcome,
             diagnosis=f"{incident.family} at {incident.subject}" if incident else "",
             as_expected=outcome == fault.expected
-            and (fault.expected != "held" or not watch.applied),
+            and (fault.expected != "held" or not watch.applied)
+            and not cause.oom_killed(host_log, watch.injected),
         )
         took = f" after {judged.recovered_at - judged.injected_at:.1f} s" if recovered_at else ""
         self.story.say(outcome, f"{fault.name}{took}; lost by own actions: {judged.lost_requests}")
@@ -239,8 +238,3 @@ class Round:
 
     def _since_or_none(self, at: float | None) -> float | None:
         return None if at is None else self._since(at)
-
-
-def totals(log: LoadLog) -> dict[str, Any]:
-    """Return the round's requests and errors."""
-    return {"requests": log.total, "errors": log.errors}

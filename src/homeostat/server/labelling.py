@@ -1,0 +1,123 @@
+"""Joins labels to predictions for one deployment, and reports accuracy as a source does.
+
+Predictions are read from the replicas themselves (`GET /predictions`), labels come through the
+API. Accuracy without labels is unknown, never good; it is reported with its coverage.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx2
+
+from homeostat.base import names
+from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
+from homeostat.base.units import MINUTE, SECOND, TimeNs
+from homeostat.base.world import Snapshot
+from homeostat.learn.labels import LabelJoin, LabelSeen, PredictionSeen
+
+HORIZON_NS: Final = 1 * MINUTE  # the window over which accuracy is stated
+CAPACITY: Final = 60_000  # predictions kept: 1,000 a second for the horizon, 15 MB
+LABELLED_MIN: Final = 30  # fewer say nothing: a half-width of 18 points at 95 %
+_TIMEOUT_S: Final = 0.5
+_BYTES_MAX: Final = 4 << 20
+
+
+class Labelling:
+    """One deployment's predictions and labels; also a `Source`.
+
+    Args:
+        deployment: The managed model's name.
+        path: Path of the page of recent predictions on every replica.
+    """
+
+    def __init__(self, deployment: str, path: str = "/predictions") -> None:
+        self._deployment, self._path = deployment, path
+        self._join = LabelJoin(horizon_ns=HORIZON_NS, capacity=CAPACITY)
+        self._read: dict[str, tuple[str, int]] = {}
+        self._addresses: tuple[str, ...] = ()
+        self._client = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return f"labels:{self._deployment}"
+
+    def follow(self, world: Snapshot | None) -> None:
+        """Read from the replicas that this snapshot shows."""
+        if world is not None:
+            self._addresses = tuple(r.address for r in world.replicas if r.address is not None)
+            known = set(self._addresses)
+            self._read = {where: at for where, at in self._read.items() if where in known}
+
+    def add(self, rows: Sequence[Mapping[str, Any]], now: TimeNs) -> dict[str, int]:
+        """Take labels as the API checked them, and say what became of them."""
+        seen = [
+            LabelSeen(
+                id=str(row["prediction_id"]),
+                label=row["label"],
+                at=TimeNs(round(row["observed_at"] * SECOND)) if "observed_at" in row else now,
+            )
+            for row in rows
+        ]
+        joined = self._join.add_labels(seen)
+        return {field: getattr(joined, field) for field in joined.__slots__}
+
+    async def observe(self, now: TimeNs) -> SourceReport:
+        """Read new predictions and report accuracy and coverage, if enough labels say so."""
+        problems = [p for p in await asyncio.gather(*map(self._fetch, self._addresses)) if p]
+        self._join.forget(now)
+        quality = self._join.window(now)
+        found: list[Observation] = []
+        if quality.n >= LABELLED_MIN and quality.accuracy is not None:
+            found.append(self._seen(names.ACCURACY, quality.accuracy, now))
+        if quality.coverage is not None:
+            found.append(self._seen(names.LABEL_COVERAGE, quality.coverage, now))
+        return SourceReport(
+            source=self.name,
+            at=now,
+            observations=tuple(found),
+            subjects=(names.MODEL,),
+            quality=Quality.GOOD,
+            detail="; ".join(problems),
+        )
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._client.aclose()
+
+    def _seen(self, signal: str, value: float, now: TimeNs) -> Observation:
+        key = SeriesKey(deployment=self._deployment, subject=names.MODEL, signal=signal)
+        return Observation(source=self.name, key=key, kind=Kind.GAUGE, value=value, observed_at=now)
+
+    async def _fetch(self, address: str) -> str:
+        process, after = self._read.get(address, ("", 0))
+        try:
+            page = await self._page(address, after)
+            if page["process"] != process and after:
+                page = await self._page(address, 0)  # numbers belong to one process
+            self._take(address, page)
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            return f"{address}: {error!r}"
+        return ""
+
+    async def _page(self, address: str, after: int) -> dict[str, Any]:
+        answer = await self._client.get(f"http://{address}{self._path}?after={after}")
+        if answer.status_code != httpx2.codes.OK or len(answer.content) > _BYTES_MAX:
+            raise ValueError(f"status {answer.status_code}, {len(answer.content)} bytes")
+        page: dict[str, Any] = answer.json()
+        return page
+
+    def _take(self, address: str, page: dict[str, Any]) -> None:
+        rows = [dict(zip(page["columns"], row, strict=True)) for row in page["rows"]]
+        self._join.add_predictions(
+            PredictionSeen(id=row["id"], prediction=_number(row["prediction"]), at=row["at_ns"])
+            for row in rows
+        )
+        last = rows[-1]["seq"] if rows else page["last"]
+        self._read[address] = (str(page["process"]), int(last))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
