@@ -1,0 +1,134 @@
+"""One deployment on one tick, as the rules of the diagnosis ask about it.
+
+Every question has three answers. What cannot be believed answers None, and None explains nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.evidence import Family, Forecast, Quality, Reading, Suspicion, Verdict
+from homeostat.base.policy import Managed
+from homeostat.base.world import Replica, ReplicaState, Snapshot
+from homeostat.detect.usual import Device
+
+Readings = Mapping[tuple[str, str], Reading]
+
+# A page is the work of the process: a replica whose probes fail or whose process is gone is silent
+# for a known reason.
+_EXPLAINED_FAILURES: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is known of one deployment on one tick.
+
+    Attributes:
+        managed: Its configuration.
+        world: It as last read back, None if it could not be read.
+        readings: By (subject, signal).
+        usual: Guarded means by (subject, signal), known ones only.
+        device: How device time follows batch size, None before it is learnt.
+        pages: Metrics pages: (subject, quality).
+        forecasts: What is about to happen.
+        slo_met: The objectives on this tick.
+        broken: One sentence for each objective that is missed.
+    """
+
+    managed: Managed
+    world: Snapshot | None
+    readings: Readings
+    usual: Mapping[tuple[str, str], float]
+    device: Device | None
+    pages: Sequence[tuple[str, Quality]]
+    forecasts: Sequence[Forecast]
+    slo_met: bool | None
+    broken: tuple[str, ...]
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """Every slot, empty when the world could not be read."""
+        return () if self.world is None else self.world.replicas
+
+    @property
+    def serving(self) -> tuple[Replica, ...]:
+        """Slots that should be serving."""
+        return tuple(r for r in self.replicas if r.state is ReplicaState.READY)
+
+    def value(self, subject: str, signal: str) -> float | None:
+        """Return a believed value, None for unknown."""
+        reading = self.readings.get((subject, signal))
+        if reading is None or reading.quality is not Quality.GOOD:
+            return None
+        return reading.value
+
+    def verdict(self, subject: str, signal: str) -> Verdict:
+        """Return a verdict; a series that is not there is unknown."""
+        reading = self.readings.get((subject, signal))
+        return Verdict.UNKNOWN if reading is None else reading.verdict
+
+    def samples(self, subject: str, signal: str) -> float:
+        """Return how many events a reading summarises."""
+        reading = self.readings.get((subject, signal))
+        return 0.0 if reading is None else reading.samples
+
+    def risen(self, subject: str, signal: str, factor: float, least: float) -> bool | None:
+        """Return whether a value is both `factor` times and `least` above its usual level."""
+        value, usual = self.value(subject, signal), self.usual.get((subject, signal))
+        if value is None or usual is None:
+            return None
+        return value >= factor * usual and value - usual >= least
+
+    def slow(self, replica: Replica) -> float | None:
+        """Return a replica's device time over what its batch size explains, None for unknown."""
+        subject = names.replica(replica.name)
+        time = self.value(subject, names.DEVICE_TIME)
+        size = self.value(subject, names.BATCH_SIZE)
+        if time is None or size is None or self.device is None:
+            return None
+        expected = self.device.expected(size)
+        return time / expected if expected > 0.0 else None
+
+    def failing(self, replica: Replica) -> bool:
+        """Return whether the world or the probes prove that a replica does not serve."""
+        failures = self.value(names.replica(replica.name), names.PROBE_FAILURES)
+        gone = replica.state is ReplicaState.GONE
+        return gone or (failures is not None and failures >= self.managed.guard.failed_probes)
+
+    def silent_for_a_reason(self, subject: str) -> bool:
+        """Return whether a page's silence is explained by its process."""
+        replica = next((r for r in self.replicas if names.replica(r.name) == subject), None)
+        if replica is None:
+            # Pages of slots that are no more are nobody's silence; without a world all count.
+            return self.world is not None and subject.startswith("replica:")
+        if replica.state is not ReplicaState.READY:
+            return True
+        failures = self.value(subject, names.PROBE_FAILURES)
+        return failures is not None and failures >= _EXPLAINED_FAILURES
+
+
+Rule = Callable[[Case], tuple[Suspicion, ...]]
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the lower median: one of the values, so that two peers do not blur each other.
+
+    >>> median([3.0, 1.0, 2.0])
+    2.0
+    """
+    ordered = sorted(values)
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def suspicion(
+    family: Family, subject: str, confidence: float, *because: str, urgent: bool = False
+) -> Suspicion:
+    """Return a suspicion; empty sentences are left out."""
+    return Suspicion(
+        family=family,
+        subject=subject,
+        confidence=confidence,
+        because=tuple(sentence for sentence in because if sentence),
+        urgent=urgent,
+    )

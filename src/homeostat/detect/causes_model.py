@@ -1,0 +1,186 @@
+"""Causes in the model: a bad release, broken outputs, or inputs that moved."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.evidence import Family, Suspicion, Verdict
+from homeostat.base.world import Replica
+from homeostat.detect.case import Case, median, suspicion
+
+# Errors that a release is blamed for: above the promise and above what was usual, in real numbers.
+_ERRORS_ABOVE: Final = 0.02
+_ERRORS_LEAST: Final = 3.0
+# Device time over what batch size explains.
+_SLOW_RATIO: Final = 1.6
+# The other version is clean while it stays well below the suspected one.
+_CLEAN_SHARE: Final = 0.5
+# Without another version running, a release this fresh is still the first suspect.
+_FRESH_RELEASE_SCRAPES: Final = 120.0
+
+
+def release(case: Case) -> tuple[Suspicion, ...]:
+    """Every replica of the newest version is worse than every replica of the others."""
+    versions = {replica.version for replica in case.serving if replica.version is not None}
+    if not versions or any(replica.version is None for replica in case.serving):
+        return ()
+    newest = _newest(case, versions)
+    members = [replica for replica in case.serving if replica.version == newest]
+    others = [replica for replica in case.serving if replica.version != newest]
+    for measure in (_errors, _slowness):
+        bad = measure(case, members, others)
+        if bad is None:
+            continue
+        confidence, because = bad
+        pools = sorted({replica.pool for replica in members})
+        pool = case.managed.stable_pool if case.managed.stable_pool in pools else pools[0]
+        return (
+            suspicion(
+                Family.RELEASE,
+                names.pool(pool),
+                confidence,
+                f"all {len(members)} replicas of the newest version {newest}: {because[0]}",
+                *because[1:],
+            ),
+        )
+    return ()
+
+
+def _newest(case: Case, versions: set[str]) -> str:
+    """Return the version released last; where nothing says so, the stable pool's."""
+    since = {
+        one.version: one.since
+        for one in ([] if case.world is None else case.world.releases)
+        if one.version in versions
+    }
+    if len(since) == len(versions) and len(set(since.values())) == len(since):
+        return max(since, key=lambda version: since[version])
+    stable = [r.version for r in case.serving if r.pool == case.managed.stable_pool and r.version]
+    return max(stable or sorted(versions), key=lambda version: (stable.count(version), version))
+
+
+def _errors(
+    case: Case, members: Sequence[Replica], others: Sequence[Replica]
+) -> tuple[float, tuple[str, ...]] | None:
+    own = _known(case, members, names.ERROR_RATIO)
+    if not _enough(own, members):
+        return None
+    floor = max(case.managed.objective.error_ratio, _ERRORS_ABOVE)
+    for name, ratio in own.items():
+        subject = names.replica(name)
+        failed = ratio * case.samples(subject, names.ERROR_RATIO)
+        usual = case.usual.get((subject, names.ERROR_RATIO), 0.0)
+        if ratio < floor + usual or failed < _ERRORS_LEAST:
+            return None
+    level = median(list(own.values()))
+    theirs = _known(case, others, names.ERROR_RATIO)
+    clean = _clean(case, others, theirs, level, f"{level:.1%} errors")
+    if clean is None:
+        return None
+    confidence, why = clean
+    return confidence, (f"errors {level:.1%}", why)
+
+
+def _slowness(
+    case: Case, members: Sequence[Replica], others: Sequence[Replica]
+) -> tuple[float, tuple[str, ...]] | None:
+    own = {r.name: ratio for r in members if (ratio := case.slow(r)) is not None}
+    if not _enough(own, members) or min(own.values()) < _SLOW_RATIO:
+        return None
+    level = median(list(own.values()))
+    theirs = {r.name: ratio for r in others if (ratio := case.slow(r)) is not None}
+    clean = _clean(case, others, theirs, level, f"{level:.1f} times the usual device time")
+    if clean is None:
+        return None
+    confidence, why = clean
+    return confidence, (f"device time {level:.1f} times what their batches explain", why)
+
+
+def _known(case: Case, replicas: Sequence[Replica], signal: str) -> dict[str, float]:
+    return {
+        replica.name: value
+        for replica in replicas
+        if (value := case.value(names.replica(replica.name), signal)) is not None
+    }
+
+
+def _enough(known: dict[str, float], members: Sequence[Replica]) -> bool:
+    """Return whether more than half of the replicas can be judged."""
+    return 2 * len(known) > len(members)
+
+
+def _clean(
+    case: Case, others: Sequence[Replica], theirs: dict[str, float], level: float, what: str
+) -> tuple[float, str] | None:
+    """Return how sure a comparison with the other versions makes us; None: not the release.
+
+    Without another version only a release that has just happened is blamed, with less confidence.
+    """
+    if theirs:
+        worst = max(theirs.values())
+        if worst > _CLEAN_SHARE * level:
+            return None  # all versions suffer: a common cause
+        version = next(replica.version for replica in others if replica.name in theirs)
+        return 0.88, f"version {version} is clean under the same traffic"
+    if others:
+        return None  # the other version cannot be seen: nothing to compare with
+    since = max((one.since for one in case.world.releases), default=None) if case.world else None
+    if since is None or case.world is None:
+        return None
+    age = case.world.observed_at - since
+    if age > _FRESH_RELEASE_SCRAPES * case.managed.scrape_ns:
+        return None
+    return 0.7, f"{what} since the release {age / 1e9:.0f} s ago; no other version to compare with"
+
+
+def output(case: Case) -> tuple[Suspicion, ...]:
+    """Predictions break although the inputs are what they were."""
+    features = case.verdict(names.MODEL, names.FEATURE_SHIFT)
+    out = []
+    for pool in sorted({replica.pool for replica in case.serving}):
+        subject = names.pool(pool)
+        invalid = case.verdict(subject, names.INVALID_SHARE) is Verdict.ANOMALOUS
+        shifted = case.verdict(subject, names.PREDICTION_SHIFT) is Verdict.ANOMALOUS
+        # No shift of the inputs turns answers into no numbers; one does move them.
+        if not invalid and not (shifted and features is not Verdict.ANOMALOUS):
+            continue
+        share = case.value(subject, names.INVALID_SHARE)
+        moved = case.value(subject, names.PREDICTION_SHIFT)
+        known = features is not Verdict.UNKNOWN
+        out.append(
+            suspicion(
+                Family.OUTPUT,
+                subject,
+                0.89 if known else 0.6,
+                f"{share:.0%} of the predictions are no numbers" if invalid and share else "",
+                f"predictions moved by {moved:.2f} of 1" if shifted and moved is not None else "",
+                "the inputs are what they were" if features is Verdict.HEALTHY else "",
+                "" if known else "whether the inputs moved is not known",
+            )
+        )
+    return tuple(out)
+
+
+def drift(case: Case) -> tuple[Suspicion, ...]:
+    """The inputs moved, and with them the predictions or the accuracy."""
+    moved = case.value(names.MODEL, names.FEATURE_SHIFT)
+    features = case.verdict(names.MODEL, names.FEATURE_SHIFT) is Verdict.ANOMALOUS
+    accuracy = case.value(names.MODEL, names.ACCURACY)
+    wrong = case.verdict(names.MODEL, names.ACCURACY) is Verdict.ANOMALOUS
+    if not features and not wrong:
+        return ()
+    shifted = [
+        replica.pool
+        for replica in case.serving
+        if case.verdict(names.pool(replica.pool), names.PREDICTION_SHIFT) is Verdict.ANOMALOUS
+    ]
+    return (
+        suspicion(
+            Family.DRIFT,
+            names.MODEL,
+            0.8 if features else 0.55,
+            f"a feature moved by {moved:.2f} of 1" if features and moved is not None else "",
+            "predictions moved with it" if features and shifted else "",
+            f"accuracy is down to {accuracy:.1%}" if wrong and accuracy is not None else "",
+        ),
+    )

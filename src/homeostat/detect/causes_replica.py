@@ -1,0 +1,165 @@
+"""Causes in one replica: gone, failing its probes, slow, or running out of memory."""
+
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.evidence import Family, Suspicion
+from homeostat.base.units import seconds
+from homeostat.base.world import Replica, ReplicaState
+from homeostat.detect.case import Case, median, suspicion
+from homeostat.detect.verdicts import MEMORY_HIGH
+
+# A replica this much slower than its peers, batch size taken out, and by at least so much time.
+_SLOW_RATIO: Final = 2.0
+_SLOW_MS: Final = 20.0
+# Probes are single requests and wait in the queue with everybody else: ask for more.
+_PROBE_RATIO: Final = 4.0
+_PROBE_MS: Final = 150.0
+# Peers this close to what is usual are well.
+_PEERS_WELL: Final = 1.5
+# Memory: act this many scrapes ahead of the limit.
+HORIZON_SCRAPES: Final = 60.0
+
+
+def gone(case: Case) -> tuple[Suspicion, ...]:
+    """A process that is not there, in a slot that should have one: direct evidence."""
+    out = []
+    for replica in case.replicas:
+        if replica.state is not ReplicaState.GONE or _surplus(case, replica):
+            continue
+        if case.value(names.replica(replica.name), names.PROCESS_UP) != 0.0:
+            continue  # the world was not read in time to say so
+        out.append(
+            suspicion(
+                Family.REPLICA,
+                names.replica(replica.name),
+                1.0,
+                f"the process of {replica.name} is gone",
+                urgent=True,
+            )
+        )
+    return tuple(out)
+
+
+def _surplus(case: Case, replica: Replica) -> bool:
+    """Return whether a slot is empty because fewer replicas are wanted."""
+    wanted = None if case.world is None else case.world.lever(names.lever_replicas(replica.pool))
+    if not isinstance(wanted, int | float):
+        return False
+    there = sum(
+        one.pool == replica.pool and one.state is not ReplicaState.GONE for one in case.replicas
+    )
+    return there >= wanted
+
+
+def failing(case: Case) -> tuple[Suspicion, ...]:
+    """Probes of one replica fail again and again while those of its peers pass."""
+    known = {
+        replica.name: failures
+        for replica in case.serving
+        if (failures := case.value(names.replica(replica.name), names.PROBE_FAILURES)) is not None
+    }
+    limit = case.managed.guard.failed_probes
+    bad = sorted(name for name, failures in known.items() if failures >= limit)
+    well = sum(failures == 0.0 for failures in known.values())
+    if len(bad) > 1 and well < len(bad):
+        return (
+            suspicion(
+                Family.UNCLEAR,
+                "model",
+                0.9,
+                f"probes fail on {len(bad)} of {len(known)} replicas at once: a common cause",
+            ),
+        )
+    return tuple(
+        suspicion(
+            Family.REPLICA,
+            names.replica(name),
+            0.95,
+            f"{known[name]:.0f} probes of {name} failed in a row",
+            f"probes pass on {well} of {len(known) - 1} peers",
+        )
+        for name in bad
+    )
+
+
+def slow(case: Case) -> tuple[Suspicion, ...]:
+    """One replica's device is slow while its peers', under the same traffic, are well."""
+    out = []
+    for replica in case.serving:
+        if case.failing(replica):
+            continue
+        peers = [
+            other
+            for other in case.serving
+            if other.name != replica.name and other.version == replica.version
+        ] or [other for other in case.serving if other.name != replica.name]
+        because = _slow_device(case, replica, peers) or _slow_probe(case, replica, peers)
+        if because:
+            out.append(suspicion(Family.REPLICA, names.replica(replica.name), 0.85, *because))
+    return tuple(out)
+
+
+def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
+    own, time = case.slow(replica), case.value(names.replica(replica.name), names.DEVICE_TIME)
+    others = [ratio for peer in peers if (ratio := case.slow(peer)) is not None]
+    times = [
+        value
+        for peer in peers
+        if (value := case.value(names.replica(peer.name), names.DEVICE_TIME)) is not None
+    ]
+    if own is None or time is None or not others or not times:
+        return ()
+    level = median(others)
+    if own < _SLOW_RATIO * level or level > _PEERS_WELL or time - median(times) < _SLOW_MS:
+        return ()
+    return (
+        f"device time of {replica.name} {time:.0f} ms, of its peers {median(times):.0f} ms",
+        f"{own / level:.1f} times its peers, batch size taken into account",
+    )
+
+
+def _slow_probe(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
+    subject = names.replica(replica.name)
+    own = case.value(subject, names.PROBE_LATENCY)
+    others = [
+        value
+        for peer in peers
+        if (value := case.value(names.replica(peer.name), names.PROBE_LATENCY)) is not None
+    ]
+    risen = case.risen(subject, names.PROBE_LATENCY, _PROBE_RATIO, _PROBE_MS)
+    if own is None or not others or not risen:
+        return ()
+    level = median(others)
+    if own < _PROBE_RATIO * level or own - level < _PROBE_MS:
+        return ()
+    return (f"a probe of {replica.name} took {own:.0f} ms, of its peers {level:.0f} ms",)
+
+
+def memory(case: Case) -> tuple[Suspicion, ...]:
+    """One process is on its way to its memory limit, or already close to it."""
+    horizon = HORIZON_SCRAPES * case.managed.scrape_ns
+    until = {
+        forecast.subject: forecast.time_to_limit_ns
+        for forecast in case.forecasts
+        if forecast.signal == names.MEMORY_SHARE
+    }
+    out = []
+    for replica in case.serving:
+        subject = names.replica(replica.name)
+        share, left = case.value(subject, names.MEMORY_SHARE), until.get(subject)
+        if share is None:
+            continue
+        soon = left is not None and left <= horizon
+        if not soon and share < MEMORY_HIGH:
+            continue
+        out.append(
+            suspicion(
+                Family.MEMORY,
+                subject,
+                0.92 if share >= MEMORY_HIGH else 0.9,
+                f"memory of {replica.name} at {share:.0%} of its limit",
+                f"at this rate the limit is reached in {seconds(left):.0f} s" if left else "",
+            )
+        )
+    return tuple(out)

@@ -1,0 +1,152 @@
+"""Causes in the traffic and in our own eyes: load, batching, and pages that cannot be believed."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.evidence import Family, Quality, Suspicion
+from homeostat.base.world import Replica
+from homeostat.detect.case import Case, median, suspicion
+
+# Arrivals this far above usual are a rise; below it they are flat.
+_MORE_ARRIVALS: Final = 1.3
+# Device time within this factor of what batch size explains is flat.
+_EXPLAINED: Final = 1.5
+# Nearly every batch reaches its maximum.
+_FULL: Final = 0.85
+# A batch this far above usual grew with the load; a cap does not let it.
+_BATCH_GREW: Final = 1.5
+# Half the pages: what is left is not enough to see the deployment by.
+_BLIND_SHARE: Final = 0.5
+
+
+def sensor(case: Case) -> tuple[Suspicion, ...]:
+    """The gateway's page, or half of all pages, cannot be believed."""
+    lost = [
+        (subject, quality)
+        for subject, quality in case.pages
+        if quality is not Quality.GOOD and not case.silent_for_a_reason(subject)
+    ]
+    seen = [
+        subject
+        for subject, quality in case.pages
+        if quality is Quality.GOOD or not case.silent_for_a_reason(subject)
+    ]
+    gateway = next((quality for subject, quality in lost if subject == names.GATEWAY), None)
+    if gateway is None and (not lost or len(lost) < _BLIND_SHARE * len(seen)):
+        return ()
+    kinds = ", ".join(sorted({quality.value for _, quality in lost}))
+    return (
+        suspicion(
+            Family.SENSOR,
+            names.GATEWAY if len(lost) == 1 and gateway is not None else names.MODEL,
+            0.93,
+            f"{len(lost)} of {len(seen)} metrics pages cannot be believed ({kinds})",
+            "the gateway's page is one of them" if gateway is not None else "",
+        ),
+    )
+
+
+def load(case: Case) -> tuple[Suspicion, ...]:
+    """More arrives, the devices are as fast as ever, and requests wait."""
+    rate, usual = _arrivals(case)
+    pain = _pain(case)
+    if rate is None or usual is None or rate < _MORE_ARRIVALS * usual or not pain:
+        return ()
+    if not _devices_flat(case):
+        return ()
+    return (
+        suspicion(
+            Family.LOAD,
+            names.GATEWAY,
+            0.75,
+            f"{rate:.0f} requests arrive per second, usually {usual:.0f}",
+            "device time is what the batches explain",
+            *pain,
+        ),
+    )
+
+
+def batching(case: Case) -> tuple[Suspicion, ...]:
+    """Batches are at a maximum that is too small for traffic that has not grown."""
+    members = _stable(case)
+    full = _values(case, members, names.BATCH_FULL_SHARE)
+    pain = _pain(case)
+    if not full or median(full) < _FULL or not pain or not _devices_flat(case):
+        return ()
+    rate, usual = _arrivals(case)
+    cap, usual_cap = _values(case, members, names.BATCH_MAX), _usual(case, members, names.BATCH_MAX)
+    lowered = bool(cap and usual_cap) and median(cap) < 0.9 * median(usual_cap)
+    grew = _grew(case, members)
+    flat = rate is not None and usual is not None and rate < _MORE_ARRIVALS * usual
+    # Retries of requests that waited too long look like arrivals: a lowered maximum says more.
+    if not lowered and (not flat or grew is not False):
+        return ()
+    return (
+        suspicion(
+            Family.BATCHING,
+            names.pool(case.managed.stable_pool),
+            0.78,
+            f"{median(full):.0%} of the batches are full",
+            f"the maximum is {median(cap):.0f}, usually {median(usual_cap):.0f}" if lowered else "",
+            f"{rate:.0f} requests arrive per second, usually {usual:.0f}"
+            if rate is not None and usual is not None
+            else "",
+            *pain,
+        ),
+    )
+
+
+def _grew(case: Case, members: Sequence[Replica]) -> bool | None:
+    size = _values(case, members, names.BATCH_SIZE)
+    usual = _usual(case, members, names.BATCH_SIZE)
+    if not size or not usual:
+        return None
+    return median(size) > _BATCH_GREW * median(usual)
+
+
+def _arrivals(case: Case) -> tuple[float | None, float | None]:
+    key = (names.GATEWAY, names.ARRIVAL_RATE)
+    return case.value(*key), case.usual.get(key)
+
+
+def _stable(case: Case) -> list[Replica]:
+    return [r for r in case.serving if r.pool == case.managed.stable_pool]
+
+
+def _values(case: Case, members: Sequence[Replica], signal: str) -> list[float]:
+    return [
+        value
+        for replica in members
+        if (value := case.value(names.replica(replica.name), signal)) is not None
+    ]
+
+
+def _usual(case: Case, members: Sequence[Replica], signal: str) -> list[float]:
+    return [
+        case.usual[key]
+        for replica in members
+        if (key := (names.replica(replica.name), signal)) in case.usual
+    ]
+
+
+def _devices_flat(case: Case) -> bool:
+    """Return whether batch size explains the device time of most replicas."""
+    ratios = [ratio for replica in _stable(case) if (ratio := case.slow(replica)) is not None]
+    return bool(ratios) and median(ratios) <= _EXPLAINED
+
+
+def _pain(case: Case) -> tuple[str, ...]:
+    """Return how users feel it, one sentence each; empty when they do not."""
+    out = list(case.broken)
+    p95 = case.value(names.GATEWAY, names.LATENCY_P95)
+    if not out and p95 is not None and case.risen(names.GATEWAY, names.LATENCY_P95, 1.6, 40.0):
+        usual = case.usual[names.GATEWAY, names.LATENCY_P95]
+        out.append(f"p95 {p95:.0f} ms, usually {usual:.0f} ms")
+    refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
+    if refused is not None and refused > 0.01:  # noqa: PLR2004 - one request in a hundred
+        out.append(f"{refused:.1%} of the requests are refused")
+    queues = _values(case, _stable(case), names.QUEUE_LENGTH)
+    if queues and median(queues) >= 8.0:  # noqa: PLR2004 - a full batch of the usual size waits
+        out.append(f"{median(queues):.0f} requests wait in each server")
+    return tuple(out)

@@ -1,0 +1,100 @@
+"""Which kind of fault, and where: the fault table as rules, in the order in which they explain.
+
+Direct evidence comes first (a dead process, failed probes), then what makes the rest worthless
+(pages that cannot be believed), then causes from the most specific to the least. A cause that
+explains a symptom takes it from the causes below: a slow release is not a heavy load, garbage
+outputs are no drift. Confidences only rank. Not here: persistence, incidents and actions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from homeostat.base.evidence import Family, Forecast, Quality, Reading, Suspicion
+from homeostat.base.policy import Managed
+from homeostat.base.world import Snapshot
+from homeostat.detect import causes_model, causes_replica, causes_traffic
+from homeostat.detect.case import Case, Rule, suspicion
+from homeostat.detect.slo import broken
+from homeostat.detect.usual import Device
+
+# Rules on the world and the probes hold whatever the pages say.
+_DIRECT: Final[tuple[Rule, ...]] = (
+    causes_replica.gone,
+    causes_replica.failing,
+    causes_replica.memory,
+)
+# Rules on the pages, first match explains the rest.
+_BY_PAGES: Final[tuple[Rule, ...]] = (
+    causes_model.output,
+    causes_model.release,
+    causes_replica.slow,
+    causes_traffic.batching,
+    causes_traffic.load,
+    causes_model.drift,
+)
+
+
+def diagnose(
+    *,
+    readings: Mapping[tuple[str, str], Reading],
+    usual: Mapping[tuple[str, str], float],
+    device: Device | None,
+    pages: Sequence[tuple[str, Quality]],
+    forecasts: Sequence[Forecast],
+    slo_met: bool | None,
+    world: Snapshot | None,
+    managed: Managed,
+) -> tuple[Suspicion, ...]:
+    """Return what is suspected of one deployment on one tick, most confident first.
+
+    Args:
+        readings: Judged series by (subject, signal).
+        usual: Guarded means by (subject, signal), known ones only.
+        device: How device time follows batch size, None before it is learnt.
+        pages: Metrics pages: (subject, quality).
+        forecasts: What is about to happen under HOLD.
+        slo_met: The objectives on this tick.
+        world: The deployment as last read back, None if it could not be read.
+        managed: Its configuration.
+    """
+    case = Case(
+        managed=managed,
+        world=world,
+        readings=readings,
+        usual=usual,
+        device=device,
+        pages=pages,
+        forecasts=forecasts,
+        slo_met=slo_met,
+        broken=broken(readings, managed.objective),
+    )
+    found = [one for rule in _DIRECT for one in rule(case)]
+    blind = causes_traffic.sensor(case) if managed.guard.evidence_rules else ()
+    if blind:
+        return _ranked([*found, *blind])
+    for rule in _BY_PAGES:
+        if explained := rule(case):
+            found += explained
+            break
+    if not found and slo_met is False:
+        found.append(_unclear(case))
+    return _ranked(found)
+
+
+def _unclear(case: Case) -> Suspicion:
+    why = "nothing that is known explains it"
+    if case.world is None:
+        why = "the deployment cannot be read back"
+    elif case.serving and all(replica.version is None for replica in case.serving):
+        why = "versions cannot be read back, so no release can be blamed"
+    return suspicion(Family.UNCLEAR, "model", 0.2, *case.broken, why)
+
+
+def _ranked(found: Sequence[Suspicion]) -> tuple[Suspicion, ...]:
+    """Return suspicions by confidence, one per family and subject, ties by name."""
+    best: dict[tuple[Family, str], Suspicion] = {}
+    for one in found:
+        known = best.get((one.family, one.subject))
+        if known is None or one.confidence > known.confidence:
+            best[one.family, one.subject] = one
+    return tuple(sorted(best.values(), key=lambda s: (-s.confidence, s.family, s.subject)))

@@ -1,0 +1,280 @@
+"""All detectors over all series of the fleet, once per tick: claims, bands, and what is usual.
+
+Keeps the detectors' states aligned with the series, tells each where it may learn, and holds the
+short history that forecasts and guarded means read. Verdicts on single series are in `verdicts`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base import names
+from homeostat.base.evidence import SeriesKey
+from homeostat.base.ports import Detector, SignalsLike
+from homeostat.base.world import Snapshot
+from homeostat.detect import usual
+from homeostat.detect.slots import Slots, assign, carried, no_slots
+from homeostat.detect.usual import Device, Pairs, Usual
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+# Signals that have a level to leave. The others are judged by rules: a share that climbs or a
+# process that is gone needs no chart.
+CHARTED: Final = frozenset({
+    names.ARRIVAL_RATE,
+    names.ERROR_RATIO,
+    names.REFUSED_RATIO,
+    names.LATENCY_P50,
+    names.LATENCY_P95,
+    names.PROBE_LATENCY,
+    names.CPU_SHARE,
+    names.DEVICE_TIME,
+    names.BATCH_SIZE,
+    names.BATCH_FULL_SHARE,
+    names.QUEUE_LENGTH,
+    names.ACCURACY,
+})
+HISTORY: Final = 32
+_FORGET: Final = 600
+_FIRST_SLOTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PanelState:
+    """What the panel remembers, one entry per slot unless said otherwise.
+
+    Attributes:
+        tick: The last step's tick, -1 before the first.
+        slots: Which series is where.
+        detectors: Each detector's state, by name.
+        history: The last values, NaN where unknown. `[column, slot]`
+        peak: Highest value seen of each series' process.
+        usual: Guarded means.
+        calm: Ticks in a row on which each deployment may be learnt from. By deployment.
+        pairs: Batch sizes and device times. By deployment.
+        incarnation: Of each replica. By (deployment, subject).
+    """
+
+    tick: int
+    slots: Slots
+    detectors: dict[str, Any]
+    history: Floats
+    peak: Floats
+    usual: Usual
+    calm: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, Pairs] = field(default_factory=dict)
+    incarnation: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Claims:
+    """What the detectors say, one entry per row of the frame.
+
+    Attributes:
+        scores: -log10 p by detector, NaN for unknown. `[row]` each.
+        alarms: Alarms by detector. `[row]` each.
+        low: Lower edge of the first band known. `[row]`
+        high: Upper edge. `[row]`
+        usual: Guarded mean, NaN before there is one. `[row]`
+        learnt: Values behind it. `[row]`
+        history: The last values, oldest first, this tick's included. `[row, column]`
+        peak: Highest value of the series' process before this tick. `[row]`
+        devices: Device time against batch size, by deployment.
+    """
+
+    scores: dict[str, Floats]
+    alarms: dict[str, Bools]
+    low: Floats
+    high: Floats
+    usual: Floats
+    learnt: Floats
+    history: Floats
+    peak: Floats
+    devices: dict[str, Device]
+
+
+class Panel:
+    """The detectors as one part; see `loop.sense.PanelPart`."""
+
+    def __init__(self, detectors: Mapping[str, Detector[Any]]) -> None:
+        self._detectors = dict(sorted(detectors.items()))
+
+    def init(self) -> PanelState:
+        """Return the state before any series."""
+        size = _FIRST_SLOTS
+        return PanelState(
+            tick=-1,
+            slots=no_slots(size),
+            detectors={name: part.init(np, size) for name, part in self._detectors.items()},
+            history=np.full((HISTORY, size), np.nan),
+            peak=np.full(size, np.nan),
+            usual=Usual(mean=np.full(size, np.nan), count=np.zeros(size)),
+        )
+
+    def step(
+        self, state: PanelState, signals: SignalsLike, learn: frozenset[str]
+    ) -> tuple[PanelState, Claims]:
+        """Judge one tick, then learn from it where that is allowed.
+
+        Args:
+            state: From `init` or the last step.
+            signals: The tick's aligned series.
+            learn: Deployments in which nothing is suspected and nothing of ours is in flight.
+        """
+        state, where = self._aligned(state, signals)
+        state, reborn = _reborn(state, signals.world)
+        size, tick = len(state.slots.keys), signals.tick
+        values = np.full(size, np.nan)
+        values[where] = signals.values
+        state = _forget_processes(state, reborn)
+        calm = _calm(state.calm, {key.deployment for key in signals.keys}, learn)
+        ready = np.zeros(size, dtype=bool)
+        ready[where] = [calm[key.deployment] > 0 for key in signals.keys]
+        charted = np.zeros(size, dtype=bool)
+        charted[where] = [key.signal in CHARTED for key in signals.keys]
+        outputs, detectors = {}, {}
+        for name, part in self._detectors.items():
+            seen = np.where(charted, values, np.nan)
+            detectors[name], outputs[name] = part.step(np, state.detectors[name], seen, ready)
+        claims = _claims(state, outputs, where, signals, tick)
+        state = _remember(replace(state, detectors=detectors, calm=calm), values, where, signals)
+        return state, claims
+
+    def _aligned(
+        self, state: PanelState, signals: SignalsLike
+    ) -> tuple[PanelState, npt.NDArray[np.int64]]:
+        before = len(state.slots.keys)
+        slots, where, fresh = assign(state.slots, signals.keys, signals.tick, _FORGET)
+        if not fresh.any():
+            return replace(state, slots=slots), where
+        size = len(slots.keys)
+        empty = (
+            np.full((HISTORY, size), np.nan),
+            np.full(size, np.nan),
+            Usual(mean=np.full(size, np.nan), count=np.zeros(size)),
+        )
+        history, peak, means = carried(
+            (state.history, state.peak, state.usual), empty, fresh, before
+        )
+        detectors = {
+            name: carried(state.detectors[name], part.init(np, size), fresh, before)
+            for name, part in self._detectors.items()
+        }
+        return replace(
+            state, slots=slots, detectors=detectors, history=history, peak=peak, usual=means
+        ), where
+
+
+def _reborn(
+    state: PanelState, world: Sequence[Snapshot]
+) -> tuple[PanelState, frozenset[tuple[str, str]]]:
+    """Return which replicas run another process than on the last tick."""
+    live = {
+        (snapshot.deployment, names.replica(replica.name)): replica.incarnation
+        for snapshot in world
+        for replica in snapshot.replicas
+    }
+    known = state.incarnation
+    reborn = frozenset(subject for subject, now in live.items() if known.get(subject, now) != now)
+    return replace(state, incarnation=known | live), reborn
+
+
+def _forget_processes(state: PanelState, reborn: frozenset[tuple[str, str]]) -> PanelState:
+    """Drop the history of replaced processes: their memory is not the new one's."""
+    slots = (
+        [slot for key, slot in state.slots.index.items() if (key.deployment, key.subject) in reborn]
+        if reborn
+        else []
+    )
+    if not slots:
+        return state
+    history, peak = state.history.copy(), state.peak.copy()
+    history[:, slots], peak[slots] = np.nan, np.nan
+    return replace(state, history=history, peak=peak)
+
+
+def _calm(before: dict[str, int], present: set[str], learn: frozenset[str]) -> dict[str, int]:
+    return {
+        name: before.get(name, usual.DELAY) + 1 if name in learn else 0 for name in sorted(present)
+    }
+
+
+def _claims(
+    state: PanelState,
+    outputs: dict[str, Any],
+    where: npt.NDArray[np.int64],
+    signals: SignalsLike,
+    tick: int,
+) -> Claims:
+    low = high = np.full(len(where), np.nan)
+    for output in outputs.values():
+        low = np.where(np.isnan(low), np.asarray(output.low, dtype=np.float64)[where], low)
+        high = np.where(np.isnan(high), np.asarray(output.high, dtype=np.float64)[where], high)
+    columns = (tick - np.arange(HISTORY)[::-1]) % HISTORY
+    history = state.history[columns][:, where].T
+    history[:, -1] = signals.values
+    return Claims(
+        scores={
+            name: np.asarray(output.neg_log10_p, dtype=np.float64)[where]
+            for name, output in outputs.items()
+        },
+        alarms={
+            name: np.asarray(output.alarm, dtype=bool)[where] for name, output in outputs.items()
+        },
+        low=low,
+        high=high,
+        usual=state.usual.mean[where],
+        learnt=state.usual.count[where],
+        history=history,
+        peak=state.peak[where],
+        devices={
+            name: found for name, pairs in state.pairs.items() if (found := usual.device(pairs))
+        },
+    )
+
+
+def _remember(
+    state: PanelState, values: Floats, where: npt.NDArray[np.int64], signals: SignalsLike
+) -> PanelState:
+    tick, calm = signals.tick, state.calm
+    history = state.history.copy()
+    passed = max(min(tick - state.tick, HISTORY), 1) if state.tick >= 0 else HISTORY
+    history[(tick - np.arange(passed)) % HISTORY] = np.nan  # ticks that never came are gaps
+    history[tick % HISTORY] = values
+    delayed = history[(tick - usual.DELAY) % HISTORY]
+    allowed = np.zeros(len(values), dtype=bool)
+    allowed[where] = [calm[key.deployment] > usual.DELAY for key in signals.keys]
+    pairs = dict(state.pairs)
+    for name, (sizes, times) in _pair_slots(signals.keys, where).items():
+        if calm[name] > usual.DELAY:
+            before = pairs.get(name, Pairs())
+            pairs[name] = usual.learn_pairs(before, delayed[sizes], delayed[times])
+    return replace(
+        state,
+        tick=tick,
+        history=history,
+        peak=np.fmax(state.peak, values),
+        usual=usual.learn(state.usual, delayed, allowed),
+        pairs=pairs,
+    )
+
+
+def _pair_slots(
+    keys: Sequence[SeriesKey], where: npt.NDArray[np.int64]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Return the slots of batch size and device time of the same replica, by deployment."""
+    slot = {key: int(place) for key, place in zip(keys, where, strict=True)}
+    out: dict[str, tuple[list[int], list[int]]] = {}
+    for key in keys:
+        if key.signal != names.BATCH_SIZE:
+            continue
+        time = slot.get(replace(key, signal=names.DEVICE_TIME))
+        if time is not None:
+            sizes, times = out.setdefault(key.deployment, ([], []))
+            sizes.append(slot[key])
+            times.append(time)
+    return out

@@ -1,0 +1,382 @@
+"""Have the predictions or the features moved away from what was usual while healthy?
+
+Distance is total variation between the window's histogram and a guarded reference (0 the same,
+1 disjoint); a chi-square p-value on counts says whether the window is large enough to mean it.
+Both must speak: a distance alone alarms on small windows, a p-value alone on large ones.
+
+Predictions are compared per version: another version may rightly predict otherwise. A version that
+has no reference of its own yet is held against the one its pool ran before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base import names, raw
+from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
+from homeostat.base.policy import Managed
+from homeostat.base.world import ReplicaState, Snapshot
+from homeostat.stats.chisq import two_sample
+
+Floats = npt.NDArray[np.float64]
+DETECTOR: Final = "shift"
+# References keep this many events at most: a slow drift of healthy traffic is followed over
+# minutes, and the test does not become infinitely sharp.
+_MOST_REFERENCE: Final = 50_000.0
+
+
+class HistogramLike(Protocol):
+    """One page's histogram of predictions or of one feature; see `signals.frame.Histogram`."""
+
+    @property
+    def deployment(self) -> str: ...  # noqa: D102 - see the class
+    @property
+    def subject(self) -> str: ...  # noqa: D102 - see the class
+    @property
+    def signal(self) -> str: ...  # noqa: D102 - see the class
+    @property
+    def bounds(self) -> tuple[float, ...]: ...  # noqa: D102 - see the class
+    @property
+    def counts(self) -> Floats: ...  # noqa: D102 - see the class
+    @property
+    def quality(self) -> Quality: ...  # noqa: D102 - see the class
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of the shift detector.
+
+    Attributes:
+        distance: Smallest total variation that counts as a shift. A step of half a standard
+            deviation moves a Gaussian by 0.20; sampling alone moves 500 events in 12 bins by 0.05.
+        neg_log10_p: Evidence asked for; 8 keeps a window looked at every second quiet for years.
+        reference: Events a reference needs before anything is judged by it.
+        invalid_share: Largest share of invalid predictions that passes.
+        invalid_count: Fewest invalid predictions that count.
+        delay: Ticks between seeing a window and learning from it.
+    """
+
+    distance: float = 0.15
+    neg_log10_p: float = 8.0
+    reference: float = 500.0
+    invalid_share: float = 0.01
+    invalid_count: float = 5.0
+    delay: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reference:
+    """What was usual.
+
+    Attributes:
+        bounds: Upper bounds; a page with other bounds starts a new reference.
+        counts: Events per bucket, fading.
+        waiting: Windows seen but not learnt yet, oldest first.
+    """
+
+    bounds: tuple[float, ...]
+    counts: Floats
+    waiting: tuple[Floats, ...] = ()
+
+
+# (deployment, version or "" for features, raw signal)
+Key = tuple[str, str, str]
+ShiftState = dict[Key, Reference]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shifted:
+    """What one deployment's histograms say: readings and claims, not yet a diagnosis."""
+
+    readings: tuple[Reading, ...]
+    anomalies: tuple[Anomaly, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Window:
+    """Events of one group of replicas within the window."""
+
+    bounds: tuple[float, ...]
+    counts: Floats
+    quality: Quality
+
+    @property
+    def events(self) -> float:
+        """Events in the window, 0 where unknown."""
+        return float(np.nansum(self.counts))
+
+
+class Shift:
+    """The shift detector as one part; see `loop.sense.ShiftPart`."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+
+    def init(self) -> ShiftState:
+        """Return the state before any reference."""
+        return {}
+
+    def step(
+        self,
+        state: ShiftState,
+        histograms: Sequence[HistogramLike],
+        invalid: Mapping[tuple[str, str], float],
+        managed: Managed,
+        world: Snapshot | None,
+        learn: bool,  # noqa: FBT001 - same position as in every detector's step
+    ) -> tuple[ShiftState, Shifted]:
+        """Judge one deployment's windows, then learn from them where that is allowed.
+
+        Args:
+            state: References so far; those of other deployments pass through.
+            histograms: The deployment's window histograms.
+            invalid: Invalid predictions in the window by (deployment, subject).
+            managed: The deployment.
+            world: As last read back, None if unknown: then no pool can be told apart.
+            learn: True while nothing is suspected and nothing of ours is in flight.
+        """
+        case = _Case(self.config, managed, world, histograms, invalid)
+        readings: list[Reading] = []
+        anomalies: list[Anomaly] = []
+        state = dict(state)
+        for pool in case.pools:
+            key, reference = self._reference(state, case, pool)
+            window = case.window(pool, raw.PREDICTION)
+            reading, score = self._judge(case, window, reference, names.pool(pool))
+            readings += [reading, case.invalid_share(pool, window)]
+            anomalies += _claims(reading, score)
+            # A version that already looks wrong is never taken as its own measure.
+            if key is not None and reading.verdict is not Verdict.ANOMALOUS:
+                self._learn(state, key, window, learn=learn)
+        found = [(self._feature(state, case, signal, learn=learn)) for signal in case.features]
+        feature, score = _largest(found, naive=case.naive)
+        return state, Shifted(
+            readings=(*readings, feature), anomalies=(*anomalies, *_claims(feature, score))
+        )
+
+    def _reference(
+        self, state: ShiftState, case: "_Case", pool: str
+    ) -> tuple[Key | None, Reference | None]:
+        """Return where this pool's predictions are learnt, and what they are held against."""
+        version = case.version(pool)
+        if version is None:
+            return None, None
+        own = (case.managed.name, version, raw.PREDICTION)
+        for candidate in (version, *case.earlier(pool, version)):
+            found = state.get((case.managed.name, candidate, raw.PREDICTION))
+            if found is not None and found.counts.sum() >= self.config.reference:
+                return own, found
+        return own, None
+
+    def _feature(
+        self, state: ShiftState, case: "_Case", signal: str, *, learn: bool
+    ) -> tuple[Reading, float | None]:
+        key = (case.managed.name, "", signal)
+        window = case.window(None, signal)
+        reading, score = self._judge(case, window, state.get(key), names.MODEL)
+        reading = replace(reading, signal=names.FEATURE_SHIFT)
+        if reading.verdict is not Verdict.ANOMALOUS:
+            self._learn(state, key, window, learn=learn)
+        return reading, score
+
+    def _judge(
+        self, case: "_Case", window: _Window | None, reference: Reference | None, subject: str
+    ) -> tuple[Reading, float | None]:
+        """Return one distance as a reading, and its score."""
+        blank = Reading(
+            subject=subject,
+            signal=names.PREDICTION_SHIFT,
+            value=None,
+            verdict=Verdict.UNKNOWN,
+            quality=Quality.MISSING,
+            low=None,
+            high=None,
+            age_ns=0,
+            samples=0.0,
+        )
+        ready = (
+            reference is not None
+            and reference.counts.sum() >= self.config.reference
+            and (window is None or reference.bounds == window.bounds)
+        )
+        if window is None or window.quality is not Quality.GOOD:
+            if case.naive and ready:
+                # No overlap with an absent histogram: what comparing to zeros comes to.
+                return replace(
+                    blank, value=1.0, verdict=Verdict.ANOMALOUS, quality=Quality.GOOD
+                ), 300.0
+            return replace(
+                blank, quality=Quality.MISSING if window is None else window.quality
+            ), None
+        blank = replace(blank, samples=window.events)
+        if reference is None or not ready or window.events < case.managed.guard.min_samples:
+            return replace(blank, quality=Quality.FEW), None
+        now, then = window.counts, reference.counts
+        distance = float(0.5 * np.abs(now / now.sum() - then / then.sum()).sum())
+        score = two_sample(now, then)
+        shifted = distance >= self.config.distance and score >= self.config.neg_log10_p
+        return replace(
+            blank,
+            value=distance,
+            quality=Quality.GOOD,
+            verdict=Verdict.ANOMALOUS if shifted else Verdict.HEALTHY,
+            low=0.0,
+            high=self.config.distance,
+        ), score
+
+    def _learn(self, state: ShiftState, key: Key, window: _Window | None, *, learn: bool) -> None:
+        """Queue the window, and learn from one that has waited long enough undisputed."""
+        if window is None or window.quality is not Quality.GOOD:
+            return
+        reference = state.get(key)
+        if reference is None or reference.bounds != window.bounds:
+            reference = Reference(bounds=window.bounds, counts=np.zeros(len(window.bounds)))
+        if not learn:
+            state[key] = replace(reference, waiting=())
+            return
+        waiting = (*reference.waiting, window.counts)
+        counts = reference.counts
+        if len(waiting) > self.config.delay:
+            # Windows overlap; the share that is new on a tick is not known, a fifth is typical.
+            counts = counts + waiting[0] / 5.0
+            counts = counts * min(1.0, _MOST_REFERENCE / max(float(counts.sum()), 1.0))
+            waiting = waiting[1:]
+        state[key] = replace(reference, counts=counts, waiting=waiting)
+
+
+class _Case:
+    """One deployment's histograms, grouped by pool."""
+
+    def __init__(
+        self,
+        config: Config,
+        managed: Managed,
+        world: Snapshot | None,
+        histograms: Sequence[HistogramLike],
+        invalid: Mapping[tuple[str, str], float],
+    ) -> None:
+        self.config, self.managed, self.world = config, managed, world
+        self.naive = not managed.guard.evidence_rules
+        self._invalid = invalid
+        self._by_signal: dict[str, dict[str, HistogramLike]] = {}
+        for histogram in histograms:
+            self._by_signal.setdefault(histogram.signal, {})[histogram.subject] = histogram
+        replicas = () if world is None else world.replicas
+        self._members = {
+            names.replica(replica.name): replica
+            for replica in replicas
+            if replica.state is not ReplicaState.GONE
+        }
+        self.pools = tuple(sorted({replica.pool for replica in self._members.values()}))
+        self.features = tuple(
+            sorted(signal for signal in self._by_signal if raw.feature_name(signal) is not None)
+        )
+
+    def version(self, pool: str) -> str | None:
+        """Return the one version that a pool runs, None while it runs several or cannot say."""
+        versions = {r.version for r in self._members.values() if r.pool == pool}
+        return versions.pop() if len(versions) == 1 else None
+
+    def earlier(self, pool: str, version: str) -> tuple[str, ...]:
+        """Return versions that the pool ran before, latest first."""
+        releases = () if self.world is None else self.world.releases
+        ran = [release.version for release in releases if release.pool == pool]
+        return tuple(dict.fromkeys(name for name in reversed(ran) if name != version))
+
+    def window(self, pool: str | None, signal: str) -> _Window | None:
+        """Return the events of all believed pages of a pool (None: of the deployment)."""
+        pages = [
+            histogram
+            for subject, histogram in sorted(self._by_signal.get(signal, {}).items())
+            if pool is None or (subject in self._members and self._members[subject].pool == pool)
+        ]
+        if not pages:
+            return None
+        believed = [page for page in pages if page.quality is Quality.GOOD]
+        if not believed:
+            return _Window(bounds=pages[0].bounds, counts=pages[0].counts, quality=pages[0].quality)
+        bounds = believed[0].bounds
+        if any(page.bounds != bounds for page in believed):
+            # Pages that cut differently cannot be added up.
+            return _Window(bounds=bounds, counts=believed[0].counts, quality=Quality.ABSURD)
+        counts = np.sum([page.counts for page in believed], axis=0)
+        return _Window(bounds=bounds, counts=counts, quality=Quality.GOOD)
+
+    def invalid_share(self, pool: str, window: _Window | None) -> Reading:
+        """Return the share of a pool's predictions that were no number."""
+        counts = [
+            self._invalid.get((self.managed.name, subject), np.nan)
+            for subject, replica in self._members.items()
+            if replica.pool == pool
+        ]
+        known = [count for count in counts if count == count]  # noqa: PLR0124 - NaN is not itself
+        reading = Reading(
+            subject=names.pool(pool),
+            signal=names.INVALID_SHARE,
+            value=None,
+            verdict=Verdict.UNKNOWN,
+            quality=Quality.MISSING,
+            low=None,
+            high=self.config.invalid_share,
+            age_ns=0,
+            samples=0.0,
+        )
+        if not known or window is None or window.quality is not Quality.GOOD:
+            if self.naive:
+                return replace(reading, value=0.0, verdict=Verdict.HEALTHY, quality=Quality.GOOD)
+            why = Quality.MISSING if window is None else window.quality
+            return replace(reading, quality=Quality.MISSING if why is Quality.GOOD else why)
+        bad = sum(known)
+        total = bad + window.events
+        if total < self.managed.guard.min_samples:
+            return replace(reading, quality=Quality.FEW, samples=total)
+        share = bad / total
+        broken = share > self.config.invalid_share and bad >= self.config.invalid_count
+        return replace(
+            reading,
+            value=share,
+            quality=Quality.GOOD,
+            verdict=Verdict.ANOMALOUS if broken else Verdict.HEALTHY,
+            samples=total,
+        )
+
+
+def _largest(
+    found: Sequence[tuple[Reading, float | None]], *, naive: bool
+) -> tuple[Reading, float | None]:
+    """Return the largest feature distance; unknown features are no zero distances."""
+    known = [(reading, score) for reading, score in found if reading.value is not None]
+    if naive:
+        # Features without data are skipped, and the largest of none is zero.
+        known = [(reading, score) for reading, score in known if score != 300.0]  # noqa: PLR2004
+    if known:
+        return max(known, key=lambda pair: pair[0].value or 0.0)
+    blank = Reading(
+        subject=names.MODEL,
+        signal=names.FEATURE_SHIFT,
+        value=0.0 if naive else None,
+        verdict=Verdict.HEALTHY if naive else Verdict.UNKNOWN,
+        quality=Quality.GOOD if naive else (found[0][0].quality if found else Quality.MISSING),
+        low=None,
+        high=None,
+        age_ns=0,
+        samples=0.0,
+    )
+    return blank, None
+
+
+def _claims(reading: Reading, score: float | None) -> tuple[Anomaly, ...]:
+    if reading.verdict is Verdict.HEALTHY:
+        return ()
+    return (
+        Anomaly(
+            detector=DETECTOR,
+            subject=reading.subject,
+            signal=reading.signal,
+            verdict=reading.verdict,
+            neg_log10_p=score if reading.verdict is Verdict.ANOMALOUS else None,
+        ),
+    )

@@ -1,0 +1,118 @@
+"""Slots for the fleet's series in batched state: grown by powers of two, recycled when unused.
+
+Detectors keep arrays whose last axis is the series. Growing a state means taking a fresh one of
+the new size and copying the old rows over; recycling a slot means copying fresh rows over it.
+Works for any state made of arrays, tuples, named tuples, dicts and frozen dataclasses.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base.evidence import SeriesKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Slots:
+    """Which series is in which slot.
+
+    Attributes:
+        keys: By slot, None for a free one; the length is a power of two.
+        index: The slot of each series.
+        seen: Tick at which each slot was last used. `[slot]`
+    """
+
+    keys: tuple[SeriesKey | None, ...]
+    index: dict[SeriesKey, int]
+    seen: npt.NDArray[np.int64]
+
+
+def no_slots(size: int) -> Slots:
+    """Return free slots, as many as a power of two."""
+    return Slots(keys=(None,) * size, index={}, seen=np.full(size, -1, dtype=np.int64))
+
+
+def assign(
+    slots: Slots, keys: Sequence[SeriesKey], tick: int, forget: int
+) -> tuple[Slots, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return slots that hold these series, the slot of each, and which slots start afresh.
+
+    Args:
+        slots: The slots so far.
+        keys: This tick's series.
+        tick: The tick's number.
+        forget: A series unseen for more ticks than this loses its slot.
+    """
+    index, seen = slots.index, slots.seen.copy()
+    missing = [key for key in keys if key not in index]
+    fresh = np.zeros(len(slots.keys), dtype=bool)
+    if missing:
+        slots, fresh = _placed(slots, missing, tick, forget)
+        index, seen = slots.index, slots.seen.copy()
+    where = np.fromiter((index[key] for key in keys), np.int64, len(keys))
+    seen[where] = tick
+    return replace(slots, seen=seen), where, fresh
+
+
+def _placed(
+    slots: Slots, missing: Sequence[SeriesKey], tick: int, forget: int
+) -> tuple[Slots, npt.NDArray[np.bool_]]:
+    keys = [
+        None if key is not None and slots.seen[slot] < tick - forget else key
+        for slot, key in enumerate(slots.keys)
+    ]
+    free = [slot for slot, key in enumerate(keys) if key is None]
+    size = len(keys)
+    while size - len(keys) + len(free) < len(missing):
+        size *= 2
+    free += range(len(keys), size)
+    keys += [None] * (size - len(keys))
+    seen = np.full(size, -1, dtype=np.int64)
+    seen[: len(slots.seen)] = slots.seen
+    fresh = np.zeros(size, dtype=bool)
+    for slot, key in zip(free, sorted(missing, key=_order), strict=False):
+        keys[slot] = key
+        fresh[slot] = True
+    index = {key: slot for slot, key in enumerate(keys) if key is not None}
+    return Slots(keys=tuple(keys), index=index, seen=seen), fresh
+
+
+def _order(key: SeriesKey) -> tuple[str, str, str]:
+    return key.deployment, key.subject, key.signal
+
+
+def carried(old: Any, fresh: Any, restart: npt.NDArray[np.bool_], before: int) -> Any:
+    """Return `fresh` with the rows of `old` that do not restart.
+
+    Args:
+        old: State over `before` slots.
+        fresh: State of the same structure over `len(restart)` slots.
+        restart: Slots that start afresh. `[slot]`
+        before: How many slots the old state has.
+    """
+    size = len(restart)
+    keep = np.flatnonzero(~restart[:before])
+
+    def leaf(a: Any, b: Any) -> Any:
+        if not isinstance(b, np.ndarray) or not b.ndim or b.shape[-1] != size:
+            return a  # not per series: the old value goes on
+        out = b.copy()
+        out[..., keep] = a[..., keep]
+        return out
+
+    return _zipped(leaf, old, fresh)
+
+
+def _zipped(leaf: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    if is_dataclass(b) and not isinstance(b, type):
+        parts = {f.name: _zipped(leaf, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}
+        return replace(b, **parts)
+    if isinstance(b, tuple):
+        items: Iterable[Any] = (_zipped(leaf, x, y) for x, y in zip(a, b, strict=True))
+        return type(b)(*items) if hasattr(b, "_fields") else tuple(items)
+    if isinstance(b, dict):
+        return {name: _zipped(leaf, a[name], value) for name, value in b.items()}
+    return leaf(a, b)

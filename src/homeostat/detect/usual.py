@@ -1,0 +1,122 @@
+"""What a series usually is: a guarded mean, learnt late and only from undisputed ticks.
+
+A value is learnt a few ticks after it was seen, and only if nothing was suspected and nothing was
+changed in between, so the onset of a fault never becomes part of what is usual. Also learnt: how a
+replica's device time follows its batch size, which tells a heavier load from a slower model.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base import names
+from homeostat.base.evidence import SeriesKey
+
+Floats = npt.NDArray[np.float64]
+
+# A fault shows in a five-tick window before anything can be suspected; learn from before that.
+DELAY: Final = 5
+# Weight of a new value once warmed up: a level that drifts over minutes is followed.
+_WEIGHT: Final = 1.0 / 300.0
+# Pairs of batch size and device time fade over about ten minutes of one-second ticks.
+_FADE: Final = 1.0 - 1.0 / 600.0
+# Fewest pairs, and smallest spread of batch sizes, that give a slope worth using.
+_LEAST_PAIRS: Final = 30.0
+_LEAST_SPREAD: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Usual:
+    """Guarded means, one entry per slot.
+
+    Attributes:
+        mean: NaN before the first value.
+        count: Values learnt from.
+    """
+
+    mean: Floats
+    count: Floats
+
+
+def learn(state: Usual, delayed: Floats, allowed: npt.NDArray[np.bool_]) -> Usual:
+    """Return the means after one tick.
+
+    Args:
+        state: The means before.
+        delayed: The values of `DELAY` ticks ago, NaN where unknown.
+        allowed: True where nothing was disputed since then.
+    """
+    takes = allowed & np.isfinite(delayed)
+    weight = np.maximum(1.0 / (state.count + 1.0), _WEIGHT)
+    before = np.where(np.isnan(state.mean), 0.0, state.mean)
+    moved = before + weight * (np.where(takes, delayed, 0.0) - before)
+    return Usual(
+        mean=np.where(takes, moved, state.mean), count=np.where(takes, state.count + 1, state.count)
+    )
+
+
+class Pairs(NamedTuple):
+    """Fading sums over (batch size x, device time y) pairs of one deployment."""
+
+    n: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+
+def learn_pairs(pairs: Pairs, sizes: Floats, times: Floats) -> Pairs:
+    """Return the sums with more pairs; pairs with an unknown half are left out."""
+    both = np.isfinite(sizes) & np.isfinite(times)
+    x, y = sizes[both], times[both]
+    return Pairs(
+        n=pairs.n * _FADE + float(len(x)),
+        x=pairs.x * _FADE + float(x.sum()),
+        y=pairs.y * _FADE + float(y.sum()),
+        xx=pairs.xx * _FADE + float((x * x).sum()),
+        xy=pairs.xy * _FADE + float((x * y).sum()),
+    )
+
+
+class Device(NamedTuple):
+    """How device time follows batch size: at least `time` at `size`, `slope` more per request.
+
+    Attributes:
+        size: Usual batch size.
+        time: Usual device time per batch, milliseconds.
+        slope: Milliseconds per request more; None when it cannot be told.
+    """
+
+    size: float
+    time: float
+    slope: float | None
+
+    def expected(self, size: float) -> float:
+        """Return the device time that a batch of this size explains, milliseconds.
+
+        A batch twice as large takes at most twice as long (setup time is not negative), so the
+        proportional time is the most that size can explain; the learnt slope says less.
+        """
+        most = self.time * max(size / self.size, 1.0)
+        if self.slope is None:
+            return most
+        return min(max(self.time + self.slope * (size - self.size), 0.0), most)
+
+
+def device(pairs: Pairs) -> Device | None:
+    """Return the learnt relation, None before there is any."""
+    if pairs.n < 1.0 or pairs.x <= 0.0 or pairs.y <= 0.0:
+        return None
+    size, time = pairs.x / pairs.n, pairs.y / pairs.n
+    spread = pairs.xx / pairs.n - size * size
+    if pairs.n < _LEAST_PAIRS or spread < _LEAST_SPREAD**2:
+        return Device(size=size, time=time, slope=None)
+    slope = (pairs.xy / pairs.n - size * time) / spread
+    return Device(size=size, time=time, slope=min(max(slope, 0.0), time / size))
+
+
+def pair_keys(key: SeriesKey) -> bool:
+    """Return whether a series is one half of a pair."""
+    return key.signal in {names.BATCH_SIZE, names.DEVICE_TIME}

@@ -1,0 +1,304 @@
+"""From the raw table to derived series: rates, ratios, means and quantiles over a window.
+
+Each entity uses the shortest window that holds enough requests (a little-used pool is judged over
+more time, not over fewer requests). A series is as fresh as its oldest part and as believable as
+its worst; what is not both comes out as NaN with its reason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from homeostat.base import names, raw
+from homeostat.signals import counters
+from homeostat.signals.counters import ratio
+from homeostat.signals.pages import AHEAD_NS
+from homeostat.signals.plan import ALSO, COLUMN, NEEDS, QUANTILES, SCALARS, Plan
+from homeostat.signals.quality import FEW, GOOD, MISSING, STALE, Bools, Codes, Floats, Ints
+from homeostat.signals.rounds import READY_MADE
+from homeostat.signals.table import NEVER, RawTable
+from homeostat.signals.window import sums
+
+# A mean device time varies by a few percent, not by factors: so few batches already show it.
+_LEAST_BATCHES: Final = 3.0
+# Accuracy and its coverage arrive with the labels, which are late by nature: in multiples of the
+# freshness limit of everything else.
+_LABELS_FRESH: Final = 30.0
+_LABELS: Final = frozenset({names.ACCURACY, names.LABEL_COVERAGE})
+_OLDEST_NS: Final = 10**18  # stands for "never": thirty years
+# Signals whose samples are requests, and which therefore need `min_samples` of them.
+_OF_REQUESTS: Final = frozenset({names.ERROR_RATIO, names.REFUSED_RATIO, *QUANTILES})
+_OF_BATCHES: Final = frozenset({names.DEVICE_TIME, names.BATCH_SIZE, names.BATCH_FULL_SHARE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Derived:
+    """Derived series, one entry per row of the plan.
+
+    Attributes:
+        value: In the signal's unit, NaN where it is not believed. `[row]`
+        age_ns: Age of the oldest part. `[row]`
+        samples: Events in the window. `[row]`
+        code: Quality. `[row]`
+        resolution: Error of the value at most, by the page's buckets; 0 where exact. `[row]`
+        counts: Window counts per bucket, NaN where unknown. `[histogram, bucket]`
+        histogram_code: Quality of each histogram. `[histogram]`
+        invalid: Invalid predictions in the window, NaN where not believed. `[entity]`
+    """
+
+    value: Floats
+    age_ns: Ints
+    samples: Floats
+    code: Codes
+    resolution: Floats
+    counts: Floats
+    histogram_code: Codes
+    invalid: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Limits:
+    """What each entity's values must meet, one entry per entity.
+
+    Attributes:
+        fresh_ns: Oldest believed age.
+        least: Fewest requests that a ratio or a quantile needs.
+    """
+
+    fresh_ns: Ints
+    least: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Windows:
+    """Window sums by scalar, one per entity, and the window that each entity uses."""
+
+    total: Mapping[str, Floats]
+    seconds: Floats
+    chosen: Ints
+
+
+def derive(
+    table: RawTable, plan: Plan, limits: Limits, now: int, tick: int, lengths: tuple[int, ...]
+) -> Derived:
+    """Return the derived series of one tick.
+
+    Args:
+        table: The raw table after this tick's round.
+        plan: Index arrays of the table's layout.
+        limits: Freshness and sample limits, per entity.
+        now: The tick's time.
+        tick: The tick's number.
+        lengths: Windows to choose from, in ticks, shortest first.
+    """
+    age, code = _raw_state(table, now)
+    windows = _windows(table, plan, limits, tick, lengths)
+    cumulative = _cumulative(table, plan, windows, tick, lengths)
+    owner = np.array([entity for entity, _ in plan.histograms], dtype=np.int64)
+    whole = age[plan.buckets].max(axis=1), code[plan.buckets].max(axis=1)
+    old = _too_old(whole[0], limits.fresh_ns[owner])
+    parts = _Parts(plan=plan, age=age, code=code, histogram_age=whole[0], histogram_code=whole[1])
+    value, samples, resolution = _numbers(table, plan, windows, cumulative)
+    row_age, row_code = parts.rows()
+    return _judged(
+        plan,
+        limits,
+        Derived(
+            value=value,
+            age_ns=row_age,
+            samples=samples,
+            code=row_code,
+            resolution=resolution,
+            counts=counters.bins(cumulative),
+            histogram_code=np.where(old, _reason(whole[1]), GOOD).astype(np.int8),
+            invalid=_invalid(plan, windows, age, limits),
+        ),
+    )
+
+
+def _invalid(plan: Plan, windows: _Windows, age: Ints, limits: Limits) -> Floats:
+    places = plan.scalars[:, COLUMN[raw.PREDICTIONS_INVALID]]
+    old = _too_old(np.append(age, -NEVER)[places], limits.fresh_ns)
+    out: Floats = np.where(old, np.nan, windows.total[raw.PREDICTIONS_INVALID])
+    return out
+
+
+class _Parts:
+    """Ages and reasons of the raw series behind each derived one."""
+
+    def __init__(
+        self, *, plan: Plan, age: Ints, code: Codes, histogram_age: Ints, histogram_code: Codes
+    ) -> None:
+        self._plan = plan
+        # Two more rows: -1 is "needed and not there", -2 "not needed": the one infinitely old,
+        # the other brand new.
+        self._age = np.append(age, [0, -NEVER])
+        self._code = np.append(code, np.array([GOOD, MISSING], dtype=np.int8))
+        self._histogram_age, self._histogram_code = histogram_age, histogram_code
+
+    def rows(self) -> tuple[Ints, Codes]:
+        """Return the age of the oldest part and the worst reason, per derived row."""
+        plan = self._plan
+        age = np.zeros(len(plan.keys), dtype=np.int64)
+        code = np.zeros(len(plan.keys), dtype=np.int8)
+        for signal, rows in plan.rows_of.items():
+            if signal in QUANTILES:
+                histogram = plan.row_histogram[rows]
+                age[rows] = self._histogram_age[histogram]
+                code[rows] = self._histogram_code[histogram]
+                continue
+            of = plan.scalars[plan.row_entity[rows]]
+            needed = of[:, [COLUMN[part] for part in NEEDS[signal]]]
+            also = of[:, [COLUMN[part] for part in ALSO.get(signal, ())]]
+            places = np.concatenate([needed, np.where(also < 0, -2, also)], axis=1)
+            age[rows] = self._age[places].max(axis=1)
+            code[rows] = self._code[places].max(axis=1)
+        return age, code
+
+
+def _judged(plan: Plan, limits: Limits, found: Derived) -> Derived:
+    """Blank out what is too old, has too few samples or is no number, and say why."""
+    fresh, least = limits.fresh_ns[plan.row_entity].copy(), np.zeros(len(plan.keys))
+    for signal, rows in plan.rows_of.items():
+        if signal in _LABELS:
+            fresh[rows] = (fresh[rows] * _LABELS_FRESH).astype(np.int64)
+        if signal in _OF_REQUESTS:
+            least[rows] = limits.least[plan.row_entity[rows]]
+        elif signal in _OF_BATCHES:
+            least[rows] = _LEAST_BATCHES
+    old = _too_old(found.age_ns, fresh)
+    few = (found.samples < least) | np.isnan(found.value)
+    code = np.where(old, _reason(found.code), np.where(few, FEW, GOOD)).astype(np.int8)
+    believed = code == GOOD
+    return replace(
+        found,
+        value=np.where(believed, found.value, np.nan),
+        resolution=np.where(believed, found.resolution, np.nan),
+        age_ns=np.clip(found.age_ns, 0, _OLDEST_NS),
+        code=code,
+    )
+
+
+def _too_old(age: Ints, fresh: Ints) -> Bools:
+    """Return what is not fresh: too old, or from so far ahead that a clock went back."""
+    old: Bools = (age > fresh) | (age < -AHEAD_NS)
+    return old
+
+
+def _reason(code: Codes) -> Codes:
+    """Return why something is old: its own reason, or simply that it is."""
+    reason: Codes = np.where(code == GOOD, STALE, code).astype(np.int8)
+    return reason
+
+
+def _raw_state(table: RawTable, now: int) -> tuple[Ints, Codes]:
+    """Return each raw series' age and why it may be old."""
+    at = table.at
+    age = np.where(at == NEVER, -NEVER, now - np.where(at == NEVER, 0, at))
+    page_code = table.page_code[table.page]
+    missing = (table.seen < table.tick) & (page_code == GOOD)
+    code = np.where(missing, MISSING, np.where(table.seen < table.tick, page_code, table.code))
+    return age, code.astype(np.int8)
+
+
+def _windows(
+    table: RawTable, plan: Plan, limits: Limits, tick: int, lengths: tuple[int, ...]
+) -> _Windows:
+    rows = plan.scalars
+    per_row = sums(table.inc, tick, lengths)
+    per_row = np.append(per_row, np.full((len(lengths), 1), np.nan), axis=1)
+    total = per_row[:, rows]  # [length, entity, scalar]
+    requests = np.nan_to_num(
+        total[:, :, COLUMN[raw.REQUESTS_OK]] + total[:, :, COLUMN[raw.REQUESTS_5XX]]
+    )
+    chosen = counters.shortest(requests, limits.least)
+    # An entity that counts no requests (a prober's page) uses the shortest window.
+    chosen = np.where(rows[:, COLUMN[raw.REQUESTS_OK]] < 0, 0, chosen)
+    dt = sums(table.page_dt, tick, lengths)
+    return _Windows(
+        total={
+            signal: counters.pick(total[:, :, place], chosen) for signal, place in COLUMN.items()
+        },
+        seconds=counters.pick(dt[:, _page_of(table, plan)], chosen),
+        chosen=chosen,
+    )
+
+
+def _page_of(table: RawTable, plan: Plan) -> Ints:
+    """Return the page whose time covers an entity's counters."""
+    counts = [COLUMN[raw.REQUESTS_ARRIVED], COLUMN[raw.REQUESTS_OK], COLUMN[raw.CPU_SECONDS]]
+    rows = plan.scalars[:, counts]
+    row = np.where(rows[:, 0] >= 0, rows[:, 0], np.where(rows[:, 1] >= 0, rows[:, 1], rows[:, 2]))
+    page: Ints = table.page[np.maximum(row, 0)]
+    return page
+
+
+def _numbers(
+    table: RawTable, plan: Plan, windows: _Windows, cumulative: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return value, samples and resolution of each derived row, believed or not."""
+    value, samples = np.full(len(plan.keys), np.nan), np.ones(len(plan.keys))
+    resolution = np.zeros(len(plan.keys))
+    values, counted = _values(windows, table, plan)
+    for signal, rows in plan.rows_of.items():
+        entity, histogram = plan.row_entity[rows], plan.row_histogram[rows]
+        if signal in QUANTILES:
+            found = counters.quantile(
+                cumulative[histogram], plan.bounds[histogram], QUANTILES[signal]
+            )
+            value[rows], resolution[rows] = found
+            samples[rows] = np.nan_to_num(cumulative[histogram, -1])
+        else:
+            value[rows] = values[signal][entity]
+            if signal in counted:
+                samples[rows] = counted[signal][entity]
+    return value, samples, resolution
+
+
+def _values(
+    windows: _Windows, table: RawTable, plan: Plan
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return values and samples by signal, one per entity."""
+    total, seconds = windows.total, windows.seconds
+    last = np.append(table.last, np.nan)
+    gauge = {signal: last[plan.scalars[:, COLUMN[signal]]] for signal in SCALARS}
+    arrived, batches = total[raw.REQUESTS_ARRIVED], total[raw.BATCHES]
+    refused = total[raw.REQUESTS_REFUSED]
+    # A page that does not count refusals has none to take off its failures.
+    failed = np.maximum(total[raw.REQUESTS_5XX] - np.nan_to_num(refused), 0.0)
+    answered = total[raw.REQUESTS_OK] + failed
+    values = {
+        names.ARRIVAL_RATE: ratio(arrived, seconds),
+        names.ERROR_RATIO: ratio(failed, answered),
+        names.REFUSED_RATIO: ratio(np.minimum(refused, arrived), arrived),
+        names.DEVICE_TIME: ratio(1000.0 * total[raw.DEVICE_SECONDS], batches),
+        names.BATCH_SIZE: ratio(total[raw.BATCH_SIZE_SUM], batches),
+        names.BATCH_FULL_SHARE: ratio(total[raw.FULL_BATCHES], batches),
+        names.CPU_SHARE: ratio(total[raw.CPU_SECONDS], seconds),
+        names.QUEUE_LENGTH: gauge[raw.QUEUE],
+        names.BATCH_MAX: gauge[raw.BATCH_MAX],
+    } | {signal: gauge[signal] for signal in READY_MADE}
+    samples = {
+        names.ARRIVAL_RATE: arrived,
+        names.ERROR_RATIO: answered,
+        names.REFUSED_RATIO: arrived,
+        names.DEVICE_TIME: batches,
+        names.BATCH_SIZE: batches,
+        names.BATCH_FULL_SHARE: batches,
+    }
+    return values, {signal: np.nan_to_num(count) for signal, count in samples.items()}
+
+
+def _cumulative(
+    table: RawTable, plan: Plan, windows: _Windows, tick: int, lengths: tuple[int, ...]
+) -> Floats:
+    """Return the increments of each histogram's buckets over its entity's window."""
+    if not plan.histograms:
+        return np.zeros((0, plan.buckets.shape[1]))
+    per_row = sums(table.inc, tick, lengths)[:, plan.buckets]  # [length, histogram, bucket]
+    owner = np.array([entity for entity, _ in plan.histograms])
+    chosen = windows.chosen[owner]
+    out: Floats = np.take_along_axis(per_row, chosen[None, :, None], axis=0)[0]
+    return out

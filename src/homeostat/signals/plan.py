@@ -1,0 +1,157 @@
+"""Where each derived signal finds its raw series: index arrays, rebuilt only when series change.
+
+An entity is one subject of one deployment. Rows are numbered in sorted order of deployment,
+subject and signal, so the order in which series first appeared does not show in any result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from homeostat.base import names, raw
+from homeostat.base.evidence import SeriesKey
+from homeostat.signals.quality import Floats, Ints
+from homeostat.signals.rounds import READY_MADE
+from homeostat.signals.table import RawTable
+
+SCALARS: Final = (
+    raw.REQUESTS_ARRIVED,
+    raw.REQUESTS_OK,
+    raw.REQUESTS_5XX,
+    raw.REQUESTS_REFUSED,
+    raw.BATCH_SIZE_SUM,
+    raw.BATCHES,
+    raw.FULL_BATCHES,
+    raw.DEVICE_SECONDS,
+    raw.QUEUE,
+    raw.BATCH_MAX,
+    raw.CPU_SECONDS,
+    raw.PREDICTIONS_INVALID,
+    *sorted(READY_MADE),
+)
+COLUMN: Final = {signal: place for place, signal in enumerate(SCALARS)}
+
+# Which raw series a derived signal needs to exist at all.
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    names.ARRIVAL_RATE: (raw.REQUESTS_ARRIVED,),
+    names.ERROR_RATIO: (raw.REQUESTS_OK, raw.REQUESTS_5XX),
+    names.REFUSED_RATIO: (raw.REQUESTS_ARRIVED, raw.REQUESTS_REFUSED),
+    names.DEVICE_TIME: (raw.DEVICE_SECONDS, raw.BATCHES),
+    names.BATCH_SIZE: (raw.BATCH_SIZE_SUM, raw.BATCHES),
+    names.BATCH_FULL_SHARE: (raw.FULL_BATCHES, raw.BATCHES),
+    names.QUEUE_LENGTH: (raw.QUEUE,),
+    names.BATCH_MAX: (raw.BATCH_MAX,),
+    names.CPU_SHARE: (raw.CPU_SECONDS,),
+} | {signal: (signal,) for signal in READY_MADE}
+# What it also rests on where the page has it: refusals are no failures, if they can be told apart.
+ALSO: Final[Mapping[str, tuple[str, ...]]] = {names.ERROR_RATIO: (raw.REQUESTS_REFUSED,)}
+# Of a latency histogram.
+QUANTILES: Final = {names.LATENCY_P50: 0.50, names.LATENCY_P95: 0.95}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """Index arrays into the raw table.
+
+    Attributes:
+        layout: The table layout it was made for.
+        entities: (deployment, subject), sorted.
+        scalars: Raw row of each scalar, -1 where there is none. `[entity, scalar]`
+        histograms: (entity, raw signal), sorted.
+        buckets: Raw rows of each histogram by bound; short ones repeat their last. `[h, bucket]`
+        bounds: Upper bounds, padded with the last. `[h, bucket]`
+        sizes: Buckets of each histogram. `[h]`
+        keys: Derived series that exist, in row order.
+        row_entity: Entity of each derived series. `[row]`
+        row_histogram: Latency histogram of each derived series, -1 for none. `[row]`
+        rows_of: Rows by signal.
+    """
+
+    layout: int
+    entities: tuple[tuple[str, str], ...]
+    scalars: Ints
+    histograms: tuple[tuple[int, str], ...]
+    buckets: Ints
+    bounds: Floats
+    sizes: Ints
+    keys: tuple[SeriesKey, ...]
+    row_entity: Ints
+    row_histogram: Ints
+    rows_of: dict[str, Ints]
+
+
+def plan(table: RawTable) -> Plan:
+    """Return the index arrays for a table's layout."""
+    found = {(key.deployment, key.subject) for key, _ in table.index}
+    entities = tuple(sorted(found))
+    place = {entity: number for number, entity in enumerate(entities)}
+    scalars = np.full((len(entities), len(SCALARS)), -1, dtype=np.int64)
+    buckets: dict[tuple[int, str], list[tuple[float, int]]] = {}
+    for (key, le), row in table.index.items():
+        entity = place[key.deployment, key.subject]
+        if le is not None:
+            buckets.setdefault((entity, key.signal), []).append((le, row))
+        elif key.signal in COLUMN:
+            scalars[entity, COLUMN[key.signal]] = row
+    histograms = tuple(sorted(buckets))
+    rows, bounds, sizes = _padded([sorted(buckets[h]) for h in histograms])
+    keys = _derived(entities, scalars, histograms)
+    latency = {entity: h for h, (entity, signal) in enumerate(histograms) if signal == raw.LATENCY}
+    owner = [place[key.deployment, key.subject] for key in keys]
+    by_signal: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        by_signal.setdefault(key.signal, []).append(row)
+    return Plan(
+        layout=table.layout,
+        entities=entities,
+        scalars=scalars,
+        histograms=histograms,
+        buckets=rows,
+        bounds=bounds,
+        sizes=sizes,
+        keys=keys,
+        row_entity=np.array(owner, dtype=np.int64),
+        row_histogram=np.array(
+            [
+                latency.get(entity, -1) if key.signal in QUANTILES else -1
+                for entity, key in zip(owner, keys, strict=True)
+            ],
+            dtype=np.int64,
+        ),
+        rows_of={signal: np.array(rows, dtype=np.int64) for signal, rows in by_signal.items()},
+    )
+
+
+def _padded(lists: list[list[tuple[float, int]]]) -> tuple[Ints, Floats, Ints]:
+    widest = max((len(entries) for entries in lists), default=1)
+    rows = np.zeros((len(lists), widest), dtype=np.int64)
+    bounds = np.zeros((len(lists), widest))
+    for number, entries in enumerate(lists):
+        padded = entries + [entries[-1]] * (widest - len(entries))
+        bounds[number] = [le for le, _ in padded]
+        rows[number] = [row for _, row in padded]
+    return rows, bounds, np.array([len(entries) for entries in lists], dtype=np.int64)
+
+
+def _derived(
+    entities: tuple[tuple[str, str], ...],
+    scalars: Ints,
+    histograms: tuple[tuple[int, str], ...],
+) -> tuple[SeriesKey, ...]:
+    have = set(histograms)
+    keys = []
+    for number, (deployment, subject) in enumerate(entities):
+        signals = [
+            signal
+            for signal, needs in NEEDS.items()
+            if all(scalars[number, COLUMN[need]] >= 0 for need in needs)
+        ]
+        if (number, raw.LATENCY) in have:
+            signals += QUANTILES
+        keys += [
+            SeriesKey(deployment=deployment, subject=subject, signal=signal)
+            for signal in sorted(signals)
+        ]
+    return tuple(keys)

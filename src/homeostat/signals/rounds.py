@@ -1,0 +1,236 @@
+"""One round of reports into the raw table: what came, what is believed, what moved.
+
+Order does not matter: rows are found by key, and two sources that claim one series in one round
+contradict each other, whichever came first. The same goes for a page that repeats a series.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from homeostat.base import names, raw
+from homeostat.base.evidence import Kind, Observation, Quality, SourceReport
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.world import Snapshot
+from homeostat.signals import pages, quality
+from homeostat.signals.pages import Round
+from homeostat.signals.quality import ABSURD, GOOD, MISSING, Bools, Floats
+from homeostat.signals.table import (
+    NEVER,
+    PageId,
+    RawId,
+    RawTable,
+    forgotten,
+    with_pages,
+    with_series,
+)
+from homeostat.signals.window import opened
+
+# Signals that sources report ready-made; they pass through as gauges.
+READY_MADE: Final = frozenset({
+    names.PROBE_HEALTH,
+    names.PROBE_INFERENCE,
+    names.PROBE_LATENCY,
+    names.ACCURACY,
+    names.LABEL_COVERAGE,
+})
+_RAW: Final = frozenset({
+    raw.REQUESTS_ARRIVED,
+    raw.REQUESTS_OK,
+    raw.REQUESTS_5XX,
+    raw.REQUESTS_REFUSED,
+    raw.LATENCY,
+    raw.BATCH_SIZE,
+    raw.BATCH_SIZE_SUM,
+    raw.BATCHES,
+    raw.FULL_BATCHES,
+    raw.DEVICE_SECONDS,
+    raw.QUEUE,
+    raw.BATCH_MAX,
+    raw.CPU_SECONDS,
+    raw.PREDICTION,
+    raw.PREDICTIONS_INVALID,
+    raw.GATEWAY_UPTIME,
+    raw.PROBES_ANSWERED,
+})
+
+
+def take(
+    table: RawTable,
+    reports: Sequence[SourceReport],
+    world: Sequence[Snapshot],
+    now: TimeNs,
+    tick: int,
+    *,
+    forget_ticks: int,
+    most_series: int,
+) -> RawTable:
+    """Return the table after one round.
+
+    Args:
+        table: The table after the round before.
+        reports: At most one per source, in any order.
+        world: The deployments as last read back; a new incarnation explains a counter's reset.
+        now: The tick's time.
+        tick: The tick's number, higher than at the round before.
+        forget_ticks: Series unseen for longer than this are dropped.
+        most_series: Most raw series remembered.
+    """
+    table = forgotten(table, tick, forget_ticks)
+    table, got = _gather(table, reports, most_series)
+    table = replace(
+        table,
+        inc=opened(table.inc, tick, table.tick),
+        page_dt=opened(table.page_dt, tick, table.tick),
+    )
+    table = _attempts(table, reports, tick)
+    table = _incarnations(table, world, tick)
+    table = _believe(table, got, now, tick)
+    return replace(table, tick=tick)
+
+
+def _gather(table: RawTable, reports: Sequence[SourceReport], most: int) -> tuple[RawTable, Round]:
+    said: list[tuple[Observation, RawId, PageId]] = []
+    for report in reports:
+        if report.quality is not Quality.GOOD:
+            continue
+        for seen in report.observations:
+            key = seen.key
+            if _wanted(key.signal) and (seen.kind is not Kind.BUCKET or _bound(seen.le)):
+                page = (report.source, key.deployment, key.subject)
+                said.append((seen, (key, seen.le), page))
+    table = with_pages(table, [page for _, _, page in said if page not in table.page_index])
+    index = table.index
+    fresh = [
+        (rid, seen.kind is not Kind.GAUGE, table.page_index[page])
+        for seen, rid, page in said
+        if rid not in index
+    ]
+    if fresh:
+        table = with_series(table, fresh, most)
+        index = table.index
+    kept = [entry for entry in said if entry[1] in index]
+    count, numbers = len(kept), table.page_index
+    return table, Round(
+        row=np.fromiter((index[rid] for _, rid, _ in kept), np.int64, count),
+        page=np.fromiter((numbers[page] for _, _, page in kept), np.int64, count),
+        value=np.fromiter((seen.value for seen, _, _ in kept), np.float64, count),
+        at=np.fromiter((seen.observed_at for seen, _, _ in kept), np.int64, count),
+        epoch=np.fromiter((_epoch(seen.epoch) for seen, _, _ in kept), np.float64, count),
+    )
+
+
+def _wanted(signal: str) -> bool:
+    return (
+        signal in _RAW
+        or signal in READY_MADE
+        or raw.feature_name(signal) is not None
+        or raw.version_name(signal) is not None
+    )
+
+
+def _bound(le: float | None) -> bool:
+    return le is not None and le == le  # noqa: PLR0124 - a NaN bound is no bound, and NaN != NaN
+
+
+def _epoch(epoch: float | None) -> float:
+    return epoch if epoch is not None and epoch > 0.0 else np.nan
+
+
+def _attempts(table: RawTable, reports: Sequence[SourceReport], tick: int) -> RawTable:
+    """Note how each page's attempt went; a silent source is silent for all of its subjects."""
+    seen, code = table.page_seen.copy(), table.page_code.copy()
+    failed: dict[str, dict[str, int]] = {}
+    for report in reports:
+        bad = MISSING if report.quality is Quality.GOOD else quality.code_of(report.quality)
+        for subject in report.subjects:
+            worst = failed.setdefault(report.source, {})
+            worst[subject] = max(bad, worst.get(subject, GOOD))
+    for page, number in table.page_index.items():
+        source, _, subject = page
+        if subject in failed.get(source, {}):
+            seen[number], code[number] = tick, failed[source][subject]
+    return replace(table, page_seen=seen, page_code=code)
+
+
+def _incarnations(table: RawTable, world: Sequence[Snapshot], tick: int) -> RawTable:
+    live = {
+        (snapshot.deployment, names.replica(replica.name)): replica.incarnation
+        for snapshot in world
+        for replica in snapshot.replicas
+    }
+    incarnation, reborn = table.page_incarnation.copy(), table.page_reborn.copy()
+    for (_, deployment, subject), number in table.page_index.items():
+        now = live.get((deployment, subject))
+        if now is not None and now != incarnation[number]:
+            if incarnation[number] >= 0:
+                reborn[number] = tick
+            incarnation[number] = now
+    return replace(table, page_incarnation=incarnation, page_reborn=reborn)
+
+
+def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
+    """Decide page by page and row by row what is believed, and write it down."""
+    if not len(got.row):
+        return table
+    counts = table.counter[got.row]
+    restarted = pages.restarted(table, got, tick)
+    other = (table.page[got.row] != got.page) | restarted[got.page]
+    last = np.where(other, np.nan, table.last[got.row])
+    claims = np.bincount(got.row, minlength=len(table.ids))[got.row]
+    odd = quality.absurd_values(got.value, counts) | (claims > 1)
+    back = quality.went_back(got.value, last, counts) & ~odd
+    table, low = _low(table, got, back, pages.all_zero(table, got, last))
+    last, back = np.where(low, np.nan, last), back & ~low
+    verdict = pages.judge(table, got, last, odd, back, now, tick)
+    believed = verdict.came & (verdict.code == GOOD)
+    known = believed & ~restarted & (table.page_tick > NEVER)
+    ring = table.page_dt.copy()
+    ring[:, tick % ring.shape[1]] = np.where(
+        known, (verdict.at - np.where(known, table.page_at, 0)) / SECOND, np.nan
+    )
+    return replace(
+        _write(table, got, last, odd | back, verdict, tick),
+        page_code=np.where(verdict.came, verdict.code, table.page_code).astype(np.int8),
+        page_at=np.where(believed, verdict.at, table.page_at),
+        page_tick=np.where(believed, tick, table.page_tick),
+        page_moved=np.where(believed & verdict.moved, tick, table.page_moved),
+        page_witness=np.where(verdict.witnessed, 1, table.page_witness),
+        page_dt=ring,
+    )
+
+
+def _low(table: RawTable, got: Round, back: Bools, zero_page: Bools) -> tuple[RawTable, Bools]:
+    """Count how long a counter has been too low; after long enough it is its new baseline."""
+    odd, rounds = table.odd.copy(), table.odd_rounds.copy()
+    with np.errstate(invalid="ignore"):
+        steady = back & (got.value >= odd[got.row])
+    rounds[got.row] = np.where(back, np.where(steady, rounds[got.row] + 1, 1), 0)
+    odd[got.row] = np.where(back, got.value, np.nan)
+    rebased = back & (rounds[got.row] >= quality.REBASE_ROUNDS) & ~zero_page[got.page]
+    rounds[got.row[rebased]], odd[got.row[rebased]] = 0, np.nan
+    return replace(table, odd=odd, odd_rounds=rounds), rebased
+
+
+def _write(
+    table: RawTable, got: Round, last: Floats, odd: Bools, verdict: pages.Judgement, tick: int
+) -> RawTable:
+    """Write believed rows of believed pages; the others keep their last value and grow older."""
+    code, seen = table.code.copy(), table.seen.copy()
+    seen[got.row] = tick
+    page_code = verdict.code[got.page]
+    code[got.row] = np.where(odd, ABSURD, page_code)
+    ok = ~odd & (page_code == GOOD)
+    row = got.row[ok]
+    new_last, epoch, inc = table.last.copy(), table.epoch.copy(), table.inc.copy()
+    at, page = table.at.copy(), table.page.copy()
+    # A gauge's column holds its value, a counter's the increment since its last believed value.
+    counts = table.counter[row]
+    inc[row, tick % inc.shape[1]] = np.where(counts, got.value[ok] - last[ok], got.value[ok])
+    new_last[row], at[row] = got.value[ok], got.at[ok]
+    page[row], epoch[row] = got.page[ok], got.epoch[ok]
+    return replace(
+        table, code=code, seen=seen, last=new_last, at=at, page=page, epoch=epoch, inc=inc
+    )
