@@ -2,7 +2,8 @@
 
 Holds plain counts under one lock and never raises into the server that it watches: an
 observation that cannot be counted is counted as such (`ml_observe_errors_total`) and logged once.
-It judges nothing, keeps no inputs, and sends nothing anywhere.
+It judges nothing, sends nothing anywhere, and keeps no inputs beyond the rows that it learns edges
+from.
 """
 
 import logging
@@ -163,15 +164,15 @@ class Monitor:
         """Keep rows until there are enough to fix the edges, then count them all.
 
         Raises:
-            ValueError: A row does not have one value per feature; it and the rest are dropped.
+            ValueError: A row does not have one value per feature; none of them is kept.
         """
-        for row in rows:
-            names = self.feature_names
-            if names is None and 0 < len(row) <= MAX_FEATURES:
-                names = self.feature_names = tuple(f"f{k}" for k in range(len(row)))
-            if names is None or len(row) != len(names):
-                raise ValueError(f"a row of {len(row)} values, expected {len(names or ())}")
-            self._learning.append(row)
+        if not rows:
+            return
+        width = len(self.feature_names or rows[0])
+        if any(len(row) != width for row in rows) or not 0 < width <= MAX_FEATURES:
+            raise ValueError(f"rows of {[len(row) for row in rows][:8]} values, expected {width}")
+        self.feature_names = self.feature_names or tuple(f"f{k}" for k in range(width))
+        self._learning += rows
         if len(self._learning) >= self._learn_rows:
             learnt = columns([learnt_edges(column) for column in zip(*self._learning, strict=True)])
             learnt.add_rows(self._learning)
