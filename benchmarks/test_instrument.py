@@ -60,7 +60,10 @@ def test_one_observation(
     observe = build(monkeypatch)
     rows = iter(lambda: CHANCE.choice(ROWS), None)
     benchmark.group = "one prediction with 64 features"
-    setup = lambda: ((next(rows),), {})  # noqa: E731 - pedantic's shape: arguments, keywords
+
+    def setup() -> tuple[tuple[list[float]], dict[str, object]]:
+        return (next(rows),), {}
+
     benchmark.pedantic(observe, setup=setup, rounds=20_000)  # type: ignore[no-untyped-call]
 
 
