@@ -27,6 +27,7 @@ class StandIn:
         }
         self.artefacts = settings.artefacts
         self.lag_s = 0.02
+        self.hoard = bytearray()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -65,6 +66,8 @@ class StandIn:
                 return await self.load(json.loads(body)["version"])
             case "/test/lag":
                 self.lag_s = json.loads(body)["lag_s"]
+            case "/test/hoard":
+                self.hoard = bytearray(b"x" * (json.loads(body)["mb"] << 20))
             case _:
                 return await self.infer()
         return 200, state
