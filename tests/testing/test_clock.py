@@ -1,0 +1,32 @@
+"""The fake clock moves only when told and starts at no round moment."""
+
+import pytest
+
+from homeostat.base.units import HOUR, MINUTE, SECOND
+from homeostat.server.clock import Clock
+from homeostat.testing import START_NS, FakeClock
+
+
+def test_it_moves_only_when_told() -> None:
+    clock = FakeClock()
+    assert clock.now() == clock.now() == START_NS
+    assert clock.advance(5) == clock.now() == START_NS + 5
+
+
+@pytest.mark.parametrize("unit", [1000, SECOND, MINUTE, HOUR])
+def test_its_start_is_no_round_moment(unit: int) -> None:
+    assert START_NS % unit != 0
+
+
+def test_time_does_not_go_back_and_a_set_clock_is_reported_once() -> None:
+    clock = FakeClock()
+    with pytest.raises(ValueError, match="time does not go back"):
+        clock.advance(-1)
+    clock.jump(-HOUR)
+    assert clock.now() == START_NS
+    assert (clock.jumped_by(), clock.jumped_by()) == (-HOUR, 0)
+
+
+def test_it_offers_what_the_controllers_clock_offers() -> None:
+    offered = {name for name in vars(Clock) if not name.startswith("_")}
+    assert offered <= {name for name in vars(FakeClock) if not name.startswith("_")}
