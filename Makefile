@@ -34,10 +34,11 @@ check: setup
 	@$(BIN)/ruff check -q .
 	@$(BIN)/lint-imports --no-timing >/dev/null || $(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q -x -n 2 -m "not live and not browser and not long"
+	@$(BIN)/pytest -q -x -n 2 -m "not live and not browser and not long and not sim"
 
 test: setup
-	@$(BIN)/pytest -q -n 2 -m "not live and not browser and not long"
+	@$(BIN)/pytest -q -n 2 -m "not live and not browser and not long and not sim"
+	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim
 	@$(BIN)/pytest -q -m "(live or browser) and not long"
 
 test-long: setup

@@ -194,9 +194,9 @@ def _receipt(record: ActionRecord, receipt: Receipt, ctx: Context) -> Step:
         case ReceiptStatus.UNKNOWN:
             return record, probe(record, ctx)
         case ReceiptStatus.DONE:
+            known = replace(record, in_flight=False)  # readings from before now are history
             wait_ns = ctx.timing.readiness_deadline_ns
-            known = replace(record, in_flight=False, deadline=ctx.after(wait_ns))
-            return known, (read(ctx),)
+            return enter(known, ActionState.ROLLING_BACK, ctx, wait_ns=wait_ns), (read(ctx),)
         case ReceiptStatus.NOT_APPLIED:
             known = replace(record, in_flight=False)
             if write is not None and write.undo:
