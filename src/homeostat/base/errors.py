@@ -8,7 +8,8 @@ HomeostatError
 ├── StoreError             the journal cannot be read or written; no record, no action
 │   └── CorruptStoreError  the hash chain or a row does not verify
 ├── SourceError            a source could not be read (the loop sees Unknown, never zero)
-└── ActuatorError          an actuator could not be read, or answered what it must not
+├── ActuatorError          an actuator could not be read, or answered what it must not
+└── NotifierError          people could not be told; the caller counts it and goes on
 
 Expected trouble is a value (`Verdict.UNKNOWN`, `Hold`, `Receipt`); these are for broken promises
 and for the edges, where they are caught once, by name.
@@ -77,3 +78,7 @@ class SourceError(HomeostatError):
 
 class ActuatorError(HomeostatError):
     """An actuator could not be read, or its answer makes no sense."""
+
+
+class NotifierError(HomeostatError):
+    """A notice could not be delivered; the message never holds a secret."""

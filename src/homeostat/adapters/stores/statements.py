@@ -37,7 +37,7 @@ def batch(
     Raises:
         ValueError: A gap's row is damaged.
     """
-    rows = connection.execute(
+    rows: Sequence[Any] = connection.execute(
         sa.select(*_STORED).where(ENTRY.c.seq > after).order_by(ENTRY.c.seq).limit(_BATCH)
     ).all()
     if not rows:
