@@ -1,6 +1,6 @@
 """The part of the detector kit that looks at what is said: gaps, shifts, false alarms, p-values."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
