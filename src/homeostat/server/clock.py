@@ -13,18 +13,20 @@ JUMP_NS = 2 * SECOND
 
 
 class Clock:
-    """Wall time anchored to the monotonic clock.
+    """Wall time anchored to the monotonic clock."""
 
-    Attributes:
-        not_before: The journal's last time; a wall clock behind it does not turn time back.
-    """
-
-    def __init__(self, not_before: TimeNs | None = None) -> None:
+    def __init__(self) -> None:
         """Anchor the clock now."""
-        wall = time.time_ns()
-        self._wall = max(wall, (not_before or 0) + 1)
+        self._wall = time.time_ns()
         self._monotonic = time.monotonic_ns()
-        self._offset = self._wall - wall
+        self._offset = 0
+
+    def not_before(self, at: TimeNs) -> None:
+        """Never say a time before this: the journal's last one, when the wall clock is behind."""
+        behind = at + 1 - self.now()
+        if behind > 0:
+            self._wall += behind
+            self._offset += behind
 
     def now(self) -> TimeNs:
         """Return the time in nanoseconds since the epoch; it never decreases."""

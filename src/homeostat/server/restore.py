@@ -12,16 +12,18 @@ from homeostat.base.events import Command, Event, Ticked
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Entry, Journal
 from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """A rebuilt state, the last tick's number, and what was said since the snapshot."""
+    """A rebuilt state, the last tick and time, and what was said since the snapshot."""
 
     state: LoopState
     tick: int
+    last_at: TimeNs
     story: tuple[Event | Command, ...]
 
 
@@ -43,13 +45,15 @@ def restore(journal: Journal, parts: LoopParts, managed: Managed) -> Restored:
     state, after = _last_snapshot(journal, managed)
     tick = state.evidence.tick if state.evidence is not None else 0
     story: list[Event | Command] = []
+    last_at = TimeNs(0)
     for entry in journal.read(after=after, deployment=managed.name, kinds=("event",)):
         event = codec.decode(entry.body)
+        last_at = max(last_at, entry.at)
         state, commands = loop_step.step(parts, state, event)
         if isinstance(event, Ticked):
             tick = event.evidence.tick
         story.extend((event, *commands))
-    return Restored(state=state, tick=tick, story=tuple(story))
+    return Restored(state=state, tick=tick, last_at=last_at, story=tuple(story))
 
 
 def replay(

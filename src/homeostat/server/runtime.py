@@ -125,6 +125,7 @@ class Runtime:
         self.epoch = self.shell.journal.claim_epoch(self.shell.owner, self.clock.now())
         for name, deployment in self.shell.deployments.items():
             restored = restore(self.shell.journal, self.shell.parts, deployment.managed)
+            self.clock.not_before(restored.last_at)
             self.states[name] = restored.state
             self.tick = max(self.tick, restored.tick)
             for item in restored.story:

@@ -1,10 +1,35 @@
 """The composition root: the one place where real parts are chosen and handed over."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from homeostat import plugins
+from homeostat.base.errors import ConfigError
+from homeostat.base.ports import Actuator, Journal, Notifier, Source
+from homeostat.base.world import Snapshot
+from homeostat.detect.diagnose import diagnose
+from homeostat.detect.forecast import forecasts
+from homeostat.detect.panel import Panel
+from homeostat.detect.shift import Shift
+from homeostat.detect.slo import slo_met
+from homeostat.detect.utilisation import utilisation
+from homeostat.detect.verdicts import judge
 from homeostat.govern import decide, verify
+from homeostat.loop import sense
 from homeostat.loop.parts import LoopParts
 from homeostat.policy import runbook
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
+from homeostat.server.labelling import Labelling
+from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan, filled
+from homeostat.server.runtime import Deployment
+from homeostat.signals.fleet import Fleet
+
+# Detectors that run on every series; the room offers more than run by default.
+DETECTORS = ("ewma",)
 
 
 def loop_parts() -> LoopParts:
@@ -19,3 +44,126 @@ def loop_parts() -> LoopParts:
         measure=verify.measure,
         judge=verify.judge,
     )
+
+
+def sense_parts() -> sense.SenseParts:
+    """Return the stages of sensing, with every detector's default settings."""
+    detectors = {
+        name: part.build(part.config())
+        for name in DETECTORS
+        for part in (plugins.part("detector", name),)
+    }
+    return sense.SenseParts(
+        signals=Fleet(),
+        panel=Panel(detectors),
+        judge=judge,
+        shift=Shift(),
+        forecasts=forecasts,
+        utilisation=utilisation,
+        slo_met=slo_met,
+        diagnose=diagnose,
+    )
+
+
+def sense_step() -> tuple[Callable[..., Any], sense.SenseState]:
+    """Return `sense.step` with its parts bound, and the state before the first tick."""
+    parts = sense_parts()
+    return partial(sense.step, parts), sense.init(parts)
+
+
+def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:
+    """Return one deployment with its actuators and the maker of its sources.
+
+    Raises:
+        ConfigError: A part's settings are wrong.
+        UnknownPartError: A part's name is unknown.
+    """
+    actuators: dict[str, Actuator] = {}
+    for entry in plan.actuators:
+        made: Actuator = build("actuator", entry)
+        actuators[made.name] = made
+    return Deployment(
+        managed=plan.managed, actuators=actuators, sources_for=_sources(plan, labelling)
+    )
+
+
+def journal(plan: ControllerPlan) -> Journal:
+    """Open the journal.
+
+    Raises:
+        ConfigError: Its folder cannot be made.
+        StoreError: It cannot be opened or does not verify.
+    """
+    try:
+        plan.journal.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the journal's folder {plan.journal.parent}: {error.strerror}"
+        ) from error
+    opened: Journal = build("store", PartPlan(part="sqlite", settings={"path": plan.journal}))
+    return opened
+
+
+def notifiers(plan: ControllerPlan) -> tuple[Notifier, ...]:
+    """Return everybody who is told."""
+    return tuple(build("notifier", entry) for entry in plan.notifiers)
+
+
+def build(kind: str, entry: PartPlan) -> Any:
+    """Build one plug-in from its settings.
+
+    Raises:
+        ConfigError: The settings are wrong; the message names the part and the key.
+        UnknownPartError: There is no such plug-in.
+    """
+    part = plugins.part(kind, entry.part)
+    try:
+        return part.build(part.config(**entry.settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise ConfigError(f"{kind} {entry.part!r}: {where}: {first['msg']}") from error
+
+
+def _sources(
+    plan: DeploymentPlan, labelling: Labelling | None
+) -> Callable[[Snapshot | None], tuple[Source, ...]]:
+    """Return the maker of sources; one that is still wanted stays the same object."""
+    made: dict[BaseModel, Source] = {}
+
+    def sources_for(world: Snapshot | None) -> tuple[Source, ...]:
+        wanted = {_settings("source", entry): entry.part for entry in _wanted(plan, world)}
+        for settings in [known for known in made if known not in wanted]:
+            del made[settings]
+        for settings, part in wanted.items():
+            if settings not in made:
+                made[settings] = plugins.part("source", part).build(settings)
+        if labelling is None:
+            return tuple(made.values())
+        labelling.follow(world)
+        return (*made.values(), labelling)
+
+    return sources_for
+
+
+def _wanted(plan: DeploymentPlan, world: Snapshot | None) -> list[PartPlan]:
+    entries = list(plan.sources)
+    for replica in world.replicas if world is not None else ():
+        if replica.address is None:
+            continue
+        entries += [
+            PartPlan(part=e.part, settings=filled(e.settings, replica.name, replica.address))
+            for e in plan.per_replica
+        ]
+    return entries
+
+
+def _settings(kind: str, entry: PartPlan) -> BaseModel:
+    part = plugins.part(kind, entry.part)
+    try:
+        settings: BaseModel = part.config(**entry.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise ConfigError(f"{kind} {entry.part!r}: {where}: {first['msg']}") from error
+    return settings

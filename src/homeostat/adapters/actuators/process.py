@@ -221,6 +221,8 @@ def _replica(slot: Mapping[str, Any]) -> Replica:
         started_at=None if started is None else TimeNs(started),
         memory_bytes=slot["memory_bytes"],
         memory_limit_bytes=slot["memory_limit_bytes"],
+        # The host serves this machine only, and so do its processes.
+        address=f"127.0.0.1:{int(slot['port'])}" if slot.get("port") else None,
     )
 
 

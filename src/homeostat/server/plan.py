@@ -1,0 +1,83 @@
+"""How one deployment is reached: plain settings between the configuration and the wiring."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homeostat.base.policy import Managed
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartPlan:
+    """One plug-in with its settings.
+
+    Attributes:
+        part: The plug-in's name.
+        settings: As its configuration class takes them.
+    """
+
+    part: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPlan:
+    """One deployment with everything that it is reached through.
+
+    In `per_replica` settings, `{name}` and `{address}` in any text stand for the slot's name and
+    its `host:port`.
+
+    Attributes:
+        managed: What the core sees.
+        actuators: Its actuators.
+        sources: Sources that are always there, such as the gateway's page.
+        per_replica: Sources made once for every replica that has an address.
+        labels_path: Path of the page of recent predictions, None for no labels.
+    """
+
+    managed: Managed
+    actuators: tuple[PartPlan, ...]
+    sources: tuple[PartPlan, ...] = ()
+    per_replica: tuple[PartPlan, ...] = ()
+    labels_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerPlan:
+    """One controller process.
+
+    Attributes:
+        deployments: What it manages.
+        journal: The journal's file.
+        notifiers: Who is told, besides the terminal.
+        kill_file: The kill switch's file, None for none.
+        api_host: Address the API listens on.
+        api_port: Its port; 0 = any free one.
+        token_file: Holds the bearer token; made with a fresh token if it is not there.
+        keep_frames: Journal one frame a tick, for `replay --recompute` and backtests.
+    """
+
+    deployments: tuple[DeploymentPlan, ...]
+    journal: Path
+    notifiers: tuple[PartPlan, ...] = field(default=())
+    kill_file: Path | None = None
+    api_host: str = "127.0.0.1"
+    api_port: int = 7373
+    token_file: Path | None = None
+    keep_frames: bool = True
+
+
+def filled(settings: Any, name: str, address: str) -> Any:
+    """Return settings with `{name}` and `{address}` replaced in every text.
+
+    >>> filled({"url": "http://{address}/metrics"}, "a-1", "127.0.0.1:1")
+    {'url': 'http://127.0.0.1:1/metrics'}
+    """
+    if isinstance(settings, str):
+        return settings.replace("{name}", name).replace("{address}", address)
+    if isinstance(settings, Mapping):
+        return {key: filled(value, name, address) for key, value in settings.items()}
+    return settings
