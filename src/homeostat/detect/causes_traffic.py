@@ -12,8 +12,9 @@ from homeostat.detect.case import Case, median, suspicion
 _MORE_ARRIVALS: Final = 1.3
 # Device time within this factor of what batch size explains is flat.
 _EXPLAINED: Final = 1.5
-# Nearly every batch reaches its maximum.
+# Nearly every batch reaches its maximum; half of them are enough when the maximum was lowered.
 _FULL: Final = 0.85
+_FULL_LOWERED: Final = 0.5
 # A batch this far above usual grew with the load; a cap does not let it.
 _BATCH_GREW: Final = 1.5
 # Half the pages: what is left is not enough to see the deployment by.
@@ -72,11 +73,13 @@ def batching(case: Case) -> tuple[Suspicion, ...]:
     members = _stable(case)
     full = _values(case, members, names.BATCH_FULL_SHARE)
     pain = _pain(case)
-    if not full or median(full) < _FULL or not pain or not _devices_flat(case):
-        return ()
     rate, usual = _arrivals(case)
     cap, usual_cap = _values(case, members, names.BATCH_MAX), _usual(case, members, names.BATCH_MAX)
     lowered = bool(cap and usual_cap) and median(cap) < 0.9 * median(usual_cap)
+    if not full or median(full) < (_FULL_LOWERED if lowered else _FULL):
+        return ()
+    if not pain or not _devices_flat(case):
+        return ()
     grew = _grew(case, members)
     flat = rate is not None and usual is not None and rate < _MORE_ARRIVALS * usual
     # Retries of requests that waited too long look like arrivals: a lowered maximum says more.

@@ -64,11 +64,11 @@ def time_to_limit(values: Any, peak: float, scrape_ns: int) -> int | None:
         return None
     if known[-1] >= _LIMIT:
         return 0
-    trend = theil_sen(climb)
-    if trend is None or trend.kendall_z < _SIGNIFICANT or trend.low <= 0.0:
-        return None
     been_here = math.isfinite(peak) and known[-1] < peak - _DROP
     if known[-1] - known[0] < _LEAST_RISE or been_here:
+        return None
+    trend = theil_sen(climb)
+    if trend is None or trend.kendall_z < _SIGNIFICANT or trend.low <= 0.0:
         return None
     return max(round((_LIMIT - trend.level) / trend.high * scrape_ns), 0)
 

@@ -225,8 +225,8 @@ def _claims(
         alarms={
             name: np.asarray(output.alarm, dtype=bool)[where] for name, output in outputs.items()
         },
-        low=low,
-        high=high,
+        low=np.maximum(low, 0.0) + 0.0,  # no signal of ours is ever negative, nor minus zero
+        high=high + 0.0,
         usual=state.usual.mean[where],
         learnt=state.usual.count[where],
         history=history,

@@ -25,7 +25,7 @@ from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
 # A baseline of this many ticks is enough to tell the usual from the unusual.
-READY_TICKS = 10
+READY_TICKS = 8
 Readings = Mapping[tuple[str, str], Reading]
 
 

@@ -341,9 +341,12 @@ def _pages(raw_table: RawTable, managed: Sequence[Managed], now: TimeNs) -> tupl
     }
     out = []
     for page, number in sorted(raw_table.page_index.items()):
-        if number not in serving:
-            continue
         source, deployment, subject = page
+        # What a gateway says of its pools is on the gateway's own page.
+        shared = subject.startswith("pool:")
+        shared = shared and (source, deployment, names.GATEWAY) in raw_table.page_index
+        if number not in serving or shared:
+            continue
         age = now - int(raw_table.page_at[number])
         old = age > fresh.get(deployment, _FRESH_NS) or age < -AHEAD_NS
         code = int(raw_table.page_code[number])

@@ -16,11 +16,10 @@ from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.signals import pages, quality
 from homeostat.signals.pages import Round
-from homeostat.signals.quality import ABSURD, GOOD, MISSING, Bools, Floats
+from homeostat.signals.quality import ABSURD, GOOD, MISSING, Bools, Floats, Ints
 from homeostat.signals.table import (
     NEVER,
-    PageId,
-    RawId,
+    Memo,
     RawTable,
     forgotten,
     with_pages,
@@ -92,34 +91,94 @@ def take(
 
 
 def _gather(table: RawTable, reports: Sequence[SourceReport], most: int) -> tuple[RawTable, Round]:
-    said: list[tuple[Observation, RawId, PageId]] = []
-    for report in reports:
-        if report.quality is not Quality.GOOD:
-            continue
-        for seen in report.observations:
-            key = seen.key
-            if _wanted(key.signal) and (seen.kind is not Kind.BUCKET or _bound(seen.le)):
-                page = (report.source, key.deployment, key.subject)
-                said.append((seen, (key, seen.le), page))
-    table = with_pages(table, [page for _, _, page in said if page not in table.page_index])
-    index = table.index
-    fresh = [
-        (rid, seen.kind is not Kind.GAUGE, table.page_index[page])
-        for seen, rid, page in said
-        if rid not in index
-    ]
-    if fresh:
-        table = with_series(table, fresh, most)
-        index = table.index
-    kept = [entry for entry in said if entry[1] in index]
-    count, numbers = len(kept), table.page_index
+    good = [report for report in reports if report.quality is Quality.GOOD and report.observations]
+    known = [_recall(table, report) for report in good]
+    if any(memo is None for memo in known):
+        table = _room(table, good, most)
+        memos = [_memo(table, report) for report in good]
+        kept = dict(table.memos)
+        kept.update((report.source, memo) for report, memo in zip(good, memos, strict=True))
+        table = replace(table, memos=kept)
+    else:
+        memos = [memo for memo in known if memo is not None]
+    parts = [_numbers(report.observations, memo) for report, memo in zip(good, memos, strict=True)]
+    if not parts:
+        none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return table, Round(row=none, page=none, value=nothing, at=none, epoch=nothing)
+    value, at, epoch = (np.concatenate(column) for column in zip(*parts, strict=True))
     return table, Round(
-        row=np.fromiter((index[rid] for _, rid, _ in kept), np.int64, count),
-        page=np.fromiter((numbers[page] for _, _, page in kept), np.int64, count),
-        value=np.fromiter((seen.value for seen, _, _ in kept), np.float64, count),
-        at=np.fromiter((seen.observed_at for seen, _, _ in kept), np.int64, count),
-        epoch=np.fromiter((_epoch(seen.epoch) for seen, _, _ in kept), np.float64, count),
+        row=np.concatenate([memo.row for memo in memos]),
+        page=np.concatenate([memo.page for memo in memos]),
+        value=value,
+        at=at,
+        epoch=epoch,
     )
+
+
+def _numbers(seen: Sequence[Observation], memo: Memo) -> tuple[Floats, Ints, Floats]:
+    count = len(seen)
+    value = np.fromiter((one.value for one in seen), np.float64, count)
+    at = np.fromiter((one.observed_at for one in seen), np.int64, count)
+    epoch = np.fromiter((_epoch(one.epoch) for one in seen), np.float64, count)
+    return value[memo.kept], at[memo.kept], epoch[memo.kept]
+
+
+def _recall(table: RawTable, report: SourceReport) -> Memo | None:
+    """Return where the source's series are, if it says the same ones as last time.
+
+    Keys compare by identity first, so for sources that reuse theirs this costs next to nothing.
+    """
+    memo = table.memos.get(report.source)
+    if memo is None or memo.layout != table.layout:
+        return None
+    keys = [one.key for one in report.observations]
+    if keys != memo.keys or [one.le for one in report.observations] != memo.bounds:
+        return None
+    return memo
+
+
+def _room(table: RawTable, reports: Sequence[SourceReport], most: int) -> RawTable:
+    """Return a table with rows and pages for everything that the reports speak of."""
+    seen = [
+        (report.source, one) for report in reports for one in report.observations if _usable(one)
+    ]
+    wanted = {(source, one.key.deployment, one.key.subject) for source, one in seen}
+    table = with_pages(table, sorted(wanted))
+    fresh = [
+        ((one.key, one.le), one.kind is not Kind.GAUGE, table.page_index[page])
+        for source, one in seen
+        if (one.key, one.le) not in table.index
+        and (page := (source, one.key.deployment, one.key.subject))
+    ]
+    return with_series(table, fresh, most) if fresh else table
+
+
+def _memo(table: RawTable, report: SourceReport) -> Memo:
+    seen = report.observations
+    row = np.array(
+        [table.index.get((one.key, one.le), -1) if _usable(one) else -1 for one in seen],
+        dtype=np.int64,
+    )
+    page = np.array(
+        [
+            table.page_index.get((report.source, one.key.deployment, one.key.subject), -1)
+            for one in seen
+        ],
+        dtype=np.int64,
+    )
+    kept = np.flatnonzero((row >= 0) & (page >= 0))
+    return Memo(
+        layout=table.layout,
+        keys=[one.key for one in seen],
+        bounds=[one.le for one in seen],
+        kept=kept,
+        row=row[kept],
+        page=page[kept],
+    )
+
+
+def _usable(seen: Observation) -> bool:
+    return _wanted(seen.key.signal) and (seen.kind is not Kind.BUCKET or _bound(seen.le))
 
 
 def _wanted(signal: str) -> bool:

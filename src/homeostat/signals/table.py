@@ -25,6 +25,27 @@ NEVER: Final = -(1 << 62)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memo:
+    """Where the series of one source's last round are; worked out again when it says others.
+
+    Attributes:
+        layout: The table layout it was made for.
+        keys: Keys of its observations, in the order in which they came.
+        bounds: Their buckets' bounds.
+        kept: Places of the observations that have a row.
+        row: Their rows.
+        page: Their pages.
+    """
+
+    layout: int
+    keys: list[SeriesKey]
+    bounds: list[float | None]
+    kept: Ints
+    row: Ints
+    page: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawTable:
     """Everything remembered of the raw series.
 
@@ -36,6 +57,7 @@ class RawTable:
         layout: Rises whenever rows or pages change their meaning; keys the derived index.
         tick: The last round's tick.
         refused: Series that did not fit, in all.
+        memos: Where each source's series are.
         counter: True for counters and buckets. `[row]`
         page: The page each row was last read from. `[row]`
         last: Last believed value, NaN for none. `[row]`
@@ -64,6 +86,7 @@ class RawTable:
     layout: int
     tick: int
     refused: int
+    memos: dict[str, Memo]
     counter: Bools
     page: Ints
     last: Floats
@@ -141,6 +164,7 @@ def empty(width: int, rows: int = 16) -> RawTable:
         layout=0,
         tick=NEVER,
         refused=0,
+        memos={},
         **arrays,
     )
 
@@ -204,6 +228,7 @@ def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
         pages=pages,
         page_index={page: number for number, page in enumerate(pages) if page is not None},
         layout=table.layout + 1,
+        memos={},
         **cleared,
     )
 
