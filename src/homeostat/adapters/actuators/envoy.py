@@ -195,18 +195,20 @@ class EnvoyActuator:
         )
         answer.raise_for_status()
         entries = answer.json()["entries"]
+        if not isinstance(entries, dict):
+            raise TypeError(f"the runtime page's entries are {entries!r}")
         levers: dict[str, Scalar] = {
-            names.lever_weight(pool): _whole(key, _value(entries, key, "0"))
+            names.lever_weight(pool): _weight(entries, key)
             for pool, key in self._config.weights.items()
         }
         limits = {
-            _whole(key, _value(entries, key, "0"))
+            _whole(key, _value(entries, key) or "0")
             for key in map(_limit_key, self._config.limited_clusters)
         }
         if len(limits) > 1:
             raise ValueError(f"the clusters have different limits: {sorted(limits)}")
         levers[names.GATEWAY_LIMIT] = limits.pop() if limits else 0
-        intent, epoch = _stamp(_value(entries, STAMP_KEY, ""), levers)
+        intent, epoch = _stamp(_value(entries, STAMP_KEY), levers)
         return _Live(tuple(sorted(levers.items())), intent, epoch)
 
 
@@ -214,10 +216,21 @@ def _limit_key(cluster: str) -> str:
     return f"circuit_breakers.{cluster}.default.max_requests"
 
 
-def _value(entries: Mapping[str, Any], key: str, default: str) -> str:
-    if key not in entries:
-        return default
-    return str(entries[key]["final_value"]) or default
+def _value(entries: Mapping[str, Any], key: str) -> str:
+    """Return a key's value in force, empty if no layer sets it."""
+    return str(entries[key]["final_value"]) if key in entries else ""
+
+
+def _weight(entries: Mapping[str, Any], key: str) -> int:
+    """Return a weight.
+
+    Raises:
+        KeyError: No layer sets it: then the route's own default holds, which is not shown here.
+    """
+    text = _value(entries, key)
+    if not text:
+        raise KeyError(f"no layer sets the runtime key {key}; give it a value in a static layer")
+    return _whole(key, text)
 
 
 def _whole(key: str, text: str) -> int:

@@ -6,12 +6,11 @@ this file's duty is to say honestly what became of a write: only an answer is an
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from homeostat.base import names
 from homeostat.base.errors import ActuatorError
@@ -60,6 +59,41 @@ class ProcessConfig(BaseModel):
     )
 
 
+class _Answer(BaseModel):
+    """Part of the host's answer; types are taken as they stand, nothing is converted."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Slot(_Answer):
+    name: str
+    pool: str
+    version: str | None
+    state: ReplicaState
+    incarnation: int = Field(ge=0)
+    port: int | None
+    started_at_ns: int | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+
+
+class _Release(_Answer):
+    pool: str
+    version: str
+    since_ns: int
+
+
+class _State(_Answer):
+    revision: int = Field(ge=0)
+    epoch: int = Field(ge=0)
+    intent: str | None
+    levers: dict[str, int | FiniteFloat | str]
+    slots: list[_Slot]
+    releases: list[_Release]
+    spares: int = Field(ge=0)
+    changing: bool
+
+
 class ProcessActuator:
     """Reads and writes one process host."""
 
@@ -97,7 +131,9 @@ class ProcessActuator:
             async with asyncio.timeout(self._read_timeout_s):
                 answer = await self._client.get(f"{self._url}/v1/state", timeout=None)
             answer.raise_for_status()
-            return _snapshot(answer.json(), self._name, deployment, now)
+            return _snapshot(
+                _State.model_validate_json(answer.content), self._name, deployment, now
+            )
         except TimeoutError as error:
             raise ActuatorError(
                 f"{self._name}: the host at {self._url} did not answer within "
@@ -105,7 +141,7 @@ class ProcessActuator:
             ) from error
         except httpx2.HTTPError as error:
             raise ActuatorError(f"{self._name}: host at {self._url}: {error!r}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise ActuatorError(
                 f"{self._name}: the host at {self._url} answered what is no state: {error!r}"
             ) from error
@@ -186,50 +222,36 @@ def _reason(answer: httpx2.Response) -> str:
         return answer.text[:300]
 
 
-def _snapshot(state: Any, name: str, deployment: str, now: TimeNs) -> Snapshot:
-    intent = state["intent"]
-    if intent is not None and not isinstance(intent, str):
-        raise TypeError(f"intent is {intent!r}")
-    stamp = Stamp(
-        actuator=name, token=str(int(state["revision"])), intent=intent, epoch=int(state["epoch"])
-    )
+def _snapshot(state: _State, name: str, deployment: str, now: TimeNs) -> Snapshot:
+    stamp = Stamp(actuator=name, token=str(state.revision), intent=state.intent, epoch=state.epoch)
     return Snapshot(
         deployment=deployment,
         observed_at=now,
-        replicas=tuple(sorted(map(_replica, state["slots"]), key=lambda one: one.name)),
+        replicas=tuple(sorted(map(_replica, state.slots), key=lambda one: one.name)),
         releases=tuple(
-            Release(
-                pool=str(one["pool"]), version=str(one["version"]), since=TimeNs(one["since_ns"])
-            )
-            for one in state["releases"]
+            Release(pool=one.pool, version=one.version, since=TimeNs(one.since_ns))
+            for one in state.releases
         ),
-        levers=tuple(sorted((str(k), _scalar(k, v)) for k, v in state["levers"].items())),
+        levers=tuple(sorted(state.levers.items())),
         stamps=(stamp,),
-        spares=int(state["spares"]),
-        changing=bool(state["changing"]),
+        spares=state.spares,
+        changing=state.changing,
     )
 
 
-def _replica(slot: Mapping[str, Any]) -> Replica:
-    started = slot["started_at_ns"]
+def _replica(slot: _Slot) -> Replica:
     return Replica(
-        name=str(slot["name"]),
-        pool=str(slot["pool"]),
-        version=slot["version"],
-        state=ReplicaState(slot["state"]),
-        incarnation=int(slot["incarnation"]),
-        started_at=None if started is None else TimeNs(started),
-        memory_bytes=slot["memory_bytes"],
-        memory_limit_bytes=slot["memory_limit_bytes"],
+        name=slot.name,
+        pool=slot.pool,
+        version=slot.version,
+        state=slot.state,
+        incarnation=slot.incarnation,
+        started_at=None if slot.started_at_ns is None else TimeNs(slot.started_at_ns),
+        memory_bytes=slot.memory_bytes,
+        memory_limit_bytes=slot.memory_limit_bytes,
         # The host serves this machine only, and so do its processes.
-        address=f"127.0.0.1:{int(slot['port'])}" if slot.get("port") else None,
+        address=None if slot.port is None else f"127.0.0.1:{slot.port}",
     )
-
-
-def _scalar(name: str, value: Any) -> int | float | str:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"lever {name} is {value!r}")
-    return value
 
 
 def build(config: ProcessConfig, *, client: httpx2.AsyncClient | None = None) -> ProcessActuator:
