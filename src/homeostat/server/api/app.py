@@ -7,7 +7,7 @@ from fastapi import FastAPI
 import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
-from homeostat.server.api import changes, gate, problems, reads
+from homeostat.server.api import changes, gate, headers, problems, reads
 from homeostat.server.api.deps import Deps, KillControl, Labels, Submit
 from homeostat.server.api.stream import Streams
 from homeostat.server.console import pages
@@ -86,5 +86,5 @@ def create_app(
         clock=clock,
     )
     app.add_middleware(gate.Gate, rules=rules)
-    app.add_middleware(gate.SecurityHeaders)
+    app.add_middleware(headers.SecurityHeaders)
     return app

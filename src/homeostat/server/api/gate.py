@@ -1,4 +1,4 @@
-"""What every request passes before any route sees it: headers, host, origin, token, size, rate.
+"""What every request passes before any route sees it: host, origin, token, size, rate.
 
 Deny by default: every method but GET and HEAD needs the bearer token, also on paths that do not
 exist. There are no cookies, so a browser can add no credentials by itself; Origin and Host are
@@ -9,12 +9,12 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,18 +22,6 @@ from homeostat.base.types import TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.problems import respond
 
-SECURITY_HEADERS: Final[Mapping[str, str]] = {
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
 BODY_MAX: Final = 64 * 1024
 LABELS_MAX: Final = 1024 * 1024
 BODY_SECONDS: Final = 10.0
@@ -84,26 +72,6 @@ class Rules:
 def digest(token: str) -> bytes:
     """Return SHA-256 of a token (256 random bits need no slow hash)."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-class SecurityHeaders:
-    """Adds the headers to every response, errors included."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a `send` that adds headers."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
 
 
 class Gate:

@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+
+from homeostat.server.api.headers import SECURITY_HEADERS
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 120
@@ -90,6 +91,7 @@ def install(app: FastAPI) -> None:
             500,
             f"the server failed with {type(error).__name__}",
             "this is a bug: the log of `homeostat run` has the traceback",
+            SECURITY_HEADERS | {"cache-control": "no-store"},  # sent outside all middleware
         )
 
     app.add_exception_handler(HTTPException, on_http)
@@ -103,20 +105,10 @@ def _fault(fault: Mapping[str, Any]) -> str:
 
 
 def _fix(app: FastAPI, request: Request, error: HTTPException) -> str:
-    paths = paths_of(app.routes)
     if error.status_code == HTTPStatus.NOT_FOUND:
-        close = get_close_matches(request.url.path, sorted(paths), n=1, cutoff=0.5)
+        close = get_close_matches(request.url.path, sorted(app.openapi()["paths"]), n=1, cutoff=0.5)
         return f"did you mean {close[0]}?" if close else "see /openapi.json for the paths there are"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "")
         return f"this path takes {allowed}" if allowed else "see /openapi.json for the methods"
     return "see /openapi.json for what this path takes"
-
-
-def paths_of(routes: Sequence[BaseRoute]) -> dict[str, set[str]]:
-    """Return the paths of our own routes and their methods."""
-    found: dict[str, set[str]] = {}
-    for route in routes:
-        if isinstance(route, Route):
-            found.setdefault(route.path, set()).update(route.methods or ())
-    return found

@@ -1,0 +1,104 @@
+"""One server's worth of everything the API needs, with a story in its view."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from homeostat.base.errors import StoreError
+from homeostat.base.events import Event
+from homeostat.base.types import KillLevel, TimeNs
+from homeostat.base.units import SECOND
+from homeostat.server.api.app import create_app
+from homeostat.server.view import View
+from homeostat.testing.story import Beat, story
+
+ORIGIN = "http://testserver"
+START = TimeNs(1_700_000_000 * SECOND)
+
+
+@cache
+def beats(name: str, ticks: int) -> tuple[Beat, ...]:
+    return tuple(story(START, name=name, ticks=ticks))
+
+
+@dataclass
+class Bench:
+    """A view with a story, fakes that obey the ports, and clients of the app."""
+
+    view: View = field(default_factory=View)
+    now: TimeNs = START
+    level_now: KillLevel = KillLevel.OFF
+    broken_kill: bool = False
+    thrown: list[tuple[KillLevel, str]] = field(default_factory=list)
+    submitted: list[Event] = field(default_factory=list)
+    refusal: str | None = None
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+    def tell(self, name: str = "credit", ticks: int = 300) -> None:
+        for beat in beats(name, ticks):
+            for item in beat.items:
+                self.view.observe(name, item)
+            self.now = beat.at
+
+    def level(self) -> KillLevel:
+        return self.level_now
+
+    def throw(self, level: KillLevel, by: str) -> None:
+        if self.broken_kill:
+            raise StoreError("the disk is full")
+        self.level_now = level
+        self.thrown.append((level, by))
+
+    async def submit(self, event: Event) -> str | None:
+        self.submitted.append(event)
+        return self.refusal
+
+    def join(self, rows: list[dict[str, Any]]) -> dict[str, int]:
+        self.labels.extend(rows)
+        return {"joined": len(rows)}
+
+    def app(self, *, read_only: bool = False, labels: bool = True) -> FastAPI:
+        return create_app(
+            view=self.view,
+            submit=self.submit,
+            kill=self,
+            labels=self.join if labels else None,
+            token=self.token,
+            allowed_origins=[ORIGIN],
+            clock=lambda: self.now,
+            read_only=read_only,
+        )
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    made.tell()
+    return made
+
+
+@pytest.fixture
+def client(bench: Bench) -> Iterator[TestClient]:
+    with TestClient(bench.app(), raise_server_exceptions=False) as made:
+        yield made
+
+
+@pytest.fixture
+def post(bench: Bench, client: TestClient) -> Callable[..., Any]:
+    """Send a change with the right token."""
+
+    def send(path: str, body: object = None, **headers: str) -> Any:
+        return client.post(path, json=body, headers={**bench.auth, **headers})
+
+    return send
