@@ -188,7 +188,8 @@ def _landed(document: Document, write: Patch, digest: str) -> Document:
         document,
         revision=revision,
         epoch=document.epoch if write.epoch is None else write.epoch,
-        intent=write.intent,
+        # A claim changes no lever: the last write is still the one that is stamped.
+        intent=write.intent if write.levers else document.intent,
         writer=FOREIGN if write.intent is None else CONTROLLER,
         landed=landed[-KEPT_INTENTS:],
     )

@@ -14,6 +14,8 @@ import httpx2
 
 MODES = ("ok", "error", "frozen", "zeros", "html")
 _VALUE = re.compile(rb"^([^#\s][^\s{]*(?:\{.*\})?\s+)(\S+)", re.MULTILINE)
+# Of Envoy's thousand series; unused ones too, for a counter of zero is not an absent one.
+_STATS = r"^(cluster\.[ab]\.|http\.|server\.(live|uptime))"
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 Scope = dict[str, Any]
@@ -77,7 +79,7 @@ class Relay:
 
     async def _url(self, name: str) -> str | None:
         if name == "envoy":
-            return f"{self._envoy}/stats/prometheus?usedonly"
+            return f"{self._envoy}/stats/prometheus?filter={_STATS}"
         state = (await self._client.get(f"{self._host}/v1/state")).json()
         port = next((slot["port"] for slot in state["slots"] if slot["name"] == name), None)
         return None if port is None else f"http://127.0.0.1:{port}/metrics"

@@ -7,7 +7,7 @@ silence. (A sequential test over the whole ramp comes with the canary engine.)
 
 from homeostat.base import names
 from homeostat.base.decisions import Effect
-from homeostat.base.evidence import Evidence, Incident
+from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.policy import Managed
 
 Measured = tuple[tuple[str, float], ...]
@@ -23,6 +23,9 @@ _OBJECTIVE_SIGNALS = (
 HARM_ERROR_POINTS = 0.05
 HARM_SLOW_RATIO = 1.5
 HARM_ACCURACY_POINTS = 0.10
+# In an overload latency and errors rise for as long as the queue that stood before the action
+# takes to drain; blaming the cure for them would take it away. Not helping still counts as a try.
+_OVERLOADS = frozenset({Family.LOAD, Family.BATCHING})
 
 
 def measure(evidence: Evidence) -> Measured:
@@ -46,7 +49,8 @@ def judge(
     if evidence.slo_met is None:
         return Effect.UNKNOWN
     after = dict(measure(evidence))
-    if not evidence.slo_met and _harmed(dict(before), after, managed):
+    overloaded = incident is not None and incident.family in _OVERLOADS
+    if not evidence.slo_met and not overloaded and _harmed(dict(before), after, managed):
         return Effect.HARMED
     suspected = incident is not None and any(
         suspicion.family is incident.family and suspicion.subject == incident.subject

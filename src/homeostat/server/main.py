@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from homeostat.base.errors import ConfigError, HomeostatError
-from homeostat.base.events import Command, Event, Reconfigured
+from homeostat.base.events import Approval, Command, Event, Reconfigured, UndoRequested
 from homeostat.base.ports import Notifier
 from homeostat.server import wiring
 from homeostat.server.api.app import create_app
@@ -107,7 +107,13 @@ def _observer(view: View) -> Any:
 
 def _submitter(runtime: Runtime) -> Any:
     async def submit(event: Event) -> str | None:
-        name = event.managed.name if isinstance(event, Reconfigured) else event.deployment
+        match event:
+            case Reconfigured(managed=managed):
+                name = managed.name
+            case Approval(deployment=named) | UndoRequested(deployment=named):
+                name = named
+            case _:
+                return f"{type(event).__name__} does not come from outside"
         if name not in runtime.states:
             return f"{name} is not managed by this controller"
         try:

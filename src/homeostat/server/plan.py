@@ -1,7 +1,7 @@
 """How one deployment is reached: plain settings between the configuration and the wiring."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ class ControllerPlan:
     Attributes:
         deployments: What it manages.
         journal: The journal's file.
+        kill_file: The kill switch's file.
         notifiers: Who is told, besides the terminal.
-        kill_file: The kill switch's file, None for none.
         api_host: Address the API listens on.
         api_port: Its port; 0 = any free one.
         token_file: Holds the bearer token; made with a fresh token if it is not there.
@@ -62,8 +62,8 @@ class ControllerPlan:
 
     deployments: tuple[DeploymentPlan, ...]
     journal: Path
-    notifiers: tuple[PartPlan, ...] = field(default=())
-    kill_file: Path | None = None
+    kill_file: Path
+    notifiers: tuple[PartPlan, ...] = ()
     api_host: str = "127.0.0.1"
     api_port: int = 7373
     token_file: Path | None = None
