@@ -210,7 +210,7 @@ def restart_all_is_only_refused(path: str, text: str, tree: ast.Module) -> Itera
     for node in ast.walk(tree):
         named = isinstance(node, ast.Attribute) and node.attr == "RESTART_ALL"
         if named or (isinstance(node, ast.Constant) and node.value == "restart_all"):
-            yield f"{path}:{getattr(node, 'lineno', 0)}: restart_all in a room that could propose it"
+            yield f"{path}:{getattr(node, 'lineno', 0)}: restart_all where actions are made"
 
 
 def nothing_runs_data(path: str, text: str, tree: ast.Module) -> Iterator[str]:
