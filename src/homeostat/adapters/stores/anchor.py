@@ -28,7 +28,7 @@ def read_anchors(path: Path) -> dict[int, str] | None:
     """
     try:
         text = path.read_text("ascii")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise StoreError(f"the anchor {path} cannot be read: {error.strerror}") from error
