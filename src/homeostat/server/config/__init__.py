@@ -1,1 +1,32 @@
 """Configuration files: strict kinds, JSON Schema, errors that teach, last good kept."""
+
+from homeostat.base.errors import ConfigError
+from homeostat.server.config.loaded import (
+    Config,
+    ControllerSettings,
+    Deployment,
+    Envoy,
+    Probe,
+    ProcessHost,
+    ScrapeTarget,
+    Webhook,
+    state_folder,
+)
+from homeostat.server.config.loader import load, schema
+from homeostat.server.config.watcher import Watcher
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ControllerSettings",
+    "Deployment",
+    "Envoy",
+    "Probe",
+    "ProcessHost",
+    "ScrapeTarget",
+    "Watcher",
+    "Webhook",
+    "load",
+    "schema",
+    "state_folder",
+]

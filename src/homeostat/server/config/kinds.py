@@ -1,0 +1,313 @@
+"""The kinds of documents: `ManagedModel`, `GuardrailPolicy`, `Freeze`, `Controller`.
+
+Kubernetes' shape (apiVersion, kind, metadata, spec), so that a file works alone or as a custom
+resource. What a value means for the core is worked out in `loaded`; here it is only checked.
+"""
+
+import math
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
+
+from homeostat.base.policy import Mode
+from homeostat.server.config.freezes import FreezeSpec
+from homeostat.server.config.guardrails import Fraction, Guardrails, Strict
+from homeostat.server.config.units import Duration, Money
+
+API: Final = "homeostat.dev/v1alpha1"
+NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+_QUANTILE: Final = 0.95
+_URL: Final = TypeAdapter(HttpUrl)
+
+
+def _plain_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError(f"{value!r} must start with http:// or https://")
+    parsed = _URL.validate_python(value)
+    if parsed.username or parsed.password:
+        raise ValueError("no names or passwords in a URL; keep secrets in files")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_plain_url)]
+
+
+def fill(url: str, *, address: str, name: str, pool: str) -> str:
+    """Return a page's address for one replica; three words are replaced, nothing is interpreted.
+
+    >>> fill("http://{address}/metrics", address="127.0.0.1:80", name="a-1", pool="a")
+    'http://127.0.0.1:80/metrics'
+    """
+    return url.replace("{address}", address).replace("{name}", name).replace("{pool}", pool)
+
+
+class Metadata(Strict):
+    """Who the document is about."""
+
+    name: Name = Field(description="Lower-case letters, digits and dashes, at most 63.")
+    namespace: Name | None = None
+    labels: dict[str, str] = Field(default_factory=dict, max_length=64)
+    annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
+
+
+class ProcessTarget(Strict):
+    """Model servers that a process host owns."""
+
+    host: Url = Field(description="The host's API.")
+    timeout: Duration | None = Field(default=None, description="Longest wait for a read.")
+
+
+class EnvoyTarget(Strict):
+    """The proxy in front, for weights and the limit on requests in flight."""
+
+    admin: Url = Field(description="Envoy's admin page.")
+    weights: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Pool to the runtime key of its share; default pool "
+        "`fallback` to `traffic.FALLBACK`.",
+    )
+    limited_clusters: tuple[str, ...] | None = Field(
+        default=None, description="Clusters that the limit applies to; default: the pools."
+    )
+    timeout: Duration | None = Field(default=None, description="Longest wait for a read.")
+
+
+class Pools(Strict):
+    """The traffic arms."""
+
+    stable: Name = Field(default="a", description="Serves most of the traffic.")
+    fallback: Name | None = Field(default=None, description="Runs an older version.")
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.stable == self.fallback:
+            raise ValueError(f"stable and fallback are both {self.stable!r}; name two pools")
+        return self
+
+
+class TargetSpec(Strict):
+    """What is managed, and through what."""
+
+    process: ProcessTarget
+    envoy: EnvoyTarget | None = None
+    pools: Pools = Field(default_factory=Pools)
+
+
+class ScrapeSpec(Strict):
+    """One metrics page, or one for every replica."""
+
+    subject: str | None = Field(
+        default=None, pattern=r"^(gateway|model|pool:[a-z0-9-]+|replica:[a-z0-9-]+)$"
+    )
+    from_replicas: bool = Field(
+        default=False, strict=True, description="One page per replica as the target lists them."
+    )
+    url: str = Field(
+        default="http://{address}/metrics",
+        max_length=2000,
+        description="For fromReplicas: {address}, {name} and {pool} stand for the replica's.",
+    )
+    preset: str = Field(min_length=1, description="What the series mean: `homeostat get presets`.")
+    pools: tuple[Name, ...] = Field(default=(), description="Pools to report; empty for all.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.from_replicas == (self.subject is not None):
+            raise ValueError("says either subject or fromReplicas: true, not both, not neither")
+        if "url" not in self.model_fields_set and not self.from_replicas:
+            raise ValueError("url is missing; write the page's address")
+        filled = fill(self.url, address="127.0.0.1:80", name="a-1", pool="a")
+        if "{" in filled or "}" in filled:
+            raise ValueError(f"url {self.url!r}: only {{address}}, {{name}} and {{pool}} are known")
+        if filled != self.url and not self.from_replicas:
+            raise ValueError(f"url {self.url!r}: {{...}} works with fromReplicas only")
+        _plain_url(filled)
+        return self
+
+
+class MetricsSpec(Strict):
+    """Where numbers come from."""
+
+    timeout: Duration | None = Field(
+        default=None, description="Deadline of a round; default 0.8 of the interval."
+    )
+    scrape: tuple[ScrapeSpec, ...] = Field(min_length=1, max_length=100)
+
+
+class ProbeSpec(Strict):
+    """A canned question to every replica, whose answer is known."""
+
+    model: str = Field(pattern=r"^[\w.\-]{1,100}$", description="The model's name on the server.")
+    features: tuple[float, ...] = Field(min_length=1, max_length=10_000)
+    timeout: Duration | None = Field(default=None, description="Default 0.8 of the interval.")
+    expect_low: float | None = Field(default=None, allow_inf_nan=False)
+    expect_high: float | None = Field(default=None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if not all(math.isfinite(feature) for feature in self.features):
+            raise ValueError("features must be finite numbers")
+        low, high = self.expect_low, self.expect_high
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"expectLow {low:g} is above expectHigh {high:g}; swap them")
+        return self
+
+
+class LatencySlo(Strict):
+    """A quantile of the latency at the gateway stays below a limit."""
+
+    quantile: float = Field(default=_QUANTILE, description="Only the p95 is measured.")
+    below: Duration
+
+    @model_validator(mode="after")
+    def _is_measured(self) -> Self:
+        if self.quantile != _QUANTILE:
+            raise ValueError(f"quantile {self.quantile:g} is not measured; write {_QUANTILE}")
+        return self
+
+
+class RatioSlo(Strict):
+    """Failed / answered stays at or below a limit."""
+
+    at_most: Fraction
+
+
+class AccuracySlo(Strict):
+    """Accuracy over joined labels stays at or above a limit."""
+
+    at_least: Fraction
+
+
+class Slo(Strict):
+    """One promise to the users."""
+
+    name: Name
+    latency: LatencySlo | None = None
+    errors: RatioSlo | None = None
+    accuracy: AccuracySlo | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        said = [name for name in ("latency", "errors", "accuracy") if getattr(self, name)]
+        if len(said) != 1:
+            raise ValueError(f"says {said or 'nothing'}; write one of latency, errors, accuracy")
+        return self
+
+
+class ObjectiveSpec(Strict):
+    """What things cost."""
+
+    cost_per_replica_hour: Money = 0.0
+
+
+class ModelSpec(Strict):
+    """One managed deployment."""
+
+    mode: Mode = Field(default=Mode.SHADOW, description="shadow, approve or auto.")
+    interval: Duration = Field(default=15_000_000_000, description="Tick and scrape interval.")
+    target: TargetSpec
+    metrics: MetricsSpec
+    probe: ProbeSpec | None = None
+    slo: tuple[Slo, ...] = Field(min_length=1, max_length=20)
+    objective: ObjectiveSpec = Field(default_factory=ObjectiveSpec)
+    policy: Name | None = Field(default=None, description="A GuardrailPolicy's name.")
+    guardrails: Guardrails = Field(default_factory=Guardrails)
+
+    @model_validator(mode="after")
+    def _promises(self) -> Self:
+        for kind in ("latency", "errors", "accuracy"):
+            names = [one.name for one in self.slo if getattr(one, kind) is not None]
+            if len(names) > 1:
+                raise ValueError(f"slo: {kind} twice ({', '.join(names)}); keep one")
+            if not names and kind != "accuracy":
+                raise ValueError(f"slo: no {kind} promise; add one, or nothing can be judged")
+        return self
+
+
+class ApiSpec(Strict):
+    """The controller's own API and console."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
+    port: int = Field(default=7373, ge=0, le=65535, strict=True)
+    token_file: str | None = Field(default=None, max_length=4096)
+
+
+class StoreSpec(Strict):
+    """The journal."""
+
+    path: str = Field(min_length=1, max_length=4096)
+
+
+class WebhookSpec(Strict):
+    """A notifier that posts JSON."""
+
+    url: Url
+    secret_file: str | None = Field(default=None, max_length=4096)
+
+
+class NotifySpec(Strict):
+    """One way to tell people."""
+
+    terminal: bool | None = Field(default=None, strict=True)
+    webhook: WebhookSpec | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.terminal is True) == (self.webhook is not None):
+            raise ValueError("says either terminal: true or webhook: {...}")
+        return self
+
+
+class ControllerSpec(Strict):
+    """The controller process itself; at most one document of this kind."""
+
+    store: StoreSpec | None = None
+    api: ApiSpec = Field(default_factory=ApiSpec)
+    kill_file: str | None = Field(default=None, max_length=4096)
+    notify: tuple[NotifySpec, ...] = Field(default=(), max_length=20)
+
+
+class ManagedModel(Strict):
+    """One managed deployment, as a document."""
+
+    api_version: Literal["homeostat.dev/v1alpha1"]
+    kind: Literal["ManagedModel"]
+    metadata: Metadata
+    spec: ModelSpec
+
+
+class GuardrailPolicy(Strict):
+    """Guard settings that deployments share, as a document."""
+
+    api_version: Literal["homeostat.dev/v1alpha1"]
+    kind: Literal["GuardrailPolicy"]
+    metadata: Metadata
+    spec: Guardrails
+
+
+class Freeze(Strict):
+    """When nothing may be changed, as a document."""
+
+    api_version: Literal["homeostat.dev/v1alpha1"]
+    kind: Literal["Freeze"]
+    metadata: Metadata
+    spec: FreezeSpec
+
+
+class Controller(Strict):
+    """The controller process, as a document."""
+
+    api_version: Literal["homeostat.dev/v1alpha1"]
+    kind: Literal["Controller"]
+    metadata: Metadata
+    spec: ControllerSpec
+
+
+Kind = ManagedModel | GuardrailPolicy | Freeze | Controller
+KINDS: Final[dict[str, type[Kind]]] = {
+    "ManagedModel": ManagedModel,
+    "GuardrailPolicy": GuardrailPolicy,
+    "Freeze": Freeze,
+    "Controller": Controller,
+}

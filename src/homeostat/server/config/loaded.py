@@ -1,0 +1,296 @@
+"""What the files say, worked out: deployments for the core, settings for the wiring.
+
+`Config` is a value; loading it again gives an equal one for equal files. Freezes depend on the
+time, so `managed` asks for it.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from homeostat.base import codec
+from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.server.config.freezes import FreezeSpec
+from homeostat.server.config.guardrails import Guardrails, merged, to_policy
+from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec, fill
+
+PROCESS: Final = "process"
+ENVOY: Final = "envoy"
+_ROUND: Final = 0.8  # of an interval: what a round may take, so that it ends before the next tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeTarget:
+    """One metrics page, or a template of one per replica.
+
+    Attributes:
+        subject: What it speaks for; None for one page per replica.
+        url: The address; with `{address}`, `{name}`, `{pool}` for one page per replica.
+        preset: What the series mean.
+        pools: Pools to report; empty for all.
+        timeout_s: Deadline of a round, in seconds.
+    """
+
+    subject: str | None
+    url: str
+    preset: str
+    pools: tuple[str, ...]
+    timeout_s: float
+
+    def for_replica(self, *, address: str, name: str, pool: str) -> str:
+        """Return the page's address for one replica."""
+        return fill(self.url, address=address, name=name, pool=pool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """The canned question; see `adapters.sources.probe`."""
+
+    model: str
+    features: tuple[float, ...]
+    timeout_s: float
+    expect_low: float | None
+    expect_high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessHost:
+    """Settings of the process actuator."""
+
+    name: str
+    url: str
+    read_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envoy:
+    """Settings of the Envoy actuator."""
+
+    name: str
+    url: str
+    weights: tuple[tuple[str, str], ...]
+    limited_clusters: tuple[str, ...]
+    read_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One managed deployment, as the wiring needs it.
+
+    Attributes:
+        managed: What the core sees, with no freeze in force.
+        process: Settings of its process actuator.
+        envoy: Settings of its Envoy actuator, None if it has none.
+        scrape: Its metrics pages.
+        probe: Its canned question, None if it has none.
+    """
+
+    managed: Managed
+    process: ProcessHost
+    envoy: Envoy | None
+    scrape: tuple[ScrapeTarget, ...]
+    probe: Probe | None
+
+    @property
+    def name(self) -> str:
+        """The deployment's name."""
+        return self.managed.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A notifier that posts JSON, signed if it has a secret."""
+
+    url: str
+    secret_file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    """The controller process itself.
+
+    Attributes:
+        store_path: The journal's file.
+        api_host: Where the API listens.
+        api_port: Its port; 0 for any free one.
+        token_file: File that holds, or will hold, the API's bearer token.
+        kill_file: The kill switch's file.
+        terminal: Whether notices are printed.
+        webhooks: Where notices are posted.
+    """
+
+    store_path: Path
+    api_host: str
+    api_port: int
+    token_file: Path
+    kill_file: Path
+    terminal: bool
+    webhooks: tuple[Webhook, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All that the files say.
+
+    Attributes:
+        deployments: By name.
+        freezes: By name.
+        controller: The controller process.
+        files: Where it was read from.
+        digest: SHA-256 over everything above except the files' names.
+    """
+
+    deployments: tuple[Deployment, ...]
+    freezes: tuple[tuple[str, FreezeSpec], ...]
+    controller: ControllerSettings
+    files: tuple[str, ...]
+    digest: str
+
+    def managed(self, now: TimeNs | None = None) -> tuple[Managed, ...]:
+        """Return what the core sees at a time; without a time no freeze is in force."""
+        return tuple(self._at(deployment.managed, now) for deployment in self.deployments)
+
+    def deployment(self, name: str) -> Deployment | None:
+        """Return one deployment, None if there is none of that name."""
+        return next((one for one in self.deployments if one.name == name), None)
+
+    def _at(self, managed: Managed, now: TimeNs | None) -> Managed:
+        if now is None or not any(one.covers(managed.name, now) for _, one in self.freezes):
+            return managed
+        return replace(managed, guard=replace(managed.guard, frozen=True))
+
+
+def deployment(name: str, spec: ModelSpec, policy: Guardrails) -> Deployment:
+    """Return one deployment.
+
+    Args:
+        name: Its name.
+        spec: What its document says.
+        policy: The settings of the policy it names, or none.
+    """
+    rails = merged(policy, spec.guardrails)
+    guard = to_policy(rails, spec.interval)
+    pools = spec.target.pools
+    return Deployment(
+        managed=Managed(
+            name=name,
+            mode=spec.mode,
+            scrape_ns=spec.interval,
+            objective=_objective(spec),
+            stable_pool=pools.stable,
+            fallback_pool=pools.fallback,
+            scale_actuator=PROCESS,
+            traffic_actuator=ENVOY if spec.target.envoy is not None else None,
+            replica_usd_per_hour=spec.objective.cost_per_replica_hour,
+            guard=guard,
+            policy_digest=policy_digest(guard, spec.mode),
+        ),
+        process=ProcessHost(
+            name=PROCESS,
+            url=spec.target.process.host,
+            read_timeout_s=_seconds(spec.target.process.timeout, spec.interval),
+        ),
+        envoy=_envoy(spec),
+        scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
+        probe=_probe(spec),
+    )
+
+
+def policy_digest(guard: GuardPolicy, mode: Mode) -> str:
+    """Return the SHA-256 of the guard settings' canonical JSON and the mode, hex."""
+    body = codec.encode(replace(guard, frozen=False)) + b"\n" + mode.value.encode()
+    return hashlib.sha256(body).hexdigest()
+
+
+def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
+    """Return the controller's settings.
+
+    Args:
+        spec: What its document says.
+        base: Folder that relative paths start from.
+    """
+    state = state_folder()
+    store = base / spec.store.path if spec.store is not None else state / "homeostat.db"
+    hooks = tuple(
+        Webhook(
+            url=one.webhook.url,
+            secret_file=None if one.webhook.secret_file is None else base / one.webhook.secret_file,
+        )
+        for one in spec.notify
+        if one.webhook is not None
+    )
+    return ControllerSettings(
+        store_path=store,
+        api_host=spec.api.host,
+        api_port=spec.api.port,
+        token_file=(
+            store.parent / "token" if spec.api.token_file is None else base / spec.api.token_file
+        ),
+        kill_file=store.parent / "kill" if spec.kill_file is None else base / spec.kill_file,
+        terminal=not spec.notify or any(one.terminal for one in spec.notify),
+        webhooks=hooks,
+    )
+
+
+def state_folder() -> Path:
+    """Return where state lies by default: `$XDG_STATE_HOME/homeostat`."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    root = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    return root / "homeostat"
+
+
+def _objective(spec: ModelSpec) -> Objective:
+    latency = next(one.latency.below for one in spec.slo if one.latency is not None)
+    errors = next(one.errors.at_most for one in spec.slo if one.errors is not None)
+    accuracy = [one.accuracy.at_least for one in spec.slo if one.accuracy is not None]
+    return Objective(
+        latency_p95_ms=latency / (SECOND / 1000),
+        error_ratio=errors,
+        accuracy=accuracy[0] if accuracy else None,
+    )
+
+
+def _seconds(timeout: int | None, interval: int) -> float:
+    return (timeout if timeout is not None else round(_ROUND * interval)) / SECOND
+
+
+def _envoy(spec: ModelSpec) -> Envoy | None:
+    target, pools = spec.target.envoy, spec.target.pools
+    if target is None:
+        return None
+    weights = dict(target.weights)
+    if not weights and pools.fallback is not None:
+        weights = {pools.fallback: f"traffic.{pools.fallback}"}
+    named = tuple(pool for pool in (pools.stable, pools.fallback) if pool is not None)
+    return Envoy(
+        name=ENVOY,
+        url=target.admin,
+        weights=tuple(sorted(weights.items())),
+        limited_clusters=named if target.limited_clusters is None else target.limited_clusters,
+        read_timeout_s=_seconds(target.timeout, spec.interval),
+    )
+
+
+def _scrape(one: ScrapeSpec, spec: ModelSpec) -> ScrapeTarget:
+    return ScrapeTarget(
+        subject=one.subject,
+        url=one.url,
+        preset=one.preset,
+        pools=one.pools,
+        timeout_s=_seconds(spec.metrics.timeout, spec.interval),
+    )
+
+
+def _probe(spec: ModelSpec) -> Probe | None:
+    if spec.probe is None:
+        return None
+    return Probe(
+        model=spec.probe.model,
+        features=spec.probe.features,
+        timeout_s=_seconds(spec.probe.timeout, spec.interval),
+        expect_low=spec.probe.expect_low,
+        expect_high=spec.probe.expect_high,
+    )

@@ -1,0 +1,198 @@
+"""Reads configuration files into one `Config`; any trouble is a `ConfigError` that teaches."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from homeostat.base.errors import ConfigError, UnknownPartError
+from homeostat.server.config import loaded
+from homeostat.server.config.freezes import FreezeSpec
+from homeostat.server.config.guardrails import Guardrails
+from homeostat.server.config.kinds import (
+    API,
+    KINDS,
+    Controller,
+    ControllerSpec,
+    Freeze,
+    GuardrailPolicy,
+    Kind,
+    ManagedModel,
+)
+from homeostat.server.config.reader import MAX_BYTES, Document, read
+from homeostat.server.config.teach import close_to, place, problems
+
+_MAX_FILES: Final = 1_000
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+Parsed = tuple[Kind, Document]
+
+
+def load(paths: Sequence[Path | str]) -> loaded.Config:
+    """Return what files (and the YAML files of folders) say together.
+
+    Args:
+        paths: Files or folders; relative paths inside a file start from its folder.
+
+    Raises:
+        ConfigError: A file cannot be read or used; the message names file, line, key and fix.
+    """
+    files = _files([Path(path) for path in paths])
+    parsed = [one for file in files for one in parse(_bytes(file), str(file))]
+    return assemble(parsed)
+
+
+def parse(data: bytes, file: str) -> tuple[Parsed, ...]:
+    """Return a file's documents, each checked by itself.
+
+    Raises:
+        ConfigError: See `load`.
+    """
+    return tuple((_kind(document), document) for document in read(data, file))
+
+
+def assemble(parsed: Sequence[Parsed]) -> loaded.Config:
+    """Return what checked documents say together.
+
+    Raises:
+        ConfigError: Two share a name, a policy is missing, or nothing is managed.
+    """
+    _distinct(parsed)
+    policies = {
+        one.metadata.name: one.spec for one, _ in parsed if isinstance(one, GuardrailPolicy)
+    }
+    models = [(one, at) for one, at in parsed if isinstance(one, ManagedModel)]
+    if not models:
+        raise ConfigError(f"no ManagedModel in {_names(parsed)}; add one document of that kind")
+    known = {one.metadata.name for one, _ in models}
+    deployments = []
+    for model, at in sorted(models, key=lambda pair: pair[0].metadata.name):
+        policy = _policy(model, at, policies)
+        deployments.append(loaded.deployment(model.metadata.name, model.spec, policy))
+    freezes = _freezes(parsed, known)
+    settings = _controller(parsed)
+    body = "\n".join(one.model_dump_json(by_alias=True) for one, _ in _sorted(parsed))
+    return loaded.Config(
+        deployments=tuple(deployments),
+        freezes=freezes,
+        controller=settings,
+        files=tuple(dict.fromkeys(at.file for _, at in parsed)),
+        digest=hashlib.sha256(body.encode()).hexdigest(),
+    )
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of one document, for editors and pipelines."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Kind)
+    found = adapter.json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Homeostat configuration, {API}",
+        **found,
+    }
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    if not paths:
+        raise ConfigError("no configuration file; name one with -f FILE")
+    found: list[Path] = []
+    for path in paths:
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error})") from error
+        found += [file for file in inside if file == path or file.suffix in _SUFFIXES]
+    if not found:
+        names = ", ".join(str(path) for path in paths)
+        raise ConfigError(f"no .yaml, .yml or .json file in {names}")
+    if len(found) > _MAX_FILES:
+        raise ConfigError(f"{len(found)} configuration files; at most {_MAX_FILES} are read")
+    return found
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        if not file.is_file():
+            raise ConfigError(f"{file}: no such file; check the path after -f")
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error}); check its permissions") from error
+
+
+def _kind(document: Document) -> Kind:
+    value = document.value
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{place(document, ())}: a document is a mapping with apiVersion and kind"
+        )
+    for key, wanted in (("apiVersion", [API]), ("kind", list(KINDS))):
+        said = value.get(key)
+        if not isinstance(said, str) or said not in wanted:
+            said_text = "is missing" if said is None else f"{str(said)[:60]!r} is not known"
+            hint = close_to(str(said), wanted)
+            raise ConfigError(f"{place(document, (key,))}: {said_text}; {hint}")
+    model = KINDS[value["kind"]]
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError(problems(error, model, document)) from error
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise ConfigError(f"{place(document, ())}: cannot be used ({error})") from error
+
+
+def _distinct(parsed: Sequence[Parsed]) -> None:
+    seen: dict[tuple[str, str], Document] = {}
+    for one, at in parsed:
+        key = (one.kind, one.metadata.name)
+        if key in seen:
+            first = place(seen[key], ("metadata", "name"))
+            raise ConfigError(
+                f"{place(at, ('metadata', 'name'))}: {one.kind} {one.metadata.name!r} twice "
+                f"(first at {first}); rename one"
+            )
+        seen[key] = at
+
+
+def _policy(model: ManagedModel, at: Document, known: dict[str, Guardrails]) -> Guardrails:
+    wanted = model.spec.policy
+    if wanted is None:
+        return Guardrails()
+    if wanted not in known:
+        error = UnknownPartError("GuardrailPolicy", wanted, known)
+        raise ConfigError(f"{place(at, ('spec', 'policy'))}: {error}")
+    return known[wanted]
+
+
+def _freezes(parsed: Sequence[Parsed], known: set[str]) -> tuple[tuple[str, FreezeSpec], ...]:
+    found = []
+    for one, at in parsed:
+        if not isinstance(one, Freeze):
+            continue
+        for index, name in enumerate(one.spec.deployments):
+            if name not in known:
+                error = UnknownPartError("deployment", name, known)
+                raise ConfigError(f"{place(at, ('spec', 'deployments', index))}: {error}")
+        found.append((one.metadata.name, one.spec))
+    return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def _controller(parsed: Sequence[Parsed]) -> loaded.ControllerSettings:
+    found = [(one, at) for one, at in parsed if isinstance(one, Controller)]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{place(found[1][1], ('kind',))}: a second Controller (first in "
+            f"{found[0][1].file}); keep one"
+        )
+    if not found:
+        return loaded.controller(ControllerSpec(), Path.cwd())
+    return loaded.controller(found[0][0].spec, Path(found[0][1].file).absolute().parent)
+
+
+def _sorted(parsed: Sequence[Parsed]) -> list[Parsed]:
+    return sorted(parsed, key=lambda pair: (pair[0].kind, pair[0].metadata.name))
+
+
+def _names(parsed: Sequence[Parsed]) -> str:
+    return ", ".join(dict.fromkeys(at.file for _, at in parsed)) or "these files"
