@@ -71,10 +71,10 @@ def test_a_foreign_write_clears_the_stamp_and_keeps_the_epoch() -> None:
 
 
 def test_a_claim_moves_epoch_and_revision_and_nothing_else() -> None:
-    before = fresh()
+    before = landed(fresh(), {"batch_max": 4})
     after = landed(before, {}, epoch=9, intent="claim.9.1", expected=None)
     assert (after.revision, after.epoch) == (before.revision + 1, 9)
-    assert after.levers == before.levers
+    assert (after.levers, after.intent) == (before.levers, "d-1.0.0")
 
 
 @pytest.mark.parametrize(

@@ -204,9 +204,11 @@ async def _conflict(bench: _Bench) -> None:
 
 async def _claim_and_fence(bench: _Bench) -> None:
     old = (await bench.stamp()).epoch or 1
+    first = (await bench.stamp()).intent
     claim = replace(await bench.intent((), epoch=old + 1), token=None)
     await bench.done(claim)
     before, stamp = await bench.read(), await bench.stamp()
+    _demand(stamp.intent == first, f"a claim changed the stamp from {first} to {stamp.intent}")
     fences = bench.actuator.capabilities().fencing
     _demand(stamp.epoch == old + 1 or not fences, f"claimed {old + 1}, the epoch is {stamp.epoch}")
     late = await bench.intent(bench.target.change, epoch=old)

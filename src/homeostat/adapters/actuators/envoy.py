@@ -155,7 +155,7 @@ class EnvoyActuator:
                     return refused
                 sent = True
                 answer = await self._post(intent, before)
-                return _judge(answer, intent, await self._read())
+                return _judge(answer, intent, before, await self._read())
         except TimeoutError:
             status = _UNKNOWN if sent else _NOT_APPLIED
             return _Outcome(status, f"no answer within {left_s:.1f} s")
@@ -177,7 +177,7 @@ class EnvoyActuator:
     async def _post(self, intent: Intent, before: _Live) -> httpx2.Response:
         after = dict(before.levers) | dict(intent.post)
         epoch = max(intent.epoch, before.epoch or 0)
-        pairs = {STAMP_KEY: f"{intent.id}|{epoch}|{_digest(after)}"}
+        pairs = {STAMP_KEY: f"{_stamped(intent, before) or ''}|{epoch}|{_digest(after)}"}
         for name, value in intent.post:
             pairs |= self._keys(name, int(value))
         return await self._client.post(f"{self._url}/runtime_modify", params=pairs, timeout=None)
@@ -249,7 +249,12 @@ def _stamp(text: str, levers: Mapping[str, Scalar]) -> tuple[str | None, int | N
     epoch, _, digest = rest.partition("|")
     if not epoch.isdecimal():
         return None, None
-    return (intent if digest == _digest(levers) else None), int(epoch)
+    return (intent or None if digest == _digest(levers) else None), int(epoch)
+
+
+def _stamped(intent: Intent, before: _Live) -> str | None:
+    """Return whose id the stamp carries afterwards: a claim changes no lever, and leaves it."""
+    return intent.id if intent.post else before.intent
 
 
 def _refusal(intent: Intent, before: _Live) -> _Outcome | None:
@@ -266,16 +271,17 @@ def _refusal(intent: Intent, before: _Live) -> _Outcome | None:
     return None
 
 
-def _judge(answer: httpx2.Response, intent: Intent, after: _Live) -> _Outcome:
+def _judge(answer: httpx2.Response, intent: Intent, before: _Live, after: _Live) -> _Outcome:
     """Say what the answer and the read-back prove together."""
     accepted = answer.status_code == httpx2.codes.OK and answer.text.strip() == _OK
     live = dict(after.levers)
     wrong = {name: live[name] for name, value in intent.post if live[name] != value}
-    if accepted and not wrong and after.intent == intent.id:
+    ours = after.intent == _stamped(intent, before) and (after.epoch or 0) >= intent.epoch
+    if accepted and ours and not wrong:
         return _Outcome(_DONE, "")
     said = f"Envoy answered {answer.status_code} {answer.text.strip()[:200]!r}"
     refused = 400 <= answer.status_code < 500  # noqa: PLR2004 - HTTP: understood and not done
-    if refused and after.intent != intent.id:
+    if refused and after == before:
         return _Outcome(_NOT_APPLIED, said)
     return _Outcome(_UNKNOWN, f"{said}; the read-back shows {wrong or 'another stamp'}")
 
