@@ -75,9 +75,8 @@ def read(data: bytes, file: str) -> tuple[Document, ...]:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: not UTF-8 ({error}); save it as UTF-8") from error
-    loader = _Loader(text)
     try:
-        return tuple(_documents(loader, file))
+        return tuple(_documents(_Loader(text), file))
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}{_place(error)}: {_problem(error)}") from error
     except (ValueError, RecursionError) as error:
