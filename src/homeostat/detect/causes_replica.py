@@ -18,7 +18,7 @@ _PROBE_MS: Final = 150.0
 # Peers this close to what is usual are well.
 _PEERS_WELL: Final = 1.5
 # Memory: act this many scrapes ahead of the limit.
-HORIZON_SCRAPES: Final = 60.0
+HORIZON_SCRAPES: Final = 120.0
 
 
 def gone(case: Case) -> tuple[Suspicion, ...]:

@@ -5,7 +5,6 @@ more time, not over fewer requests). A series is as fresh as its oldest part and
 its worst; what is not both comes out as NaN with its reason.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,6 +22,10 @@ from homeostat.signals.window import sums
 
 # A mean device time varies by a few percent, not by factors: so few batches already show it.
 _LEAST_BATCHES: Final = 3.0
+# A Poisson count of 64 is good to 12 %: enough to tell half as much again.
+_LEAST_ARRIVALS: Final = 64.0
+# Ratios and quantiles follow a fault within seconds and still hold 20 requests at 4 a second.
+_RATIO_TICKS: Final = 5
 # Accuracy and its coverage arrive with the labels, which are late by nature: in multiples of the
 # freshness limit of everything else.
 _LABELS_FRESH: Final = 30.0
@@ -73,11 +76,26 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Windows:
-    """Window sums by scalar, one per entity, and the window that each entity uses."""
+    """Window sums, and the window that each entity uses for each kind of signal.
 
-    total: Mapping[str, Floats]
+    Attributes:
+        total: Sums by length, entity and scalar. `[length, entity, scalar]`
+        seconds: Time that the entity's counters cover. `[length, entity]`
+        requests: Window of ratios and quantiles: long enough for a share of a percent. `[entity]`
+        arrivals: Window of the rate: as short as its noise allows, so that what has ended is seen
+            to have ended. `[entity]`
+        batches: Window of means over batches. `[entity]`
+    """
+
+    total: Floats
     seconds: Floats
-    chosen: Ints
+    requests: Ints
+    arrivals: Ints
+    batches: Ints
+
+    def of(self, signal: str, window: Ints) -> Floats:
+        """Return one scalar's sum per entity."""
+        return counters.pick(self.total[:, :, COLUMN[signal]], window)
 
 
 def derive(
@@ -121,7 +139,7 @@ def derive(
 def _invalid(plan: Plan, windows: _Windows, age: Ints, limits: Limits) -> Floats:
     places = plan.scalars[:, COLUMN[raw.PREDICTIONS_INVALID]]
     old = _too_old(np.append(age, -NEVER)[places], limits.fresh_ns)
-    out: Floats = np.where(old, np.nan, windows.total[raw.PREDICTIONS_INVALID])
+    out: Floats = np.where(old, np.nan, windows.of(raw.PREDICTIONS_INVALID, windows.requests))
     return out
 
 
@@ -209,20 +227,21 @@ def _windows(
     rows = plan.scalars
     per_row = sums(table.inc, tick, lengths)
     per_row = np.append(per_row, np.full((len(lengths), 1), np.nan), axis=1)
-    total = per_row[:, rows]  # [length, entity, scalar]
-    requests = np.nan_to_num(
-        total[:, :, COLUMN[raw.REQUESTS_OK]] + total[:, :, COLUMN[raw.REQUESTS_5XX]]
-    )
-    chosen = counters.shortest(requests, limits.least)
+    total = per_row[:, rows]
+    known = np.nan_to_num(total)
+    answered = known[:, :, COLUMN[raw.REQUESTS_OK]] + known[:, :, COLUMN[raw.REQUESTS_5XX]]
+    first = next((n for n, length in enumerate(lengths) if length >= _RATIO_TICKS), 0)
+    requests = first + counters.shortest(answered[first:], limits.least)
     # An entity that counts no requests (a prober's page) uses the shortest window.
-    chosen = np.where(rows[:, COLUMN[raw.REQUESTS_OK]] < 0, 0, chosen)
-    dt = sums(table.page_dt, tick, lengths)
+    requests = np.where(rows[:, COLUMN[raw.REQUESTS_OK]] < 0, 0, requests)
+    arrived, batches = known[:, :, COLUMN[raw.REQUESTS_ARRIVED]], known[:, :, COLUMN[raw.BATCHES]]
+    size = len(plan.entities)
     return _Windows(
-        total={
-            signal: counters.pick(total[:, :, place], chosen) for signal, place in COLUMN.items()
-        },
-        seconds=counters.pick(dt[:, _page_of(table, plan)], chosen),
-        chosen=chosen,
+        total=total,
+        seconds=sums(table.page_dt, tick, lengths)[:, _page_of(table, plan)],
+        requests=requests,
+        arrivals=counters.shortest(arrived, np.full(size, _LEAST_ARRIVALS)),
+        batches=counters.shortest(batches, np.full(size, _LEAST_BATCHES)),
     )
 
 
@@ -261,27 +280,31 @@ def _values(
     windows: _Windows, table: RawTable, plan: Plan
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return values and samples by signal, one per entity."""
-    total, seconds = windows.total, windows.seconds
     last = np.append(table.last, np.nan)
     gauge = {signal: last[plan.scalars[:, COLUMN[signal]]] for signal in SCALARS}
-    arrived, batches = total[raw.REQUESTS_ARRIVED], total[raw.BATCHES]
-    refused = total[raw.REQUESTS_REFUSED]
+    of, requests = windows.of, windows.requests
+    arrived, refused = of(raw.REQUESTS_ARRIVED, requests), of(raw.REQUESTS_REFUSED, requests)
     # A page that does not count refusals has none to take off its failures.
-    failed = np.maximum(total[raw.REQUESTS_5XX] - np.nan_to_num(refused), 0.0)
-    answered = total[raw.REQUESTS_OK] + failed
+    failed = np.maximum(of(raw.REQUESTS_5XX, requests) - np.nan_to_num(refused), 0.0)
+    answered = of(raw.REQUESTS_OK, requests) + failed
+    lately = of(raw.REQUESTS_ARRIVED, windows.arrivals)
+    batches = of(raw.BATCHES, windows.batches)
+    busy, batched = of(raw.DEVICE_SECONDS, windows.batches), of(raw.BATCH_SIZE_SUM, windows.batches)
     values = {
-        names.ARRIVAL_RATE: ratio(arrived, seconds),
+        names.ARRIVAL_RATE: ratio(lately, counters.pick(windows.seconds, windows.arrivals)),
         names.ERROR_RATIO: ratio(failed, answered),
         names.REFUSED_RATIO: ratio(np.minimum(refused, arrived), arrived),
-        names.DEVICE_TIME: ratio(1000.0 * total[raw.DEVICE_SECONDS], batches),
-        names.BATCH_SIZE: ratio(total[raw.BATCH_SIZE_SUM], batches),
-        names.BATCH_FULL_SHARE: ratio(total[raw.FULL_BATCHES], batches),
-        names.CPU_SHARE: ratio(total[raw.CPU_SECONDS], seconds),
+        names.DEVICE_TIME: ratio(1000.0 * busy, batches),
+        names.BATCH_SIZE: ratio(batched, batches),
+        names.BATCH_FULL_SHARE: ratio(of(raw.FULL_BATCHES, windows.batches), batches),
+        names.CPU_SHARE: ratio(
+            of(raw.CPU_SECONDS, requests), counters.pick(windows.seconds, requests)
+        ),
         names.QUEUE_LENGTH: gauge[raw.QUEUE],
         names.BATCH_MAX: gauge[raw.BATCH_MAX],
     } | {signal: gauge[signal] for signal in READY_MADE}
     samples = {
-        names.ARRIVAL_RATE: arrived,
+        names.ARRIVAL_RATE: lately,
         names.ERROR_RATIO: answered,
         names.REFUSED_RATIO: arrived,
         names.DEVICE_TIME: batches,
@@ -299,6 +322,6 @@ def _cumulative(
         return np.zeros((0, plan.buckets.shape[1]))
     per_row = sums(table.inc, tick, lengths)[:, plan.buckets]  # [length, histogram, bucket]
     owner = np.array([entity for entity, _ in plan.histograms])
-    chosen = windows.chosen[owner]
+    chosen = windows.requests[owner]
     out: Floats = np.take_along_axis(per_row, chosen[None, :, None], axis=0)[0]
     return out

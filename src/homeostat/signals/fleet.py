@@ -34,13 +34,12 @@ class Config:
 
     Attributes:
         windows: Windows to choose from in ticks, shortest first: a series uses the shortest that
-            holds enough requests. Five scrapes follow a fault within seconds and still hold 20
-            requests at 4 per second.
+            holds enough events.
         forget_ticks: A series unseen for so long is dropped.
         most_series: Most raw series remembered; about 300 bytes each.
     """
 
-    windows: tuple[int, ...] = (5, 10, 20)
+    windows: tuple[int, ...] = (1, 2, 5, 10, 20)
     forget_ticks: int = 600
     most_series: int = 262_144
 

@@ -93,7 +93,7 @@ def restarted(table: RawTable, got: Round, tick: int) -> Bools:
     return (
         _any(pages, got.page, new_epoch(got.epoch, last_epoch))
         | _any(pages, got.page, explained)
-        | (_latest(pages, got) < table.page_at)
+        | ((np.bincount(got.page, minlength=pages) > 0) & (_latest(pages, got) < table.page_at))
     )
 
 

@@ -85,9 +85,9 @@ def take(
         page_dt=opened(table.page_dt, tick, table.tick),
     )
     table = _attempts(table, reports, tick)
-    table = _incarnations(table, world, tick)
+    table, changed = _identities(table, world, tick)
     table = _believe(table, got, now, tick)
-    return replace(table, tick=tick)
+    return replace(_emptied(table, changed), tick=tick)
 
 
 def _gather(table: RawTable, reports: Sequence[SourceReport], most: int) -> tuple[RawTable, Round]:
@@ -214,20 +214,41 @@ def _attempts(table: RawTable, reports: Sequence[SourceReport], tick: int) -> Ra
     return replace(table, page_seen=seen, page_code=code)
 
 
-def _incarnations(table: RawTable, world: Sequence[Snapshot], tick: int) -> RawTable:
+def _identities(table: RawTable, world: Sequence[Snapshot], tick: int) -> tuple[RawTable, Bools]:
+    """Note who is behind each replica's page, and where that has just changed."""
     live = {
-        (snapshot.deployment, names.replica(replica.name)): replica.incarnation
+        (snapshot.deployment, names.replica(replica.name)): (replica.incarnation, replica.version)
         for snapshot in world
         for replica in snapshot.replicas
     }
     incarnation, reborn = table.page_incarnation.copy(), table.page_reborn.copy()
-    for (_, deployment, subject), number in table.page_index.items():
-        now = live.get((deployment, subject))
-        if now is not None and now != incarnation[number]:
+    versions, changed = dict(table.page_version), np.zeros(len(incarnation), dtype=bool)
+    for page, number in table.page_index.items():
+        process, version = live.get((page[1], page[2]), (None, None))
+        if process is not None and process != incarnation[number]:
             if incarnation[number] >= 0:
-                reborn[number] = tick
-            incarnation[number] = now
-    return replace(table, page_incarnation=incarnation, page_reborn=reborn)
+                reborn[number], changed[number] = tick, True
+            incarnation[number] = process
+        if version is not None and versions.get(page) != version:
+            changed[number] |= page in versions
+            versions[page] = version
+    return replace(
+        table, page_incarnation=incarnation, page_reborn=reborn, page_version=versions
+    ), changed
+
+
+def _emptied(table: RawTable, which: Bools) -> RawTable:
+    """Return a table whose windows start afresh on these pages.
+
+    A window never mixes two processes or two versions: the errors of a release that was taken
+    back must not be told of the version that replaced it.
+    """
+    if not which.any():
+        return table
+    inc, dt = table.inc.copy(), table.page_dt.copy()
+    inc[which[table.page]] = np.nan
+    dt[which] = np.nan
+    return replace(table, inc=inc, page_dt=dt)
 
 
 def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
@@ -236,6 +257,7 @@ def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
         return table
     counts = table.counter[got.row]
     restarted = pages.restarted(table, got, tick)
+    table = _emptied(table, restarted)
     other = (table.page[got.row] != got.page) | restarted[got.page]
     last = np.where(other, np.nan, table.last[got.row])
     claims = np.bincount(got.row, minlength=len(table.ids))[got.row]

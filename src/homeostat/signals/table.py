@@ -76,6 +76,7 @@ class RawTable:
         page_witness: 1 when something has ever witnessed this page. `[page]`
         page_incarnation: Incarnation of the replica behind it, -1 for unknown. `[page]`
         page_reborn: Tick at which that incarnation last changed. `[page]`
+        page_version: Version of the replica behind each page, where it is known.
         page_dt: Seconds that the page's increments cover, by tick. `[page, column]`
     """
 
@@ -87,6 +88,7 @@ class RawTable:
     tick: int
     refused: int
     memos: dict[str, Memo]
+    page_version: dict[PageId, str]
     counter: Bools
     page: Ints
     last: Floats
@@ -165,6 +167,7 @@ def empty(width: int, rows: int = 16) -> RawTable:
         tick=NEVER,
         refused=0,
         memos={},
+        page_version={},
         **arrays,
     )
 
@@ -212,10 +215,16 @@ def with_series(table: RawTable, wanted: Sequence[tuple[RawId, bool, int]], limi
 
 def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
     """Return a table without the series and pages not seen for more than `after` ticks."""
-    used = np.array([rid is not None for rid in table.ids])
-    old = used & (table.seen < tick - after)
+    oldest = tick - after
+    if (table.seen >= oldest).all() and (table.page_seen >= oldest).all():
+        return table
     used_pages = np.array([page is not None for page in table.pages])
-    old_pages = used_pages & (table.page_seen < tick - after)
+    old_pages = used_pages & (table.page_seen < oldest)
+    # A series is gone when its page came without it, or nobody asks for the page any more. While a
+    # page is only silent its series are unknown, which is not the same as gone.
+    spoken = old_pages | (table.page_tick >= oldest)
+    used = np.array([rid is not None for rid in table.ids])
+    old = used & (table.seen < oldest) & spoken[table.page]
     if not old.any() and not old_pages.any():
         return table
     cleared = _cleared(table, _ROW, old) | _cleared(table, _PAGE, old_pages)
@@ -227,6 +236,7 @@ def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
         index={rid: row for row, rid in enumerate(ids) if rid is not None},
         pages=pages,
         page_index={page: number for number, page in enumerate(pages) if page is not None},
+        page_version={page: v for page, v in table.page_version.items() if page in pages},
         layout=table.layout + 1,
         memos={},
         **cleared,
