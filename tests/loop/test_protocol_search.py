@@ -1,0 +1,350 @@
+"""Exhaustive search of the real `advance`: one action, one target, every news, to the fix-point.
+
+Times, tokens and epochs are renamed relative to "now" after each step, which makes the state
+space finite; nothing is cut off by depth.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import pytest
+
+from homeostat.base import codec
+from homeostat.base.actions import Action, ActionKind, UndoKind
+from homeostat.base.decisions import Effect
+from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
+from homeostat.base.policy import KillLevel
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Levers, Snapshot, Stamp
+from homeostat.loop.protocol import (
+    Abort,
+    Approved,
+    AskGuard,
+    EffectSeen,
+    GuardAllowed,
+    GuardDenied,
+    GuardNeedsApproval,
+    KillThrown,
+    News,
+    Page,
+    Rejected,
+    SendWrite,
+    Tick,
+    Timing,
+    TookOver,
+    WorldSeen,
+    WroteReceipt,
+    advance,
+    propose,
+)
+from homeostat.loop.transitions import TABLE
+
+S = ActionState
+TIMING = Timing(
+    receipt_deadline_ns=4, readiness_deadline_ns=4, verify_ns=8, blind_ns=4, approval_ttl_ns=4,
+    readback_deadline_ns=4, quiesce_ns=4, fresh_ns=2, max_conflicts=2, max_undo=2,
+)  # fmt: skip
+BASE = 1_000  # "now" after renaming
+TOKEN = 50  # the token of the record's intent after renaming
+EPOCH = 4
+LONG_AGO = 500  # older than any state can be
+
+
+def _action(name: str) -> Action:
+    two: Levers = (("x", 2), ("y", 2))
+    one: Levers = (("x", 3),)
+    change, ramp, undo, kind = {
+        "two levers": (two, (), UndoKind.EXACT, ActionKind.BATCH_UP),
+        "ramp": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
+        "capacity": (one, (), UndoKind.EXACT, ActionKind.SCALE_UP),
+        "restart": (one, (), UndoKind.COMPENSATING, ActionKind.RESTART_REPLICA),
+    }[name]
+    return Action(
+        kind=kind, subject="pool:a", actuator="host", change=change, undo=undo, ramp=ramp,
+        settle_ns=2,
+    )  # fmt: skip
+
+
+ACTIONS = ("two levers", "ramp", "capacity", "restart")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One step of the search."""
+
+    before: ActionRecord
+    news: News
+    after: ActionRecord
+    demands: tuple[object, ...]
+
+
+def _snapshot(
+    levers: Levers, token: int | None, intent: str | None, *, age: int = 0,
+    changing: bool = False, epoch: int = EPOCH,
+) -> Snapshot:  # fmt: skip
+    stamp = Stamp(
+        actuator="host", token=None if token is None else str(token), intent=intent, epoch=epoch
+    )
+    return Snapshot(
+        deployment="m", observed_at=TimeNs(BASE - age), replicas=(), releases=(),
+        levers=tuple(sorted({"x": 1, "y": 1, **dict(levers)}.items())),
+        stamps=(stamp,), changing=changing,
+    )  # fmt: skip
+
+
+def _worlds(record: ActionRecord, *, cas: bool) -> Iterator[Snapshot]:
+    """Yield every reading that the protocol tells apart, for the record's intent."""
+    start: Levers = (("x", 1), ("y", 1))
+    intent = record.intent
+    if intent is None:
+        for levers in (start, record.action.change):
+            yield _snapshot(levers, TOKEN if cas else None, None)
+        yield _snapshot(start, TOKEN if cas else None, None, age=LONG_AGO)
+        yield _snapshot(start, TOKEN if cas else None, None, epoch=EPOCH + 9)
+        yield replace(_snapshot(start, TOKEN if cas else None, None), levers=())
+        yield replace(_snapshot(start, TOKEN if cas else None, None), stamps=())
+        return
+    half = (*intent.post[:1], *intent.pre[1:])
+    other: Levers = tuple((name, 77) for name, _ in intent.post)
+    for levers in (intent.pre, intent.post, half, other):
+        if not cas:
+            yield _snapshot(levers, None, None)
+            continue
+        yield _snapshot(levers, TOKEN - 1, None)
+        yield _snapshot(levers, TOKEN, intent.stamp)
+        for stamp in {intent.stamp: 0, intent.id: 0, None: 0}:
+            yield _snapshot(levers, TOKEN + 1, stamp)
+    last = (TOKEN + 1, intent.id) if cas else (None, None)
+    yield _snapshot(intent.post, *last, changing=True)
+    yield _snapshot(intent.post, *last, age=LONG_AGO)
+    yield _snapshot(intent.post, *last, epoch=EPOCH + 9)
+    yield replace(_snapshot(intent.post, *last), stamps=())
+
+
+def _news(record: ActionRecord) -> Iterator[News]:
+    yield from (
+        GuardAllowed(), GuardDenied(reasons=("G0 no",)), GuardNeedsApproval(ttl_ns=9),
+        Approved(by="ann"), Rejected(by="bob"), Tick(), Abort(reason="stop"),
+        WorldSeen(world=None), TookOver(epoch=EPOCH + 1),
+    )  # fmt: skip
+    yield from (KillThrown(level=level) for level in KillLevel)
+    yield from (EffectSeen(effect=effect) for effect in Effect)
+    if record.intent is None:
+        return
+    for status in ReceiptStatus:
+        for conflict in (False, True):
+            yield _receipt(record.intent.id, status, conflict=conflict)
+    yield _receipt("d-0001.9.9", ReceiptStatus.DONE)
+
+
+def _receipt(intent_id: str, status: ReceiptStatus, *, conflict: bool = False) -> WroteReceipt:
+    at = TimeNs(BASE)
+    return WroteReceipt(
+        receipt=Receipt(intent_id=intent_id, status=status, at=at, conflict=conflict)
+    )
+
+
+def _steps(record: ActionRecord, *, cas: bool) -> Iterator[Edge]:
+    now = TimeNs(BASE)
+    worlds = tuple(_worlds(record, cas=cas))
+    for world in (None, *worlds):
+        for answer in (GuardAllowed(), GuardNeedsApproval(ttl_ns=9)):
+            yield _edge(record, answer, now, world)
+        if world is not None:
+            yield _edge(record, WorldSeen(world=world), now, world)
+    for news in _news(record):
+        yield _edge(record, news, now, worlds[0])
+    yield _edge(record, Tick(), record.deadline, None)
+
+
+def _edge(record: ActionRecord, news: News, now: TimeNs, world: Snapshot | None) -> Edge:
+    after, demands = advance(record, news, now, world=world, timing=TIMING)
+    return Edge(record, news, _renamed(after, now), demands)
+
+
+def _renamed(record: ActionRecord, now: TimeNs) -> ActionRecord:
+    """Return the record seen from `now`: what only differs in when and what for is one state."""
+
+    def shift(time: TimeNs) -> TimeNs:
+        return TimeNs(BASE + max(time - now, -60))
+
+    intent = record.intent
+    if intent is not None:
+        intent = replace(
+            intent, deadline=_fate_known_at(record, now), evidence_at=TimeNs(0), epoch=EPOCH,
+            token=None if intent.token is None else str(TOKEN),
+            stamp=None if intent.stamp is None else f"{record.id}.before",
+        )  # fmt: skip
+    return replace(
+        record,
+        intent=intent,
+        proposed_at=TimeNs(0),
+        state_since=shift(record.state_since),
+        deadline=shift(record.deadline),
+        blind_since=None if record.blind_since is None else shift(record.blind_since),
+        reason="",
+        epoch=EPOCH,
+    )
+
+
+def _fate_known_at(record: ActionRecord, now: TimeNs) -> TimeNs:
+    """Return the intent's deadline where it still matters: in flight without compare-and-set."""
+    intent = record.intent
+    if intent is None or not record.in_flight or intent.token is not None:
+        return TimeNs(BASE)
+    return TimeNs(BASE + max(intent.deadline - now, -TIMING.quiesce_ns))
+
+
+@cache
+def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache key
+    """Return every edge reachable from the proposal."""
+    first = propose(
+        _action(name), id="d-0001", deployment="m", incident_id="", epoch=EPOCH, now=TimeNs(BASE)
+    )
+    start = _renamed(first, TimeNs(BASE))
+    seen, queue, edges = {start}, deque([start]), []
+    while queue:
+        record = queue.popleft()
+        for edge in _steps(record, cas=cas):
+            edges.append(edge)
+            if edge.after not in seen and not edge.after.state.is_terminal:
+                seen.add(edge.after)
+                queue.append(edge.after)
+    return tuple(edges)
+
+
+WORLDS = [(name, cas) for name in ACTIONS for cas in (True, False)]
+WORLDS.remove(("capacity", False))  # differs from the others in blindness only
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_no_news_leads_outside_the_table(name: str, cas: bool) -> None:  # noqa: FBT001
+    edges = explore(name, cas)
+    print(f"{name}, compare-and-set {cas}: {len(edges)} steps")
+    for edge in edges:
+        old, new = edge.before.state, edge.after.state
+        assert new is old or new in TABLE[old].exits, edge
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_ticks_alone_end_every_action(name: str, cas: bool) -> None:  # noqa: FBT001
+    for record in {edge.after for edge in explore(name, cas)}:
+        end, ticks = record, 0
+        while not end.state.is_terminal:
+            now = end.deadline
+            end, _ = advance(end, Tick(), now, world=None, timing=TIMING)
+            ticks += 1
+            assert ticks <= 12, f"trapped: {record} -> {end}"
+
+
+def test_every_exit_and_every_time_out_of_the_table_can_happen() -> None:
+    edges = [edge for name, cas in WORLDS for edge in explore(name, cas)]
+    moves = {(e.before.state, e.after.state) for e in edges if e.before.state != e.after.state}
+    promised = {(old, new) for old, row in TABLE.items() for new in row.exits}
+    assert moves == promised
+    late = {
+        (e.before.state, e.after.state)
+        for e in edges
+        if isinstance(e.news, Tick) and e.after != e.before
+    }
+    timeouts = {(old, new) for old, row in TABLE.items() for new in row.on_timeout}
+    assert timeouts <= late
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_nothing_is_sent_without_the_guards_yes_in_the_same_step(name: str, cas: bool) -> None:  # noqa: FBT001
+    sent = 0
+    for edge in explore(name, cas):
+        writes = [d for d in edge.demands if isinstance(d, SendWrite)]
+        if not writes:
+            continue
+        sent += 1
+        assert isinstance(edge.news, GuardAllowed | GuardNeedsApproval), edge
+        assert len(writes) == 1
+        assert edge.after.in_flight
+        assert not edge.before.in_flight or edge.before.state is S.ROLLING_BACK
+        if isinstance(edge.news, GuardNeedsApproval):
+            undo = edge.before.state is S.ROLLING_BACK
+            assert edge.before.approved_by or undo, edge
+    assert sent > 0
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_a_write_never_takes_an_id_that_may_be_in_use(name: str, cas: bool) -> None:  # noqa: FBT001
+    for edge in explore(name, cas):
+        for demand in edge.demands:
+            if isinstance(demand, SendWrite) and edge.before.intent is not None:
+                assert demand.intent.id != edge.before.intent.id, edge
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_abort_always_wins(name: str, cas: bool) -> None:  # noqa: FBT001
+    aborted = {e.after for e in explore(name, cas) if isinstance(e.news, Abort)}
+    for record in aborted:
+        assert record.state in {
+            S.ABANDONED, S.ROLLING_BACK, S.SUCCEEDED_UNPROVEN,
+        }  # fmt: skip
+        if record.state is S.SUCCEEDED_UNPROVEN:
+            assert record.action.undo is not UndoKind.EXACT
+    after = _reachable_from(explore(name, cas), {S.ROLLING_BACK})
+    assert after <= {S.ROLLING_BACK, S.ROLLED_BACK, S.STUCK, S.FOREIGN, S.SUCCEEDED_UNPROVEN}
+
+
+def _reachable_from(edges: tuple[Edge, ...], states: set[ActionState]) -> set[ActionState]:
+    reached = set(states)
+    while True:
+        more = {e.after.state for e in edges if e.before.state in reached} | reached
+        if more == reached:
+            return reached
+        reached = more
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_what_may_have_been_written_is_never_abandoned_or_denied(name: str, cas: bool) -> None:  # noqa: FBT001
+    for edge in explore(name, cas):
+        if edge.after.state in {S.DENIED, S.EXPIRED, S.ABANDONED} and edge.before.in_flight:
+            proven = isinstance(edge.news, WroteReceipt | WorldSeen)
+            assert proven, f"{edge.news} cannot prove that {edge.before.intent} never landed"
+            assert not edge.after.in_flight
+
+
+@pytest.mark.parametrize(("name", "cas"), WORLDS)
+def test_a_record_survives_the_journal(name: str, cas: bool) -> None:  # noqa: FBT001
+    for record in {edge.after for edge in explore(name, cas)}:
+        assert codec.decode(codec.encode(record)) == record
+
+
+def test_whoever_must_look_is_told() -> None:
+    for name, cas in WORLDS:
+        for edge in explore(name, cas):
+            if edge.after.state in {S.STUCK, S.FOREIGN} and edge.before != edge.after:
+                assert any(isinstance(d, Page) for d in edge.demands), edge
+
+
+def test_a_question_for_the_guard_names_what_would_be_written() -> None:
+    asked = [
+        (edge, demand)
+        for name, cas in WORLDS
+        for edge in explore(name, cas)
+        for demand in edge.demands
+        if isinstance(demand, AskGuard)
+    ]
+    assert asked
+    for edge, demand in asked:
+        assert demand.change, edge
+        assert demand.undo == (edge.after.state is S.ROLLING_BACK), edge
+
+
+def test_an_undo_writes_the_pre_image_of_the_first_stage() -> None:
+    undos: list[tuple[ActionRecord, Intent]] = []
+    for name, cas in WORLDS:
+        for edge in explore(name, cas):
+            writes = [d.intent for d in edge.demands if isinstance(d, SendWrite)]
+            undos += [(edge.before, write) for write in writes if write.undo]
+    assert undos
+    for record, write in undos:
+        assert write.post == record.first_pre
+        assert record.action.undo is UndoKind.EXACT
+        assert write.pre != write.post
