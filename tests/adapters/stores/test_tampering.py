@@ -61,10 +61,10 @@ def execute(path: Path, *statements: str) -> None:
 
 
 SWAP = (
-    "create table t as select * from entry where seq in (6, 7)",
+    "create table t as select * from entry where seq in (7, 8)",
     """update entry set (at, deployment, kind, packed, body, digest) = (
-        select at, deployment, kind, packed, body, digest from t where t.seq = 13 - entry.seq
-    ) where seq in (6, 7)""",
+        select at, deployment, kind, packed, body, digest from t where t.seq = 15 - entry.seq
+    ) where seq in (7, 8)""",
     "drop table t",
 )
 COPY = """insert into entry
@@ -78,7 +78,6 @@ FORGED_GAP = """insert into gap
     [
         ("update entry set body = '{}' where seq = 4",),
         ("update entry set body = cast('{\"c\":7}' as blob) where seq = 4",),
-        ("update entry set body = NULL where seq = 0 or seq = 4",),
         ("update entry set body = 7 where seq = 4",),
         ("update entry set at = at + 1 where seq = 4",),
         ("update entry set deployment = 'm-9' where seq = 4",),
@@ -104,7 +103,7 @@ FORGED_GAP = """insert into gap
          "delete from entry where seq = 3"),
         ("update gap set digest = replace(digest, 'a', 'b')",),
         ("update gap set note = note + 1",),
-        ("update gap set first = 'x'",),
+        ("update gap set last = 'x'",),
         ("delete from gap",),
         (FORGED_GAP.format(note="max(seq) from entry"), "delete from entry where seq = 4"),
         (FORGED_GAP.format(note="note from gap"), "delete from entry where seq = 4"),
@@ -119,10 +118,7 @@ FORGED_GAP = """insert into gap
 )  # fmt: skip
 def test_no_change_to_a_row_goes_unseen(journal: Path, statements: tuple[str, ...]) -> None:
     before = content(journal)
-    try:
-        execute(journal, *statements)
-    except sqlite3.IntegrityError:
-        pytest.skip("the schema itself refuses this change")
+    execute(journal, *statements)
     for read_only in (True, False):
         with pytest.raises(StoreError):
             opened(journal, read_only=read_only).close()
