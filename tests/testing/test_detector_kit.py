@@ -144,7 +144,18 @@ class Grows(Good):
 class HoldsTooMuch(Good):
     @override
     def init(self, xp: ModuleType, series: int) -> Any:
-        return (self.inner.init(xp, series), xp.zeros((series, 2000)))
+        return (self.inner.init(xp, series), xp.zeros((2000, series)))
+
+    @override
+    def step(self, xp: ModuleType, state: Any, values: Any, learn: Any) -> Any:
+        after, output = self.inner.step(xp, state[0], values, learn)
+        return (after, state[1]), output
+
+
+class HasRowsFirst(Good):
+    @override
+    def init(self, xp: ModuleType, series: int) -> Any:
+        return (self.inner.init(xp, series), xp.zeros((series, 3)))
 
     @override
     def step(self, xp: ModuleType, state: Any, values: Any, learn: Any) -> Any:
@@ -239,6 +250,7 @@ BAD = {
     SpreadsAGap: "made its neighbour unknown",
     Grows: "state grew",
     HoldsTooMuch: "bytes a series",
+    HasRowsFirst: "rows must come last",
     KeepsObjects: "made of arrays",
     IsMute: "found 0%",
     IsNeverReady: "still unknown",

@@ -157,6 +157,19 @@ def check_any_number_of_rows(subject: Subject) -> str | None:
     return None
 
 
+def check_rows_come_last(subject: Subject) -> str | None:
+    """Every part of the state that grows with the series has them as its last axis.
+
+    Fleets grow: states are carried over row by row, without knowing what they mean.
+    """
+    few, many = (leaves(subject.make().init(np, series)) for series in (7, 11))
+    for a, b in zip(few, many, strict=True):
+        wanted = (*a.shape[:-1], 11) if a.shape != b.shape else a.shape
+        if b.shape != wanted or (a.shape != b.shape and a.shape[-1] != 7):  # noqa: PLR2004
+            return f"a state of 7 rows has {a.shape}, of 11 rows {b.shape}: rows must come last"
+    return None
+
+
 def check_numpy_and_jax_agree(subject: Subject) -> str | None:
     """The same step compiled by JAX says the same, within single precision."""
     try:
@@ -194,6 +207,7 @@ def check_numpy_and_jax_agree(subject: Subject) -> str | None:
 
 CHECKS: Final[tuple[Callable[[Subject], str | None], ...]] = (
     check_any_number_of_rows,
+    check_rows_come_last,
     check_state_is_left_alone,
     check_outputs_stay,
     check_nothing_is_hidden,
