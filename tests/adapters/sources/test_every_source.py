@@ -44,7 +44,7 @@ async def test_a_source_reports_and_never_raises(name: str, target: str) -> None
     async with hostile_server(TARGETS[target]) as server:
         settings = part.config(**SETTINGS[name], url=server.url("/metrics"))
         report = await check_source(lambda: part.build(settings), now=NOW, within_s=TIMEOUT_S)
-    believed = [o.value for o in report.observations if o.key.signal.startswith("probe_h")]
+    believed = [o.value for o in report.observations if o.key.signal.startswith("probe_i")]
     assert report.quality is not Quality.GOOD or believed == [0.0]
 
 
