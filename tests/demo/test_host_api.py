@@ -41,7 +41,7 @@ class Api:
         rotation = Rotation(folder / "rotation", None, client, 1.0)
         reconciler = Reconciler(host, self.store, rotation, Launcher(host, client), log)
         transport = httpx2.ASGITransport(app=HostApi(host, self.store, reconciler, log))
-        self.client = httpx2.AsyncClient(transport=transport, base_url="http://host")
+        self.client = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:80")
 
     async def write(self, body: Any, **headers: str) -> httpx2.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -122,6 +122,13 @@ async def test_other_paths_and_methods_are_refused(api: Api) -> None:
     assert (await api.client.get("/")).status_code == 404
     assert (await api.client.post("/v1/state")).status_code == 405
     assert (await api.client.delete("/v1/log")).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["evil.example", "evil.example:80", "", "127.0.0.1.evil:80"])
+async def test_a_name_that_was_pointed_at_this_machine_is_refused(api: Api, name: str) -> None:
+    answer = await api.write({"levers": {"batch_max": 4}}, If_Match="1", Host=name)
+    assert answer.status_code == 400
+    assert api.store.document.revision == 1
 
 
 async def test_the_log_names_each_changed_lever_and_can_be_read_on(api: Api) -> None:

@@ -28,6 +28,7 @@ from homeostat.demo.host_store import DocumentStore
 BODY_MAX: Final = 65_536  # a write of every lever of every slot is under 2 KiB
 EPOCH_HEADER: Final = "x-homeostat-epoch"
 INTENT_HEADER: Final = "x-homeostat-intent"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -78,6 +79,10 @@ class HostApi:
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Message, receive: Receive) -> _Answer:
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        if headers.get("host", "").partition(":")[0] not in _LOOPBACK:
+            # A web page whose name was pointed at this machine sends that name.
+            raise BadRequestError(400, "the host answers to 127.0.0.1 and localhost only")
         match (scope["method"], scope["path"]):
             case ("GET", "/v1/state"):
                 return _Answer(state_of(self._settings, self._store, self._reconciler))
@@ -86,7 +91,6 @@ class HostApi:
                 after = _whole("after", query.get("after", ["0"])[-1])
                 return _Answer(list(self._log.after(after)))
             case ("PATCH", "/v1/state"):
-                headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
                 return self._write(_read_patch(headers, await _read_body(receive)))
             case (_, "/v1/state" | "/v1/log"):
                 raise BadRequestError(405, f"{scope['method']} is not possible here")

@@ -102,3 +102,8 @@ def target_of() -> Callable[[str, Path], Any]:
         return TARGETS[name](folder)
 
     return make
+
+
+@pytest.fixture
+def targets() -> frozenset[str]:
+    return frozenset(TARGETS)

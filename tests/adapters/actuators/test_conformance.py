@@ -10,6 +10,10 @@ from homeostat import plugins
 from homeostat.testing.actuator import check_actuator
 
 
+def test_every_actuator_has_a_real_target_for_the_kit(targets: frozenset[str]) -> None:
+    assert set(plugins.parts("actuator")) <= targets, "add a maker to TARGETS in conftest.py"
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("name", sorted(plugins.parts("actuator")))
 async def test_an_actuator_keeps_its_promises(
