@@ -161,7 +161,8 @@ def _steps(record: ActionRecord, *, cas: bool) -> Iterator[Edge]:
 
 def _edge(record: ActionRecord, news: News, now: TimeNs, world: Snapshot | None) -> Edge:
     after, demands = advance(record, news, now, world=world, timing=TIMING)
-    return Edge(record, news, _renamed(after, now), demands)
+    same = after is record and now == BASE  # already renamed
+    return Edge(record, news, record if same else _renamed(after, now), demands)
 
 
 def _renamed(record: ActionRecord, now: TimeNs) -> ActionRecord:
@@ -199,7 +200,7 @@ def _fate_known_at(record: ActionRecord, now: TimeNs) -> TimeNs:
 
 @cache
 def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache key
-    """Return every edge reachable from the proposal."""
+    """Return every reachable step that changes or demands something."""
     first = propose(
         _action(name), id="d-0001", deployment="m", incident_id="", epoch=EPOCH, now=TimeNs(BASE)
     )
@@ -208,6 +209,8 @@ def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache
     while queue:
         record = queue.popleft()
         for edge in _steps(record, cas=cas):
+            if edge.after is record and not edge.demands:
+                continue  # the news was not for this state
             edges.append(edge)
             if edge.after not in seen and not edge.after.state.is_terminal:
                 seen.add(edge.after)

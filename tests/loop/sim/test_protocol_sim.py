@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 from protocol_sim.checkers import Violation
-from protocol_sim.driver import Report, run
+from protocol_sim.driver import Report, Run, run
 from protocol_sim.mutants import MUTANTS, Mutant
-from protocol_sim.options import Mode, Options
+from protocol_sim.options import NO_FAULTS, Mode, Options
 
 from homeostat.base.errors import ProtocolError
 
@@ -21,6 +22,7 @@ SEEDS_A_MUTANT = 150
 INVARIANTS = {  # as named in protocol_sim.checkers
     "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I15", "I16", "I17", "TABLE",
 }  # fmt: skip
+SLOW_NETWORK = replace(NO_FAULTS, delayed=0.5, lost_reply=0.2, lost_request=0.2, abort=0.03)
 KINDS = (
     "crash", "pause", "lease stolen", "kill switch", "abort", "foreign write", "read failed",
     "read stale", "request lost", "reply lost", "reply broken", "request doubled", "delayed",
@@ -60,6 +62,20 @@ def test_a_million_effects_break_no_promise(block: int) -> None:
     assert total.effects >= 62_500  # sixteen blocks make a million
     assert set(KINDS) <= set(total.faults)
     assert total.ends["succeeded"] > 100 < total.ends["rolled_back"]
+
+
+@pytest.mark.parametrize("mode", [Mode.CAS, Mode.CALM])
+def test_a_crash_before_every_single_effect_breaks_no_promise(mode: Mode) -> None:
+    crashed_in: Counter[str] = Counter()
+    for seed, before in product((11, 12), range(100)):
+        one = Run(Options(seed=seed, mode=mode, effects=130, faults=SLOW_NETWORK))
+        one.crash_before = before
+        one.go()
+        crashed_in.update(one.crashed_in)
+    print(mode, dict(crashed_in))
+    flying = sum(n for state, n in crashed_in.items() if state.endswith("in flight"))
+    assert flying >= 0.1 * sum(crashed_in.values()), "crashes must hit writes in flight"
+    assert {"verifying", "rolling_back with a write in flight"} <= set(crashed_in)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -46,6 +46,8 @@ class Run:
     slots: list[Slot] = field(init=False)
     report: Report = field(default_factory=Report)
     incarnations: int = 0
+    crash_before: int = -1  # crash the leader's process right before this effect
+    crashed_in: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.world = World(self.options)
@@ -108,6 +110,11 @@ class Run:
     def _disturb(self, slot: Slot) -> bool:
         """Maybe do something between two effects; return whether the effect has to wait."""
         world, faults = self.world, self.options.faults
+        if self.report.effects == self.crash_before and slot.process.seat == world.holder:
+            self.crash_before = -1
+            self.crashed_in.update(self._open_states())
+            self._crash(slot)
+            return True
         chance = world.rng.random()
         for name, happen in (
             ("crash", self._crash),
@@ -136,6 +143,14 @@ class Run:
         fresh = self._boot(slot.process.seat)
         fresh.ready_at = self.world.now + self.world.rng.randrange(1, 30)
         self.slots[slot.process.seat] = fresh
+
+    def _open_states(self) -> list[str]:
+        flying = {True: " with a write in flight", False: ""}
+        return [
+            record.state + flying[record.in_flight]
+            for record in self.world.durable.values()
+            if not record.state.is_terminal
+        ]
 
     def _pause(self, slot: Slot) -> None:
         slot.ready_at = self.world.now + self.world.rng.randrange(1, MAX_PAUSE + 1)
