@@ -172,8 +172,8 @@ async def test_a_gzip_page_is_read() -> None:
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 async def test_a_compression_bomb_is_cut_not_unpacked(pack: Callable[[bytes], bytes]) -> None:
-    bomb = pack(b"ml_inflight 1\n" + b"#" * 200_000_000)
-    assert len(bomb) < 300_000
+    bomb = pack(b"ml_inflight 1\n" + b"#" * 50_000_000)
+    assert len(bomb) < 80_000
     name = "gzip" if pack is gzip.compress else "deflate"
     answer = response(bomb, extra=f"content-encoding: {name}\r\n")
     report = await scraped(always(answer), max_bytes=100_000)

@@ -11,6 +11,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from homeostat.adapters.stores.sqlite import SqliteSettings, build
 from homeostat.base.units import TimeNs
 
@@ -58,13 +60,14 @@ def _life(path: Path, seconds: float) -> list[bytes]:
     return said.split(b"\n")[:-1]
 
 
+@pytest.mark.live
 def test_killed_at_any_moment_it_keeps_what_it_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     chance = random.Random(9)
     acknowledged: dict[int, bytes] = {}
     epochs: list[int] = []
     for _ in range(KILLS):
-        for line in _life(path, chance.uniform(0.0, 0.35)):
+        for line in _life(path, chance.uniform(0.0, 0.25)):
             if line[:1] == b"e":
                 epochs.append(int(line[1:]))
             else:

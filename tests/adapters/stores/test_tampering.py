@@ -196,7 +196,7 @@ def test_a_write_behind_the_owner_is_noticed_at_its_next_append(journal: Path) -
 
 
 def test_no_flipped_bit_goes_unseen(journal: Path) -> None:
-    """Flip one bit in each of 600 places: either all is read as it was, or reading raises.
+    """Flip one bit in each of 300 places: either all is read as it was, or reading raises.
 
     Free space and unused header fields may change without changing what is said.
     """
@@ -204,7 +204,7 @@ def test_no_flipped_bit_goes_unseen(journal: Path) -> None:
     whole = journal.read_bytes()
     chance = random.Random(20260117)
     outcomes = {"same": 0, "noticed": 0}
-    for _ in range(600):
+    for _ in range(300):
         place, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
         damaged = bytearray(whole)
         damaged[place] ^= bit
@@ -216,7 +216,7 @@ def test_no_flipped_bit_goes_unseen(journal: Path) -> None:
             continue
         assert after == before, f"a flip of bit {bit} at byte {place} changed what is read"
         outcomes["same"] += 1
-    assert outcomes["noticed"] >= 200, outcomes
+    assert outcomes["noticed"] >= 100, outcomes
 
 
 def test_no_flipped_bit_of_an_entry_goes_unseen(journal: Path) -> None:
@@ -238,7 +238,7 @@ def test_no_flipped_bit_of_an_entry_goes_unseen(journal: Path) -> None:
     chance = random.Random(4)
     assert len(places) > 2000
     noticed = 0
-    for place in chance.sample(places, 300):
+    for place in chance.sample(places, 150):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << chance.randrange(8)
         journal.write_bytes(damaged)
@@ -248,7 +248,7 @@ def test_no_flipped_bit_of_an_entry_goes_unseen(journal: Path) -> None:
             noticed += 1
             continue
         assert after == before
-    assert noticed >= 295
+    assert noticed >= 145
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
