@@ -2,7 +2,7 @@
 
 import pytest
 
-from homeostat.base.units import HOUR, MINUTE, SECOND
+from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.server.clock import Clock
 from homeostat.testing import START_NS, FakeClock
 
@@ -25,6 +25,14 @@ def test_time_does_not_go_back_and_a_set_clock_is_reported_once() -> None:
     clock.jump(-HOUR)
     assert clock.now() == START_NS
     assert (clock.jumped_by(), clock.jumped_by()) == (-HOUR, 0)
+
+
+def test_it_starts_after_a_journal_that_is_ahead_of_it() -> None:
+    clock = FakeClock()
+    clock.not_before(TimeNs(START_NS - 5))
+    assert clock.now() == START_NS
+    clock.not_before(TimeNs(START_NS + 5))
+    assert clock.now() == START_NS + 6
 
 
 def test_it_offers_what_the_controllers_clock_offers() -> None:

@@ -31,6 +31,10 @@ class FakeClock:
         """Return the time; asking does not move it."""
         return self._now
 
+    def not_before(self, at: TimeNs) -> None:
+        """Never say a time before this one (a journal's last), or this one again."""
+        self._now = max(self._now, TimeNs(at + 1))
+
     def jumped_by(self) -> int:
         """Return by how much the wall clock moved against ours since the last call, else 0."""
         jumped_ns, self._jumped_ns = self._jumped_ns, 0
