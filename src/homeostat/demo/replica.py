@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Sequence
@@ -211,8 +210,8 @@ class Replica:
                 raise ValueError(f"unknown: {name}; known are {', '.join(sorted(limits))}")
             low, high = limits[name]
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not low <= value <= high:
-                raise ValueError(f"{name} must be a number in {low}..{high:g}, got {value!r}")
+            if not number or not low <= value <= high:  # NaN is in no range
+                raise ValueError(f"{name} must be a number in {low}..{high:g}, got {value!r:.40}")
             if name != "batch_wait_ms" and value != int(value):
                 raise ValueError(f"{name} must be a whole number, got {value}")
         for name, value in body.items():

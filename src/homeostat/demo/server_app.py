@@ -7,6 +7,7 @@ would cost more than the model. Everything is JSON; an error is `{"error": "..."
 import asyncio
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ Headers = list[tuple[bytes, bytes]]
 INFER_PATH: Final = f"/v2/models/{MODEL}/infer"
 # Left out of the request metrics, and counted apart: they say nothing of what users see.
 UNCOUNTED: Final = ("/admin/", "/v2/health/")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,63}")
 _BODY_MAX: Final = 1 << 20
 _JSON: Final = (b"content-type", b"application/json")
 
@@ -130,6 +132,9 @@ class ServerApp:
 
     async def _infer(self, headers: Headers, raw: bytes) -> tuple[int, Any, Headers]:
         body = _parse(raw)
+        request_id = body.get("id", "")
+        if not isinstance(request_id, str):
+            raise RefusedError(400, f"id must be a string, got {type(request_id).__name__}")
         inputs = _inputs(body, len(self._replica.features))
         probe = any(name == b"x-homeostat-probe" for name, _ in headers)
         try:
@@ -143,7 +148,7 @@ class ServerApp:
         plain = {
             "model_name": MODEL,
             "model_version": answer.version,
-            "id": body.get("id", ""),
+            "id": request_id,
             "outputs": [output],
         }
         return 200, plain, self._who(answer)
@@ -244,8 +249,8 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    if not isinstance(value, str) or not value or len(value) > 64 or not value.isascii():  # noqa: PLR2004 - as host names
-        raise RefusedError(422, f"{name} must be a short name, got {value!r}")
+    if not isinstance(value, str) or not _NAME.fullmatch(value):  # it will be a header's value
+        raise RefusedError(422, f"{name} must be a short name, got {value!r:.80}")
     return value
 
 

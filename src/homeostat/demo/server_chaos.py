@@ -6,7 +6,6 @@ of this is visible in the metrics except through its effects.
 
 import asyncio
 import hmac
-import math
 from typing import Any, Final
 
 _STEP_S: Final = 0.1
@@ -67,6 +66,6 @@ def _number(body: dict[str, Any], name: str, current: float, limit: float) -> fl
     value = body.get(name, current)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, got {value!r}")  # noqa: TRY004 - of the body
-    if not math.isfinite(value) or not 0.0 <= value <= limit:
-        raise ValueError(f"{name} must be in 0..{limit:g}, got {value}")
+    if not 0.0 <= value <= limit:  # NaN is in no range
+        raise ValueError(f"{name} must be in 0..{limit:g}, got {value!r:.40}")
     return float(value)
