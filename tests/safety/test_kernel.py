@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from homeostat.base import names
-from homeostat.base.actions import HOLD, Action, ActionKind, UndoKind
+from homeostat.base.actions import HOLD, Action, ActionKind
 from homeostat.base.decisions import Effect
-from homeostat.base.events import FleetView
 from homeostat.base.evidence import Family, Quality, Reading, Verdict
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval, PastAction
 from homeostat.base.policy import KillLevel, Mode
@@ -20,8 +19,11 @@ from homeostat.base.world import ReplicaState
 from homeostat.policy.runbook import ESCALATE
 from homeostat.safety.facts import facts
 from homeostat.safety.fields import FIELDS, TYPES
-from homeostat.safety.guard import guard
+from homeostat.safety.guard import compile_rules, guard
+from homeostat.safety.rule import Rule
+from homeostat.safety.rules import RULES
 from homeostat.safety.sight import look
+from homeostat.safety.tree import Compare, Const, Expr, Ref, Value
 from homeostat.testing import guard_scene as g
 
 PERMISSIVENESS = {Deny: 0, NeedApproval: 1, Allow: 2}
@@ -305,160 +307,35 @@ def test_a_shadow_changes_nothing_and_approve_always_asks(action: Action) -> Non
         assert not isinstance(guard(action, ask, g.NOW), Allow)
 
 
-# --- never a trap -------------------------------------------------------------------------------
-
-SIZES = (1, 2, 5, 100)
+# --- the compiler ------------------------------------------------------------------------------
 
 
-def just_acted(state: GuardState) -> GuardState:
-    """Return the state right after another action, with the hour's rate used up."""
-    done = tuple(
-        PastAction(
-            id=f"d-{number}",
-            kind=K.BATCH_UP,
-            subject="pool:a",
-            at=TimeNs(g.NOW - SECOND // 10),
-            effect=Effect.HELPED,
-        )
-        for number in range(6)
-    )
-    return replace(state, past=done)
+def rule(require: Expr, **more: Any) -> Rule:
+    return Rule(id="G99", name="test", source="here", require=require, message="{spares}", **more)
 
 
-def at_the_floor(state: GuardState, size: int) -> GuardState:
-    policy = replace(state.managed.guard, min_replicas=max(2, size))
-    return replace(state, managed=replace(state.managed, guard=policy))
+def test_a_rule_over_facts_that_do_not_exist_is_refused() -> None:
+    for require in (Ref("nothing"), Ref("spares"), Compare("<", Ref("kind"), Const(1))):
+        with pytest.raises(TypeError):
+            compile_rules([rule(require)])
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("fallback", [0, 1])
-@pytest.mark.parametrize("spares", [0, 1])
-def test_a_proven_failing_replica_can_always_be_restarted(
-    size: int, fallback: int, spares: int
-) -> None:
-    base = g.scene(size, fallback=fallback, spares=spares)
-    for ill in (g.hung(base), g.with_slot(base, "a-1", ReplicaState.GONE)):
-        for state in (ill, just_acted(ill), at_the_floor(just_acted(ill), size)):
-            assert guard(g.restart("a-1"), state, g.NOW) == Allow()
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_slow_or_leaking_replica_can_be_restarted_when_a_spare_is_ready(size: int) -> None:
-    for family in (Family.REPLICA, Family.MEMORY):
-        ill = at_the_floor(g.slow(g.scene(size), family=family), size)
-        assert guard(g.restart("a-1"), ill, g.NOW) == Allow()
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_without_a_spare_capacity_comes_first_and_then_the_restart(size: int) -> None:
-    base = at_the_floor(g.slow(g.scene(size, spares=0)), size)
-    base = replace(base, past=just_acted(base).past[:1])
-    grown = size
-    while isinstance(guard(g.restart("a-1"), grow(base, grown), COOL), Deny):
-        assert guard(g.scale(grown + 1), at_now(grow(base, grown)), g.NOW) == Allow()
-        grown += 1
-        assert grown <= size + 2
-
-
-COOL = TimeNs(g.NOW + 60 * SECOND)
-
-
-def at_now(state: GuardState) -> GuardState:
-    assert state.evidence is not None
-    assert state.world is not None
-    return replace(
-        state,
-        evidence=replace(state.evidence, at=g.NOW),
-        world=replace(state.world, observed_at=g.NOW),
-    )
-
-
-def grow(state: GuardState, size: int) -> GuardState:
-    """Return the state after scaling to `size`, a minute later."""
-    bigger = g.slow(g.scene(size, spares=0))
-    assert bigger.evidence is not None
-    assert bigger.world is not None
-    return replace(
-        bigger,
-        managed=state.managed,
-        past=state.past,
-        evidence=replace(bigger.evidence, at=COOL),
-        world=replace(bigger.world, observed_at=COOL),
-    )
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_bad_release_can_always_be_rolled_back(size: int) -> None:
-    ill = g.bad_release(g.scene(size, spares=0))
-    for state in (ill, just_acted(ill), at_the_floor(just_acted(ill), size)):
-        assert guard(g.rollback(), state, g.NOW) == Allow()
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_one_replica_can_always_be_added_under_overload(size: int) -> None:
-    ill = g.overload(g.scene(size, spares=0))
-    blind = replace(ill, evidence=None)
-    for state in (ill, just_acted(ill), at_the_floor(just_acted(ill), size), just_acted(blind)):
-        assert guard(g.scale(size + 1), state, g.NOW) == Allow()
-
-
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    "action",
-    [
-        g.act(K.BATCH_UP, "pool:a", batch_max=16),
-        g.act(K.SHED_LOAD, names.GATEWAY, gateway_limit=100),
-        g.act(K.RESIZE_UP, "pool:a", concurrency_max=32),
-    ],
-    ids=lambda action: str(action.kind),
+    ("spares", "denials", "questions"),
+    [(1, (), ()), (0, ("G99 test: 0",), ()), (None, (), ("G99 test: unknown; not known: spares",))],
 )
-def test_overload_and_misconfigured_batching_have_their_remedies(size: int, action: Action) -> None:
-    assert guard(action, at_the_floor(g.overload(g.scene(size)), size), g.NOW) == Allow()
+def test_what_follows_from_false_and_from_unknown_is_the_rules_own(
+    spares: int | None, denials: tuple[str, ...], questions: tuple[str, ...]
+) -> None:
+    record: dict[str, Value] = {**dict.fromkeys(TYPES), "kind": "scale_up", "spares": spares}
+    enough = Compare(">=", Ref("spares"), Const(1))
+    asks = compile_rules([rule(enough, on_unknown="ask")])
+    assert asks.judge(record) == (denials, questions)
+    lenient = compile_rules([rule(enough, on_unknown="pass")])
+    assert lenient.judge(record) == (denials, ())
+    elsewhere = compile_rules([rule(enough, kinds=frozenset({K.SHED_LOAD}))])
+    assert elsewhere.judge(record) == ((), ())
 
 
-@pytest.mark.parametrize("targets", SIZES)
-def test_one_ill_deployment_of_a_fleet_of_any_size_is_healed(targets: int) -> None:
-    fleet = FleetView(targets=targets, replicas=4 * targets, anomalous=1, actions_last_hour=20)
-    for ill, action in (
-        (g.hung(g.scene()), g.restart("a-1")),
-        (g.bad_release(g.scene()), g.rollback()),
-        (g.overload(g.scene()), g.scale(4)),
-    ):
-        assert guard(action, replace(just_acted(ill), fleet=fleet), g.NOW) == Allow()
-
-
-def test_reasons_name_the_guard_the_value_and_the_limit() -> None:
-    past = (
-        PastAction(
-            id="d-1",
-            kind=K.RESTART_REPLICA,
-            subject="replica:a-2",
-            at=TimeNs(g.NOW - 12 * SECOND),
-        ),
-    )
-    hot = replace(g.scene(), past=past)
-    answer = guard(g.act(K.BATCH_UP, "pool:a", batch_max=16), hot, g.NOW)
-    assert answer == Deny(reasons=("G3 cooldown: 12 s of 20 s since restart_replica replica:a-2",))
-    blind = g.without(g.scene(), [("pool:a", names.UTILISATION)])
-    answer = guard(g.scale(2, K.SCALE_DOWN), blind, g.NOW)
-    assert answer == Deny(
-        reasons=(
-            "G7 capacity: predicted utilisation unknown, allowed 0.8; not known: util_after_milli",
-        )
-    )
-
-
-def test_a_question_without_a_time_to_live_is_no_question() -> None:
-    policy = replace(g.POLICY, approval_ttl_scrapes=0.0)
-    state = g.scene(policy=policy)
-    gone = replace(g.act(K.BATCH_UP, "pool:a", batch_max=16), undo=UndoKind.NONE)
-    answer = guard(gone, state, g.NOW)
-    assert isinstance(answer, Deny)
-    assert answer.reasons[0].startswith("G13 approval")
-
-
-def test_a_question_lives_as_long_as_the_policy_says() -> None:
-    gone = replace(g.act(K.BATCH_UP, "pool:a", batch_max=16), undo=UndoKind.NONE)
-    answer = guard(gone, g.scene(), g.NOW)
-    assert isinstance(answer, NeedApproval)
-    assert answer.ttl_ns == 60 * SECOND
+def test_no_shipped_rule_lets_the_unknown_pass() -> None:
+    assert all(one.on_unknown != "pass" and one.on_false != "pass" for one in RULES)

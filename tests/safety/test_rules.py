@@ -1,8 +1,7 @@
-"""Each guard, at its boundary; and the proof that these cases would miss no dropped rule."""
+"""G1 to G14 at their boundaries; and that none of them can go unnoticed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 
 import pytest
 
@@ -10,19 +9,34 @@ from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
 from homeostat.base.events import FleetView
-from homeostat.base.evidence import Family, Quality, Verdict
-from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval, PastAction
-from homeostat.base.intent import ActionRecord, ActionState, Intent
+from homeostat.base.guard import Deny
+from homeostat.base.intent import ActionState
 from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.base.world import ReplicaState
-from homeostat.safety.facts import facts
-from homeostat.safety.guard import compile_rules, guard
+from homeostat.safety.guard import guard
 from homeostat.safety.rule import EXEMPTIONS, Rule
 from homeostat.safety.rules import RULES
-from homeostat.safety.sight import look
-from homeostat.safety.tree import And, Compare, Expr, Member, Not, Or, Scale, Value
+from homeostat.safety.tree import Facts
 from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_cases import (
+    Bench,
+    Case,
+    aged,
+    budget,
+    derived,
+    fleet,
+    flying,
+    label,
+    mode,
+    mutants,
+    past,
+    policy,
+    slo,
+    stamped,
+    used,
+    verdict,
+)
 
 S = g.scene
 UP2, UP1 = g.scale(5), g.scale(4)
@@ -36,279 +50,13 @@ RETRAIN = replace(g.act(ActionKind.RETRAIN, names.MODEL), undo=UndoKind.EXACT)
 RESTART, DRAIN, ROLLBACK = g.restart("a-1"), g.drain("a-1"), g.rollback()
 
 
-@dataclass(frozen=True)
-class Case:
-    """One question to the guard and the one rule that decides it; no rule means Allow."""
-
-    name: str
-    state: GuardState
-    action: Action
-    wanted: str = "allow"
-    rule: str = ""
-    undo: bool = False
-
-
-def policy(state: GuardState, **changes: object) -> GuardState:
-    guard_policy = replace(state.managed.guard, **changes)  # type: ignore[arg-type]
-    return replace(state, managed=replace(state.managed, guard=guard_policy))
-
-
-def mode(state: GuardState, wanted: Mode) -> GuardState:
-    return replace(state, managed=replace(state.managed, mode=wanted))
-
-
-def past(
-    seconds_ago: float,
-    *,
-    times: int = 1,
-    effect: Effect | None = Effect.HELPED,
-    action: Action = SHED,
-) -> tuple[PastAction, ...]:
-    return tuple(
-        PastAction(
-            id=f"d-{number:04d}",
-            kind=action.kind,
-            subject=action.subject,
-            at=TimeNs(g.NOW - round(seconds_ago * SECOND)),
-            effect=effect,
-        )
-        for number in range(times)
-    )
-
-
-def record(
-    action: Action,
-    state: ActionState,
-    *,
-    approved_by: str = "",
-    age_s: float = 1.0,
-    intent: bool = False,
-    pre: tuple[tuple[str, float], ...] = (),
-) -> ActionRecord:
-    at = TimeNs(g.NOW - round(age_s * SECOND))
-    write = Intent(
-        id="d-9999.0.0",
-        action_id="d-9999",
-        deployment=g.NAME,
-        actuator=action.actuator,
-        epoch=1,
-        stage=0,
-        pre=(),
-        post=action.change,
-        token=None,
-        evidence_at=at,
-        deadline=g.NOW,
-    )
-    return ActionRecord(
-        id="d-9999",
-        deployment=g.NAME,
-        incident_id="",
-        action=action,
-        state=state,
-        epoch=1,
-        stage=0,
-        attempt=0,
-        undo_attempts=0,
-        intent=write if intent else None,
-        first_pre=pre,
-        proposed_at=at,
-        state_since=at,
-        deadline=g.NOW,
-        approved_by=approved_by,
-    )
-
-
-def flying(state: GuardState, action: Action, where: ActionState, **more: object) -> GuardState:
-    return replace(state, in_flight=record(action, where, **more))  # type: ignore[arg-type]
-
-
-def fleet(state: GuardState, **changes: object) -> GuardState:
-    base = FleetView(targets=100, replicas=400)
-    return replace(state, fleet=replace(base, **changes))  # type: ignore[arg-type]
-
-
-def stamped(state: GuardState, **changes: object) -> GuardState:
-    assert state.world is not None
-    stamps = tuple(replace(stamp, **changes) for stamp in state.world.stamps)  # type: ignore[arg-type]
-    return replace(state, world=replace(state.world, stamps=stamps))
-
-
-def aged(state: GuardState, *, evidence_s: float = 0.0, world_s: float = 0.0) -> GuardState:
-    assert state.world is not None
-    assert state.evidence is not None
-    return replace(
-        state,
-        evidence=replace(state.evidence, at=TimeNs(g.NOW - round(evidence_s * SECOND))),
-        world=replace(state.world, observed_at=TimeNs(g.NOW - round(world_s * SECOND))),
-    )
-
-
-def young(state: GuardState) -> GuardState:
-    """Return the state with readings of age zero, so that only the tick's age counts."""
-    assert state.evidence is not None
-    readings = tuple(replace(one, age_ns=0) for one in state.evidence.readings)
-    return replace(state, evidence=replace(state.evidence, readings=readings))
-
-
-def quiet(state: GuardState, *slots: str) -> GuardState:
-    """Return the state in which nothing is heard of some replicas."""
-    signals = (names.PROBE_FAILURES, names.LATENCY_P95)
-    return g.without(state, [(names.replica(slot), signal) for slot in slots for signal in signals])
-
-
-def quality(state: GuardState, signal: str, wanted: Quality) -> GuardState:
-    assert state.evidence is not None
-    readings = tuple(
-        replace(one, quality=wanted, value=None)
-        if (one.subject, one.signal) == (names.GATEWAY, signal)
-        else one
-        for one in state.evidence.readings
-    )
-    return replace(state, evidence=replace(state.evidence, readings=readings))
-
-
-def used(state: GuardState, share: float) -> GuardState:
-    return g.told(
-        state,
-        g.reading(names.pool("a"), names.UTILISATION, share),
-        g.reading(names.pool("b"), names.UTILISATION, share),
-    )
-
-
-def budget(state: GuardState, usd: float) -> GuardState:
-    return policy(state, budget_usd_per_hour=usd)
-
-
-def not_ready(state: GuardState) -> GuardState:
-    assert state.evidence is not None
-    return replace(state, evidence=replace(state.evidence, ready=False))
-
-
-def slo(state: GuardState, met: bool | None) -> GuardState:  # noqa: FBT001 - a fact's value
-    assert state.evidence is not None
-    return replace(state, evidence=replace(state.evidence, slo_met=met))
-
-
-# What the guard table keeps for an undo too; everything else an undo is exempt from.
-BINDS_UNDO = {
-    "G1 scope",
-    "G2 floor",
-    "G2 never empty",
-    "G5 restart all",
-    "G10 ownership",
-}
-
-
 def cases() -> Iterator[Case]:
-    yield from evidence_cases()
     yield from scope_cases()
     yield from bounds_cases()
     yield from counter_cases()
     yield from flight_cases()
     yield from capacity_cases()
     yield from people_cases()
-
-
-def undone(case: Case) -> Case:
-    """Return the case with the same levers written as an undo."""
-    wanted = ("deny", case.rule) if case.rule in BINDS_UNDO else ("allow", "")
-    return replace(
-        case, name=f"{case.name}, as an undo", undo=True, wanted=wanted[0], rule=wanted[1]
-    )
-
-
-def paired(case: Case) -> Case:
-    """Return the case with the evidence rules off."""
-    state = policy(case.state, evidence_rules=False)
-    return replace(case, name=f"{case.name}, paired run", state=state, wanted="allow", rule="")
-
-
-def derived(case: Case) -> Iterator[Case]:
-    """Yield the case and what follows from it by the table's exemptions."""
-    yield case
-    if case.undo or "|" in case.rule or not case.rule:
-        return
-    if case.rule not in {"G1 shape", "G5 single flight", "G11 kill switch"}:
-        yield undone(case)
-    if case.rule == "G6 senses" or (case.rule[:3] == "G0 " and case.rule != "G0 verified version"):
-        yield paired(case)
-
-
-def evidence_cases() -> Iterator[Case]:
-    sight, replica = "G0 sight", "G0 replica evidence"
-    yield Case("a tick just fresh", young(aged(S(), evidence_s=2.0)), UP2)
-    yield Case("a stale tick", young(aged(S(), evidence_s=2.001)), UP2, "deny", sight)
-    yield Case("a tick from the future", young(aged(S(), evidence_s=-0.1)), UP2, "deny", sight)
-    yield Case("no tick yet, +1", replace(S(), evidence=None), UP1)
-    yield Case("gateway silent", quality(S(), names.ERROR_RATIO, Quality.STALE), UP2, "deny", sight)
-    yield Case("gateway silent, +1", quality(S(), names.ERROR_RATIO, Quality.STALE), UP1)
-    yield Case("few requests are an answer", quality(S(), names.LATENCY_P95, Quality.FEW), UP2)
-    yield Case("half silent", quiet(S(), "a-1", "a-2"), UP2, "deny", sight)
-    yield Case("half silent, +1", quiet(S(), "a-1", "a-2"), UP1)
-    yield Case("half silent, undo", quiet(S(), "a-1", "a-2"), BATCH, undo=True)
-    yield Case("less than half silent", quiet(S(), "a-1"), UP2)
-    yield Case("paired run", policy(replace(S(), evidence=None), evidence_rules=False), UP2)
-    yield Case("restart of a healthy one", S(), RESTART, "deny", replica)
-    yield Case("two failed probes", g.hung(S(), rounds=2.0), RESTART, "deny", replica)
-    yield Case("three failed probes", g.hung(S()), RESTART)
-    yield Case("three failed probes while learning", not_ready(g.hung(S())), RESTART)
-    yield Case("process gone", g.with_slot(S(), "a-1", ReplicaState.GONE), RESTART)
-    yield Case("slow and suspected", g.slow(S()), RESTART)
-    yield Case("leaking and suspected", g.slow(S(), family=Family.MEMORY), RESTART)
-    yield Case("slow while learning", not_ready(g.slow(S())), RESTART, "deny", replica)
-    yield Case(
-        "suspected without a reading",
-        g.suspect(S(), Family.REPLICA, "replica:a-1"),
-        RESTART,
-        "deny",
-        replica,
-    )
-    yield Case(
-        "suspected of something else", g.slow(S(), family=Family.DRIFT), RESTART, "deny", replica
-    )
-    yield Case(
-        "drained first, restarted next", g.with_slot(S(), "a-1", ReplicaState.DRAINING), RESTART
-    )
-    out = g.with_slot(S(), "a-1", ReplicaState.DRAINING)
-    yield Case("drain of a drained one", out, DRAIN, "deny", replica)
-    alone = g.with_slot(S(1, fallback=0), "a-1", ReplicaState.GONE)
-    yield Case("the only one is gone", alone, RESTART)
-    yield Case("another replica unseen", quiet(g.hung(S()), "a-2"), RESTART, "deny", replica)
-    learning = "G0 baselines"
-    yield Case("batch while learning", not_ready(S()), BATCH, "deny", learning)
-    yield Case("+1 while learning", not_ready(S()), UP1)
-    yield Case("shed with one silent", quiet(S(), "a-1"), SHED, "deny", "G0 no shrinking blind")
-    yield Case("shed", S(), SHED)
-    trouble = "G0 no shrinking in trouble"
-    yield Case("scale-in", S(), DOWN)
-    yield Case("scale-in, objectives missed", slo(S(), met=False), DOWN, "deny", trouble)
-    yield Case("scale-in, objectives unknown", slo(S(), met=None), DOWN, "deny", trouble)
-    where = "G0 where traffic goes"
-    yield Case("shift to the older one", S(), SHIFT)
-    yield Case("shift to the newer one", S(), TO_NEW)
-    blind_b = g.without(S(), [(names.pool("b"), names.ERROR_RATIO)])
-    blind_a = g.without(S(), [(names.pool("a"), names.LATENCY_P95)])
-    yield Case("shift to an unknown pool", blind_b, SHIFT, "deny", where)
-    yield Case("shift to the newer one, unknown", blind_a, TO_NEW, "deny", where)
-    yield Case(
-        "shift to a suspected pool", g.suspect(S(), Family.RELEASE, "pool:b"), SHIFT, "deny", where
-    )
-    yield from rollback_cases()
-
-
-def rollback_cases() -> Iterator[Case]:
-    bad, older = g.bad_release(S()), "G0 older version clean"
-    yield Case("rollback", bad, ROLLBACK)
-    blind = g.without(bad, [("pool:a", names.ERROR_RATIO), ("pool:a", names.LATENCY_P95)])
-    yield Case("rollback of an unseen version", blind, ROLLBACK, "deny", "G0 rollback evidence")
-    both = g.told(bad, g.reading("pool:b", names.ERROR_RATIO, 0.2, Verdict.ANOMALOUS))
-    yield Case("rollback when both are ill", both, ROLLBACK, "deny", older)
-    unknown = g.without(bad, [("pool:b", names.ERROR_RATIO)])
-    yield Case("rollback, older one unknown", unknown, ROLLBACK, "ask", older)
-    untested = replace(bad, verified=())
-    yield Case(
-        "rollback to an unverified version", untested, ROLLBACK, "ask", "G0 verified version"
-    )
 
 
 def scope_cases() -> Iterator[Case]:
@@ -581,69 +329,8 @@ def people_cases() -> Iterator[Case]:
 
 
 CASES = tuple(more for case in cases() for more in derived(case))
-
-
-def verdict(answer_: GuardAnswer) -> tuple[str, tuple[str, ...]]:
-    match answer_:
-        case Allow():
-            return "allow", ()
-        case Deny(reasons=reasons):
-            return "deny", tuple(reason.partition(":")[0] for reason in reasons)
-        case NeedApproval(reasons=reasons):
-            return "ask", tuple(reason.partition(":")[0] for reason in reasons)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_guard_speaks_at_its_boundary_and_only_there(case: Case) -> None:
-    found, rules = verdict(guard(case.action, case.state, g.NOW, undo=case.undo))
-    assert (found, "|".join(rules)) == (case.wanted, case.rule)
-
-
-# Facts that the evidence can only produce together; the rules are asked about each alone.
-SPOILT: tuple[tuple[dict[str, int], str], ...] = (
-    ({"evidence_age_ms": -1}, "G0 sight"),
-    ({"evidence_age_ms": 2001}, "G0 sight"),
-    ({"silent": 0, "replicas": 0}, ""),
-)
-
-
-@cache
-def records() -> tuple[tuple[dict[str, Value], str, str], ...]:
-    """Return the facts of every case with what is wanted of the rules, worked out once."""
-    found = [
-        (facts(case.action, look(case.state, g.NOW), undo=case.undo), case.wanted, case.rule)
-        for case in CASES
-    ]
-    base = facts(UP2, look(S(), g.NOW))
-    found += [({**base, **bad}, "deny" if rule else "allow", rule) for bad, rule in SPOILT]
-    return tuple(found)
-
-
-def caught(rules: tuple[Rule, ...]) -> bool:
-    """Say whether any case gets another answer under these rules."""
-    kernel = compile_rules(rules)
-    for record_, wanted, rule in records():
-        denials, questions = kernel.judge(record_)
-        found = "deny" if denials else "ask" if questions and not record_["approved"] else "allow"
-        said = denials or (questions if found == "ask" else ())
-        if (found, "|".join(reason.partition(":")[0] for reason in said)) != (wanted, rule):
-            return True
-    return False
-
-
-def label(rule: Rule) -> str:
-    return f"{rule.id} {rule.name}"
-
-
-def test_the_cases_pass_the_shipped_rules() -> None:
-    assert not caught(RULES)
-
-
-@pytest.mark.parametrize("index", range(len(RULES)), ids=lambda i: label(RULES[i]))
-def test_dropping_a_rule_is_noticed(index: int) -> None:
-    assert caught((*RULES[:index], *RULES[index + 1 :]))
-
-
+SPOILT: tuple[tuple[Action, Facts, str], ...] = ()
+MINE = [rule for rule in RULES if rule.id != "G0"]
 # Levers that say where a thing is have no step, and one unit is always a step: nothing to lift.
 VACUOUS = {
     ("G2 step", "rollback to the last verified version"),
@@ -652,13 +339,40 @@ VACUOUS = {
 }
 
 
-@pytest.mark.parametrize("index", range(len(RULES)), ids=lambda i: label(RULES[i]))
-def test_an_exemption_less_is_noticed(index: int) -> None:
-    rule = RULES[index]
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_guard_speaks_at_its_boundary_and_only_there(case: Case) -> None:
+    answer = guard(case.action, case.state, g.NOW, undo=case.undo)
+    assert verdict(answer) == (case.wanted, case.rule)
+
+
+BENCH = Bench.of(CASES, SPOILT)
+
+
+def test_the_cases_pass_the_shipped_rules() -> None:
+    assert not BENCH.catches(RULES)
+
+
+@pytest.mark.parametrize("rule", MINE, ids=label)
+def test_dropping_a_rule_is_noticed(rule: Rule) -> None:
+    assert BENCH.catches_swap(RULES, rule)
+
+
+@pytest.mark.parametrize("rule", MINE, ids=label)
+def test_an_exemption_less_is_noticed(rule: Rule) -> None:
     for name in rule.exempt:
         fewer = replace(rule, exempt=tuple(one for one in rule.exempt if one != name))
         if (label(rule), name) not in VACUOUS:
-            assert caught((*RULES[:index], fewer, *RULES[index + 1 :])), f"{label(rule)}: {name}"
+            assert BENCH.catches_swap(RULES, rule, fewer), f"{label(rule)}: {name}"
+
+
+@pytest.mark.parametrize("rule", MINE, ids=label)
+def test_no_mutant_of_a_rule_survives(rule: Rule) -> None:
+    survivors = [
+        changed
+        for changed in mutants(rule.require)
+        if not BENCH.catches_swap(RULES, rule, replace(rule, require=changed))
+    ]
+    assert not survivors
 
 
 def test_exemptions_lift_cooldown_rate_and_step_and_nothing_that_must_stand() -> None:
@@ -667,62 +381,14 @@ def test_exemptions_lift_cooldown_rate_and_step_and_nothing_that_must_stand() ->
     stand = {"G5 single flight", "G2 floor", "G2 never empty", "G10 ownership", "G11 kill switch"}
     lifted = {label(rule): set(rule.exempt) for rule in RULES}
     assert all(not lifted[name] for name in stand)
-    about_the_subject = {name for name in lifted if name[:3] == "G0 "} - {
-        "G0 sight",
-        "G0 baselines",
-    }
+    general = {"G0 sight", "G0 baselines"}
+    about_the_subject = {name for name in lifted if name[:3] == "G0 "} - general
     assert all(lifted[name] <= {"undo"} for name in about_the_subject)
 
 
 def test_what_an_action_claims_about_itself_lifts_nothing() -> None:
     hot = replace(S(), past=past(0.1))
-    for action in (BATCH, SHED, UP2, replace(RESTART, kind=ActionKind.RESTART_REPLICA)):
+    for action in (BATCH, SHED, UP2, RESTART):
         claimed = replace(action, exempt=True)
         assert verdict(guard(claimed, hot, g.NOW)) == verdict(guard(action, hot, g.NOW))
         assert isinstance(guard(claimed, hot, g.NOW), Deny)
-
-
-FLIPS = {
-    "<": ("<=", ">"),
-    "<=": ("<", ">"),
-    ">": (">=", "<"),
-    ">=": (">", "<"),
-    "==": ("!=",),
-    "!=": ("==",),
-}
-
-
-def mutants(expr: Expr) -> Iterator[Expr]:
-    """Yield trees with one comparison flipped, one negation dropped or one term dropped."""
-    match expr:
-        case Compare(op, left, right):
-            for flipped in FLIPS[op]:
-                yield Compare(flipped, left, right)  # type: ignore[arg-type]
-        case And(terms) | Or(terms):
-            build = type(expr)
-            yield (Or if isinstance(expr, And) else And)(terms)
-            for index, term in enumerate(terms):
-                if len(terms) > 1:
-                    yield build((*terms[:index], *terms[index + 1 :]))
-                for changed in mutants(term):
-                    yield build((*terms[:index], changed, *terms[index + 1 :]))
-        case Not(term):
-            yield term
-        case Member(term, of) if len(of) > 1:
-            for index in range(len(of)):
-                yield Member(term, (*of[:index], *of[index + 1 :]))
-        case Scale(factor, term):
-            yield Scale(factor + 1, term)
-        case _:
-            return
-
-
-def test_no_mutant_of_a_rule_survives() -> None:
-    survivors, total = [], 0
-    for index, rule in enumerate(RULES):
-        for changed in mutants(rule.require):
-            total += 1
-            if not caught((*RULES[:index], replace(rule, require=changed), *RULES[index + 1 :])):
-                survivors.append(f"{label(rule)}: {changed}")
-    print(f"{total - len(survivors)} of {total} mutants caught; survivors: {survivors}")
-    assert not survivors

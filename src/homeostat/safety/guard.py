@@ -59,8 +59,7 @@ def compile_rules(rules: Iterable[Rule]) -> Kernel:
     ready: list[_Ready] = []
     for rule in rules:
         lifted = Or((rule.require, *(EXEMPTIONS[name] for name in rule.exempt)))
-        if type_of(lifted, TYPES) != "bool":
-            raise TypeError(f"{rule.id} {rule.name} is not a condition")
+        type_of(lifted, TYPES)
         ready.append(_Ready(rule, compile_tree(lifted if rule.exempt else rule.require)))
     return Kernel({
         kind.value: tuple(one for one in ready if kind in one.rule.kinds) for kind in ActionKind

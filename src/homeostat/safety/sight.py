@@ -18,6 +18,8 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 # The two signals that say how users of a pool are served; both must be known to call it healthy.
 _SERVICE = (names.ERROR_RATIO, names.LATENCY_P95)
 _GATEWAY = (names.ARRIVAL_RATE, names.ERROR_RATIO, names.LATENCY_P95)
+# What the host says of a process: it does not make the replica itself heard.
+_OF_THE_HOST = frozenset({names.PROCESS_UP, names.MEMORY_SHARE})
 _ANSWERED = frozenset({Quality.GOOD, Quality.FEW})
 _NOT_BELIEVED = frozenset({Quality.UNREACHABLE, Quality.STALE, Quality.ABSURD})
 
@@ -57,7 +59,7 @@ class Sight:
         fresh_ms: Age above which anything is stale.
         readings: Fresh, believable readings with a finite value, by subject and signal.
         gateway_fresh: Whether the gateway's counters can be believed.
-        heard: Names of replicas with any fresh reading.
+        heard: Names of replicas with any fresh reading of their own (pages or probes).
         probed: Names of replicas with a fresh probe result.
         failing: Names of replicas proven failing.
         gone: Names of replicas whose process is not there.
@@ -113,7 +115,11 @@ def look(state: GuardState, now: TimeNs) -> Sight:
     evidence_age_ms = None if evidence is None else (now - evidence.at) // MILLISECOND
     readings = _fresh(evidence, evidence_age_ms, fresh_ms)
     slots = () if world is None else world.replicas
-    heard = {names.bare(subject) for subject, _ in readings if subject.startswith("replica:")}
+    heard = {
+        names.bare(subject)
+        for subject, signal in readings
+        if subject.startswith("replica:") and signal not in _OF_THE_HOST
+    }
     failures = {slot.name: _failures(readings, slot.name) for slot in slots}
     gone = frozenset(
         slot.name

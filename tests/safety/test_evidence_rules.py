@@ -1,0 +1,170 @@
+"""G0, the evidence lattice, at its boundaries; and that no rule of it can go unnoticed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from homeostat.base import names
+from homeostat.base.actions import Action, ActionKind, UndoKind
+from homeostat.base.evidence import Family, Quality, Verdict
+from homeostat.base.world import ReplicaState
+from homeostat.safety.guard import guard
+from homeostat.safety.rule import Rule
+from homeostat.safety.rules import RULES
+from homeostat.safety.tree import Facts
+from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_cases import (
+    Bench,
+    Case,
+    aged,
+    derived,
+    label,
+    mutants,
+    not_ready,
+    policy,
+    quality,
+    quiet,
+    slo,
+    verdict,
+    young,
+)
+
+S = g.scene
+UP2, UP1 = g.scale(5), g.scale(4)
+DOWN = g.scale(2, ActionKind.SCALE_DOWN)
+BATCH = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=16)
+SHED = g.act(ActionKind.SHED_LOAD, names.GATEWAY, gateway_limit=100)
+SHIFT = g.act(ActionKind.SHIFT_TRAFFIC, names.pool("b"), weight__b=10.0)
+TO_NEW = g.act(ActionKind.SHIFT_TRAFFIC, names.pool("a"), weight__b=2.0)
+RESIZE_DOWN = g.act(ActionKind.RESIZE_DOWN, names.pool("a"), concurrency_max=12)
+RETRAIN = replace(g.act(ActionKind.RETRAIN, names.MODEL), undo=UndoKind.EXACT)
+RESTART, DRAIN, ROLLBACK = g.restart("a-1"), g.drain("a-1"), g.rollback()
+
+
+def evidence_cases() -> Iterator[Case]:
+    sight, replica = "G0 sight", "G0 replica evidence"
+    yield Case("a tick just fresh", young(aged(S(), evidence_s=2.0)), UP2)
+    yield Case("a stale tick", young(aged(S(), evidence_s=2.001)), UP2, "deny", sight)
+    yield Case("a tick from the future", young(aged(S(), evidence_s=-0.1)), UP2, "deny", sight)
+    yield Case("no tick yet, +1", replace(S(), evidence=None), UP1)
+    yield Case("gateway silent", quality(S(), names.ERROR_RATIO, Quality.STALE), UP2, "deny", sight)
+    yield Case("gateway silent, +1", quality(S(), names.ERROR_RATIO, Quality.STALE), UP1)
+    yield Case("few requests are an answer", quality(S(), names.LATENCY_P95, Quality.FEW), UP2)
+    yield Case("half silent", quiet(S(), "a-1", "a-2"), UP2, "deny", sight)
+    yield Case("half silent, +1", quiet(S(), "a-1", "a-2"), UP1)
+    yield Case("half silent, undo", quiet(S(), "a-1", "a-2"), BATCH, undo=True)
+    yield Case("less than half silent", quiet(S(), "a-1"), UP2)
+    yield Case("paired run", policy(replace(S(), evidence=None), evidence_rules=False), UP2)
+    yield Case("restart of a healthy one", S(), RESTART, "deny", replica)
+    yield Case("two failed probes", g.hung(S(), rounds=2.0), RESTART, "deny", replica)
+    yield Case("three failed probes", g.hung(S()), RESTART)
+    yield Case("three failed probes while learning", not_ready(g.hung(S())), RESTART)
+    yield Case("process gone", g.with_slot(S(), "a-1", ReplicaState.GONE), RESTART)
+    yield Case("slow and suspected", g.slow(S()), RESTART)
+    yield Case("leaking and suspected", g.slow(S(), family=Family.MEMORY), RESTART)
+    yield Case("slow while learning", not_ready(g.slow(S())), RESTART, "deny", replica)
+    yield Case(
+        "suspected without a reading",
+        g.suspect(S(), Family.REPLICA, "replica:a-1"),
+        RESTART,
+        "deny",
+        replica,
+    )
+    yield Case(
+        "suspected of something else", g.slow(S(), family=Family.DRIFT), RESTART, "deny", replica
+    )
+    yield Case(
+        "drained first, restarted next", g.with_slot(S(), "a-1", ReplicaState.DRAINING), RESTART
+    )
+    out = g.with_slot(S(), "a-1", ReplicaState.DRAINING)
+    yield Case("drain of a drained one", out, DRAIN, "deny", replica)
+    alone = g.with_slot(S(1, fallback=0), "a-1", ReplicaState.GONE)
+    yield Case("the only one is gone", alone, RESTART)
+    yield Case("another replica unseen", quiet(g.hung(S()), "a-2"), RESTART, "deny", replica)
+    yield from other_cases()
+
+
+def other_cases() -> Iterator[Case]:
+    learning = "G0 baselines"
+    yield Case("batch while learning", not_ready(S()), BATCH, "deny", learning)
+    yield Case("+1 while learning", not_ready(S()), UP1)
+    yield Case("shed with one silent", quiet(S(), "a-1"), SHED, "deny", "G0 no shrinking blind")
+    yield Case("shed", S(), SHED)
+    trouble = "G0 no shrinking in trouble"
+    yield Case("scale-in", S(), DOWN)
+    yield Case("scale-in, objectives missed", slo(S(), met=False), DOWN, "deny", trouble)
+    yield Case("scale-in, objectives unknown", slo(S(), met=None), DOWN, "deny", trouble)
+    where = "G0 where traffic goes"
+    yield Case("shift to the older one", S(), SHIFT)
+    yield Case("shift to the newer one", S(), TO_NEW)
+    blind_b = g.without(S(), [(names.pool("b"), names.ERROR_RATIO)])
+    blind_a = g.without(S(), [(names.pool("a"), names.LATENCY_P95)])
+    yield Case("shift to an unknown pool", blind_b, SHIFT, "deny", where)
+    yield Case("shift to the newer one, unknown", blind_a, TO_NEW, "deny", where)
+    yield Case(
+        "shift to a suspected pool", g.suspect(S(), Family.RELEASE, "pool:b"), SHIFT, "deny", where
+    )
+    yield from rollback_cases()
+
+
+def rollback_cases() -> Iterator[Case]:
+    bad, older = g.bad_release(S()), "G0 older version clean"
+    yield Case("rollback", bad, ROLLBACK)
+    blind = g.without(bad, [("pool:a", names.ERROR_RATIO), ("pool:a", names.LATENCY_P95)])
+    yield Case("rollback of an unseen version", blind, ROLLBACK, "deny", "G0 rollback evidence")
+    both = g.told(bad, g.reading("pool:b", names.ERROR_RATIO, 0.2, Verdict.ANOMALOUS))
+    yield Case("rollback when both are ill", both, ROLLBACK, "deny", older)
+    unknown = g.without(bad, [("pool:b", names.ERROR_RATIO)])
+    yield Case("rollback, older one unknown", unknown, ROLLBACK, "ask", older)
+    untested = replace(bad, verified=())
+    yield Case(
+        "rollback to an unverified version", untested, ROLLBACK, "ask", "G0 verified version"
+    )
+
+
+CASES = tuple(more for case in evidence_cases() for more in derived(case))
+# Facts that evidence can only spoil together; the rules are asked about each alone.
+SPOILT: tuple[tuple[Action, Facts, str], ...] = (
+    (UP2, {"evidence_age_ms": -1}, "G0 sight"),
+    (UP2, {"evidence_age_ms": 2001}, "G0 sight"),
+    (UP2, {"silent": 0, "replicas": 0}, ""),
+)
+MINE = [rule for rule in RULES if rule.id == "G0"]
+VACUOUS: set[tuple[str, str]] = set()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_guard_speaks_at_its_boundary_and_only_there(case: Case) -> None:
+    answer = guard(case.action, case.state, g.NOW, undo=case.undo)
+    assert verdict(answer) == (case.wanted, case.rule)
+
+
+BENCH = Bench.of(CASES, SPOILT)
+
+
+def test_the_cases_pass_the_shipped_rules() -> None:
+    assert not BENCH.catches(RULES)
+
+
+@pytest.mark.parametrize("rule", MINE, ids=label)
+def test_dropping_a_rule_is_noticed(rule: Rule) -> None:
+    assert BENCH.catches_swap(RULES, rule)
+
+
+@pytest.mark.parametrize("rule", MINE, ids=label)
+def test_an_exemption_less_is_noticed(rule: Rule) -> None:
+    for name in rule.exempt:
+        fewer = replace(rule, exempt=tuple(one for one in rule.exempt if one != name))
+        if (label(rule), name) not in VACUOUS:
+            assert BENCH.catches_swap(RULES, rule, fewer), f"{label(rule)}: {name}"
+
+
+@pytest.mark.parametrize("rule", MINE, ids=label)
+def test_no_mutant_of_a_rule_survives(rule: Rule) -> None:
+    survivors = [
+        changed
+        for changed in mutants(rule.require)
+        if not BENCH.catches_swap(RULES, rule, replace(rule, require=changed))
+    ]
+    assert not survivors
