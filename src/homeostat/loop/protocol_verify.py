@@ -56,8 +56,7 @@ def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
         case EffectSeen(effect=Effect.UNKNOWN):
             return _tick(_blind(record, ctx), ctx)
         case EffectSeen(effect=Effect.NO_CHANGE):
-            window_end = TimeNs(record.state_since + ctx.timing.verify_ns)
-            return _tick(replace(record, blind_since=None, deadline=window_end), ctx)
+            return _tick(_sighted(record, ctx), ctx)
         case Tick():
             return _tick(record, ctx)
         case _:
@@ -82,6 +81,13 @@ def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
     if record.blind_since is not None:
         return record
     return replace(record, blind_since=ctx.now, deadline=ctx.after(ctx.timing.blind_ns))
+
+
+def _sighted(record: ActionRecord, ctx: Context) -> ActionRecord:
+    window_end = TimeNs(record.state_since + ctx.timing.verify_ns)
+    if record.blind_since is None and record.deadline == window_end:
+        return record
+    return replace(record, blind_since=None, deadline=window_end)
 
 
 def _tick(record: ActionRecord, ctx: Context) -> Step:
