@@ -7,6 +7,7 @@ rebuilt from a journal at any time. It belongs to one thread.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from homeostat.base import codec
@@ -36,6 +37,7 @@ from homeostat.base.types import (
     Managed,
     Outcome,
     Receipt,
+    Snapshot,
     TimeNs,
 )
 from homeostat.base.units import SECOND
@@ -202,10 +204,13 @@ class View:
 
     def _ticked(self, event: Ticked) -> None:
         state = self._state(event.evidence.deployment)
+        before, world = state.world, event.evidence.world
         state.saw(event.at)
         state.ticked(event.evidence)
         self._publish(state, "tick", view_plain.summary(state, event.at))
         self._publish(state, "points", view_plain.points(event.evidence))
+        if world is not None and not _same(before, world):
+            self._publish_world(state)
 
     def _world_read(self, event: WorldRead, deployment: str) -> None:
         name = event.world.deployment if event.world else deployment
@@ -217,10 +222,13 @@ class View:
             state.world_failed_at = event.at
         else:
             state.world, state.world_failed_at = event.world, None
+        self._publish_world(state)
+
+    def _publish_world(self, state: DeploymentState) -> None:
         plain = view_plain.world(state.world) if state.world else None
         failed = view_plain.when(state.world_failed_at)
         self._publish(
-            state, "world", {"deployment": name, "world": plain, "world_failed_at": failed}
+            state, "world", {"deployment": state.name, "world": plain, "world_failed_at": failed}
         )
 
     def _received(self, receipt: Receipt, at: TimeNs, deployment: str) -> None:
@@ -273,3 +281,8 @@ class View:
         """Return the one deployment that took this decision; None when none or several did."""
         found = [s for s in self._states.values() if s.decisions.get(decision_id) is not None]
         return found[0] if len(found) == 1 else None
+
+
+def _same(before: Snapshot | None, after: Snapshot) -> bool:
+    """Return whether two reads say the same, whenever they were made."""
+    return before is not None and replace(before, observed_at=after.observed_at) == after

@@ -127,7 +127,7 @@ class DeploymentState:
         self.evidence = evidence
         self.series.push(evidence.at, evidence.readings)
         if evidence.world is not None:
-            self.world = evidence.world
+            self.world, self.world_failed_at = evidence.world, None
         ages = [r.age_ns for r in evidence.readings if r.quality is Quality.GOOD]
         if ages:
             self.believed_at = TimeNs(evidence.at - min(ages))
