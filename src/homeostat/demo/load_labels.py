@@ -26,15 +26,22 @@ TOKEN_VARIABLE: Final = "HOMEOSTAT_TOKEN"  # noqa: S105 - the name of the variab
 class LabelPost:
     """Posts labels to the controller, and never gets in the way of the load."""
 
-    def __init__(self, url: str, seed: int, note: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        seed: int,
+        note: Callable[[str, dict[str, Any]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare.
 
         Args:
             url: Where to post; the bearer token comes from `HOMEOSTAT_TOKEN`.
             seed: Seed of which labels come, when and how often.
             note: Writes a control line to the load log.
+            clock: Monotonic seconds.
         """
-        self._url, self._note = url, note
+        self._url, self._note, self._clock = url, note, clock
         self._chance = random.Random(f"labels-{seed}")
         self._due: list[tuple[float, str, int]] = []
         self._lost = 0
@@ -49,7 +56,7 @@ class LabelPost:
             if self._chance.random() < _LATE_SHARE:
                 delay_s += _LATE_S
             if len(self._due) < _WAITING_MAX:
-                heapq.heappush(self._due, (time.monotonic() + delay_s, prediction_id, label))
+                heapq.heappush(self._due, (self._clock() + delay_s, prediction_id, label))
             else:
                 self._lost += 1
 
@@ -65,7 +72,7 @@ class LabelPost:
                     await self._post(session, batch)
 
     def _take(self) -> list[list[dict[str, Any]]]:
-        now, wall = time.monotonic(), time.time()
+        now, wall = self._clock(), time.time()
         labels = []
         while self._due and self._due[0][0] <= now:
             due, name, label = heapq.heappop(self._due)
