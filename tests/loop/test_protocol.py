@@ -828,3 +828,12 @@ def test_ids_differ_by_stage_attempt_and_direction(stage: int, attempt: int) -> 
     back = {protocol_back.undo_id(r) for r in records}
     assert len(forward) == len(back) == attempt + 1
     assert not forward & back
+
+
+def test_a_target_that_stops_showing_its_token_proves_nothing() -> None:
+    bench = Bench().to(S.INTENT)
+    bench.late()
+    bench.cas = False
+    bench.now += TIMING.quiesce_ns + TIMING.receipt_deadline_ns
+    bench.see()
+    bench.at(S.READBACK)

@@ -53,11 +53,6 @@ def values(world: Snapshot, levers: Levers) -> Levers | None:
     return tuple(live)
 
 
-def has_compare_and_set(intent: Intent) -> bool:
-    """Return whether the target refuses this intent once anything else was written."""
-    return intent.token is not None
-
-
 def cannot_land(intent: Intent, world: Snapshot, timing: Timing) -> bool:
     """Return whether the reading proves that the intent can no longer land.
 
