@@ -185,7 +185,7 @@ class Place:
                     rotation_folder=self.folder / "host" / "rotation",
                     port=self.envoy_port,
                     admin_port=self.admin_port,
-                    fallback_pools=(("b", 5),),
+                    fallback_pools=(("b", 10),),
                 )
             )
         )

@@ -16,7 +16,8 @@ from homeostat.demo.judge import Judged, Seen, lost_by_actions, outcome_of
 from homeostat.demo.place import Place
 from homeostat.demo.story import Story
 
-BASELINE_S: Final = 10.0  # seconds of steady load before the first fault, at least
+BASELINE_S: Final = 15.0  # seconds of steady load before a fault when there is no controller
+EXTRA_S: Final = (6.0, 10.0)  # seeded: faults do not wait for the moment that suits a controller
 GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
 HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
 ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
@@ -95,11 +96,13 @@ class Round:
     def _baseline(self, place: Place, controller: Controller | None, chance: random.Random) -> None:
         self.story.say("learning", "baseline")
         begin = time.monotonic()
-        least = BASELINE_S + chance.uniform(0.0, 3.0)
+        extra_s, ready_at = chance.uniform(*EXTRA_S), None
         while time.monotonic() - begin < GIVE_UP_S:
             self._listen(controller, None)
-            ready = controller is None or controller.ready
-            if ready and time.monotonic() - begin >= least:
+            passed = time.monotonic() - begin
+            ready = passed >= BASELINE_S if controller is None else controller.ready
+            ready_at = passed if ready and ready_at is None else ready_at
+            if ready_at is not None and passed >= ready_at + extra_s:
                 seconds = time.monotonic() - begin
                 requests = place.users().total
                 self.story.say("learnt", f"baseline ready ({seconds:.0f} s, {requests} requests)")

@@ -1,5 +1,6 @@
 """Causes in one replica: gone, failing its probes, slow, or running out of memory."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from homeostat.base import names
@@ -63,6 +64,8 @@ def failing(case: Case) -> tuple[Suspicion, ...]:
     bad = sorted(name for name, failures in known.items() if failures >= limit)
     well = sum(failures == 0.0 for failures in known.values())
     if len(bad) > 1 and well < len(bad):
+        if release := _failing_release(case, bad):
+            return release
         return (
             suspicion(
                 Family.UNCLEAR,
@@ -80,6 +83,32 @@ def failing(case: Case) -> tuple[Suspicion, ...]:
             f"probes pass on {well} of {len(known) - 1} peers",
         )
         for name in bad
+    )
+
+
+def _failing_release(case: Case, bad: Sequence[str]) -> tuple[Suspicion, ...]:
+    """Probes fail on every replica of one version and pass on all of the others: the version."""
+    broken = {replica.version for replica in case.serving if replica.name in bad}
+    if len(broken) != 1 or None in broken:
+        return ()
+    members = [replica for replica in case.serving if replica.version in broken]
+    others = [replica for replica in case.serving if replica.version not in broken]
+    passing = [
+        case.value(names.replica(replica.name), names.PROBE_FAILURES) == 0.0 for replica in others
+    ]
+    if len(members) != len(bad) or not others or not all(passing):
+        return ()
+    version, pools = members[0].version, sorted({replica.pool for replica in members})
+    pool = case.managed.stable_pool if case.managed.stable_pool in pools else pools[0]
+    return (
+        suspicion(
+            Family.RELEASE,
+            names.pool(pool),
+            # Below what the pages say: they also know what is wrong with the version.
+            0.86,
+            f"probes fail on all {len(members)} replicas of version {version}",
+            f"probes pass on {len(others)} of another version",
+        ),
     )
 
 

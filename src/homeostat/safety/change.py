@@ -92,8 +92,9 @@ def shaped(action: Action, change: Change) -> bool:
             return False
     if change.ramp:
         whole = [milli(rung) for rung in change.ramp]
-        last = milli(change.writes[0][1]) if len(change.writes) == 1 else None
-        if None in whole or whole[-1] != last:
+        wanted = milli(change.writes[0][1]) if len(change.writes) == 1 else None
+        # The whole ramp (its last rung) when it is proposed, one rung at each write.
+        if None in whole or wanted not in whole:
             return False
     return _about_subject(action, change)
 

@@ -4,6 +4,8 @@ Every field of `fields.FIELDS` gets a value or None for unknown; nothing is gues
 action claims about itself is believed where the world can be asked.
 """
 
+from dataclasses import replace
+
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
@@ -69,7 +71,17 @@ def _own_record(action: Action, sight: Sight, *, undo: bool) -> ActionRecord | N
     if undo:
         same = (flying.action.kind, flying.action.subject) == (action.kind, action.subject)
         return flying if same else None
-    return flying if flying.action == action and flying.state in _ABOUT_TO_WRITE else None
+    same = flying.state in _ABOUT_TO_WRITE and _is_stage_of(action, flying.action)
+    return flying if same else None
+
+
+def _is_stage_of(action: Action, whole: Action) -> bool:
+    """Return whether an action is another one, or one stage of its ramp."""
+    if action == whole:
+        return True
+    levers = [lever for lever, _ in whole.change]
+    stages = [((levers[0], rung),) for rung in whole.ramp] if len(levers) == 1 else []
+    return action.change in stages and replace(action, change=whole.change) == whole
 
 
 def _undo_kind(action: Action) -> UndoKind:
@@ -143,6 +155,16 @@ def _about_replica(action: Action, sight: Sight) -> Record:
     odd = any(
         subject == action.subject and reading.verdict is Verdict.ANOMALOUS
         for (subject, _), reading in sight.readings.items()
+    )
+    # A ramp towards a limit is evidence of its own: no single reading of it is unusual.
+    odd = odd or (
+        sight.value(action.subject, names.MEMORY_SHARE) is not None
+        and any(
+            forecast.subject == action.subject
+            and forecast.signal == names.MEMORY_SHARE
+            and forecast.time_to_limit_ns is not None
+            for forecast in sight.forecasts()
+        )
     )
     families = {family for subject, family in sight.suspects if subject == action.subject}
     others = [slot for slot in slots if slot.name != name]

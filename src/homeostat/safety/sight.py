@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from homeostat.base import names
-from homeostat.base.evidence import Evidence, Family, Quality, Reading, Verdict
+from homeostat.base.evidence import Evidence, Family, Forecast, Quality, Reading, Verdict
 from homeostat.base.guard import GuardState
 from homeostat.base.policy import Managed
 from homeostat.base.units import MILLISECOND, TimeNs
@@ -92,20 +92,34 @@ class Sight:
         slots = () if self.world is None else self.world.replicas
         return tuple(slot for slot in slots if pool is None or slot.pool == pool)
 
+    def forecasts(self) -> tuple[Forecast, ...]:
+        """Return the latest tick's forecasts; none when it is stale."""
+        age_ms, evidence = self.evidence_age_ms, self.state.evidence
+        if evidence is None or age_ms is None or self.fresh_ms is None:
+            return ()
+        return evidence.forecasts if 0 <= age_ms <= self.fresh_ms else ()
+
     def clean(self, pool: str) -> bool | None:
         """Return whether a pool serves well and nothing in it is suspected.
 
-        True needs both service signals fresh and HEALTHY; False a fresh ANOMALOUS one or a
-        suspicion; anything else is unknown.
+        True needs both service signals fresh and within the objectives, HEALTHY or not yet
+        judged against a baseline (users were promised the objective, not the baseline); False a
+        fresh ANOMALOUS one or a suspicion; anything else is unknown.
         """
         inside = {names.pool(pool), *(names.replica(slot.name) for slot in self.replicas(pool))}
         if any(subject in inside for subject, _ in self.suspects):
             return False
         found = [self.readings.get((names.pool(pool), signal)) for signal in _SERVICE]
-        verdicts = [None if reading is None else reading.verdict for reading in found]
-        if Verdict.ANOMALOUS in verdicts:
+        if any(reading is not None and reading.verdict is Verdict.ANOMALOUS for reading in found):
             return False
-        return True if verdicts == [Verdict.HEALTHY, Verdict.HEALTHY] else None
+        objective = self.state.managed.objective
+        promised = (objective.error_ratio, objective.latency_p95_ms)
+        values = [None if reading is None else reading.value for reading in found]
+        kept = [
+            value is not None and value <= limit
+            for value, limit in zip(values, promised, strict=True)
+        ]
+        return True if all(kept) else None
 
 
 def look(state: GuardState, now: TimeNs) -> Sight:
