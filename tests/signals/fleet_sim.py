@@ -25,8 +25,8 @@ START = 1_800_000_000 * SECOND
 TIMEOUT_S = 2.0
 
 
-def managed(**changes: object) -> Managed:
-    """Return the deployment's configuration; `guard` settings may be given by name."""
+def managed(*, evidence_rules: bool = True) -> Managed:
+    """Return the deployment's configuration."""
     return Managed(
         name="credit",
         mode=Mode.AUTO,
@@ -37,7 +37,7 @@ def managed(**changes: object) -> Managed:
         scale_actuator="host",
         traffic_actuator="envoy",
         replica_usd_per_hour=1.0,
-        guard=GuardPolicy(**changes),  # type: ignore[arg-type] - names are checked by the class
+        guard=GuardPolicy(evidence_rules=evidence_rules),
         policy_digest="0" * 64,
     )
 
@@ -368,7 +368,9 @@ def page_report(
                 for le, count in zip(bounds, counts.tolist(), strict=True)
             ]  # fmt: skip
     for subject, values in gauges.items():
-        seen += [observation(source, subject, signal, value, at) for signal, value in values.items()]
+        seen += [
+            observation(source, subject, signal, value, at) for signal, value in values.items()
+        ]
     return SourceReport(
         source=source, at=at, observations=tuple(seen), subjects=subjects, quality=Quality.GOOD
     )

@@ -13,27 +13,26 @@ import numpy as np
 
 from homeostat.base import names
 from homeostat.base.evidence import Forecast
+from homeostat.detect.panel import DROP
 from homeostat.stats.robust import theil_sen
 
 # Mann-Kendall: ten values that only rise have 4.0 sigmas; chance does that once in 20,000 windows.
 _SIGNIFICANT: Final = 3.9
 # A rise smaller than this over the window is noise in the accounting of pages.
 _LEAST_RISE: Final = 0.03
-# A fall by this much in one tick is memory given back: what came before is another climb.
-_DROP: Final = 0.02
 _LIMIT: Final = 1.0
 
 
 def forecasts(
     history: Mapping[tuple[str, str], Any],
-    peaks: Mapping[tuple[str, str], float],
+    fallen: Mapping[tuple[str, str], float],
     scrape_ns: int,
 ) -> tuple[Forecast, ...]:
     """Return a forecast per replica whose memory is known.
 
     Args:
         history: Recent values by (subject, signal), oldest first, NaN where unknown.
-        peaks: Highest value of the same process before, by (subject, signal).
+        fallen: Highest value the same process has come down from, by (subject, signal).
         scrape_ns: Time between two values.
     """
     return tuple(
@@ -42,7 +41,7 @@ def forecasts(
             signal=signal,
             limit=_LIMIT,
             time_to_limit_ns=time_to_limit(
-                values, peaks.get((subject, signal), math.nan), scrape_ns
+                values, fallen.get((subject, signal), math.nan), scrape_ns
             ),
         )
         for (subject, signal), values in sorted(history.items(), key=lambda item: item[0])
@@ -50,12 +49,12 @@ def forecasts(
     )
 
 
-def time_to_limit(values: Any, peak: float, scrape_ns: int) -> int | None:
+def time_to_limit(values: Any, fallen: float, scrape_ns: int) -> int | None:
     """Return the earliest credible time until the limit, None if none is in sight.
 
     Args:
         values: Share of the limit, oldest first; NaN where unknown.
-        peak: Highest share this process has had, NaN for unknown.
+        fallen: Highest share this process has come down from by itself, NaN for none.
         scrape_ns: Time between two values.
     """
     climb = _climb(np.asarray(values, dtype=np.float64))
@@ -64,7 +63,7 @@ def time_to_limit(values: Any, peak: float, scrape_ns: int) -> int | None:
         return None
     if known[-1] >= _LIMIT:
         return 0
-    been_here = math.isfinite(peak) and known[-1] < peak - _DROP
+    been_here = math.isfinite(fallen) and known[-1] <= fallen + DROP
     if known[-1] - known[0] < _LEAST_RISE or been_here:
         return None
     trend = theil_sen(climb)
@@ -76,5 +75,5 @@ def time_to_limit(values: Any, peak: float, scrape_ns: int) -> int | None:
 def _climb(values: Any) -> Any:
     """Return the values since memory was last given back."""
     known = np.flatnonzero(np.isfinite(values))
-    falls = np.flatnonzero(np.diff(values[known]) < -_DROP)
+    falls = np.flatnonzero(np.diff(values[known]) < -DROP)
     return values[known[falls[-1] + 1] :] if len(falls) else values

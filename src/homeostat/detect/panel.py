@@ -39,6 +39,8 @@ CHARTED: Final = frozenset({
     names.ACCURACY,
 })
 HISTORY: Final = 32
+# Memory given back, as a share of the limit: page accounting alone moves by less.
+DROP: Final = 0.02
 _FORGET: Final = 600
 _FIRST_SLOTS: Final = 64
 
@@ -52,7 +54,7 @@ class PanelState:
         slots: Which series is where.
         detectors: Each detector's state, by name.
         history: The last values, NaN where unknown. `[column, slot]`
-        peak: Highest value seen of each series' process.
+        fallen: Highest value that each series' process has come down from by itself.
         usual: Guarded means.
         calm: Ticks in a row on which each deployment may be learnt from. By deployment.
         pairs: Batch sizes and device times. By deployment.
@@ -63,7 +65,7 @@ class PanelState:
     slots: Slots
     detectors: dict[str, Any]
     history: Floats
-    peak: Floats
+    fallen: Floats
     usual: Usual
     calm: dict[str, int] = field(default_factory=dict)
     pairs: dict[str, Pairs] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Claims:
         usual: Guarded mean, NaN before there is one. `[row]`
         learnt: Values behind it. `[row]`
         history: The last values, oldest first, this tick's included. `[row, column]`
-        peak: Highest value of the series' process before this tick. `[row]`
+        fallen: Highest value that the series' process has come down from. `[row]`
         devices: Device time against batch size, by deployment.
     """
 
@@ -93,7 +95,7 @@ class Claims:
     usual: Floats
     learnt: Floats
     history: Floats
-    peak: Floats
+    fallen: Floats
     devices: dict[str, Device]
 
 
@@ -111,7 +113,7 @@ class Panel:
             slots=no_slots(size),
             detectors={name: part.init(np, size) for name, part in self._detectors.items()},
             history=np.full((HISTORY, size), np.nan),
-            peak=np.full(size, np.nan),
+            fallen=np.full(size, np.nan),
             usual=Usual(mean=np.full(size, np.nan), count=np.zeros(size)),
         )
 
@@ -157,15 +159,15 @@ class Panel:
             np.full(size, np.nan),
             Usual(mean=np.full(size, np.nan), count=np.zeros(size)),
         )
-        history, peak, means = carried(
-            (state.history, state.peak, state.usual), empty, fresh, before
+        history, fallen, means = carried(
+            (state.history, state.fallen, state.usual), empty, fresh, before
         )
         detectors = {
             name: carried(state.detectors[name], part.init(np, size), fresh, before)
             for name, part in self._detectors.items()
         }
         return replace(
-            state, slots=slots, detectors=detectors, history=history, peak=peak, usual=means
+            state, slots=slots, detectors=detectors, history=history, fallen=fallen, usual=means
         ), where
 
 
@@ -192,9 +194,9 @@ def _forget_processes(state: PanelState, reborn: frozenset[tuple[str, str]]) -> 
     )
     if not slots:
         return state
-    history, peak = state.history.copy(), state.peak.copy()
-    history[:, slots], peak[slots] = np.nan, np.nan
-    return replace(state, history=history, peak=peak)
+    history, fallen = state.history.copy(), state.fallen.copy()
+    history[:, slots], fallen[slots] = np.nan, np.nan
+    return replace(state, history=history, fallen=fallen)
 
 
 def _calm(before: dict[str, int], present: set[str], learn: frozenset[str]) -> dict[str, int]:
@@ -230,7 +232,7 @@ def _claims(
         usual=state.usual.mean[where],
         learnt=state.usual.count[where],
         history=history,
-        peak=state.peak[where],
+        fallen=state.fallen[where],
         devices={
             name: found for name, pairs in state.pairs.items() if (found := usual.device(pairs))
         },
@@ -245,19 +247,20 @@ def _remember(
     passed = max(min(tick - state.tick, HISTORY), 1) if state.tick >= 0 else HISTORY
     history[(tick - np.arange(passed)) % HISTORY] = np.nan  # ticks that never came are gaps
     history[tick % HISTORY] = values
+    before = history[(tick - 1) % HISTORY]
     delayed = history[(tick - usual.DELAY) % HISTORY]
     allowed = np.zeros(len(values), dtype=bool)
     allowed[where] = [calm[key.deployment] > usual.DELAY for key in signals.keys]
     pairs = dict(state.pairs)
     for name, (sizes, times) in _pair_slots(signals.keys, where).items():
         if calm[name] > usual.DELAY:
-            before = pairs.get(name, Pairs())
-            pairs[name] = usual.learn_pairs(before, delayed[sizes], delayed[times])
+            so_far = pairs.get(name, Pairs())
+            pairs[name] = usual.learn_pairs(so_far, delayed[sizes], delayed[times])
     return replace(
         state,
         tick=tick,
         history=history,
-        peak=np.fmax(state.peak, values),
+        fallen=np.where(values < before - DROP, np.fmax(state.fallen, before), state.fallen),
         usual=usual.learn(state.usual, delayed, allowed),
         pairs=pairs,
     )

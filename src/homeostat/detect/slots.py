@@ -46,15 +46,18 @@ def assign(
         tick: The tick's number.
         forget: A series unseen for more ticks than this loses its slot.
     """
-    index, seen = slots.index, slots.seen.copy()
-    missing = [key for key in keys if key not in index]
+    found = [slots.index.get(key, -1) for key in keys]
+    seen = slots.seen.copy()
+    seen[[slot for slot in found if slot >= 0]] = tick  # before anything is taken for unused
+    slots = replace(slots, seen=seen)
     fresh = np.zeros(len(slots.keys), dtype=bool)
-    if missing:
+    if -1 in found:
+        missing = [key for key, slot in zip(keys, found, strict=True) if slot < 0]
         slots, fresh = _placed(slots, missing, tick, forget)
-        index, seen = slots.index, slots.seen.copy()
-    where = np.fromiter((index[key] for key in keys), np.int64, len(keys))
-    seen[where] = tick
-    return replace(slots, seen=seen), where, fresh
+        found = [slots.index[key] for key in keys]
+    where = np.array(found, dtype=np.int64)
+    slots.seen[where] = tick
+    return slots, where, fresh
 
 
 def _placed(

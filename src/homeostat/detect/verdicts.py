@@ -63,7 +63,7 @@ class Judged:
         anomalies: Detectors' claims that matter, and their unknowns.
         usual: Guarded means by (subject, signal), known ones only.
         history: Recent values by (subject, signal), oldest first.
-        peaks: Highest value of the process before this tick, by (subject, signal).
+        fallen: Highest value the process has come down from by itself, by (subject, signal).
         learnt: Ticks learnt from, by (subject, signal).
     """
 
@@ -71,7 +71,7 @@ class Judged:
     anomalies: tuple[Anomaly, ...]
     usual: dict[tuple[str, str], float]
     history: dict[tuple[str, str], Any]
-    peaks: dict[tuple[str, str], float]
+    fallen: dict[tuple[str, str], float]
     learnt: dict[tuple[str, str], float]
 
 
@@ -104,7 +104,7 @@ class _Plain:
     high: list[float]
     usual: list[float]
     learnt: list[float]
-    peak: list[float]
+    fallen: list[float]
     history: Any
     scores: dict[str, list[float]]
     alarms: dict[str, list[bool]]
@@ -121,7 +121,7 @@ class _Plain:
             high=claims.high.tolist(),
             usual=claims.usual.tolist(),
             learnt=claims.learnt.tolist(),
-            peak=claims.peak.tolist(),
+            fallen=claims.fallen.tolist(),
             history=claims.history,
             scores={name: score.tolist() for name, score in claims.scores.items()},
             alarms={name: alarm.tolist() for name, alarm in claims.alarms.items()},
@@ -130,7 +130,7 @@ class _Plain:
 
 def _deployment(rows: list[int], plain: _Plain, managed: Managed) -> Judged:
     readings, anomalies = [], []
-    usual, history, peaks, learnt = {}, {}, {}, {}
+    usual, history, fallen, learnt = {}, {}, {}, {}
     for row in rows:
         key = plain.keys[row]
         name = (key.subject, key.signal)
@@ -141,13 +141,13 @@ def _deployment(rows: list[int], plain: _Plain, managed: Managed) -> Judged:
             usual[name] = plain.usual[row]
         learnt[name] = plain.learnt[row]
         if key.signal == names.MEMORY_SHARE:
-            history[name], peaks[name] = plain.history[row], plain.peak[row]
+            history[name], fallen[name] = plain.history[row], plain.fallen[row]
     return Judged(
         readings=tuple(readings),
         anomalies=tuple(anomalies),
         usual=usual,
         history=history,
-        peaks=peaks,
+        fallen=fallen,
         learnt=learnt,
     )
 
@@ -196,7 +196,7 @@ def _verdict(row: int, plain: _Plain, claimed: list[Anomaly], managed: Managed) 
 
 
 def _rule(key: SeriesKey, value: float, managed: Managed) -> bool | None:
-    """Return whether a fixed rule is broken; None where no rule speaks of the series."""
+    """Return whether a fixed rule is broken; None where no rule sfallen of the series."""
     promised = managed.objective
     match key.signal:
         case names.PROCESS_UP | names.PROBE_HEALTH | names.PROBE_INFERENCE:

@@ -65,7 +65,7 @@ class Judged(Protocol):
     @property
     def history(self) -> Mapping[tuple[str, str], Any]: ...  # noqa: D102 - see the class
     @property
-    def peaks(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102 - see the class
+    def fallen(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102 - see the class
     @property
     def learnt(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102 - see the class
 
@@ -147,7 +147,7 @@ class Forecaster(Protocol):
     def __call__(
         self,
         history: Mapping[tuple[str, str], Any],
-        peaks: Mapping[tuple[str, str], float],
+        fallen: Mapping[tuple[str, str], float],
         scrape_ns: int,
     ) -> tuple[Forecast, ...]:
         """Return what one deployment's series are about to do."""
@@ -311,7 +311,7 @@ def _evidence(
     }
     for reading in parts.utilisation(readings, world, device):
         readings[reading.subject, reading.signal] = reading
-    forecasts = parts.forecasts(judged.history, judged.peaks, managed.scrape_ns)
+    forecasts = parts.forecasts(judged.history, judged.fallen, managed.scrape_ns)
     slo_met = parts.slo_met(readings, managed.objective)
     suspicions = parts.diagnose(
         readings=readings,
