@@ -100,7 +100,7 @@ def spoilt(value: Any, data: st.DataObject) -> Any:
     return replace(value, **{name: data.draw(ODD, label=name)})
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from(STATES), st.sampled_from(ACTIONS), st.booleans())
 def test_the_guard_answers_whatever_it_is_asked(
     data: st.DataObject,
@@ -145,7 +145,7 @@ def test_every_fact_is_stated_and_typed() -> None:
 # --- doubt never allows more -------------------------------------------------------------------
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), st.sampled_from(STATES), st.sampled_from(ACTIONS))
 def test_taking_readings_away_never_permits_more(
     data: st.DataObject, state: GuardState, action: Action
@@ -192,7 +192,7 @@ def doubt(state: GuardState, data: st.DataObject) -> GuardState:
     return data.draw(st.sampled_from(choices))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), st.sampled_from(STATES), st.sampled_from(ACTIONS))
 def test_doubt_of_any_kind_never_permits_more(
     data: st.DataObject, state: GuardState, action: Action
@@ -218,7 +218,7 @@ def test_blind_only_capacity_is_added_and_actions_undone(state: GuardState) -> N
 ESTIMATES = (names.PREDICTION_SHIFT, names.FEATURE_SHIFT, names.ACCURACY, names.DEVICE_TIME)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(STATES),
     st.sampled_from(ACTIONS),
@@ -257,7 +257,7 @@ def test_a_larger_load_never_permits_taking_capacity_away(
     assert rank(guard(action, loaded(high), g.NOW)) <= rank(guard(action, loaded(low), g.NOW))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(STATES),
     st.sampled_from(ACTIONS),

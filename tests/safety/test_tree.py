@@ -89,7 +89,7 @@ def conditions() -> st.SearchStrategy[Expr]:
 FACTS = st.fixed_dictionaries({name: st.none() | VALUES[kind] for name, kind in FIELDS.items()})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(conditions(), FACTS)
 def test_a_closure_means_what_its_tree_means(tree: Expr, facts: dict[str, Value]) -> None:
     assert compile_tree(tree)(facts) is evaluate(tree, facts)
@@ -101,7 +101,7 @@ def test_a_closure_counts_what_its_tree_counts(tree: Expr, facts: dict[str, Valu
     assert compile_tree(tree)(facts) == evaluate(tree, facts)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(conditions(), FACTS, st.sets(st.sampled_from(sorted(FIELDS))))
 def test_forgetting_a_field_can_only_turn_an_answer_into_unknown(
     tree: Expr, facts: dict[str, Value], forgotten: set[str]

@@ -1,0 +1,34 @@
+"""Exemptions are checked, few, and lift nothing that must stand."""
+
+from dataclasses import replace
+
+from homeostat.base import names
+from homeostat.base.actions import ActionKind
+from homeostat.base.guard import Deny
+from homeostat.safety.guard import guard
+from homeostat.safety.rule import EXEMPTIONS
+from homeostat.safety.rules import RULES
+from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_cases import label, past, verdict
+
+BATCH = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=16)
+SHED = g.act(ActionKind.SHED_LOAD, names.GATEWAY, gateway_limit=100)
+
+
+def test_exemptions_lift_cooldown_rate_and_step_and_nothing_that_must_stand() -> None:
+    four = {label(rule) for rule in RULES if set(rule.exempt) == set(EXEMPTIONS)}
+    assert four == {"G2 step", "G3 cooldown", "G4 rate", "G4 fleet rate"}
+    stand = {"G5 single flight", "G2 floor", "G2 never empty", "G10 ownership", "G11 kill switch"}
+    lifted = {label(rule): set(rule.exempt) for rule in RULES}
+    assert all(not lifted[name] for name in stand)
+    general = {"G0 sight", "G0 baselines"}
+    about_the_subject = {name for name in lifted if name[:3] == "G0 "} - general
+    assert all(lifted[name] <= {"undo"} for name in about_the_subject)
+
+
+def test_what_an_action_claims_about_itself_lifts_nothing() -> None:
+    hot = replace(g.scene(), past=past(0.1))
+    for action in (BATCH, SHED, g.scale(5), g.restart("a-1")):
+        claimed = replace(action, exempt=True)
+        assert verdict(guard(claimed, hot, g.NOW)) == verdict(guard(action, hot, g.NOW))
+        assert isinstance(guard(claimed, hot, g.NOW), Deny)
