@@ -169,6 +169,19 @@ async def test_a_caller_that_gave_up_disturbs_nobody_else() -> None:
     assert isinstance(results[1], asyncio.CancelledError)
 
 
+async def test_a_caller_that_gave_up_before_its_batch_broke_does_not_end_the_service() -> None:
+    device = Device()
+    async with serving(device, settings(batch_max=2, wait_ms=30.0)) as batcher:
+        device.broken = True
+        leaving = asyncio.create_task(batcher.submit(1))
+        await asyncio.sleep(0.005)
+        leaving.cancel()
+        with pytest.raises(RuntimeError, match="fell over"):
+            await batcher.submit(2)
+        device.broken = False
+        assert await asyncio.wait_for(batcher.submit(3), 1.0) == 30
+
+
 async def test_requests_are_served_in_the_order_in_which_they_came() -> None:
     device = Device()
     async with serving(device, settings(batch_max=3, wait_ms=0.0)) as batcher:
