@@ -39,6 +39,12 @@ def test_axe_finds_nothing_serious(
     assert findings(page) == []
 
 
+def test_the_judge_is_awake(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.evaluate("document.getElementById('main').prepend(document.createElement('button'))")
+    assert any(finding.startswith("button-name") for finding in findings(page))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("dialog", ["#open-freeze", "#open-keys"])
 def test_axe_finds_nothing_serious_in_the_dialogs(

@@ -86,11 +86,13 @@ class _Column:
 class SeriesRing:
     """The last `capacity` ticks of one deployment's chosen series."""
 
-    __slots__ = ("_at", "_columns", "capacity")
+    __slots__ = ("_at", "_bad", "_columns", "_judged", "capacity")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self._at: array[int] = array("q")
+        self._bad: array[int] = array("H")  # anomalous series on each tick, for the ribbon
+        self._judged: array[int] = array("H")
         self._columns: dict[Key, _Column] = {}
 
     def push(self, at: TimeNs, readings: Iterable[Reading]) -> None:
@@ -104,6 +106,9 @@ class SeriesRing:
         self._at.append(at)
         for key, column in self._columns.items():
             column.push(here.get(key))
+        shown = [r.verdict for key, r in here.items() if key in self._columns]
+        self._bad.append(shown.count(Verdict.ANOMALOUS))
+        self._judged.append(len(shown) - shown.count(Verdict.UNKNOWN))
         if len(self._at) >= 2 * self.capacity:  # a rare, cheap move instead of one every tick
             self._cut(0, len(self._at) - self.capacity)
             for key in [key for key, column in self._columns.items() if column.is_empty()]:
@@ -144,12 +149,8 @@ class SeriesRing:
         for index in range(buckets):
             start = now - (buckets - index) * width_ns
             low, high = bisect_left(self._at, start), bisect_left(self._at, start + width_ns)
-            bad = seen = 0
-            for column in self._columns.values():
-                verdicts = column.verdict[low:high]
-                bad += verdicts.count(b"a")
-                seen += len(verdicts) - verdicts.count(b"u")
-            shares.append(bad / seen if seen else None)
+            judged = sum(self._judged[low:high])
+            shares.append(sum(self._bad[low:high]) / judged if judged else None)
         return shares
 
     def _first(self, since: TimeNs | None) -> int:
@@ -157,7 +158,7 @@ class SeriesRing:
         return oldest if since is None else max(oldest, bisect_left(self._at, since))
 
     def _cut(self, start: int, stop: int) -> None:
-        del self._at[start:stop]
+        del self._at[start:stop], self._bad[start:stop], self._judged[start:stop]
         for column in self._columns.values():
             column.cut(start, stop)
 

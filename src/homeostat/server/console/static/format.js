@@ -42,6 +42,13 @@ export function actionName(action) {
   return `${VERBS[action.kind] ?? words(action.kind)} ${subjectName(action.subject)}`;
 }
 
+/** "restart_replica replica:a-2 (incarnation.a-2=2)" -> "Restart a-2 (incarnation.a-2=2)". */
+export function labelName(label) {
+  const [, kind, subject, rest] = /^(\w+)(?: (\S+)(.*))?$/s.exec(label) ?? [];
+  if (!(kind in VERBS)) return label;
+  return subject ? actionName({ kind, subject }) + rest : kind === "escalate" ? "Tell a person" : VERBS[kind];
+}
+
 /** A value in the unit people read (ratios as percent). */
 export function shown(signal, value) {
   return value === null || value === undefined ? null : unitOf(signal) === "%" ? value * 100 : value;

@@ -1,7 +1,7 @@
 // The panels of a deployment's page: values in, elements out.
 
 import { el } from "./dom.js";
-import { actionName, bytes, clock, familyName, number, quantity, shown, signalName, span, subjectName, unitOf, words } from "./format.js";
+import { actionName, bytes, clock, familyName, labelName, number, quantity, shown, signalName, span, subjectName, unitOf, words } from "./format.js";
 
 const EFFECT = { helped: ["✓", "ok", "Helped"], harmed: ["✕", "bad", "Harmed"], no_change: ["≈", "warn", "No change"], unknown: ["?", "unknown", "Effect not known"] };
 const VERDICT = { healthy: "✓ as expected", anomalous: "▲ anomalous", unknown: "? not known" };
@@ -126,7 +126,7 @@ function badge(d) {
 }
 
 function refusal(r) {
-  return el("li", {}, el("b", {}, words(r.action)), r.reasons.map((reason) => {
+  return el("li", {}, el("b", {}, labelName(r.action)), r.reasons.map((reason) => {
     const [, rule, rest] = /^(G\d{1,2})\b[:\s]*(.*)$/s.exec(reason) ?? [null, null, reason];
     return el("p", {}, rule ? el("span", { class: "rule" }, rule) : null, rest);
   }));
@@ -149,9 +149,9 @@ export function decision(d, action, readOnly, undo) {
         Object.entries(d.action.change).map(([name, value]) => el("li", {}, el("code", {}, `${name}: ${name in pre ? `${pre[name]} → ` : ""}${value}`))),
         el("li", {}, `undo: ${d.action.undo}; touches ${d.action.replicas_touched} replica(s); ${cost(d.action)}`))) : null,
       d.outcome ? block("What it did", el("p", {}, `${EFFECT[d.outcome.effect][2]}${measured(d.outcome)}`)) : null,
-      block("Considered, best first", d.considered.length ? el("ol", { class: "ranked" }, d.considered.map((c) => el("li", {}, el("span", { class: d.action && c.action === `${d.action.kind} ${d.action.subject}` ? "picked" : null }, words(c.action)), el("span", { class: "score" }, number(c.score))))) : el("p", {}, "Nothing else."))),
+      block("Considered, best first", d.considered.length ? el("ol", { class: "ranked" }, d.considered.map((c) => el("li", {}, el("span", { class: d.action && c.action === `${d.action.kind} ${d.action.subject}` ? "picked" : null }, labelName(c.action)), el("span", { class: "score" }, number(c.score))))) : el("p", {}, "Nothing else."))),
     el("div", { class: "grid" },
-      block(`Permitted (${d.allowed.length})`, el("ul", { class: "allowed" }, d.allowed.map((a) => el("li", {}, words(a))))),
+      block(`Permitted (${d.allowed.length})`, el("ul", { class: "allowed" }, d.allowed.map((a) => el("li", {}, labelName(a))))),
       block(`Refused (${d.refused.length})`, d.refused.length ? el("ul", { class: "refused" }, d.refused.map(refusal)) : el("p", {}, "Nothing was refused."))),
     error,
     el("p", { class: "buttons" }, el("a", { href: `/v1/decisions/${encodeURIComponent(d.id)}?deployment=${encodeURIComponent(d.deployment)}` }, "As JSON"), d.undoable && !readOnly ? undoButton : null));
