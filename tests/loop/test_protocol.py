@@ -837,3 +837,10 @@ def test_a_target_that_stops_showing_its_token_proves_nothing() -> None:
     bench.now += TIMING.quiesce_ns + TIMING.receipt_deadline_ns
     bench.see()
     bench.at(S.READBACK)
+
+
+def test_a_second_answer_about_a_write_that_landed_changes_nothing() -> None:
+    bench = _harmed()
+    before = bench.record
+    assert bench.reply(ReceiptStatus.NOT_APPLIED, conflict=True) == ()  # its twin was refused
+    assert bench.record == before
