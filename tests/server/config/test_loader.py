@@ -229,6 +229,36 @@ def test_limits_become_the_cores_levers() -> None:
     assert lever_name("batchMax.a") is None
 
 
+def test_everything_the_wiring_needs_is_there() -> None:
+    model = changed(
+        lambda d: d["spec"].update(
+            labels={"path": "/predictions"},
+            probe={"model": "m", "features": [1, 2.5], "expectHigh": 1},
+            target={
+                "process": {"host": "http://127.0.0.1:1/", "timeout": "3s"},
+                "envoy": {"admin": "http://127.0.0.1:2"},
+                "pools": {"stable": "x", "fallback": "y"},
+            },
+        )
+    )
+    config = read(model)
+    found = config.deployment("fraud")
+    assert found is not None
+    assert found is config.deployments[0]
+    assert config.deployment("nobody") is None
+    assert (found.process.url, found.process.read_timeout_s) == ("http://127.0.0.1:1", 3.0)
+    assert found.envoy is not None
+    assert found.envoy.weights == (("y", "traffic.y"),)
+    assert found.envoy.limited_clusters == ("x", "y")
+    assert found.probe is not None
+    assert (found.probe.features, found.probe.timeout_s) == ((1.0, 2.5), 0.8)
+    assert found.labels_path == "/predictions"
+    page = found.scrape[0].for_replica(address="127.0.0.1:9", name="x-1", pool="x")
+    assert page == "http://127.0.0.1:9/metrics"
+    managed = found.managed
+    assert (managed.scale_actuator, managed.traffic_actuator) == ("process", "envoy")
+
+
 def test_secrets_have_no_place_in_a_file() -> None:
     spec = {"api": {"token": "abc"}}
     control = {**SMALL, "kind": "Controller", "spec": spec}

@@ -154,6 +154,12 @@ class ProbeSpec(Strict):
         return self
 
 
+class LabelsSpec(Strict):
+    """Where each replica's recent predictions are read, so that late labels can be joined."""
+
+    path: str = Field(pattern=r"^/[\w./\-]{0,200}$", description="On each replica's address.")
+
+
 class LatencySlo(Strict):
     """A quantile of the latency at the gateway stays below a limit."""
 
@@ -209,6 +215,7 @@ class ModelSpec(Strict):
     target: TargetSpec
     metrics: MetricsSpec
     probe: ProbeSpec | None = None
+    labels: LabelsSpec | None = None
     slo: tuple[Slo, ...] = Field(min_length=1, max_length=20)
     objective: ObjectiveSpec = Field(default_factory=ObjectiveSpec)
     policy: Name | None = Field(default=None, description="A GuardrailPolicy's name.")

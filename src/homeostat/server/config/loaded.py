@@ -86,6 +86,7 @@ class Deployment:
         envoy: Settings of its Envoy actuator, None if it has none.
         scrape: Its metrics pages.
         probe: Its canned question, None if it has none.
+        labels_path: Path of each replica's page of recent predictions, None for no labels.
     """
 
     managed: Managed
@@ -93,6 +94,7 @@ class Deployment:
     envoy: Envoy | None
     scrape: tuple[ScrapeTarget, ...]
     probe: Probe | None
+    labels_path: str | None = None
 
     @property
     def name(self) -> str:
@@ -196,6 +198,7 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails) -> Deployment:
         envoy=_envoy(spec),
         scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
         probe=_probe(spec),
+        labels_path=None if spec.labels is None else spec.labels.path,
     )
 
 
