@@ -187,6 +187,13 @@ def test_probes_that_fail_everywhere_are_a_common_cause_and_no_replica() -> None
     assert patient.families() == [(Family.UNCLEAR, "model")]
 
 
+def test_probes_that_fail_on_one_version_only_are_that_release() -> None:
+    patient = Patient().all(STABLE, names.PROBE_FAILURES, 5.0)
+    assert patient.families() == [(Family.RELEASE, "pool:a")]
+    patient.set("replica:b-0", names.PROBE_FAILURES, None)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+
+
 def test_unknown_probes_prove_nothing() -> None:
     assert Patient().all(REPLICAS, names.PROBE_FAILURES, None).families() == []
 

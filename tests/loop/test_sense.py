@@ -15,12 +15,14 @@ from homeostat.base import codec, names
 from homeostat.base.evidence import Evidence, Family, Quality, Reading, SourceReport, Verdict
 from homeostat.base.policy import Managed
 from homeostat.base.world import Snapshot
-from homeostat.detect import diagnose, forecast, slo, utilisation, verdicts
-from homeostat.detect.ewma import Config, Ewma
+from homeostat.detect import diagnose, forecast, panel, shift, slo, utilisation, verdicts
+from homeostat.detect.ewma import Config, Ewma, State
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
 from homeostat.loop import sense
+from homeostat.signals import fleet
 from homeostat.signals.fleet import Fleet
+from homeostat.stats.arrays import from_bytes, to_bytes
 
 WARM = 60
 PAGES = ("envoy", "scrape-a-0", "scrape-a-1", "scrape-a-2", "scrape-b-0")
@@ -430,6 +432,27 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
         return [codec.encode(one) for one in (*first, *run.play(10))]
 
     assert play() == play()
+
+
+CLASSES = (
+    *sense.STATE_CLASSES,
+    *fleet.STATE_CLASSES,
+    *panel.STATE_CLASSES,
+    *shift.STATE_CLASSES,
+    State,
+)
+
+
+def test_a_checkpoint_goes_on_bit_for_bit_where_the_state_left_off(warm: Run) -> None:
+    straight, restored = warm.branch(), warm.branch()
+    saved = to_bytes(straight.state)
+    restored.state = from_bytes(saved, CLASSES)
+    assert to_bytes(restored.state) == saved
+    slow_replica(straight.sim)
+    slow_replica(restored.sim)
+    for one, other in zip(straight.play(8), restored.play(8), strict=True):
+        assert codec.encode(one) == codec.encode(other)
+    assert to_bytes(restored.state) == to_bytes(straight.state)
 
 
 def test_evidence_survives_the_journal(warm: Run) -> None:

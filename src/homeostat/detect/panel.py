@@ -281,3 +281,7 @@ def _pair_slots(
             sizes.append(slot[key])
             times.append(time)
     return out
+
+
+STATE_CLASSES: Final = (PanelState, Slots, Usual, Pairs, SeriesKey)
+"""What `stats.arrays.from_bytes` must know to read this part's state, its detectors' apart."""

@@ -216,8 +216,9 @@ class Shift:
             return replace(blank, quality=Quality.FEW), None
         now, then = window.counts, reference.counts
         distance = float(0.5 * np.abs(now / now.sum() - then / then.sum()).sum())
-        score = two_sample(now, then)
-        shifted = distance >= self.config.distance and score >= self.config.neg_log10_p
+        # The p-value is worked out only where it can matter.
+        score = two_sample(now, then) if distance >= self.config.distance else 0.0
+        shifted = score >= self.config.neg_log10_p
         return replace(
             blank,
             value=distance,
@@ -380,3 +381,7 @@ def _claims(reading: Reading, score: float | None) -> tuple[Anomaly, ...]:
             neg_log10_p=score if reading.verdict is Verdict.ANOMALOUS else None,
         ),
     )
+
+
+STATE_CLASSES: Final = (Reference,)
+"""What `stats.arrays.from_bytes` must know to read this part's state."""

@@ -106,6 +106,7 @@ class _Plain:
     learnt: list[float]
     fallen: list[float]
     history: Any
+    judged: list[bool]
     scores: dict[str, list[float]]
     alarms: dict[str, list[bool]]
 
@@ -123,9 +124,17 @@ class _Plain:
             learnt=claims.learnt.tolist(),
             fallen=claims.fallen.tolist(),
             history=claims.history,
+            judged=_judged(claims, len(signals.keys)),
             scores={name: score.tolist() for name, score in claims.scores.items()},
             alarms={name: alarm.tolist() for name, alarm in claims.alarms.items()},
         )
+
+
+def _judged(claims: Claims, rows: int) -> list[bool]:
+    """Return where at least one detector has a baseline."""
+    known = [~np.isnan(score) for score in claims.scores.values()]
+    judged = np.any(known, axis=0) if known else np.zeros(rows, dtype=bool)
+    return [bool(one) for one in judged]
 
 
 def _deployment(rows: list[int], plain: _Plain, managed: Managed) -> Judged:
@@ -134,7 +143,7 @@ def _deployment(rows: list[int], plain: _Plain, managed: Managed) -> Judged:
     for row in rows:
         key = plain.keys[row]
         name = (key.subject, key.signal)
-        claimed = _claimed(row, plain)
+        claimed = _claimed(row, plain) if key.signal in CHARTED else []
         anomalies += claimed
         readings.append(_reading(row, plain, _verdict(row, plain, claimed, managed)))
         if plain.usual[row] == plain.usual[row]:
@@ -153,13 +162,10 @@ def _deployment(rows: list[int], plain: _Plain, managed: Managed) -> Judged:
 
 
 def _claimed(row: int, plain: _Plain) -> list[Anomaly]:
-    key = plain.keys[row]
-    if key.signal not in CHARTED:
-        return []
-    out = []
+    key, out = plain.keys[row], []
     for name, alarms in plain.alarms.items():
         score = plain.scores[name][row]
-        unknown = plain.quality[row] is not Quality.GOOD or np.isnan(score)
+        unknown = plain.quality[row] is not Quality.GOOD or score != score  # noqa: PLR0124 - NaN
         if unknown or (alarms[row] and _matters(row, plain)):
             out.append(
                 Anomaly(
@@ -175,7 +181,7 @@ def _claimed(row: int, plain: _Plain) -> list[Anomaly]:
 
 def _matters(row: int, plain: _Plain) -> bool:
     usual, matter = plain.usual[row], MATTERS.get(plain.keys[row].signal, Matter())
-    if np.isnan(usual):
+    if usual != usual:  # noqa: PLR0124 - NaN is not itself
         return True
     change = plain.value[row] - usual
     right = matter.up if change > 0.0 else matter.down
@@ -187,12 +193,11 @@ def _verdict(row: int, plain: _Plain, claimed: list[Anomaly], managed: Managed) 
     if plain.quality[row] is not Quality.GOOD:
         return Verdict.UNKNOWN
     broken = _rule(key, plain.value[row], managed)
-    if broken or any(claim.verdict is Verdict.ANOMALOUS for claim in claimed):
+    if broken or (claimed and any(claim.verdict is Verdict.ANOMALOUS for claim in claimed)):
         return Verdict.ANOMALOUS
     if key.signal not in CHARTED or broken is False:
         return Verdict.HEALTHY
-    judged = any(not np.isnan(scores[row]) for scores in plain.scores.values())
-    return Verdict.HEALTHY if judged else Verdict.UNKNOWN
+    return Verdict.HEALTHY if plain.judged[row] else Verdict.UNKNOWN
 
 
 def _rule(key: SeriesKey, value: float, managed: Managed) -> bool | None:

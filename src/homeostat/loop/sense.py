@@ -352,3 +352,7 @@ def _no_longer_there(readings: Sequence[Reading], world: Snapshot | None) -> fro
         for reading in readings
         if reading.subject.startswith("replica:") and reading.subject not in slots
     )
+
+
+STATE_CLASSES = (SenseState,)
+"""What `stats.arrays.from_bytes` must know to read the state, besides its parts' classes."""

@@ -112,8 +112,10 @@ def derive(
         lengths: Windows to choose from, in ticks, shortest first.
     """
     age, code = _raw_state(table, now)
-    windows = _windows(table, plan, limits, tick, lengths)
-    cumulative = _cumulative(table, plan, windows, tick, lengths)
+    per_row = sums(table.inc, tick, lengths)
+    dt = sums(table.page_dt, tick, lengths)[:, _page_of(table, plan)]
+    windows = _windows(per_row, dt, plan, limits, lengths)
+    cumulative = _cumulative(per_row, plan, windows)
     owner = np.array([entity for entity, _ in plan.histograms], dtype=np.int64)
     whole = age[plan.buckets].max(axis=1), code[plan.buckets].max(axis=1)
     old = _too_old(whole[0], limits.fresh_ns[owner])
@@ -222,10 +224,9 @@ def _raw_state(table: RawTable, now: int) -> tuple[Ints, Codes]:
 
 
 def _windows(
-    table: RawTable, plan: Plan, limits: Limits, tick: int, lengths: tuple[int, ...]
+    per_row: Floats, seconds: Floats, plan: Plan, limits: Limits, lengths: tuple[int, ...]
 ) -> _Windows:
     rows = plan.scalars
-    per_row = sums(table.inc, tick, lengths)
     per_row = np.append(per_row, np.full((len(lengths), 1), np.nan), axis=1)
     total = per_row[:, rows]
     known = np.nan_to_num(total)
@@ -238,7 +239,7 @@ def _windows(
     size = len(plan.entities)
     return _Windows(
         total=total,
-        seconds=sums(table.page_dt, tick, lengths)[:, _page_of(table, plan)],
+        seconds=seconds,
         requests=requests,
         arrivals=counters.shortest(arrived, np.full(size, _LEAST_ARRIVALS)),
         batches=counters.shortest(batches, np.full(size, _LEAST_BATCHES)),
@@ -314,14 +315,10 @@ def _values(
     return values, {signal: np.nan_to_num(count) for signal, count in samples.items()}
 
 
-def _cumulative(
-    table: RawTable, plan: Plan, windows: _Windows, tick: int, lengths: tuple[int, ...]
-) -> Floats:
+def _cumulative(per_row: Floats, plan: Plan, windows: _Windows) -> Floats:
     """Return the increments of each histogram's buckets over its entity's window."""
     if not plan.histograms:
         return np.zeros((0, plan.buckets.shape[1]))
-    per_row = sums(table.inc, tick, lengths)[:, plan.buckets]  # [length, histogram, bucket]
     owner = np.array([entity for entity, _ in plan.histograms])
-    chosen = windows.requests[owner]
-    out: Floats = np.take_along_axis(per_row, chosen[None, :, None], axis=0)[0]
+    out: Floats = per_row[windows.requests[owner][:, None], plan.buckets]
     return out

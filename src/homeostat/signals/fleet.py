@@ -360,3 +360,7 @@ def _pages(raw_table: RawTable, managed: Sequence[Managed], now: TimeNs) -> tupl
             )
         )
     return tuple(out)
+
+
+STATE_CLASSES: Final = (FleetState, RawTable, table.Memo, Plan, ProbeRun, SeriesKey)
+"""What `stats.arrays.from_bytes` must know to read this part's state."""

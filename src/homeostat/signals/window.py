@@ -38,11 +38,13 @@ def sums(ring: Floats, tick: int, lengths: tuple[int, ...]) -> Floats:
 
     A row with no known column in a window sums to NaN there: nothing known is not zero.
     """
+    part = ring[:, columns(tick, max(lengths), ring.shape[1])]
+    known = ~np.isnan(part)
+    part[~known] = 0.0
     out = np.empty((len(lengths), ring.shape[0]))
     for place, length in enumerate(lengths):
-        part = ring[:, columns(tick, length, ring.shape[1])]
-        known = ~np.isnan(part)
-        out[place] = np.where(known.any(axis=1), np.where(known, part, 0.0).sum(axis=1), np.nan)
+        total = part[:, :length].sum(axis=1)
+        out[place] = np.where(known[:, :length].any(axis=1), total, np.nan)
     return out
 
 
