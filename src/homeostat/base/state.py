@@ -73,6 +73,7 @@ class LoopState:
         verified: Pool and version pairs that served within the objectives long enough.
         peaks: (time, replicas in rotation) maxima within the scale-in window.
         observe_until: Observe only until then.
+        foreign_until: Somebody else wrote: act on nothing until then.
         held_because: Why the last decision was to hold; a repeat is not recorded again.
     """
 
@@ -98,4 +99,5 @@ class LoopState:
     verified: tuple[tuple[str, str], ...] = ()
     peaks: tuple[tuple[TimeNs, int], ...] = ()
     observe_until: TimeNs | None = None
+    foreign_until: TimeNs | None = None
     held_because: tuple[str, ...] = ()

@@ -97,4 +97,4 @@ def _in_service_again(state: dict[str, Any], injected: Injected) -> bool:
     slot = next((slot for slot in state["slots"] if slot["name"] == injected.victim), None)
     if slot is None:
         return True
-    return slot["pid"] != injected.pid and slot["state"] == "ready"
+    return bool(slot["pid"] != injected.pid and slot["state"] == "ready")

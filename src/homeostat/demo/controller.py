@@ -41,7 +41,7 @@ class Controller:
 
     def start(self) -> None:
         """Start it; call from the main thread (it ends with its starter)."""
-        arguments = [sys.executable, "-m", "homeostat", "run", "--quiet"]
+        arguments = [sys.executable, "-m", "homeostat", "run"]
         for file in self.files:
             arguments += ["-f", str(file)]
         with self.log.open("ab") as log:

@@ -77,7 +77,9 @@ class Round:
         try:
             place.start(lambda text: self.story.say("starting", text))
             if not self.control:
-                controller = setup.controller(place, api_port, api_token, self.evidence_rules)
+                controller = setup.controller(
+                    place, api_port, api_token, evidence_rules=self.evidence_rules
+                )
                 controller.start()
                 self.story.banner(setup.banner(place, api_port))
             self._baseline(place, controller, chance)
@@ -99,6 +101,8 @@ class Round:
         extra_s, ready_at = chance.uniform(*EXTRA_S), None
         while time.monotonic() - begin < GIVE_UP_S:
             self._listen(controller, None)
+            if controller is not None and not controller.running():
+                raise setup.not_ready(place)
             passed = time.monotonic() - begin
             ready = passed >= BASELINE_S if controller is None else controller.ready
             ready_at = passed if ready and ready_at is None else ready_at
@@ -232,7 +236,7 @@ class Round:
             and (fault.expected != "held" or not watch.applied)
             and not cause.oom_killed(host_log, watch.injected),
         )
-        took = f" after {judged.recovered_at - judged.injected_at:.1f} s" if recovered_at else ""
+        took = f" after {recovered_at - watch.at:.1f} s" if recovered_at is not None else ""
         self.story.say(outcome, f"{fault.name}{took}; lost by own actions: {judged.lost_requests}")
         return judged
 

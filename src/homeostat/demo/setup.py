@@ -1,10 +1,11 @@
 """The demo's controller: its configuration files, its policy, and where it is found."""
 
-import json
 import secrets
-from importlib import resources
+import socket
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from homeostat.base.errors import ConfigError
 from homeostat.base.policy import Objective
@@ -14,13 +15,12 @@ from homeostat.demo.population import sample
 
 CONSOLE_PORT: Final = 7373
 OBJECTIVE: Final = Objective(latency_p95_ms=250.0, error_ratio=0.01, accuracy=0.80)
-SCRAPE: Final = "1s"
+NAME: Final = "credit"
+API_VERSION: Final = "homeostat.dev/v1alpha1"
 
 
 def api_access() -> tuple[int, str]:
     """Return a port for the console (7373 if it is free) and a fresh token."""
-    import socket  # noqa: PLC0415 - one question to the kernel
-
     with socket.socket() as sock:
         try:
             sock.bind(("127.0.0.1", CONSOLE_PORT))
@@ -30,13 +30,115 @@ def api_access() -> tuple[int, str]:
 
 
 def policy_file() -> Path:
-    """Return the shipped policy of the demo: the checkout's, else the installed copy."""
+    """Return the shipped policy of the demo: the checkout's, else the installed copy.
+
+    Raises:
+        ConfigError: Neither is there.
+    """
     here = Path(__file__).resolve()
-    for folder in here.parents:
-        found = folder / "examples" / "policies" / "demo.yaml"
-        if found.is_file():
-            return found
-    packaged = Path(str(resources.files("homeostat.demo") / "policies" / "demo.yaml"))
-    if packaged.is_file():
-        return packaged
-    raise ConfigError("examples/policies/demo.yaml is not there; reinstall homeostat")
+    places = [folder / "examples" / "policies" for folder in here.parents[2:5]]
+    places.append(here.parent / "policies")
+    for folder in places:
+        if (folder / "demo.yaml").is_file():
+            return folder / "demo.yaml"
+    raise ConfigError("the demo's policy demo.yaml is not there; reinstall homeostat")
+
+
+def controller(place: Place, port: int, token: str, *, evidence_rules: bool) -> Controller:
+    """Write the controller's configuration and return it, not yet started."""
+    token_file = place.folder / "token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(token + "\n", encoding="utf-8")
+    file = place.folder / "homeostat.yaml"
+    documents = (_model(place, evidence_rules=evidence_rules), _controller(port))
+    file.write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
+    return Controller(
+        files=(file, policy_file()),
+        journal=place.folder / "homeostat.db",
+        log=place.folder / "controller.log",
+    )
+
+
+def banner(place: Place, port: int) -> dict[str, Any]:
+    """Return what is printed at the start: where everything is, and what was granted."""
+    policy = yaml.safe_load(policy_file().read_text(encoding="utf-8"))["spec"]
+    autonomy = policy["autonomy"]
+    return {
+        "console": f"http://127.0.0.1:{port}",
+        "token": f"in {place.folder}/token (asked for by every change)",
+        "policy": f"{policy_file().name}: cooldown {policy['cooldown']}, "
+        f"persistence {policy['persistence']} scrapes",
+        "granted": f"{', '.join(autonomy['auto'])} (by {autonomy['grantedBy']})",
+        "gateway": place.gateway_url,
+    }
+
+
+def not_ready(place: Place) -> ConfigError:
+    """Return the error for a controller that never knew what is normal."""
+    log = place.folder / "controller.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    last = f"; its last words: {lines[-1]}" if lines else ""
+    return ConfigError(f"the controller learnt no baseline{last} (see {log})")
+
+
+def _model(place: Place, *, evidence_rules: bool) -> dict[str, Any]:
+    features = [round(float(value), 6) for value in sample(1, 1).inputs[0]]
+    spec: dict[str, Any] = {
+        "mode": "auto",
+        "interval": "1s",
+        "target": {
+            "process": {"host": place.host_url},
+            "envoy": {"admin": place.envoy_admin, "weights": {"b": "traffic.b"}},
+            "pools": {"stable": "a", "fallback": "b"},
+        },
+        "metrics": {
+            "scrape": [
+                {
+                    "subject": "gateway",
+                    "url": f"{place.relay_url}/pages/envoy",
+                    "preset": "envoy",
+                    "pools": ["a", "b"],
+                },
+                {
+                    "fromReplicas": True,
+                    "url": f"{place.relay_url}/pages/{{name}}",
+                    "preset": "homeostat_instrument",
+                },
+            ]
+        },
+        "probe": {"model": "credit", "features": features, "expectLow": 0.0, "expectHigh": 1.0},
+        "labels": {"path": "/predictions"},
+        "slo": [
+            {
+                "name": "latency",
+                "latency": {"quantile": 0.95, "below": f"{OBJECTIVE.latency_p95_ms:.0f}ms"},
+            },
+            {"name": "errors", "errors": {"atMost": f"{OBJECTIVE.error_ratio:.0%}"}},
+            {"name": "accuracy", "accuracy": {"atLeast": f"{OBJECTIVE.accuracy:.0%}"}},
+        ],
+        "objective": {"costPerReplicaHour": "2.10 USD"},
+        "policy": "demo",
+    }
+    if not evidence_rules:
+        spec["guardrails"] = {"evidenceRules": False}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ManagedModel",
+        "metadata": {"name": NAME},
+        "spec": spec,
+    }
+
+
+def _controller(port: int) -> dict[str, Any]:
+    spec = {
+        "api": {"host": "127.0.0.1", "port": port, "tokenFile": "token"},
+        "store": {"path": "homeostat.db"},
+        "killFile": "kill",
+        "notify": [{"terminal": True}],
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Controller",
+        "metadata": {"name": "controller"},
+        "spec": spec,
+    }

@@ -189,6 +189,11 @@ def _finish(
     )
     finished = (*state.finished, record)[-memory.FINISHED_KEPT :]
     state = replace(state, record=None, past=past, finished=finished)
+    if record.state is ActionState.FOREIGN:
+        # Never fight: whoever wrote gets as long as twice the cooldown to finish.
+        guard = state.managed.guard
+        pause_ns = round(2 * guard.cooldown_scrapes * state.managed.scrape_ns)
+        state = replace(state, foreign_until=TimeNs(now + pause_ns))
     if not reached or effect is None:
         return state, []
     after = parts.measure(state.evidence) if state.evidence is not None else ()

@@ -40,19 +40,20 @@ def in_rotation(world: Snapshot, pool: str | None = None) -> int:
 
 
 def guard_state(state: LoopState) -> GuardState:
-    """Return what the guards see. The record being judged is not in its own way."""
+    """Return what the guards see; the kernel knows an action in flight by its own levers."""
     return GuardState(
         managed=state.managed,
         evidence=state.evidence,
         world=state.world,
         fleet=state.fleet,
         kill=state.kill,
-        in_flight=None,
+        in_flight=state.record,
         past=state.past,
         tries=state.incident.tries if state.incident is not None else 0,
         peak_replicas=max((count for _, count in state.peaks), default=0),
         observe_until=state.observe_until,
         verified=state.verified,
+        foreign_until=state.foreign_until,
     )
 
 

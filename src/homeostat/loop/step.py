@@ -160,26 +160,34 @@ def _effect(
 
 
 def _world_read(parts: LoopParts, state: LoopState, event: WorldRead) -> Stepped:
-    state = replace(state, world=event.world, kill=event.kill)
-    if state.record is None:
-        return state, ()
-    return acting.drive(parts, state, WorldSeen(world=event.world), event.at)
+    state = replace(state, world=event.world)
+    return _tell_record(parts, state, WorldSeen(world=event.world), event)
 
 
 def _received(parts: LoopParts, state: LoopState, event: Received) -> Stepped:
-    state = replace(state, kill=event.kill)
-    if state.record is None:
-        return state, ()
-    return acting.drive(parts, state, WroteReceipt(receipt=event.receipt), event.at)
+    return _tell_record(parts, state, WroteReceipt(receipt=event.receipt), event)
 
 
 def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
-    state = replace(state, kill=event.kill)
     record = state.record
     if record is None or record.id != event.decision_id:
         return state, (_tell(state, event.at, f"{event.decision_id} is not waiting for an answer"),)
     news: News = Approved(by=event.by) if event.approved else Rejected(by=event.by, why=event.why)
-    return acting.drive(parts, state, news, event.at)
+    return _tell_record(parts, state, news, event)
+
+
+def _tell_record(
+    parts: LoopParts, state: LoopState, news: News, event: WorldRead | Received | Approval
+) -> Stepped:
+    """Tell the action in flight; a switch that was thrown meanwhile is told first."""
+    thrown = event.kill is not state.kill
+    state = replace(state, kill=event.kill)
+    commands: tuple[Command, ...] = ()
+    for item in (KillThrown(level=event.kill), news) if thrown else (news,):
+        if state.record is not None:
+            state, more = acting.drive(parts, state, item, event.at)
+            commands += more
+    return state, commands
 
 
 def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:

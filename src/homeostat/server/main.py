@@ -5,27 +5,32 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from homeostat.base.errors import ConfigError, HomeostatError
-from homeostat.base.events import Approval, Command, Event, Reconfigured, UndoRequested
+from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
+from homeostat.base.policy import Managed
 from homeostat.base.ports import Notifier
 from homeostat.server import wiring
 from homeostat.server.api.app import create_app
 from homeostat.server.clock import Clock
+from homeostat.server.config import Watcher
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
-from homeostat.server.plan import ControllerPlan
+from homeostat.server.plan import ControllerPlan, PartPlan
+from homeostat.server.planning import plan_of
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
 
 log = structlog.get_logger()
+WATCH_S = 2.0  # a changed file takes effect within this long
 
 
 def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> None:
@@ -34,12 +39,11 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> None:
     Raises:
         HomeostatError: The configuration, the journal or the port cannot be used.
     """
-    from homeostat.server.planning import plan_from  # noqa: PLC0415 - config is slow to import
+    watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
+    asyncio.run(_serve(plan_of(watcher.config), watcher, once=once, quiet=quiet))
 
-    asyncio.run(_serve(plan_from(files), files, once=once, quiet=quiet))
 
-
-async def _serve(plan: ControllerPlan, files: Sequence[Path], *, once: bool, quiet: bool) -> None:
+async def _serve(plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: bool) -> None:
     journal = wiring.journal(plan)
     view = View()
     kill = KillSwitch(file=plan.kill_file)
@@ -56,7 +60,7 @@ async def _serve(plan: ControllerPlan, files: Sequence[Path], *, once: bool, qui
         sense_state=sense_state,
         encode_frame=encode_frame if plan.keep_frames else None,
         kill=kill.level,
-        observe=_observer(view),
+        observe=view.observe,
         notifiers=_notifiers(plan, quiet=quiet),
         owner=f"{socket.gethostname()}:{os.getpid()}",
         deployments={
@@ -76,16 +80,19 @@ async def _serve(plan: ControllerPlan, files: Sequence[Path], *, once: bool, qui
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:
-            log.info("serving", url=url, files=[str(file) for file in files])
-            await _run(runtime, once=once)
+            log.info(
+                "serving", url=url, files=watcher.config.files, token_file=str(plan.token_file)
+            )
+            await _run(runtime, watcher, once=once)
     finally:
         await runtime.close()
         journal.close()
 
 
-async def _run(runtime: Runtime, *, once: bool) -> None:
+async def _run(runtime: Runtime, watcher: Watcher, *, once: bool) -> None:
     await runtime.start()
     work = asyncio.create_task(runtime.run(once=once))
+    watch = asyncio.create_task(_watch(runtime, watcher))
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -93,16 +100,33 @@ async def _run(runtime: Runtime, *, once: bool) -> None:
         await work
     except asyncio.CancelledError:
         log.info("stopping", effect="the deployments serve on as they are")
+    finally:
+        watch.cancel()
 
 
-def _observer(view: View) -> Any:
-    def observe(name: str, item: Event | Command) -> None:
-        if isinstance(item, Event):
-            view.event(item, deployment=name)
-        else:
-            view.command(item, deployment=name)
+async def _watch(runtime: Runtime, watcher: Watcher) -> None:
+    """Bring a changed file, or a freeze that begins or ends, into force; a bad one changes nothing.
 
-    return observe
+    What a person set through the API (the mode) stays until the file itself says otherwise.
+    """
+    known = {entry.name: entry for entry in watcher.config.managed(None)}
+    while True:
+        watcher.poll()
+        for entry in watcher.config.managed(runtime.clock.now()):
+            state = runtime.states.get(entry.name)
+            if entry == known.get(entry.name) or state is None:
+                continue
+            mode = entry.mode if _mode_changed(known, entry) else state.managed.mode
+            known[entry.name] = entry
+            managed = replace(entry, mode=mode)
+            event = Reconfigured(at=runtime.clock.now(), managed=managed, by="the file")
+            runtime.take(entry.name, event)
+        await asyncio.sleep(WATCH_S)
+
+
+def _mode_changed(known: Mapping[str, Managed], entry: Managed) -> bool:
+    before = known.get(entry.name)
+    return before is None or before.mode is not entry.mode
 
 
 def _submitter(runtime: Runtime) -> Any:
@@ -145,9 +169,9 @@ def _labels(labellings: Mapping[str, Labelling], runtime: Runtime) -> Any:
 
 
 def _notifiers(plan: ControllerPlan, *, quiet: bool) -> tuple[Notifier, ...]:
-    from homeostat.server.plan import PartPlan  # noqa: PLC0415 - one use
-
-    entries = plan.notifiers if quiet else (PartPlan(part="terminal", settings={}), *plan.notifiers)
+    printed = plan.terminal and not quiet
+    terminal = (PartPlan(part="terminal", settings={}),) if printed else ()
+    entries = (*terminal, *plan.notifiers)
     return tuple(wiring.build("notifier", entry) for entry in entries)
 
 

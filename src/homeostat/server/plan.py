@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.base.policy import Managed
+from homeostat.base.world import Replica
 
 Settings = Mapping[str, Any]
 
@@ -27,8 +28,8 @@ class PartPlan:
 class DeploymentPlan:
     """One deployment with everything that it is reached through.
 
-    In `per_replica` settings, `{name}` and `{address}` in any text stand for the slot's name and
-    its `host:port`.
+    In `per_replica` settings, `{name}`, `{pool}` and `{address}` in any text stand for the slot's
+    name, its pool and its `host:port`.
 
     Attributes:
         managed: What the core sees.
@@ -53,7 +54,8 @@ class ControllerPlan:
         deployments: What it manages.
         journal: The journal's file.
         kill_file: The kill switch's file.
-        notifiers: Who is told, besides the terminal.
+        terminal: Whether notices are printed.
+        notifiers: Who is told besides.
         api_host: Address the API listens on.
         api_port: Its port; 0 = any free one.
         token_file: Holds the bearer token; made with a fresh token if it is not there.
@@ -63,6 +65,7 @@ class ControllerPlan:
     deployments: tuple[DeploymentPlan, ...]
     journal: Path
     kill_file: Path
+    terminal: bool = True
     notifiers: tuple[PartPlan, ...] = ()
     api_host: str = "127.0.0.1"
     api_port: int = 7373
@@ -70,14 +73,13 @@ class ControllerPlan:
     keep_frames: bool = True
 
 
-def filled(settings: Any, name: str, address: str) -> Any:
-    """Return settings with `{name}` and `{address}` replaced in every text.
-
-    >>> filled({"url": "http://{address}/metrics"}, "a-1", "127.0.0.1:1")
-    {'url': 'http://127.0.0.1:1/metrics'}
-    """
+def filled(settings: Any, replica: Replica) -> Any:
+    """Return settings with `{name}`, `{pool}` and `{address}` replaced in every text."""
     if isinstance(settings, str):
-        return settings.replace("{name}", name).replace("{address}", address)
+        found = {"name": replica.name, "pool": replica.pool, "address": replica.address or ""}
+        for word, value in found.items():
+            settings = settings.replace("{" + word + "}", value)
+        return settings
     if isinstance(settings, Mapping):
-        return {key: filled(value, name, address) for key, value in settings.items()}
+        return {key: filled(value, replica) for key, value in settings.items()}
     return settings

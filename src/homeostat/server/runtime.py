@@ -314,8 +314,8 @@ class Runtime:
 
     async def _claim(self, name: str, command: Claim) -> None:
         actuator = self.shell.deployments[name].actuators.get(command.actuator)
-        if actuator is None or not actuator.capabilities().fencing:
-            return
+        if actuator is None or not actuator.capabilities().compare_and_set:
+            return  # without compare-and-set nothing can be stamped; the protocol waits instead
         intent = Intent(
             id=f"claim.{command.epoch}.{self.clock.now()}",
             action_id="",

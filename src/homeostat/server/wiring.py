@@ -152,8 +152,7 @@ def _wanted(plan: DeploymentPlan, world: Snapshot | None) -> list[PartPlan]:
         if replica.address is None:
             continue
         entries += [
-            PartPlan(part=e.part, settings=filled(e.settings, replica.name, replica.address))
-            for e in plan.per_replica
+            PartPlan(part=e.part, settings=filled(e.settings, replica)) for e in plan.per_replica
         ]
     return entries
 

@@ -1,0 +1,93 @@
+"""From the configuration's values to the wiring's plan: names of plug-ins and their settings."""
+
+from typing import Any
+
+from homeostat.base import names
+from homeostat.server.config import Config, Deployment, Envoy, ScrapeTarget, Webhook
+from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan
+
+
+def plan_of(config: Config) -> ControllerPlan:
+    """Return the plan of one controller process."""
+    settings = config.controller
+    return ControllerPlan(
+        deployments=tuple(deployment_plan(entry) for entry in config.deployments),
+        journal=settings.store_path,
+        kill_file=settings.kill_file,
+        terminal=settings.terminal,
+        notifiers=tuple(_webhook(hook) for hook in settings.webhooks if hook.secret_file),
+        api_host=settings.api_host,
+        api_port=settings.api_port,
+        token_file=settings.token_file,
+    )
+
+
+def deployment_plan(entry: Deployment) -> DeploymentPlan:
+    """Return the plan of one deployment."""
+    host = entry.process
+    actuators = [
+        PartPlan(
+            part="process",
+            settings={"name": host.name, "url": host.url, "read_timeout_s": host.read_timeout_s},
+        )
+    ]
+    if entry.envoy is not None:
+        actuators.append(_envoy(entry.envoy))
+    pages = [(target, _page(entry, target)) for target in entry.scrape]
+    per_replica = [page for target, page in pages if target.subject is None]
+    if entry.probe is not None:
+        per_replica.append(_probe(entry))
+    return DeploymentPlan(
+        managed=entry.managed,
+        actuators=tuple(actuators),
+        sources=tuple(page for target, page in pages if target.subject is not None),
+        per_replica=tuple(per_replica),
+        labels_path=entry.labels_path,
+    )
+
+
+def _envoy(envoy: Envoy) -> PartPlan:
+    settings: dict[str, Any] = {
+        "name": envoy.name,
+        "url": envoy.url,
+        "weights": dict(envoy.weights),
+        "limited_clusters": envoy.limited_clusters,
+        "read_timeout_s": envoy.read_timeout_s,
+    }
+    return PartPlan(part="envoy", settings=settings)
+
+
+def _page(entry: Deployment, target: ScrapeTarget) -> PartPlan:
+    subject = target.subject or names.replica("{name}")
+    settings: dict[str, Any] = {
+        "name": f"page:{subject}",
+        "url": target.url,
+        "deployment": entry.name,
+        "subject": subject,
+        "timeout_s": target.timeout_s,
+        "mapping": target.preset,
+        "pools": target.pools,
+    }
+    return PartPlan(part="scrape", settings=settings)
+
+
+def _probe(entry: Deployment) -> PartPlan:
+    probe = entry.probe
+    if probe is None:
+        raise ValueError(f"{entry.name} has no probe")
+    settings: dict[str, Any] = {
+        "name": "probe:{name}",
+        "url": "http://{address}",
+        "deployment": entry.name,
+        "subject": names.replica("{name}"),
+        "model": probe.model,
+        "features": probe.features,
+        "timeout_s": probe.timeout_s,
+        "expect_low": probe.expect_low,
+        "expect_high": probe.expect_high,
+    }
+    return PartPlan(part="probe", settings=settings)
+
+
+def _webhook(hook: Webhook) -> PartPlan:
+    return PartPlan(part="webhook", settings={"url": hook.url, "secret_file": hook.secret_file})
