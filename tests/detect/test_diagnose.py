@@ -194,6 +194,26 @@ def test_probes_that_fail_on_one_version_only_are_that_release() -> None:
     assert patient.families() == [(Family.UNCLEAR, "model")]
 
 
+def test_probes_that_wait_in_full_queues_blame_neither_a_replica_nor_a_release() -> None:
+    patient = Patient().all(STABLE, names.PROBE_FAILURES, 5.0)
+    patient.all(STABLE, names.QUEUE_LENGTH, 60.0).all(STABLE, names.BATCH_FULL_SHARE, 1.0)
+    patient.all(STABLE, names.DEVICE_TIME, 58.0).all(STABLE, names.BATCH_SIZE, 8.0)
+    patient.gateway(names.LATENCY_P95, 900.0)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+    patient.gateway(names.ARRIVAL_RATE, 450.0)
+    assert patient.families() == [(Family.LOAD, "gateway")]
+    # One of them hangs on top of it: its page is silent, so the crowd does not excuse it.
+    patient.blind("replica:a-1").set("replica:a-1", names.DEVICE_TIME, None)
+    patient.all(("a-0", "a-2"), names.PROBE_FAILURES, 0.0)
+    assert patient.families() == [(Family.REPLICA, "replica:a-1")]
+
+
+def test_a_bad_release_is_not_told_as_a_bad_replica_when_its_probes_fail_by_chance() -> None:
+    patient = Patient().all(STABLE, names.ERROR_RATIO, 0.3).gateway(names.ERROR_RATIO, 0.3)
+    patient.set("replica:a-2", names.PROBE_FAILURES, 3.0)
+    assert patient.families() == [(Family.RELEASE, "pool:a")]
+
+
 def test_unknown_probes_prove_nothing() -> None:
     assert Patient().all(REPLICAS, names.PROBE_FAILURES, None).families() == []
 
@@ -285,6 +305,19 @@ def test_without_a_second_version_only_a_fresh_release_is_blamed_and_with_less_c
     unsure = patient.diagnosis()[0]
     assert (unsure.family, unsure.subject) == (Family.RELEASE, "pool:a")
     assert unsure.confidence < sure.confidence
+
+
+def test_a_version_with_hardly_any_traffic_does_not_prove_a_release() -> None:
+    patient = Patient().all(STABLE, names.ERROR_RATIO, 0.05).gateway(names.ERROR_RATIO, 0.05)
+    patient.set("replica:b-0", names.ERROR_RATIO, 0.0, samples=25.0)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+    patient.set("replica:b-0", names.ERROR_RATIO, 0.0, samples=100.0)
+    assert patient.families() == [(Family.RELEASE, "pool:a")]
+
+
+def test_failing_at_once_is_no_load_although_users_ask_again() -> None:
+    patient = Patient().gateway(names.ERROR_RATIO, 0.3).gateway(names.ARRIVAL_RATE, 130.0)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
 
 
 def test_a_release_cannot_be_cleared_by_a_version_that_nobody_can_see() -> None:

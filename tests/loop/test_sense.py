@@ -195,6 +195,26 @@ def test_a_fault_is_named_with_its_subject_and_stays_named_while_it_lasts(
                for one in evidence[first:])  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("fault", "family"),
+    [
+        (flash_crowd, Family.LOAD),
+        (batching_misconfigured, Family.BATCHING),
+        (bad_release_errors, Family.RELEASE),
+        (bad_release_slow, Family.RELEASE),
+        (garbage_nan, Family.OUTPUT),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_fault_left_alone_for_a_minute_goes_on_being_named_through_retries_and_failed_probes(
+    warm: Run, fault: Fault, family: Family
+) -> None:
+    run = warm.branch()
+    fault(run.sim)
+    run.play(4)
+    assert {one.suspicions[0].family for one in run.play(60)} == {family}
+
+
 def test_a_killed_process_is_urgent_and_failed_probes_are_not(warm: Run) -> None:
     killed, hung = warm.branch(), warm.branch()
     killed_replica(killed.sim)
@@ -359,8 +379,9 @@ def test_errors_on_every_version_are_no_release(warm: Run) -> None:
     run = warm.branch()
     for server in run.sim.servers:
         server.failure_ratio = 0.3
-    families = {one.family for e in run.play(10) for one in e.suspicions}
-    assert families == {Family.UNCLEAR}
+    families = Counter(one.family for e in run.play(40) for one in e.suspicions)
+    assert families[Family.UNCLEAR] > 25
+    assert not {Family.RELEASE, Family.LOAD, Family.BATCHING} & set(families)
 
 
 def test_nothing_is_learnt_from_a_deployment_that_is_busy(warm: Run) -> None:

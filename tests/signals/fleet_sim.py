@@ -130,6 +130,8 @@ class FleetSim:
                 page.add(signal, 0.0)
             page.observe(raw.LATENCY, LATENCY_BOUNDS, ())
         self.late: list[tuple[float, str, bool]] = []
+        # Users who got no answer ask again, once, a second later.
+        self.failed = self.asked_again = 0
         self.outage: dict[str, str] = {}
         self._frozen: dict[str, SourceReport] = {}
 
@@ -153,7 +155,9 @@ class FleetSim:
         """Play one second of traffic, then read every page."""
         self.second += 1
         begin = self.second - 1.0
-        arrivals = np.sort(begin + self.rng.random(self.rng.poisson(self.rate)))
+        self.asked_again, self.failed = max(self.failed - self.asked_again, 0), 0
+        count = self.rng.poisson(self.rate) + self.asked_again
+        arrivals = np.sort(begin + self.rng.random(count))
         pool_a = [server for server in self.servers if server.pool == "a"]
         pool_b = [server for server in self.servers if server.pool == "b"]
         for at in arrivals.tolist():
@@ -170,6 +174,7 @@ class FleetSim:
 
     def _answered(self, pool: str, latency_s: float, *, ok: bool) -> None:
         self._count(pool, raw.REQUESTS_OK if ok else raw.REQUESTS_5XX)
+        self.failed += not ok
         for subject in (names.GATEWAY, names.pool(pool)):
             self.gateway[subject].observe(raw.LATENCY, LATENCY_BOUNDS, (1000.0 * latency_s,))
 
@@ -301,10 +306,14 @@ class FleetSim:
             server.probes += 1.0
             server.page.add(raw.BATCHES, 0.0)
             wait = max(server.free_at - self.second, 0.0) * 1000.0
+            batch_ms = (30.0 + 3.5 * self.cap) * server.slowdown
+            wait += len(server.queue) / self.cap * batch_ms
             took = (33.5 * server.slowdown) * (1.0 + 0.1 * server.rng.random()) + 5.0 + wait
+            full = len(server.queue) >= 64
+            broken = server.output == "nan" or server.rng.random() < server.failure_ratio
             found = {
                 names.PROBE_HEALTH: 1.0,
-                names.PROBE_INFERENCE: float(took < 1000.0),
+                names.PROBE_INFERENCE: float(took < 1000.0 and not full and not broken),
                 names.PROBE_LATENCY: took,
             }
         seen = [observation(f"probe-{server.name}", subject, signal, value, self.now)

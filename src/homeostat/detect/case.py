@@ -18,6 +18,14 @@ Readings = Mapping[tuple[str, str], Reading]
 # A page is the work of the process: a replica whose probes fail or whose process is gone is silent
 # for a known reason.
 _EXPLAINED_FAILURES: Final = 1.0
+# Arrivals this far above usual are a rise; below it they are flat.
+MORE_ARRIVALS: Final = 1.3
+# A full batch of the usual size waits.
+CROWD: Final = 8.0
+# One request in a hundred is turned away.
+REFUSED: Final = 0.01
+# Nearly every batch reaches its maximum.
+FULL: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +103,24 @@ class Case:
         failures = self.value(names.replica(replica.name), names.PROBE_FAILURES)
         gone = replica.state is ReplicaState.GONE
         return gone or (failures is not None and failures >= self.managed.guard.failed_probes)
+
+    def crowded(self, replica: Replica) -> bool:
+        """Return whether requests are seen to wait in a replica: probes wait with them."""
+        subject = names.replica(replica.name)
+        queue = self.value(subject, names.QUEUE_LENGTH)
+        full = self.value(subject, names.BATCH_FULL_SHARE)
+        refused = self.value(subject, names.REFUSED_RATIO)
+        return (
+            (queue is not None and queue >= CROWD)
+            or (full is not None and full >= FULL)
+            or (refused is not None and refused > REFUSED)
+        )
+
+    def serves(self, replica: Replica) -> bool:
+        """Return whether a replica's page is believed and shows batches going through."""
+        subject = names.replica(replica.name)
+        heard = dict(self.pages).get(subject) is Quality.GOOD
+        return heard and self.value(subject, names.DEVICE_TIME) is not None
 
     def silent_for_a_reason(self, subject: str) -> bool:
         """Return whether a page's silence is explained by its process."""

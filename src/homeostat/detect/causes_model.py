@@ -13,8 +13,12 @@ _ERRORS_ABOVE: Final = 0.02
 _ERRORS_LEAST: Final = 3.0
 # Device time over what batch size explains.
 _SLOW_RATIO: Final = 1.6
-# The other version is clean while it stays well below the suspected one.
+# The other version is clean while its devices stay well below the suspected one's ...
 _CLEAN_SHARE: Final = 0.5
+# ... and it fails at most a quarter as often, where at least three failures were to be expected:
+# were it as bad, none at all would be seen one time in twenty.
+_CLEAN_FAILED: Final = 0.25
+_EXPECTED_LEAST: Final = 3.0
 # Without another version running, a release this fresh is still the first suspect.
 _FRESH_RELEASE_SCRAPES: Final = 120.0
 
@@ -74,7 +78,15 @@ def _errors(
             return None
     level = median(list(own.values()))
     theirs = _known(case, others, names.ERROR_RATIO)
-    clean = _clean(case, others, theirs, level, f"{level:.1%} errors")
+    answered = sum(case.samples(names.replica(name), names.ERROR_RATIO) for name in theirs)
+    failed = sum(
+        ratio * case.samples(names.replica(name), names.ERROR_RATIO)
+        for name, ratio in theirs.items()
+    )
+    expected = level * answered
+    if theirs and (expected < _EXPECTED_LEAST or failed > _CLEAN_FAILED * expected):
+        return None  # as bad, or too little traffic to say that it is not
+    clean = _clean(case, others, bool(theirs), f"{level:.1%} errors")
     if clean is None:
         return None
     confidence, why = clean
@@ -89,7 +101,9 @@ def _slowness(
         return None
     level = median(list(own.values()))
     theirs = {r.name: ratio for r in others if (ratio := case.slow(r)) is not None}
-    clean = _clean(case, others, theirs, level, f"{level:.1f} times the usual device time")
+    if theirs and max(theirs.values()) > _CLEAN_SHARE * level:
+        return None  # all versions suffer: a common cause
+    clean = _clean(case, others, bool(theirs), f"{level:.1f} times the usual device time")
     if clean is None:
         return None
     confidence, why = clean
@@ -110,18 +124,18 @@ def _enough(known: dict[str, float], members: Sequence[Replica]) -> bool:
 
 
 def _clean(
-    case: Case, others: Sequence[Replica], theirs: dict[str, float], level: float, what: str
+    case: Case,
+    others: Sequence[Replica],
+    seen: bool,  # noqa: FBT001 - whether the others can be seen at all
+    what: str,
 ) -> tuple[float, str] | None:
     """Return how sure a comparison with the other versions makes us; None: not the release.
 
     Without another version only a release that has just happened is blamed, with less confidence.
     """
-    if theirs:
-        worst = max(theirs.values())
-        if worst > _CLEAN_SHARE * level:
-            return None  # all versions suffer: a common cause
-        version = next(replica.version for replica in others if replica.name in theirs)
-        return 0.88, f"version {version} is clean under the same traffic"
+    if seen:
+        versions = " and ".join(sorted({str(replica.version) for replica in others}))
+        return 0.88, f"version {versions} is clean under the same traffic"
     if others:
         return None  # the other version cannot be seen: nothing to compare with
     since = max((one.since for one in case.world.releases), default=None) if case.world else None

@@ -7,13 +7,13 @@ from homeostat.base import names
 from homeostat.base.evidence import Family, Suspicion
 from homeostat.base.units import seconds
 from homeostat.base.world import Replica, ReplicaState
-from homeostat.detect.case import Case, median, suspicion
+from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
 from homeostat.detect.verdicts import MEMORY_HIGH
 
 # A replica this much slower than its peers, batch size taken out, and by at least so much time.
 _SLOW_RATIO: Final = 2.0
 _SLOW_MS: Final = 20.0
-# Probes are single requests and wait in the queue with everybody else: ask for more.
+# Probes are single requests: ask for more.
 _PROBE_RATIO: Final = 4.0
 _PROBE_MS: Final = 150.0
 # Peers this close to what is usual are well.
@@ -55,25 +55,10 @@ def _surplus(case: Case, replica: Replica) -> bool:
 
 def failing(case: Case) -> tuple[Suspicion, ...]:
     """Probes of one replica fail again and again while those of its peers pass."""
-    known = {
-        replica.name: failures
-        for replica in case.serving
-        if (failures := case.value(names.replica(replica.name), names.PROBE_FAILURES)) is not None
-    }
-    limit = case.managed.guard.failed_probes
-    bad = sorted(name for name, failures in known.items() if failures >= limit)
+    known, bad = _probed(case)
     well = sum(failures == 0.0 for failures in known.values())
     if len(bad) > 1 and well < len(bad):
-        if release := _failing_release(case, bad):
-            return release
-        return (
-            suspicion(
-                Family.UNCLEAR,
-                "model",
-                0.9,
-                f"probes fail on {len(bad)} of {len(known)} replicas at once: a common cause",
-            ),
-        )
+        return ()  # that is no single replica's fault
     return tuple(
         suspicion(
             Family.REPLICA,
@@ -86,8 +71,38 @@ def failing(case: Case) -> tuple[Suspicion, ...]:
     )
 
 
+def failing_together(case: Case) -> tuple[Suspicion, ...]:
+    """Probes fail on most replicas at once, and nothing else explains it."""
+    known, bad = _probed(case)
+    well = sum(failures == 0.0 for failures in known.values())
+    if len(bad) < 2 or well >= len(bad):  # noqa: PLR2004 - one replica is no common cause
+        return ()
+    return _failing_release(case, bad) or (
+        suspicion(
+            Family.UNCLEAR,
+            names.MODEL,
+            0.9,
+            f"probes fail on {len(bad)} of {len(known)} replicas at once: a common cause",
+        ),
+    )
+
+
+def _probed(case: Case) -> tuple[dict[str, float], list[str]]:
+    """Return known probe failures by slot, and the slots that are proven failing."""
+    known = {
+        replica.name: failures
+        for replica in case.serving
+        if (failures := case.value(names.replica(replica.name), names.PROBE_FAILURES)) is not None
+    }
+    limit = case.managed.guard.failed_probes
+    return known, sorted(name for name, failures in known.items() if failures >= limit)
+
+
 def _failing_release(case: Case, bad: Sequence[str]) -> tuple[Suspicion, ...]:
-    """Probes fail on every replica of one version and pass on all of the others: the version."""
+    """Probes fail on every replica of one version and pass on all of the others: the version.
+
+    Not while requests wait in them, or more arrive than usual: the other version has less to do.
+    """
     broken = {replica.version for replica in case.serving if replica.name in bad}
     if len(broken) != 1 or None in broken:
         return ()
@@ -97,6 +112,9 @@ def _failing_release(case: Case, bad: Sequence[str]) -> tuple[Suspicion, ...]:
         case.value(names.replica(replica.name), names.PROBE_FAILURES) == 0.0 for replica in others
     ]
     if len(members) != len(bad) or not others or not all(passing):
+        return ()
+    more = case.risen(names.GATEWAY, names.ARRIVAL_RATE, MORE_ARRIVALS, 0.0)
+    if more is not False or any(case.crowded(replica) for replica in members):
         return ()
     version, pools = members[0].version, sorted({replica.pool for replica in members})
     pool = case.managed.stable_pool if case.managed.stable_pool in pools else pools[0]
@@ -118,15 +136,27 @@ def slow(case: Case) -> tuple[Suspicion, ...]:
     for replica in case.serving:
         if case.failing(replica):
             continue
-        peers = [
-            other
-            for other in case.serving
-            if other.name != replica.name and other.version == replica.version
-        ] or [other for other in case.serving if other.name != replica.name]
-        because = _slow_device(case, replica, peers) or _slow_probe(case, replica, peers)
+        because = slow_alone(case, replica) or _slow_probe(case, replica, _peers(case, replica))
         if because:
             out.append(suspicion(Family.REPLICA, names.replica(replica.name), 0.85, *because))
     return tuple(out)
+
+
+def slow_alone(case: Case, replica: Replica) -> tuple[str, ...]:
+    """Return why a replica's device is slower than its peers', empty when it is not."""
+    return _slow_device(case, replica, _peers(case, replica))
+
+
+def broken_alone(case: Case, replica: Replica) -> bool:
+    """Return whether a replica is broken by itself, whatever else goes on."""
+    failing = case.failing(replica) and not case.serves(replica)
+    return failing or bool(slow_alone(case, replica))
+
+
+def _peers(case: Case, replica: Replica) -> list[Replica]:
+    """Return the other replicas of the same version, or all others where there are none."""
+    others = [other for other in case.serving if other.name != replica.name]
+    return [other for other in others if other.version == replica.version] or others
 
 
 def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
@@ -157,7 +187,8 @@ def _slow_probe(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str
         if (value := case.value(names.replica(peer.name), names.PROBE_LATENCY)) is not None
     ]
     risen = case.risen(subject, names.PROBE_LATENCY, _PROBE_RATIO, _PROBE_MS)
-    if own is None or not others or not risen:
+    # Probes wait in the queue with everybody else: a full replica is not a slow one.
+    if own is None or not others or not risen or case.crowded(replica):
         return ()
     level = median(others)
     if own < _PROBE_RATIO * level or own - level < _PROBE_MS:

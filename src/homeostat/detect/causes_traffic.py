@@ -6,14 +6,11 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.evidence import Family, Quality, Suspicion
 from homeostat.base.world import Replica
-from homeostat.detect.case import Case, median, suspicion
+from homeostat.detect.case import CROWD, FULL, MORE_ARRIVALS, REFUSED, Case, median, suspicion
 
-# Arrivals this far above usual are a rise; below it they are flat.
-_MORE_ARRIVALS: Final = 1.3
 # Device time within this factor of what batch size explains is flat.
 _EXPLAINED: Final = 1.5
-# Nearly every batch reaches its maximum; half of them are enough when the maximum was lowered.
-_FULL: Final = 0.85
+# Of the batches, where the maximum was lowered.
 _FULL_LOWERED: Final = 0.5
 # A batch this far above usual grew with the load; a cap does not let it.
 _BATCH_GREW: Final = 1.5
@@ -52,7 +49,7 @@ def load(case: Case) -> tuple[Suspicion, ...]:
     """More arrives, the devices are as fast as ever, and requests wait."""
     rate, usual = _arrivals(case)
     pain = _pain(case)
-    if rate is None or usual is None or rate < _MORE_ARRIVALS * usual or not pain:
+    if rate is None or usual is None or rate < MORE_ARRIVALS * usual or not pain:
         return ()
     if not _devices_flat(case):
         return ()
@@ -76,12 +73,12 @@ def batching(case: Case) -> tuple[Suspicion, ...]:
     rate, usual = _arrivals(case)
     cap, usual_cap = _values(case, members, names.BATCH_MAX), _usual(case, members, names.BATCH_MAX)
     lowered = bool(cap and usual_cap) and median(cap) < 0.9 * median(usual_cap)
-    if not full or median(full) < (_FULL_LOWERED if lowered else _FULL):
+    if not full or median(full) < (_FULL_LOWERED if lowered else FULL):
         return ()
     if not pain or not _devices_flat(case):
         return ()
     grew = _grew(case, members)
-    flat = rate is not None and usual is not None and rate < _MORE_ARRIVALS * usual
+    flat = rate is not None and usual is not None and rate < MORE_ARRIVALS * usual
     # Retries of requests that waited too long look like arrivals: a lowered maximum says more.
     if not lowered and (not flat or grew is not False):
         return ()
@@ -140,16 +137,32 @@ def _devices_flat(case: Case) -> bool:
 
 
 def _pain(case: Case) -> tuple[str, ...]:
-    """Return how users feel it, one sentence each; empty when they do not."""
-    out = list(case.broken)
-    p95 = case.value(names.GATEWAY, names.LATENCY_P95)
-    if not out and p95 is not None and case.risen(names.GATEWAY, names.LATENCY_P95, 1.6, 40.0):
+    """Return how users feel that requests wait, one sentence each; empty when none do.
+
+    Failing at once is no waiting: errors alone are never taken for load.
+    """
+    out = []
+    p95, promised = _p95(case), case.managed.objective.latency_p95_ms
+    if p95 is not None and p95 > promised:
+        out.append(f"p95 {p95:.0f} ms, promised {promised:.0f} ms")
+    elif p95 is not None and case.risen(names.GATEWAY, names.LATENCY_P95, 1.6, 40.0):
         usual = case.usual[names.GATEWAY, names.LATENCY_P95]
         out.append(f"p95 {p95:.0f} ms, usually {usual:.0f} ms")
-    refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
-    if refused is not None and refused > 0.01:  # noqa: PLR2004 - one request in a hundred
-        out.append(f"{refused:.1%} of the requests are refused")
+    refused = [
+        ratio
+        for ratio in (
+            case.value(names.GATEWAY, names.REFUSED_RATIO),
+            *_values(case, _stable(case), names.REFUSED_RATIO),
+        )
+        if ratio is not None and ratio > REFUSED
+    ]
+    if refused:
+        out.append(f"{max(refused):.1%} of the requests are refused")
     queues = _values(case, _stable(case), names.QUEUE_LENGTH)
-    if queues and median(queues) >= 8.0:  # noqa: PLR2004 - a full batch of the usual size waits
+    if queues and median(queues) >= CROWD:
         out.append(f"{median(queues):.0f} requests wait in each server")
     return tuple(out)
+
+
+def _p95(case: Case) -> float | None:
+    return case.value(names.GATEWAY, names.LATENCY_P95)

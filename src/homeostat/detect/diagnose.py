@@ -9,6 +9,7 @@ outputs are no drift. Confidences only rank. Not here: persistence, incidents an
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from homeostat.base import names
 from homeostat.base.evidence import Family, Forecast, Quality, Reading, Suspicion
 from homeostat.base.policy import Managed
 from homeostat.base.world import Snapshot
@@ -18,11 +19,9 @@ from homeostat.detect.slo import broken
 from homeostat.detect.usual import Device
 
 # Rules on the world and the probes hold whatever the pages say.
-_DIRECT: Final[tuple[Rule, ...]] = (
-    causes_replica.gone,
-    causes_replica.failing,
-    causes_replica.memory,
-)
+_DIRECT: Final[tuple[Rule, ...]] = (causes_replica.gone, causes_replica.memory)
+# Causes that are the same for all replicas of a pool.
+_COMMON: Final = frozenset({Family.OUTPUT, Family.RELEASE, Family.BATCHING, Family.LOAD})
 # Rules on the pages, first match explains the rest.
 _BY_PAGES: Final[tuple[Rule, ...]] = (
     causes_model.output,
@@ -69,16 +68,38 @@ def diagnose(
         broken=broken(readings, managed.objective),
     )
     found = [one for rule in _DIRECT for one in rule(case)]
+    probes = causes_replica.failing(case)
     blind = causes_traffic.sensor(case) if managed.guard.evidence_rules else ()
     if blind:
-        return _ranked([*found, *blind])
-    for rule in _BY_PAGES:
-        if explained := rule(case):
-            found += explained
-            break
+        return _ranked([*found, *probes, *blind])
+    explained = next((one for rule in _BY_PAGES if (one := rule(case))), ())
+    if any(causes_replica.broken_alone(case, replica) for replica in case.replicas):
+        # Users of a broken replica ask again: what looks like load is its echo.
+        explained = tuple(one for one in explained if one.family is not Family.LOAD)
+    found += _unexplained(case, probes, explained)
+    found += explained or (() if probes else causes_replica.failing_together(case))
     if not found and slo_met is False:
         found.append(_unclear(case))
     return _ranked(found)
+
+
+def _unexplained(
+    case: Case, probes: Sequence[Suspicion], explained: Sequence[Suspicion]
+) -> tuple[Suspicion, ...]:
+    """Return the failing replicas that the cause found by the pages does not explain.
+
+    A bad release fails the probes of its replicas now and then, and a full queue makes them wait:
+    a replica that goes on serving like its peers is not broken by itself.
+    """
+    common = {one.family for one in explained} & _COMMON
+    if not common:
+        return tuple(probes)
+    alive = {
+        names.replica(replica.name)
+        for replica in case.serving
+        if not causes_replica.broken_alone(case, replica)
+    }
+    return tuple(one for one in probes if one.subject not in alive)
 
 
 def _unclear(case: Case) -> Suspicion:
