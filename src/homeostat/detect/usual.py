@@ -5,14 +5,12 @@ changed in between, so the onset of a fault never becomes part of what is usual.
 replica's device time follows its batch size, which tells a heavier load from a slower model.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from homeostat.base import names
-from homeostat.base.evidence import SeriesKey
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,6 +23,7 @@ _FADE: Final = 1.0 - 1.0 / 600.0
 # Fewest pairs, and smallest spread of batch sizes, that give a slope worth using.
 _LEAST_PAIRS: Final = 30.0
 _LEAST_SPREAD: Final = 0.05
+_ERRORS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +64,7 @@ class Pairs(NamedTuple):
     y: float = 0.0
     xx: float = 0.0
     xy: float = 0.0
+    yy: float = 0.0
 
 
 def learn_pairs(pairs: Pairs, sizes: Floats, times: Floats) -> Pairs:
@@ -77,6 +77,7 @@ def learn_pairs(pairs: Pairs, sizes: Floats, times: Floats) -> Pairs:
         y=pairs.y * _FADE + float(y.sum()),
         xx=pairs.xx * _FADE + float((x * x).sum()),
         xy=pairs.xy * _FADE + float((x * y).sum()),
+        yy=pairs.yy * _FADE + float((y * y).sum()),
     )
 
 
@@ -86,7 +87,8 @@ class Device(NamedTuple):
     Attributes:
         size: Usual batch size.
         time: Usual device time per batch, milliseconds.
-        slope: Milliseconds per request more; None when it cannot be told.
+        slope: Most milliseconds per request more that the data allow, two standard errors above
+            the estimate; None when it cannot be told.
     """
 
     size: float
@@ -114,9 +116,9 @@ def device(pairs: Pairs) -> Device | None:
     if pairs.n < _LEAST_PAIRS or spread < _LEAST_SPREAD**2:
         return Device(size=size, time=time, slope=None)
     slope = (pairs.xy / pairs.n - size * time) / spread
-    return Device(size=size, time=time, slope=min(max(slope, 0.0), time / size))
-
-
-def pair_keys(key: SeriesKey) -> bool:
-    """Return whether a series is one half of a pair."""
-    return key.signal in {names.BATCH_SIZE, names.DEVICE_TIME}
+    left = max(pairs.yy / pairs.n - time * time - slope * slope * spread, 0.0)
+    error = math.sqrt(left / (pairs.n * spread))
+    # Healthy batches differ little in size, so the slope is uncertain where it is needed: what load
+    # could explain is not blamed on the model.
+    most = max(slope, 0.0) + _ERRORS * error
+    return Device(size=size, time=time, slope=min(most, time / size))
