@@ -14,7 +14,7 @@ from homeostat.base import names, raw
 from homeostat.signals import counters
 from homeostat.signals.counters import ratio
 from homeostat.signals.pages import AHEAD_NS
-from homeostat.signals.plan import ALSO, COLUMN, NEEDS, QUANTILES, SCALARS, Plan
+from homeostat.signals.plan import COLUMN, QUANTILES, SCALARS, Plan
 from homeostat.signals.quality import FEW, GOOD, MISSING, STALE, Bools, Codes, Floats, Ints
 from homeostat.signals.rounds import READY_MADE
 from homeostat.signals.table import NEVER, RawTable
@@ -119,9 +119,8 @@ def derive(
     owner = np.array([entity for entity, _ in plan.histograms], dtype=np.int64)
     whole = age[plan.buckets].max(axis=1), code[plan.buckets].max(axis=1)
     old = _too_old(whole[0], limits.fresh_ns[owner])
-    parts = _Parts(plan=plan, age=age, code=code, histogram_age=whole[0], histogram_code=whole[1])
     value, samples, resolution = _numbers(table, plan, windows, cumulative)
-    row_age, row_code = parts.rows()
+    row_age, row_code = _ages(plan, age, code, whole)
     return _judged(
         plan,
         limits,
@@ -145,37 +144,18 @@ def _invalid(plan: Plan, windows: _Windows, age: Ints, limits: Limits) -> Floats
     return out
 
 
-class _Parts:
-    """Ages and reasons of the raw series behind each derived one."""
-
-    def __init__(
-        self, *, plan: Plan, age: Ints, code: Codes, histogram_age: Ints, histogram_code: Codes
-    ) -> None:
-        self._plan = plan
-        # Two more rows: -1 is "needed and not there", -2 "not needed": the one infinitely old,
-        # the other brand new.
-        self._age = np.append(age, [0, -NEVER])
-        self._code = np.append(code, np.array([GOOD, MISSING], dtype=np.int8))
-        self._histogram_age, self._histogram_code = histogram_age, histogram_code
-
-    def rows(self) -> tuple[Ints, Codes]:
-        """Return the age of the oldest part and the worst reason, per derived row."""
-        plan = self._plan
-        age = np.zeros(len(plan.keys), dtype=np.int64)
-        code = np.zeros(len(plan.keys), dtype=np.int8)
-        for signal, rows in plan.rows_of.items():
-            if signal in QUANTILES:
-                histogram = plan.row_histogram[rows]
-                age[rows] = self._histogram_age[histogram]
-                code[rows] = self._histogram_code[histogram]
-                continue
-            of = plan.scalars[plan.row_entity[rows]]
-            needed = of[:, [COLUMN[part] for part in NEEDS[signal]]]
-            also = of[:, [COLUMN[part] for part in ALSO.get(signal, ())]]
-            places = np.concatenate([needed, np.where(also < 0, -2, also)], axis=1)
-            age[rows] = self._age[places].max(axis=1)
-            code[rows] = self._code[places].max(axis=1)
-        return age, code
+def _ages(plan: Plan, age: Ints, code: Codes, histogram: tuple[Ints, Codes]) -> tuple[Ints, Codes]:
+    """Return the age of the oldest part and the worst reason, per derived row."""
+    # Two more rows: -1 is "needed and not there", -2 "not needed": the one infinitely old, the
+    # other brand new.
+    ages = np.append(age, [0, -NEVER])[plan.row_parts].max(axis=1)
+    codes = np.append(code, np.array([GOOD, MISSING], dtype=np.int8))[plan.row_parts].max(axis=1)
+    for signal in QUANTILES:
+        rows = plan.rows_of.get(signal)
+        if rows is not None:
+            ages[rows] = histogram[0][plan.row_histogram[rows]]
+            codes[rows] = histogram[1][plan.row_histogram[rows]]
+    return ages, codes
 
 
 def _judged(plan: Plan, limits: Limits, found: Derived) -> Derived:

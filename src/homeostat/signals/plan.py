@@ -66,6 +66,8 @@ class Plan:
         keys: Derived series that exist, in row order.
         row_entity: Entity of each derived series. `[row]`
         row_histogram: Latency histogram of each derived series, -1 for none. `[row]`
+        row_parts: Raw rows that each derived series rests on, -1 for one that is not there, -2 for
+            none. `[row, part]`
         rows_of: Rows by signal.
     """
 
@@ -79,6 +81,7 @@ class Plan:
     keys: tuple[SeriesKey, ...]
     row_entity: Ints
     row_histogram: Ints
+    row_parts: Ints
     rows_of: dict[str, Ints]
 
 
@@ -120,8 +123,20 @@ def plan(table: RawTable) -> Plan:
             ],
             dtype=np.int64,
         ),
+        row_parts=_parts(keys, owner, scalars),
         rows_of={signal: np.array(rows, dtype=np.int64) for signal, rows in by_signal.items()},
     )
+
+
+def _parts(keys: tuple[SeriesKey, ...], owner: list[int], scalars: Ints) -> Ints:
+    widest = max(len(needs) + len(ALSO.get(signal, ())) for signal, needs in NEEDS.items())
+    parts = np.full((len(keys), widest), -2, dtype=np.int64)
+    for row, (key, entity) in enumerate(zip(keys, owner, strict=True)):
+        needed = [int(scalars[entity, COLUMN[part]]) for part in NEEDS.get(key.signal, ())]
+        also = [int(scalars[entity, COLUMN[part]]) for part in ALSO.get(key.signal, ())]
+        found = needed + [place for place in also if place >= 0]
+        parts[row, : len(found)] = found
+    return parts
 
 
 def _padded(lists: list[list[tuple[float, int]]]) -> tuple[Ints, Floats, Ints]:
