@@ -121,7 +121,7 @@ def _release(*versions: str) -> Callable[[Place, random.Random], Injected]:
 
 
 def _crowd(place: Place, chance: random.Random) -> Injected:
-    rate = place.base_rate * chance.choice([4.4, 4.6, 4.8])
+    rate = place.base_rate * chance.choice([5.4, 5.7, 6.0])
     place.load({"rate": rate})
     return Injected(
         detail=f"arrivals {place.base_rate:.0f}/s -> {rate:.0f}/s",

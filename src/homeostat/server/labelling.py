@@ -37,6 +37,7 @@ class Labelling:
         self._join = LabelJoin(horizon_ns=HORIZON_NS, capacity=CAPACITY)
         self._read: dict[str, tuple[str, int]] = {}
         self._addresses: tuple[str, ...] = ()
+        self._since = TimeNs(0)
         self._client = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
 
     @property
@@ -46,10 +47,16 @@ class Labelling:
 
     def follow(self, world: Snapshot | None) -> None:
         """Read from the replicas that this snapshot shows."""
-        if world is not None:
-            self._addresses = tuple(r.address for r in world.replicas if r.address is not None)
-            known = set(self._addresses)
-            self._read = {where: at for where, at in self._read.items() if where in known}
+        if world is None:
+            return
+        since = max((release.since for release in world.releases), default=TimeNs(0))
+        if since > self._since:
+            # Accuracy is that of the versions that serve: what another one said is not theirs.
+            self._since = since
+            self._join = LabelJoin(horizon_ns=HORIZON_NS, capacity=CAPACITY)
+        self._addresses = tuple(r.address for r in world.replicas if r.address is not None)
+        known = set(self._addresses)
+        self._read = {where: at for where, at in self._read.items() if where in known}
 
     def add(self, rows: Sequence[Mapping[str, Any]], now: TimeNs) -> dict[str, int]:
         """Take labels as the API checked them, and say what became of them."""
@@ -114,6 +121,7 @@ class Labelling:
         self._join.add_predictions(
             PredictionSeen(id=row["id"], prediction=_number(row["prediction"]), at=row["at_ns"])
             for row in rows
+            if row["at_ns"] >= self._since
         )
         last = rows[-1]["seq"] if rows else page["last"]
         self._read[address] = (str(page["process"]), int(last))

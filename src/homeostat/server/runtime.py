@@ -63,7 +63,7 @@ class Deployment:
             still wanted is the same object as before (probers count).
         sources: The sources in use.
         world: The last snapshot, None if the last read failed.
-        seen: Subjects (name and incarnation) that `sources` were made for.
+        seen: Replicas (name, incarnation, address, version) that `sources` were made for.
     """
 
     managed: Managed
@@ -71,7 +71,7 @@ class Deployment:
     sources_for: Callable[[Snapshot | None], tuple[Source, ...]]
     sources: tuple[Source, ...] = ()
     world: Snapshot | None = None
-    seen: tuple[tuple[str, int, str | None], ...] | None = None
+    seen: tuple[tuple[str, int, str | None, str | None], ...] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -226,7 +226,7 @@ class Runtime:
         limit = READ_SHARE * deployment.managed.scrape_ns / SECOND
         deployment.world = await self._read(deployment, now, limit)
         seen = tuple(
-            (replica.name, replica.incarnation, replica.address)
+            (replica.name, replica.incarnation, replica.address, replica.version)
             for replica in (deployment.world.replicas if deployment.world else ())
         )
         if deployment.seen is None or (deployment.world is not None and seen != deployment.seen):
