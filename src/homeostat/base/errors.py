@@ -6,7 +6,8 @@ HomeostatError
 ├── UnsafeActionError      somebody tried to build what the safe set does not hold
 ├── ProtocolError          an action record was asked for a transition it does not have
 ├── StoreError             the journal cannot be read or written; no record, no action
-│   └── CorruptStoreError  the hash chain or a row does not verify
+│   ├── CorruptStoreError  the hash chain or a row does not verify
+│   └── SupersededError    a newer controller claimed the journal; this one must end
 ├── SourceError            a source could not be read (the loop sees Unknown, never zero)
 ├── ActuatorError          an actuator could not be read, or answered what it must not
 └── NotifierError          people could not be told; the caller counts it and goes on
@@ -70,6 +71,10 @@ class CorruptStoreError(StoreError):
             "Move the file aside and start again, or restore a backup"
         )
         self.seq = seq
+
+
+class SupersededError(StoreError):
+    """A newer controller claimed the journal: this one may never write again, and must end."""
 
 
 class SourceError(HomeostatError):

@@ -16,7 +16,7 @@ from homeostat.adapters.stores.anchor import AnchorWriter
 from homeostat.adapters.stores.backend import Backend, DiskFullError
 from homeostat.adapters.stores.chain import Gap, Head, Walker
 from homeostat.adapters.stores.schema import ENTRY, GAP, HEAD
-from homeostat.base.errors import CorruptStoreError, StoreError
+from homeostat.base.errors import CorruptStoreError, StoreError, SupersededError
 from homeostat.base.ports import Entry
 from homeostat.base.units import TimeNs
 
@@ -201,13 +201,13 @@ class SqlJournal:
         """Return the head, if it is still ours to write behind.
 
         Raises:
-            StoreError: A newer owner claimed the journal.
+            SupersededError: A newer owner claimed the journal.
             CorruptStoreError: Somebody else wrote under our epoch.
         """
         head = statements.head(connection)
         if head.epoch > self._epoch:
             ours = f"epoch {self._epoch} of {self._owner!r}" if self._epoch else "no epoch at all"
-            raise StoreError(
+            raise SupersededError(
                 f"epoch {head.epoch} of {head.owner!r} supersedes {ours}; "
                 "only the controller that claimed last may write"
             )
