@@ -7,7 +7,7 @@ implementation is checked by its kit in `homeostat.testing` without being named 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from homeostat.base.decisions import Notice
 from homeostat.base.evidence import Signals, SourceReport
@@ -149,6 +149,19 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Release the file or connection."""
+        ...
+
+
+@runtime_checkable
+class Pruning(Protocol):
+    """A journal that can drop what is old, with its chain still whole; commands stay for ever."""
+
+    def prune(self, *, before: TimeNs, now: TimeNs, kinds: Sequence[str] = ("frame",)) -> int:
+        """Drop entries written before a time (frame, event, state) and return how many.
+
+        Raises:
+            StoreError: The journal cannot be written.
+        """
         ...
 
 

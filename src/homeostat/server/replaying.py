@@ -10,6 +10,7 @@ from homeostat.base.errors import StoreError
 from homeostat.base.events import Record, Started
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Journal
+from homeostat.base.state import LoopState
 from homeostat.server.restore import replay
 from homeostat.server.wiring import loop_parts
 
@@ -71,13 +72,14 @@ def verify_file(path: Path) -> dict[str, Any]:
 
 
 def _deployments(journal: Journal) -> dict[str, Managed]:
+    """Return every deployment in the journal, as it first was (old entries may be gone)."""
     found: dict[str, Managed] = {}
-    for entry in journal.read(kinds=("event",)):
+    for entry in journal.read(kinds=("event", "state")):
         if entry.deployment in found:
             continue
-        event = codec.decode(entry.body)
-        if isinstance(event, Started):
-            found[entry.deployment] = event.managed
+        decoded = codec.decode(entry.body)
+        if isinstance(decoded, Started | LoopState):
+            found[entry.deployment] = decoded.managed
     return found
 
 
@@ -91,8 +93,8 @@ def _replayed(journal: Journal, managed: Managed) -> dict[str, Any]:
         "mismatches": 0,
         "first": None,
     }
-    for _, commands, recorded, mismatch in replay(journal, loop_parts(), managed):
-        row["events"] += 1
+    for entry, commands, recorded, mismatch in replay(journal, loop_parts(), managed):
+        row["events"] += entry.kind == "event"
         row["commands"] += len(commands)
         row["decisions"] += sum(
             isinstance(command, Record) and isinstance(command.fact, DecisionRecord)

@@ -3,8 +3,8 @@
 The same walk is what `homeostat replay` does over the whole journal, comparing every command.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from homeostat.base import codec
 from homeostat.base.errors import StoreError
@@ -37,23 +37,40 @@ class Mismatch:
 
 
 def restore(journal: Journal, parts: LoopParts, managed: Managed) -> Restored:
-    """Return the deployment's state as the journal left it.
+    """Return one deployment's state as the journal left it.
 
     Raises:
         StoreError: The journal cannot be read.
     """
-    state, after = _last_snapshot(journal, managed)
-    tick = state.evidence.tick if state.evidence is not None else 0
-    story: list[Event | Command] = []
-    last_at = TimeNs(0)
-    for entry in journal.read(after=after, deployment=managed.name, kinds=("event",)):
+    return restore_all(journal, parts, (managed,))[managed.name]
+
+
+def restore_all(
+    journal: Journal, parts: LoopParts, managed: Sequence[Managed]
+) -> dict[str, Restored]:
+    """Return every deployment's state as the journal left it, in two walks over the journal.
+
+    Raises:
+        StoreError: The journal cannot be read, or a snapshot in it is none.
+    """
+    newest: dict[str, Entry] = {}
+    for entry in journal.read(kinds=("state",)):
+        newest[entry.deployment] = entry
+    found = {one.name: _from_snapshot(one, newest.get(one.name)) for one in managed}
+    after = {name: newest[name].seq if name in newest else 0 for name in found}
+    stories: dict[str, list[Event | Command]] = {name: [] for name in found}
+    for entry in journal.read(after=min(after.values(), default=0), kinds=("event",)):
+        name = entry.deployment
+        if name not in found or entry.seq <= after[name]:
+            continue
         event = codec.decode(entry.body)
-        last_at = max(last_at, entry.at)
-        state, commands = loop_step.step(parts, state, event)
-        if isinstance(event, Ticked):
-            tick = event.evidence.tick
-        story.extend((event, *commands))
-    return Restored(state=state, tick=tick, last_at=last_at, story=tuple(story))
+        before = found[name]
+        state, commands = loop_step.step(parts, before.state, event)
+        tick = event.evidence.tick if isinstance(event, Ticked) else before.tick
+        last_at = max(before.last_at, entry.at)
+        found[name] = Restored(state=state, tick=tick, last_at=last_at, story=())
+        stories[name].extend((event, *commands))
+    return {name: replace(one, story=tuple(stories[name])) for name, one in found.items()}
 
 
 def replay(
@@ -63,27 +80,53 @@ def replay(
 
     Yields:
         Each event's entry, the commands it gave now, whether commands were recorded, and the
-        difference, if any. A controller may be killed between an event and its commands:
-        commands that were never recorded were never carried out and are no difference.
+        difference, if any; and the entry of each snapshot that does not hold the state. A
+        controller may be killed between an event and its commands: commands that were never
+        recorded were never carried out and are no difference.
 
     Raises:
         StoreError: The journal cannot be read.
     """
-    state = loop_step.initial(managed)
-    entries = journal.read(deployment=managed.name, kinds=("event", "command"))
+    state, after = _beginning(journal, managed)
     pending: tuple[Entry, tuple[Command, ...]] | None = None
     recorded: list[Entry] = []
-    for entry in entries:
-        if entry.kind == "command":
-            recorded.append(entry)
-            continue
-        if pending is not None:
-            yield (*pending, bool(recorded), _compare(*pending, recorded))
-        recorded = []
-        state, commands = loop_step.step(parts, state, codec.decode(entry.body))
-        pending = (entry, commands)
+    for entry in journal.read(after=after, deployment=managed.name):
+        match entry.kind:
+            case "command":
+                recorded.append(entry)
+            case "event":
+                if pending is not None:
+                    yield (*pending, bool(recorded), _compare(*pending, recorded))
+                recorded = []
+                state, commands = loop_step.step(parts, state, codec.decode(entry.body))
+                pending = (entry, commands)
+            case "state" if entry.body != codec.encode(state):
+                said = entry.body.decode()
+                again = codec.encode(state).decode()
+                yield entry, (), True, Mismatch(seq=entry.seq, recorded=said, replayed=again)
+            case _:
+                pass
     if pending is not None:
         yield (*pending, bool(recorded), _compare(*pending, recorded))
+
+
+def _beginning(journal: Journal, managed: Managed) -> tuple[LoopState, int]:
+    """Return where replay starts: the first event, or where that was dropped, a snapshot.
+
+    Retention drops everything before a snapshot; a gap in the numbers before the deployment's
+    first event says that it may have.
+    """
+    last, gap = 0, False
+    for entry in journal.read():
+        gap = gap or entry.seq != last + 1
+        last = entry.seq
+        if entry.deployment != managed.name:
+            continue
+        if entry.kind == "event" and not gap:
+            break
+        if entry.kind == "state":
+            return _state(entry), entry.seq
+    return loop_step.initial(managed), 0
 
 
 def _compare(entry: Entry, commands: tuple[Command, ...], recorded: list[Entry]) -> Mismatch | None:
@@ -94,11 +137,22 @@ def _compare(entry: Entry, commands: tuple[Command, ...], recorded: list[Entry])
     return None
 
 
-def _last_snapshot(journal: Journal, managed: Managed) -> tuple[LoopState, int]:
-    state, after = loop_step.initial(managed), 0
-    for entry in journal.read(deployment=managed.name, kinds=("state",)):
-        decoded = codec.decode(entry.body)
-        if not isinstance(decoded, LoopState):
-            raise StoreError(f"journal entry {entry.seq} is no state but {type(decoded).__name__}")
-        state, after = decoded, entry.seq
-    return state, after
+def _from_snapshot(managed: Managed, entry: Entry | None) -> Restored:
+    if entry is None:
+        state = loop_step.initial(managed)
+        return Restored(state=state, tick=0, last_at=TimeNs(0), story=())
+    state = _state(entry)
+    tick = state.evidence.tick if state.evidence is not None else 0
+    return Restored(state=state, tick=tick, last_at=entry.at, story=())
+
+
+def _state(entry: Entry) -> LoopState:
+    """Return the state that a snapshot holds.
+
+    Raises:
+        StoreError: It holds something else.
+    """
+    decoded = codec.decode(entry.body)
+    if not isinstance(decoded, LoopState):
+        raise StoreError(f"journal entry {entry.seq} is no state but {type(decoded).__name__}")
+    return decoded

@@ -7,13 +7,14 @@ journal cannot be written nothing is decided and nothing is done.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from homeostat.base import codec
-from homeostat.base.errors import ActuatorError, StoreError
+from homeostat.base.errors import CorruptStoreError, HomeostatError, StoreError, SupersededError
 from homeostat.base.events import (
     Claim,
     ClockJumped,
@@ -28,50 +29,32 @@ from homeostat.base.events import (
     WorldRead,
     Write,
 )
-from homeostat.base.evidence import Evidence, SourceReport
+from homeostat.base.evidence import Evidence
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
-from homeostat.base.policy import KillLevel, Managed
-from homeostat.base.ports import Actuator, Journal, Notifier, Source
+from homeostat.base.policy import KillLevel
+from homeostat.base.ports import Journal, Notifier, Pruning
 from homeostat.base.state import LoopState
-from homeostat.base.units import SECOND, TimeNs
-from homeostat.base.world import Snapshot
+from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
 from homeostat.server import fleet
 from homeostat.server.clock import Clock
-from homeostat.server.restore import restore
-from homeostat.server.world import compose
+from homeostat.server.reading import Deployment, close_all, observe, read_world, refresh
+from homeostat.server.restore import restore_all
 
 log = structlog.get_logger()
 
 # A state snapshot every so many ticks bounds how much replay a restart needs.
 SNAPSHOT_TICKS = 300
-# A read of the world may take this share of the tick; the tick must not wait for a hung target.
-READ_SHARE = 0.6
+# Old entries are dropped this often; a pass takes milliseconds when little is due.
+PRUNE_NS = HOUR
+# Frames and ticks older than this are dropped; decisions and commands are kept for ever. A week
+# shows one whole weekly season, and at one tick a second is about 2 GB.
+RETENTION_NS = 7 * 24 * HOUR
+# What can never be waited out: another owner, a damaged record. The process ends.
+_FATAL = (SupersededError, CorruptStoreError)
 
 Sense = Callable[..., tuple[Any, Any, tuple[Evidence, ...]]]
-
-
-@dataclass(slots=True, kw_only=True)
-class Deployment:
-    """One managed deployment and the adapters it is reached through.
-
-    Attributes:
-        managed: Its configuration.
-        actuators: By name.
-        sources_for: Makes the sources for the replicas that a snapshot shows; a source that is
-            still wanted is the same object as before (probers count).
-        sources: The sources in use.
-        world: The last snapshot, None if the last read failed.
-        seen: Replicas (name, incarnation, address, version) that `sources` were made for.
-    """
-
-    managed: Managed
-    actuators: dict[str, Actuator]
-    sources_for: Callable[[Snapshot | None], tuple[Source, ...]]
-    sources: tuple[Source, ...] = ()
-    world: Snapshot | None = None
-    seen: tuple[tuple[str, int, str | None, str | None], ...] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +72,8 @@ class Shell:
         observe: Told of every event and command (the read model).
         notifiers: Tell people.
         owner: Names this controller in the journal.
+        deployments: By name.
+        retention_ns: How long frames and ticks are kept, if the journal can drop any.
     """
 
     journal: Journal
@@ -101,6 +86,7 @@ class Shell:
     notifiers: tuple[Notifier, ...]
     owner: str
     deployments: dict[str, Deployment] = field(default_factory=dict)
+    retention_ns: int = RETENTION_NS
 
 
 class Runtime:
@@ -114,7 +100,9 @@ class Runtime:
         self.tick = 0
         self.epoch = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._jumped_at: dict[str, TimeNs] = {}
+        self._ended = asyncio.Event()
+        self._fatal: HomeostatError | None = None
+        self._pruned_at: TimeNs | None = None
 
     async def start(self) -> None:
         """Claim the journal, rebuild every state from it, and stamp the targets.
@@ -123,53 +111,70 @@ class Runtime:
             StoreError: The journal cannot be claimed or read.
         """
         self.epoch = self.shell.journal.claim_epoch(self.shell.owner, self.clock.now())
-        for name, deployment in self.shell.deployments.items():
-            restored = restore(self.shell.journal, self.shell.parts, deployment.managed)
-            self.clock.not_before(restored.last_at)
-            self.states[name] = restored.state
-            self.tick = max(self.tick, restored.tick)
-            for item in restored.story:
-                self.shell.observe(name, item)
-            started = Started(at=self.clock.now(), epoch=self.epoch, managed=deployment.managed)
-            self.take(name, started)
+        deployments = self.shell.deployments
+        managed = [deployment.managed for deployment in deployments.values()]
+        restored = restore_all(self.shell.journal, self.shell.parts, managed)
+        for name, found in restored.items():
+            self.clock.not_before(found.last_at)
+            self.states[name] = found.state
+            self.tick = max(self.tick, found.tick)
+            for item in found.story:
+                self._show(name, item)
+        for name, deployment in deployments.items():
+            now = self.clock.now()
+            self.take(name, Started(at=now, epoch=self.epoch, managed=deployment.managed))
 
     def take(self, name: str, event: Event) -> None:
         """Journal an event, step the core, journal the commands, and start carrying them out.
 
         Raises:
-            StoreError: The journal could not be written; nothing was decided or done.
+            StoreError: The journal could not be written; nothing is carried out. If the event
+                was written and its commands were not, the state is as replay will have it, and
+                the deadlines of what was not done bring it on.
         """
         shell = self.shell
         shell.journal.append([(event.at, name, "event", codec.encode(event))], durable=False)
         state, commands = loop_step.step(shell.parts, self.states[name], event)
-        if commands:
-            at = event.at
-            rows = [(at, name, "command", codec.encode(command)) for command in commands]
-            acts = any(isinstance(command, Write | Claim) for command in commands)
-            shell.journal.append(rows, durable=acts)
         self.states[name] = state
-        shell.observe(name, event)
+        shell.deployments[name].managed = state.managed  # a person may have changed it
+        self._show(name, event)
+        if not commands:
+            return
+        rows = [(event.at, name, "command", codec.encode(command)) for command in commands]
+        acts = any(isinstance(command, Write | Claim) for command in commands)
+        shell.journal.append(rows, durable=acts)
         for command in commands:
-            shell.observe(name, command)
-        if commands:
-            self._spawn(self._carry_out(name, commands))
+            self._show(name, command)
+        self._spawn(self._carry_out(name, commands))
 
     async def run(self, *, once: bool = False) -> None:
-        """Tick until cancelled; a slow cycle skips ticks, it never queues them."""
-        period_ns = min(d.managed.scrape_ns for d in self.shell.deployments.values())
+        """Tick until cancelled; a slow cycle skips ticks, it never queues them.
+
+        Raises:
+            SupersededError: Another controller has taken over; this one must end.
+            CorruptStoreError: The journal is damaged; nothing more may be decided.
+        """
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
+        while self._fatal is None:
             try:
                 await self.cycle()
+            except _FATAL as error:
+                self._end(error)
             except StoreError:
                 log.exception("journal", effect="nothing is decided or done")
             if once:
                 await self.settle()
-                return
-            period = period_ns / SECOND
+            if once or self._fatal is not None:
+                break
+            self._prune()
+            period = min(d.managed.scrape_ns for d in self.shell.deployments.values()) / SECOND
             due = max(due + period, loop.time())
-            await asyncio.sleep(due - loop.time())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(due - loop.time()):
+                    await self._ended.wait()
+        if self._fatal is not None:
+            raise self._fatal
 
     async def cycle(self) -> None:
         """One tick: read everything, sense the fleet, step every deployment."""
@@ -177,8 +182,8 @@ class Runtime:
         now = self.clock.now()
         jumped = self.clock.jumped_by()
         deployments = shell.deployments
-        await asyncio.gather(*(self._refresh(d, now) for d in deployments.values()))
-        gathered = await asyncio.gather(*(self._observe(d, now) for d in deployments.values()))
+        await asyncio.gather(*(refresh(d, now) for d in deployments.values()))
+        gathered = await asyncio.gather(*(observe(d, now) for d in deployments.values()))
         reports = tuple(report for batch in gathered for report in batch)
         worlds = tuple(d.world for d in deployments.values() if d.world is not None)
         managed = tuple(d.managed for d in deployments.values())
@@ -211,10 +216,7 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*tuple(self._tasks), return_exceptions=True)
         for deployment in self.shell.deployments.values():
-            for source in deployment.sources:
-                await source.close()
-            for actuator in deployment.actuators.values():
-                await actuator.close()
+            await close_all([*deployment.sources, *deployment.actuators.values()])
         for notifier in self.shell.notifiers:
             await notifier.close()
 
@@ -222,39 +224,34 @@ class Runtime:
         rows = [(now, name, "state", codec.encode(state)) for name, state in self.states.items()]
         self.shell.journal.append(rows, durable=False)
 
-    async def _refresh(self, deployment: Deployment, now: TimeNs) -> None:
-        limit = READ_SHARE * deployment.managed.scrape_ns / SECOND
-        deployment.world = await self._read(deployment, now, limit)
-        seen = tuple(
-            (replica.name, replica.incarnation, replica.address, replica.version)
-            for replica in (deployment.world.replicas if deployment.world else ())
-        )
-        if deployment.seen is None or (deployment.world is not None and seen != deployment.seen):
-            old = deployment.sources
-            deployment.sources = deployment.sources_for(deployment.world)
-            deployment.seen = seen if deployment.world is not None else None
-            for source in old:
-                if source not in deployment.sources:
-                    await source.close()
+    def _prune(self) -> None:
+        """Drop old frames and ticks now and then, in a thread, so that no tick waits for it."""
+        journal, now = self.shell.journal, self.clock.now()
+        if self._pruned_at is not None and now - self._pruned_at < PRUNE_NS:
+            return
+        self._pruned_at = now
+        if isinstance(journal, Pruning):
+            self._spawn(self._drop_old(journal, now))
 
-    async def _read(self, deployment: Deployment, now: TimeNs, limit: float) -> Snapshot | None:
-        async def one(actuator: Actuator) -> Snapshot | None:
-            try:
-                async with asyncio.timeout(limit):
-                    return await actuator.read(deployment.managed.name, now)
-            except (ActuatorError, TimeoutError) as error:
-                log.warning("read", actuator=actuator.name, problem=str(error) or "timed out")
-                return None
+    async def _drop_old(self, journal: Pruning, now: TimeNs) -> None:
+        before = TimeNs(now - self.shell.retention_ns)
+        kinds = ("frame", "event", "state")
+        dropped = await asyncio.to_thread(journal.prune, before=before, now=now, kinds=kinds)
+        if dropped:
+            log.info("pruned", entries=dropped, older_than_h=self.shell.retention_ns // HOUR)
 
-        found = await asyncio.gather(*(one(a) for a in deployment.actuators.values()))
-        return compose(deployment.managed, tuple(s for s in found if s is not None))
-
-    async def _observe(self, deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ...]:
-        return tuple(await asyncio.gather(*(s.observe(now) for s in deployment.sources)))
+    def _show(self, name: str, item: Event | Command) -> None:
+        """Tell the read model; what people see must never stop what heals."""
+        try:
+            self.shell.observe(name, item)
+        except Exception:
+            log.exception("view", deployment=name)
 
     async def _carry_out(self, name: str, commands: tuple[Command, ...]) -> None:
         """Carry out one step's commands in their order: a claim lands before the read after it."""
         for command in commands:
+            if self._fatal is not None:
+                return  # another controller may be at work
             match command:
                 case Write(intent=intent):
                     await self._write(name, intent)
@@ -274,8 +271,20 @@ class Runtime:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("command", problem=repr(error))
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, _FATAL):
+            self._end(error)
+        else:
+            log.error("command", problem=repr(error), exc_info=error)
+
+    def _end(self, error: HomeostatError) -> None:
+        """End `run`, once: without the journal nothing more may be decided or done."""
+        if self._fatal is None:
+            effect = "this controller decides and does nothing more"
+            log.error("ending", effect=effect, problem=str(error))
+            self._fatal = error
+            self._ended.set()
 
     async def _write(self, name: str, intent: Intent) -> None:
         kill = self.shell.kill()
@@ -293,13 +302,17 @@ class Runtime:
             detail = f"there is no actuator {intent.actuator!r}"
             return self._receipt(intent, ReceiptStatus.NOT_APPLIED, detail)
         now = self.clock.now()
+        if now >= intent.deadline:  # the process slept meanwhile: somebody else may be at work
+            detail = "the deadline was over before anything was sent"
+            return self._receipt(intent, ReceiptStatus.NOT_APPLIED, detail)
         try:
-            async with asyncio.timeout(max(0.0, (intent.deadline - now) / SECOND)):
+            async with asyncio.timeout((intent.deadline - now) / SECOND):
                 return await actuator.apply(intent, now)
         except TimeoutError:
             return self._receipt(intent, ReceiptStatus.UNKNOWN, "no answer before the deadline")
-        except ActuatorError as error:
-            return self._receipt(intent, ReceiptStatus.UNKNOWN, str(error))
+        except Exception as error:  # whatever it is, it proves nothing about the write
+            log.exception("apply", actuator=intent.actuator, intent=intent.id)
+            return self._receipt(intent, ReceiptStatus.UNKNOWN, repr(error)[:200])
 
     def _receipt(self, intent: Intent, status: ReceiptStatus, detail: str) -> Receipt:
         return Receipt(intent_id=intent.id, status=status, at=self.clock.now(), detail=detail)
@@ -308,7 +321,7 @@ class Runtime:
         deployment = self.shell.deployments[name]
         now = self.clock.now()
         limit = max(0.05, (command.deadline - now) / SECOND)
-        world = await self._read(deployment, now, limit)
+        world = await read_world(deployment, now, limit)
         event = WorldRead(at=self.clock.now(), world=world, kill=self.shell.kill())
         self.take(name, event)
 
@@ -338,3 +351,6 @@ class Runtime:
                 await notifier.notify(command.notice)
             except Exception as error:  # noqa: BLE001 - a broken notifier must not stop healing
                 log.warning("notify", notifier=type(notifier).__name__, problem=repr(error))
+
+
+__all__ = ["Deployment", "Runtime", "Shell"]
