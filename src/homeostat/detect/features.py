@@ -109,8 +109,10 @@ def scale(xp: ModuleType, seen: Range, values: Any) -> Any:
         values: Float `[series]`.
     """
     fresh = xp.asarray(values, dtype=seen.low.dtype)
-    width = seen.high * 0.5 - seen.low * 0.5  # halves, so that the width of all floats is finite
+    # Halves of large values, so that the width of all floats is finite; the smallest have no half.
+    part = xp.where(xp.maximum(xp.abs(seen.low), xp.abs(seen.high)) > 1.0, 0.5, 1.0)
+    width = seen.high * part - seen.low * part
     flat = xp.where(fresh == seen.low, 0.0, xp.nan)
-    off = fresh * 0.5 - seen.low * 0.5
+    off = fresh * part - seen.low * part
     scaled = off / xp.where(width > 0.0, width, 1.0)
     return xp.where(xp.isfinite(fresh), xp.where(width > 0.0, scaled, flat), xp.nan)
