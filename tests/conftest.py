@@ -1,0 +1,46 @@
+"""How hard property tests try: `check` a little, `full` as each test says, `explore` anew.
+
+Choose with `--hypothesis-profile`; `full` is the default. `check` and `full` draw the same examples
+on every run, so that a red build is a change's fault and stays red; `explore` draws new ones.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import pytest
+from hypothesis import is_hypothesis_test, settings
+
+CHECK_EXAMPLES: Final = 20  # of a test that wants more; keeps `make check` under a minute
+EXPLORE_FACTOR: Final = 10  # what `make test-long` can afford in minutes
+
+# No deadline: what is promised about speed is in benchmarks/, and machines are sometimes busy.
+settings.register_profile("full", derandomize=True, database=None, deadline=None)
+settings.register_profile("check", settings.get_profile("full"))
+settings.register_profile("explore", database=None, deadline=None, print_blob=True)
+settings.load_profile("full")
+
+
+def examples(profile: str, wanted: int) -> int:
+    """Return how many examples a test draws that wants so many."""
+    match profile:
+        case "check":
+            return min(wanted, CHECK_EXAMPLES)
+        case "explore":
+            return wanted * EXPLORE_FACTOR
+        case _:
+            return wanted
+
+
+def limit(profile: str, tests: Iterable[Callable[..., Any]]) -> None:
+    """Give each property test its profile's number of examples, also where it says its own."""
+    for test in tests:
+        said = vars(test)["_hypothesis_internal_use_settings"]  # Hypothesis offers no other way
+        mine = settings(said, max_examples=examples(profile, said.max_examples))
+        vars(test)["_hypothesis_internal_use_settings"] = mine
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Limit what was collected; the cases of one parametrised test are one function."""
+    functions = (item.function for item in items if isinstance(item, pytest.Function))
+    properties = {function for function in functions if is_hypothesis_test(function)}
+    limit(config.getoption("--hypothesis-profile") or "full", properties)
