@@ -206,9 +206,11 @@ class Session:
     def __init__(self, *script: Answer | Exception) -> None:
         self._script = list(script)
         self.sent = 0
+        self.names: list[str] = []
 
-    def post(self, url: str, data: bytes) -> "Session":
+    def post(self, url: str, data: bytes, headers: dict[str, str]) -> "Session":
         self.sent += 1
+        self.names.append(headers["x-request-id"])
         return self
 
     async def __aenter__(self) -> Answer:
@@ -235,7 +237,9 @@ async def ask(*script: Answer | Exception, truth: int = 1, credit: int = 10) -> 
     client = Client(session, "http://gateway", random.Random(1))  # type: ignore[arg-type]
     for _ in range(credit):
         client._budget.request()
-    return await client.ask("q", b"{}", truth), session.sent
+    told = await client.ask("q", b"{}", truth)
+    assert set(session.names) == {"q"}, "every attempt carries its request's id to the gateway"
+    return told, session.sent
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,8 @@ class Envoy:
                 process = subprocess.Popen(  # noqa: ASYNC220 - forks in milliseconds
                     [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), str(binary),
                      "--config-path", str(config), "--concurrency", "1",
-                     "--log-level", "warning", "--disable-hot-restart"],
+                     "--log-level", "warning", "--disable-hot-restart",
+                     "--file-flush-interval-msec", "500"],
                     stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                     start_new_session=True,
                 )  # fmt: skip

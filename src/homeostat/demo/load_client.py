@@ -130,7 +130,8 @@ class Client:
 
     async def _send(self, request_id: str, body: bytes) -> Attempt:
         try:
-            async with self._session.post(self._url, data=body) as answer:
+            name = {"x-request-id": request_id}  # the gateway writes it into its access log
+            async with self._session.post(self._url, data=body, headers=name) as answer:
                 raw = await answer.read()
         except TimeoutError:
             return Attempt("timeout", again=True)

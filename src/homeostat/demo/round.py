@@ -1,18 +1,20 @@
 """One round of the demo: a fresh deployment, its controller, faults one after the other."""
 
+import json
 import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from homeostat.base.decisions import Apply, Ask, DecisionRecord, Notice, Urgency
 from homeostat.base.evidence import Incident
 from homeostat.base.intent import ActionRecord, ActionState
-from homeostat.demo import cause, setup
+from homeostat.demo import cause, judge, setup
+from homeostat.demo.accesslog import read_sent
 from homeostat.demo.controller import Controller, Fact
 from homeostat.demo.faults import Fault, Injected
-from homeostat.demo.judge import Judged, Seen, lost_by_actions, outcome_of
+from homeostat.demo.judge import Judged, Seen
 from homeostat.demo.place import Place
 from homeostat.demo.story import Story
 
@@ -21,6 +23,7 @@ EXTRA_S: Final = (6.0, 10.0)  # seeded: faults do not wait for the moment that s
 GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
 HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
 ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
+LONGEST_S: Final = 2.5  # a request in flight at the injection was due at most so long before
 QUIET_S: Final = 4.0  # between two faults that share a deployment
 
 
@@ -58,6 +61,7 @@ class Round:
     evidence_rules: bool
     story: Story
     started: float
+    _known: set[tuple[str, str, str]] = field(default_factory=set)
 
     def run(
         self, faults: list[Fault], chance: random.Random, *, stay_s: float | None
@@ -138,6 +142,7 @@ class Round:
         if time.time() - watch.at >= due:
             watch.injected.stop()
             watch.stopped_at = time.time()
+            watch.gone_at = watch.gone_at or watch.stopped_at
             self.story.say("over", "the disturbance ended by itself")
 
     def _over(self, watch: Watch, place: Place) -> bool:
@@ -189,7 +194,11 @@ class Round:
                 pass
 
     def _incident(self, at: float, incident: Incident, watch: Watch | None) -> None:
-        if watch is None or at < watch.at:
+        # What was recorded before the fault, and is now changed or closed, does not detect it.
+        key = (incident.id, incident.family.value, incident.subject)
+        is_new = key not in self._known
+        self._known.add(key)
+        if watch is None or at < watch.at or not is_new:
             return
         known = watch.seen_incident
         if known is None:
@@ -206,39 +215,46 @@ class Round:
             time.sleep(0.25)
 
     def _judge(self, watch: Watch, place: Place) -> Judged:
-        host_log = place.host_log()
+        fault, host_log = watch.fault, place.host_log()
+        kept = place.folder / "host-log.json"  # the judge's evidence, beside the other logs
+        kept.write_text(json.dumps(host_log), encoding="utf-8")
         recovered_at = self._recovered_at(watch, place)
         incident = watch.seen_incident
         seen = Seen(
             detected_at=watch.detected_at,
             told_at=watch.told_at,
             family=incident.family.value if incident is not None else "",
-            applied=tuple(watch.applied),
+            applied=judge.with_unrecorded(watch.applied, host_log, watch.at),
         )
-        outcome = outcome_of(seen, recovered_at)
-        changes = cause.changes(host_log, watch.applied)
-        fault = watch.fault
+        if fault.expected == "held" and not seen.applied:
+            recovered_at = None  # there was nothing to recover from
+        outcome = judge.outcome_of(seen, recovered_at)
         judged = Judged(
             fault=fault.name,
             detail=watch.injected.detail,
             expected=fault.expected,
             injected_at=self._since(watch.at),
             detected_at=self._since_or_none(watch.detected_at),
-            acted_at=self._since(watch.applied[0][0]) if watch.applied else None,
+            acted_at=self._since(seen.applied[0][0]) if seen.applied else None,
             recovered_at=self._since_or_none(recovered_at),
-            actions=[what for _, what in watch.applied],
-            lost_requests=lost_by_actions(
-                place.users(), watch.at, cause.faulty(fault, watch.injected), changes
-            ),
+            actions=[what for _, what in seen.applied],
+            lost_requests=self._lost(watch, seen, host_log, place),
             outcome=outcome,
             diagnosis=f"{incident.family} at {incident.subject}" if incident else "",
-            as_expected=outcome == fault.expected
-            and (fault.expected != "held" or not watch.applied)
-            and not cause.oom_killed(host_log, watch.injected),
+            as_expected=judge.is_as_expected(fault.name, fault.expected, outcome, seen, watch.at),
         )
         took = f" after {recovered_at - watch.at:.1f} s" if recovered_at is not None else ""
         self.story.say(outcome, f"{fault.name}{took}; lost by own actions: {judged.lost_requests}")
         return judged
+
+    def _lost(self, watch: Watch, seen: Seen, host_log: list[dict[str, Any]], place: Place) -> int:
+        failed = place.users().failed(after=watch.at - LONGEST_S)
+        return judge.lost_by_actions(
+            failed,
+            read_sent(place.folder / "envoy" / "access.jsonl", (one.id for one in failed)),
+            cause.damage(watch.fault, watch.injected, watch.at, host_log),
+            judge.changes(host_log, seen.applied, watch.at),
+        )
 
     def _since(self, at: float) -> float:
         return round(at - self.started, 3)
