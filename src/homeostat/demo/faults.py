@@ -148,14 +148,14 @@ def _outage(place: Place, chance: random.Random) -> Injected:
 
 def _blip(place: Place, chance: random.Random) -> Injected:
     if chance.random() < 0.5:  # noqa: PLR2004 - a fair coin
-        rate = place.base_rate * 3.0
+        rate = place.base_rate * 5.5
         place.load({"rate": rate})
         return Injected(
             detail=f"a short burst of {rate:.0f}/s",
             stop=lambda: place.load({"rate": place.base_rate}),
         )
     slot = _victim(place, chance)
-    _chaos(place, slot, {"device_slowdown": 6.0})
+    _chaos(place, slot, {"device_slowdown": 12.0})
     return Injected(
         detail=f"{slot['name']} slow for a moment",
         stop=lambda: _chaos(place, slot, {"off": True}),
