@@ -288,3 +288,28 @@ def test_a_state_that_went_through_the_journal_decides_the_same(cut: int) -> Non
     assert [codec.encode(c) for c in again] == [codec.encode(c) for c in whole.commands]
     applied = [d for d in whole.facts(DecisionRecord) if isinstance(d.decision, Apply)]
     assert len(applied) == 1
+
+
+def test_another_trouble_after_a_short_calm_is_another_incident() -> None:
+    driver = Driver()
+    driver.ticks(10)
+    driver.ticks(6, failing_replica)
+    driver.ticks(6)  # verified, and calm for a moment, not long enough to close by itself
+    drift = build.suspicion(Family.DRIFT, "model")
+    driver.ticks(6, lambda: {"suspicions": (drift,), "slo_met": False})
+    assert driver.state.incident is not None
+    assert driver.state.incident.id == "i-0002"
+    closed = [c for c in driver.commands if isinstance(c, Record) and not c.open]
+    assert [c.fact.id for c in closed if isinstance(c.fact, Incident)] == ["i-0001"]
+
+
+def test_after_three_tries_that_did_not_help_a_person_is_told_and_nothing_more_is_done() -> None:
+    driver = Driver()
+    driver.ticks(10)
+    load = build.suspicion(Family.LOAD, "gateway")
+    values = {("gateway", "latency_p95_ms"): 900.0}
+    driver.ticks(120, lambda: {"suspicions": (load,), "values": values, "slo_met": False})
+    outcomes = driver.facts(Outcome)
+    assert [outcome.effect for outcome in outcomes] == ["no_change"] * 3
+    assert len(driver.writes()) == 3
+    assert len(driver.notices(Urgency.PAGE)) == 1

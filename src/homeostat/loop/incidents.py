@@ -15,6 +15,8 @@ from homeostat.base.units import TimeNs
 UNCLEAR_PATIENCE = 3
 # Calm ticks that close an incident, in multiples of the persistence asked of a suspicion.
 CALM_FACTOR = 2
+# After this many calm ticks another suspicion is another incident, not a change of mind.
+OVER_TICKS = 3
 
 
 def follow(
@@ -31,6 +33,12 @@ def follow(
         incident = _opened(state, top, now)
         incident = _confirmed(incident, top, streak, state.managed.guard, now)
         return streak, incident, calm, ((incident, True),)
+    if top is not None and _is_another(state, incident, top):
+        # It was over; what comes now is another trouble, with its own tries and its own page.
+        fresh = _opened(state, top, now)
+        if streak is not None:
+            fresh = _confirmed(fresh, top, streak, state.managed.guard, now)
+        return streak, fresh, calm, ((incident, False), (fresh, True))
     guard = state.managed.guard
     if calm >= CALM_FACTOR * guard.persist_scrapes and state.record is None:
         return streak, None, calm, ((incident, False),)
@@ -38,6 +46,13 @@ def follow(
         return streak, None, calm, ((incident, False),)
     changed = _changed(incident, top, streak, state, now)
     return streak, changed, calm, (((changed, True),) if changed != incident else ())
+
+
+def _is_another(state: LoopState, incident: Incident, top: Suspicion) -> bool:
+    """Return whether a suspicion is a new onset, after a calm that was only not yet long enough."""
+    same = (incident.family, incident.subject) == (top.family, top.subject)
+    settled = incident.confirmed_at is not None and state.record is None
+    return settled and not same and state.calm_ticks >= OVER_TICKS
 
 
 def _streak(streak: Streak | None, top: Suspicion | None, now: TimeNs) -> Streak | None:

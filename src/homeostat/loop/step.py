@@ -95,6 +95,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     now, evidence = event.at, event.evidence
     killed = event.kill is not state.kill
     streak, incident, calm, changes = incidents.follow(state, evidence, now)
+    same = incident is not None and state.incident is not None and incident.id == state.incident.id
     opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
     state = memory.remember(
         replace(
@@ -107,8 +108,8 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
             incident=incident,
             calm_ticks=calm,
             incidents=state.incidents + opened,
-            tried=state.tried if incident is not None else (),
-            held_because=state.held_because if incident is not None else (),
+            tried=state.tried if same else (),
+            held_because=state.held_because if same else (),
         ),
         now,
     )
