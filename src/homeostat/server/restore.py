@@ -3,28 +3,45 @@
 The same walk is what `homeostat replay` does over the whole journal, comparing every command.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from homeostat.base import codec
+from homeostat.base.decisions import Urgency
 from homeostat.base.errors import StoreError
-from homeostat.base.events import Command, Event, Ticked
+from homeostat.base.events import Command, Event, Tell, Ticked
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Entry, Journal
 from homeostat.base.state import LoopState
-from homeostat.base.units import TimeNs
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
+
+# A notice may have been on its way for this long when its controller was killed: a webhook's
+# tries, twice over. More than this many in that time are a flood, of which the last ones count.
+UNTOLD_NS = 30 * SECOND
+UNTOLD_MAX = 100
+_TELL = b'{"$":"Tell"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """A rebuilt state, the last tick and time, and what was said since the snapshot."""
+    """A rebuilt deployment.
+
+    Attributes:
+        state: As the journal left it.
+        tick: The last tick's number.
+        last_at: Time of the last entry.
+        story: What happened since the last snapshot.
+        untold: Notices for a person that the controller before may not have delivered.
+    """
 
     state: LoopState
     tick: int
     last_at: TimeNs
-    story: tuple[Event | Command, ...]
+    story: tuple[Event | Command, ...] = ()
+    untold: tuple[Tell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +71,12 @@ def restore_all(
         StoreError: The journal cannot be read, or a snapshot in it is none.
     """
     newest: dict[str, Entry] = {}
-    for entry in journal.read(kinds=("state",)):
-        newest[entry.deployment] = entry
+    told: deque[Entry] = deque(maxlen=UNTOLD_MAX)
+    for entry in journal.read(kinds=("state", "command")):
+        if entry.kind == "state":
+            newest[entry.deployment] = entry
+        elif entry.body.startswith(_TELL):
+            told.append(entry)
     found = {one.name: _from_snapshot(one, newest.get(one.name)) for one in managed}
     after = {name: newest[name].seq if name in newest else 0 for name in found}
     stories: dict[str, list[Event | Command]] = {name: [] for name in found}
@@ -68,9 +89,22 @@ def restore_all(
         state, commands = loop_step.step(parts, before.state, event)
         tick = event.evidence.tick if isinstance(event, Ticked) else before.tick
         last_at = max(before.last_at, entry.at)
-        found[name] = Restored(state=state, tick=tick, last_at=last_at, story=())
+        found[name] = Restored(state=state, tick=tick, last_at=last_at)
         stories[name].extend((event, *commands))
-    return {name: replace(one, story=tuple(stories[name])) for name, one in found.items()}
+    return {
+        name: replace(one, story=tuple(stories[name]), untold=_untold(name, one.last_at, told))
+        for name, one in found.items()
+    }
+
+
+def _untold(name: str, last_at: TimeNs, told: Iterable[Entry]) -> tuple[Tell, ...]:
+    """Return what a person must hear and perhaps has not; telling twice edits the first."""
+    recent = (
+        codec.decode(entry.body)
+        for entry in told
+        if entry.deployment == name and last_at - entry.at <= UNTOLD_NS
+    )
+    return tuple(tell for tell in recent if tell.notice.urgency is not Urgency.INFO)
 
 
 def replay(
@@ -140,10 +174,10 @@ def _compare(entry: Entry, commands: tuple[Command, ...], recorded: list[Entry])
 def _from_snapshot(managed: Managed, entry: Entry | None) -> Restored:
     if entry is None:
         state = loop_step.initial(managed)
-        return Restored(state=state, tick=0, last_at=TimeNs(0), story=())
+        return Restored(state=state, tick=0, last_at=TimeNs(0))
     state = _state(entry)
     tick = state.evidence.tick if state.evidence is not None else 0
-    return Restored(state=state, tick=tick, last_at=entry.at, story=())
+    return Restored(state=state, tick=tick, last_at=entry.at)
 
 
 def _state(entry: Entry) -> LoopState:

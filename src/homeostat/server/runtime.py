@@ -1,8 +1,8 @@
 """The runtime: reads the world, journals, steps the core, carries out its commands.
 
-No judgement lives here. Order is everything: an event is journaled before the core sees it, a
-command before it is carried out, and the kill switch is read once more before each write. If the
-journal cannot be written nothing is decided and nothing is done.
+No judgement lives here. Order is everything: an event is journaled together with the commands
+that follow from it before any of them is carried out, and the kill switch is read once more before
+each write. If the journal cannot be written nothing is decided and nothing is done.
 """
 
 import asyncio
@@ -123,29 +123,30 @@ class Runtime:
         for name, deployment in deployments.items():
             now = self.clock.now()
             self.take(name, Started(at=now, epoch=self.epoch, managed=deployment.managed))
+            for tell in restored[name].untold:
+                self._spawn(self._tell(tell))
 
     def take(self, name: str, event: Event) -> None:
-        """Journal an event, step the core, journal the commands, and start carrying them out.
+        """Step the core, journal event and commands, and start carrying the commands out.
+
+        One transaction holds both: a controller killed at any moment leaves either an event with
+        all that followed from it, or neither. The step before it has no effect on anything.
 
         Raises:
-            StoreError: The journal could not be written; nothing is carried out. If the event
-                was written and its commands were not, the state is as replay will have it, and
-                the deadlines of what was not done bring it on.
+            StoreError: Nothing was written, nothing is done, and the state is as it was.
         """
         shell = self.shell
-        shell.journal.append([(event.at, name, "event", codec.encode(event))], durable=False)
         state, commands = loop_step.step(shell.parts, self.states[name], event)
-        self.states[name] = state
-        shell.deployments[name].managed = state.managed  # a person may have changed it
-        self._show(name, event)
-        if not commands:
-            return
-        rows = [(event.at, name, "command", codec.encode(command)) for command in commands]
+        rows = [(event.at, name, "event", codec.encode(event))]
+        rows += [(event.at, name, "command", codec.encode(command)) for command in commands]
         acts = any(isinstance(command, Write | Claim) for command in commands)
         shell.journal.append(rows, durable=acts)
-        for command in commands:
-            self._show(name, command)
-        self._spawn(self._carry_out(name, commands))
+        self.states[name] = state
+        shell.deployments[name].managed = state.managed  # a person may have changed it
+        for item in (event, *commands):
+            self._show(name, item)
+        if commands:
+            self._spawn(self._carry_out(name, commands))
 
     async def run(self, *, once: bool = False) -> None:
         """Tick until cancelled; a slow cycle skips ticks, it never queues them.
