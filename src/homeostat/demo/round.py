@@ -24,7 +24,7 @@ GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
 HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
 ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
 LONGEST_S: Final = 2.5  # a request in flight at the injection was due at most so long before
-QUIET_S: Final = 4.0  # between two faults that share a deployment
+QUIET_S: Final = 8.0  # between two faults that share a deployment
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,12 +85,14 @@ class Round:
                     place, api_port, api_token, evidence_rules=self.evidence_rules
                 )
                 controller.start()
-                self.story.banner(setup.banner(place, api_port))
+                self.story.banner(setup.banner(place, api_port, api_token))
             self._baseline(place, controller, chance)
             for number, fault in enumerate(faults):
                 if number:
                     self._wait(QUIET_S, controller)
                 judged.append(self._one(fault, place, controller, chance))
+            if stay_s is None:
+                self.story.say("staying", "until Ctrl-C; look around in the console")
             self._wait(stay_s, controller)
         finally:
             if controller is not None:

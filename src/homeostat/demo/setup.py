@@ -59,13 +59,13 @@ def controller(place: Place, port: int, token: str, *, evidence_rules: bool) -> 
     )
 
 
-def banner(place: Place, port: int) -> dict[str, Any]:
+def banner(place: Place, port: int, token: str) -> dict[str, Any]:
     """Return what is printed at the start: where everything is, and what was granted."""
     policy = yaml.safe_load(policy_file().read_text(encoding="utf-8"))["spec"]
     autonomy = policy["autonomy"]
     return {
         "console": f"http://127.0.0.1:{port}",
-        "token": f"in {place.folder}/token (asked for by every change)",
+        "token": f"{token}  (asked for by every change; also in {place.folder}/token)",
         "policy": f"{policy_file().name}: cooldown {policy['cooldown']}, "
         f"persistence {policy['persistence']} scrapes",
         "granted": f"{', '.join(autonomy['auto'])} (by {autonomy['grantedBy']})",
