@@ -16,6 +16,7 @@ from homeostat.base.errors import ConfigError, HomeostatError
 from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Notifier
+from homeostat.base.state import LoopState
 from homeostat.server import wiring
 from homeostat.server.api.app import create_app
 from homeostat.server.clock import Clock
@@ -33,17 +34,22 @@ log = structlog.get_logger()
 WATCH_S = 2.0  # a changed file takes effect within this long
 
 
-def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> None:
+def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str, Any]]:
     """Run the controller until SIGTERM or SIGINT, or for one cycle.
+
+    Returns:
+        What was seen last, one row per deployment: see `_seen`.
 
     Raises:
         HomeostatError: The configuration, the journal or the port cannot be used.
     """
     watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
-    asyncio.run(_serve(plan_of(watcher.config), watcher, once=once, quiet=quiet))
+    return asyncio.run(_serve(plan_of(watcher.config), watcher, once=once, quiet=quiet))
 
 
-async def _serve(plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: bool) -> None:
+async def _serve(
+    plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: bool
+) -> list[dict[str, Any]]:
     journal = wiring.journal(plan)
     view = View()
     kill = KillSwitch(file=plan.kill_file)
@@ -84,9 +90,25 @@ async def _serve(plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: b
                 "serving", url=url, files=watcher.config.files, token_file=str(plan.token_file)
             )
             await _run(runtime, watcher, once=once)
+        return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         await runtime.close()
         journal.close()
+
+
+def _seen(state: LoopState) -> dict[str, Any]:
+    """Return a deployment's last tick in a few words."""
+    evidence = state.evidence
+    met = None if evidence is None else evidence.slo_met
+    first = evidence.suspicions[0] if evidence is not None and evidence.suspicions else None
+    return {
+        "deployment": state.managed.name,
+        "mode": state.managed.mode.value,
+        "objectives": {True: "met", False: "missed", None: "unknown"}[met],
+        "suspected": f"{first.family} at {first.subject}" if first is not None else None,
+        "because": list(first.because) if first is not None else [],
+        "read": state.world is not None,
+    }
 
 
 async def _run(runtime: Runtime, watcher: Watcher, *, once: bool) -> None:
