@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,8 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str,
     Raises:
         HomeostatError: The configuration, the journal or the port cannot be used.
     """
+    # Data goes to stdout, talk to stderr.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
     return asyncio.run(_serve(plan_of(watcher.config), watcher, once=once, quiet=quiet))
 
