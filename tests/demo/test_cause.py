@@ -120,8 +120,10 @@ def test_a_lull_while_the_fault_is_in_the_world_is_no_recovery() -> None:
     assert well_at("slow_replica", log_of({2, 20}), gone_at=25.0) == 21.0
 
 
-def test_calm_that_begins_before_the_cause_is_gone_and_lasts_counts_from_its_start() -> None:
-    assert well_at("hung_replica", log_of({2, 3}), gone_at=8.6) == 4.0
+def test_calm_that_begins_before_the_cause_is_gone_counts_from_the_removal() -> None:
+    assert well_at("hung_replica", log_of({2, 3}), gone_at=8.5) == 8.5
+    assert well_at("hung_replica", log_of({2, 3}, until=14), gone_at=8.5) == 8.5
+    assert well_at("hung_replica", log_of({2, 3}, until=13), gone_at=8.5) is None
 
 
 def test_a_relapse_starts_the_count_again() -> None:

@@ -149,10 +149,10 @@ def recovered_at(
 ) -> float | None:
     """Return when service was well again, epoch seconds, None if not (yet).
 
-    That is the start of the first ten calm seconds that reach beyond the removal of the cause: a
-    lull while the fault was still in the world is no recovery. A fault that never showed in the
-    objectives is recovered from when its cause is gone; a leak always is, since until then it may
-    still hurt. A flash crowd must have hurt first: it has no cause to remove.
+    That is the start of the first ten calm seconds that reach beyond the removal of the cause, and
+    not before that removal: a lull while the fault is in the world is no recovery. A fault that
+    never showed in the objectives is recovered from when its cause is gone; a leak always is, since
+    until then it may still hurt. A flash crowd must have hurt first: it has no cause to remove.
     """
     window = SloWindow(log=log, objective=objective)
     broken = window.broken_at(injected_at)
@@ -164,7 +164,8 @@ def recovered_at(
     for second in range(since, math.floor(gone_at)):
         if window.met(second) is not True:
             since = second + 1
-    return log.recovered_at(since, objective=objective)
+    start = log.recovered_at(since, objective=objective)
+    return None if start is None else max(start, gone_at)
 
 
 def oom_killed(host_log: Sequence[dict[str, Any]], injected: Injected) -> bool:
