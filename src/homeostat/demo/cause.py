@@ -149,23 +149,15 @@ def recovered_at(
 ) -> float | None:
     """Return when service was well again, epoch seconds, None if not (yet).
 
-    That is the start of the first ten calm seconds that reach beyond the removal of the cause, and
-    not before that removal: a lull while the fault is in the world is no recovery. A fault that
-    never showed in the objectives is recovered from when its cause is gone; a leak always is, since
-    until then it may still hurt. A flash crowd must have hurt first: it has no cause to remove.
+    That is the start of the first ten calm seconds after the cause was removed: a lull while the
+    fault is in the world is no recovery. A fault may take a while to show, so they also come after
+    the first second that missed the objectives, if one did. A flash crowd must have hurt: it has no
+    cause to remove, and what was never ill has not recovered.
     """
-    window = SloWindow(log=log, objective=objective)
-    broken = window.broken_at(injected_at)
+    broken = SloWindow(log=log, objective=objective).broken_at(injected_at)
     if broken is None and fault.name == "flash_crowd":
         return None
-    if broken is None or fault.name == "memory_leak":
-        return log.recovered_at(max(injected_at, gone_at), objective=objective)
-    since = math.ceil(broken)
-    for second in range(since, math.floor(gone_at)):
-        if window.met(second) is not True:
-            since = second + 1
-    start = log.recovered_at(since, objective=objective)
-    return None if start is None else max(start, gone_at)
+    return log.recovered_at(max(injected_at, gone_at, broken or 0.0), objective=objective)
 
 
 def oom_killed(host_log: Sequence[dict[str, Any]], injected: Injected) -> bool:
