@@ -104,9 +104,12 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         number = error.errno if isinstance(error, OSError) else None
         if number == errno.EADDRINUSE:
-            fix = f"port {port} is in use by another program: choose another with --port, or 0"
+            fix = (
+                f"port {port} is in use by another program: set another under spec.api.port "
+                "of the Controller document, or 0 for any free one"
+            )
         elif number in {errno.EACCES, errno.EPERM}:
-            fix = f"port {port} needs privileges: choose one above 1023 with --port"
+            fix = f"port {port} needs privileges: set one above 1023 under spec.api.port"
         elif number == errno.EADDRNOTAVAIL:
             fix = f"{host} is no address of this machine: use 127.0.0.1"
         else:

@@ -65,7 +65,7 @@ async def test_a_port_in_use_is_named_with_a_way_out(bench: Any) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"port {port} is in use.*--port"):
+        with pytest.raises(ConfigError, match=rf"port {port} is in use.*spec.api.port"):
             await serve(bench.app(), "127.0.0.1", port)
 
 
