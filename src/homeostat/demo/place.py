@@ -108,7 +108,8 @@ class Place:
         say("starting model servers and proxy")
         self._start_host(artefacts)
         rotation = self.folder / "host" / "rotation"
-        self._wait("host", lambda: rotation.is_dir() and any(rotation.iterdir()))
+        files = [rotation / f"{pool}.json" for pool in ("a", "b")]
+        self._wait("host", lambda: all(file.is_file() for file in files))
         self._start_envoy()
         self._spawn(
             "relay", "homeostat.demo.relay", str(self.relay_port), self.host_url, self.envoy_admin
