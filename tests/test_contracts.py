@@ -90,6 +90,7 @@ def test_the_house_itself_keeps_every_contract(copied_house: Path) -> None:
     assert broken_contracts(copied_house) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("files", "contract"), IMPORTS)
 def test_a_planted_import_breaks_its_contract(
     copied_house: Path, files: dict[str, str], contract: str
@@ -271,6 +272,7 @@ def test_a_clean_module_passes_mypy(typed_folder: Path) -> None:
     assert type_errors(typed_folder, "") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "code"), TYPED)
 def test_a_planted_mistake_is_seen_by_mypy(typed_folder: Path, text: str, code: str) -> None:
     assert code in type_errors(typed_folder, text)

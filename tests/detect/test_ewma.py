@@ -305,6 +305,7 @@ def test_units_do_not_matter(scale: float, sign: float, offset: float, seed: int
     assert np.allclose(scores(plain), scores(other), rtol=1e-4, atol=1e-4, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_numpy_and_compiled_jax_agree() -> None:
     jax: Any = pytest.importorskip("jax")
     jnp: ModuleType = pytest.importorskip("jax.numpy")

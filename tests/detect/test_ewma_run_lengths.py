@@ -83,6 +83,7 @@ def test_exact_limits_start_narrow_and_end_at_the_fixed_ones() -> None:
     assert widths[-1] == pytest.approx(3.0 * np.sqrt(0.3 / 1.7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", ["0", "0.5", "1", "2"])
 @pytest.mark.parametrize("smoothing", [0.2, 0.05])
 def test_run_lengths_match_the_oracle(smoothing: float, shift: str) -> None:
@@ -128,6 +129,7 @@ def false_alarm_run_length(
 NOMINAL, LIMIT = 500.0, 2.962
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [0.0, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize("warmup", [20, 60])
 def test_run_lengths_keep_their_promise_under_correlated_noise(phi: float, warmup: int) -> None:
@@ -144,11 +146,13 @@ def test_run_lengths_keep_their_promise_with_small_errors(phi: float) -> None:
     assert false_alarm_run_length(chart, phi, series=4000, ticks=4000) >= NOMINAL
 
 
+@pytest.mark.slow
 def test_without_whitening_the_promise_is_broken_tenfold() -> None:
     chart = Ewma(Config(limit_sigmas=LIMIT, spike_sigmas=NEVER, whiten=False, warmup=200))
     assert false_alarm_run_length(chart, 0.9, series=300, ticks=500) < 0.12 * NOMINAL
 
 
+@pytest.mark.slow
 def test_the_chart_as_written_breaks_its_promise_twice() -> None:
     short = Config(as_written=True, limit_sigmas=LIMIT, warmup=20)
     long = Config(as_written=True, limit_sigmas=LIMIT, warmup=2000)
@@ -165,6 +169,7 @@ def test_the_chart_as_written_breaks_its_promise_twice() -> None:
     assert alarmed.mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warmup", [8, 20])
 def test_young_baselines_alarm_no_more_often_than_old_ones(warmup: int) -> None:
     series, ticks = 4000, 50
@@ -180,6 +185,7 @@ def test_young_baselines_alarm_no_more_often_than_old_ones(warmup: int) -> None:
     assert alarmed.mean() > 0.1 * expected  # not by being mute
 
 
+@pytest.mark.slow
 def test_p_values_are_honest_at_every_level() -> None:
     series, ticks = 2000, 100
     rng = np.random.default_rng(13)

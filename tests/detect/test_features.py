@@ -99,6 +99,7 @@ def test_a_departure_is_not_clipped_and_a_gap_is_not_scaled() -> None:
     assert np.isnan(scale(np, empty_range(np, 1), [1.0])).all()
 
 
+@pytest.mark.slow
 def test_jax_agrees() -> None:
     jnp: ModuleType = pytest.importorskip("jax.numpy")
     rng = np.random.default_rng(3)

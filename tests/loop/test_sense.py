@@ -195,6 +195,7 @@ def test_a_fault_is_named_with_its_subject_and_stays_named_while_it_lasts(
                for one in evidence[first:])  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "family"),
     [
@@ -325,6 +326,7 @@ def healthy(seed: int, ticks: int) -> tuple[int, float]:
     return longest, unknown / ticks
 
 
+@pytest.mark.slow
 def test_healthy_traffic_is_left_alone() -> None:
     longest, unknown = healthy(seed=3, ticks=300)
     assert longest == 0
@@ -483,6 +485,7 @@ def test_evidence_survives_the_journal(warm: Run) -> None:
         assert codec.decode(codec.encode(one)) == one
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_reports_and_of_observations_changes_nothing(random: object) -> None:

@@ -75,6 +75,7 @@ def test_student_and_normal_are_inverse(z: float, dof: float) -> None:
     assert float(back) == pytest.approx(z, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_jax_agrees_to_single_precision() -> None:
     jnp: ModuleType = pytest.importorskip("jax.numpy")
     z = np.linspace(-6.0, 200.0, 500)

@@ -276,10 +276,12 @@ def part_of(detector: type[Good]) -> Part:
     )
 
 
+@pytest.mark.slow
 def test_the_detector_that_the_bad_ones_spoil_is_good() -> None:
     check_detector(part_of(Good))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", BAD, ids=lambda bad: bad.__name__)
 def test_a_planted_fault_is_caught_and_named(detector: type[Good]) -> None:
     if detector in {KnowsNumpyOnly, DiffersUnderJax}:

@@ -6,6 +6,7 @@ from homeostat.plugins import parts
 from homeostat.testing import check_detector
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(parts("detector")))
 def test_every_detector_conforms(name: str) -> None:
     check_detector(parts("detector")[name])

@@ -195,6 +195,7 @@ def test_a_write_behind_the_owner_is_noticed_at_its_next_append(journal: Path) -
     store.close()
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_goes_unseen(journal: Path) -> None:
     """Flip one bit in each of 300 places: either all is read as it was, or reading raises.
 
@@ -219,6 +220,7 @@ def test_no_flipped_bit_goes_unseen(journal: Path) -> None:
     assert outcomes["noticed"] >= 100, outcomes
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_an_entry_goes_unseen(journal: Path) -> None:
     """Only flips inside stored bodies and digests.
 

@@ -24,6 +24,7 @@ CHECKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the fuzzer's own, about its transport
 def test_no_request_finds_a_server_error_or_an_undocumented_answer(

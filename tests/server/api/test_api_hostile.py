@@ -46,8 +46,8 @@ def _quoted(name: str) -> str:
 @pytest.mark.parametrize(
     "path", ["/v1/deployments/{}", "/v1/deployments/{}/series", "/v1/decisions/{}", "/d/{}"]
 )
-def test_hostile_names_in_paths_are_refused(client: TestClient, path: str, name: str) -> None:
-    answer = client.get(path.format(_quoted(name)))
+def test_hostile_names_in_paths_are_refused(shared: TestClient, path: str, name: str) -> None:
+    answer = shared.get(path.format(_quoted(name)))
     assert answer.status_code in {404, 422}
     assert "<script>" not in answer.text
     assert "root:" not in answer.text

@@ -137,9 +137,9 @@ def test_a_read_only_server_changes_nothing_for_anybody(bench: Any, path: str) -
     "path", [*READS.values(), "/nowhere", "/static/console.css", "/static/../../app.py"]
 )
 def test_no_method_but_get_passes_without_the_token(
-    client: TestClient, method: str, path: str
+    shared: TestClient, method: str, path: str
 ) -> None:  # fmt: skip
-    assert client.request(method, path).status_code == 401
+    assert shared.request(method, path).status_code == 401
 
 
 def all_answers(bench: Any, client: TestClient) -> dict[str, Response]:
