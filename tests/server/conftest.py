@@ -1,0 +1,7 @@
+"""Lets these tests import their harness, and that of the local deployment's host."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "demo")]
