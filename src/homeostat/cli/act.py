@@ -5,35 +5,45 @@ from pathlib import Path
 import typer
 
 from homeostat.base.policy import KillLevel, Mode
-from homeostat.cli.client import TOKEN_FILE, URL, call, token_from
+from homeostat.cli.client import DEPLOYMENT, TOKEN_FILE, URL, call, token_from
+from homeostat.cli.output import tell
 
 _BY = typer.Option("cli", "--by", help="Who says so, for the record.")
 _ID = typer.Argument(help="The decision's id, for example d-0007.")
 
 
 def approve(
-    decision: str = _ID, by: str = _BY, url: str = URL, token_file: Path | None = TOKEN_FILE
+    decision: str = _ID,
+    by: str = _BY,
+    deployment: str | None = DEPLOYMENT,
+    url: str = URL,
+    token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Say yes to a question; the guards are asked again before anything is done."""
-    _answer(decision, "approve", {"by": by}, url, token_file)
+    _answer(decision, "approve", {"by": by} | _of(deployment), url, token_file)
 
 
 def reject(
     decision: str = _ID,
     why: str = typer.Option(..., "--why", help="The reason; it is kept."),
     by: str = _BY,
+    deployment: str | None = DEPLOYMENT,
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Say no to a question."""
-    _answer(decision, "reject", {"by": by, "why": why}, url, token_file)
+    _answer(decision, "reject", {"by": by, "why": why} | _of(deployment), url, token_file)
 
 
 def undo(
-    decision: str = _ID, by: str = _BY, url: str = URL, token_file: Path | None = TOKEN_FILE
+    decision: str = _ID,
+    by: str = _BY,
+    deployment: str | None = DEPLOYMENT,
+    url: str = URL,
+    token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Take a finished action back, if what it set has not been changed since."""
-    _answer(decision, "undo", {"by": by}, url, token_file)
+    _answer(decision, "undo", {"by": by} | _of(deployment), url, token_file)
 
 
 def freeze(
@@ -52,8 +62,8 @@ def freeze(
         throw_file(file, level, by)
     else:
         body = {"level": level.value, "by": by}
-        call("POST", url, "/v1/freeze", body=body, token=token_from(token_file))
-    typer.echo(f"kill switch is at {level}", err=True)
+        call("POST", url, "freeze", body=body, token=token_from(token_file))
+    tell(f"kill switch is at {level}")
 
 
 def mode(
@@ -65,13 +75,17 @@ def mode(
 ) -> None:
     """Change how much a deployment trusts the controller."""
     body = {"mode": to.value, "by": by}
-    call("POST", url, f"/v1/deployments/{deployment}/mode", body=body, token=token_from(token_file))
-    typer.echo(f"{deployment} is in mode {to}", err=True)
+    token = token_from(token_file)
+    call("POST", url, "deployments", deployment, "mode", body=body, token=token)
+    tell(f"{deployment}: mode {to} is on its way")
 
 
 def _answer(
     decision: str, verb: str, body: dict[str, str], url: str, token_file: Path | None
 ) -> None:
-    path = f"/v1/decisions/{decision}/{verb}"
-    call("POST", url, path, body=body, token=token_from(token_file))
-    typer.echo(f"{decision}: {verb} is on its way", err=True)
+    call("POST", url, "decisions", decision, verb, body=body, token=token_from(token_file))
+    tell(f"{decision}: {verb} is on its way")
+
+
+def _of(deployment: str | None) -> dict[str, str]:
+    return {"deployment": deployment} if deployment else {}

@@ -3,58 +3,91 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import typer
 
 from homeostat.cli.exits import Exit
+from homeostat.cli.output import tell
 
 DEFAULT_URL = "http://127.0.0.1:7373"
 URL = typer.Option(DEFAULT_URL, "--url", envvar="HOMEOSTAT_URL", help="The controller's address.")
 TOKEN_FILE = typer.Option(
     None, "--token-file", envvar="HOMEOSTAT_TOKEN_FILE", help="File that holds the bearer token."
 )
+DEPLOYMENT = typer.Option(
+    None, "--deployment", "-d", help="Whose decision, where two deployments have one of this id."
+)
+_EXITS = {
+    401: Exit.REFUSED,
+    403: Exit.REFUSED,
+    404: Exit.NO_DATA,
+    409: Exit.REFUSED,
+    422: Exit.USAGE,
+}
 
 
-def call(method: str, url: str, path: str, *, body: Any = None, token: str = "") -> Any:
+def call(
+    method: str,
+    url: str,
+    *path: str,
+    body: Any = None,
+    token: str = "",
+    params: dict[str, str] | None = None,
+) -> Any:
     """Call the API and return its JSON; a failed call ends the command with a clear line.
 
     Args:
         method: GET or POST.
         url: The controller's address.
-        path: Path below it.
+        path: Parts of the path below `/v1/`; each is quoted.
         body: JSON body for POST.
         token: Bearer token, empty for reads.
+        params: Query parameters.
     """
     import httpx2
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    whole = f"{url.rstrip('/')}/v1/{'/'.join(quote(part, safe='') for part in path)}"
     try:
-        answer = httpx2.request(method, f"{url}{path}", json=body, headers=headers, timeout=10.0)
+        # No proxy from the environment: it would see the token.
+        answer = httpx2.request(
+            method, whole, json=body, headers=headers, params=params, timeout=10.0, trust_env=False
+        )
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        tell(f"homeostat: {url!r} is not an address ({error}); write --url {DEFAULT_URL}")
+        raise typer.Exit(Exit.USAGE) from error
     except httpx2.HTTPError as error:
-        typer.echo(f"homeostat: no controller answers at {url} ({error}); is it running?", err=True)
+        tell(f"homeostat: no controller answers at {url} ({error}); is it running?")
         raise typer.Exit(Exit.NO_DATA) from error
     if answer.status_code >= 400:  # noqa: PLR2004 - HTTP
-        typer.echo(f"homeostat: {_problem(answer)}", err=True)
-        refused = answer.status_code in {401, 403, 409}
-        raise typer.Exit(Exit.REFUSED if refused else Exit.FAILED)
-    return answer.json()
+        tell(f"homeostat: {_problem(answer)}")
+        raise typer.Exit(_EXITS.get(answer.status_code, Exit.FAILED))
+    try:
+        return answer.json()
+    except ValueError as error:
+        tell(f"homeostat: what answers at {url} is not a controller; give its address with --url")
+        raise typer.Exit(Exit.NO_DATA) from error
 
 
 def token_from(file: Path | None) -> str:
     """Return the token from a file or `HOMEOSTAT_TOKEN`; without one the command ends."""
+    token, where = os.environ.get("HOMEOSTAT_TOKEN", "").strip(), "HOMEOSTAT_TOKEN"
     if file is not None:
+        where = f"token file {file}"
         try:
-            return file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            typer.echo(f"homeostat: token file {file}: {error.strerror}", err=True)
+            token = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            tell(f"homeostat: {where}: {getattr(error, 'strerror', None) or error}")
             raise typer.Exit(Exit.USAGE) from error
-    token = os.environ.get("HOMEOSTAT_TOKEN", "")
     if not token:
-        typer.echo(
+        tell(
             "homeostat: a token is needed; give --token-file or set HOMEOSTAT_TOKEN "
-            "(the controller prints where it is when it starts)",
-            err=True,
+            "(the controller prints where it is when it starts)"
         )
+        raise typer.Exit(Exit.USAGE)
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        tell(f"homeostat: {where} does not hold a token: one line of letters, digits, - and _")
         raise typer.Exit(Exit.USAGE)
     return token
 
@@ -63,5 +96,9 @@ def _problem(answer: Any) -> str:
     try:
         body = answer.json()
     except ValueError:
-        return f"{answer.status_code} {answer.text[:200]}"
-    return str(body.get("detail") or body.get("title") or body)
+        body = None
+    if not isinstance(body, dict):
+        return f"the answer was {answer.status_code}: {answer.text[:200]}"
+    detail = str(body.get("detail") or body.get("title") or body)
+    fix = body.get("fix")
+    return f"{detail}; {fix}" if fix else detail

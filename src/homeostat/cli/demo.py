@@ -4,6 +4,9 @@ from pathlib import Path
 
 import typer
 
+from homeostat.cli.exits import Exit
+from homeostat.cli.output import OUTPUT, Output, show, tell
+
 
 def demo(
     headless: bool = typer.Option(False, "--headless", help="No live display; end by itself."),
@@ -19,21 +22,19 @@ def demo(
         help="Off: act on missing data and single ticks, as a paired run; never do this elsewhere.",
     ),
     list_faults: bool = typer.Option(False, "--list", help="List the faults and end."),
+    output: Output = OUTPUT,
 ) -> None:
     """Start model servers, a proxy and load on this machine, break them, and heal them."""
     try:
         from homeostat.demo.runner import Options, list_rows, run_demo
     except ModuleNotFoundError as error:
-        typer.echo(
+        tell(
             f"homeostat: the demo needs {error.name}; "
-            "install it with `pip install 'homeostat[demo]'`",
-            err=True,
+            "install it with `pip install 'homeostat[demo]'`"
         )
-        raise typer.Exit(2) from error
+        raise typer.Exit(Exit.USAGE) from error
     if list_faults:
-        from homeostat.cli.output import Output, show
-
-        show(list_rows(), Output.TABLE)
+        show(list_rows(), output)
         return
     options = Options(
         headless=headless,

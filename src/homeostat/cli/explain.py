@@ -2,19 +2,22 @@
 
 import typer
 
-from homeostat.cli.client import URL, call
-from homeostat.cli.output import OUTPUT, Output, show
+from homeostat.cli.client import DEPLOYMENT, URL, call
+from homeostat.cli.output import OUTPUT, Output, show, show_fields
 
 
 def explain(
     decision: str = typer.Argument(help="The decision's id, for example d-0007."),
+    deployment: str | None = DEPLOYMENT,
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
     """Show why a decision was taken, what was permitted, and what was refused."""
-    data = call("GET", url, f"/v1/decisions/{decision}")
-    if output is not Output.TABLE:
+    params = {"deployment": deployment} if deployment else None
+    data = call("GET", url, "decisions", decision, params=params)
+    if output is Output.TABLE:
+        from homeostat.cli import tables
+
+        show_fields(tables.decision(data))
+    else:
         show(data, output)
-        return
-    rows = [{"part": key, "what": value} for key, value in data.items() if value not in (None, [])]
-    show(rows, output)

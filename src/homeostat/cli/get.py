@@ -1,12 +1,14 @@
 """`homeostat get WHAT [NAME]`: read from a running controller."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 import typer
 
 from homeostat.cli.client import URL, call
 from homeostat.cli.exits import Exit
-from homeostat.cli.output import OUTPUT, Output, show
+from homeostat.cli.output import OUTPUT, Output, show, show_fields, tell
 
 
 class What(StrEnum):
@@ -21,23 +23,78 @@ class What(StrEnum):
 
 def get(
     what: What = typer.Argument(What.DEPLOYMENTS, help="What to read."),
-    name: str | None = typer.Argument(None, help="One of them."),
+    name: str | None = typer.Argument(None, help="One of them: its name or id."),
+    deployment: str | None = typer.Option(None, "--deployment", "-d", help="Only this one's."),
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
     """Show deployments, incidents, decisions, actions, or the plug-ins that are installed."""
     if what is What.PARTS:
-        show(_parts(), output)
+        rows = _parts()
+        show(rows if name is None else _named(rows, "name", name, "part"), output)
         return
-    data = call("GET", url, f"/v1/{what}" + (f"/{name}" if name else ""))
-    if isinstance(data, dict) and isinstance(data.get(what.value), list):
-        data = data[what.value]
-    show(data, output)
-    if not data:
+    params = {"deployment": deployment} if deployment and what is not What.DEPLOYMENTS else None
+    if name is None:
+        _list(what, _rows(what, call("GET", url, what.value, params=params)), output)
+    elif what in {What.DEPLOYMENTS, What.DECISIONS}:
+        _one(what, call("GET", url, what.value, name, params=params), output)
+    else:
+        rows = _rows(what, call("GET", url, what.value, params=(params or {}) | {"limit": "500"}))
+        _one(what, _named(rows, "id", name, what.value.removesuffix("s"))[0], output)
+
+
+def _list(what: What, rows: list[dict[str, Any]], output: Output) -> None:
+    from homeostat.cli import tables
+
+    as_table: dict[What, Callable[..., list[dict[str, Any]]]] = {
+        What.DEPLOYMENTS: tables.deployments,
+        What.INCIDENTS: tables.incidents,
+        What.DECISIONS: tables.decisions,
+        What.ACTIONS: tables.actions,
+    }
+    show(as_table[what](rows) if output is Output.TABLE else rows, output)
+    if not rows and what is What.DEPLOYMENTS:
+        raise typer.Exit(Exit.NO_DATA)  # no incident is good news; no deployment is no news
+
+
+def _one(what: What, row: dict[str, Any], output: Output) -> None:
+    from homeostat.cli import tables
+
+    as_fields: dict[What, Callable[..., dict[str, str | list[str]]]] = {
+        What.DEPLOYMENTS: tables.deployment,
+        What.INCIDENTS: tables.incident,
+        What.DECISIONS: tables.decision,
+        What.ACTIONS: tables.action,
+    }
+    if output is Output.TABLE:
+        show_fields(as_fields[what](row))
+    else:
+        show(row, output)
+
+
+def _rows(what: What, answer: Any) -> list[dict[str, Any]]:
+    found = answer.get(what.value) if isinstance(answer, dict) else None
+    if not isinstance(found, list):
+        tell("homeostat: the answer is not a controller's; is --url right?")
         raise typer.Exit(Exit.NO_DATA)
+    return found
 
 
-def _parts() -> list[dict[str, str]]:
+def _named(rows: list[dict[str, Any]], key: str, name: str, kind: str) -> list[dict[str, Any]]:
+    from difflib import get_close_matches
+
+    found = [row for row in rows if row[key] == name]
+    if not found:
+        known = [str(row[key]) for row in rows]
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        listed = ", ".join(known[:10]) or "none yet"
+        tell(f"homeostat: there is no {kind} {name!r}; {hint}known: {listed}")
+        raise typer.Exit(Exit.NO_DATA)
+    return found
+
+
+def _parts() -> list[dict[str, Any]]:
     from homeostat import plugins
 
     kinds = ("detector", "source", "actuator", "notifier", "store")

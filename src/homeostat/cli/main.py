@@ -7,6 +7,7 @@ import typer
 from homeostat import __version__
 from homeostat.cli import act, audit, demo, explain, get, replay, run, schema
 from homeostat.cli.exits import Exit
+from homeostat.cli.output import tell
 
 app = typer.Typer(
     name="homeostat",
@@ -55,5 +56,5 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: Exit) -> None:
-    typer.echo(f"homeostat: {error}", err=True)
+    tell(f"homeostat: {error}")
     sys.exit(int(code))

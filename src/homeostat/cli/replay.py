@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from homeostat.cli.exits import Exit
-from homeostat.cli.output import OUTPUT, Output, show
+from homeostat.cli.output import OUTPUT, Output, show, tell
 
 
 def replay(
@@ -18,7 +18,7 @@ def replay(
 
     results = replay_file(journal, deployment)
     if not results:
-        typer.echo("homeostat: the journal holds no deployment of that name", err=True)
+        tell("homeostat: the journal holds no deployment of that name")
         raise typer.Exit(Exit.NO_DATA)
     columns = ("deployment", "events", "commands", "decisions", "unrecorded", "mismatches", "first")
     show(results, output, columns)
