@@ -1,7 +1,10 @@
 """kill -9 at any moment, and a start on the same journal: nothing lost, doubled or misreported."""
 
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from kill_checks import Account, account, check_all
 from kill_harness import Life, Stage, staged, until
 
+from homeostat.base.errors import StoreError
 from homeostat.base.intent import ActionState
 from homeostat.server.replaying import replay_file
 
@@ -17,6 +21,9 @@ pytestmark = pytest.mark.live
 KILLS = 104
 SEED = 20240229
 TO_LEARN_S = 20.0
+TAKEOVERS = 4
+DEADLINE_S = 1.0  # of a write, `receiptDeadline` of the harness
+COMMANDS = 6
 
 
 @pytest.fixture
@@ -35,9 +42,10 @@ def _release(stage: Stage) -> None:
 
 
 def _ticks(stage: Stage) -> int:
-    if not stage.journal.exists():
-        return 0
-    return sum(int(row["events"]) for row in replay_file(stage.journal))
+    try:
+        return sum(int(row["events"]) for row in replay_file(stage.journal))
+    except StoreError:
+        return 0  # not yet made
 
 
 def kill_somewhere(stage: Stage, life: Life, chance: random.Random) -> None:
@@ -94,3 +102,70 @@ def test_a_controller_killed_at_any_moment_loses_doubles_and_misreports_nothing(
     assert said.cut_between_intent_and_receipt() >= 0.3 * KILLS
     assert len(said.written) >= 0.5 * KILLS, "it hardly acted: this proves little"
     assert any(intent.undo for intent in said.written.values()), "nothing was ever taken back"
+
+
+def test_a_stopped_controller_that_wakes_after_another_took_over_ends_and_changes_nothing(
+    stage: Stage,
+) -> None:
+    """SIGSTOP in the middle of a write, for longer than its deadline, while a second one acts."""
+    chance = random.Random(SEED)
+    for _ in range(TAKEOVERS):
+        known, epoch = len(stage.relay.writes()), stage.relay.epoch()
+        first = stage.zygote.start()
+        assert stage.relay.wait_for_write(known, 15.0), first.said()
+        time.sleep(chance.uniform(0.0, stage.relay.before_s))
+        first.signal(signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        second = _taking_over(stage, first)
+        assert stage.relay.wait_for_claim(epoch + 1, 10.0), second.said()
+        time.sleep(max(0.0, DEADLINE_S + 0.2 - (time.monotonic() - stopped_at)))
+        after = len(stage.relay.seen)
+        first.signal(signal.SIGCONT)
+        assert os.waitstatus_to_exitcode(first.reap()) == 1, first.said()
+        assert "supersedes epoch" in first.said().splitlines()[-1], first.said()
+        late = [one for one in stage.relay.seen[after:] if one.epoch == epoch + 1]
+        assert not any(one.landed for one in late), late
+        second.kill()
+    settle(stage)
+    show(check_all(stage), stage, 0.0)
+
+
+def _taking_over(stage: Stage, first: Life) -> Life:
+    """Start a second controller; one that was stopped while it held the journal's lock is moved.
+
+    A lock is not taken away from whoever holds it: then the second one ends with a clear message,
+    and is started again, as its supervisor would.
+    """
+    claimed = stage.relay.epoch()
+    for _ in range(5):
+        second = stage.zygote.start()
+        until(
+            lambda s=second: stage.relay.epoch() > claimed or "locked" in s.said(), 15.0, "a claim"
+        )
+        if "locked" not in second.said():
+            return second
+        second.reap()
+        first.signal(signal.SIGCONT)
+        time.sleep(0.01)
+        first.signal(signal.SIGSTOP)
+    pytest.fail(f"no second controller could start: {second.said()}")
+
+
+def test_the_command_itself_survives_kills_from_its_first_moment_on(stage: Stage) -> None:
+    """`homeostat run` as people start it: its imports, its files, its API, its own senses."""
+    chance = random.Random(SEED)
+    arguments = [sys.executable, "-m", "homeostat", "run", "--quiet", "-f", str(stage.files[0])]
+    with (stage.folder / "command.log").open("wb") as log:
+        for _ in range(COMMANDS):
+            process = subprocess.Popen(arguments, stdout=log, stderr=log)
+            time.sleep(chance.uniform(0.2, 3.0))
+            process.kill()
+            process.wait()
+    settle(stage)
+    check_all(stage)
+    for words in (["audit", "verify"], ["replay"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "homeostat", *words, str(stage.journal)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ is reported as unreadable. Neither may cost the other deployments their tick.
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -78,8 +79,8 @@ async def read_world(deployment: Deployment, now: TimeNs, limit_s: float) -> Sna
                 return await actuator.read(deployment.managed.name, now)
         except (ActuatorError, TimeoutError) as error:
             log.warning("read", actuator=actuator.name, problem=str(error) or "timed out")
-        except Exception:
-            log.exception("read", actuator=actuator.name)
+        except Exception as error:  # noqa: BLE001 - a plug-in's bug is its target's silence
+            log.warning("read", actuator=actuator.name, problem=plain(error))
         return None
 
     found = await asyncio.gather(*(one(actuator) for actuator in deployment.actuators.values()))
@@ -96,8 +97,8 @@ async def observe(deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ..
                 report = await source.observe(now)
         except TimeoutError:
             return _silent(deployment, source, now, f"no report within {limit_s:.2f} s")
-        except Exception as error:
-            log.exception("observe", source=source.name)
+        except Exception as error:  # noqa: BLE001 - a plug-in's bug is its source's silence
+            log.warning("observe", source=source.name, problem=plain(error))
             return _silent(deployment, source, now, repr(error)[:200])
         deployment.subjects[source.name] = report.subjects
         return report
@@ -113,6 +114,13 @@ async def close_all(adapters: Sequence[Source | Actuator]) -> None:
                 await adapter.close()
         except Exception as error:  # noqa: BLE001 - nothing depends on it; it is logged
             log.warning("close", adapter=adapter.name, problem=repr(error))
+
+
+def plain(error: BaseException) -> str:
+    """Return an error and its place in a line: a traceback at every tick would be a flood."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{error!r:.300}{place}"
 
 
 def _silent(deployment: Deployment, source: Source, now: TimeNs, detail: str) -> SourceReport:

@@ -39,7 +39,14 @@ from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
 from homeostat.server import fleet
 from homeostat.server.clock import Clock
-from homeostat.server.reading import Deployment, close_all, observe, read_world, refresh
+from homeostat.server.reading import (
+    Deployment,
+    close_all,
+    observe,
+    plain,
+    read_world,
+    refresh,
+)
 from homeostat.server.restore import restore_all
 
 log = structlog.get_logger()
@@ -162,8 +169,8 @@ class Runtime:
                 await self.cycle()
             except _FATAL as error:
                 self._end(error)
-            except StoreError:
-                log.exception("journal", effect="nothing is decided or done")
+            except StoreError as error:
+                log.critical("journal", effect="nothing is decided or done", problem=str(error))
             if once:
                 await self.settle()
             if once or self._fatal is not None:
@@ -245,8 +252,8 @@ class Runtime:
         """Tell the read model; what people see must never stop what heals."""
         try:
             self.shell.observe(name, item)
-        except Exception:
-            log.exception("view", deployment=name)
+        except Exception as error:  # noqa: BLE001 - see above; it is logged
+            log.warning("view", deployment=name, problem=plain(error))
 
     async def _carry_out(self, name: str, commands: tuple[Command, ...]) -> None:
         """Carry out one step's commands in their order: a claim lands before the read after it."""
@@ -277,7 +284,7 @@ class Runtime:
         if isinstance(error, _FATAL):
             self._end(error)
         else:
-            log.error("command", problem=repr(error), exc_info=error)
+            log.error("command", problem=plain(error))
 
     def _end(self, error: HomeostatError) -> None:
         """End `run`, once: without the journal nothing more may be decided or done."""
@@ -311,8 +318,8 @@ class Runtime:
                 return await actuator.apply(intent, now)
         except TimeoutError:
             return self._receipt(intent, ReceiptStatus.UNKNOWN, "no answer before the deadline")
-        except Exception as error:  # whatever it is, it proves nothing about the write
-            log.exception("apply", actuator=intent.actuator, intent=intent.id)
+        except Exception as error:  # noqa: BLE001 - it proves nothing about the write
+            log.warning("apply", actuator=intent.actuator, intent=intent.id, problem=plain(error))
             return self._receipt(intent, ReceiptStatus.UNKNOWN, repr(error)[:200])
 
     def _receipt(self, intent: Intent, status: ReceiptStatus, detail: str) -> Receipt:
