@@ -215,7 +215,7 @@ class Stage:
                 await self.runtime.settle()
 
 
-def stage(*deployments: str, journal: MemoryJournal | None = None, **managed: Any) -> Stage:
+def stage(*deployments: str, journal: Any = None, **managed: Any) -> Stage:
     """Return a runtime for these deployments (default `m`), not yet started."""
     clock = FakeClock()
     record = journal or MemoryJournal()

@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from homeostat import plugins
-from homeostat.base import codec
 from homeostat.base.decisions import DecisionRecord
 from homeostat.base.errors import StoreError
 from homeostat.base.events import Record, Started
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Journal
 from homeostat.base.state import LoopState
-from homeostat.server.restore import replay
+from homeostat.server.restore import decoded, replay
 from homeostat.server.wiring import loop_parts
 
 
@@ -77,9 +76,9 @@ def _deployments(journal: Journal) -> dict[str, Managed]:
     for entry in journal.read(kinds=("event", "state")):
         if entry.deployment in found:
             continue
-        decoded = codec.decode(entry.body)
-        if isinstance(decoded, Started | LoopState):
-            found[entry.deployment] = decoded.managed
+        value = decoded(entry)
+        if isinstance(value, Started | LoopState):
+            found[entry.deployment] = value.managed
     return found
 
 

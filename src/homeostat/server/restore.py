@@ -6,6 +6,7 @@ The same walk is what `homeostat replay` does over the whole journal, comparing 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from homeostat.base import codec
 from homeostat.base.decisions import Urgency
@@ -84,7 +85,7 @@ def restore_all(
         name = entry.deployment
         if name not in found or entry.seq <= after[name]:
             continue
-        event = codec.decode(entry.body)
+        event = decoded(entry)
         before = found[name]
         state, commands = loop_step.step(parts, before.state, event)
         tick = event.evidence.tick if isinstance(event, Ticked) else before.tick
@@ -100,7 +101,7 @@ def restore_all(
 def _untold(name: str, last_at: TimeNs, told: Iterable[Entry]) -> tuple[Tell, ...]:
     """Return what a person must hear and perhaps has not; telling twice edits the first."""
     recent = (
-        codec.decode(entry.body)
+        decoded(entry)
         for entry in told
         if entry.deployment == name and last_at - entry.at <= UNTOLD_NS
     )
@@ -132,7 +133,7 @@ def replay(
                 if pending is not None:
                     yield (*pending, bool(recorded), _compare(*pending, recorded))
                 recorded = []
-                state, commands = loop_step.step(parts, state, codec.decode(entry.body))
+                state, commands = loop_step.step(parts, state, decoded(entry))
                 pending = (entry, commands)
             case "state" if (again := _canonical(state)) != (said := _canonical(_state(entry))):
                 yield entry, (), True, Mismatch(seq=entry.seq, recorded=said, replayed=again)
@@ -189,7 +190,22 @@ def _state(entry: Entry) -> LoopState:
     Raises:
         StoreError: It holds something else.
     """
-    decoded = codec.decode(entry.body)
-    if not isinstance(decoded, LoopState):
-        raise StoreError(f"journal entry {entry.seq} is no state but {type(decoded).__name__}")
-    return decoded
+    state = decoded(entry)
+    if not isinstance(state, LoopState):
+        raise StoreError(f"journal entry {entry.seq} is no state but {type(state).__name__}")
+    return state
+
+
+def decoded(entry: Entry) -> Any:
+    """Return what an entry holds.
+
+    Raises:
+        StoreError: It cannot be understood, though its digest fits.
+    """
+    try:
+        return codec.decode(entry.body)
+    except ValueError as error:
+        raise StoreError(
+            f"journal entry {entry.seq} cannot be understood ({error}); was it written by a newer "
+            "version? Read it with that one"
+        ) from error
