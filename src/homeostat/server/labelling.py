@@ -5,6 +5,7 @@ API. Accuracy without labels is unknown, never good; it is reported with its cov
 """
 
 import asyncio
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -22,6 +23,17 @@ CAPACITY: Final = 60_000  # predictions kept: 1,000 a second for the horizon, 15
 LABELLED_MIN: Final = 30  # fewer say nothing: a half-width of 18 points at 95 %
 _TIMEOUT_S: Final = 0.5
 _BYTES_MAX: Final = 4 << 20
+_AHEAD_NS: Final = 10 * SECOND  # clocks of two machines; later ones would never be forgotten
+_PLAIN: Final = {"accept-encoding": "identity"}  # a packed page may be a bomb
+# What a page that is not as agreed may raise; the replicas' own words are never trusted.
+_HOSTILE: Final = (
+    httpx2.HTTPError,
+    ValueError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class Labelling:
@@ -73,7 +85,8 @@ class Labelling:
 
     async def observe(self, now: TimeNs) -> SourceReport:
         """Read new predictions and report accuracy and coverage, if enough labels say so."""
-        problems = [p for p in await asyncio.gather(*map(self._fetch, self._addresses)) if p]
+        fetched = await asyncio.gather(*(self._fetch(one, now) for one in self._addresses))
+        problems = [problem for problem in fetched if problem]
         self._join.forget(now)
         quality = self._join.window(now)
         found: list[Observation] = []
@@ -98,33 +111,50 @@ class Labelling:
         key = SeriesKey(deployment=self._deployment, subject=names.MODEL, signal=signal)
         return Observation(source=self.name, key=key, kind=Kind.GAUGE, value=value, observed_at=now)
 
-    async def _fetch(self, address: str) -> str:
+    async def _fetch(self, address: str, now: TimeNs) -> str:
         process, after = self._read.get(address, ("", 0))
         try:
-            page = await self._page(address, after)
-            if page["process"] != process and after:
-                page = await self._page(address, 0)  # numbers belong to one process
-            self._take(address, page)
-        except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
-            return f"{address}: {error!r}"
+            async with asyncio.timeout(_TIMEOUT_S):
+                page = await self._page(address, after)
+                if page["process"] != process and after:
+                    page = await self._page(address, 0)  # numbers belong to one process
+            self._take(address, page, now)
+        except TimeoutError:
+            return f"{address}: no whole page within {_TIMEOUT_S} s"
+        except _HOSTILE as error:
+            return f"{address}: {error!r:.200}"
         return ""
 
     async def _page(self, address: str, after: int) -> dict[str, Any]:
-        answer = await self._client.get(f"http://{address}{self._path}?after={after}")
-        if answer.status_code != httpx2.codes.OK or len(answer.content) > _BYTES_MAX:
-            raise ValueError(f"status {answer.status_code}, {len(answer.content)} bytes")
-        page: dict[str, Any] = answer.json()
+        url, data = f"http://{address}{self._path}?after={after}", b""
+        async with self._client.stream("GET", url, headers=_PLAIN) as answer:
+            if answer.status_code != httpx2.codes.OK or "content-encoding" in answer.headers:
+                raise ValueError(f"status {answer.status_code}, or packed though asked not to be")
+            async for chunk in answer.aiter_bytes():
+                data += chunk
+                if len(data) > _BYTES_MAX:
+                    raise ValueError(f"more than {_BYTES_MAX} bytes")
+        page: dict[str, Any] = json.loads(data)
         return page
 
-    def _take(self, address: str, page: dict[str, Any]) -> None:
+    def _take(self, address: str, page: dict[str, Any], now: TimeNs) -> None:
         rows = [dict(zip(page["columns"], row, strict=True)) for row in page["rows"]]
-        self._join.add_predictions(
-            PredictionSeen(id=row["id"], prediction=_number(row["prediction"]), at=row["at_ns"])
-            for row in rows
-            if row["at_ns"] >= self._since
-        )
-        last = rows[-1]["seq"] if rows else page["last"]
-        self._read[address] = (str(page["process"]), int(last))
+        seen = [_prediction(row, now) for row in rows]
+        last = int(rows[-1]["seq"] if rows else page["last"])
+        self._join.add_predictions(one for one in seen if one.at >= self._since)
+        self._read[address] = (str(page["process"]), last)
+
+
+def _prediction(row: Mapping[str, Any], now: TimeNs) -> PredictionSeen:
+    """Return one row's prediction.
+
+    Raises:
+        ValueError: It has no id, or was not made before now.
+    """
+    made, name = row["at_ns"], row["id"]
+    if not isinstance(made, int) or made > now + _AHEAD_NS or not isinstance(name, str):
+        raise ValueError(f"a prediction with id {name!r:.80} and time {made!r:.80}")
+    return PredictionSeen(id=name, prediction=_number(row["prediction"]), at=TimeNs(made))
 
 
 def _number(value: Any) -> float:

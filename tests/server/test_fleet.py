@@ -1,0 +1,104 @@
+"""What each deployment's guards are told of the others."""
+
+from dataclasses import replace
+from typing import Any
+
+from homeostat.base.actions import Action, ActionKind
+from homeostat.base.evidence import Evidence, Family, Incident
+from homeostat.base.state import LoopState
+from homeostat.base.units import HOUR, SECOND, TimeNs
+from homeostat.loop import step
+from homeostat.loop.protocol import propose
+from homeostat.server import fleet
+from homeostat.testing import build
+
+NOW = build.at(1000)
+
+
+def state(name: str, **changes: Any) -> LoopState:
+    return replace(step.initial(build.managed(name=name)), **changes)
+
+
+def flying(name: str, touched: int) -> LoopState:
+    action = Action(
+        kind=ActionKind.SCALE_UP,
+        subject="pool:a",
+        actuator="host",
+        change=(("replicas.a", 4),),
+        replicas_touched=touched,
+    )
+    record = propose(action, id="d-1", deployment=name, incident_id="", epoch=1, now=NOW)
+    return state(name, record=record)
+
+
+def incident(name: str, *, opened_s: float, confirmed: bool = True) -> Incident:
+    opened = TimeNs(NOW - round(opened_s * SECOND))
+    return Incident(
+        id="i-1",
+        deployment=name,
+        family=Family.LOAD,
+        subject="gateway",
+        opened_at=opened,
+        confirmed_at=opened if confirmed else None,
+        tries=0,
+        escalated=False,
+        because=(),
+    )
+
+
+def seen(name: str, **changes: Any) -> Evidence:
+    return build.evidence(NOW, deployment=name, **changes)
+
+
+def test_an_action_in_flight_is_the_others_business_and_not_its_own() -> None:
+    states = {"m": flying("m", 2), "n": state("n"), "o": flying("o", 1)}
+    views = fleet.views(states, [seen(name) for name in states], NOW)
+    assert [views[n].targets_changing for n in "mno"] == [1, 2, 1]
+    assert [views[n].replicas_changing for n in "mno"] == [1, 3, 2]
+    assert {views[n].targets for n in "mno"} == {3}
+    assert {views[n].replicas for n in "mno"} == {12}
+
+
+def test_actions_of_the_last_hour_are_counted_without_its_own() -> None:
+    recent = tuple(build.past("scale_up", "pool:a", at=1000 - age) for age in (3601.0, 3600.0, 1.0))
+    states = {"m": state("m", past=recent), "n": state("n", past=recent[2:])}
+    views = fleet.views(states, [seen("m"), seen("n")], NOW)
+    assert views["n"].actions_last_hour == 2
+    assert views["m"].actions_last_hour == 1
+    assert recent[1].at == NOW - HOUR
+
+
+def test_who_went_wrong_together_is_counted_for_a_while_once_confirmed() -> None:
+    window_s = build.managed().guard.correlated_scrapes * build.managed().scrape_ns / SECOND
+    states = {
+        "new": state("new", incident=incident("new", opened_s=1)),
+        "edge": state("edge", incident=incident("edge", opened_s=window_s)),
+        "old": state("old", incident=incident("old", opened_s=window_s + 1)),
+        "blip": state("blip", incident=incident("blip", opened_s=1, confirmed=False)),
+        "well": state("well"),
+    }
+    views = fleet.views(states, [seen(name) for name in states], NOW)
+    assert {view.anomalous for view in views.values()} == {2}
+
+
+def test_one_unseen_deployment_is_its_own_affair_and_most_of_several_are_the_sensors() -> None:
+    dark: Any = {"world": None}
+    odd: Any = {"suspicions": (build.suspicion(Family.SENSOR, "gateway"),)}
+    for said, well in (
+        ([dark], True),
+        ([{}, dark], True),
+        ([{}, dark, odd], False),
+        ([{}, {}, dark, odd], True),
+        ([dark, odd], False),
+    ):
+        names = [f"m-{n}" for n in range(len(said))]
+        states = {name: state(name) for name in names}
+        evidences = [seen(name, **how) for name, how in zip(names, said, strict=True)]
+        views = fleet.views(states, evidences, NOW)
+        assert {view.sensors_ok for view in views.values()} == {well}, said
+
+
+def test_a_deployment_without_a_world_has_no_replicas_to_count() -> None:
+    states = {"m": state("m"), "n": state("n")}
+    views = fleet.views(states, [seen("m", world=None), seen("n")], NOW)
+    assert views["m"].replicas == 4
