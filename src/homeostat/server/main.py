@@ -72,6 +72,7 @@ async def _serve(
         observe=view.observe,
         notifiers=_notifiers(plan, quiet=quiet),
         owner=f"{socket.gethostname()}:{os.getpid()}",
+        retention_ns=plan.retention_ns,
         deployments={
             entry.managed.name: wiring.deployment(entry, labellings.get(entry.managed.name))
             for entry in plan.deployments

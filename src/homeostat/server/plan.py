@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.base.policy import Managed
+from homeostat.base.units import HOUR
 from homeostat.base.world import Replica
 
 Settings = Mapping[str, Any]
@@ -60,6 +61,8 @@ class ControllerPlan:
         api_port: Its port; 0 = any free one.
         token_file: Holds the bearer token; made with a fresh token if it is not there.
         keep_frames: Journal one frame a tick, for `replay --recompute` and backtests.
+        retention_ns: How long frames and ticks are kept; decisions and commands stay for ever.
+            A week shows one whole weekly season.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -71,6 +74,7 @@ class ControllerPlan:
     api_port: int = 7373
     token_file: Path | None = None
     keep_frames: bool = True
+    retention_ns: int = 7 * 24 * HOUR
 
 
 def filled(settings: Any, replica: Replica) -> Any:

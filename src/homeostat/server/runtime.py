@@ -55,9 +55,6 @@ log = structlog.get_logger()
 SNAPSHOT_TICKS = 300
 # Old entries are dropped this often; a pass takes milliseconds when little is due.
 PRUNE_NS = HOUR
-# Frames and ticks older than this are dropped; decisions and commands are kept for ever. A week
-# shows one whole weekly season, and at one tick a second is about 2 GB.
-RETENTION_NS = 7 * 24 * HOUR
 # What can never be waited out: another owner, a damaged record. The process ends.
 _FATAL = (SupersededError, CorruptStoreError)
 
@@ -93,7 +90,7 @@ class Shell:
     notifiers: tuple[Notifier, ...]
     owner: str
     deployments: dict[str, Deployment] = field(default_factory=dict)
-    retention_ns: int = RETENTION_NS
+    retention_ns: int = 7 * 24 * HOUR
 
 
 class Runtime:
