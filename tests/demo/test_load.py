@@ -152,7 +152,7 @@ async def test_commands_take_effect_at_once_and_are_written_down() -> None:
 async def test_a_command_that_makes_no_sense_changes_nothing(
     command: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = await generate(Server(), 200.0, 0.1, command)
+    log = await generate(Server(), 200.0, 0.25, command)
     assert [event["event"] for event in log.events] == ["bad_command", "stopped"]
     assert log.total > 5
     assert "bad command" in capsys.readouterr().err
