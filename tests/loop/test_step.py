@@ -272,6 +272,44 @@ def test_an_undo_of_what_was_changed_since_is_refused() -> None:
     assert len(driver.writes()) == count
 
 
+def test_an_undo_never_writes_over_a_change_that_it_met_on_its_way() -> None:
+    driver = Driver()
+    driver.ticks(10)
+    load = build.suspicion(Family.LOAD, "gateway")
+    driver.ticks(5, lambda: {"suspicions": (load,), "slo_met": False})
+    driver.ticks(15)
+    done = driver.facts(ActionRecord)[-1]
+    driver.obey = False
+    driver.feed(
+        UndoRequested(
+            at=build.at(driver.now),
+            deployment="m",
+            decision_id=done.id,
+            by="ann",
+            kill=KillLevel.OFF,
+        )
+    )
+    first = driver.writes()[-1].intent
+    somebody = tuple(sorted({**dict(driver.world.levers), "replicas.a": 2}.items()))
+    stamps = tuple(
+        replace(stamp, token=stamp.token and str(int(stamp.token) + 1), intent=None)
+        for stamp in driver.world.stamps
+    )
+    driver.world = replace(driver.world, levers=somebody, stamps=stamps)
+    conflict = Receipt(
+        intent_id=first.id,
+        status=ReceiptStatus.NOT_APPLIED,
+        at=build.at(driver.now),
+        conflict=True,
+    )
+    driver.feed(Received(at=build.at(driver.now), receipt=conflict, kill=KillLevel.OFF))
+    driver.ticks(5)
+    assert driver.writes()[-1].intent.id == first.id
+    ended = driver.facts(ActionRecord)[-1]
+    assert ended.state is ActionState.ABANDONED
+    assert "no longer what we set" in ended.reason
+
+
 @pytest.mark.parametrize("cut", [5, 13, 16, 18, 25])
 def test_a_state_that_went_through_the_journal_decides_the_same(cut: int) -> None:
     whole = Driver()

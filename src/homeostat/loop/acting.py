@@ -119,6 +119,10 @@ def _cannot_undo(state: LoopState, target: ActionRecord | None) -> str:
         return f"{state.record.id} is in flight; one at a time"
     if target.action.undo is not UndoKind.EXACT or not target.first_pre:
         return f"its undo is {target.action.undo}"
+    return _no_longer_ours(state, target)
+
+
+def _no_longer_ours(state: LoopState, target: ActionRecord) -> str:
     if state.world is None:
         return "the deployment cannot be read"
     for lever, value in target.action.change:
@@ -127,12 +131,22 @@ def _cannot_undo(state: LoopState, target: ActionRecord | None) -> str:
     return ""
 
 
+def _changed_meanwhile(state: LoopState, record: ActionRecord) -> str:
+    """Return why a person's undo may not be written now; a conflict may hide a foreign write."""
+    target = next((done for done in state.finished if done.id == record.undoes), None)
+    if target is None:
+        return f"what it takes back ({record.undoes}) is not known any more"
+    return _no_longer_ours(state, target)
+
+
 def _meet(
     parts: LoopParts, state: LoopState, record: ActionRecord, demand: Demand, now: TimeNs
 ) -> tuple[News | None, Command | None]:
     match demand:
         case AskGuard(change=change, undo=back):
             wanted = replace(record.action, change=change)
+            if record.undoes and not back and (problem := _changed_meanwhile(state, record)):
+                return GuardDenied(reasons=(problem,)), None
             back = back or record.undoes != ""
             answer = parts.guard(wanted, memory.guard_state(state), now, undo=back)
             return _as_news(answer, record, state), None

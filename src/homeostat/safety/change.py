@@ -69,7 +69,8 @@ def change_of(action: Action, sight: Sight, *, undo: bool) -> Change:
     """Return what would be written, against what is live."""
     flying = sight.state.in_flight
     writes, ramp = action.change, action.ramp
-    if undo and flying is not None and flying.first_pre:
+    # A person's undo carries in its levers what it writes; what it found is no way back yet.
+    if undo and flying is not None and flying.first_pre and not flying.undoes:
         writes, ramp = flying.first_pre, ()
     world = sight.world
     live = tuple(None if world is None else world.lever(lever) for lever, _ in writes)
