@@ -57,6 +57,7 @@ async def generate(
     return read
 
 
+@pytest.mark.slow
 async def test_arrivals_are_a_poisson_process_of_the_given_rate() -> None:
     log = await generate(Server(), 400.0, 2.0)
     times = sorted(request.t for request in log.requests)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -136,19 +137,22 @@ def _taking_over(stage: Stage, first: Life) -> Life:
     A lock is not taken away from whoever holds it: then the second one ends with a clear message,
     and is started again, as its supervisor would.
     """
-    claimed = stage.relay.epoch()
+    claimed, said = stage.relay.epoch(), ""
     for _ in range(5):
         second = stage.zygote.start()
-        until(
-            lambda s=second: stage.relay.epoch() > claimed or "locked" in s.said(), 15.0, "a claim"
-        )
-        if "locked" not in second.said():
+        until(partial(_claimed_or_locked, stage, second, claimed), 15.0, "a claim")
+        said = second.said()
+        if "locked" not in said:
             return second
         second.reap()
         first.signal(signal.SIGCONT)
         time.sleep(0.01)
         first.signal(signal.SIGSTOP)
-    pytest.fail(f"no second controller could start: {second.said()}")
+    pytest.fail(f"no second controller could start: {said}")
+
+
+def _claimed_or_locked(stage: Stage, life: Life, claimed: int) -> bool:
+    return stage.relay.epoch() > claimed or "locked" in life.said()
 
 
 def test_the_command_itself_survives_kills_from_its_first_moment_on(stage: Stage) -> None:

@@ -72,7 +72,7 @@ def written(path: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("fleet", [1, 2, 5, 100])
+@pytest.mark.parametrize("fleet", [1, 2, 5, pytest.param(100, marks=pytest.mark.slow)])
 async def test_a_fleet_replays_without_a_difference(fleet: int, tmp_path: Path) -> None:
     names = tuple(f"m-{n:03d}" for n in range(fleet))
     journal = opened(tmp_path / "j.db")
@@ -210,6 +210,7 @@ def _under(seed: str, script: str, path: Path) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 async def test_the_same_commands_come_out_under_any_hash_seed(tmp_path: Path) -> None:
     journal = opened(tmp_path / "j.db")
     await lived(journal, "m", "n")

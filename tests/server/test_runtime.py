@@ -428,6 +428,7 @@ async def test_closing_releases_everything_even_if_something_hangs(
     assert ready.target.closed == 1
 
 
+@pytest.mark.slow
 async def test_a_long_run_with_faults_keeps_its_memory() -> None:
     """An action every ten ticks: what stays is what the guards count, and nothing else."""
     ready = await started()
