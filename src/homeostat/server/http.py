@@ -82,7 +82,7 @@ def _address(host: str, *, allow_remote: bool) -> str:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError as error:
         raise ConfigError(
-            f"server.host {host!r} is not an IP address: write 127.0.0.1, or the address to bind"
+            f"spec.api.host {host!r} is not an IP address: write 127.0.0.1, or the address to bind"
         ) from error
     if not (address.is_loopback or allow_remote):
         raise ConfigError(

@@ -113,7 +113,7 @@ class Gate:
         return respond(
             421,
             f"this server does not answer for host {host!r}",
-            "open it by its address, or add the origin to `server.allowed_origins`",
+            "open it by its address, for example through a tunnel (ssh -L)",
         )
 
     def _change(self, scope: Scope, headers: Headers) -> Response | None:
@@ -122,7 +122,7 @@ class Gate:
             return respond(
                 403,
                 f"a page of origin {origin!r} may not change anything here",
-                "use the console of this server, or add the origin to `server.allowed_origins`",
+                "use the console of this server, at the address that the controller logged",
             )
         return self._token(headers) or self._allowed(scope) or self._typed(scope, headers)
 
@@ -135,16 +135,14 @@ class Gate:
             return respond(429, "too many wrong tokens", "wait a second", {"retry-after": "1"})
         return respond(
             401,
-            "this needs the bearer token that the controller printed at its start",
+            "this needs the bearer token; the controller logged at its start which file holds it",
             "send `Authorization: Bearer TOKEN`",
             {"www-authenticate": 'Bearer realm="homeostat"'},
         )
 
     def _allowed(self, scope: Scope) -> Response | None:
         if self._rules.read_only:
-            return respond(
-                403, "this server is read-only", "start the controller without `--read-only`"
-            )
+            return respond(403, "this server is read-only", "ask whoever started it")
         if scope["path"] == FREEZE_PATH:  # the kill switch is never throttled
             return None
         bucket = self._labels if scope["path"] == LABELS_PATH else self._changes
