@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from homeostat.base.errors import HomeostatError
+from homeostat.base.errors import ConfigError, HomeostatError
 from homeostat.demo.faults import FAULTS, Fault, fault_named
 from homeostat.demo.judge import Judged
 from homeostat.demo.round import Round
@@ -56,6 +56,7 @@ def run_demo(options: Options) -> int:
     plan = _plan(options, chance)
     story = Story()
     started = time.time()
+    _check_places(options)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="homeostat-demo-"))
     results: list[Judged] = []
     requests = errors = 0
@@ -86,6 +87,23 @@ def run_demo(options: Options) -> int:
             story.say("kept", f"logs and journal are in {folder}")
     good = all(result.as_expected for result in results) or options.control
     return 0 if good else 1
+
+
+def _check_places(options: Options) -> None:
+    """See that results can be kept, before minutes are spent on them.
+
+    Raises:
+        ConfigError: A folder or file cannot be written.
+    """
+    try:
+        if options.folder is not None:
+            options.folder.mkdir(parents=True, exist_ok=True)
+        if options.json_file is not None:
+            options.json_file.touch()
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename}: {error.strerror}; give --dir and --json places that can be written"
+        ) from error
 
 
 def _plan(options: Options, chance: random.Random) -> list[list[Fault]]:
