@@ -23,6 +23,7 @@ from homeostat.demo import setup
 from homeostat.demo.place import Place
 from homeostat.server import config, wiring
 from homeostat.server.clock import Clock
+from homeostat.server.plan import PartPlan
 from homeostat.server.planning import plan_of
 from homeostat.server.runtime import Deployment, Runtime, Shell
 from homeostat.signals.codec import encode_frame
@@ -216,7 +217,7 @@ async def stage(folder: Path, **changes: Any) -> AsyncIterator[Stage]:
         managed = demo_managed(folder, **changes)
         target = Target(managed.scale_actuator, clock, server.port)
         journal = wiring.build(
-            "store", wiring.PartPlan(part="sqlite", settings={"path": folder / "journal.db"})
+            "store", PartPlan(part="sqlite", settings={"path": folder / "journal.db"})
         )
         sense, sense_state = wiring.sense_step()
         made: tuple[Source, ...] = _sources(server, managed)
