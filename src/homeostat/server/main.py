@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from homeostat.base.errors import ConfigError, HomeostatError
+from homeostat.base.errors import ConfigError, HomeostatError, StoreError
 from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Notifier
@@ -143,10 +143,14 @@ async def _watch(runtime: Runtime, watcher: Watcher) -> None:
             if entry == known.get(entry.name) or state is None:
                 continue
             mode = entry.mode if _mode_changed(known, entry) else state.managed.mode
-            known[entry.name] = entry
             managed = replace(entry, mode=mode)
             event = Reconfigured(at=runtime.clock.now(), managed=managed, by="the file")
-            runtime.take(entry.name, event)
+            try:
+                runtime.take(entry.name, event)
+            except StoreError as error:  # not in force yet; a freeze must not be lost for good
+                log.warning("configuration", effect="tried again", problem=str(error))
+                continue
+            known[entry.name] = entry
         await asyncio.sleep(WATCH_S)
 
 

@@ -15,7 +15,7 @@ def plan_of(config: Config) -> ControllerPlan:
         journal=settings.store_path,
         kill_file=settings.kill_file,
         terminal=settings.terminal,
-        notifiers=tuple(_webhook(hook) for hook in settings.webhooks if hook.secret_file),
+        notifiers=tuple(_webhook(hook) for hook in settings.webhooks),
         api_host=settings.api_host,
         api_port=settings.api_port,
         token_file=settings.token_file,

@@ -108,7 +108,9 @@ class ScrapeSpec(Strict):
         max_length=2000,
         description="For fromReplicas: {address}, {name} and {pool} stand for the replica's.",
     )
-    preset: str = Field(min_length=1, description="What the series mean: `homeostat get presets`.")
+    preset: str = Field(
+        min_length=1, description="What the series mean: `envoy` or `homeostat_instrument`."
+    )
     pools: tuple[Name, ...] = Field(default=(), description="Pools to report; empty for all.")
 
     @model_validator(mode="after")
@@ -250,7 +252,9 @@ class WebhookSpec(Strict):
     """A notifier that posts JSON."""
 
     url: Url
-    secret_file: str | None = Field(default=None, max_length=4096)
+    secret_file: str = Field(
+        min_length=1, max_length=4096, description="Holds the signing secret, at least 16 bytes."
+    )
 
 
 class NotifySpec(Strict):

@@ -104,10 +104,10 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """A notifier that posts JSON, signed if it has a secret."""
+    """A notifier that posts signed JSON."""
 
     url: str
-    secret_file: Path | None
+    secret_file: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +220,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     hooks = tuple(
         Webhook(
             url=one.webhook.url,
-            secret_file=None if one.webhook.secret_file is None else base / one.webhook.secret_file,
+            secret_file=base / one.webhook.secret_file,
         )
         for one in spec.notify
         if one.webhook is not None
