@@ -42,6 +42,12 @@ def test_more_errors_than_before_are_harm_only_beyond_the_margin() -> None:
     assert told(same) is Effect.NO_CHANGE
 
 
+def test_a_signal_that_was_not_known_before_the_action_is_no_harm_after_it() -> None:
+    seen = build.evidence(values={("gateway", "error_ratio"): 0.5}, slo_met=False)
+    known_before = tuple(pair for pair in BEFORE if pair[0] != "error_ratio")
+    assert judge(INCIDENT, known_before, seen, build.managed()) is Effect.NO_CHANGE
+
+
 def test_lost_accuracy_is_harm() -> None:
     worse = build.evidence(values={("model", "accuracy"): 0.80}, slo_met=False)
     assert told(worse) is Effect.HARMED

@@ -11,11 +11,13 @@ from homeostat.base.actions import ActionKind
 from homeostat.base.decisions import Apply, Ask, DecisionRecord, Hold, Outcome, Urgency
 from homeostat.base.events import (
     Approval,
+    Claim,
     ClockJumped,
     Command,
     Event,
     FleetView,
     Received,
+    Reconfigured,
     Record,
     Started,
     Tell,
@@ -351,3 +353,19 @@ def test_after_three_tries_that_did_not_help_a_person_is_told_and_nothing_more_i
     assert [outcome.effect for outcome in outcomes] == ["no_change"] * 3
     assert len(driver.writes()) == 3
     assert len(driver.notices(Urgency.PAGE)) == 1
+
+
+def test_a_mode_that_a_person_set_outlives_a_restart_but_not_a_change_of_the_file() -> None:
+    driver = Driver()
+    shadow = build.managed(mode=Mode.SHADOW)
+    driver.feed(Reconfigured(at=build.at(1), managed=shadow, by="ann"))
+    driver.feed(Started(at=build.at(2), epoch=2, managed=build.managed()))
+    assert driver.state.managed.mode is Mode.SHADOW  # the file still says auto, as before
+    approve = build.managed(mode=Mode.APPROVE)
+    driver.feed(Started(at=build.at(3), epoch=3, managed=approve))
+    assert driver.state.managed.mode.value == "approve"
+
+
+def test_a_shadow_does_not_even_claim_its_target() -> None:
+    driver = Driver(build.managed(mode=Mode.SHADOW))
+    assert [command for command in driver.commands if isinstance(command, Claim)] == []

@@ -9,7 +9,7 @@ from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.guard import PastAction
 from homeostat.base.intent import ActionRecord
-from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -74,6 +74,7 @@ class LoopState:
         peaks: (time, replicas in rotation) maxima within the scale-in window.
         observe_until: Observe only until then.
         foreign_until: Somebody else wrote: act on nothing until then.
+        file_mode: The mode that the configuration file named last; a person may have set another.
         held_because: Why the last decision was to hold; a repeat is not recorded again.
     """
 
@@ -100,4 +101,5 @@ class LoopState:
     peaks: tuple[tuple[TimeNs, int], ...] = ()
     observe_until: TimeNs | None = None
     foreign_until: TimeNs | None = None
+    file_mode: Mode | None = None
     held_because: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ _REFUSED: Final = frozenset({"UO", "RL"})  # by a limit
 _LATE_S: Final = 0.9 * ATTEMPT_S
 _OK: Final = 200
 _UNAVAILABLE: Final = 503
+NOWHERE: Final = 0  # the port of an attempt that never reached the proxy
 
 
 class Ending(StrEnum):
@@ -43,7 +44,8 @@ class Sent:
         request_id: The load generator's id; a retry has the same.
         start: When the proxy had it, epoch seconds.
         end: When it was over, epoch seconds.
-        port: Port of the process it went to; None when it went nowhere.
+        port: Port of the process it went to; None when the proxy had nobody to send it to,
+            `NOWHERE` when it did not even reach the proxy.
         ending: How it ended.
     """
 

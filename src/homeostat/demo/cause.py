@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from homeostat.base.policy import Objective
-from homeostat.demo.accesslog import Ending, Sent
+from homeostat.demo.accesslog import NOWHERE, Ending, Sent
 from homeostat.demo.faults import Fault, Injected
 from homeostat.demo.loadlog import LoadLog, SloWindow
 from homeostat.demo.place import Place
@@ -117,6 +117,8 @@ def _of_version(
 
 
 def _of_crowd(timeline: Timeline, start: float, end: float) -> Iterator[Damage]:
+    # More than the machine can take may not even get in; it cannot have met an action of ours.
+    yield Damage(endings=frozenset({Ending.LATE}), start=start, end=end, port=NOWHERE)
     for port, joined in timeline.joined.items():
         yield Damage(endings=frozenset({Ending.LATE}), start=start, end=end, port=port)
         busy_from = start if joined < start else joined + YOUNG_S

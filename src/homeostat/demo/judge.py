@@ -7,10 +7,10 @@ from the proxy's access log and the host's log.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from homeostat.demo.accesslog import Ending, Sent
+from homeostat.demo.accesslog import NOWHERE, Ending, Sent
 from homeostat.demo.cause import Damage
 from homeostat.demo.host_document import CONTROLLER
 from homeostat.demo.loadvalues import Request
@@ -161,8 +161,8 @@ def lost_by_actions(
     A request that failed for good is ours if any of its attempts failed while a change of ours was
     being carried out and the fault does not explain that attempt: it went to a process that the
     fault had not broken, or failed in a way the fault does not fail, as a cut connection does. An
-    attempt that the proxy knows nothing of cannot be explained. Requests refused by the limit are
-    counted apart and never as lost.
+    attempt that the proxy knows nothing of is explained by a crowd alone. Requests refused by the
+    limit are counted apart and never as lost.
 
     Args:
         failed: Requests that failed for good, as the load generator saw them.
@@ -183,12 +183,27 @@ def lost_by_actions(
 def _unexplained(
     request: Request, sent: Sequence[Sent], explained: Sequence[Damage]
 ) -> Iterator[Span]:
-    """Yield when each attempt that the fault does not explain was made; a fine one would be odd."""
-    for one in sent:
+    """Yield when each attempt that the fault does not explain was made."""
+    for one in _as_the_user_saw(request, sent):
         if one.ending is not Ending.REFUSED and not any(d.explains(one) for d in explained):
             yield one.start, one.end
+
+
+def _as_the_user_saw(request: Request, sent: Sequence[Sent]) -> Iterator[Sent]:
+    """Yield the attempts of a request that failed for good, by the load generator's own account.
+
+    What the proxy answered was late if the user no longer waited; only an answer that was read,
+    and was none, stays what it is. An attempt that never reached the proxy went nowhere.
+    """
+    for number, one in enumerate(sent):
+        was_read = number == len(sent) - 1 and request.status is not None
+        late = one.ending is Ending.FINE and not was_read
+        yield replace(one, ending=Ending.LATE) if late else one
     if len(sent) < request.attempts:
-        yield request.t, request.end
+        ending = Ending.LATE if request.outcome == "timeout" else Ending.CUT
+        yield Sent(
+            request_id=request.id, start=request.t, end=request.end, port=NOWHERE, ending=ending
+        )
 
 
 def _own_writes(host_log: Sequence[Line], since: float) -> Iterator[tuple[float, str, Any]]:

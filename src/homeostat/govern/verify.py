@@ -60,13 +60,17 @@ def judge(
 
 
 def _harmed(before: dict[str, float], after: dict[str, float], managed: Managed) -> bool:
-    errors = after.get(names.ERROR_RATIO, 0.0) - before.get(names.ERROR_RATIO, 0.0)
-    if errors > HARM_ERROR_POINTS:
-        return True
+    # A signal that is missing on either side says nothing: absence is never zero.
+    both = before.keys() & after.keys()
+    if names.ERROR_RATIO in both:
+        errors = after[names.ERROR_RATIO] - before[names.ERROR_RATIO]
+        if errors > HARM_ERROR_POINTS:
+            return True
     # A deployment inside its objective may grow slower without harm; beyond it, slower is harm.
-    slow_base = max(before.get(names.LATENCY_P95, 0.0), managed.objective.latency_p95_ms)
-    if after.get(names.LATENCY_P95, 0.0) > HARM_SLOW_RATIO * slow_base:
-        return True
-    if names.ACCURACY not in before or names.ACCURACY not in after:
+    if names.LATENCY_P95 in both:
+        slow_base = max(before[names.LATENCY_P95], managed.objective.latency_p95_ms)
+        if after[names.LATENCY_P95] > HARM_SLOW_RATIO * slow_base:
+            return True
+    if names.ACCURACY not in both:
         return False
     return before[names.ACCURACY] - after[names.ACCURACY] > HARM_ACCURACY_POINTS

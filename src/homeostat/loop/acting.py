@@ -209,7 +209,12 @@ def _finish(
         pause_ns = round(2 * guard.cooldown_scrapes * state.managed.scrape_ns)
         state = replace(state, foreign_until=TimeNs(now + pause_ns))
     if not reached or effect is None:
-        return state, []
+        if not record.undoes:
+            return state, []
+        title = f"{record.id}, the undo of {record.undoes}, came to nothing: {record.state}"
+        return state, [
+            _notice(state, record.undoes, title, Urgency.INFO, now, lines=(record.reason,))
+        ]
     after = parts.measure(state.evidence) if state.evidence is not None else ()
     outcome = Outcome(
         action_id=record.id,

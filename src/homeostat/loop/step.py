@@ -27,7 +27,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.intent import ActionState
-from homeostat.base.policy import Managed
+from homeostat.base.policy import Managed, Mode
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.loop import acting, deciding, incidents, memory
@@ -51,6 +51,7 @@ HARMED_TICKS = 3
 # After the wall clock jumped, observe only for this many scrapes: every age is suspect till then.
 JUMP_SCRAPES = 5
 CLAIM_DEADLINE_SCRAPES = 5
+THE_FILE = "the file"  # who reconfigured, when it was the configuration file
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
 
@@ -76,7 +77,14 @@ def step(parts: LoopParts, state: LoopState, event: Event) -> Stepped:
 
 
 def _started(parts: LoopParts, state: LoopState, event: Started) -> Stepped:
-    state = replace(state, epoch=event.epoch, managed=event.managed)
+    managed = event.managed
+    if state.file_mode is managed.mode:
+        # The file says what it said before: what a person set since then stays in force.
+        managed = replace(managed, mode=state.managed.mode)
+    file_mode = event.managed.mode
+    state = replace(state, epoch=event.epoch, managed=managed, file_mode=file_mode)
+    if managed.mode is Mode.SHADOW and state.record is None:
+        return state, ()  # a shadow writes nothing, not even its epoch
     # Stamp on takeover: a write that an earlier controller left in the air cannot land after it.
     deadline = TimeNs(event.at + CLAIM_DEADLINE_SCRAPES * event.managed.scrape_ns)
     claim = Claim(
@@ -196,7 +204,9 @@ def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
 
 
 def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:
-    state = replace(state, managed=event.managed, held_because=())
+    by_file = event.by == THE_FILE and event.managed.mode is not state.managed.mode
+    file_mode = event.managed.mode if by_file else state.file_mode
+    state = replace(state, managed=event.managed, file_mode=file_mode, held_because=())
     title = f"configuration in force: mode {event.managed.mode}, set by {event.by}"
     return state, (_tell(state, event.at, title),)
 

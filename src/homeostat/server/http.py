@@ -86,8 +86,8 @@ def _address(host: str, *, allow_remote: bool) -> str:
         ) from error
     if not (address.is_loopback or allow_remote):
         raise ConfigError(
-            f"server.host {host} can be reached from other machines: put a TLS proxy in front of "
-            "127.0.0.1, or set `server.allow_remote: true` if you mean it"
+            f"spec.api.host {host} can be reached from other machines and the API speaks no TLS: "
+            "write 127.0.0.1, and put a TLS proxy or a tunnel in front of it"
         )
     return str(address)
 

@@ -18,6 +18,7 @@ from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
+from homeostat.loop.step import THE_FILE
 from homeostat.server import wiring
 from homeostat.server.api.app import create_app
 from homeostat.server.clock import Clock
@@ -47,7 +48,7 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str,
     # Data goes to stdout, talk to stderr.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
-    return asyncio.run(_serve(plan_of(watcher.config), watcher, once=once, quiet=quiet))
+    return asyncio.run(_serve(_with_port(plan_of(watcher.config)), watcher, once=once, quiet=quiet))
 
 
 async def _serve(
@@ -144,7 +145,7 @@ async def _watch(runtime: Runtime, watcher: Watcher) -> None:
                 continue
             mode = entry.mode if _mode_changed(known, entry) else state.managed.mode
             managed = replace(entry, mode=mode)
-            event = Reconfigured(at=runtime.clock.now(), managed=managed, by="the file")
+            event = Reconfigured(at=runtime.clock.now(), managed=managed, by=THE_FILE)
             try:
                 runtime.take(entry.name, event)
             except StoreError as error:  # not in force yet; a freeze must not be lost for good
@@ -206,9 +207,18 @@ def _notifiers(plan: ControllerPlan, *, quiet: bool) -> tuple[Notifier, ...]:
 
 
 def _origins(plan: ControllerPlan) -> tuple[str, ...]:
-    return tuple(
-        f"http://{host}:{plan.api_port}" for host in ("127.0.0.1", "localhost", plan.api_host)
-    )
+    own = f"[{plan.api_host}]" if ":" in plan.api_host else plan.api_host
+    return tuple(f"http://{host}:{plan.api_port}" for host in ("127.0.0.1", "localhost", own))
+
+
+def _with_port(plan: ControllerPlan) -> ControllerPlan:
+    """Choose the port now if any free one will do: the console's origin must name it."""
+    if plan.api_port != 0:
+        return plan
+    family = socket.AF_INET6 if ":" in plan.api_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((plan.api_host, 0))
+        return replace(plan, api_port=probe.getsockname()[1])
 
 
 def _token(file: Path | None) -> str:

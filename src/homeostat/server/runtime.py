@@ -334,6 +334,8 @@ class Runtime:
         actuator = self.shell.deployments[name].actuators.get(command.actuator)
         if actuator is None or not actuator.capabilities().compare_and_set:
             return  # without compare-and-set nothing can be stamped; the protocol waits instead
+        if self.shell.kill() is KillLevel.NOTHING:
+            return  # nothing means nothing: not even our epoch is written
         intent = Intent(
             id=f"claim.{command.epoch}.{self.clock.now()}",
             action_id="",
