@@ -18,7 +18,7 @@ from homeostat.base.errors import StoreError
 from homeostat.base.intent import ActionState
 from homeostat.server.replaying import replay_file
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # minutes only where cores are shared
 KILLS = 104
 SEED = 20240229
 TO_LEARN_S = 20.0
@@ -67,14 +67,15 @@ def kill_somewhere(stage: Stage, life: Life, chance: random.Random) -> None:
 def settle(stage: Stage) -> None:
     """Let a last controller bring everything to its end, and end it politely."""
     stage.quiet()
+    epoch = stage.relay.epoch()
     life = stage.zygote.start()
+    assert stage.relay.wait_for_claim(epoch, 30.0), life.said()  # it listens to signals by then
 
     def settled() -> bool:
         said = account(stage.journal)
-        done = all(versions[-1].state.is_terminal for versions in said.records.values())
-        return done and "serving" in life.said()
+        return all(versions[-1].state.is_terminal for versions in said.records.values())
 
-    until(settled, 30.0, "no action in flight")
+    until(settled, 60.0, "no action in flight")
     time.sleep(0.5)
     life.signal(signal.SIGTERM)
     assert life.reap() == 0, life.said()
