@@ -11,7 +11,7 @@ from judging import AT, deployment, host, lever, replaced, sent, spare
 
 from homeostat.base.policy import Objective
 from homeostat.demo import cause
-from homeostat.demo.accesslog import Ending
+from homeostat.demo.accesslog import NOWHERE, Ending
 from homeostat.demo.faults import FAULTS, Injected
 from homeostat.demo.loadlog import LoadLog
 
@@ -246,6 +246,8 @@ def test_a_crowd_explains_overload_but_not_of_a_replica_that_has_just_joined() -
     assert explained("flash_crowd", log, Ending.BUSY, 8.0, 9005)
     assert explained("flash_crowd", log, Ending.LATE, 5.1, 9005)
     assert not explained("flash_crowd", log, Ending.CUT, 5.1, 9002)
+    assert explained("flash_crowd", log, Ending.LATE, 5.1, NOWHERE)
+    assert not explained("flash_crowd", log, Ending.CUT, 5.1, NOWHERE)
     assert not explained("flash_crowd", log, Ending.LATE, 103.0, 9002), "the crowd is gone"
 
 

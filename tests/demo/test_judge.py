@@ -1,6 +1,7 @@
 """The judge: outcomes, actions, and whose fault a lost request is."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging import AT, deployment, host, lever, replaced, request, sent, spare
 
-from homeostat.demo.accesslog import Ending, read_sent
+from homeostat.demo.accesslog import NOWHERE, Ending, read_sent
 from homeostat.demo.cause import ANY, OVERLOAD, Damage
 from homeostat.demo.judge import (
     AFTERMATH_S,
@@ -121,7 +122,8 @@ def test_without_an_action_nothing_is_lost_by_actions() -> None:
         (Ending.CUT, 5.0, 9002, 1),  # a healthy process
         (Ending.ERROR, 5.0, 9005, 1),  # the replacement in the victim's slot
         (Ending.BUSY, 5.0, None, 1),  # went nowhere: nobody was in rotation
-        (Ending.FINE, 5.0, 9002, 1),  # answered, and yet no answer: a mix-up
+        (Ending.FINE, 5.0, 9002, 1),  # answered, read, and yet no answer: a mix-up
+        (Ending.FINE, 5.0, 9001, 1),  # the same of the victim, which fails in other ways
         (Ending.REFUSED, 5.0, 9002, 0),  # by the limit
         (Ending.CUT, 3.0, 9002, 0),  # before any change
         (Ending.CUT, 8.5, 9002, 0),  # long after it
@@ -146,8 +148,7 @@ def test_one_attempt_of_ours_is_enough_for_a_request_to_count_and_it_counts_once
 
 def test_an_attempt_that_the_proxy_does_not_know_cannot_be_explained() -> None:
     by_fault = sent(Ending.LATE, 4.5, 9001)
-    everything = Damage(endings=ANY, start=0.0)
-    assert lost_by_actions([request(4.5)], {}, (everything,), CHANGE) == 1
+    assert lost_by_actions([request(4.5)], {}, (VICTIM,), CHANGE) == 1
     assert lost_by_actions([request(4.5, attempts=2)], {"q": [by_fault]}, (VICTIM,), CHANGE) == 1
 
 
@@ -163,6 +164,25 @@ def test_more_explanation_never_adds_a_loss_and_more_changes_never_take_one(
     bare = lost_by_actions(failed, attempts, (), CHANGE)
     assert lost_by_actions(failed, attempts, (VICTIM,), CHANGE) <= bare
     assert lost_by_actions(failed, attempts, (), (*CHANGE, (AT, AT + 30.0))) == 1 >= bare
+
+
+def test_an_answer_that_nobody_waited_for_was_late() -> None:
+    slow = Damage(endings=OVERLOAD, start=AT, port=9001)
+    gave_up = replace(request(4.5, attempts=2), status=None, outcome="timeout")
+    answered = [sent(Ending.FINE, 4.5, 9001, took=0.8), sent(Ending.FINE, 5.5, 9001, took=0.8)]
+    assert lost_by_actions([gave_up], {"q": answered}, (slow,), CHANGE) == 0
+    elsewhere = [answered[0], replace(answered[1], port=9002)]
+    assert lost_by_actions([gave_up], {"q": elsewhere}, (slow,), CHANGE) == 1
+    then_broken = [answered[0], sent(Ending.BUSY, 5.5, 9001)]
+    assert lost_by_actions([request(4.5, attempts=2)], {"q": then_broken}, (slow,), CHANGE) == 0
+
+
+def test_what_never_reached_the_proxy_is_explained_by_a_crowd_alone_and_only_if_late() -> None:
+    crowd = Damage(endings=OVERLOAD, start=AT, port=NOWHERE)
+    gave_up = replace(request(4.5), status=None, outcome="timeout")
+    assert lost_by_actions([gave_up], {}, (crowd,), CHANGE) == 0
+    assert lost_by_actions([gave_up], {}, (VICTIM,), CHANGE) == 1
+    assert lost_by_actions([request(4.5)], {}, (crowd,), CHANGE) == 1, "refused at the door"
 
 
 def test_overload_explains_no_cut_connection() -> None:
