@@ -149,7 +149,8 @@ def _after_undo(
         return end(back, ActionState.ROLLED_BACK, ctx, record.reason)
     tried = write.id == undo_id(record)
     if record.in_flight and not cannot_land(write, world, ctx.timing):
-        return record, probe(record, ctx)
+        # Only late is lost: a claim before the deadline would fence out our own write.
+        return record, probe(record, ctx) if ctx.now >= write.deadline else ()
     if tried and not record.in_flight:
         return record, ()  # accepted and not shown yet: wait for the deadline
     if tried:
