@@ -36,6 +36,11 @@ log = structlog.get_logger()
 WATCH_S = 2.0  # a changed file takes effect within this long
 
 
+def _stderr_logger(*_: Any) -> structlog.PrintLogger:
+    """Return a logger on what stderr is now: a captured one may be closed by the next line."""
+    return structlog.PrintLogger(sys.stderr)
+
+
 def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str, Any]]:
     """Run the controller until SIGTERM or SIGINT, or for one cycle.
 
@@ -46,7 +51,7 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str,
         HomeostatError: The configuration, the journal or the port cannot be used.
     """
     # Data goes to stdout, talk to stderr.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=_stderr_logger)
     watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
     return asyncio.run(_serve(_with_port(plan_of(watcher.config)), watcher, once=once, quiet=quiet))
 
