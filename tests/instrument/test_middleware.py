@@ -76,7 +76,7 @@ async def test_a_request_in_flight_is_seen_and_its_wait_counts_as_latency(
     release.set()
     await task
     assert watched.inflight == 0
-    assert watched.latency.total >= 0.03
+    assert watched.latency.total >= 0.02  # the task starts a moment after the wait does
 
 
 async def _raise_value_error(scope: Scope, receive: Receive, send: Send) -> None:
