@@ -39,6 +39,7 @@ def demo(folder: Path, *arguments: str, timeout_s: float = 280.0) -> tuple[int, 
     return done.returncode, plain
 
 
+@pytest.mark.alone
 @pytest.mark.live
 def test_a_killed_replica_is_healed_and_the_journal_tells_how(tmp_path: Path) -> None:
     code, plain = demo(tmp_path, "--fault", "killed_replica", "--seed", "2")

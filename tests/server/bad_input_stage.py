@@ -49,7 +49,7 @@ class Serving:
 
     Attributes:
         tick: Seconds since the servers started; counters follow it.
-        spoil: What becomes of the pages.
+        spoil: What becomes of the pages; nothing left of one breaks the connection.
         broken: Replicas whose probes fail.
     """
 
@@ -62,7 +62,11 @@ class Serving:
         name = path.split("/")[1]
         if path.endswith("/metrics"):
             body = self.envoy() if name == "envoy" else self.replica(name)
-            writer.write(self.spoil(name, response(body.encode())))
+            answer = self.spoil(name, response(body.encode()))
+            if answer:
+                writer.write(answer)
+            else:
+                writer.transport.abort()
         elif name in self.broken:
             writer.write(response(b"{}", status=503))
         elif path.endswith("/infer"):
