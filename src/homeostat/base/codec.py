@@ -24,11 +24,15 @@ _CLASSES: dict[str, Any] = {
     for name, value in vars(module).items()
     if isinstance(value, type) and dataclasses.is_dataclass(value)
 }
+_SCALARS = frozenset({str, int, bool, type(None)})
 _ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def to_plain(value: Any) -> Any:
     """Return a noun as dicts, lists and scalars."""
+    kind = type(value)
+    if kind in _SCALARS or (kind is float and math.isfinite(value)):
+        return value  # nine values in ten; a tick has thousands
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         plain = {name: to_plain(getattr(value, name)) for name in _field_names(type(value))}
         plain["$"] = type(value).__name__
