@@ -98,6 +98,7 @@ async def tell(process: asyncio.subprocess.Process, command: dict[str, Any]) -> 
     await process.stdin.drain()
 
 
+@pytest.mark.alone
 async def test_its_log_tells_what_users_saw_while_the_server_changed(tmp_path: Path) -> None:
     path = tmp_path / "load.jsonl"
     async with standing() as (stand, url), loading(url, path) as process:
@@ -139,6 +140,7 @@ async def test_nobody_listening_is_a_failure_of_every_request(tmp_path: Path) ->
     assert log.errors == log.total
 
 
+@pytest.mark.alone
 async def test_five_hundred_requests_a_second_take_less_than_half_a_core(tmp_path: Path) -> None:
     path = tmp_path / "load.jsonl"
     async with standing() as (stand, url), loading(url, path, rate=500.0) as process:
