@@ -123,6 +123,7 @@ def test_shortcuts_work_are_listed_and_can_be_switched_off(open_page: Callable[.
     listed = page.inner_text("#keys-dialog")
     assert "Kill switch" in listed
     page.keyboard.press("Escape")
+    page.wait_for_selector("#keys-dialog", state="hidden")  # a closing dialog still takes keys
     page.keyboard.press("a")
     assert focused(page) == "reject-d-0002"
     page.keyboard.press("1")
@@ -130,9 +131,11 @@ def test_shortcuts_work_are_listed_and_can_be_switched_off(open_page: Callable[.
     page.keyboard.press("f")
     assert page.is_visible("#freeze-dialog")
     page.keyboard.press("Escape")
+    page.wait_for_selector("#freeze-dialog", state="hidden")
     page.keyboard.press("?")
     page.uncheck("#keys-on")
     page.keyboard.press("Escape")
+    page.wait_for_selector("#keys-dialog", state="hidden")
     page.keyboard.press("f")
     assert not page.is_visible("#freeze-dialog")
     page.reload()
