@@ -42,7 +42,7 @@ demo: setup
 check: setup
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
-	@$(BIN)/lint-imports --no-timing >/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q -x -n 2 --dist worksteal --hypothesis-profile check -m "$(HERE) and not slow"
 

@@ -105,6 +105,32 @@ def test_a_second_whose_requests_may_still_be_under_way_is_unknown() -> None:
     assert [window.met(START), window.met(START + 1)] == [True, None]
 
 
+def ticks(*at: float, **more: float) -> LoadLog:
+    """Return a log of ticks alone; `more` is said by the last of them."""
+    log = LoadLog()
+    lines = [{"event": "tick", "t": t, "complete_until": t} for t in at]
+    lines[-1] |= more
+    log.feed("".join(json.dumps(one) + "\n" for one in lines).encode())
+    return log
+
+
+def test_a_generator_that_keeps_its_times_has_no_lag() -> None:
+    assert ticks(1.0, 2.0, 3.0).lag_s() == 0.0
+    assert LoadLog().lag_s(until=5.0) == 0.0
+
+
+def test_requests_sent_late_and_seconds_without_a_tick_are_lag() -> None:
+    assert ticks(1.0, 2.0, lag_ms=1_500.0).lag_s() == 1.5
+    assert ticks(1.0, 9.0, 10.0).lag_s() == 7.0
+    assert ticks(1.0, 2.0).lag_s(until=32.0) == 29.0
+
+
+def test_only_what_comes_after_the_fault_counts_as_its_lag() -> None:
+    log = ticks(1.0, 9.0, 10.0, 11.0)
+    assert log.lag_s(after=9.5) == 0.0
+    assert log.lag_s(after=5.0) == 7.0  # it began before, and was not over
+
+
 def test_without_ticks_the_last_seconds_are_unknown() -> None:
     log = log_of(*(second(START + k) for k in range(6)))
     window = SloWindow(log=log, objective=PROMISED)

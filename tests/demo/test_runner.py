@@ -13,7 +13,7 @@ from homeostat.base.errors import ConfigError, UnknownPartError
 from homeostat.demo import runner
 from homeostat.demo.faults import FAULTS, Fault
 from homeostat.demo.judge import Judged
-from homeostat.demo.runner import Options, list_rows, run_demo
+from homeostat.demo.runner import Options, list_rows, run_demo, summary
 
 GOOD = Judged(
     fault="killed_replica", detail="a-1 killed", expected="recovered", injected_at=20.5,
@@ -181,6 +181,21 @@ def test_ctrl_c_ends_the_demo_with_the_results_so_far(rounds: Rounds, tmp_path: 
     rounds.raises = KeyboardInterrupt()
     assert result(tmp_path, fault="all")["incidents"] == []
     assert rounds.ran == []
+
+
+def test_ctrl_c_is_no_success(rounds: Rounds) -> None:
+    rounds.raises = KeyboardInterrupt()
+    assert run_demo(Options(headless=True, fault="killed_replica")) == 130
+
+
+def test_a_run_over_several_deployments_ends_with_a_line_for_each_fault() -> None:
+    lost = replace(GOOD, fault="slow_replica", as_expected=False, lost_requests=4, load_lag_s=3.0)
+    first, second = summary([GOOD, lost])
+    assert first.split()[:6] == ["ok", "killed_replica", "recovered", "3.5", "s", "lost"]
+    assert second.startswith("NOT slow_replica")
+    assert "lost 4" in second
+    assert "too busy" in second
+    assert "too busy" not in first
 
 
 @pytest.mark.parametrize(("duration", "stays"), [(None, 0.0), (0.0, 0.0)])

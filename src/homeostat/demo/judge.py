@@ -19,6 +19,8 @@ ESCALATE_S: Final = 30.0  # a person knows within this, or it was no escalation
 # A change counts as under way until this long after its last step in the host's log: answers of
 # requests that were in flight then may still be coming.
 AFTERMATH_S: Final = 2.0
+# Users who ask this much too late are the machine's doing: four times the latency objective.
+STARVED_S: Final = 1.0
 CONFIRMED_S: Final = 1.0  # a change is confirmed at most so long after it began to take effect
 _STEPS: Final = frozenset({
     "drained", "exited", "in_rotation", "killed", "lever_changed", "out_of_rotation", "ready",
@@ -48,7 +50,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One line of the result; times in seconds since the demo's start, or None."""
+    """One line of the result; times in seconds since the demo's start, or None.
+
+    Attributes:
+        load_lag_s: By how much the load generator itself was late at worst, s.
+        as_expected: The outcome is the right one and nothing was lost by an action of ours.
+    """
 
     fault: str
     detail: str
@@ -61,7 +68,13 @@ class Judged:
     lost_requests: int
     outcome: str
     diagnosis: str
+    load_lag_s: float = 0.0
     as_expected: bool = field(default=False)
+
+    @property
+    def starved(self) -> bool:
+        """Whether the load generator itself was so late that its numbers say nothing of users."""
+        return self.load_lag_s > STARVED_S
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as the command contract's JSON, with what else is known."""

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -17,6 +18,8 @@ from homeostat.demo.loadvalues import Bucket, Request
 CALM_S: Final = 10  # recovered means: met for this long, stamped at its start
 # Two attempts of one second each and the pause between: what no request can take longer than.
 _LONGEST_S: Final = 2.5
+TICK_S: Final = 1.0  # the generator writes down that often how far it got
+_TICKS: Final = frozenset({"tick", "stopped"})
 _FAILED: Final = frozenset({"failed", "timeout"})
 
 
@@ -83,7 +86,7 @@ class LoadLog:
 
     def _event(self, plain: dict[str, Any]) -> None:
         self.events.append(plain)
-        if plain["event"] in {"tick", "stopped"}:
+        if plain["event"] in _TICKS:
             self._complete = max(self._complete, float(plain["complete_until"]))
 
     @property
@@ -109,6 +112,26 @@ class LoadLog:
     def errors(self) -> int:
         """Requests that failed for good."""
         return sum(request.outcome in _FAILED for request in self.requests)
+
+    def lag_s(self, after: float = -math.inf, until: float | None = None) -> float:
+        """Return by how much the generator itself was late at worst, s; 0 if it kept its times.
+
+        Late are requests sent after they were due, and its tick of every second: a generator
+        that got no processor at all writes neither.
+
+        Args:
+            after: Epoch seconds; only what was written down later counts.
+            until: Epoch seconds; until when it should have ticked, None for its last tick.
+        """
+        heard = [plain for plain in self.events if plain["event"] in _TICKS]
+        times = [float(plain["t"]) for plain in heard] + ([] if until is None else [until])
+        gaps = (max(0.0, late - early - TICK_S) for early, late in pairwise(times) if late >= after)
+        lags = (
+            float(plain["lag_ms"]) / 1_000.0
+            for plain in heard
+            if "lag_ms" in plain and float(plain["t"]) >= after
+        )
+        return max((*gaps, *lags), default=0.0)
 
     def failed(self, after: float = -math.inf, before: float = math.inf) -> list[Request]:
         """Return requests due in [after, before) that failed for good; refused ones did not."""

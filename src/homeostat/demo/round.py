@@ -24,6 +24,10 @@ GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
 HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
 ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
 LONGEST_S: Final = 2.5  # a request in flight at the injection was due at most so long before
+_STARVED: Final = (
+    "the load generator itself was late by up to {:.1f} s: this machine was too busy for the round "
+    "to be judged; run it again with nothing else running"
+)
 QUIET_S: Final = 8.0  # between two faults that share a deployment
 
 
@@ -231,6 +235,8 @@ class Round:
         if fault.expected == "held" and not seen.applied:
             recovered_at = None  # there was nothing to recover from
         outcome = judge.outcome_of(seen, recovered_at)
+        lost = self._lost(watch, seen, host_log, place)
+        as_expected = judge.is_as_expected(fault.name, fault.expected, outcome, seen, watch.at)
         judged = Judged(
             fault=fault.name,
             detail=watch.injected.detail,
@@ -240,13 +246,16 @@ class Round:
             acted_at=self._since(seen.applied[0][0]) if seen.applied else None,
             recovered_at=self._since_or_none(recovered_at),
             actions=[what for _, what in seen.applied],
-            lost_requests=self._lost(watch, seen, host_log, place),
+            lost_requests=lost,
             outcome=outcome,
             diagnosis=f"{incident.family} at {incident.subject}" if incident else "",
-            as_expected=judge.is_as_expected(fault.name, fault.expected, outcome, seen, watch.at),
+            load_lag_s=round(place.users().lag_s(watch.at, time.time()), 3),
+            as_expected=as_expected and not lost,
         )
         took = f" after {recovered_at - watch.at:.1f} s" if recovered_at is not None else ""
         self.story.say(outcome, f"{fault.name}{took}; lost by own actions: {judged.lost_requests}")
+        if judged.starved:
+            self.story.say("too busy", _STARVED.format(judged.load_lag_s))
         return judged
 
     def _lost(self, watch: Watch, seen: Seen, host_log: list[dict[str, Any]], place: Place) -> int:

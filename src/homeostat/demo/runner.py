@@ -21,7 +21,7 @@ from homeostat.demo.round import Round
 from homeostat.demo.story import Story
 
 STORY: Final = ("killed_replica", "bad_release_errors", "slow_replica")
-BASELINE_S: Final = 12.0  # the least a controller needs to know what is normal at a 1 s tick
+INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,9 @@ def list_rows() -> list[dict[str, Any]]:
 
 
 def run_demo(options: Options) -> int:
-    """Run the demo and return the exit code: 0 if every outcome was as expected.
+    """Run the demo and return the exit code: 0 if every outcome was as expected, else 1.
+
+    Ended by hand before every fault was judged it is 130, as of any program ended by Ctrl-C.
 
     Raises:
         HomeostatError: The deployment could not be started, or an unknown fault was asked for.
@@ -60,6 +62,7 @@ def run_demo(options: Options) -> int:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="homeostat-demo-"))
     results: list[Judged] = []
     requests = errors = 0
+    interrupted = False
     keep = options.folder is not None
     try:
         for number, faults in enumerate(plan):
@@ -76,6 +79,7 @@ def run_demo(options: Options) -> int:
             requests, errors = requests + totals[0], errors + totals[1]
     except KeyboardInterrupt:
         story.say("stopped", "everything is being ended")
+        interrupted = len(results) < sum(map(len, plan))
     except HomeostatError:
         keep = True
         raise
@@ -85,6 +89,10 @@ def run_demo(options: Options) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         else:
             story.say("kept", f"logs and journal are in {folder}")
+    if len(plan) > 1:
+        story.table(summary(results))
+    if interrupted:
+        return INTERRUPTED
     good = all(result.as_expected for result in results) or options.control
     return 0 if good else 1
 
@@ -147,7 +155,7 @@ def _write(options: Options, results: list[Judged], requests: int, errors: int) 
 
 
 def summary(results: list[Judged]) -> Iterator[str]:
-    """Yield one line per fault for the end of a headless run."""
+    """Yield one line per fault for the end of a run over several deployments."""
     for result in results:
         mark = "ok " if result.as_expected else "NOT"
         took = (
@@ -155,4 +163,6 @@ def summary(results: list[Judged]) -> Iterator[str]:
             if result.recovered_at is not None
             else "-"
         )
-        yield f"{mark} {result.fault:<24}{result.outcome:<10} {took:>7}  {result.diagnosis}"
+        said = "too busy to be judged" if result.starved else result.diagnosis
+        lost = f"lost {result.lost_requests}"
+        yield f"{mark} {result.fault:<24}{result.outcome:<10} {took:>7} {lost:>8}  {said}"

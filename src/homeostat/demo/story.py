@@ -1,6 +1,7 @@
 """What the terminal shows while the demo runs: one line per thing that happened, with its time."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ _STYLES = {
     "escalated": "bold magenta",
     "told": "magenta",
     "problem": "bold red",
+    "too busy": "bold red",
 }
 
 
@@ -53,3 +55,10 @@ class Story:
         self.console.print(Text("Homeostat demo", style="bold"), Text("Ctrl-C stops everything"))
         for name, value in lines.items():
             self.console.print(Text(f"  {name:<9}", style="dim"), Text(str(value)), soft_wrap=True)
+
+    def table(self, rows: Iterable[str]) -> None:
+        """Print what came of every fault, one line each."""
+        if self.quiet:
+            return
+        for row in rows:
+            self.console.print(Text(f" {row}"), soft_wrap=True)
