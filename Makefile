@@ -49,7 +49,7 @@ check: setup
 test: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "$(HERE)"
 	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long"
+	@$(BIN)/pytest -q -n 3 --dist worksteal -m "(live or browser) and not alone and not long"
 	@$(BIN)/pytest -q -m "alone and not long"
 
 test-long: setup
@@ -60,7 +60,7 @@ bench: setup
 	@$(BIN)/pytest -q benchmarks --benchmark-enable --benchmark-only
 
 docs: setup
-	@$(BIN)/python -m homeostat.cli.main schema > docs/reference/homeostat.schema.json
+	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

@@ -1,15 +1,21 @@
-"""How hard property tests try: `check` a little, `full` as each test says, `explore` anew.
+"""How hard property tests try, and what more than one room's tests need.
 
-Choose with `--hypothesis-profile`; `full` is the default. `check` and `full` draw the same examples
+Property tests: `check` a little, `full` as each test says, `explore` anew. Choose with
+`--hypothesis-profile`; `full` is the default. `check` and `full` draw the same examples
 on every run, so that a red build is a change's fault and stays red; `explore` draws new ones.
 """
 
-from collections.abc import Callable, Iterable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+NOBODY: Final = 65534  # the user without rights, on every Linux
 CHECK_EXAMPLES: Final = 20  # of a test that wants more; keeps `make check` under a minute
 EXPLORE_FACTOR: Final = 10  # what `make test-long` can afford in minutes
 
@@ -21,6 +27,26 @@ settings.register_profile(
     "explore", derandomize=False, database=None, deadline=None, print_blob=True
 )
 settings.load_profile("full")
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[Path]:
+    """Yield an empty folder of its own to a test that runs as a user who may not do everything.
+
+    Permissions mean nothing to root, as whom tests in containers run.
+    """
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp())
+    os.chown(folder, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        os.seteuid(0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
 
 
 def examples(profile: str, wanted: int) -> int:

@@ -1,9 +1,13 @@
 """The documentation holds together: links lead somewhere, and the menu lists every page."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from homeostat.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -48,3 +52,10 @@ def test_fragments_have_a_kind_that_the_changelog_knows() -> None:
     kinds = {"safety", "added", "changed", "fixed", "removed"}
     for fragment in (ROOT / "changes").glob("*.md"):
         assert fragment.name.split(".")[-2] in kinds, fragment.name
+
+
+def test_the_schema_in_the_docs_is_the_one_the_command_prints() -> None:
+    """`make docs` writes it; editors read it."""
+    said = CliRunner().invoke(app, ["schema"])
+    kept = (ROOT / "docs" / "reference" / "homeostat.schema.json").read_text(encoding="utf-8")
+    assert json.loads(kept) == json.loads(said.stdout)

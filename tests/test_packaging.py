@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OURS = {"homeostat", "homeostat_instrument"}
-OPTIONAL = {"demo": ("demo",), "testing": ("twin",)}
+OPTIONAL = {"demo": ("demo",), "testing": ("twin",), "twin": ("twin",), "lab": ("twin",)}
 """Extras beyond the plain install that a room may import: the kit compiles with jax if it can."""
 
 

@@ -252,6 +252,7 @@ class Stage:
     """A host, a relay and a place for controllers."""
 
     folder: Path
+    seed: int
     relay: Relay
     zygote: Zygote
     host_url: str
@@ -295,7 +296,12 @@ def staged(folder: Path, seed: int) -> Iterator[Stage]:
             files = (_configuration(folder, relay.port),)
             with _zygote(folder, files) as zygote:
                 yield Stage(
-                    folder=folder, relay=relay, zygote=zygote, host_url=host.url, files=files
+                    seed=seed,
+                    folder=folder,
+                    relay=relay,
+                    zygote=zygote,
+                    host_url=host.url,
+                    files=files,
                 )
 
 

@@ -9,8 +9,9 @@ import gzip
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bad_input_stage import RATE, Spoil, Stage, stage
@@ -105,7 +106,8 @@ SPOILS: dict[str, Callable[[], Spoil]] = {
 }
 
 
-# One of each way through the code, for every run; the others take half a second each.
+# One of each way through the code, for every run and every part; the others take half a second
+# each: once in the whole test, at every part in the long one.
 QUICK = frozenset({"HTML", "a gzip bomb", "negative counters", "zeros", "counters that go back"})
 
 
@@ -113,16 +115,16 @@ def only(part: str, spoil: Spoil) -> Spoil:
     return lambda name, answer: spoil(name, answer) if name.startswith(part) else answer
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        pytest.param("", id="all"),
-        *(pytest.param(part, marks=pytest.mark.slow) for part in ("envoy", "a-", "a-2")),
-    ],
-)
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SPOILS]
-)
+def cases() -> Iterator[Any]:
+    for name in SPOILS:
+        for part in ("", "envoy", "a-", "a-2"):
+            quick = name in QUICK
+            tiers = {(True, True): (), (False, False): (pytest.mark.slow, pytest.mark.long)}
+            marks = tiers.get((quick, part == ""), (pytest.mark.slow,))
+            yield pytest.param(name, part, marks=marks, id=f"{name}-{part or 'all'}")
+
+
+@pytest.mark.parametrize(("name", "part"), [*cases()])
 async def test_pages_that_cannot_be_believed_are_unknown_and_move_nothing(
     name: str, part: str, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from homeostat import plugins
 from homeostat.base.errors import ConfigError
 from homeostat.server.config import Config, Deployment, Webhook, load
 from homeostat.server.plan import filled
-from homeostat.server.planning import deployment_plan, plan_of
+from homeostat.server.planning import deployment_plan, needs_restart, plan_of
 from homeostat.testing import build
 
 SPEC: dict[str, Any] = {
@@ -75,6 +75,49 @@ def test_the_controllers_own_settings_arrive(tmp_path: Path) -> None:
     assert plan.token_file == tmp_path / "token"
     assert (plan.api_host, plan.api_port, plan.terminal) == ("127.0.0.1", 7001, True)
     assert [entry.managed.name for entry in plan.deployments] == ["fraud"]
+
+
+def test_what_the_core_takes_over_needs_no_restart(tmp_path: Path) -> None:
+    running = plan_of(config(tmp_path))
+    slo = [SPEC["slo"][0], {"name": "errors", "errors": {"atMost": "5%"}}]
+    wanted = plan_of(config(tmp_path, slo=slo, mode="approve", guardrails={"cooldown": "9m"}))
+    assert wanted != running
+    assert needs_restart(running, wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": {"path": "/others"}}, "fraud is reached differently"),
+        ({"probe": None}, "fraud is reached differently"),
+        ({"target": {"process": {"host": "http://127.0.0.1:9"}}}, "fraud is reached differently"),
+    ],
+)
+def test_a_deployment_that_is_reached_differently_needs_a_restart(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    running = plan_of(config(tmp_path))
+    (problem,) = needs_restart(running, plan_of(config(tmp_path, **change)))
+    assert problem.startswith(said)
+
+
+def test_deployments_that_come_and_go_need_a_restart(tmp_path: Path) -> None:
+    running = plan_of(config(tmp_path))
+    (entry,) = running.deployments
+    other = replace(entry, managed=replace(entry.managed, name="churn"))
+    problems = needs_restart(running, replace(running, deployments=(other,)))
+    assert problems == [
+        "churn is new and not managed yet",
+        "fraud is gone from it and still managed",
+    ]
+
+
+def test_the_controllers_own_settings_need_a_restart(tmp_path: Path) -> None:
+    running = plan_of(config(tmp_path))
+    assert needs_restart(running, replace(running, api_port=0)) == []
+    for change in ({"api_port": 7002}, {"terminal": False}, {"journal": tmp_path / "k.db"}):
+        (problem,) = needs_restart(running, replace(running, **change))
+        assert "the controller's own settings" in problem
 
 
 def test_actuators_are_the_host_and_the_proxy_if_there_is_one(tmp_path: Path) -> None:

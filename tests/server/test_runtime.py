@@ -340,6 +340,28 @@ async def test_a_clock_that_jumped_is_an_event_before_the_tick() -> None:
     assert ready.target.applied() == []  # it only observes for a while
 
 
+async def test_a_jump_that_could_not_be_journaled_is_told_again() -> None:
+    ready = await started()
+    ready.clock.jump(-3600 * SECOND)
+    ready.journal.refuse = lambda _, __: StoreError("the disk is full")
+    with pytest.raises(StoreError):
+        await ready.runtime.cycle()
+    ready.journal.refuse = lambda _, __: None
+    ready.clock.jump(-60 * SECOND)
+    await ready.cycles(2)
+    (jump,) = ready.journal.decoded(ClockJumped)
+    assert jump.by_ns == -3660 * SECOND
+
+
+async def test_how_long_a_cycle_took_is_told() -> None:
+    ready = await started()
+    took: list[int] = []
+    ready.runtime.shell.took = took.append
+    await ready.cycles(3)
+    assert len(took) == 3
+    assert all(one >= 0 for one in took)
+
+
 async def test_a_new_configuration_reaches_sensing_too() -> None:
     ready = await started()
     objective = Objective(latency_p95_ms=7.0, error_ratio=0.5)

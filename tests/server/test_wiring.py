@@ -57,6 +57,18 @@ async def test_actuators_go_by_their_own_names() -> None:
     await made.actuators["gpu"].close()
 
 
+@pytest.mark.parametrize("where", ["sources", "per_replica"])
+def test_a_source_that_cannot_be_made_is_refused_before_the_first_replica_shows_up(
+    where: str,
+) -> None:
+    wrong = PartPlan(part="scrape", settings={**PAGE.settings, "mapping": "envoi"})
+    with pytest.raises(ConfigError, match=r"source 'scrape': mapping: .*did you mean 'envoy'"):
+        wiring.deployment(plan(**{where: (wrong,)}), None)
+    unknown = PartPlan(part="scrap", settings=PAGE.settings)
+    with pytest.raises(UnknownPartError, match="did you mean 'scrape'"):
+        wiring.deployment(plan(**{where: (unknown,)}), None)
+
+
 async def test_a_source_lives_as_long_as_its_replica() -> None:
     sources_for = wiring.deployment(plan(per_replica=(PAGE,)), None).sources_for
     first = by_name(sources_for(slots("a-1", "a-2")))
@@ -126,9 +138,8 @@ def test_an_unknown_part_is_an_error_of_its_own() -> None:
 
 def test_a_wrong_setting_of_a_replicas_source_names_it_as_well() -> None:
     bad = PartPlan(part="scrape", settings={**PAGE.settings, "timeout_s": -1})
-    sources_for = wiring.deployment(plan(per_replica=(bad,)), None).sources_for
     with pytest.raises(ConfigError, match="source 'scrape': timeout_s: "):
-        sources_for(slots("a-1"))
+        wiring.deployment(plan(per_replica=(bad,)), None)
 
 
 def controller(journal: Path, **changes: Any) -> ControllerPlan:

@@ -27,7 +27,7 @@ from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
 from homeostat.server.plan import ControllerPlan, PartPlan
-from homeostat.server.planning import plan_of
+from homeostat.server.planning import needs_restart, plan_of
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
@@ -59,7 +59,6 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str,
 async def _serve(
     plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: bool
 ) -> list[dict[str, Any]]:
-    journal = wiring.journal(plan)
     view = View()
     kill = KillSwitch(file=plan.kill_file)
     labellings = {
@@ -67,7 +66,13 @@ async def _serve(
         for entry in plan.deployments
         if entry.labels_path is not None
     }
+    deployments = {
+        entry.managed.name: wiring.deployment(entry, labellings.get(entry.managed.name))
+        for entry in plan.deployments
+    }
+    told, token = _notifiers(plan, quiet=quiet), _token(plan.token_file)
     sense, sense_state = wiring.sense_step()
+    journal = wiring.journal(plan)  # last: nothing is claimed before all settings have been tried
     shell = Shell(
         journal=journal,
         parts=wiring.loop_parts(),
@@ -76,13 +81,11 @@ async def _serve(
         encode_frame=encode_frame if plan.keep_frames else None,
         kill=kill.level,
         observe=view.observe,
-        notifiers=_notifiers(plan, quiet=quiet),
+        notifiers=told,
         owner=f"{socket.gethostname()}:{os.getpid()}",
         retention_ns=plan.retention_ns,
-        deployments={
-            entry.managed.name: wiring.deployment(entry, labellings.get(entry.managed.name))
-            for entry in plan.deployments
-        },
+        took=view.loop_took,
+        deployments=deployments,
     )
     runtime = Runtime(shell, Clock())
     app = create_app(
@@ -90,7 +93,7 @@ async def _serve(
         submit=_submitter(runtime),
         kill=kill,
         labels=_labels(labellings, runtime) if labellings else None,
-        token=_token(plan.token_file),
+        token=token,
         allowed_origins=_origins(plan),
         clock=runtime.clock.now,
     )
@@ -99,7 +102,7 @@ async def _serve(
             log.info(
                 "serving", url=url, files=watcher.config.files, token_file=str(plan.token_file)
             )
-            await _run(runtime, watcher, once=once)
+            await _run(runtime, watcher, plan, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         await runtime.close()
@@ -121,10 +124,10 @@ def _seen(state: LoopState) -> dict[str, Any]:
     }
 
 
-async def _run(runtime: Runtime, watcher: Watcher, *, once: bool) -> None:
+async def _run(runtime: Runtime, watcher: Watcher, plan: ControllerPlan, *, once: bool) -> None:
     await runtime.start()
     work = asyncio.create_task(runtime.run(once=once))
-    watch = asyncio.create_task(_watch(runtime, watcher))
+    watch = asyncio.create_task(_watch(runtime, watcher, plan))
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -136,14 +139,17 @@ async def _run(runtime: Runtime, watcher: Watcher, *, once: bool) -> None:
         watch.cancel()
 
 
-async def _watch(runtime: Runtime, watcher: Watcher) -> None:
+async def _watch(runtime: Runtime, watcher: Watcher, plan: ControllerPlan) -> None:
     """Bring a changed file, or a freeze that begins or ends, into force; a bad one changes nothing.
 
-    What a person set through the API (the mode) stays until the file itself says otherwise.
+    What a person set through the API (the mode) stays until the file itself says otherwise. What
+    cannot change while the controller runs is named, once per change of the files.
     """
     known = {entry.name: entry for entry in watcher.config.managed(None)}
     while True:
-        watcher.poll()
+        fresh = watcher.poll()
+        for problem in () if fresh is None else needs_restart(plan, plan_of(fresh)):
+            log.warning("configuration", effect="not in force before a restart", problem=problem)
         for entry in watcher.config.managed(runtime.clock.now()):
             state = runtime.states.get(entry.name)
             if entry == known.get(entry.name) or state is None:
@@ -235,6 +241,8 @@ def _token(file: Path | None) -> str:
     if file is None:
         return secrets.token_urlsafe(32)
     try:
+        if file.exists() and file.stat().st_mode & 0o077:
+            log.warning("token", file=str(file), problem="others can read it: chmod 600 it")
         return file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         token = secrets.token_urlsafe(32)

@@ -1,5 +1,6 @@
 """From the configuration's values to the wiring's plan: names of plug-ins and their settings."""
 
+from dataclasses import replace
 from typing import Any
 
 from homeostat.base import names
@@ -19,7 +20,38 @@ def plan_of(config: Config) -> ControllerPlan:
         api_host=settings.api_host,
         api_port=settings.api_port,
         token_file=settings.token_file,
+        retention_ns=settings.retention_ns,
     )
+
+
+def needs_restart(running: ControllerPlan, wanted: ControllerPlan) -> list[str]:
+    """Return what a changed configuration says that a running controller cannot take over.
+
+    Guards, objectives and modes come into force while it runs; which deployments there are, how
+    they are reached, and the controller's own settings do not.
+
+    Args:
+        running: The plan that the process was built from.
+        wanted: The plan of the files as they are now.
+    """
+    before = {entry.managed.name: entry for entry in running.deployments}
+    after = {entry.managed.name: entry for entry in wanted.deployments}
+    said = [f"{name} is new and not managed yet" for name in after if name not in before]
+    said += [f"{name} is gone from it and still managed" for name in before if name not in after]
+    said += [
+        f"{name} is reached differently (target, metrics, probe or labels)"
+        for name, entry in after.items()
+        if name in before and _reached(entry) != _reached(before[name])
+    ]
+    port = wanted.api_port or running.api_port  # 0 is any free one: that of now will do
+    if replace(wanted, deployments=(), api_port=port) != replace(running, deployments=()):
+        said.append("the controller's own settings (store, API, kill file, notifiers) differ")
+    return said
+
+
+def _reached(entry: DeploymentPlan) -> tuple[object, ...]:
+    """Return the part of a plan that the core is not told anew."""
+    return entry.actuators, entry.sources, entry.per_replica, entry.labels_path
 
 
 def deployment_plan(entry: Deployment) -> DeploymentPlan:

@@ -78,6 +78,7 @@ class Shell:
         owner: Names this controller in the journal.
         deployments: By name.
         retention_ns: How long frames and ticks are kept, if the journal can drop any.
+        took: Told how long each cycle took, ns.
     """
 
     journal: Journal
@@ -91,6 +92,7 @@ class Shell:
     owner: str
     deployments: dict[str, Deployment] = field(default_factory=dict)
     retention_ns: int = 7 * 24 * HOUR
+    took: Callable[[int], None] | None = None
 
 
 class Runtime:
@@ -107,6 +109,7 @@ class Runtime:
         self._ended = asyncio.Event()
         self._fatal: HomeostatError | None = None
         self._pruned_at: TimeNs | None = None
+        self._jumped: dict[str, int] = {}
 
     async def start(self) -> None:
         """Claim the journal, rebuild every state from it, and stamp the targets.
@@ -184,8 +187,8 @@ class Runtime:
     async def cycle(self) -> None:
         """One tick: read everything, sense the fleet, step every deployment."""
         shell = self.shell
-        now = self.clock.now()
-        jumped = self.clock.jumped_by()
+        now = began = self.clock.now()
+        self._note_jump(self.clock.jumped_by())
         deployments = shell.deployments
         await asyncio.gather(*(refresh(d, now) for d in deployments.values()))
         gathered = await asyncio.gather(*(observe(d, now) for d in deployments.values()))
@@ -204,11 +207,19 @@ class Runtime:
         views = fleet.views(self.states, evidences, now)
         for evidence in evidences:
             name = evidence.deployment
-            if jumped:
-                self.take(name, ClockJumped(at=now, by_ns=jumped))
+            if by_ns := self._jumped.get(name, 0):
+                self.take(name, ClockJumped(at=now, by_ns=by_ns))
+                del self._jumped[name]  # only now: a jump that is not journaled is told again
             self.take(name, Ticked(at=now, evidence=evidence, fleet=views[name], kill=kill))
         if self.tick % SNAPSHOT_TICKS == 0:
             self._snapshot(now)
+        if shell.took is not None:
+            shell.took(self.clock.now() - began)
+
+    def _note_jump(self, by_ns: int) -> None:
+        if by_ns:
+            for name in self.states:
+                self._jumped[name] = self._jumped.get(name, 0) + by_ns
 
     async def settle(self) -> None:
         """Wait until nothing that was started is still under way."""

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 from homeostat import plugins
 from homeostat.base.errors import ConfigError
 from homeostat.base.ports import Actuator, Journal, Notifier, Source
-from homeostat.base.world import Snapshot
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.forecast import forecasts
 from homeostat.detect.panel import Panel
@@ -82,6 +83,8 @@ def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:
     for entry in plan.actuators:
         made: Actuator = build("actuator", entry)
         actuators[made.name] = made
+    for settings in _wanted(plan, _sample(plan)):  # now, not when the first replica shows up
+        _settings("source", settings)
     return Deployment(
         managed=plan.managed, actuators=actuators, sources_for=_sources(plan, labelling)
     )
@@ -116,13 +119,7 @@ def build(kind: str, entry: PartPlan) -> Any:
         ConfigError: The settings are wrong; the message names the part and the key.
         UnknownPartError: There is no such plug-in.
     """
-    part = plugins.part(kind, entry.part)
-    try:
-        return part.build(part.config(**entry.settings))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise ConfigError(f"{kind} {entry.part!r}: {where}: {first['msg']}") from error
+    return plugins.part(kind, entry.part).build(_settings(kind, entry))
 
 
 def _sources(
@@ -144,6 +141,26 @@ def _sources(
         return (*made.values(), labelling)
 
     return sources_for
+
+
+def _sample(plan: DeploymentPlan) -> Snapshot:
+    """Return a world of one replica, to try the settings of per-replica sources on."""
+    replica = Replica(
+        name="sample-1",
+        pool=plan.managed.stable_pool,
+        version=None,
+        state=ReplicaState.READY,
+        incarnation=1,
+        address="127.0.0.1:1",
+    )
+    return Snapshot(
+        deployment=plan.managed.name,
+        observed_at=TimeNs(0),
+        replicas=(replica,),
+        releases=(),
+        levers=(),
+        stamps=(),
+    )
 
 
 def _wanted(plan: DeploymentPlan, world: Snapshot | None) -> list[PartPlan]:

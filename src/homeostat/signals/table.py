@@ -5,7 +5,7 @@ limit, so label churn costs neither memory nor time. `RawTable` is a value: a ro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -269,12 +269,3 @@ def _cleared(table: RawTable, fills: dict[str, float], gone: Bools) -> dict[str,
         array[gone] = fill
         out[name] = array
     return out
-
-
-def arrays_of(table: RawTable) -> dict[str, Any]:
-    """Return the table's arrays by field name, for a checkpoint."""
-    return {
-        field.name: getattr(table, field.name)
-        for field in fields(table)
-        if isinstance(getattr(table, field.name), np.ndarray)
-    }

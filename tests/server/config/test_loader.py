@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from homeostat.base.actions import ActionKind
 from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, LeverLimit, Mode
-from homeostat.base.units import SECOND
+from homeostat.base.units import HOUR, SECOND
 from homeostat.server.config import Config, load, schema
 from homeostat.server.config.guardrails import Guardrails, lever_name, to_policy
 from homeostat.server.config.loader import assemble, parse
@@ -260,10 +260,22 @@ def test_everything_the_wiring_needs_is_there() -> None:
     assert found.probe is not None
     assert (found.probe.features, found.probe.timeout_s) == ((1.0, 2.5), 0.8)
     assert found.labels_path == "/predictions"
-    page = found.scrape[0].for_replica(address="127.0.0.1:9", name="x-1", pool="x")
-    assert page == "http://127.0.0.1:9/metrics"
+    assert found.scrape[0].url == "http://{address}/metrics"
     managed = found.managed
     assert (managed.scale_actuator, managed.traffic_actuator) == ("process", "envoy")
+
+
+@pytest.mark.parametrize(("said", "kept"), [(None, 7 * 24), ("36h", 36), ("1h", 1)])
+def test_how_long_signals_are_kept_can_be_said(said: str | None, kept: int) -> None:
+    store = {"path": "j.db"} | ({} if said is None else {"retention": said})
+    control = {**SMALL, "kind": "Controller", "spec": {"store": store}}
+    assert read(SMALL, control).controller.retention_ns == kept * HOUR
+
+
+def test_a_restart_needs_an_hour_of_what_was() -> None:
+    spec = {"store": {"path": "j.db", "retention": "59m"}}
+    control = {**SMALL, "kind": "Controller", "spec": spec}
+    assert "spec.store.retention: must be at least 1h" in refusal(SMALL, control)
 
 
 def test_secrets_have_no_place_in_a_file() -> None:

@@ -15,7 +15,12 @@ from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
-from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec, fill
+from homeostat.server.config.kinds import (
+    RETENTION_NS,
+    ControllerSpec,
+    ModelSpec,
+    ScrapeSpec,
+)
 
 PROCESS: Final = "process"
 ENVOY: Final = "envoy"
@@ -39,10 +44,6 @@ class ScrapeTarget:
     preset: str
     pools: tuple[str, ...]
     timeout_s: float
-
-    def for_replica(self, *, address: str, name: str, pool: str) -> str:
-        """Return the page's address for one replica."""
-        return fill(self.url, address=address, name=name, pool=pool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ class ControllerSettings:
 
     Attributes:
         store_path: The journal's file.
+        retention_ns: How long its frames and ticks are kept.
         api_host: Where the API listens.
         api_port: Its port; 0 for any free one.
         token_file: File that holds, or will hold, the API's bearer token.
@@ -125,6 +127,7 @@ class ControllerSettings:
     """
 
     store_path: Path
+    retention_ns: int
     api_host: str
     api_port: int
     token_file: Path
@@ -216,7 +219,8 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         base: Folder that relative paths start from.
     """
     state = state_folder()
-    store = base / spec.store.path if spec.store is not None else state / "homeostat.db"
+    kept = spec.store
+    store = base / kept.path if kept is not None else state / "homeostat.db"
     hooks = tuple(
         Webhook(
             url=one.webhook.url,
@@ -227,6 +231,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     )
     return ControllerSettings(
         store_path=store,
+        retention_ns=RETENTION_NS if kept is None else kept.retention,
         api_host=spec.api.host,
         api_port=spec.api.port,
         token_file=(
