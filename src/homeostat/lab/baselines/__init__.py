@@ -1,0 +1,1 @@
+"""The policies that everything else is compared with; none of them learns."""
