@@ -1,17 +1,17 @@
-"""The human model: how long a paged person takes, drawn once per episode and page.
+"""The human model: how long a paged person takes, drawn once per episode.
 
-Pre-registered delays, the same for every policy (common random numbers): an acknowledgement, then
-diagnosis and repair, both lognormal, the latter with a median that depends on the family of the
-fault. Detection (a threshold crossed for five minutes) is the caller's: `alarm_s` is when the page
-goes out. A page with nothing behind it costs what a real one of that family costs: somebody still
-has to find out. It says nothing about whether a person does the right thing.
+Pre-registered delays, the same for every policy and page of an episode (common random numbers):
+an acknowledgement, then diagnosis and repair, both lognormal, the latter with a median that
+depends on the family of the fault. Detection (a threshold crossed for five minutes) is the
+caller's: `alarm_s` is when the page goes out. A page with nothing behind it costs what a real one
+of that family costs: somebody still has to find out. It says nothing about whether a person does
+the right thing.
 """
 
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,7 @@ from homeostat.lab.types import FAMILIES, Episode
 DETECTION_S: Final = FROZEN.human_detect_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(NamedTuple):
     """What comes of one page.
 
     Attributes:
@@ -41,7 +40,6 @@ def respond(
     episode: Episode,
     alarm_s: float,
     *,
-    page: int = 0,
     scale: float = 1.0,
     thresholds: Thresholds = FROZEN,
 ) -> Response:
@@ -50,7 +48,6 @@ def respond(
     Args:
         episode: Its scenario, seed and family choose the draw.
         alarm_s: When the page goes out, seconds since the episode began; not finite = never.
-        page: Which page of the episode it is, from 0; each has its own draw.
         scale: Multiplies every delay; 0.5 and 2 in the sensitivity table.
         thresholds: Medians and sigma.
 
@@ -64,7 +61,7 @@ def respond(
         raise ValueError(f"need a positive scale, got {scale}")
     if not math.isfinite(alarm_s):
         return Response(ack_s=math.inf, fixed_s=math.inf, minutes=0.0)
-    ack_z, fix_z = _normals(episode, page)
+    ack_z, fix_z = _normals(episode)
     spread = thresholds.human_sigma
     ack_min = scale * thresholds.human_ack_min * math.exp(spread * ack_z)
     minutes = scale * _median_min(episode.family, thresholds) * math.exp(spread * fix_z)
@@ -91,7 +88,7 @@ def responses(
     for at in paged_s:
         if out and at < out[-1].fixed_s:
             continue
-        out.append(respond(episode, at, page=len(out), scale=scale, thresholds=thresholds))
+        out.append(respond(episode, at, scale=scale, thresholds=thresholds))
     return tuple(out)
 
 
@@ -113,9 +110,9 @@ def _median_min(family: str, thresholds: Thresholds) -> float:
     return float(getattr(thresholds, f"human_{family}_min"))
 
 
-def _normals(episode: Episode, page: int) -> tuple[float, float]:
-    """Return two standard normals that depend on the episode and the page alone."""
-    name = f"human/{episode.scenario}/{episode.seed}/{page}"
+def _normals(episode: Episode) -> tuple[float, float]:
+    """Return two standard normals that depend on the episode alone."""
+    name = f"human/{episode.scenario}/{episode.seed}"
     word = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     first, second = np.random.default_rng(word).standard_normal(2)
     return float(first), float(second)
