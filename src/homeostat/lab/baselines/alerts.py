@@ -67,7 +67,6 @@ class Pager:
     def __init__(self, episodes: Sequence[Episode], *, scale: float = 1.0) -> None:
         self._episodes = tuple(episodes)
         self._scale = scale
-        self._pages = np.zeros(len(episodes), int)
         self._fixed_s = np.full(len(episodes), np.inf)
 
     def step(self, now_s: float, alarm: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,9 +81,6 @@ class Pager:
         paged = alarm & np.isinf(self._fixed_s) & ~fixes
         minutes = np.zeros(len(self._episodes), np.float32)
         for i in np.flatnonzero(paged):
-            response = human.respond(
-                self._episodes[i], now_s, page=int(self._pages[i]), scale=self._scale
-            )
+            response = human.respond(self._episodes[i], now_s, scale=self._scale)
             self._fixed_s[i], minutes[i] = response.fixed_s, response.minutes
-        self._pages += paged
         return paged, minutes, fixes
