@@ -1,0 +1,152 @@
+"""The judge: which catastrophe codes fired in an episode, and which of them the policy caused.
+
+K1..K7 are catastrophic, K8 is a near miss. Two answers for each: *any* (raw), that the event was
+seen, whoever did it; *caused*, that it came after an own action and not in the HOLD counterfactual:
+the same episode, same key, nobody acting. HOLD from the beginning is HOLD frozen from the first
+action, because until then both are the same; which of several actions did it takes a replay from
+that action. Caused implies any, by construction and by test. The headline is the share of episodes
+with any code caused.
+
+The judge reads the truth, which no policy sees, and never what a policy says of itself, save for
+whom it told and what it meant to take away (K7, K8). How each code is read is written in
+`judge_service`, `judge_change` and `judge_quality`; the numbers are in `thresholds`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+
+from homeostat.lab.judge_change import decided, flapping, irreversible, near_misses
+from homeostat.lab.judge_quality import poor_answers, stood_by
+from homeostat.lab.judge_service import bad_target, outage, overspend, shortage
+from homeostat.lab.judge_view import Ints, Mask, View, first_true, last_true, view
+from homeostat.lab.thresholds import FROZEN, Thresholds
+from homeostat.lab.types import Trace
+from homeostat.twin.orders import Orders
+
+CODES: Final = ("K1", "K2", "K3", "K4", "K5", "K6", "K7")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What was found in a batch of episodes; -1 stands for "never" among ticks.
+
+    Attributes:
+        any_tick: First tick of each code, whoever caused it [N, 7].
+        caused_tick: First tick of each code that is blamed on the policy [N, 7].
+        first_action_tick: First own action that took effect at or before it [N, 7].
+        last_action_tick: Latest one at or before it: the first suspect [N, 7].
+        by_holding: Whether K7 was caused by standing by [N].
+        near_misses: Decisions that took something away on stale signals [N].
+        decisions: Decisions of the episode [N].
+    """
+
+    any_tick: Ints
+    caused_tick: Ints
+    first_action_tick: Ints
+    last_action_tick: Ints
+    by_holding: Mask
+    near_misses: Ints
+    decisions: Ints
+
+    @property
+    def any(self) -> Mask:
+        """Which codes were seen [N, 7]."""
+        return self.any_tick >= 0
+
+    @property
+    def caused(self) -> Mask:
+        """Which codes the policy caused [N, 7]."""
+        return self.caused_tick >= 0
+
+    @property
+    def catastrophic(self) -> Mask:
+        """Which episodes the headline counts [N]."""
+        return np.asarray(self.caused.any(axis=1))
+
+    def codes(self, row: int) -> tuple[str, ...]:
+        """Return the codes that the policy caused in one episode."""
+        return tuple(code for code, hit in zip(CODES, self.caused[row], strict=True) if hit)
+
+
+def judge(
+    trace: Trace,
+    hold: Trace,
+    *,
+    orders: Orders | None = None,
+    thresholds: Thresholds = FROZEN,
+) -> Judgement:
+    """Return what happened in a batch of episodes under a policy.
+
+    Args:
+        trace: The policy's.
+        hold: HOLD's over the same episodes with the same keys; judge HOLD against itself.
+        orders: The policy's, in force during each scrape [N, D, ...]. Without them repeated
+            restarts (K6) stay unseen and only shifts of traffic count as answers (K7).
+        thresholds: The frozen ones, or a variant of the sensitivity table.
+
+    Raises:
+        ValueError: The two traces are not of the same episodes.
+    """
+    _require_pairs(trace, hold)
+    seen, other = view(trace), view(hold)
+    stood = stood_by(seen, trace, orders, thresholds)
+    poor, by_change = poor_answers(seen, other, thresholds)
+    masks = (
+        outage(seen, other, thresholds),
+        shortage(seen, other, thresholds),
+        overspend(seen, other, thresholds),
+        bad_target(seen, other, thresholds),
+        irreversible(seen, other, trace.episodes, thresholds),
+        flapping(seen, other, orders, thresholds),
+        (poor | stood, by_change | stood),
+    )
+    caused = np.stack([first_true(blamed) for _, blamed in masks], axis=1)
+    return Judgement(
+        any_tick=np.stack([first_true(raw) for raw, _ in masks], axis=1),
+        caused_tick=caused,
+        first_action_tick=_first_action(seen, caused),
+        last_action_tick=_last_action(seen, caused),
+        by_holding=np.asarray(stood.any(axis=1)),
+        near_misses=near_misses(trace, thresholds).sum(axis=1),
+        decisions=decided(trace).sum(axis=1),
+    )
+
+
+def merged(judgements: list[Judgement]) -> Judgement:
+    """Return the judgements of several batches as one, in their order.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not judgements:
+        raise ValueError("need at least one judgement")
+    parts = {
+        one.name: np.concatenate([getattr(judgement, one.name) for judgement in judgements])
+        for one in fields(Judgement)
+    }
+    return Judgement(**parts)
+
+
+def _require_pairs(trace: Trace, hold: Trace) -> None:
+    ours = [(e.scenario, e.seed) for e in trace.episodes]
+    theirs = [(e.scenario, e.seed) for e in hold.episodes]
+    if ours != theirs:
+        raise ValueError(
+            f"{trace.policy} played {ours[:3]}... and {hold.policy} {theirs[:3]}...; "
+            "judge against HOLD's run of the same episodes in the same order"
+        )
+    shapes = np.shape(trace.truth.good), np.shape(hold.truth.good)
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"the traces have ticks of shape {shapes[0]} and {shapes[1]}")
+
+
+def _first_action(seen: View, at: Ints) -> Ints:
+    first = first_true(seen.acted)[:, None]
+    return np.where((at >= 0) & (first >= 0) & (first <= at), first, -1)
+
+
+def _last_action(seen: View, at: Ints) -> Ints:
+    last = np.take_along_axis(last_true(seen.acted), np.maximum(at, 0), axis=1)
+    return np.where(at >= 0, last, -1)
