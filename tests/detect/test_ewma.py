@@ -107,6 +107,7 @@ def test_one_row_never_touches_another(row: int, stream: list[float]) -> None:
     assert np.array_equal(scores(alone)[:, others], scores(mixed)[:, others], equal_nan=True)
 
 
+@pytest.mark.slow
 def test_forty_sigma_has_a_finite_score_far_beyond_any_budget() -> None:
     values = noise(3000)
     values[-1] = 140.0
@@ -284,6 +285,7 @@ def test_a_restored_checkpoint_goes_on_bit_for_bit() -> None:
     assert all(a.tobytes() == b.tobytes() for a, b in zip(state, whole, strict=True))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 119), st.floats(-1e6, 1e6))
 @settings(deadline=None, max_examples=25)
 def test_the_future_does_not_change_the_past(cut: int, future: float) -> None:
@@ -294,6 +296,7 @@ def test_the_future_does_not_change_the_past(cut: int, future: float) -> None:
     assert scores(before)[:cut].tobytes() == scores(after)[:cut].tobytes()
 
 
+@pytest.mark.slow
 @given(st.floats(1e-6, 1e6), st.sampled_from([1.0, -1.0]), st.floats(-1e3, 1e3), st.integers(0, 99))
 @settings(deadline=None, max_examples=25)
 def test_units_do_not_matter(scale: float, sign: float, offset: float, seed: int) -> None:

@@ -219,10 +219,17 @@ def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache
 
 
 WORLDS = [(name, cas) for name in ACTIONS for cas in (True, False)]
+LARGEST = {("ramp", True), ("two levers", True)}  # a second each
 WORLDS.remove(("capacity", False))  # differs from the others in blindness only
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(
+    ("name", "cas"),
+    [
+        pytest.param(name, cas, marks=pytest.mark.slow if (name, cas) in LARGEST else ())
+        for name, cas in WORLDS
+    ],
+)
 def test_no_news_leads_outside_the_table(name: str, cas: bool) -> None:  # noqa: FBT001
     edges = explore(name, cas)
     print(f"{name}, compare-and-set {cas}: {len(edges)} steps")

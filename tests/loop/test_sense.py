@@ -400,6 +400,7 @@ def test_nothing_is_learnt_from_a_deployment_that_is_busy(warm: Run) -> None:
     assert usual(busy) == usual(warm)
 
 
+@pytest.mark.slow
 def test_a_fault_never_becomes_usual_however_long_it_lasts(warm: Run) -> None:
     run = warm.branch()
     slow_replica(run.sim)
@@ -504,6 +505,7 @@ def test_the_order_of_reports_and_of_observations_changes_nothing(random: object
         assert codec.encode(a) == codec.encode(b)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sets(st.integers(0, 9), max_size=10), min_size=1, max_size=6))
 def test_taking_reports_away_never_turns_unknown_into_healthy(lost: list[set[int]]) -> None:

@@ -106,8 +106,9 @@ SPOILS: dict[str, Callable[[], Spoil]] = {
 }
 
 
-# One of each way through the code, for every run and every part; the others take half a second
-# each: once in the whole test, at every part in the long one.
+# Each takes half a second: two in every check, one of each way through the code at every part in
+# the whole test, and everything at every part in the long one.
+QUICKEST = frozenset({"HTML", "zeros"})
 QUICK = frozenset({"HTML", "a gzip bomb", "negative counters", "zeros", "counters that go back"})
 
 
@@ -118,9 +119,11 @@ def only(part: str, spoil: Spoil) -> Spoil:
 def cases() -> Iterator[Any]:
     for name in SPOILS:
         for part in ("", "envoy", "a-", "a-2"):
-            quick = name in QUICK
-            tiers = {(True, True): (), (False, False): (pytest.mark.slow, pytest.mark.long)}
-            marks = tiers.get((quick, part == ""), (pytest.mark.slow,))
+            every_time = name in QUICKEST and not part
+            whole = name in QUICK or not part
+            marks = (
+                () if every_time else (pytest.mark.slow, *(() if whole else (pytest.mark.long,)))
+            )
             yield pytest.param(name, part, marks=marks, id=f"{name}-{part or 'all'}")
 
 
@@ -152,6 +155,7 @@ def assert_unknown(ready: Stage, subject: str, signal: str) -> None:
     assert reading is None or (reading.value is None and reading.quality is not Quality.GOOD)
 
 
+@pytest.mark.slow
 async def test_a_million_series_are_refused_whole_and_move_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path) as ready:
         ready.serving.spoil = only("envoy", instead(response(MILLION)))
@@ -167,6 +171,7 @@ async def test_the_same_stage_acts_on_a_fault_so_holding_is_not_muteness(tmp_pat
         assert ready.target.writes[0].post == (("incarnation.a-2", 2),)
 
 
+@pytest.mark.slow
 async def test_a_proven_fault_is_healed_though_the_pages_are_gone(tmp_path: Path) -> None:
     async with stage(tmp_path) as ready:
         ready.serving.spoil = only("a-", SPOILS["503"]())
@@ -177,7 +182,9 @@ async def test_a_proven_fault_is_healed_though_the_pages_are_gone(tmp_path: Path
         assert all(lever.endswith(".a-2") for lever in levers), "nothing else was proven"
 
 
-@pytest.mark.parametrize("by_s", [-3600, -5, 3600])
+@pytest.mark.parametrize(
+    "by_s", [-3600, *(pytest.param(by, marks=pytest.mark.slow) for by in (-5, 3600))]
+)
 async def test_a_wall_clock_that_was_set_moves_nothing_and_counts_go_on(
     by_s: int, tmp_path: Path
 ) -> None:

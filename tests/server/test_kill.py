@@ -128,6 +128,7 @@ def test_who_threw_it_cannot_forge_a_second_line(tmp_path: Path) -> None:
     assert switch(tmp_path).level() is NOTHING
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_a_word(tmp_path: Path) -> None:
     throw_file(tmp_path / "kill", NOTHING, "start")
     seen: set[KillLevel] = set()

@@ -72,7 +72,9 @@ def written(path: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("fleet", [1, 2, 5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "fleet", [1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 100))]
+)
 async def test_a_fleet_replays_without_a_difference(fleet: int, tmp_path: Path) -> None:
     names = tuple(f"m-{n:03d}" for n in range(fleet))
     journal = opened(tmp_path / "j.db")

@@ -286,6 +286,7 @@ async def test_a_broken_notifier_and_a_broken_view_stop_nothing() -> None:
     assert ready.target.applied()
 
 
+@pytest.mark.slow
 async def test_a_slow_cycle_skips_ticks_and_never_queues_them() -> None:
     ready = await started()
     ready.page.does = lambda: asyncio.sleep(0.8 * SCRAPE_NS / SECOND)

@@ -163,6 +163,7 @@ async def test_a_weight_that_is_not_set_or_no_number_is_unreadable_and_never_zer
     assert envoy.writes == 0
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 async def test_no_text_in_the_stamp_is_taken_for_a_stamp_by_chance(text: str) -> None:
     stamp = (await seen(FakeEnvoy(traffic__b="5", **{STAMP_KEY.replace(".", "__"): text}))).stamp(

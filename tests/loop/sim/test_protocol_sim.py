@@ -109,6 +109,7 @@ def test_with_compare_and_set_nothing_stale_ever_lands() -> None:
             assert not [name for name in stale if name.startswith("stale")]
 
 
+@pytest.mark.slow
 def test_without_compare_and_set_stale_applies_happen_and_are_counted_not_hidden() -> None:
     stale: Counter[str] = Counter()
     for seed in range(3, 163, 4):
@@ -118,6 +119,7 @@ def test_without_compare_and_set_stale_applies_happen_and_are_counted_not_hidden
     assert stale["stale I4"] > 0
 
 
+@pytest.mark.slow
 def test_readings_that_lie_about_their_age_break_nothing_where_tokens_are_counters() -> None:
     for seed in range(0, 80, 4):
         for lying in (seed, seed + 1):
