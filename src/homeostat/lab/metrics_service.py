@@ -1,0 +1,193 @@
+"""What users and the bill saw in each episode: objectives met, latency, errors, recovery, cost.
+
+Sums and times per episode, from the truth alone; rates and intervals come later (`metrics`), so
+that they can be weighted by requests and resampled. Definitions are those of the suite's metric
+table. Readings:
+
+- A window's 99th percentile is within the objective when at most 1 % of its requests are slower;
+  the share of slower requests in a tick is read off its p50, p95 and p99 (exponential in between
+  and beyond). The mean or the largest of the ticks' p99 would be another quantity.
+- Windows and seconds without a request are left out: nobody was served well or badly.
+- MTTR runs from the onset of the fault, not from the first violation, to the beginning of the
+  first 120 s in order after it. A fault whose damage never shows has been repaired in no time.
+- Time to recovery (p99 only) runs from the first violation to the beginning of such 120 s;
+  episodes that never violated have none.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from homeostat.lab.judge_view import Floats, Mask, View, array, run_length, ticks, violated
+from homeostat.lab.thresholds import Thresholds
+from homeostat.twin.shapes import TICK_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Per episode [N]; NaN where a time does not apply to the episode.
+
+    Attributes:
+        windows: Windows with requests.
+        windows_met: Of them those that met every objective.
+        windows_requests: Requests in those windows.
+        windows_met_requests: Requests in the windows that met them.
+        counted_s: Seconds with requests.
+        up_s: Of them those that count as up.
+        quality_s: Seconds with quality at or above the promised floor.
+        watched_s: Seconds of the episode.
+        offered: Unique requests.
+        failed: Of them those not answered right in time, refused ones included.
+        refused: Refused on purpose.
+        latency_s: Sum over requests, given-up ones at the deadline.
+        violation_s: Seconds in which any objective was violated.
+        follow_up_s: From the onset of the fault to the end of the episode; NaN without a fault.
+        repair_s: Onset to recovery, or to the end of the episode.
+        repaired: Whether it recovered.
+        recovery_s: First slow second to p99 back, or to the end; NaN when it was never slow.
+        recovered: Whether it came back.
+        usd: Spent.
+    """
+
+    windows: Floats
+    windows_met: Floats
+    windows_requests: Floats
+    windows_met_requests: Floats
+    counted_s: Floats
+    up_s: Floats
+    quality_s: Floats
+    watched_s: Floats
+    offered: Floats
+    failed: Floats
+    refused: Floats
+    latency_s: Floats
+    violation_s: Floats
+    follow_up_s: Floats
+    repair_s: Floats
+    repaired: Mask
+    recovery_s: Floats
+    recovered: Mask
+    usd: Floats
+
+
+def service(seen: View, thresholds: Thresholds) -> Service:
+    """Return what users and the bill saw of a batch of episodes."""
+    truth, valid = seen.truth, seen.valid
+    offered = np.where(valid, array(truth.offered), 0.0) * TICK_S
+    good = np.where(valid, array(truth.good), 0.0) * TICK_S
+    latency = np.where(offered > 0.0, array(truth.latency_s), 0.0)
+    sums = {
+        "quality_s": ((array(truth.quality) >= seen.floor) & valid).sum(axis=1) * TICK_S,
+        "watched_s": valid.sum(axis=1) * TICK_S,
+        "offered": offered.sum(axis=1),
+        "failed": (offered - good).sum(axis=1),
+        "refused": np.where(valid, array(truth.refused), 0.0).sum(axis=1) * TICK_S,
+        "latency_s": (offered * latency).sum(axis=1),
+        "usd": np.where(valid, array(truth.usd_per_hour), 0.0).sum(axis=1) * TICK_S / 3600.0,
+    }
+    return Service(
+        **sums,
+        **_windows(seen, offered, good, thresholds),
+        **_uptime(seen, offered, good, thresholds),
+        **_recovery(seen, thresholds),
+    )
+
+
+def share_above(limit: Floats, p50: Floats, p95: Floats, p99: Floats) -> Floats:
+    """Return the share of requests slower than a limit, from three quantiles of their latency.
+
+    Args:
+        limit: Seconds, broadcastable to the quantiles.
+        p50: Median.
+        p95: 95th percentile.
+        p99: 99th percentile.
+
+    Returns:
+        Shares; 1 % exactly at p99.
+    """
+    fast = 1.0 - 0.5 * limit / np.maximum(p50, 1e-12)
+    middle = _between(limit, (p50, 0.5), (p95, 0.05))
+    tail = _between(limit, (p95, 0.05), (p99, 0.01))
+    return np.where(limit < p50, fast, np.where(limit < p95, middle, tail))
+
+
+def _between(limit: Floats, left: tuple[Floats, float], right: tuple[Floats, float]) -> Floats:
+    """Return the exponential through two points of a tail."""
+    width = np.maximum(right[0] - left[0], 1e-12)
+    steps = np.minimum((limit - left[0]) / width, 1e3)
+    return np.asarray(np.exp(math.log(left[1]) + math.log(right[1] / left[1]) * steps))
+
+
+def _windows(seen: View, offered: Floats, good: Floats, thresholds: Thresholds) -> dict[str, Any]:
+    truth = seen.truth
+    width = ticks(thresholds.sla_window_s)
+    slow = share_above(seen.p99_slo_s, array(truth.p50_s), array(truth.p95_s), array(truth.p99_s))
+    has = offered > 0.0
+    requests, answered, late, quality = (
+        _folded(values, width)
+        for values in (
+            offered,
+            good,
+            np.where(has, offered * slow, 0.0),
+            np.where(has, offered * array(truth.quality), 0.0),
+        )
+    )
+    whole = _folded(seen.valid, width) == width
+    counted = whole & (requests > 0.0)
+    # Sums of float32 rates: a thousandth of what is allowed is below what they can tell.
+    allowed = (1.0 - seen.availability) * requests * (1.0 + 1e-3)
+    met = counted & (requests - answered <= allowed)
+    met &= late <= thresholds.sla_p99_tail * requests * (1.0 + 1e-3)
+    met &= quality >= seen.floor * requests * (1.0 - 1e-6)
+    return {
+        "windows": counted.sum(axis=1).astype(np.float64),
+        "windows_met": met.sum(axis=1).astype(np.float64),
+        "windows_requests": np.where(counted, requests, 0.0).sum(axis=1),
+        "windows_met_requests": np.where(met, requests, 0.0).sum(axis=1),
+    }
+
+
+def _folded(values: Floats | Mask, width: int) -> Floats:
+    """Return sums over windows side by side [N, windows]; an unfinished last one is left out."""
+    count = values.shape[1] // width
+    cut = values[:, : count * width].reshape(len(values), count, width)
+    return np.asarray(cut.sum(axis=2, dtype=np.float64))
+
+
+def _uptime(seen: View, offered: Floats, good: Floats, thresholds: Thresholds) -> dict[str, Any]:
+    counted = seen.valid & (offered > 0.0)
+    up = counted & (good >= (thresholds.uptime_good - 1e-6) * offered)
+    up &= array(seen.truth.p99_s) <= thresholds.uptime_p99_slos * seen.p99_slo_s
+    return {"counted_s": counted.sum(axis=1) * TICK_S, "up_s": up.sum(axis=1) * TICK_S}
+
+
+def _recovery(seen: View, thresholds: Thresholds) -> dict[str, Any]:
+    bad = violated(seen)
+    slow = (array(seen.truth.p99_s) > seen.p99_slo_s) & seen.valid
+    end = seen.valid.sum(axis=1)
+    onset = seen.onset_tick[:, 0]
+    faulty = onset < end
+    first, back, done = _first_stretch(bad, seen, ticks(thresholds.recovered_for_s))
+    repair = np.where(first < 0, 0, np.where(done, back, end) - onset)
+    first_slow, fast, fast_done = _first_stretch(slow, seen, ticks(thresholds.recovered_for_s))
+    recovery = np.where(fast_done, fast, end) - first_slow
+    return {
+        "violation_s": bad.sum(axis=1) * TICK_S,
+        "follow_up_s": np.where(faulty, (end - onset) * TICK_S, np.nan),
+        "repair_s": np.where(faulty, repair * TICK_S, np.nan),
+        "repaired": faulty & ((first < 0) | done),
+        "recovery_s": np.where(faulty & (first_slow >= 0), recovery * TICK_S, np.nan),
+        "recovered": faulty & fast_done,
+    }
+
+
+def _first_stretch(bad: Mask, seen: View, least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first bad tick after the onset, where order begins after it, and whether."""
+    index = np.arange(bad.shape[1])
+    hurt = bad & (index >= seen.onset_tick)
+    first = np.where(hurt.any(axis=1), hurt.argmax(axis=1), -1)
+    ahead = run_length((seen.valid & ~bad)[:, ::-1])[:, ::-1]
+    ordered = (ahead >= least) & (index >= first[:, None]) & (first >= 0)[:, None]
+    return first, np.asarray(ordered.argmax(axis=1)), np.asarray(ordered.any(axis=1))
