@@ -1,0 +1,141 @@
+"""The real controller as a lab policy: many episodes side by side, each its own fleet.
+
+`loop.sense.step` runs once a scrape over the whole batch, `loop.step.step` once per deployment and
+event, with the shipped detectors, guards, runbook and verification (`controller_parts`). This file
+only carries things to and fro: the scrape becomes pages (`controller_pages`) and a snapshot
+(`controller_platform`), writes become orders (`controller_orders`), notices become pages of a
+person who follows the human model. Nobody answers its questions: an action that needs a yes is a
+page and expires.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from homeostat.base.evidence import Evidence
+from homeostat.base.policy import Managed
+from homeostat.lab.baselines.alerts import Pager
+from homeostat.lab.baselines.levers import changed
+from homeostat.lab.controller_counters import Counters
+from homeostat.lab.controller_names import episode_name, time_ns
+from homeostat.lab.controller_orders import Desk
+from homeostat.lab.controller_pages import Pages
+from homeostat.lab.controller_parts import loop_parts, managed, sense_parts
+from homeostat.lab.controller_platform import ANSWERED_BEFORE_S, Platform
+from homeostat.lab.controller_runtime import Runtime
+from homeostat.lab.types import Episode, Move
+from homeostat.loop import sense
+from homeostat.loop.parts import LoopParts
+from homeostat.twin.outputs import Scrape
+
+Configure = Callable[[Managed], Managed]
+
+
+class Controller:
+    """The controller, its sources and its targets, for one batch of episodes.
+
+    Args:
+        name: As the report calls it.
+        parts: Makes the loop's stages for one episode; the shipped ones by default.
+        configure: Changes a deployment's configuration; leaves it by default.
+        person: Whether who is paged comes and repairs, as the human model has it.
+    """
+
+    def __init__(
+        self,
+        name: str = "homeostat",
+        *,
+        parts: Callable[[Episode], LoopParts] | None = None,
+        configure: Configure | None = None,
+        person: bool = True,
+    ) -> None:
+        self.name = name
+        self._parts = parts or (lambda _: loop_parts())
+        self._configure = configure or (lambda entry: entry)
+        self._person = person
+
+    def start(self, episodes: Sequence[Episode]) -> None:
+        """Forget everything and start one controller per episode."""
+        promised = np.array([float(e.params.promise.p99_s) for e in episodes])
+        self._counters = Counters(promised, episodes[0].slots)
+        self._desk = Desk(episodes)
+        self._pager = Pager(episodes)
+        self._sense_parts = sense_parts()
+        self._sense: Any = sense.init(self._sense_parts)
+        self._tick = 0
+        self._runtimes: list[Runtime] = []
+        self._pages: list[Pages] = []
+        for number, episode in enumerate(episodes):
+            name = episode_name(number)
+            self._pages.append(Pages(name, number))
+            entry = self._configure(managed(episode, name))
+            platform = Platform(name, episode.params)
+            parts = self._parts(episode)
+            self._runtimes.append(Runtime(parts, entry, platform, time_ns(0.0)))
+
+    @property
+    def runtimes(self) -> Sequence[Runtime]:
+        """One controller per episode, to look at."""
+        return self._runtimes
+
+    def act(self, now_s: float, scrape: Scrape) -> Move:
+        """Take one scrape: answers to the last writes, evidence, decisions, new orders."""
+        at = time_ns(now_s)
+        self._answers(now_s, scrape)
+        evidence = self._evidence(now_s, scrape)
+        for runtime, found in zip(self._runtimes, evidence, strict=True):
+            runtime.tick(found, at)
+        return self._move(now_s)
+
+    def _answers(self, now_s: float, scrape: Scrape) -> None:
+        """Read the platforms back, and let the controllers hear what became of their writes."""
+        self._desk.fresh(scrape)
+        before = time_ns(now_s - ANSWERED_BEFORE_S)
+        for number, runtime in enumerate(self._runtimes):
+            receipts = runtime.platform.read(now_s, scrape, number)
+            if runtime.platform.lost:
+                self._desk.keep(number, runtime.platform.lost)
+            runtime.answers(receipts, before)
+
+    def _evidence(self, now_s: float, scrape: Scrape) -> tuple[Evidence, ...]:
+        """Run the senses once over the whole batch."""
+        at = time_ns(now_s)
+        reborn = np.zeros(np.shape(scrape.phase), bool)
+        for number, runtime in enumerate(self._runtimes):
+            reborn[number, list(runtime.platform.reborn)] = True
+        self._counters.restart(reborn)
+        self._counters.take(now_s, scrape)
+        reports = [
+            report
+            for pages, runtime in zip(self._pages, self._runtimes, strict=True)
+            for report in pages.reports(now_s, scrape, self._counters, runtime.platform.processes())
+        ]
+        worlds = [runtime.platform.snapshot(at) for runtime in self._runtimes]
+        entries = [runtime.state.managed for runtime in self._runtimes]
+        busy = frozenset(r.state.managed.name for r in self._runtimes if r.busy)
+        self._tick += 1
+        self._sense, _, evidence = sense.step(
+            self._sense_parts, self._sense, reports, worlds, entries, busy, at, self._tick
+        )
+        return evidence
+
+    def _move(self, now_s: float) -> Move:
+        done = [runtime.done for runtime in self._runtimes]
+        for number, one in enumerate(done):
+            for intent in one.writes:
+                self._desk.write(number, intent.post)
+        told = np.array([one.told for one in done])
+        paged, minutes, fixes = self._pager.step(now_s, told)
+        orders = self._desk.orders
+        if self._person:
+            orders = changed(orders, person_fixes=fixes)
+        return Move(
+            orders=orders,
+            intervened=np.array([bool(one.writes) for one in done]),
+            paged=paged,
+            family=np.array([runtime.family for runtime in self._runtimes]),
+            destructive=np.array([one.destructive for one in done]),
+            person_minutes=minutes,
+            alarm=np.array([runtime.alarm for runtime in self._runtimes]),
+        )

@@ -1,0 +1,115 @@
+"""How the twin's indices are called in the controller's world: pools, slots, versions, times.
+
+A slot keeps its number, so its name is stable over restarts and can be turned back into an index.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from homeostat.base.evidence import Family
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.world import ReplicaState
+from homeostat.lab.types import FAMILIES
+from homeostat.twin.shapes import Phase
+
+POOLS: Final = ("a", "b", "canary")
+"""Pool of each variant; the stable pool is A, the fallback B."""
+
+START_S: Final = 1_700_000_000
+"""When episodes begin, in seconds since 1970: any time that no guard takes for "never"."""
+
+SCALE_ACTUATOR: Final = "platform"
+TRAFFIC_ACTUATOR: Final = "gateway"
+
+# A hung process accepts and never answers: the platform, which only asks whether it is there, shows
+# it as ready. The probes are what finds out.
+STATES: Final[Mapping[int, ReplicaState]] = {
+    Phase.PENDING: ReplicaState.STARTING,
+    Phase.LOADING: ReplicaState.STARTING,
+    Phase.READY: ReplicaState.READY,
+    Phase.DRAINING: ReplicaState.DRAINING,
+    Phase.HUNG: ReplicaState.READY,
+    Phase.DEAD: ReplicaState.GONE,
+}
+SERVING: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.HUNG})
+"""Phases in which a process is there and has a metrics page."""
+
+# The controller names causes, the catalogue names where they come from. A process that dies or is
+# slow is the infrastructure's, one that runs out of memory, a release or a batch limit is the
+# serving layer's. UNCLEAR is no diagnosis.
+_FAMILIES: Final[Mapping[Family, str]] = {
+    Family.REPLICA: "infrastructure",
+    Family.MEMORY: "serving",
+    Family.RELEASE: "serving",
+    Family.OUTPUT: "model",
+    Family.LOAD: "load",
+    Family.BATCHING: "serving",
+    Family.DRIFT: "data",
+    Family.SENSOR: "observability",
+}
+OWNERSHIP: Final = FAMILIES.index("control")
+"""Somebody else writes: what the controller says when an action ends as foreign."""
+
+
+def family_index(family: Family | None) -> int:
+    """Return the place of a diagnosis in `lab.types.FAMILIES`, -1 for none.
+
+    >>> family_index(Family.LOAD), family_index(Family.UNCLEAR), family_index(None)
+    (1, -1, -1)
+    """
+    name = None if family is None else _FAMILIES.get(family)
+    return -1 if name is None else FAMILIES.index(name)
+
+
+def slot_name(variant: int, slot: int) -> str:
+    """Return the name of a slot.
+
+    >>> slot_name(1, 5)
+    'b-6'
+    """
+    return f"{POOLS[variant]}-{slot + 1}"
+
+
+def slot_index(name: str) -> int:
+    """Return the index of a slot from its name.
+
+    >>> slot_index("canary-8")
+    7
+    """
+    return int(name.rpartition("-")[2]) - 1
+
+
+def variant_index(pool: str) -> int:
+    """Return the variant of a pool.
+
+    >>> variant_index("b")
+    1
+    """
+    return POOLS.index(pool)
+
+
+def version_name(number: float) -> str:
+    """Return the name of a version.
+
+    >>> version_name(2.0)
+    'v2'
+    """
+    return f"v{int(number)}"
+
+
+def time_ns(now_s: float) -> TimeNs:
+    """Return the time of a second of an episode, in nanoseconds since 1970.
+
+    >>> time_ns(0.5)
+    1700000000500000000
+    """
+    return TimeNs(START_S * SECOND + round(now_s * SECOND))
+
+
+def episode_name(number: int) -> str:
+    """Return the deployment name of an episode of a batch.
+
+    >>> episode_name(7)
+    'ep-0007'
+    """
+    return f"ep-{number:04d}"

@@ -1,0 +1,254 @@
+"""What the controller's sources would say after one scrape: one report per page and per prober.
+
+Same subjects, names and kinds as the shipped sources give: the gateway's page with its pools, a
+page and a prober per replica, and labels. A page whose process is not there does not answer. What
+the twin did not report is not on the page; nothing is filled in.
+
+Left out on purpose: histograms of latency on the replicas' own pages. They would double the number
+of series, and no rule of the diagnosis reads them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base import names, raw
+from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.lab.controller_counters import COLUMN, Counters, Requests
+from homeostat.lab.controller_names import POOLS, SERVING, START_S, time_ns
+from homeostat.twin import signals
+from homeostat.twin.outputs import Scrape
+from homeostat.twin.shapes import Phase
+
+_S: Final = {name: place for place, name in enumerate(signals.SLOT_SIGNALS)}
+_V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
+
+_REQUESTS: Final = (
+    raw.REQUESTS_ARRIVED,
+    raw.REQUESTS_OK,
+    raw.REQUESTS_5XX,
+    raw.REQUESTS_REFUSED,
+)
+# Of the three samples of `Requests.known`, the one that each counter of a page comes with.
+_SAMPLE_OF: Final = (0, 1, 1, 1)
+_OF_LATENCY: Final = 2
+
+# Predictions and features as two bins: what looks as usual, and what has moved. The share moved is
+# the distance that the twin reports, so the controller's own distance and test get the same input.
+_SPLIT: Final = 0.5
+_FEATURE: Final = raw.feature("x")
+_COUNTERS: Final = (
+    ("arrived", raw.REQUESTS_ARRIVED),
+    ("ok", raw.REQUESTS_OK),
+    ("failed", raw.REQUESTS_5XX),
+    ("batches", raw.BATCHES),
+    ("batched", raw.BATCH_SIZE_SUM),
+    ("full", raw.FULL_BATCHES),
+    ("device_s", raw.DEVICE_SECONDS),
+    ("cpu_s", raw.CPU_SECONDS),
+    ("invalid", raw.PREDICTIONS_INVALID),
+)
+_BINS: Final = (
+    (raw.PREDICTION, "usual_predictions", "moved_predictions"),
+    (_FEATURE, "usual_features", "moved_features"),
+)
+
+
+@dataclass(slots=True)
+class _Page:
+    """Collects one page's observations; keys are made once and reused, which makes reading fast."""
+
+    source: str
+    deployment: str
+    keys: dict[tuple[str, str], SeriesKey] = field(default_factory=dict)
+    found: list[Observation] = field(default_factory=list)
+    epoch: float | None = None
+
+    def say(
+        self,
+        subject: str,
+        signal: str,
+        value: float,
+        at: TimeNs,
+        kind: Kind = Kind.COUNTER,
+        le: float | None = None,
+    ) -> None:
+        key = self.keys.get((subject, signal))
+        if key is None:
+            key = SeriesKey(deployment=self.deployment, subject=subject, signal=signal)
+            self.keys[subject, signal] = key
+        self.found.append(
+            Observation(
+                source=self.source,
+                key=key,
+                kind=kind,
+                value=value,
+                observed_at=at,
+                le=le,
+                epoch=self.epoch,
+            )
+        )
+
+    def report(
+        self, at: TimeNs, subjects: tuple[str, ...], quality: Quality = Quality.GOOD
+    ) -> SourceReport:
+        """Return what was collected, and forget it."""
+        found, self.found = tuple(self.found), []
+        return SourceReport(
+            source=self.source, at=at, observations=found, subjects=subjects, quality=quality
+        )
+
+
+class Pages:
+    """The sources of one episode.
+
+    Args:
+        deployment: The deployment's name.
+        number: The episode's place in the batch.
+    """
+
+    def __init__(self, deployment: str, number: int) -> None:
+        self._deployment, self._number = deployment, number
+        self._pages: dict[str, _Page] = {}
+
+    def reports(
+        self,
+        now_s: float,
+        scrape: Scrape,
+        counters: Counters,
+        slots: Iterable[tuple[int, str, TimeNs]],
+    ) -> tuple[SourceReport, ...]:
+        """Return this scrape's reports.
+
+        Args:
+            now_s: When the scrape was taken.
+            scrape: Batched, NumPy.
+            counters: After this scrape.
+            slots: Index, name and start of the process of each slot that is not empty.
+        """
+        at = time_ns(now_s)
+        out = [self._gateway(at, scrape, counters), self._labels(at, scrape)]
+        for slot, name, started in slots:
+            if scrape.phase[self._number, slot] in _ANSWERED:
+                out.append(self._replica(at, scrape, counters, slot, name, started))
+            out.append(self._probe(at, scrape, counters, slot, name))
+        return tuple(out)
+
+    def _page(self, source: str) -> _Page:
+        name = f"{source}:{self._deployment}"
+        page = self._pages.get(name)
+        if page is None:
+            page = self._pages[name] = _Page(name, self._deployment)
+        return page
+
+    def _gateway(self, at: TimeNs, scrape: Scrape, counters: Counters) -> SourceReport:
+        page, n = self._page("gateway"), self._number
+        page.epoch = float(START_S - 3600)  # it has been running for an hour
+        _requests(page, names.GATEWAY, counters.gateway, (n,), counters.bounds_ms[n])
+        subjects = [names.GATEWAY]
+        for variant, pool in enumerate(POOLS):
+            there = scrape.slot_variant[n] == variant
+            if not (there & (scrape.phase[n] != Phase.EMPTY)).any():
+                continue
+            subjects.append(names.pool(pool))
+            _requests(page, subjects[-1], counters.pools, (n, variant), counters.bounds_ms[n])
+        quality = Quality.GOOD if page.found else Quality.UNREACHABLE
+        return page.report(at, tuple(subjects), quality)
+
+    def _replica(
+        self,
+        at: TimeNs,
+        scrape: Scrape,
+        counters: Counters,
+        slot: int,
+        name: str,
+        started: TimeNs,
+    ) -> SourceReport:
+        page, n, subject = self._page(f"page-{name}"), self._number, names.replica(name)
+        page.epoch = started / SECOND
+        known, total = counters.slot_known[n, slot], counters.slots[n, slot]
+        for column, signal in _COUNTERS:
+            place = COLUMN[column]
+            if known[place]:
+                page.say(subject, signal, float(total[place]), at)
+        for signal, usual, moved in _BINS:
+            low, high = COLUMN[usual], COLUMN[moved]
+            if known[low] and known[high]:
+                page.say(subject, signal, float(total[low]), at, Kind.BUCKET, _SPLIT)
+                both = float(total[low] + total[high])
+                page.say(subject, signal, both, at, Kind.BUCKET, np.inf)
+        queue = float(scrape.slot[n, slot, _S[names.QUEUE_LENGTH]])
+        if np.isfinite(queue):
+            page.say(subject, raw.QUEUE, queue, at, Kind.GAUGE)
+        quality = Quality.GOOD if page.found else Quality.UNREACHABLE
+        cap = float(scrape.batch_max[n, int(scrape.slot_variant[n, slot])])
+        if page.found and np.isfinite(cap):
+            page.say(subject, raw.BATCH_MAX, cap, at, Kind.GAUGE)
+        return page.report(at, (subject,), quality)
+
+    def _probe(
+        self, at: TimeNs, scrape: Scrape, counters: Counters, slot: int, name: str
+    ) -> SourceReport:
+        page, n, subject = self._page(f"probe-{name}"), self._number, names.replica(name)
+        page.epoch = float(START_S)  # the prober's own start, not the replica's
+        for signal in (names.PROBE_HEALTH, names.PROBE_INFERENCE, names.PROBE_LATENCY):
+            value = float(scrape.slot[n, slot, _S[signal]])
+            if np.isfinite(value):
+                page.say(subject, signal, value, at, Kind.GAUGE)
+        if page.found:
+            answered = float(counters.slots[n, slot, COLUMN["answered_probes"]])
+            page.say(subject, raw.PROBES_ANSWERED, answered, at)
+        # A prober that was not even able to try reports nothing.
+        return page.report(at, (subject,), Quality.GOOD if page.found else Quality.UNREACHABLE)
+
+    def _labels(self, at: TimeNs, scrape: Scrape) -> SourceReport:
+        page, n = self._page("labels"), self._number
+        accuracy, coverage = _labelled(np.asarray(scrape.variant[n], np.float64))
+        if np.isfinite(accuracy):
+            page.say(names.MODEL, names.ACCURACY, accuracy, at, Kind.GAUGE)
+        if np.isfinite(coverage):
+            page.say(names.MODEL, names.LABEL_COVERAGE, coverage, at, Kind.GAUGE)
+        return page.report(at, (names.MODEL,))
+
+
+_ANSWERED: Final = frozenset({*SERVING, Phase.DEAD})
+"""Phases in which somebody reads a replica's page; a process that starts has no page yet."""
+
+
+def _requests(
+    page: _Page,
+    subject: str,
+    counted: Requests,
+    where: tuple[int, ...],
+    bounds_ms: npt.NDArray[np.float64],
+) -> None:
+    """Say the counters and the latency histogram of a gateway or a pool."""
+    known = counted.known[where]
+    at = [time_ns(float(s)) for s in counted.sampled[where]]
+    for signal, value, sample in zip(
+        _REQUESTS, counted.total[where].tolist(), _SAMPLE_OF, strict=True
+    ):
+        if known[sample]:
+            page.say(subject, signal, value, at[sample])
+    if known[_OF_LATENCY]:
+        for le, value in zip(bounds_ms.tolist(), counted.buckets[where].tolist(), strict=True):
+            page.say(subject, raw.LATENCY, value, at[_OF_LATENCY], Kind.BUCKET, le)
+
+
+def _labelled(variant: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return accuracy and label coverage over all variants, weighted by their labels."""
+    rate = variant[:, _V[names.ARRIVAL_RATE]]
+    accuracy, coverage = variant[:, _V[names.ACCURACY]], variant[:, _V[names.LABEL_COVERAGE]]
+    served = np.where(rate > 0.0, rate, 0.0)
+    covered = served * np.nan_to_num(coverage)
+    labelled = np.isfinite(accuracy) & (covered > 0.0)
+    seen = np.isfinite(coverage) & (served > 0.0)
+    right = float((covered * np.nan_to_num(accuracy))[labelled].sum())
+    return (
+        right / float(covered[labelled].sum()) if labelled.any() else float("nan"),
+        float(covered[seen].sum() / served[seen].sum()) if seen.any() else float("nan"),
+    )

@@ -1,0 +1,322 @@
+"""The platform that the controller writes to: levers, stamps and receipts of one episode.
+
+Plays the part of the process host and the gateway's admin page. Writes change levers to absolute
+values against a compare-and-set token (the gateway has none), carry an epoch and leave a stamp. The
+twin says a scrape later whether the levers are in force; until then a write has no receipt. A lever
+that moved although nobody here wrote it was moved by somebody else: the token moves on and the
+stamp is gone. Decides nothing.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from homeostat.base import names
+from homeostat.base.intent import Intent, Receipt, ReceiptStatus
+from homeostat.base.units import TimeNs
+from homeostat.base.world import Levers, Release, Replica, Scalar, Snapshot, Stamp
+from homeostat.lab.controller_names import (
+    POOLS,
+    SCALE_ACTUATOR,
+    STATES,
+    TRAFFIC_ACTUATOR,
+    slot_name,
+    time_ns,
+    version_name,
+)
+from homeostat.twin import signals
+from homeostat.twin.outputs import Scrape
+from homeostat.twin.params import Params
+from homeostat.twin.shapes import Phase, Variant
+
+_MEMORY: Final = signals.SLOT_SIGNALS.index(names.MEMORY_SHARE)
+_GIB: Final = 1 << 30
+# Levers are whole percents, replicas and requests: anything smaller is rounding.
+_UNIT: Final = 0.5
+# What runs at the start has been running for a day: no release is suspect for its age alone.
+_RAN_S: Final = 86_400.0
+STARTING: Final = frozenset({Phase.PENDING, Phase.LOADING})
+ANSWERED_BEFORE_S: Final = 1.0
+"""Receipts come in this long before the scrape that shows what became of the writes."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Slot:
+    """One slot that is not empty.
+
+    Attributes:
+        name: See `controller_names.slot_name`.
+        variant: Whose replica it is.
+        phase: `shapes.Phase`, as the platform shows it.
+        incarnation: Counts the processes that were asked for.
+        started: When the present process began.
+        memory_bytes: Resident memory, None for unknown.
+    """
+
+    name: str
+    variant: int
+    phase: int
+    incarnation: int
+    started: TimeNs
+    memory_bytes: int | None = None
+
+
+class Platform:
+    """One episode's platform.
+
+    Args:
+        name: The deployment's name.
+        params: The deployment.
+    """
+
+    def __init__(self, name: str, params: Params) -> None:
+        self.name = name
+        self.levers: dict[str, Scalar] = {
+            names.GATEWAY_LIMIT: 0,
+            names.CONCURRENCY: round(float(params.service.concurrency)),
+        }
+        self.slots: dict[int, Slot] = {}
+        self.reborn: frozenset[int] = frozenset()
+        self.foreign: tuple[str, ...] = ()
+        self.lost: Levers = ()
+        self._limit = float(params.memory.limit_gib) * _GIB
+        self._releases: list[Release] = []
+        self._revision = 1
+        self._epoch = 0
+        self._stamps: dict[str, str | None] = {SCALE_ACTUATOR: None, TRAFFIC_ACTUATOR: None}
+        self._pending: list[Intent] = []
+        self._marks: dict[str, int] = {}
+        self._changing = False
+        self._fresh = True
+
+    def read(self, now_s: float, scrape: Scrape, number: int) -> tuple[Receipt, ...]:
+        """Take a scrape's read-back: receipts of the writes before it, and what else has moved.
+
+        Args:
+            now_s: When it was taken.
+            scrape: Batched, NumPy.
+            number: The episode's place in the batch.
+        """
+        live = self._live(scrape, number)
+        ok = bool(scrape.levers_ok[number])
+        self.lost = ()
+        before = {index: slot.started for index, slot in self.slots.items()}
+        receipts = tuple(self._settle(intent, live, now_s, ok=ok) for intent in self._pending)
+        self._pending = []
+        self._see_foreign(live)
+        self._note_releases(now_s)
+        self._see_slots(now_s, scrape, number)
+        self.reborn = frozenset(
+            index for index, slot in self.slots.items() if before.get(index) != slot.started
+        )
+        self._changing = bool(scrape.changing[number])
+        self._fresh = False
+        return receipts
+
+    def write(self, intent: Intent, now: TimeNs) -> Receipt | None:
+        """Take a write; its receipt comes with the next scrape, a refusal at once."""
+        problem, conflict = self._problem(intent)
+        if problem:
+            return Receipt(
+                intent_id=intent.id,
+                status=ReceiptStatus.NOT_APPLIED,
+                at=now,
+                detail=problem,
+                conflict=conflict,
+            )
+        self._epoch = max(self._epoch, intent.epoch)
+        self._pending.append(intent)
+        return None
+
+    def claim(self, actuator: str, epoch: int) -> None:
+        """Stamp the platform with a controller's epoch; no lever changes."""
+        if actuator == SCALE_ACTUATOR and epoch >= self._epoch:
+            self._epoch = epoch
+            self._revision += 1
+
+    def snapshot(self, at: TimeNs) -> Snapshot:
+        """Return the platform as read back."""
+        token = str(self._revision)
+        return Snapshot(
+            deployment=self.name,
+            observed_at=at,
+            replicas=tuple(
+                self._replica(slot)
+                for slot in sorted(self.slots.values(), key=lambda slot: slot.name)
+            ),
+            releases=tuple(self._releases),
+            levers=tuple(sorted(self.levers.items())),
+            stamps=tuple(
+                Stamp(
+                    actuator=actuator,
+                    token=token if actuator == SCALE_ACTUATOR else None,
+                    intent=intent,
+                    epoch=self._epoch,
+                )
+                for actuator, intent in sorted(self._stamps.items())
+            ),
+            changing=self._changing,
+        )
+
+    def processes(self) -> Iterator[tuple[int, str, TimeNs]]:
+        """Yield index, name and start of the process of each slot, by index."""
+        for index, slot in sorted(self.slots.items()):
+            yield index, slot.name, slot.started
+
+    def _replica(self, slot: Slot) -> Replica:
+        pool = POOLS[slot.variant]
+        version = self.levers.get(names.lever_version(pool))
+        return Replica(
+            name=slot.name,
+            pool=pool,
+            version=version if isinstance(version, str) else None,
+            state=STATES[slot.phase],
+            incarnation=slot.incarnation,
+            started_at=slot.started,
+            memory_bytes=slot.memory_bytes,
+            memory_limit_bytes=int(self._limit) if math.isfinite(self._limit) else None,
+            address=f"{slot.name}.{self.name}:80",
+        )
+
+    def _problem(self, intent: Intent) -> tuple[str, bool]:
+        """Return why a write cannot be taken, and whether it is out of date."""
+        if intent.epoch < self._epoch:
+            return f"epoch {intent.epoch} is over: {self._epoch} has written", True
+        unknown = [lever for lever, _ in intent.post if lever not in self.levers]
+        if unknown:
+            return f"unknown lever {unknown[0]!r}", False
+        if intent.actuator == SCALE_ACTUATOR and intent.token != str(self._revision):
+            return f"revision {intent.token} is out of date: it is {self._revision}", True
+        return "", False
+
+    def _settle(
+        self, intent: Intent, live: Mapping[str, Scalar], now_s: float, *, ok: bool
+    ) -> Receipt:
+        """Return what became of a write: in force as read back, or not known."""
+        at = time_ns(now_s - ANSWERED_BEFORE_S)
+        landed = ok and all(
+            same(lever, value, live.get(lever, value)) for lever, value in intent.post
+        )
+        if not landed:
+            self.lost = (*self.lost, *((name, self.levers[name]) for name, _ in intent.post))
+            return Receipt(
+                intent_id=intent.id,
+                status=ReceiptStatus.UNKNOWN,
+                at=at,
+                detail="no answer before the deadline",
+            )
+        self.levers.update(intent.post)
+        self._stamps[intent.actuator] = intent.id
+        if intent.actuator == SCALE_ACTUATOR:
+            self._revision += 1
+        for slot in self.slots.values():
+            asked = int(self.levers[names.lever_incarnation(slot.name)])
+            if asked != slot.incarnation:
+                slot.incarnation, slot.started = asked, at
+        token = str(self._revision) if intent.actuator == SCALE_ACTUATOR else None
+        return Receipt(intent_id=intent.id, status=ReceiptStatus.DONE, at=at, token=token)
+
+    def _live(self, scrape: Scrape, number: int) -> dict[str, Scalar]:
+        """Return the levers that the platform reads back."""
+        limit = self.levers[names.GATEWAY_LIMIT]
+        live: dict[str, Scalar] = {
+            names.BATCH_MAX: round(float(scrape.batch_max[number, Variant.A])),
+            # The gateway shows whether its limit is in force; its size is the last one written.
+            names.GATEWAY_LIMIT: 0 if np.isinf(scrape.admit_rps[number]) else limit,
+        }
+        for variant, pool in enumerate(POOLS):
+            wanted = round(float(scrape.replicas[number, variant]))
+            live[names.lever_replicas(pool)] = wanted
+            live[names.lever_version(pool)] = version_name(float(scrape.version[number, variant]))
+            if variant != Variant.A:
+                share = float(scrape.weights[number, variant])
+                live[names.lever_weight(pool)] = round(100.0 * share)
+        return live
+
+    def _see_foreign(self, live: Mapping[str, Scalar]) -> None:
+        """Take over levers that moved although nobody here wrote them."""
+        moved = [
+            lever
+            for lever, value in live.items()
+            if lever not in self.levers or not same(lever, self.levers[lever], value)
+        ]
+        for lever in moved:
+            self.levers[lever] = live[lever]
+        self.foreign = () if self._fresh else tuple(moved)
+        for actuator in {actuator_of(lever) for lever in self.foreign}:
+            self._stamps[actuator] = None
+            if actuator == SCALE_ACTUATOR:
+                self._revision += 1
+
+    def _note_releases(self, now_s: float) -> None:
+        """Note versions that a pool has not run before; those of the start have run for a day."""
+        for variant, pool in enumerate(POOLS):
+            version = str(self.levers[names.lever_version(pool)])
+            ran = [one.version for one in self._releases if one.pool == pool]
+            if ran[-1:] != [version]:
+                # Pools' first releases differ by an hour, the stable pool's last: it is the newest.
+                before = _RAN_S + 3600.0 * variant if self._fresh else 0.0
+                since = time_ns(now_s - before)
+                self._releases.append(Release(pool=pool, version=version, since=since))
+
+    def _see_slots(self, now_s: float, scrape: Scrape, number: int) -> None:
+        phases, variants = scrape.phase[number].tolist(), scrape.slot_variant[number].tolist()
+        shares = scrape.slot[number, :, _MEMORY].tolist()
+        for index, (phase, variant) in enumerate(zip(phases, variants, strict=True)):
+            self._see_slot(index, int(phase), int(variant), now_s)
+            if (slot := self.slots.get(index)) is not None:
+                used = shares[index] * self._limit
+                slot.memory_bytes = int(used) if math.isfinite(used) else None
+
+    def _see_slot(self, index: int, phase: int, variant: int, now_s: float) -> None:
+        old = self.slots.get(index)
+        if old is not None and (phase == Phase.EMPTY or variant != old.variant):
+            del self.slots[index]
+            self._marks[old.name] = old.incarnation
+            for lever in (names.lever_incarnation(old.name), names.lever_drained(old.name)):
+                self.levers.pop(lever, None)
+            old = None
+        if phase == Phase.EMPTY:
+            return
+        if old is None:
+            name = slot_name(variant, index)
+            counted = self._marks.pop(name, 0) + 1
+            self.slots[index] = Slot(
+                name=name,
+                variant=variant,
+                phase=phase,
+                incarnation=counted,
+                started=time_ns(now_s - (_RAN_S if self._fresh else 0.0)),
+            )
+            self.levers[names.lever_incarnation(name)] = counted
+            self.levers[names.lever_drained(name)] = 0
+            return
+        if phase in STARTING and old.phase not in STARTING:
+            old.started = time_ns(now_s)  # another process; the platform counts what was asked for
+        old.phase = phase
+
+
+def actuator_of(lever: str) -> str:
+    """Return which actuator holds a lever.
+
+    >>> actuator_of("weight.b"), actuator_of("replicas.a")
+    ('gateway', 'platform')
+    """
+    traffic = lever == names.GATEWAY_LIMIT or lever.startswith("weight.")
+    return TRAFFIC_ACTUATOR if traffic else SCALE_ACTUATOR
+
+
+def same(lever: str, one: Scalar, other: Scalar) -> bool:
+    """Return whether two values of a lever are the same, whole percents and units apart.
+
+    >>> same("weight.b", 25.0, 25), same("version.a", "v1", "v2")
+    (True, False)
+    """
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    if lever == names.GATEWAY_LIMIT:
+        return (one == 0) == (other == 0)
+    return abs(one - other) < _UNIT
