@@ -44,12 +44,7 @@ def beta(prior: Array, sharpness: Array, temperature: Array, bias: Array) -> Arr
     Returns:
         [..., BINS], sum 1.
     """
-    grid = jnp.linspace(-_SOURCE_REACH, _SOURCE_REACH, _SOURCE_POINTS + 1)
-    rising = jax.nn.log_sigmoid(grid)
-    falling = rising - grid  # log of 1 - sigmoid
-    left = (prior * sharpness)[..., None]
-    right = ((1.0 - prior) * sharpness)[..., None]
-    density = jnp.exp(left * (rising - jnp.log(0.5)) + right * (falling - jnp.log(0.5)))
+    _, density = _density(prior, sharpness)
     # Mass between grid points by the trapezoid rule; cumulated it is the source's distribution.
     pieces = 0.5 * (density[..., 1:] + density[..., :-1])
     below = jnp.cumsum(pieces, axis=-1)
@@ -64,6 +59,17 @@ def beta(prior: Array, sharpness: Array, temperature: Array, bias: Array) -> Arr
     cumulated = under + (over - under) * (place - low)
     first, last = cumulated[..., :1], 1.0 - cumulated[..., -1:]
     return jnp.concatenate([first, jnp.diff(cumulated, axis=-1), last], axis=-1)
+
+
+def _density(prior: Array, sharpness: Array) -> tuple[Array, Array]:
+    """Return a grid of logits [G] and the undisturbed score's density there, not normed."""
+    grid = jnp.linspace(-_SOURCE_REACH, _SOURCE_REACH, _SOURCE_POINTS + 1)
+    rising = jax.nn.log_sigmoid(grid)
+    falling = rising - grid  # log of 1 - sigmoid
+    left = (prior * sharpness)[..., None]
+    right = ((1.0 - prior) * sharpness)[..., None]
+    power = left * rising + right * falling
+    return grid, jnp.exp(power - power.max(axis=-1, keepdims=True))
 
 
 def sample(key: Array, shares: Array, events: Array) -> Array:
@@ -129,8 +135,7 @@ def calibration_error(prior: Array, sharpness: Array, temperature: Array, bias: 
         temperature: See `beta`.
         bias: See `beta`.
     """
-    one, nought = jnp.ones_like(prior), jnp.zeros_like(prior)
-    shares = beta(prior, sharpness, one, nought)
-    centres = jnp.linspace(-REACH, REACH, 2 * BINS + 1)[1::2]
-    moved = jax.nn.sigmoid(centres / temperature[..., None] + bias[..., None])
-    return (shares * jnp.abs(moved - jax.nn.sigmoid(centres))).sum(axis=-1)
+    grid, density = _density(prior, sharpness)
+    moved = jax.nn.sigmoid(grid / temperature[..., None] + bias[..., None])
+    off = jnp.abs(moved - jax.nn.sigmoid(grid))
+    return (density * off).sum(axis=-1) / density.sum(axis=-1)

@@ -6,9 +6,9 @@ in another unit; scores are Beta-distributed and faults move their logits. Accur
 accuracy: `CHANCE` is what is left when an input says nothing, and a change of the base rate alone
 costs nothing.
 
-Every tick calls `step`; every scrape `predictions` and `feature_distance`. What a model was trained
+Every tick calls `step`. What a model was trained
 on is `Learnt` (see `retraining`), so that a drift that ends hurts the model that had learnt it.
-Not here: labels (`labels`), what is reported of all this (`telemetry`).
+Not here: what scores look like (`scores`), labels (`labels`), what is reported (`telemetry`).
 """
 
 from typing import Final
@@ -16,20 +16,15 @@ from typing import Final
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import erf
 
 from homeostat.twin import histograms, params
-from homeostat.twin.shapes import SLICES, VARIANTS
+from homeostat.twin.shapes import BINS, SLICES, VARIANTS
 
 CHANCE: Final = 0.5
 LOWEST: Final = 0.02  # accuracy; below it a model would be a good one turned round
 HIGHEST: Final = 0.999
 # A shift of traffic shares by so much (total variation) brings all of `amplify_on_lb_change`.
 LB_CHANGE_FULL: Final = 0.05
-# How far scores move, in logits, per standard deviation of shift of all inputs, and per unit of
-# log10 of a wrong unit of an important one: a model reads about as much as its inputs move.
-LOGIT_PER_SD: Final = 1.0
-LOGIT_PER_DECADE: Final = 3.0
 # Accuracy that a model trained on one base rate loses per unit of change of it.
 PRIOR_K: Final = 0.4
 
@@ -94,7 +89,8 @@ class Learnt(eqx.Module):
         season: Seasonal shift of that window [V].
         prior: Change of the base rate in that window [V].
         feature: Share of the important input that it still uses [V].
-        calibrated: 1 = trained on, and calibrated to, what serving looks like since a fault [V].
+        temperature: Of the scores it is calibrated to [V].
+        bias: The same, logits [V].
     """
 
     base: Array
@@ -104,7 +100,8 @@ class Learnt(eqx.Module):
     season: Array
     prior: Array
     feature: Array
-    calibrated: Array
+    temperature: Array
+    bias: Array
 
 
 class State(eqx.Module):
@@ -114,11 +111,15 @@ class State(eqx.Module):
         age_s: Age of the features each variant reads [V].
         feedback: Accuracy lost by learning from own answers [V].
         learnt: See `Learnt`.
+        usual: Shares of scores by bin while nothing is wrong [BINS].
+        window: Valid scores of the last minute or so by bin, fading [V, BINS].
     """
 
     age_s: Array
     feedback: Array
     learnt: Learnt
+    usual: Array
+    window: Array
 
 
 class Answers(eqx.Module):
@@ -177,14 +178,21 @@ def learnt_at_start(quality: params.Quality) -> Learnt:
         season=zeros,
         prior=zeros,
         feature=ones,
-        calibrated=zeros,
+        temperature=ones,
+        bias=zeros,
     )
 
 
 def init(quality: params.Quality) -> State:
     """Return the state before anything has happened."""
-    zeros = jnp.zeros(VARIANTS)
-    return State(age_s=zeros, feedback=zeros, learnt=learnt_at_start(quality))
+    zeros, one = jnp.zeros(VARIANTS), jnp.ones(1)
+    return State(
+        age_s=zeros,
+        feedback=zeros,
+        learnt=learnt_at_start(quality),
+        usual=histograms.beta(quality.prior * one, quality.sharpness * one, one, 0.0 * one)[0],
+        window=jnp.zeros((VARIANTS, BINS)),
+    )
 
 
 def covariate_shift(inputs: Inputs) -> Array:
@@ -280,7 +288,8 @@ def step(
         slice_quality=served @ found[:, SLICES - 1],
         slice_share=share,
     )
-    return State(age_s=age_s, feedback=feedback, learnt=state.learnt), answers
+    state = eqx.tree_at(lambda s: (s.age_s, s.feedback), state, (age_s, feedback))
+    return state, answers
 
 
 def slice_share(deployment: params.Params, inputs: Inputs, weights: Array) -> Array:
@@ -294,61 +303,3 @@ def slice_share(deployment: params.Params, inputs: Inputs, weights: Array) -> Ar
     changed = 0.5 * jnp.abs(weights - deployment.weights).sum()
     full = jnp.clip(changed / LB_CHANGE_FULL, 0.0, 1.0)
     return jnp.clip(usual * (1.0 + (inputs.amplify_on_lb_change - 1.0) * full), 0.0, 1.0)
-
-
-def scores(
-    quality: params.Quality, inputs: Inputs, state: State
-) -> tuple[Array, Array, Array, Array]:
-    """Return the prior, sharpness, temperature and bias of each variant's scores, each [V].
-
-    A broken input pulls scores to the base rate (their spread falls); a covariate shift, a wrong
-    unit and `pred_shift` move them; calibration faults do not touch a model calibrated since.
-    """
-    learnt = state.learnt
-    ones = jnp.ones(VARIANTS)
-    prior = jnp.clip(quality.prior + inputs.label_prior_shift, 0.01, 0.99) * ones
-    missing = 1.0 - (1.0 - jnp.clip(inputs.feature_null_rate, 0.0, 1.0)) * jnp.exp2(
-        -state.age_s / inputs.staleness_halflife_s
-    )
-    missing = missing * quality.importance * learnt.feature
-    sharpness = quality.sharpness / jnp.maximum(1.0 - missing, 0.05) ** 2
-    uncalibrated = 1.0 - learnt.calibrated
-    temperature = inputs.score_temperature**uncalibrated
-    shift = covariate_shift(inputs) + inputs.feature_shift_periodic - learnt.shift
-    decades = jnp.log10(inputs.feature_scale)
-    moved = LOGIT_PER_SD * shift + LOGIT_PER_DECADE * quality.importance * learnt.feature * decades
-    bias = inputs.score_bias * uncalibrated + inputs.pred_shift + moved
-    return prior, sharpness, temperature, bias
-
-
-def predictions(quality: params.Quality, inputs: Inputs, state: State) -> Array:
-    """Return the expected shares of valid scores by bin [V, BINS]."""
-    return histograms.beta(*scores(quality, inputs, state))
-
-
-def usual_predictions(quality: params.Quality) -> Array:
-    """Return the shares of scores while nothing is wrong [V, BINS]: what windows are held against.
-
-    `predictions` with `neutral()` at the start.
-    """
-    return predictions(quality, neutral(), init(quality))
-
-
-def feature_distance(inputs: Inputs, state: State) -> Array:
-    """Return the largest distance of a feature's histogram from its usual one, 0..1 [V].
-
-    Total variation: of a Gaussian moved by d standard deviations it is erf(d / sqrt 8); empty or
-    malformed values are disjoint from real ones; the world has moved on without half of the values
-    that are as old as their half-life.
-
-    Args:
-        inputs: Faults in force.
-        state: For the age of the features.
-    """
-    shift_sd = jnp.abs(inputs.feature_shift_sd + inputs.feature_shift_periodic)
-    # A feature of mean two and unit spread, multiplied.
-    unit_sd = 2.0 * jnp.abs(jnp.log(inputs.feature_scale))
-    apart = erf(jnp.maximum(shift_sd, unit_sd) / jnp.sqrt(8.0))
-    gone = jnp.maximum(inputs.feature_null_rate, inputs.malformed_share)
-    stale = 0.5 * (1.0 - jnp.exp2(-state.age_s / inputs.staleness_halflife_s))
-    return jnp.clip(jnp.maximum(jnp.maximum(apart, gone), stale), 0.0, 1.0)

@@ -1,8 +1,9 @@
 """From what is true to what is scraped: sampling noise, and a channel that loses and bends it.
 
-Every tick `add` sums what the deployment does into a `Window`; every scrape `scrape` turns the
-window into rates and quantiles, adds the noise that so many requests have, and passes it through
-the telemetry channel. Noise belongs to observations only, never to the state of the deployment.
+Every tick `add` sums what the deployment does into a `Window` (see `windows`); every scrape
+`scrape` turns the window into rates and quantiles with the noise that so many requests have (see
+`observe`) and passes them through the telemetry channel, which is what this file is about. Noise
+belongs to observations only, never to the state of the deployment.
 
 Order of the channel: scrape failure, counter artefacts, delay, scale and bias, loss, zero-filling,
 freeze. Ages are honest about delay and loss (also where the loss is reported as zero: the series
@@ -10,103 +11,77 @@ freeze. Ages are honest about delay and loss (also where the loss is reported as
 NaN = not reported: a dead replica's signals, a latency without a request, a lost sample.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
 from jax import Array
 
-from homeostat.twin import params
-from homeostat.twin.shapes import SCRAPES_KEPT, VARIANTS
-from homeostat.twin.signals import CLASSES, GATEWAY_SIGNALS, SLOT_SIGNALS, VARIANT_SIGNALS
+from homeostat.base import names
+from homeostat.twin import observe, params, windows
+from homeostat.twin.observe import Observed
+from homeostat.twin.shapes import SCRAPE_S, SCRAPES_KEPT, VARIANTS, Phase
+from homeostat.twin.signals import (
+    CLASSES,
+    GATEWAY_SIGNALS,
+    GPU_SHARE,
+    IN_FLIGHT,
+    LATENCY_P99,
+    SLOT_SIGNALS,
+    USD_PER_HOUR,
+    VARIANT_SIGNALS,
+)
+from homeostat.twin.windows import Gauges, Tick, Window, add, open_window
 
+__all__ = [
+    "CLASS_OF",
+    "Channel",
+    "Gauges",
+    "Inputs",
+    "Seen",
+    "Tick",
+    "Window",
+    "add",
+    "class_of",
+    "init",
+    "neutral",
+    "open_window",
+    "scrape",
+]
 
-class Tick(eqx.Module):
-    """What one tick of the deployment does; everything true.
-
-    Attributes:
-        refused: Refused at the gateway, 1/s.
-        p50_s: At the gateway; like p95_s and p99_s.
-        p95_s: See p50_s.
-        p99_s: See p50_s.
-        usd_per_hour: Spend rate.
-        variant_attempts: Attempts that reach a variant, retries included, 1/s [V].
-        variant_errors: Of them failed, 1/s [V].
-        variant_p50_s: [V].
-        variant_p95_s: [V].
-        slot_attempts: 1/s [S].
-        slot_errors: 1/s [S].
-        slot_p95_s: [S].
-        busy: Share of the time the device works [S], 0..1 (0 on a hung slot).
-        batch: Mean batch [S].
-        batch_full: Share of batches that are full [S].
-        device_s: Device time of a batch [S].
-        contention: Of the service law [S], 1 = none.
-    """
-
-    refused: Array
-    p50_s: Array
-    p95_s: Array
-    p99_s: Array
-    usd_per_hour: Array
-    variant_attempts: Array
-    variant_errors: Array
-    variant_p50_s: Array
-    variant_p95_s: Array
-    slot_attempts: Array
-    slot_errors: Array
-    slot_p95_s: Array
-    busy: Array
-    batch: Array
-    batch_full: Array
-    device_s: Array
-    contention: Array
-
-
-class Window(eqx.Module):
-    """Sums over the ticks since the last scrape.
-
-    Attributes:
-        sums: Rates x dt; latencies x requests; the rest x dt.
-        seconds: How long.
-    """
-
-    sums: Tick
-    seconds: Array
-
-
-class Gauges(eqx.Module):
-    """What is read at the moment of the scrape.
-
-    Attributes:
-        phase: `shapes.Phase` [S].
-        slot_variant: Variant of each slot [S].
-        queue: Requests waiting [S].
-        in_flight: Requests in the system [S].
-        memory_share: Of the limit [S].
-        latency_s: Mean time of a request that comes now [S].
-        slot_error_ratio: Probability that an answer is an error [S].
-        nan_share: Probability that it is no number [S].
-        frontend_rps: What one replica's front end can pass on; inf = no limit.
-        prediction_shift: Distance of the sampled window's scores [V]; NaN = none.
-        feature_shift: Distance of the inputs [V].
-        invalid_share: Share of predictions that are no numbers [V].
-        accuracy: Over delivered labels; NaN = none [V].
-        label_coverage: [V].
-    """
-
-    phase: Array
-    slot_variant: Array
-    queue: Array
-    in_flight: Array
-    memory_share: Array
-    latency_s: Array
-    slot_error_ratio: Array
-    nan_share: Array
-    frontend_rps: Array
-    prediction_shift: Array
-    feature_shift: Array
-    invalid_share: Array
-    accuracy: Array
-    label_coverage: Array
+# Which class of `signals.CLASSES` each signal belongs to: signals of a class share an exporter, a
+# unit or a pipeline, and break together.
+CLASS_OF: Final[Mapping[str, str]] = {
+    names.LATENCY_P50: "latency",
+    names.LATENCY_P95: "latency",
+    LATENCY_P99: "latency",
+    names.ERROR_RATIO: "errors",
+    names.REFUSED_RATIO: "errors",
+    names.ARRIVAL_RATE: "throughput",
+    names.BATCH_SIZE: "queue",
+    names.BATCH_FULL_SHARE: "queue",
+    names.QUEUE_LENGTH: "queue",
+    IN_FLIGHT: "queue",
+    names.CPU_SHARE: "cpu",
+    names.MEMORY_SHARE: "memory",
+    GPU_SHARE: "gpu",
+    names.DEVICE_TIME: "gpu",
+    names.PROCESS_UP: "probes",
+    names.PROBE_HEALTH: "probes",
+    names.PROBE_INFERENCE: "probes",
+    names.PROBE_LATENCY: "probes",
+    names.PREDICTION_SHIFT: "predictions",
+    names.FEATURE_SHIFT: "predictions",
+    names.INVALID_SHARE: "predictions",
+    names.ACCURACY: "labels",
+    names.LABEL_COVERAGE: "labels",
+    USD_PER_HOUR: "cost",
+}
+_SPIKE: Final = 10.0  # what a wrapped difference shows, against the truth
 
 
 class Inputs(eqx.Module):
@@ -142,7 +117,7 @@ class Channel(eqx.Module):
         ring: Observations of the last scrapes [SCRAPES_KEPT, N].
         held: What was reported last [N].
         total: Sums of counters read as gauges [N].
-        luck: Uniform draw of each series, for the whole episode [N].
+        luck: Uniform draw of each series for the whole episode: which of them freeze [N].
         shown: Scrape whose values are shown by class [CLASSES], int32.
         newest: Scrape of the newest sample of each gateway signal, int32.
         index: Scrapes so far, int32.
@@ -182,16 +157,6 @@ def neutral() -> Inputs:
     )
 
 
-def open_window(slots: int) -> Window:
-    """Return a window without a tick in it."""
-    raise NotImplementedError
-
-
-def add(window: Window, tick: Tick, dt: float) -> Window:
-    """Return the window with one more tick of length `dt` seconds."""
-    raise NotImplementedError
-
-
 def init(key: Array, slots: int) -> Channel:
     """Return the channel before the first scrape.
 
@@ -199,7 +164,22 @@ def init(key: Array, slots: int) -> Channel:
         key: The episode's telemetry key.
         slots: S.
     """
-    raise NotImplementedError
+    number = len(class_of(slots))
+    return Channel(
+        ring=jnp.full((SCRAPES_KEPT, number), jnp.nan),
+        held=jnp.full(number, jnp.nan),
+        total=jnp.zeros(number),
+        luck=jax.random.uniform(key, (number,)),
+        shown=jnp.zeros(len(CLASSES), jnp.int32),
+        newest=jnp.zeros(len(GATEWAY_SIGNALS), jnp.int32),
+        index=jnp.int32(0),
+    )
+
+
+def class_of(slots: int) -> npt.NDArray[np.int32]:
+    """Return the class of each of the N signals, gateway first, then variants, then slots [N]."""
+    order = (*GATEWAY_SIGNALS, *VARIANT_SIGNALS * VARIANTS, *SLOT_SIGNALS * slots)
+    return np.array([CLASSES.index(CLASS_OF[name]) for name in order], np.int32)
 
 
 def scrape(
@@ -218,6 +198,107 @@ def scrape(
         channel: As of the last scrape.
         window: Since the last scrape.
         gauges: Read now.
-        key: The episode's telemetry key; folded with the scrape's index here.
+        key: The episode's telemetry key; folded with the scrape's index here, so that a replay
+            with other actions sees the same draws.
     """
-    raise NotImplementedError
+    slots = gauges.phase.shape[0]
+    here = jax.random.fold_in(key, channel.index)
+    bits = jax.random.bits(here, channel.held.shape, jnp.uint32)
+    # 23 bits for the noise of a signal, the other 9 for whether its sample is lost.
+    draws = ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
+    loss = ((bits & 511).astype(jnp.float32) + 0.5) / 512.0
+    true = observe.observe(deployment, window, gauges, _parts(draws, slots))
+    observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
+    observed = jnp.where(_fails(inputs, window, gauges, slots), jnp.nan, observed)
+    channel, seen, lost, frozen = _through(inputs, channel, observed, loss, window.seconds, here)
+    gateway = slice(0, len(GATEWAY_SIGNALS))
+    ages = class_of(slots)[gateway]
+    told = ~jnp.isnan(seen[gateway]) & ~lost[gateway]
+    sampled = jnp.where(frozen[gateway], channel.index, channel.shown[ages])
+    newest = jnp.where(told, jnp.maximum(sampled, channel.newest), channel.newest)
+    parts = _parts(seen, slots)
+    result = Seen(
+        gateway=parts.gateway,
+        variant=parts.variant,
+        slot=parts.slot,
+        age_s=(channel.index - newest).astype(jnp.float32) * SCRAPE_S,
+    )
+    channel = eqx.tree_at(lambda c: (c.newest, c.index), channel, (newest, channel.index + 1))
+    return channel, result
+
+
+def _parts(flat: Array, slots: int) -> Observed:
+    """Return N values as gateway, variants and slots."""
+    first = len(GATEWAY_SIGNALS)
+    second = first + VARIANTS * len(VARIANT_SIGNALS)
+    return Observed(
+        gateway=flat[:first],
+        variant=flat[first:second].reshape(VARIANTS, len(VARIANT_SIGNALS)),
+        slot=flat[second:].reshape(slots, len(SLOT_SIGNALS)),
+    )
+
+
+def _fails(inputs: Inputs, window: Window, gauges: Gauges, slots: int) -> Array:
+    """Return which signals nobody answers for because what exports them is too busy [N]."""
+    busy = windows.busy(window)
+    there = gauges.phase == Phase.READY
+    mine = there & (gauges.slot_variant == jnp.arange(VARIANTS)[:, None])
+    by_variant = (mine * busy).sum(axis=1) / jnp.maximum(mine.sum(axis=1), 1)
+    fleet = (there * busy).sum() / jnp.maximum(there.sum(), 1)
+    rho = jnp.concatenate([
+        jnp.broadcast_to(fleet, len(GATEWAY_SIGNALS)),
+        jnp.repeat(by_variant, len(VARIANT_SIGNALS)),
+        jnp.repeat(busy, len(SLOT_SIGNALS)),
+    ])
+    return rho > inputs.scrape_fail_when_rho_gt[class_of(slots)]
+
+
+def _through(
+    inputs: Inputs, channel: Channel, observed: Array, loss: Array, seconds: Array, key: Array
+) -> tuple[Channel, Array, Array, Array]:
+    """Return the channel, the values that come out, which are lost and which are frozen, [N]."""
+    number = observed.shape[0]
+    rest = len(GATEWAY_SIGNALS) + VARIANTS * len(VARIANT_SIGNALS)
+    kind = class_of((number - rest) // len(SLOT_SIGNALS))
+    counted, total = _counters(inputs, channel.total, observed, seconds, kind, key)
+    ring = channel.ring.at[channel.index % SCRAPES_KEPT].set(counted)
+    late = jnp.round(inputs.metric_delay_s / SCRAPE_S).astype(jnp.int32)
+    late = jnp.clip(late, 0, SCRAPES_KEPT - 1)
+    # What has been shown is not taken back: a delay that begins first looks like a freeze.
+    shown = jnp.maximum(channel.shown, channel.index - late)
+    value = ring[(shown % SCRAPES_KEPT)[kind], jnp.arange(number)]
+    value = value * inputs.metric_scale[kind] + inputs.metric_bias[kind]
+    chance = inputs.metric_drop[kind]
+    lost = loss < chance
+    zero = lost & (loss < chance * inputs.missing_as_zero[kind]) & ~jnp.isnan(value)
+    value = jnp.where(lost, jnp.where(zero, 0.0, jnp.nan), value)
+    frozen = (channel.luck < inputs.metric_freeze[kind]) & ~jnp.isnan(channel.held)
+    value = jnp.where(frozen, channel.held, value)
+    channel = eqx.tree_at(
+        lambda c: (c.ring, c.held, c.total, c.shown), channel, (ring, value, total, shown)
+    )
+    return channel, value, lost & ~frozen, frozen
+
+
+def _counters(
+    inputs: Inputs,
+    total: Array,
+    observed: Array,
+    seconds: Array,
+    kind: npt.NDArray[np.int32],
+    key: Array,
+) -> tuple[Array, Array]:
+    """Return what is read off counters that reset, or that are taken for gauges; and their sums.
+
+    A reset shows as a rate of nothing or as a spike (a wrapped difference), with equal chance, for
+    one scrape and for a whole class: its counters live in one exporter.
+    """
+    draws = jax.random.uniform(jax.random.fold_in(key, 1), (len(CLASSES),))
+    chance = -jnp.expm1(-inputs.metric_reset * seconds / 3600.0)
+    reset = (draws < chance)[kind]
+    spike = (draws < 0.5 * chance)[kind]
+    cumulative = inputs.metric_cumulative[kind] > 0.5  # noqa: PLR2004 - it is or it is not
+    grown = total + jnp.nan_to_num(observed) * seconds
+    grown = jnp.where(cumulative & ~reset, grown, 0.0)
+    odd = jnp.where(reset, jnp.where(spike, observed * _SPIKE, observed * 0.0), observed)
+    return jnp.where(cumulative & ~jnp.isnan(observed), grown, odd), grown

@@ -1,0 +1,134 @@
+"""What is reported of each replica slot: probes, host, and the server's own figures.
+
+A process that is gone reports nothing, so that averages over replicas are averages over survivors.
+"""
+
+from typing import Final
+
+import jax.numpy as jnp
+from jax import Array
+
+from homeostat.base import names
+from homeostat.twin import noise, params, sampling, windows
+from homeostat.twin.shapes import Phase
+from homeostat.twin.signals import GPU_SHARE, IN_FLIGHT, SLOT_SIGNALS
+from homeostat.twin.windows import Gauges, Window
+
+# Processor seconds per second: of an idle server, per second of device work it feeds (requests
+# are decoded and answers encoded while the device works), and per unit of contention.
+_CPU_IDLE: Final = 0.05
+_CPU_PER_WORK: Final = 0.3
+_CPU_PER_CONTENTION: Final = 0.15
+_CPU_LOADING: Final = 0.5
+# Share of a device that its fixed work per batch occupies: a server that is bound by launches and
+# by its front end shows 38-40 % at any load (vLLM logs in liao4s/BurstGPT_test).
+_GPU_FIXED: Final = 0.39
+# Relative noise of one reading of a gauge, and of one probe's latency.
+_MEMORY_SD: Final = 0.003
+_CPU_SD: Final = 0.03
+_GPU_SD: Final = 0.03
+_PROBE_SD: Final = 0.3
+_BATCH_SD: Final = 0.3  # of one batch against the mean batch
+_LEAST_SPREAD: Final = 0.2  # sigma of a replica's latencies, even of a constant service time
+
+
+def observe(deployment: params.Params, window: Window, gauges: Gauges, uniform: Array) -> Array:
+    """Return the signals of replica slots."""
+    phase = gauges.phase
+    serves = (phase == Phase.READY) | (phase == Phase.DRAINING) | (phase == Phase.HUNG)
+    runs = serves | (phase == Phase.LOADING)
+    draw = {name: uniform[:, at] for at, name in enumerate(SLOT_SIGNALS)}
+    found = (
+        _probes(deployment, gauges, draw)
+        | {name: jnp.where(runs, value, jnp.nan) for name, value in
+           _host(deployment, window, gauges, draw).items()}
+        | {name: jnp.where(serves, value, jnp.nan) for name, value in
+           _server(deployment, window, gauges, draw).items()}
+    )  # fmt: skip
+    return jnp.stack([found[name] for name in SLOT_SIGNALS], axis=-1)
+
+
+def _probes(deployment: params.Params, gauges: Gauges, draw: dict[str, Array]) -> dict[str, Array]:
+    """Return what probes find: a hung replica is healthy and answers nothing.
+
+    Without an answer the latency is the deadline: a quick refusal is not a fast answer.
+    """
+    phase = gauges.phase
+    asked = (phase != Phase.EMPTY) & (phase != Phase.PENDING)
+    answers = (phase == Phase.READY) | (phase == Phase.DRAINING)
+    healthy = answers | (phase == Phase.HUNG)
+    up = asked & (phase != Phase.DEAD)
+    deadline_s = deployment.client.timeout_s
+    latency_s = gauges.latency_s * noise.factor(draw[names.PROBE_LATENCY], jnp.float32(_PROBE_SD))
+    right = (1.0 - gauges.slot_error_ratio) * (1.0 - gauges.nan_share)
+    passes = answers & (draw[names.PROBE_INFERENCE] < right) & (latency_s < deadline_s)
+    took_s = jnp.where(answers, jnp.minimum(latency_s, deadline_s), deadline_s)
+    return {
+        names.PROCESS_UP: jnp.where(asked, up.astype(jnp.float32), jnp.nan),
+        names.PROBE_HEALTH: jnp.where(asked, healthy.astype(jnp.float32), jnp.nan),
+        names.PROBE_INFERENCE: jnp.where(asked, passes.astype(jnp.float32), jnp.nan),
+        names.PROBE_LATENCY: jnp.where(asked, took_s * 1000.0, jnp.nan),
+    }
+
+
+def _host(
+    deployment: params.Params, window: Window, gauges: Gauges, draw: dict[str, Array]
+) -> dict[str, Array]:
+    """Return memory and processor: idle + c1 x rate + c2 x contention, at most the limit."""
+    seconds = jnp.maximum(window.seconds, 1e-9)
+    rate = window.sums.slot_attempts / seconds
+    service = deployment.service
+    work = (service.tau0_s / service.batch_max + service.alpha_s)[gauges.slot_variant]
+    contention = jnp.maximum(window.sums.contention / seconds, 1.0)
+    cpu = (
+        _CPU_IDLE
+        + _CPU_PER_WORK * jnp.minimum(rate * work, 1.0)
+        + rate / gauges.frontend_rps
+        + _CPU_PER_CONTENTION * (contention - 1.0)
+        + _CPU_LOADING * (gauges.phase == Phase.LOADING)
+    )
+    cpu = jnp.minimum(cpu, 1.0) * (1.0 + _CPU_SD * noise.normal(draw[names.CPU_SHARE]))
+    memory = gauges.memory_share * (1.0 + _MEMORY_SD * noise.normal(draw[names.MEMORY_SHARE]))
+    return {names.MEMORY_SHARE: memory, names.CPU_SHARE: jnp.maximum(cpu, 0.0)}
+
+
+def _server(
+    deployment: params.Params, window: Window, gauges: Gauges, draw: dict[str, Array]
+) -> dict[str, Array]:
+    """Return what the server itself exports."""
+    sums, service = window.sums, deployment.service
+    attempts = sums.slot_attempts
+    batch = noise.per(sums.batch, attempts)
+    batches = jnp.maximum(attempts / jnp.maximum(jnp.nan_to_num(batch), 1.0), 1.0)
+    per_request = service.alpha_s[gauges.slot_variant] * jnp.nan_to_num(batch)
+    fixed = service.tau0_s[gauges.slot_variant]
+    lean = per_request / jnp.maximum(per_request + fixed, 1e-9)
+    gpu = windows.busy(window) * (_GPU_FIXED + (1.0 - _GPU_FIXED) * lean)
+    cv = jnp.sqrt(service.cv2)[gauges.slot_variant]
+    counted = jnp.round(attempts)
+    failing = jnp.clip(jnp.nan_to_num(noise.per(sums.slot_errors, attempts)), 0.0, 1.0)
+    waiting = sampling.poisson(draw[names.QUEUE_LENGTH], gauges.queue)
+    served = sampling.poisson(draw[IN_FLIGHT], jnp.maximum(gauges.in_flight - gauges.queue, 0.0))
+    full = jnp.clip(jnp.nan_to_num(noise.per(sums.batch_full, attempts)), 0.0, 1.0)
+    p95 = noise.per(sums.slot_p95_s, attempts)
+    works = (batch > 0.0) & (windows.busy(window) > 0.0)
+    device_ms = noise.per(sums.device_s, attempts) * 1000.0
+    device_ms = device_ms * noise.factor(draw[names.DEVICE_TIME], cv / jnp.sqrt(batches))
+    sizes = batch * noise.factor(draw[names.BATCH_SIZE], _BATCH_SD / jnp.sqrt(batches))
+    whole = jnp.round(batches)
+    return {
+        GPU_SHARE: jnp.maximum(gpu * (1.0 + _GPU_SD * noise.normal(draw[GPU_SHARE])), 0.0),
+        names.DEVICE_TIME: jnp.where(works, device_ms, jnp.nan),
+        names.BATCH_SIZE: jnp.where(works, jnp.maximum(sizes, 1.0), jnp.nan),
+        names.BATCH_FULL_SHARE: jnp.where(
+            works, sampling.binomial(draw[names.BATCH_FULL_SHARE], whole, full) / whole, jnp.nan
+        ),
+        names.QUEUE_LENGTH: waiting,
+        IN_FLIGHT: waiting + served,
+        names.ERROR_RATIO: noise.per(
+            sampling.binomial(draw[names.ERROR_RATIO], counted, failing), counted
+        ),
+        names.LATENCY_P95: noise.quantile(
+            names.LATENCY_P95, p95, jnp.maximum(cv, _LEAST_SPREAD), counted, draw
+        ),
+    }
