@@ -84,7 +84,8 @@ section > p, figcaption, .note { color: var(--soft); max-width: 78ch; }
 table { border-collapse: separate; border-spacing: 0; width: 100%; }
 caption { text-align: left; padding: .8rem .9rem .3rem; font-weight: 650; position: sticky;
   left: 0; }
-caption small { display: block; font-weight: 400; color: var(--soft); max-width: 62ch; }
+caption small { display: block; font-weight: 400; color: var(--soft);
+  max-width: min(62ch, calc(100vw - 4rem)); }
 th, td { padding: .45rem .9rem; text-align: left; border-top: 1px solid var(--hair);
   vertical-align: top; }
 thead th { color: var(--soft); font-weight: 500; font-size: .8125rem; vertical-align: bottom;
@@ -98,7 +99,8 @@ td small { display: block; color: var(--soft); font-size: .8125rem; white-space:
 .num b { font-weight: 700; }
 .clear b { color: var(--ok); }
 .clear b::after { content: " \\2713"; }
-.of { display: inline-flex; align-items: center; gap: .45rem; color: var(--c); }
+.of { white-space: nowrap; display: inline-flex;
+  align-items: center; gap: .45rem; color: var(--c); }
 .swatch { width: 1.75rem; height: .875rem; flex: none; }
 .swatch .dot { stroke: none; }
 .interval { display: block; width: 6.25rem; height: .625rem; margin-top: .2rem; }
@@ -153,6 +155,7 @@ pre { margin: 0; padding: .8rem 1rem; background: var(--card); border: 1px solid
 @media (max-width: 40rem) {
   .wide { display: none; } .small { display: block; }
   th, td { padding: .4rem .6rem; }
+  tbody th .swatch { display: none; }
   tbody th { max-width: 8rem; overflow-wrap: anywhere; }
   dl.words { grid-template-columns: minmax(0, 1fr); gap: .1rem; }
   dl.words dd { margin-bottom: .6rem; }
