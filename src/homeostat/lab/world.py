@@ -28,10 +28,20 @@ WIDTH = 32  # episodes side by side; see benchmarks/test_lab_speed.py for how it
 MOVE_FIELDS = tuple(f.name for f in fields(Move) if f.name != "orders")
 
 
+class Step(Protocol):
+    """The twin of one episode over one scrape, not compiled: for programs that look ahead."""
+
+    def __call__(
+        self, params: Params, faults: Faults, state: Any, orders: Orders
+    ) -> tuple[Any, Truth, Scrape]:
+        """Return the state after one scrape, its ticks [SCRAPE_S, ...] and the scrape."""
+
+
 class Steps(Protocol):
     """A compiled twin of one size; `State` is whatever it hands out."""
 
     slots: int
+    one: Step
 
     def init(self, params: Params, faults: Faults, keys: Any) -> Any:
         """Return the state of a batch at the beginning."""

@@ -70,7 +70,7 @@ def desired(
     return np.where(n_known == 0, np.nan, np.where(stay, current, wish))
 
 
-def hpa(config: HpaConfig | None = None, *, scale: float = 1.0) -> Autoscaler:
+def hpa(config: HpaConfig | None = None, *, name: str = "hpa", scale: float = 1.0) -> Autoscaler:
     """Return the policy `hpa`.
 
     Raises:
@@ -86,7 +86,7 @@ def hpa(config: HpaConfig | None = None, *, scale: float = 1.0) -> Autoscaler:
         ready, unready = slots_of(scrape, current.shape[1], (COUNTS_AS_READY, COUNTS_AS_UNREADY))
         return desired(metric, ready, unready, current, setting.target)
 
-    return Autoscaler("hpa", wish=wish, rules=setting.rules, scale=scale)
+    return Autoscaler(name, wish=wish, rules=setting.rules, scale=scale)
 
 
 def slots_of(

@@ -47,7 +47,7 @@ def desired(in_flight: np.ndarray, current: np.ndarray, target: float) -> np.nda
     return np.where(np.abs(ratio - 1) <= TOLERANCE, current, wish)
 
 
-def keda(config: KedaConfig | None = None, *, scale: float = 1.0) -> Autoscaler:
+def keda(config: KedaConfig | None = None, *, name: str = "keda", scale: float = 1.0) -> Autoscaler:
     """Return the policy `keda`."""
     setting = config or KedaConfig()
 
@@ -57,4 +57,4 @@ def keda(config: KedaConfig | None = None, *, scale: float = 1.0) -> Autoscaler:
         total = np.where(ready, each, 0.0).sum(axis=-1)
         return desired(total, current, setting.target)
 
-    return Autoscaler("keda", wish=wish, rules=setting.rules, scale=scale)
+    return Autoscaler(name, wish=wish, rules=setting.rules, scale=scale)

@@ -1,0 +1,328 @@
+"""The clairvoyant: a receding-horizon search that knows the faults, the future and the chance.
+
+At the onset and every 5 minutes it tries changes to its plan in the twin itself, from the present
+state with the same key, and keeps what is worth most over its horizon; every so often it tries slow
+changes over a long one. It tells a person at the onset. It starts from the best of the plans that
+it is given (other policies' recorded orders) and ends as the best of them and its own, so that no
+policy among them beats it. It is a yardstick, not a policy: it needs the twin's state.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from homeostat.lab import human, oracle_plans
+from homeostat.lab.baselines.levers import changed, move, standing
+from homeostat.lab.judge_view import run_length, sustained, ticks
+from homeostat.lab.metrics_score import score
+from homeostat.lab.oracle_value import look
+from homeostat.lab.thresholds import FROZEN
+from homeostat.lab.types import FAMILIES, Episode, Trace
+from homeostat.lab.world import Batch, Played, Tape, World, oldest_s, visible
+from homeostat.twin.orders import Orders
+from homeostat.twin.shapes import SCRAPE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How hard the oracle tries.
+
+    Attributes:
+        replan_s: Between two searches.
+        horizon_s: Over which plans are compared.
+        long_horizon_s: Over which slow changes are.
+        long_every: Every how many searches the slow ones are tried too.
+        rounds: Most edits put on top of each other in one search.
+    """
+
+    replan_s: int = 300
+    horizon_s: int = 900
+    long_horizon_s: int = 5400
+    long_every: int = 6
+    rounds: int = 3
+
+    def doubled(self) -> "Search":
+        """Return a search of twice the effort: half the interval, twice the depth."""
+        return Search(
+            replan_s=self.replan_s // 2,
+            horizon_s=self.horizon_s,
+            long_horizon_s=self.long_horizon_s,
+            long_every=self.long_every,
+            rounds=2 * self.rounds,
+        )
+
+
+class Oracle:
+    """Plays episodes as well as the search can.
+
+    Args:
+        world: Where to play; its width is also how many plans are looked at side by side.
+        search: How hard to try.
+        person_scale: Multiplies the human model's delays.
+    """
+
+    name = "oracle"
+
+    def __init__(
+        self, world: World, search: Search | None = None, *, person_scale: float = 1.0
+    ) -> None:
+        self._world = world
+        self._search = search or Search()
+        self._scale = person_scale
+
+    def play(
+        self, episodes: Sequence[Episode], hold: Played, others: Sequence[Played] = ()
+    ) -> Played:
+        """Return the best run that was found of one batch.
+
+        Args:
+            episodes: As for `World.play`.
+            hold: HOLD's run of them.
+            others: Other policies' runs, to start from and to fall back on.
+        """
+        known = (hold, *others)
+        value = np.stack([_worth(one, hold) for one in known])
+        people = [_person(e, self._scale) for e in episodes]
+        attempt = _Attempt(self._world, self._search, people, hold)
+        attempt.begin([row(known[k].orders, i) for i, k in enumerate(value.argmax(axis=0))])
+        own = attempt.play(self.name)
+        best = np.vstack([_worth(own, hold)[None], value]).argmax(axis=0)
+        return _pick((own, *known), best, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Person:
+    """Who is told at the onset.
+
+    Attributes:
+        onset: First scrape that begins at or after the onset; -1 = nobody is told.
+        fixes: Whether the fix takes effect with the orders of each scrape [D].
+        minutes: Of their time.
+    """
+
+    onset: int
+    fixes: np.ndarray
+    minutes: float
+
+
+def _worth(played: Played, hold: Played) -> np.ndarray:
+    return score(played.trace, hold.trace, orders=played.orders).value
+
+
+def _person(episode: Episode, scale: float) -> _Person:
+    scrapes = episode.length_s // SCRAPE_S
+    fixes = np.zeros(scrapes, bool)
+    told = episode.onset_s / SCRAPE_S
+    if episode.benign or not told < scrapes:
+        return _Person(onset=-1, fixes=fixes, minutes=0.0)
+    onset = max(1, int(np.ceil(told)))
+    response = human.respond(episode, float(onset * SCRAPE_S), scale=scale)
+    fixed = int(np.ceil(response.fixed_s / SCRAPE_S))
+    if fixed < scrapes:
+        fixes[fixed] = True
+    return _Person(onset=onset, fixes=fixes, minutes=response.minutes)
+
+
+def row(orders: Orders, at: int) -> Orders:
+    """Return one element of the leading axis of orders."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[at], orders)  # type: ignore[no-any-return]
+
+
+def _ahead(plan: Orders, at: int, scrapes: int) -> Orders:
+    """Return so many scrapes of a plan; past the end of the episode its last orders stand."""
+
+    def cut(leaf: np.ndarray) -> np.ndarray:
+        rows = leaf[at : at + scrapes]
+        return np.concatenate([rows, np.repeat(rows[-1:], scrapes - len(rows), axis=0)])
+
+    return jax.tree.map(cut, plan)  # type: ignore[no-any-return]
+
+
+def _differs(before: Orders, now: Orders) -> np.ndarray:
+    """Return in which episodes these orders are an own action [N]: a new value, or an impulse."""
+    levers = ("replicas", "weights", "batch_max", "concurrency", "admit_rps", "drain")
+    impulses = ("restart", "rollback", "retrain", "retrain_ungated")
+    found = np.zeros(len(np.asarray(now.admit_rps)), bool)
+    for name in levers:
+        new, old = np.asarray(getattr(now, name)), np.asarray(getattr(before, name))
+        found |= (new != old).reshape(len(found), -1).any(axis=1)
+    for name in impulses:
+        found |= np.asarray(getattr(now, name)).reshape(len(found), -1).any(axis=1)
+    return found
+
+
+def _takes_away(before: Orders, now: Orders) -> np.ndarray:
+    """Return in which episodes these orders remove or replace capacity or versions [N]."""
+    fewer = (np.asarray(now.replicas) < np.asarray(before.replicas)).any(axis=1)
+    drained = (np.asarray(now.drain) & ~np.asarray(before.drain)).any(axis=1)
+    restarted, rolled = np.asarray(now.restart).any(axis=1), np.asarray(now.rollback).any(axis=1)
+    return np.asarray(fewer | drained | restarted | rolled)
+
+
+def _pick(runs: Sequence[Played], best: np.ndarray, name: str) -> Played:
+    """Return for each episode the run that was best."""
+
+    def choose(*leaves: np.ndarray) -> np.ndarray:
+        return np.stack([leaves[k][i] for i, k in enumerate(best)])
+
+    traces = [one.trace for one in runs]
+    trace = Trace(
+        episodes=traces[0].episodes,
+        policy=name,
+        truth=jax.tree.map(choose, *[t.truth for t in traces]),
+        moves={key: choose(*[t.moves[key] for t in traces]) for key in traces[0].moves},
+        signal_age_s=choose(*[t.signal_age_s for t in traces]),
+    )
+    return Played(trace=trace, orders=jax.tree.map(choose, *[one.orders for one in runs]))
+
+
+class _Attempt:
+    """One batch: its plans, and the search that changes them."""
+
+    def __init__(
+        self, world: World, search: Search, people: Sequence[_Person], hold: Played
+    ) -> None:
+        episodes = hold.trace.episodes
+        self._batch = Batch(world.steps, episodes, world.width)
+        self._one = world.steps.one
+        self._search = search
+        self._episodes = tuple(episodes)
+        self._tape = Tape(episodes)
+        begin = standing(episodes)
+        self._standing = [row(begin, i) for i in range(len(episodes))]
+        self._people = tuple(people)
+        truth = hold.trace.truth
+        short = np.asarray(truth.capacity) < np.asarray(truth.demand)
+        self._least = ticks(FROZEN.k2_for_s)
+        self._excused = sustained(short, self._least)
+
+    def begin(self, plans: list[Orders]) -> None:
+        """Start from these plans, one per episode, fields [D, ...]."""
+        pairs = zip(plans, self._people, strict=True)
+        self._plans = [changed(plan, person_fixes=person.fixes) for plan, person in pairs]
+
+    def play(self, name: str) -> Played:
+        """Search and play until the end."""
+        every = self._search.replan_s // SCRAPE_S
+        onsets = {person.onset for person in self._people}
+        now = standing(self._episodes)
+        searches = 0
+        phase = variant = np.zeros((len(self._episodes), 0))
+        age_s = np.zeros(len(self._episodes))
+        for at in range(self._tape.scrapes):
+            before = now
+            # The first orders are those the episode begins with: nobody decides before a scrape.
+            if at == 1 or (at > 0 and (at % every == 0 or at in onsets)):
+                slow = searches % self._search.long_every == 0 or at in onsets
+                self._improve(at, phase, variant, slow=slow)
+                searches += 1
+            if at > 0:
+                now = self._orders(at)
+                now = changed(now, by_us=_differs(before, now))
+                self._note(at, before, now, age_s)
+            self._tape.ordered(at, now)
+            truth, scrape = self._batch.advance(now)
+            self._tape.ticks(at, truth)
+            seen = visible(scrape, self._tape.n)
+            phase, variant = np.asarray(seen.phase), np.asarray(seen.slot_variant)
+            age_s = oldest_s(seen, float((at + 1) * SCRAPE_S))
+        self._tape.moved(at, move(now), age_s)
+        return self._tape.played(name)
+
+    def _orders(self, at: int) -> Orders:
+        rows = [row(plan, at) for plan in self._plans]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)  # type: ignore[no-any-return]
+
+    def _note(self, at: int, before: Orders, now: Orders, age_s: np.ndarray) -> None:
+        told = np.array([person.onset == at for person in self._people])
+        known = np.array([0 <= person.onset <= at for person in self._people])
+        family = np.array([FAMILIES.index(e.family) for e in self._episodes])
+        minutes = np.array([p.minutes for p in self._people], np.float32)
+        noted = move(
+            now,
+            intervened=np.asarray(now.by_us),
+            paged=told,
+            family=np.where(known, family, -1),
+            destructive=_takes_away(before, now),
+            person_minutes=np.where(told, minutes, np.float32(0)),
+            alarm=known,
+        )
+        self._tape.moved(at - 1, noted, age_s)
+
+    def _improve(self, at: int, phase: np.ndarray, variant: np.ndarray, *, slow: bool) -> None:
+        """Change the plans from scrape `at` on, where that is worth something."""
+        if slow:
+            scrapes = self._search.long_horizon_s // SCRAPE_S
+            self._climb(at, scrapes, [list(oracle_plans.slow_edits(e)) for e in self._episodes], 1)
+        scrapes = self._search.horizon_s // SCRAPE_S
+        quick = [
+            list(oracle_plans.edits(e, self._standing[i], phase[i], variant[i]))
+            for i, e in enumerate(self._episodes)
+        ]
+        self._climb(at, scrapes, quick, self._search.rounds)
+
+    def _climb(
+        self, at: int, scrapes: int, tries: list[list[tuple[str, oracle_plans.Edit]]], rounds: int
+    ) -> None:
+        best = self._costs(at, scrapes, list(enumerate(self._plans)))
+        active = set(range(len(self._plans)))
+        for _ in range(rounds):
+            pairs = [(i, plan) for i in sorted(active) for plan in self._edited(i, at, tries[i])]
+            costs = self._costs(at, scrapes, pairs)
+            better: dict[int, Orders] = {}
+            for (i, plan), cost in zip(pairs, costs, strict=True):
+                if cost < best[i] - 1e-6 * abs(best[i]):
+                    best[i], better[i] = cost, plan
+            for i, plan in better.items():
+                self._plans[i] = plan
+            active = set(better)
+            if not active:
+                return
+
+    def _edited(
+        self, i: int, at: int, tries: list[tuple[str, oracle_plans.Edit]]
+    ) -> Iterator[Orders]:
+        """Yield the plans that an episode's edits come to, if they are not the plan itself."""
+        plan = self._plans[i]
+        rest: Orders = jax.tree.map(lambda leaf: leaf[at:], plan)
+        for _, edit in tries:
+            new = changed(edit(rest), person_fixes=np.asarray(rest.person_fixes))
+            leaves = zip(jax.tree.leaves(new), jax.tree.leaves(rest), strict=True)
+            if any(not np.array_equal(a, b) for a, b in leaves):
+                yield jax.tree.map(
+                    lambda old, tail: np.concatenate([old[:at], tail.astype(old.dtype)]), plan, new
+                )
+
+    def _costs(self, at: int, scrapes: int, pairs: list[tuple[int, Orders]]) -> np.ndarray:
+        """Return what each (episode, plan) comes to from scrape `at`, in hourly budgets."""
+        width = self._batch.width
+        costs = np.zeros(len(pairs))
+        left = self._tape.scrapes - at
+        for first in range(0, len(pairs), width):
+            some = pairs[first : first + width]
+            index = np.array([i for i, _ in some])
+            plans = self._batch.filled(
+                jax.tree.map(
+                    lambda *leaves: np.stack(leaves),
+                    *[_ahead(plan, at, scrapes) for _, plan in some],
+                )
+            )
+            full = np.concatenate([index, np.repeat(index[-1:], width - len(index))])
+            batch = (self._batch.params, self._batch.faults, self._batch.state)
+            seen = look(self._one, batch, jnp.asarray(full), plans, jnp.int32(left))
+            n = len(some)
+            budgets, short = np.asarray(seen.budgets)[:n], np.asarray(seen.short)[:n]
+            harm = FROZEN.risk_k2 * self._starves(at, index, short)
+            harm = harm + FROZEN.risk_k5 * np.asarray(seen.destroyed)[:n]
+            costs[first : first + n] = budgets + FROZEN.value_budgets * harm
+        return costs
+
+    def _starves(self, at: int, index: np.ndarray, short: np.ndarray) -> np.ndarray:
+        """Return which plans leave too little capacity where HOLD has enough (K2)."""
+        begin = at * SCRAPE_S
+        excused = self._excused[index, begin : begin + short.shape[1]]
+        ours = short[:, : excused.shape[1]] & ~excused
+        return np.asarray((run_length(ours) >= self._least).any(axis=1))

@@ -1,0 +1,212 @@
+"""What the oracle may try next: changes to a plan, made from knowing the faults and the future.
+
+A plan is one episode's orders for every scrape from now to its end, fields [R, ...]. Edits compose:
+the search applies them to the best plan so far. They respect nothing but the hard cap on replicas:
+the oracle has no safe set.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from homeostat.lab.types import Episode
+from homeostat.twin.orders import Orders
+from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
+
+READY_AHEAD = 20  # scrapes: so long before it is needed a replica is asked for
+STAGGER = 4  # scrapes between two restarts, so that the first is loading when the next begins
+Edit = Callable[[Orders], Orders]
+
+
+def level(orders: Orders, scrapes: int) -> Orders:
+    """Return the plan that keeps one episode's lever values, without impulses."""
+    flags = {"restart", "rollback", "retrain", "retrain_ungated", "person_fixes", "by_us"}
+    values: dict[str, Any] = {}
+    for name, value in vars(orders).items():
+        one = np.asarray(value)
+        row = np.zeros_like(one) if name in flags else one
+        values[name] = np.repeat(row[None], scrapes, axis=0)
+    return Orders(**values)
+
+
+def edits(
+    episode: Episode, standing: Orders, phase: np.ndarray, slot_variant: np.ndarray
+) -> Iterator[tuple[str, Edit]]:
+    """Yield the changes that may be worth trying, with their names.
+
+    Args:
+        episode: Whose faults and demand are known.
+        standing: Its orders at the start, unbatched.
+        phase: `shapes.Phase` of each slot now [S].
+        slot_variant: Variant of each slot now [S].
+    """
+    yield "as at the start", lambda plan: level(standing, _length(plan))
+    yield from _replica_edits(episode)
+    yield from _batch_edits(episode)
+    yield from _slot_edits(episode, phase, slot_variant)
+    yield from _traffic_edits(episode)
+    yield from _model_edits(episode)
+
+
+def _replica_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+    most = float(episode.params.money.hard_cap)
+    for name, grown in (
+        ("one replica more", lambda n: n + 1),
+        ("half as many again", lambda n: np.ceil(1.5 * n)),
+        ("as many as allowed", lambda n: np.full_like(n, np.inf)),
+        ("one replica less", lambda n: n - 1),
+        ("a quarter less", lambda n: np.floor(0.75 * n)),
+    ):
+        yield name, _replicas(Variant.A, grown, most)
+    yield "a replica of B more", _replicas(Variant.B, lambda n: n + 1, most)
+
+
+def _replicas(variant: Variant, grown: Callable[[np.ndarray], np.ndarray], most: float) -> Edit:
+    def edit(plan: Orders) -> Orders:
+        replicas = np.array(plan.replicas)
+        others = replicas.sum(axis=1) - replicas[:, variant]
+        ceiling = np.maximum(most - others, replicas[:, variant])
+        replicas[:, variant] = np.clip(grown(replicas[:, variant]), 1, ceiling)
+        return _with(plan, replicas=replicas)
+
+    return edit
+
+
+def _batch_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+    limit = float(episode.params.service.batch_limit)
+
+    def times(factor: float) -> Edit:
+        def edit(plan: Orders) -> Orders:
+            batch = np.clip(np.round(np.asarray(plan.batch_max) * factor), 1, limit)
+            return _with(plan, batch_max=batch)
+
+        return edit
+
+    for factor in (0.5, 2.0, 4.0):
+        yield f"batch x {factor:g}", times(factor)
+
+
+def _slot_edits(
+    episode: Episode, phase: np.ndarray, slot_variant: np.ndarray
+) -> Iterator[tuple[str, Edit]]:
+    faults = episode.faults
+    real = np.isfinite(np.asarray(faults.start_s))
+    slots = np.asarray(faults.slots, bool)
+    # A fault that hits every slot singles none out, except where restarting is its cure.
+    cured = np.asarray(faults.cure) == Cure.RESTART
+    aimed = slots[real & (cured | ~slots.all(axis=1))]
+    alive = np.isin(phase, [int(Phase.READY), int(Phase.HUNG)])
+    hit = np.flatnonzero(aimed.any(axis=0) & alive) if aimed.size else np.zeros(0, int)
+    sick = np.flatnonzero(phase == Phase.HUNG)
+    if hit.size:
+        yield "restart those hit at once", _restarts(hit, together=True)
+        yield "drain those hit", _drain(hit)
+    if hit.size > 1:
+        yield "restart those hit one by one", _restarts(hit, together=False)
+        yield "restart the first one hit", _restarts(hit[:1], together=True)
+    if sick.size and set(sick) != set(hit):
+        yield "restart what hangs", _restarts(sick, together=True)
+    # Old processes carry leaks and backlogs; B's are not worth the risk.
+    stable = np.flatnonzero(alive & (slot_variant == Variant.A))
+    if stable.size:
+        yield "restart all of A one by one", _restarts(stable, together=False)
+    yield "drain nobody", lambda plan: _with(plan, drain=np.zeros_like(np.asarray(plan.drain)))
+
+
+def _restarts(slots: np.ndarray, *, together: bool) -> Edit:
+    def edit(plan: Orders) -> Orders:
+        restart = np.array(plan.restart)
+        for number, slot in enumerate(slots):
+            at = 0 if together else number * STAGGER
+            if at < len(restart):
+                restart[at, slot] = True
+        return _with(plan, restart=restart)
+
+    return edit
+
+
+def _drain(slots: np.ndarray) -> Edit:
+    def edit(plan: Orders) -> Orders:
+        drain = np.array(plan.drain)
+        drain[:, slots] = True
+        return _with(plan, drain=drain)
+
+    return edit
+
+
+def _traffic_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+    usual = float(np.median(np.asarray(episode.params.demand.knots_rps)))
+
+    def admit(rps: float) -> Edit:
+        return lambda plan: _with(plan, admit_rps=np.full(_length(plan), rps))
+
+    def shift(variant: Variant, share: float) -> Edit:
+        def edit(plan: Orders) -> Orders:
+            weights = np.array(plan.weights) * 0.0
+            weights[:, Variant.A] = 1.0 - share
+            weights[:, variant] += share
+            return _with(plan, weights=weights)
+
+        return edit
+
+    for share in (0.4, 0.7, 0.95):
+        yield f"let in {share:g} of the usual load", admit(share * usual)
+    yield "let all in", admit(np.inf)
+    for share in (0.25, 0.5, 1.0):
+        yield f"{share:g} of the traffic to B", shift(Variant.B, share)
+    yield "all traffic to A", shift(Variant.A, 1.0)
+
+
+def _model_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+    def once(field: str) -> Edit:
+        def edit(plan: Orders) -> Orders:
+            flags = np.array(getattr(plan, field))
+            flags[0, Variant.A] = True
+            return _with(plan, **{field: flags})
+
+        return edit
+
+    yield "roll A back", once("rollback")
+    yield "all traffic to the canary", _promote(episode, 0, 0)
+
+
+def slow_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+    """Yield the changes whose worth shows only after the ordinary horizon."""
+    ahead = float(episode.params.quality.retrain_s) / SCRAPE_S
+    done = int(np.ceil(ahead)) + 2  # the order takes effect a scrape later, the write some seconds
+    shift = _promote(episode, done, max(0, done - READY_AHEAD))
+
+    def retrain(plan: Orders) -> Orders:
+        if done >= _length(plan):
+            return plan
+        flags = np.array(plan.retrain)
+        flags[0] = True
+        return shift(_with(plan, retrain=flags))
+
+    yield "retrain, gated, and move there when it is done", retrain
+    yield from (pair for pair in _model_edits(episode))
+    yield from _traffic_edits(episode)
+
+
+def _promote(episode: Episode, weights_at: int, replicas_at: int) -> Edit:
+    """Return the edit that makes the canary as large as A, and later sends all traffic there."""
+    size = float(np.asarray(episode.params.replicas)[Variant.A])
+
+    def edit(plan: Orders) -> Orders:
+        weights, replicas = np.array(plan.weights), np.array(plan.replicas)
+        weights[weights_at:] = np.arange(weights.shape[1]) == Variant.CANARY
+        later = replicas[replicas_at:]
+        later[:, Variant.CANARY] = np.maximum(later[:, Variant.CANARY], size)
+        return _with(plan, weights=weights, replicas=replicas)
+
+    return edit
+
+
+def _length(plan: Orders) -> int:
+    return len(np.asarray(plan.admit_rps))
+
+
+def _with(plan: Orders, **values: np.ndarray) -> Orders:
+    return replace(plan, **cast("Any", values))

@@ -1,0 +1,58 @@
+"""The lab's policies by the names that the command line and the report use.
+
+Each call makes a new one; nothing is shared between episodes or processes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from homeostat.base.errors import HomeostatError
+from homeostat.lab.baselines.chance import Chance
+from homeostat.lab.baselines.hold import Hold
+from homeostat.lab.baselines.hpa import hpa
+from homeostat.lab.baselines.keda import keda
+from homeostat.lab.baselines.paging import escalate, threshold
+from homeostat.lab.baselines.tuned import HPA, KEDA
+from homeostat.lab.types import Policy
+
+ORACLE: Final = "oracle"  # no policy: it needs the twin's state (see `oracle`)
+
+
+class UnknownPolicyError(HomeostatError):
+    """A policy was asked for that does not exist."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"unknown policy {name!r}; there are {', '.join(known)}")
+
+
+# person scale -> policy
+MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
+    "hold": lambda _: Hold(),
+    "escalate": lambda scale: escalate(scale=scale),
+    "threshold": lambda scale: threshold(scale=scale),
+    "hpa": lambda scale: hpa(scale=scale),
+    "hpa_tuned": lambda scale: hpa(HPA, name="hpa_tuned", scale=scale),
+    "keda": lambda scale: keda(scale=scale),
+    "keda_tuned": lambda scale: keda(KEDA, name="keda_tuned", scale=scale),
+    "random": lambda _: Chance(),
+}
+
+
+def make(name: str, *, person_scale: float = 1.0) -> Policy:
+    """Return a new policy.
+
+    Args:
+        name: As in `MAKERS`.
+        person_scale: Multiplies the human model's delays.
+
+    Raises:
+        UnknownPolicyError: There is none of that name.
+    """
+    if name not in MAKERS:
+        raise UnknownPolicyError(name, names())
+    return MAKERS[name](person_scale)
+
+
+def names() -> list[str]:
+    """Return every name that a run may ask for, the oracle's included."""
+    return [*MAKERS, ORACLE]
