@@ -31,7 +31,7 @@ def warm(made: Made) -> tuple[Controller, list[Move]]:
 
 
 def kinds(controller: Controller) -> list[ActionKind]:
-    return [action.kind for action in controller.runtimes[0].state.past]
+    return [action.kind for action in controller.minds[0].state.past]
 
 
 def test_the_lab_runs_the_stages_that_the_server_runs() -> None:
@@ -49,7 +49,7 @@ def test_the_lab_runs_the_stages_that_the_server_runs() -> None:
 
 def test_a_healthy_deployment_has_no_incident_and_is_left_alone() -> None:
     controller, moves = warm(Made())
-    state = controller.runtimes[0].state
+    state = controller.minds[0].state
     assert state.evidence is not None
     assert state.evidence.ready
     assert state.evidence.slo_met is True
@@ -60,7 +60,7 @@ def test_a_healthy_deployment_has_no_incident_and_is_left_alone() -> None:
 
 def test_what_the_controller_reads_is_what_the_scrape_said() -> None:
     controller, _ = warm(Made(rate=300.0, p95_ms=200.0, errors=0.002))
-    evidence = controller.runtimes[0].state.evidence
+    evidence = controller.minds[0].state.evidence
     assert evidence is not None
     found = {(r.subject, r.signal): r.value for r in evidence.readings}
     assert found["gateway", "arrival_rate"] == pytest.approx(300.0, rel=0.08)
@@ -86,9 +86,7 @@ def test_a_dead_replica_is_restarted_and_nothing_else_is() -> None:
     assert kinds(controller) == [ActionKind.RESTART_REPLICA]
     assert sum(bool(m.orders.restart[0].any()) for m in moves) == 1  # an impulse, given once
     replica = next(
-        r
-        for r in controller.runtimes[0].platform.snapshot(time_ns(0.0)).replicas
-        if r.name == "a-3"
+        r for r in controller.minds[0].platform.snapshot(time_ns(0.0)).replicas if r.name == "a-3"
     )
     assert replica.incarnation == 2
 
@@ -107,7 +105,7 @@ def test_silence_changes_nothing_and_is_told_as_what_it_is() -> None:
     controller, moves = warm(made)
     made.silent = frozenset({"gateway", "variant", "slot"})
     moves = play(controller, made, 60, moves[-1].orders)
-    state = controller.runtimes[0].state
+    state = controller.minds[0].state
     assert not any(m.intervened[0] for m in moves)
     assert state.evidence is not None
     assert state.evidence.slo_met is None
@@ -121,7 +119,7 @@ def test_a_frozen_page_is_not_taken_for_calm() -> None:
     held = made.scrape(moves[-1].orders)
     for _ in range(12):
         controller.act(made.now_s, replace(made.scrape(), gateway=held.gateway))
-    evidence = controller.runtimes[0].state.evidence
+    evidence = controller.minds[0].state.evidence
     assert evidence is not None
     reading = next(
         r for r in evidence.readings if (r.subject, r.signal) == ("gateway", "error_ratio")
@@ -134,7 +132,7 @@ def test_samples_keep_the_time_they_were_taken_at() -> None:
     controller, moves = warm(made)
     made.age_s = 90.0
     play(controller, made, 2, moves[-1].orders)
-    evidence = controller.runtimes[0].state.evidence
+    evidence = controller.minds[0].state.evidence
     assert evidence is not None
     readings = {r.signal: r for r in evidence.readings if r.subject == "gateway"}
     # Nothing newer than the last sample before the delay has come: it grows old, unbelieved.
@@ -145,7 +143,7 @@ def test_samples_keep_the_time_they_were_taken_at() -> None:
 def test_a_lever_that_somebody_else_moves_is_a_foreign_write() -> None:
     made = Made()
     controller, moves = warm(made)
-    platform = controller.runtimes[0].platform
+    platform = controller.minds[0].platform
     before = platform.snapshot(time_ns(0.0)).stamp("platform")
     made.foreign = {"replicas.a": 6.0}
     play(controller, made, 1, moves[-1].orders)
@@ -166,7 +164,7 @@ def test_a_foreign_write_on_our_lever_ends_our_action_and_is_told() -> None:
     assert kinds(controller)[:1] == [ActionKind.SCALE_UP]
     made.foreign = {"replicas.a": 3.0}
     moves = play(controller, made, 3, moves[-1].orders)
-    assert controller.runtimes[0].state.finished[-1].state is ActionState.FOREIGN
+    assert controller.minds[0].state.finished[-1].state is ActionState.FOREIGN
     assert any(m.family[0] == OWNERSHIP for m in moves)
 
 
@@ -175,7 +173,7 @@ def test_a_lost_write_is_read_back_and_written_again() -> None:
     controller, moves = warm(made)
     made.dead, made.loses = {2}, True
     moves = play(controller, made, 8, moves[-1].orders)
-    runtime = controller.runtimes[0]
+    runtime = controller.minds[0]
     written = [m for m in moves if m.intervened[0]]
     assert len(written) >= 2  # the first was lost, its fate was read back, and it was sent anew
     assert runtime.platform.levers["incarnation.a-3"] == 1
@@ -211,4 +209,4 @@ def test_an_episode_decides_alike_alone_and_beside_others() -> None:
         first, second = alone.act(made.now_s, one), beside.act(made.now_s, both)
         for name, value in vars(first.orders).items():
             assert np.array_equal(value[0], getattr(second.orders, name)[1], equal_nan=True), name
-    assert kinds(alone) == [action.kind for action in beside.runtimes[1].state.past] != []
+    assert kinds(alone) == [action.kind for action in beside.minds[1].state.past] != []

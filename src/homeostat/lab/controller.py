@@ -9,12 +9,15 @@ page and expires.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from homeostat.base.evidence import Evidence
+from homeostat.base.intent import Receipt
 from homeostat.base.policy import Managed
+from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
 from homeostat.lab.baselines.alerts import Pager
 from homeostat.lab.baselines.levers import changed
 from homeostat.lab.controller_counters import Counters
@@ -23,13 +26,46 @@ from homeostat.lab.controller_orders import Desk
 from homeostat.lab.controller_pages import Pages
 from homeostat.lab.controller_parts import loop_parts, managed, sense_parts
 from homeostat.lab.controller_platform import ANSWERED_BEFORE_S, Platform
-from homeostat.lab.controller_runtime import Runtime
+from homeostat.lab.controller_runtime import Done, Runtime
 from homeostat.lab.types import Episode, Move
 from homeostat.loop import sense
-from homeostat.loop.parts import LoopParts
 from homeostat.twin.outputs import Scrape
 
 Configure = Callable[[Managed], Managed]
+
+
+class Mind(Protocol):
+    """Decides for one deployment: `Runtime`, or something simpler to compare it with."""
+
+    platform: Platform
+    state: LoopState
+    done: Done
+
+    @property
+    def busy(self) -> bool:
+        """Whether an action is in flight."""
+
+    @property
+    def family(self) -> int:
+        """What is diagnosed, as a place in `lab.types.FAMILIES`; -1 for nothing."""
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the deployment is taken to be abnormal."""
+
+    def answers(self, receipts: tuple[Receipt, ...], at: TimeNs) -> None:
+        """Take what became of the last scrape's writes."""
+
+    def tick(self, evidence: Evidence, at: TimeNs) -> None:
+        """Take one tick's evidence and decide."""
+
+
+def real(_: Episode, entry: Managed, platform: Platform) -> Mind:
+    """Return the real decision loop for one episode."""
+    return Runtime(loop_parts(), entry, platform, time_ns(0.0))
+
+
+Think = Callable[[Episode, Managed, Platform], Mind]
 
 
 class Controller:
@@ -37,7 +73,7 @@ class Controller:
 
     Args:
         name: As the report calls it.
-        parts: Makes the loop's stages for one episode; the shipped ones by default.
+        think: Makes what decides for one episode; the real decision loop by default.
         configure: Changes a deployment's configuration; leaves it by default.
         person: Whether who is paged comes and repairs, as the human model has it.
     """
@@ -46,12 +82,12 @@ class Controller:
         self,
         name: str = "homeostat",
         *,
-        parts: Callable[[Episode], LoopParts] | None = None,
+        think: Think = real,
         configure: Configure | None = None,
         person: bool = True,
     ) -> None:
         self.name = name
-        self._parts = parts or (lambda _: loop_parts())
+        self._think = think
         self._configure = configure or (lambda entry: entry)
         self._person = person
 
@@ -64,56 +100,54 @@ class Controller:
         self._sense_parts = sense_parts()
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0
-        self._runtimes: list[Runtime] = []
+        self._minds: list[Mind] = []
         self._pages: list[Pages] = []
         for number, episode in enumerate(episodes):
             name = episode_name(number)
             self._pages.append(Pages(name, number))
             entry = self._configure(managed(episode, name))
-            platform = Platform(name, episode.params)
-            parts = self._parts(episode)
-            self._runtimes.append(Runtime(parts, entry, platform, time_ns(0.0)))
+            self._minds.append(self._think(episode, entry, Platform(name, episode.params)))
 
     @property
-    def runtimes(self) -> Sequence[Runtime]:
-        """One controller per episode, to look at."""
-        return self._runtimes
+    def minds(self) -> Sequence[Mind]:
+        """What decides for each episode, to look at."""
+        return self._minds
 
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Take one scrape: answers to the last writes, evidence, decisions, new orders."""
         at = time_ns(now_s)
         self._answers(now_s, scrape)
         evidence = self._evidence(now_s, scrape)
-        for runtime, found in zip(self._runtimes, evidence, strict=True):
-            runtime.tick(found, at)
+        for mind, found in zip(self._minds, evidence, strict=True):
+            mind.tick(found, at)
         return self._move(now_s)
 
     def _answers(self, now_s: float, scrape: Scrape) -> None:
         """Read the platforms back, and let the controllers hear what became of their writes."""
         self._desk.fresh(scrape)
         before = time_ns(now_s - ANSWERED_BEFORE_S)
-        for number, runtime in enumerate(self._runtimes):
-            receipts = runtime.platform.read(now_s, scrape, number)
-            if runtime.platform.lost:
-                self._desk.keep(number, runtime.platform.lost)
-            runtime.answers(receipts, before)
+        for number, mind in enumerate(self._minds):
+            receipts = mind.platform.read(now_s, scrape, number)
+            if mind.platform.lost:
+                self._desk.keep(number, mind.platform.lost)
+            mind.answers(receipts, before)
 
     def _evidence(self, now_s: float, scrape: Scrape) -> tuple[Evidence, ...]:
         """Run the senses once over the whole batch."""
         at = time_ns(now_s)
         reborn = np.zeros(np.shape(scrape.phase), bool)
-        for number, runtime in enumerate(self._runtimes):
-            reborn[number, list(runtime.platform.reborn)] = True
+        for number, mind in enumerate(self._minds):
+            reborn[number, list(mind.platform.reborn)] = True
         self._counters.restart(reborn)
         self._counters.take(now_s, scrape)
         reports = [
             report
-            for pages, runtime in zip(self._pages, self._runtimes, strict=True)
-            for report in pages.reports(now_s, scrape, self._counters, runtime.platform.processes())
+            for pages, mind in zip(self._pages, self._minds, strict=True)
+            for report in pages.reports(now_s, scrape, self._counters, mind.platform.processes())
         ]
-        worlds = [runtime.platform.snapshot(at) for runtime in self._runtimes]
-        entries = [runtime.state.managed for runtime in self._runtimes]
-        busy = frozenset(r.state.managed.name for r in self._runtimes if r.busy)
+        worlds = [mind.platform.snapshot(at) for mind in self._minds]
+        entries = [mind.state.managed for mind in self._minds]
+        busy = frozenset(m.state.managed.name for m in self._minds if m.busy)
         self._tick += 1
         self._sense, _, evidence = sense.step(
             self._sense_parts, self._sense, reports, worlds, entries, busy, at, self._tick
@@ -121,7 +155,7 @@ class Controller:
         return evidence
 
     def _move(self, now_s: float) -> Move:
-        done = [runtime.done for runtime in self._runtimes]
+        done = [mind.done for mind in self._minds]
         for number, one in enumerate(done):
             for intent in one.writes:
                 self._desk.write(number, intent.post)
@@ -134,8 +168,8 @@ class Controller:
             orders=orders,
             intervened=np.array([bool(one.writes) for one in done]),
             paged=paged,
-            family=np.array([runtime.family for runtime in self._runtimes]),
+            family=np.array([mind.family for mind in self._minds]),
             destructive=np.array([one.destructive for one in done]),
             person_minutes=minutes,
-            alarm=np.array([runtime.alarm for runtime in self._runtimes]),
+            alarm=np.array([mind.alarm for mind in self._minds]),
         )

@@ -8,17 +8,17 @@ Left out on purpose: histograms of latency on the replicas' own pages. They woul
 of series, and no rule of the diagnosis reads them.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
 from homeostat.base.units import SECOND, TimeNs
-from homeostat.lab.controller_counters import COLUMN, Counters, Requests
+from homeostat.lab.controller_counters import COLUMN, Counters, Floats, Requests
 from homeostat.lab.controller_names import POOLS, SERVING, START_S, time_ns
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
@@ -40,21 +40,27 @@ _OF_LATENCY: Final = 2
 # Predictions and features as two bins: what looks as usual, and what has moved. The share moved is
 # the distance that the twin reports, so the controller's own distance and test get the same input.
 _SPLIT: Final = 0.5
-_FEATURE: Final = raw.feature("x")
-_COUNTERS: Final = (
-    ("arrived", raw.REQUESTS_ARRIVED),
-    ("ok", raw.REQUESTS_OK),
-    ("failed", raw.REQUESTS_5XX),
-    ("batches", raw.BATCHES),
-    ("batched", raw.BATCH_SIZE_SUM),
-    ("full", raw.FULL_BATCHES),
-    ("device_s", raw.DEVICE_SECONDS),
-    ("cpu_s", raw.CPU_SECONDS),
-    ("invalid", raw.PREDICTIONS_INVALID),
+_COUNTERS: Final = tuple(
+    (COLUMN[column], signal)
+    for column, signal in (
+        ("arrived", raw.REQUESTS_ARRIVED),
+        ("ok", raw.REQUESTS_OK),
+        ("failed", raw.REQUESTS_5XX),
+        ("batches", raw.BATCHES),
+        ("batched", raw.BATCH_SIZE_SUM),
+        ("full", raw.FULL_BATCHES),
+        ("device_s", raw.DEVICE_SECONDS),
+        ("cpu_s", raw.CPU_SECONDS),
+        ("invalid", raw.PREDICTIONS_INVALID),
+    )
 )
 _BINS: Final = (
-    (raw.PREDICTION, "usual_predictions", "moved_predictions"),
-    (_FEATURE, "usual_features", "moved_features"),
+    (raw.PREDICTION, COLUMN["usual_predictions"], COLUMN["moved_predictions"]),
+    (raw.feature("x"), COLUMN["usual_features"], COLUMN["moved_features"]),
+)
+_PROBED: Final = tuple(
+    (_S[signal], signal)
+    for signal in (names.PROBE_HEALTH, names.PROBE_INFERENCE, names.PROBE_LATENCY)
 )
 
 
@@ -130,12 +136,24 @@ class Pages:
             counters: After this scrape.
             slots: Index, name and start of the process of each slot that is not empty.
         """
-        at = time_ns(now_s)
-        out = [self._gateway(at, scrape, counters), self._labels(at, scrape)]
+        at, n = time_ns(now_s), self._number
+        phases = scrape.phase[n].tolist()
+        variants = scrape.slot_variant[n].tolist()
+        there = {v for v, phase in zip(variants, phases, strict=True) if phase != Phase.EMPTY}
+        caps, told = scrape.batch_max[n].tolist(), scrape.slot[n].tolist()
+        known, total = counters.slot_known[n].tolist(), counters.slots[n].tolist()
+        out = [
+            self._gateway(at, counters, there),
+            self._labels(at, np.asarray(scrape.variant[n], np.float64)),
+        ]
         for slot, name, started in slots:
-            if scrape.phase[self._number, slot] in _ANSWERED:
-                out.append(self._replica(at, scrape, counters, slot, name, started))
-            out.append(self._probe(at, scrape, counters, slot, name))
+            if phases[slot] in _ANSWERED:
+                page = self._page(f"page-{name}")
+                page.epoch = started / SECOND
+                cap = caps[variants[slot]]
+                out.append(_replica(page, name, at, known[slot], total[slot], told[slot], cap))
+            answered = total[slot][COLUMN["answered_probes"]]
+            out.append(_probe(self._page(f"probe-{name}"), name, at, told[slot], answered))
         return tuple(out)
 
     def _page(self, source: str) -> _Page:
@@ -145,74 +163,68 @@ class Pages:
             page = self._pages[name] = _Page(name, self._deployment)
         return page
 
-    def _gateway(self, at: TimeNs, scrape: Scrape, counters: Counters) -> SourceReport:
+    def _gateway(self, at: TimeNs, counters: Counters, there: set[int]) -> SourceReport:
         page, n = self._page("gateway"), self._number
         page.epoch = float(START_S - 3600)  # it has been running for an hour
-        _requests(page, names.GATEWAY, counters.gateway, (n,), counters.bounds_ms[n])
+        bounds = counters.bounds_ms[n].tolist()
+        _requests(page, names.GATEWAY, counters.gateway, (n,), bounds)
         subjects = [names.GATEWAY]
-        for variant, pool in enumerate(POOLS):
-            there = scrape.slot_variant[n] == variant
-            if not (there & (scrape.phase[n] != Phase.EMPTY)).any():
-                continue
-            subjects.append(names.pool(pool))
-            _requests(page, subjects[-1], counters.pools, (n, variant), counters.bounds_ms[n])
+        for variant in sorted(there):
+            subjects.append(names.pool(POOLS[variant]))
+            _requests(page, subjects[-1], counters.pools, (n, variant), bounds)
         quality = Quality.GOOD if page.found else Quality.UNREACHABLE
         return page.report(at, tuple(subjects), quality)
 
-    def _replica(
-        self,
-        at: TimeNs,
-        scrape: Scrape,
-        counters: Counters,
-        slot: int,
-        name: str,
-        started: TimeNs,
-    ) -> SourceReport:
-        page, n, subject = self._page(f"page-{name}"), self._number, names.replica(name)
-        page.epoch = started / SECOND
-        known, total = counters.slot_known[n, slot], counters.slots[n, slot]
-        for column, signal in _COUNTERS:
-            place = COLUMN[column]
-            if known[place]:
-                page.say(subject, signal, float(total[place]), at)
-        for signal, usual, moved in _BINS:
-            low, high = COLUMN[usual], COLUMN[moved]
-            if known[low] and known[high]:
-                page.say(subject, signal, float(total[low]), at, Kind.BUCKET, _SPLIT)
-                both = float(total[low] + total[high])
-                page.say(subject, signal, both, at, Kind.BUCKET, np.inf)
-        queue = float(scrape.slot[n, slot, _S[names.QUEUE_LENGTH]])
-        if np.isfinite(queue):
-            page.say(subject, raw.QUEUE, queue, at, Kind.GAUGE)
-        quality = Quality.GOOD if page.found else Quality.UNREACHABLE
-        cap = float(scrape.batch_max[n, int(scrape.slot_variant[n, slot])])
-        if page.found and np.isfinite(cap):
-            page.say(subject, raw.BATCH_MAX, cap, at, Kind.GAUGE)
-        return page.report(at, (subject,), quality)
-
-    def _probe(
-        self, at: TimeNs, scrape: Scrape, counters: Counters, slot: int, name: str
-    ) -> SourceReport:
-        page, n, subject = self._page(f"probe-{name}"), self._number, names.replica(name)
-        page.epoch = float(START_S)  # the prober's own start, not the replica's
-        for signal in (names.PROBE_HEALTH, names.PROBE_INFERENCE, names.PROBE_LATENCY):
-            value = float(scrape.slot[n, slot, _S[signal]])
-            if np.isfinite(value):
-                page.say(subject, signal, value, at, Kind.GAUGE)
-        if page.found:
-            answered = float(counters.slots[n, slot, COLUMN["answered_probes"]])
-            page.say(subject, raw.PROBES_ANSWERED, answered, at)
-        # A prober that was not even able to try reports nothing.
-        return page.report(at, (subject,), Quality.GOOD if page.found else Quality.UNREACHABLE)
-
-    def _labels(self, at: TimeNs, scrape: Scrape) -> SourceReport:
-        page, n = self._page("labels"), self._number
-        accuracy, coverage = _labelled(np.asarray(scrape.variant[n], np.float64))
-        if np.isfinite(accuracy):
+    def _labels(self, at: TimeNs, variant: Floats) -> SourceReport:
+        page = self._page("labels")
+        accuracy, coverage = _labelled(variant)
+        if math.isfinite(accuracy):
             page.say(names.MODEL, names.ACCURACY, accuracy, at, Kind.GAUGE)
-        if np.isfinite(coverage):
+        if math.isfinite(coverage):
             page.say(names.MODEL, names.LABEL_COVERAGE, coverage, at, Kind.GAUGE)
         return page.report(at, (names.MODEL,))
+
+
+def _replica(
+    page: _Page,
+    name: str,
+    at: TimeNs,
+    known: Sequence[bool],
+    total: Sequence[float],
+    told: Sequence[float],
+    cap: float,
+) -> SourceReport:
+    """Return one replica's page: its counters, predictions, features, queue and batch limit."""
+    subject = names.replica(name)
+    for place, signal in _COUNTERS:
+        if known[place]:
+            page.say(subject, signal, total[place], at)
+    for signal, usual, moved in _BINS:
+        if known[usual] and known[moved]:
+            page.say(subject, signal, total[usual], at, Kind.BUCKET, _SPLIT)
+            page.say(subject, signal, total[usual] + total[moved], at, Kind.BUCKET, math.inf)
+    queue = told[_S[names.QUEUE_LENGTH]]
+    if math.isfinite(queue):
+        page.say(subject, raw.QUEUE, queue, at, Kind.GAUGE)
+    quality = Quality.GOOD if page.found else Quality.UNREACHABLE
+    if page.found and math.isfinite(cap):
+        page.say(subject, raw.BATCH_MAX, cap, at, Kind.GAUGE)
+    return page.report(at, (subject,), quality)
+
+
+def _probe(
+    page: _Page, name: str, at: TimeNs, told: Sequence[float], answered: float
+) -> SourceReport:
+    """Return what a prober found; one that was not even able to try reports nothing."""
+    page.epoch = float(START_S)  # the prober's own start, not the replica's
+    subject = names.replica(name)
+    for place, signal in _PROBED:
+        value = told[place]
+        if math.isfinite(value):
+            page.say(subject, signal, value, at, Kind.GAUGE)
+    if page.found:
+        page.say(subject, raw.PROBES_ANSWERED, answered, at)
+    return page.report(at, (subject,), Quality.GOOD if page.found else Quality.UNREACHABLE)
 
 
 _ANSWERED: Final = frozenset({*SERVING, Phase.DEAD})
@@ -224,22 +236,22 @@ def _requests(
     subject: str,
     counted: Requests,
     where: tuple[int, ...],
-    bounds_ms: npt.NDArray[np.float64],
+    bounds_ms: Sequence[float],
 ) -> None:
     """Say the counters and the latency histogram of a gateway or a pool."""
-    known = counted.known[where]
-    at = [time_ns(float(s)) for s in counted.sampled[where]]
+    known = counted.known[where].tolist()
+    at = [time_ns(sampled) for sampled in counted.sampled[where].tolist()]
     for signal, value, sample in zip(
         _REQUESTS, counted.total[where].tolist(), _SAMPLE_OF, strict=True
     ):
         if known[sample]:
             page.say(subject, signal, value, at[sample])
     if known[_OF_LATENCY]:
-        for le, value in zip(bounds_ms.tolist(), counted.buckets[where].tolist(), strict=True):
+        for le, value in zip(bounds_ms, counted.buckets[where].tolist(), strict=True):
             page.say(subject, raw.LATENCY, value, at[_OF_LATENCY], Kind.BUCKET, le)
 
 
-def _labelled(variant: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _labelled(variant: Floats) -> tuple[float, float]:
     """Return accuracy and label coverage over all variants, weighted by their labels."""
     rate = variant[:, _V[names.ARRIVAL_RATE]]
     accuracy, coverage = variant[:, _V[names.ACCURACY]], variant[:, _V[names.LABEL_COVERAGE]]

@@ -29,6 +29,7 @@ from homeostat.base.events import (
 from homeostat.base.evidence import Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt
 from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.state import LoopState
 from homeostat.base.units import MILLISECOND, TimeNs
 from homeostat.lab.controller_names import OWNERSHIP, family_index
 from homeostat.lab.controller_platform import Platform
@@ -127,7 +128,7 @@ class Runtime:
 
     def tick(self, evidence: Evidence, at: TimeNs) -> None:
         """Take one tick's evidence, and everything that follows from it."""
-        view = fleet_of_one(self, evidence)
+        view = fleet_of_one(self.state, evidence)
         self._take(Ticked(at=at, evidence=evidence, fleet=view, kill=_OFF), at)
         self._carry_out(at)
 
@@ -176,9 +177,8 @@ class Runtime:
         self.done.destructive |= kind in (_ADDS if intent.undo else DESTRUCTIVE)
 
 
-def fleet_of_one(runtime: Runtime, evidence: Evidence) -> FleetView:
+def fleet_of_one(state: LoopState, evidence: Evidence) -> FleetView:
     """Return what the deployment must know of the fleet: in the lab it is the whole of it."""
-    state = runtime.state
     incident = state.incident
     window = round(state.managed.guard.correlated_scrapes * state.managed.scrape_ns)
     recent = incident is not None and evidence.at - incident.opened_at <= window

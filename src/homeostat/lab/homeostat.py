@@ -1,0 +1,12 @@
+"""Policy `homeostat`: the product as it is shipped, with its defaults, deciding in the lab."""
+
+from homeostat.lab.controller import Controller
+
+
+def homeostat(*, person: bool = True) -> Controller:
+    """Return the real controller as a policy.
+
+    Args:
+        person: Whether who is paged comes and repairs, as the human model has it.
+    """
+    return Controller("homeostat", person=person)
