@@ -1,0 +1,128 @@
+"""A run in pieces: nothing twice, nothing lost, and a digest that moves with what matters."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from homeostat.lab.judge import Judgement
+from homeostat.lab.metrics_people import People
+from homeostat.lab.metrics_score import Scores
+from homeostat.lab.metrics_service import Service
+from homeostat.lab.scenario import Onset, Scenario
+from homeostat.lab.shards import Options, Shard, from_plain, merged, shards, to_plain
+
+CASES = tuple(
+    Scenario(
+        id=f"S{k:02}", name="n", family="load", summary="", faults=(), onset=Onset(), length_s=3600
+    )
+    for k in range(3)
+)
+
+
+def filled(kind: Any, n: int, **values: Any) -> Any:
+    """A score of `n` episodes in which every number differs, some are missing."""
+    rng = np.random.default_rng(n)
+    numbers = {name: rng.normal(size=n) for name in kind.__dataclass_fields__}
+    for column in numbers.values():
+        column[0] = np.nan
+    return kind(**(numbers | values))
+
+
+def some_scores(scenario: str, seeds: tuple[int, ...]) -> Scores:
+    n = len(seeds)
+    ticks = np.arange(7 * n).reshape(n, 7) - 1
+    judgement = filled(
+        Judgement,
+        n,
+        any_tick=ticks,
+        caused_tick=ticks,
+        first_action_tick=ticks,
+        last_action_tick=ticks,
+        by_holding=np.arange(n) % 2 == 0,
+        near_misses=np.arange(n),
+        decisions=np.arange(n),
+    )
+    return Scores(
+        scenario=(scenario,) * n,
+        seed=seeds,
+        family=("load",) * n,
+        benign=(False,) * n,
+        recoverable=(True,) * n,
+        judgement=judgement,
+        service=filled(Service, n, repaired=np.ones(n, bool)),
+        people=filled(People, n),
+        value=np.array([*[-np.inf] * (n - 1), 0.1]),
+    )
+
+
+def test_every_episode_is_in_one_shard_and_blocks_are_even() -> None:
+    pieces = shards(CASES, ["hold"], range(100), Options(width=30))
+    played = [(piece.scenario.id, seed) for piece in pieces for seed in piece.seeds]
+    assert sorted(played) == sorted((case.id, seed) for case in CASES for seed in range(100))
+    assert {len(piece.seeds) for piece in pieces} == {25}
+
+
+def test_the_whole_catalogue_comes_before_anything_twice() -> None:
+    pieces = shards(CASES, ["hold"], range(10), Options(width=5))
+    assert [piece.label for piece in pieces][:4] == ["S00 0-4", "S01 0-4", "S02 0-4", "S00 5-9"]
+
+
+@pytest.mark.parametrize("missing", ["scenarios", "policies", "seeds"])
+def test_an_empty_run_is_an_error(missing: str) -> None:
+    told: dict[str, Any] = {"scenarios": CASES, "policies": ["hold"], "seeds": [1]}
+    with pytest.raises(ValueError, match="need scenarios, policies and seeds"):
+        shards(**(told | {missing: []}))
+
+
+def test_the_digest_moves_with_all_that_the_result_depends_on() -> None:
+    base = Shard(scenario=CASES[0], seeds=(0, 1), policies=("hold",), options=Options())
+    other = (
+        replace(base, scenario=replace(CASES[0], length_s=7200)),
+        replace(base, seeds=(0, 2)),
+        replace(base, policies=("hold", "hpa")),
+        replace(base, options=Options(person_scale=2.0)),
+        replace(base, options=Options(code="next")),
+    )
+    assert base.digest() == replace(base).digest()
+    assert len({base.digest(), *(one.digest() for one in other)}) == len(other) + 1
+
+
+def test_scores_survive_json_bit_for_bit() -> None:
+    scores = some_scores("S01", (3, 4, 5))
+    again = from_plain(json.loads(json.dumps(to_plain(scores))))
+    assert again.scenario == scores.scenario
+    assert again.seed == scores.seed
+    assert again.value.tobytes() == scores.value.tobytes()
+    assert again.service.repaired.dtype == bool
+    assert again.judgement.any_tick.dtype == scores.judgement.any_tick.dtype
+    for part in ("judgement", "service", "people"):
+        ours, theirs = getattr(scores, part), getattr(again, part)
+        for name in type(ours).__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name))
+
+
+def test_a_result_of_another_version_is_refused() -> None:
+    plain = to_plain(some_scores("S01", (0, 1)))
+    del plain["people"]["lead_s"]
+    with pytest.raises(ValueError, match="People lacks lead_s; run it again"):
+        from_plain(plain)
+
+
+def test_shards_merge_to_the_same_run_in_any_order() -> None:
+    results = [
+        {"policies": {"hold": to_plain(some_scores(case, seeds))}}
+        for case in ("S02", "S01")
+        for seeds in ((2, 3), (0, 1))
+    ]
+    ahead, back = merged(results), merged(reversed(results))
+    assert json.dumps(to_plain(ahead["hold"])) == json.dumps(to_plain(back["hold"]))
+    assert ahead["hold"].scenario == ("S01",) * 4 + ("S02",) * 4
+    assert ahead["hold"].seed == (0, 1, 2, 3) * 2
+
+
+def test_nothing_to_merge_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no shard has been run yet"):
+        merged([])
