@@ -1,5 +1,7 @@
 """Verification says helped only when the objectives are met and the suspicion is gone."""
 
+import pytest
+
 from homeostat.base.decisions import Effect
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.govern.verify import judge, measure
@@ -56,3 +58,31 @@ def test_lost_accuracy_is_harm() -> None:
 def test_unknown_signals_are_left_out_of_the_measurement_not_put_in_as_zero() -> None:
     blind = build.evidence(values={("gateway", "error_ratio"): None})
     assert "error_ratio" not in dict(measure(blind))
+
+
+def test_fewer_failures_are_not_slower_answers() -> None:
+    """A release that fails fast makes percentiles small; the cure brings the real ones back."""
+    failing = (("error_ratio", 0.87), ("latency_p95_ms", 44.0))
+    cured = build.evidence(
+        values={("gateway", "error_ratio"): 0.045, ("gateway", "latency_p95_ms"): 526.0},
+        slo_met=False,
+    )
+    assert judge(INCIDENT, failing, cured, build.managed()) is Effect.NO_CHANGE
+
+
+@pytest.mark.parametrize("errors", [(("error_ratio", 0.02),), ()])
+def test_much_slower_answers_are_harm_where_few_or_unknown_failed_before(
+    errors: tuple[tuple[str, float], ...],
+) -> None:
+    before = (*errors, ("latency_p95_ms", 44.0))
+    slower = build.evidence(
+        values={("gateway", "error_ratio"): 0.02, ("gateway", "latency_p95_ms"): 526.0},
+        slo_met=False,
+    )
+    assert judge(INCIDENT, before, slower, build.managed()) is Effect.HARMED
+
+
+def test_more_failures_are_harm_however_many_failed_before() -> None:
+    failing = (("error_ratio", 0.5), ("latency_p95_ms", 44.0))
+    worse = build.evidence(values={("gateway", "error_ratio"): 0.6}, slo_met=False)
+    assert judge(INCIDENT, failing, worse, build.managed()) is Effect.HARMED

@@ -4,7 +4,7 @@ import pytest
 
 from homeostat.base.actions import HOLD, ActionKind, UndoKind
 from homeostat.base.events import FleetView
-from homeostat.base.evidence import Family, Incident
+from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState
 from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.world import Release
@@ -43,6 +43,30 @@ def test_a_failing_replica_is_restarted_with_its_replacement_first(family: Famil
     assert wanted[0].change == (("incarnation.a-2", 2),)
     assert wanted[0].undo is UndoKind.COMPENSATING
     assert wanted[-1] == ESCALATE
+
+
+@pytest.mark.parametrize(
+    ("family", "subject"),
+    [
+        (Family.REPLICA, "replica:a-2"),
+        (Family.MEMORY, "replica:a-2"),
+        (Family.RELEASE, "pool:a"),
+        (Family.OUTPUT, "pool:a"),
+    ],
+)
+def test_a_cure_is_not_judged_by_windows_that_hold_the_time_before_it(
+    family: Family, subject: str
+) -> None:
+    world = build.world(
+        levers={"version.a": "v3"},
+        releases=tuple(Release(pool="a", version=v, since=build.START) for v in ("v2", "v3")),
+    )
+    seen = state(world=world)
+    wanted, _ = candidates(incident(family, subject), seen, ())
+    changing = [action for action in wanted if not action.is_passive]
+    assert changing
+    for action in changing:
+        assert action.settle_ns >= LOOKBACK_SCRAPES * seen.managed.scrape_ns, action.kind
 
 
 def test_a_restart_that_did_not_help_is_not_named_again() -> None:

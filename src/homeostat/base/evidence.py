@@ -7,12 +7,15 @@ Absence is never zero: anything that judges says healthy, anomalous or unknown.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
 ArrayT = TypeVar("ArrayT")
+
+# Ratios and quantiles of a signal with traffic look back over so many scrapes.
+LOOKBACK_SCRAPES: Final = 5
 
 
 class Verdict(StrEnum):

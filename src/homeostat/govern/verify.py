@@ -23,6 +23,9 @@ _OBJECTIVE_SIGNALS = (
 HARM_ERROR_POINTS = 0.05
 HARM_SLOW_RATIO = 1.5
 HARM_ACCURACY_POINTS = 0.10
+# Percentiles over requests of which more failed than this, most of them at once, are not those of
+# the service: fewer failures must not read as slower answers.
+ERRORS_THAT_HIDE_LATENCY = HARM_ERROR_POINTS
 # In an overload latency and errors rise for as long as the queue that stood before the action
 # takes to drain; blaming the cure for them would take it away. Not helping still counts as a try.
 _OVERLOADS = frozenset({Family.LOAD, Family.BATCHING})
@@ -67,7 +70,8 @@ def _harmed(before: dict[str, float], after: dict[str, float], managed: Managed)
         if errors > HARM_ERROR_POINTS:
             return True
     # A deployment inside its objective may grow slower without harm; beyond it, slower is harm.
-    if names.LATENCY_P95 in both:
+    hidden = before.get(names.ERROR_RATIO, 0.0) > ERRORS_THAT_HIDE_LATENCY
+    if names.LATENCY_P95 in both and not hidden:
         slow_base = max(before[names.LATENCY_P95], managed.objective.latency_p95_ms)
         if after[names.LATENCY_P95] > HARM_SLOW_RATIO * slow_base:
             return True

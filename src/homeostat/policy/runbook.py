@@ -17,7 +17,7 @@ from homeostat.base.actions import (
     SafeSet,
     UndoKind,
 )
-from homeostat.base.evidence import Family, Incident
+from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState
 from homeostat.base.units import ns
 from homeostat.base.world import Levers, ReplicaState, Snapshot
@@ -129,7 +129,7 @@ def _restart(slot: str, state: GuardState, world: Snapshot) -> tuple[Action, ...
             change=change,
             undo=UndoKind.COMPENSATING,
             replicas_touched=1,
-            settle_ns=_settle(state, 2.0),
+            settle_ns=_settle(state, LOOKBACK_SCRAPES),
             exempt=True,
         ),
     )
@@ -147,7 +147,7 @@ def _drain(slot: str, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
             change=((names.lever_drained(slot), 1),),
             undo=UndoKind.EXACT,
             replicas_touched=1,
-            settle_ns=_settle(state, 2.0),
+            settle_ns=_settle(state, LOOKBACK_SCRAPES),
             exempt=True,
         ),
     )
@@ -166,7 +166,7 @@ def _rollback(pool: str, state: GuardState, world: Snapshot) -> tuple[Action, ..
             change=((names.lever_version(pool), target),),
             undo=UndoKind.EXACT,
             replicas_touched=touched,
-            settle_ns=_settle(state, 2.0),
+            settle_ns=_settle(state, LOOKBACK_SCRAPES),
             exempt=True,
         ),
     )
@@ -198,7 +198,7 @@ def _shift_away(pool: str, state: GuardState, world: Snapshot) -> tuple[Action, 
             change=change,
             undo=UndoKind.EXACT,
             ramp=ramp,
-            settle_ns=_settle(state, 3.0),
+            settle_ns=_settle(state, LOOKBACK_SCRAPES),
         ),
     )
 
@@ -280,4 +280,10 @@ def reading(state: GuardState, subject: str, signal: str) -> float | None:
 
 
 def _settle(state: GuardState, scrapes: float) -> int:
+    """Return how long metrics are not listened to after a change.
+
+    A cure of what is wrong in the service waits until no window holds the time before it any more:
+    else what was wrong would be held against the cure. More capacity or a larger batch shows at
+    once in what is judged, and the queue that stood is not blamed on it (see `govern.verify`).
+    """
     return round(scrapes * state.managed.scrape_ns) or ns(1.0)

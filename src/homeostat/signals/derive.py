@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from homeostat.base import names, raw
+from homeostat.base.evidence import LOOKBACK_SCRAPES
 from homeostat.signals import counters
 from homeostat.signals.counters import ratio
 from homeostat.signals.pages import AHEAD_NS
@@ -25,7 +26,7 @@ _LEAST_BATCHES: Final = 3.0
 # A Poisson count of 64 is good to 12 %: enough to tell half as much again.
 _LEAST_ARRIVALS: Final = 64.0
 # Ratios and quantiles follow a fault within seconds and still hold 20 requests at 4 a second.
-_RATIO_TICKS: Final = 5
+_RATIO_TICKS: Final = LOOKBACK_SCRAPES
 # Accuracy and its coverage arrive with the labels, which are late by nature: in multiples of the
 # freshness limit of everything else.
 _LABELS_FRESH: Final = 30.0
