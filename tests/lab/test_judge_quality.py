@@ -1,0 +1,162 @@
+"""K7 on traces written by hand: by a change, and by standing by."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from traces_by_hand import at, during, episode, orders, trace, truth
+
+from homeostat.lab.judge import CODES, Judgement, judge
+from homeostat.lab.types import FAMILIES
+
+LENGTH = 4 * 3600
+ACTION = 1200
+K7 = CODES.index("K7")
+DATA = FAMILIES.index("data")
+
+
+def series(begin: int, end: int, inside: float, outside: float = 0.90) -> np.ndarray:
+    return during(begin, end, inside, outside, LENGTH)
+
+
+def judged(ours: dict[str, Any], hold: dict[str, Any] | None = None) -> tuple[bool, bool]:
+    acted = {"acted": at(ACTION, length_s=LENGTH)}
+    told = trace(truth(LENGTH, **(acted | ours)))
+    judgement = judge(told, trace(truth(LENGTH, **(hold or {}))))
+    return bool(judgement.any[0, K7]), bool(judgement.caused[0, K7])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("quality", 0.799, True),  # baseline 0.90 - 0.10
+        ("quality", 0.801, False),  # under the promised floor of 0.85, not a catastrophe
+        ("slice_quality", 0.649, True),  # baseline - 0.25
+        ("slice_quality", 0.651, False),
+    ],
+)
+def test_k7_is_quality_below_the_catastrophe_floor_after_an_own_change(
+    name: str, value: float, *, expected: bool
+) -> None:
+    assert judged({name: series(2000, 2000 + 1800, value)}) == (expected, expected)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1800, True), (1799, False)])
+def test_k7_lasts_half_an_hour(seconds: int, *, expected: bool) -> None:
+    assert judged({"quality": series(2000, 2000 + seconds, 0.7)}) == (expected, expected)
+
+
+def test_k7_by_a_change_is_counted_from_the_first_own_action() -> None:
+    early = {"quality": series(600, ACTION + 1799, 0.7)}
+    assert judged(early) == (True, False)
+    assert judged({"quality": series(600, ACTION + 1800, 0.7)}) == (True, True)
+
+
+def test_k7_is_excused_where_hold_is_as_low_for_as_long() -> None:
+    low = {"quality": series(2000, 6000, 0.7)}
+    assert judged(low, low) == (True, False)
+    brief = {"quality": series(2000, 2000 + 1799, 0.7)}
+    assert judged(low, brief) == (True, True)
+    healed = {"quality": series(2000, 4000, 0.7)}  # HOLD heals; we stay low for 2000 s more
+    assert judged(low, healed) == (True, True)
+
+
+def test_k7_is_not_proven_by_quality_that_nobody_knows() -> None:
+    assert judged({"quality": series(2000, 6000, np.nan)}) == (False, False)
+
+
+def stood(
+    begin: int = 2000,
+    end: int = 2000 + 3600,
+    *,
+    ordered: dict[str, Any] | None = None,
+    gap: int | None = None,
+    **moves: Any,
+) -> Judgement:
+    evidence = series(begin, end, 1.0, 0.0).astype(bool)
+    if gap is not None:
+        evidence[0, gap] = False
+    told = truth(LENGTH, evidence_low=evidence)
+    one = (episode(LENGTH, family="data"),)
+    ours = trace(told, one, **moves)
+    given = None if ordered is None else orders(LENGTH, **ordered)
+    return judge(ours, trace(told, one, policy="hold"), orders=given)
+
+
+def decision(second: int, value: int = 1, other: int = 0) -> np.ndarray:
+    """A move made at the end of the scrape that ends then."""
+    out = np.full((1, LENGTH // 15), other)
+    out[0, second // 15 - 1] = value
+    return out
+
+
+def test_holding_for_an_hour_on_proven_evidence_is_caused_although_hold_is_no_better() -> None:
+    judgement = stood()
+    assert judgement.codes(0) == ("K7",)
+    assert judgement.by_holding.tolist() == [True]
+    assert judgement.caused_tick[0, K7] == 2000 + 3599
+    assert judgement.first_action_tick[0, K7] == -1  # nobody acted: that is the point
+
+
+def test_holding_for_less_than_an_hour_or_with_a_gap_is_not() -> None:
+    assert not stood(end=2000 + 3599).catastrophic.any()
+    assert not stood(end=2000 + 5000, gap=4000).catastrophic.any()
+    assert stood(end=2000 + 5601, gap=4000).catastrophic.all()  # an hour after the gap
+
+
+def test_a_page_answers_for_good_when_it_comes_in_time() -> None:
+    assert not stood(end=LENGTH, paged=decision(3000)).catastrophic.any()
+    assert stood(end=LENGTH, paged=decision(5610)).catastrophic.all()  # 10 s too late
+
+
+def test_a_page_before_the_evidence_answers_only_with_the_right_family() -> None:
+    page = decision(1500)
+    named = stood(paged=page, family=decision(1500, DATA, -1))
+    wrong = stood(paged=page, family=decision(1500, DATA - 1, -1))
+    blind = stood(paged=page)
+    early = stood(paged=decision(300), family=decision(300, DATA, -1))  # before the onset
+    assert not named.catastrophic.any()
+    assert wrong.catastrophic.all()
+    assert blind.catastrophic.all()
+    assert early.catastrophic.all()
+
+
+@pytest.mark.parametrize("name", ["retrain", "retrain_ungated", "rollback", "weights"])
+def test_an_answering_action_starts_the_hour_anew(name: str) -> None:
+    def ordered(second: int) -> dict[str, Any]:
+        where = second // 15
+        impulse = np.zeros((1, LENGTH // 15), bool)
+        impulse[0, where] = True
+        weights = np.tile([1.0, 0.0, 0.0], (1, LENGTH // 15, 1))
+        weights[0, where:] = [0.9, 0.1, 0.0]
+        rollback = np.zeros((1, LENGTH // 15, 3), bool)
+        rollback[0, where, 0] = True
+        return {name: {"weights": weights, "rollback": rollback}.get(name, impulse)}
+
+    assert not stood(end=2000 + 4500, ordered=ordered(3000)).catastrophic.any()
+    again = stood(end=3000 + 3600, ordered=ordered(3000))
+    assert again.catastrophic.all()
+    assert again.caused_tick[0, K7] == 3000 + 3599
+    assert stood(ordered=ordered(1500)).catastrophic.all()  # before there was evidence
+
+
+def test_other_actions_answer_nothing() -> None:
+    replicas = np.tile([4.0, 1.0, 0.0], (1, LENGTH // 15, 1))
+    replicas[0, 200:, 0] = 6.0
+    restart = np.zeros((1, LENGTH // 15, 8), bool)
+    restart[0, 200:210] = True
+    ordered = {"replicas": replicas, "restart": restart}
+    assert stood(ordered=ordered, intervened=decision(3000)).catastrophic.all()
+
+
+def test_without_orders_a_shift_of_ours_can_still_be_seen() -> None:
+    evidence = series(2000, 2000 + 4500, 1.0, 0.0).astype(bool)
+    weights = np.tile([1.0, 0.0, 0.0], (1, LENGTH, 1))
+    weights[0, 3000:] = [0.5, 0.5, 0.0]
+    one = (episode(LENGTH, family="data"),)
+    hold = trace(truth(LENGTH), one)
+    for acted, expected in ((3000, False), (2999, True)):
+        told = truth(
+            LENGTH, evidence_low=evidence, weights=weights, acted=at(acted, length_s=LENGTH)
+        )
+        assert judge(trace(told, one), hold).catastrophic.tolist() == [expected]
