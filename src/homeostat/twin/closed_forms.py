@@ -1,4 +1,4 @@
-"""Closed forms and exact chains of queueing theory: what the twin and its reference must agree with.
+"""Closed forms and exact chains of queueing theory: the judges of the twin and of its reference.
 
 Pure NumPy; small inputs, exact answers. Not used inside a tick: `tables.py` holds what the twin
 needs of this, sampled once by `table_build.py`.
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from homeostat.base.errors import HomeostatError
 
@@ -265,7 +264,11 @@ def batch_queue(
 
 
 def _states(rate: float, tau0_s: float, alpha_s: float, batch_max: int | None, cv2: float) -> int:
-    """Return how many queue lengths matter: past the mean, the tail decays as a diffusion's."""
+    """Return how many queue lengths matter: past the mean, the tail decays as a diffusion's.
+
+    Raises:
+        ValueError: More than `MOST_STATES`.
+    """
     if batch_max is None:
         fixed, per_job = rate * tau0_s, rate * alpha_s
         mean = (fixed + per_job) / (1 - per_job)
@@ -288,11 +291,17 @@ def _states(rate: float, tau0_s: float, alpha_s: float, batch_max: int | None, c
 
 def _arrivals(means: np.ndarray, states: int, cv2: float) -> np.ndarray:
     """Return the distribution of arrivals during a batch of each size: [sizes, 0..states]."""
-    counts, column = np.arange(states + 1), means[:, None]
+    counts = np.arange(1, states + 1)
+    column = means[:, None]
     if cv2 == 0:
-        return np.asarray(stats.poisson.pmf(counts, column))
-    # A Poisson count over a gamma time is negative binomial.
-    return np.asarray(stats.nbinom.pmf(counts, 1 / cv2, 1 / (1 + cv2 * column)))
+        each = np.log(column) - np.log(counts)
+        none = -column
+    else:
+        # A Poisson count over a gamma time is negative binomial with 1/cv2 "failures".
+        failures, spread = 1 / cv2, cv2 * column
+        each = np.log((failures + counts - 1) / counts) + np.log(spread / (1 + spread))
+        none = -failures * np.log1p(spread)
+    return np.exp(np.concatenate([none, none + np.cumsum(each, axis=1)], axis=1))
 
 
 def _stationary(arrivals: np.ndarray, states: int) -> np.ndarray:
