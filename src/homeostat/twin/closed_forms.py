@@ -301,7 +301,8 @@ def _arrivals(means: np.ndarray, states: int, cv2: float) -> np.ndarray:
         failures, spread = 1 / cv2, cv2 * column
         each = np.log((failures + counts - 1) / counts) + np.log(spread / (1 + spread))
         none = -failures * np.log1p(spread)
-    return np.exp(np.concatenate([none, none + np.cumsum(each, axis=1)], axis=1))
+    logs = np.concatenate([none, none + np.cumsum(each, axis=1)], axis=1)
+    return np.asarray(np.exp(logs))
 
 
 def _stationary(arrivals: np.ndarray, states: int) -> np.ndarray:
