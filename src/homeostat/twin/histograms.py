@@ -5,13 +5,14 @@ z / temperature + bias. The `BINS` bins are equally wide in the logit, from -8 t
 open to the side: a change of calibration is as visible at 0.001 as at 0.5. No gamma function is
 needed: the density is integrated on a grid and divided by its own sum.
 
-Not here: what moves the prior, the sharpness and the bias (see `quality.predictions`).
+Not here: what moves the prior, the sharpness and the bias (see `scores`).
 """
 
 from typing import Final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from homeostat.twin.shapes import BINS
@@ -21,15 +22,16 @@ REACH: Final = 8.0
 # Distances are taken over groups of four bins: as many as an exporter's histogram has (about 16),
 # which keeps the part of the distance that is only chance small (0.05 at 500 predictions).
 GROUPS: Final = 16
-# Half an event a bin, so that PSI stays finite where a window has no prediction.
 _SMOOTH: Final = 0.5
-_SOURCE_POINTS: Final = 96
-_SOURCE_REACH: Final = 14.0  # of the undisturbed score's logit; Beta(0.5, 0.5) has 0.1 % beyond
-
-
-def edges() -> Array:
-    """Return the inner edges of the bins, in logits [BINS - 1]."""
-    return jnp.linspace(-REACH, REACH, BINS + 1)[1:-1]
+# Half a bin between points; outside the bins 16 points that lie the closer the nearer they are.
+_TAIL: Final = 24.0 * (np.arange(1, 17) / 16.0) ** 2
+_POINTS: Final = np.concatenate([
+    -REACH - _TAIL[::-1],
+    np.linspace(-REACH, REACH, 2 * BINS + 1),
+    REACH + _TAIL,
+])
+_STEPS: Final = np.diff(_POINTS)
+_SOURCE: Final = np.linspace(-14.0, 14.0, 57)  # of `calibration_error`
 
 
 def beta(prior: Array, sharpness: Array, temperature: Array, bias: Array) -> Array:
@@ -44,32 +46,24 @@ def beta(prior: Array, sharpness: Array, temperature: Array, bias: Array) -> Arr
     Returns:
         [..., BINS], sum 1.
     """
-    _, density = _density(prior, sharpness)
-    # Mass between grid points by the trapezoid rule; cumulated it is the source's distribution.
-    pieces = 0.5 * (density[..., 1:] + density[..., :-1])
-    below = jnp.cumsum(pieces, axis=-1)
-    below = jnp.concatenate([jnp.zeros_like(below[..., :1]), below], axis=-1)
-    below = below / below[..., -1:]
-    at = (edges() - bias[..., None]) * temperature[..., None]
-    place = (at + _SOURCE_REACH) * (_SOURCE_POINTS / (2.0 * _SOURCE_REACH))
-    place = jnp.clip(place, 0.0, _SOURCE_POINTS - 1e-3)
-    low = place.astype(jnp.int32)
-    under = jnp.take_along_axis(below, low, axis=-1)
-    over = jnp.take_along_axis(below, low + 1, axis=-1)
-    cumulated = under + (over - under) * (place - low)
-    first, last = cumulated[..., :1], 1.0 - cumulated[..., -1:]
-    return jnp.concatenate([first, jnp.diff(cumulated, axis=-1), last], axis=-1)
+    source = (jnp.asarray(_POINTS) - bias[..., None]) * temperature[..., None]
+    density = _density(source, prior, sharpness)
+    mass = 0.5 * (density[..., 1:] + density[..., :-1]) * jnp.asarray(_STEPS)
+    tail = len(_TAIL)
+    inside = mass[..., tail:-tail]
+    shares = inside[..., 0::2] + inside[..., 1::2]
+    shares = shares.at[..., 0].add(mass[..., :tail].sum(axis=-1))
+    shares = shares.at[..., -1].add(mass[..., -tail:].sum(axis=-1))
+    return shares / shares.sum(axis=-1, keepdims=True)
 
 
-def _density(prior: Array, sharpness: Array) -> tuple[Array, Array]:
-    """Return a grid of logits [G] and the undisturbed score's density there, not normed."""
-    grid = jnp.linspace(-_SOURCE_REACH, _SOURCE_REACH, _SOURCE_POINTS + 1)
-    rising = jax.nn.log_sigmoid(grid)
-    falling = rising - grid  # log of 1 - sigmoid
+def _density(logits: Array, prior: Array, sharpness: Array) -> Array:
+    """Return the undisturbed score's density over its logits, up to a factor."""
+    rising = jax.nn.log_sigmoid(logits)
     left = (prior * sharpness)[..., None]
     right = ((1.0 - prior) * sharpness)[..., None]
-    power = left * rising + right * falling
-    return grid, jnp.exp(power - power.max(axis=-1, keepdims=True))
+    power = left * rising + right * (rising - logits)  # rising - logits: log of 1 - sigmoid
+    return jnp.exp(power - power.max(axis=-1, keepdims=True))
 
 
 def sample(key: Array, shares: Array, events: Array) -> Array:
@@ -80,7 +74,7 @@ def sample(key: Array, shares: Array, events: Array) -> Array:
 
     Args:
         key: Randomness.
-        shares: Expected [..., BINS].
+        shares: Expected [..., B], in bins or groups of bins.
         events: How many [...].
     """
     expected = shares * events[..., None]
@@ -89,38 +83,37 @@ def sample(key: Array, shares: Array, events: Array) -> Array:
     return drawn * (events / jnp.maximum(drawn.sum(axis=-1), 1e-9))[..., None]
 
 
-def _grouped(counts: Array) -> Array:
+def grouped(counts: Array) -> Array:
+    """Return counts or shares by bin [..., BINS] as those by group of bins [..., GROUPS]."""
     return counts.reshape(*counts.shape[:-1], GROUPS, BINS // GROUPS).sum(axis=-1)
 
 
 def distance(counts: Array, reference: Array) -> Array:
-    """Return the total variation between a window's counts and reference shares, 0..1 [...].
+    """Return the total variation between a window's counts and a reference, 0..1 [...].
 
     Args:
-        counts: Of a window [..., BINS].
-        reference: Shares or counts [..., BINS].
+        counts: Of a window [..., B].
+        reference: Shares or counts [..., B].
     """
-    window, usual = _grouped(counts), _grouped(reference)
-    window = window / jnp.maximum(window.sum(axis=-1, keepdims=True), 1e-9)
-    usual = usual / jnp.maximum(usual.sum(axis=-1, keepdims=True), 1e-9)
+    window = counts / jnp.maximum(counts.sum(axis=-1, keepdims=True), 1e-9)
+    usual = reference / jnp.maximum(reference.sum(axis=-1, keepdims=True), 1e-9)
     return 0.5 * jnp.abs(window - usual).sum(axis=-1)
 
 
 def psi(counts: Array, reference: Array) -> Array:
-    """Return the population stability index of a window against reference shares, >= 0 [...].
+    """Return the population stability index of a window against a reference, >= 0 [...].
 
-    Sum of (p - q) ln(p / q) over `GROUPS` groups of bins; 0.1 is usually called a small shift and
-    0.25 a large one. Half an event is added to every group.
+    Sum of (p - q) ln(p / q); 0.1 is usually called a small shift and 0.25 a large one. Half an
+    event is added everywhere, so that it stays finite where a window has nothing.
 
     Args:
-        counts: Of a window [..., BINS].
-        reference: Shares [..., BINS].
+        counts: Of a window [..., B].
+        reference: Shares or counts [..., B].
     """
-    window, usual = _grouped(counts) + _SMOOTH, _grouped(reference)
     events = counts.sum(axis=-1, keepdims=True)
-    usual = (usual / jnp.maximum(usual.sum(axis=-1, keepdims=True), 1e-9)) * events + _SMOOTH
-    total = events + _SMOOTH * GROUPS
-    p, q = window / total, usual / total
+    usual = reference / jnp.maximum(reference.sum(axis=-1, keepdims=True), 1e-9) * events
+    total = events + _SMOOTH * counts.shape[-1]
+    p, q = (counts + _SMOOTH) / total, (usual + _SMOOTH) / total
     return ((p - q) * jnp.log(p / q)).sum(axis=-1)
 
 
@@ -135,7 +128,8 @@ def calibration_error(prior: Array, sharpness: Array, temperature: Array, bias: 
         temperature: See `beta`.
         bias: See `beta`.
     """
-    grid, density = _density(prior, sharpness)
+    grid = jnp.asarray(_SOURCE)
+    density = _density(grid, prior, sharpness)
     moved = jax.nn.sigmoid(grid / temperature[..., None] + bias[..., None])
     off = jnp.abs(moved - jax.nn.sigmoid(grid))
     return (density * off).sum(axis=-1) / density.sum(axis=-1)

@@ -206,17 +206,16 @@ def _take_in(
     made = sampling.whole(draws[0], window.made * settings.label_share)
     chance = jnp.clip(window.right / jnp.maximum(window.made, 1e-9), 0.0, 1.0)
     right = sampling.binomial(draws[1], made, chance)
-    here = jnp.arange(BUCKETS) == state.open
     total = made.sum()
     world = total * jnp.stack(_world(inputs))
     changed: State = eqx.tree_at(
         lambda s: (s.made, s.right, s.world, s.until_s, s.predicted),
         state,
         (
-            state.made + here[:, None, None] * made,
-            state.right + here[:, None, None] * right,
-            state.world + here[:, None] * world,
-            jnp.where(here & (total > 0.0), now_s, state.until_s),
+            state.made.at[state.open].add(made),
+            state.right.at[state.open].add(right),
+            state.world.at[state.open].add(world),
+            state.until_s.at[state.open].max(jnp.where(total > 0.0, now_s, -jnp.inf)),
             state.predicted * _FADE + window.made.sum(axis=1),
         ),
     )

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import histograms, params
-from homeostat.twin.shapes import BINS, SLICES, VARIANTS
+from homeostat.twin.shapes import SLICES, VARIANTS
 
 CHANCE: Final = 0.5
 LOWEST: Final = 0.02  # accuracy; below it a model would be a good one turned round
@@ -111,8 +111,8 @@ class State(eqx.Module):
         age_s: Age of the features each variant reads [V].
         feedback: Accuracy lost by learning from own answers [V].
         learnt: See `Learnt`.
-        usual: Shares of scores by bin while nothing is wrong [BINS].
-        window: Valid scores of the last minute or so by bin, fading [V, BINS].
+        usual: Shares of scores while nothing is wrong [GROUPS], in `histograms`' groups of bins.
+        window: Valid scores of the last minute or so in those groups, fading [V, GROUPS].
     """
 
     age_s: Array
@@ -186,12 +186,13 @@ def learnt_at_start(quality: params.Quality) -> Learnt:
 def init(quality: params.Quality) -> State:
     """Return the state before anything has happened."""
     zeros, one = jnp.zeros(VARIANTS), jnp.ones(1)
+    usual = histograms.beta(quality.prior * one, quality.sharpness * one, one, 0.0 * one)
     return State(
         age_s=zeros,
         feedback=zeros,
         learnt=learnt_at_start(quality),
-        usual=histograms.beta(quality.prior * one, quality.sharpness * one, one, 0.0 * one)[0],
-        window=jnp.zeros((VARIANTS, BINS)),
+        usual=histograms.grouped(usual[0]),
+        window=jnp.zeros((VARIANTS, histograms.GROUPS)),
     )
 
 

@@ -9,6 +9,7 @@ which a program that runs thousands of lanes side by side cannot afford.
 from collections.abc import Callable
 from typing import Final
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import ndtri
@@ -67,7 +68,7 @@ def _normal(uniform: Array) -> Array:
     return ndtri(jnp.clip(uniform, 1e-7, 1.0 - 1e-7))
 
 
-def _invert(uniform: Array, term: Array, ratio: Callable[[float], Array]) -> Array:
+def _invert(uniform: Array, term: Array, ratio: Callable[[Array], Array]) -> Array:
     """Return the number of terms that lie below the draw.
 
     Args:
@@ -75,9 +76,12 @@ def _invert(uniform: Array, term: Array, ratio: Callable[[float], Array]) -> Arr
         term: Probability of 0.
         ratio: Probability of k + 1 / that of k.
     """
-    below, count = term, jnp.zeros_like(term)
-    for k in range(_TERMS):
+
+    def add(k: Array, so_far: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        term, below, count = so_far
         count = count + (uniform > below)
-        term = term * jnp.maximum(ratio(float(k)), 0.0)
-        below = below + term
-    return count
+        term = term * jnp.maximum(ratio(k.astype(jnp.float32)), 0.0)
+        return term, below + term, count
+
+    # A loop, not 28 copies: copies are fused into, and repeated for, every use of the count.
+    return jax.lax.fori_loop(0, _TERMS, add, (term, term, jnp.zeros_like(term)))[2]

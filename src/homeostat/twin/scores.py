@@ -94,7 +94,9 @@ def at_scrape(
         answered: Answers since the last scrape that are numbers [V].
         key: Of this scrape.
     """
-    counts = histograms.sample(key, predictions(settings, inputs, state), answered)
+    counts = histograms.sample(
+        key, histograms.grouped(predictions(settings, inputs, state)), answered
+    )
     window = state.window * SCORES_KEPT + counts
     enough = window.sum(axis=-1) >= _FEWEST_SCORES
     shift = jnp.where(enough, histograms.distance(window, state.usual), jnp.nan)
