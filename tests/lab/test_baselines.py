@@ -144,7 +144,9 @@ def test_no_metric_at_all_is_no_wish() -> None:
 
 
 def stabiliser(start: float, most: float = 32, **rules: float) -> scaling.Stabiliser:
-    return scaling.Stabiliser(scaling.Rules(**rules), np.array([[start, 0.0]]), np.array([most]))
+    return scaling.Stabiliser(
+        scaling.Rules(**rules), np.array([[start, 0.0]]), np.array([[most, most]])
+    )
 
 
 def steps(machine: scaling.Stabiliser, start: float, wishes: list[float]) -> list[float]:

@@ -193,12 +193,15 @@ def slow_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
 def _promote(episode: Episode, weights_at: int, replicas_at: int) -> Edit:
     """Return the edit that makes the canary as large as A, and later sends all traffic there."""
     size = float(np.asarray(episode.params.replicas)[Variant.A])
+    most = float(episode.params.money.hard_cap)
 
     def edit(plan: Orders) -> Orders:
         weights, replicas = np.array(plan.weights), np.array(plan.replicas)
         weights[weights_at:] = np.arange(weights.shape[1]) == Variant.CANARY
         later = replicas[replicas_at:]
-        later[:, Variant.CANARY] = np.maximum(later[:, Variant.CANARY], size)
+        room = most - later.sum(axis=1) + later[:, Variant.CANARY]
+        wanted = np.maximum(later[:, Variant.CANARY], np.minimum(size, room))
+        later[:, Variant.CANARY] = wanted
         return _with(plan, weights=weights, replicas=replicas)
 
     return edit

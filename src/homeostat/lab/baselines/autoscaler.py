@@ -14,6 +14,7 @@ from homeostat.lab.baselines.levers import changed, move, standing
 from homeostat.lab.baselines.scaling import Rules, Stabiliser
 from homeostat.lab.types import Episode, Move
 from homeostat.twin.outputs import Scrape
+from homeostat.twin.shapes import Variant
 
 Wish = Callable[[Scrape, np.ndarray], np.ndarray]
 
@@ -39,8 +40,12 @@ class Autoscaler:
         self._orders = standing(episodes)
         self._alert = StaticAlert(episodes)
         self._pager = Pager(episodes, scale=self._scale)
-        most = np.array([float(e.params.money.hard_cap) for e in episodes])
-        self._stabiliser = Stabiliser(self._rules, np.asarray(self._orders.replicas), most)
+        start = np.asarray(self._orders.replicas)
+        cap = np.array([[float(e.params.money.hard_cap)] for e in episodes])
+        # The cap is for all variants together: what is left of it is the stable pool's.
+        most = start.copy()
+        most[:, Variant.A] += (cap - start.sum(axis=1, keepdims=True))[:, 0]
+        self._stabiliser = Stabiliser(self._rules, start, most)
 
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Evaluate the metric when it is time; page when the alert fires."""

@@ -37,13 +37,13 @@ class Stabiliser:
     Args:
         rules: Settings.
         start: Replicas at the start [N, V].
-        most: Most replicas over all variants [N].
+        most: Most replicas of each variant [N, V].
     """
 
     def __init__(self, rules: Rules, start: np.ndarray, most: np.ndarray) -> None:
         kept = max(1, int(rules.stabilise_s // rules.sync_s))
         self._rules = rules
-        self._most = most[:, None]
+        self._most = most
         self._managed = start > 0
         # As the controller does when it starts: the present number counts as a wish.
         self._wishes = np.repeat(start[None], kept, axis=0)
