@@ -13,6 +13,9 @@ from homeostat.lab.baselines.hpa import hpa
 from homeostat.lab.baselines.keda import keda
 from homeostat.lab.baselines.paging import escalate, threshold
 from homeostat.lab.baselines.tuned import HPA, KEDA
+from homeostat.lab.homeostat import homeostat
+from homeostat.lab.random_safe import random_safe
+from homeostat.lab.runbook_policy import runbook_policy
 from homeostat.lab.types import Policy
 
 ORACLE: Final = "oracle"  # no policy: it needs the twin's state (see `oracle`)
@@ -34,7 +37,10 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "hpa_tuned": lambda scale: hpa(HPA, name="hpa_tuned", scale=scale),
     "keda": lambda scale: keda(scale=scale),
     "keda_tuned": lambda scale: keda(KEDA, name="keda_tuned", scale=scale),
+    "runbook": lambda _: runbook_policy(),
+    "random_safe": lambda _: random_safe(),
     "random": lambda _: Chance(),
+    "homeostat": lambda _: homeostat(),
 }
 
 
