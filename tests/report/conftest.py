@@ -19,7 +19,7 @@ from homeostat.report.lab_results import (
     Worst,
 )
 from homeostat.report.lab_words import CODES, METRICS, Unit
-from homeostat.report.strips import Mark, Strip
+from homeostat.report.strips import Mark, Strip, strip
 
 SCENARIOS = {
     "S01": ("cpu_throttling_and_contention", "infrastructure"),
@@ -32,6 +32,7 @@ SCENARIOS = {
     "S33": ("missing_metrics_read_as_zero", "observability"),
     "S43": ("benign_event_no_fault", "control"),
 }
+# A policy is better at everything the larger its skill.
 SKILL = {
     "hold": 0.1,
     "threshold": 0.45,
@@ -132,7 +133,7 @@ def made(names: Sequence[str] = tuple(SKILL)) -> Results:
     )
 
 
-def film(name: str = "threshold") -> Film:
+def episode() -> Strip:
     t = np.arange(3600.0)
     fault = (t > 600) & (t < 2400)
     demand = 100 + 20 * np.sin(t / 600) + 120 * fault
@@ -141,7 +142,7 @@ def film(name: str = "threshold") -> Film:
     p99 = np.where(good < demand - 1, 8.0, 0.12)
     p99[2800:2900] = np.nan
     ready = np.where(t > 1800, 6.0, 3.0)
-    strip = Strip(
+    return Strip(
         title="S07 flash crowd, seed 3",
         lines={
             "demand": demand,
@@ -163,12 +164,26 @@ def film(name: str = "threshold") -> Film:
             Mark(at_s=1500.0, kind="action", text="replicas"),
         ),
     )
-    return Film(policy=name, why="K1 K2, 25 min out of the SLO", strip=strip)
+
+
+def film(name: str = "threshold") -> Film:
+    happened = episode()
+    return Film(
+        policy=name,
+        title=happened.title,
+        why="K1 K2, 25 min violated",
+        picture=strip(happened),
+    )
 
 
 @pytest.fixture(scope="session")
 def results() -> Results:
     return made()
+
+
+@pytest.fixture(scope="session")
+def happened() -> Strip:
+    return episode()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.report.lab_html import Film, standalone
+from homeostat.report.lab_html import standalone
 from homeostat.report.strips import Strip, strip, thin, told
 
 
@@ -43,31 +43,31 @@ def test_thinning_stays_within_what_was_and_keeps_the_unknown_unknown(
     assert (mean[known] <= high[known] * (1 + 1e-9) + 1e-9).all()
 
 
-def test_a_gap_in_a_signal_is_a_gap_in_its_line(films: list[Film]) -> None:
-    assert lines(drawn(films[0].strip), "is-latency").count("M") == 2
-    whole = dict(films[0].strip.lines)
+def test_a_gap_in_a_signal_is_a_gap_in_its_line(happened: Strip) -> None:
+    assert lines(drawn(happened), "is-latency").count("M") == 2
+    whole = dict(happened.lines)
     whole["p99_s"] = np.nan_to_num(whole["p99_s"], nan=0.1)
-    assert lines(drawn(replace(films[0].strip, lines=whole)), "is-latency").count("M") == 1
+    assert lines(drawn(replace(happened, lines=whole)), "is-latency").count("M") == 1
 
 
-def test_every_mark_names_its_time_and_deed(films: list[Film]) -> None:
-    titles = [e.text for e in drawn(films[0].strip).iter("title")][1:]
+def test_every_mark_names_its_time_and_deed(happened: Strip) -> None:
+    titles = [e.text for e in drawn(happened).iter("title")][1:]
     assert titles == ["15 min: a person is told", "20 min: K1", "25 min: replicas"]
 
 
-def test_a_fault_is_shaded_for_as_long_as_it_lasts(films: list[Film]) -> None:
-    shades = [e.attrib for e in drawn(films[0].strip).iter("rect") if e.attrib["class"] == "fault"]
+def test_a_fault_is_shaded_for_as_long_as_it_lasts(happened: Strip) -> None:
+    shades = [e.attrib for e in drawn(happened).iter("rect") if e.attrib["class"] == "fault"]
     assert len(shades) == 1
     # Half an hour of an hour, on the width between the margins.
     assert abs(float(shades[0]["width"]) - (1080 - 52 - 12) / 2) < 1.0
 
 
-def test_capacity_far_above_demand_does_not_flatten_the_demand(films: list[Film]) -> None:
-    spare = dict(films[0].strip.lines)
+def test_capacity_far_above_demand_does_not_flatten_the_demand(happened: Strip) -> None:
+    spare = dict(happened.lines)
     spare["capacity"] = spare["capacity"] * 1000
     plain, roomy = (
-        lines(drawn(replace(films[0].strip, lines=values)), "is-good")
-        for values in (films[0].strip.lines, spare)
+        lines(drawn(replace(happened, lines=values)), "is-good")
+        for values in (happened.lines, spare)
     )
     assert plain == roomy
 
@@ -80,15 +80,15 @@ def test_an_episode_without_a_request_or_a_limit_is_drawn_all_the_same() -> None
     assert not re.search(r"nan|inf", strip(empty).replace("nothing", ""))
 
 
-def test_a_picture_file_carries_its_own_colours(films: list[Film]) -> None:
-    picture = ET.fromstring(standalone(strip(films[0].strip)))
+def test_a_picture_file_carries_its_own_colours(happened: Strip) -> None:
+    picture = ET.fromstring(standalone(strip(happened)))
     assert picture.tag == "{http://www.w3.org/2000/svg}svg"
     style = next(picture.iter("{http://www.w3.org/2000/svg}style")).text or ""
     assert "prefers-color-scheme: dark" in style
     assert ".is-good" in style
 
 
-def test_the_sentence_counts_what_was_done(films: list[Film]) -> None:
-    said = told(films[0].strip)
+def test_the_sentence_counts_what_was_done(happened: Strip) -> None:
+    said = told(happened)
     assert "fault from 10 min to 40 min" in said
     assert "1 interventions, a person told 1 times" in said

@@ -17,7 +17,7 @@ from homeostat.report.lab_style import CHARTS, COLOURS, PAGE
 from homeostat.report.lab_words import CODES, METRICS, POLICIES, Unit, written
 from homeostat.report.markup import Markup, tag
 from homeostat.report.scales import time_text
-from homeostat.report.strips import Strip, glyph, strip
+from homeostat.report.strips import glyph
 
 _WIDE: Final = 640.0
 _SMALL: Final = 340.0
@@ -31,13 +31,15 @@ class Film:
 
     Attributes:
         policy: Who decided.
-        why: For example `K1 K2, 25 min out of the SLO`.
-        strip: What happened.
+        title: For example `S07 flash crowd, seed 3`.
+        why: For example `K1 K2, 25 min violated`.
+        picture: As `strips.strip` draws it.
     """
 
     policy: str
+    title: str
     why: str
-    strip: Strip
+    picture: Markup
 
 
 def page(results: Results, films: Sequence[Film] = ()) -> str:
@@ -255,12 +257,12 @@ def _scale(first: str, limits: Sequence[str]) -> list[str]:
 def _film(film: Film, drawn: Mapping[str, Look]) -> dict[str, Any]:
     look = drawn[film.policy]
     return {
-        "title": film.strip.title,
+        "title": film.title,
         "policy": film.policy,
         "why": film.why,
         "tone": look.tone,
         "swatch": swatch(look),
-        "picture": strip(film.strip),
+        "picture": film.picture,
     }
 
 

@@ -160,6 +160,7 @@ def codes(results: Results) -> Table | None:
             cells=[_code_cell(p, code) for p in results.policies.values()],
         )
         for code, means in CODES.items()
+        if any(code in p.codes for p in results.policies.values())
     ]
     return Table(
         title="Catastrophes by code",

@@ -166,6 +166,70 @@ METRICS: Final = {
         "more",
         "1 - Brier score / that of the base rate; 0 is no skill.",
     ),
+    # Beside those of the command contract: without an assumption, by another weight, or a part.
+    "slo_violation_minutes": _metric(
+        "Minutes violated",
+        Unit.MINUTES,
+        "less",
+        "Minutes per episode in which availability, p99 or quality was not as promised. Rests on "
+        "no model of people or of repair.",
+    ),
+    "mttr_median_s": _metric(
+        "Median time to repair",
+        Unit.SECONDS,
+        "less",
+        "Of episodes that a controller can repair; at most the horizon of the mean.",
+    ),
+    "mttr_p95_s": _metric(
+        "95th percentile of repair",
+        Unit.SECONDS,
+        "less",
+        "Of episodes that a controller can repair; at most the horizon of the mean.",
+    ),
+    "sla_compliance_by_request": _metric(
+        "SLA compliance by request",
+        Unit.SHARE,
+        "more",
+        "SLA compliance with every minute weighted by its requests.",
+    ),
+    "refused_rate": _metric(
+        "Refused on purpose",
+        Unit.SHARE,
+        "less",
+        "Share of requests refused at the gateway to protect the rest; they count as errors too.",
+    ),
+    "quality_kept": _metric(
+        "Quality kept",
+        Unit.SHARE,
+        "more",
+        "Share of seconds with true quality at or above the promised floor.",
+    ),
+    "usd_per_million_good": _metric(
+        "Spend per million good answers",
+        Unit.DOLLARS,
+        "less",
+        "Spend over good answers, in US dollars per million.",
+    ),
+    "catastrophes_per_decision": _metric(
+        "Catastrophes per decision",
+        Unit.NUMBER,
+        "less",
+        "Codes caused over decisions taken, holding included.",
+    ),
+    "escalated_in_time": _metric(
+        "Right people told in time",
+        Unit.SHARE,
+        "more",
+        "Where a controller cannot remove the fault: share of episodes in which the right people "
+        "were told within the gate's limit.",
+    ),
+    "false_interventions_per_week": _metric(
+        "False interventions a week",
+        Unit.NUMBER,
+        "less",
+        "People called or the deployment changed where there is no fault, per simulated week of "
+        "the scenarios without one.",
+    ),
 }
 """By name, in the order in which reports show them."""
 
@@ -198,8 +262,10 @@ POLICIES: Final = {
     "hold": "Does nothing, ever.",
     "escalate": "Tells a person at the first alarm and does nothing else.",
     "threshold": "Fixed alert thresholds and a person who answers (pre-registered delays).",
-    "hpa": "Horizontal autoscaler on utilisation (target and windows tuned on other seeds).",
-    "keda": "Event-driven autoscaler on queue length (tuned in the same way).",
+    "hpa": "Horizontal autoscaler on utilisation, as it comes (70 %, 5 min stabilisation).",
+    "hpa_tuned": "The same, tuned on other seeds.",
+    "keda": "Event-driven autoscaler on queue length, as it comes.",
+    "keda_tuned": "The same, tuned on other seeds.",
     "runbook": "The deterministic runbook inside the guards, without learning.",
     "random_safe": "A random action of the safe set.",
     "random": "A random action, without guards.",
@@ -237,7 +303,7 @@ def written(value: float | None, unit: Unit) -> str:
         return f"{value:.2f} USD"
     if unit is Unit.TIMES:
         return f"{value:.2f} x"
-    return f"{value:.3f}" if abs(value) < _LARGE else f"{value:.1f}"
+    return f"{value:.3g}" if abs(value) < _LARGE else f"{value:.1f}"
 
 
 def between(low: float, high: float, unit: Unit) -> str:

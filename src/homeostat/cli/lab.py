@@ -1,0 +1,134 @@
+"""`homeostat lab`: simulated episodes, judged: a catalogue, one episode, or a comparison."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import typer
+
+from homeostat.cli.exits import Exit
+from homeostat.cli.output import OUTPUT, Output, show, tell
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_SCENARIOS: Final = typer.Option(
+    None, "--scenarios", help="A scenario file instead of the catalogue; may be repeated."
+)
+_OUT: Final = typer.Option(Path("lab"), "--out", help="Folder for what is written.")
+_COLUMNS: Final = ("id", "name", "family", "length", "end", "best")
+
+
+@app.callback()
+def root() -> None:
+    """Play simulated episodes and judge them."""
+
+
+@app.command("list")
+def list_scenarios(
+    scenarios: list[Path] | None = _SCENARIOS,
+    policies: bool = typer.Option(False, "--policies", help="List the policies instead."),
+    output: Output = OUTPUT,
+) -> None:
+    """List the scenarios: what happens, how long an episode is, and what is right to do."""
+    files = _needs_twin()
+    if policies:
+        show(files.policy_rows(), output, ("policy", "does"))
+        return
+    rows = files.scenario_rows(files.catalogue(scenarios or ()))
+    if output is Output.TABLE:
+        rows = [row | {"best": row["best"][:1]} for row in rows]
+    show(rows, output, _COLUMNS)
+
+
+@app.command("episode")
+def episode(
+    scenario: str = typer.Argument(help="A scenario's id, for example S07."),
+    policy: str = typer.Option(..., "--policy", help="Who decides; see `lab list --policies`."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same episode."),
+    scenarios: list[Path] | None = _SCENARIOS,
+    out: Path = _OUT,
+    output: Output = OUTPUT,
+) -> None:
+    """Play one episode; write its trace (CSV) and its picture (SVG), and say how it went."""
+    files = _needs_twin()
+    from homeostat.cli.lab_run import play_one
+
+    catalogue = files.catalogue(scenarios or ())
+    files.known("scenario", scenario, [one.id for one in catalogue.scenarios])
+    files.known("policy", policy, files.policies())
+    tell(
+        f"playing {scenario} under {policy}; the first one of a size is compiled, which takes time"
+    )
+    summary = play_one(catalogue, scenario, policy, seed, out)
+    show(summary, output) if output is not Output.TABLE else _fields(summary)
+
+
+@app.command("run")
+def run(
+    scenarios: list[Path] | None = _SCENARIOS,
+    policies: str = typer.Option(
+        "hold,threshold,hpa", "--policies", help="Names, separated by commas."
+    ),
+    seeds: int = typer.Option(100, "--seeds", min=1, help="Episodes of each scenario."),
+    first_seed: int = typer.Option(0, "--first-seed", min=0, help="Seeds count up from here."),
+    only: str | None = typer.Option(None, "--only", help="Scenario ids, separated by commas."),
+    out: Path = _OUT,
+    jobs: int | None = typer.Option(None, "--jobs", min=1, help="Workers; else one for each core."),
+    films: int = typer.Option(2, "--films", min=0, help="Worst episodes drawn for each policy."),
+    output: Output = OUTPUT,
+) -> None:
+    """Compare policies over scenarios and seeds; write results.json and report.html.
+
+    What is done is kept: the same command takes up a run that was broken off.
+    """
+    files = _needs_twin()
+    from homeostat.cli.lab_run import Plan, Run
+
+    catalogue = files.catalogue(scenarios or ()).only(_names(only))
+    names = _names(policies)
+    for name in names:
+        files.known("policy", name, files.policies())
+    if not names:
+        tell("homeostat: --policies names none; see `homeostat lab list --policies`")
+        raise typer.Exit(Exit.USAGE)
+    plan = Plan(
+        catalogue=catalogue,
+        policies=names,
+        seeds=tuple(range(first_seed, first_seed + seeds)),
+        out=out,
+        jobs=jobs or files.cores(),
+        films=films,
+    )
+    try:
+        outcome = Run(plan).go()
+    except KeyboardInterrupt:
+        tell(f"stopped; what was done is in {out / 'shards'}: the same command takes it up again")
+        raise typer.Exit(130) from None
+    if output is Output.TABLE:
+        show(outcome.rows(), output)
+    else:
+        show(outcome.plain(), output)
+    tell(f"wrote {outcome.json_file} and {outcome.html_file}")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas, each once, in order."""
+    return tuple(dict.fromkeys(n.strip() for n in (text or "").split(",") if n.strip()))
+
+
+def _fields(summary: dict[str, object]) -> None:
+    from homeostat.cli.output import cell, show_fields
+
+    show_fields({name.replace("_", " "): cell(value) for name, value in summary.items()})
+
+
+def _needs_twin() -> ModuleType:
+    """Return `lab_files`, or say what must be installed first."""
+    for needed in ("jax", "equinox"):
+        if find_spec(needed) is None:
+            tell(f"homeostat: the lab needs {needed}; `pip install 'homeostat[twin]'` brings it")
+            raise typer.Exit(Exit.USAGE)
+    from homeostat.cli import lab_files
+
+    return lab_files

@@ -1,0 +1,215 @@
+"""What the lab reads and writes on this machine: scenario files, caches, results, facts.
+
+The lab itself is pure; whatever it needs to know of files, the processor or the program's version
+is found out here.
+"""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any, Final
+
+from homeostat.base.errors import ConfigError
+from homeostat.lab.policies import names as policy_names
+from homeostat.lab.scenario import Scenario
+from homeostat.lab.scenario_errors import close_to
+from homeostat.lab.scenario_schema import load, merge
+from homeostat.report.lab_results import Machine, ScenarioLine
+from homeostat.report.lab_words import POLICIES
+
+# A run's results depend on these rooms; a change to any of them makes kept shards worthless.
+_ROOMS: Final = (
+    "base", "stats", "signals", "detect", "twin", "safety", "policy", "govern", "learn", "loop",
+    "lab",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Scenarios with where they are from.
+
+    Attributes:
+        name: For people.
+        digest: SHA-256 over the files' bytes, in order.
+        scenarios: Ordered by id.
+        arguments: How the command line names it.
+    """
+
+    name: str
+    digest: str
+    scenarios: tuple[Scenario, ...]
+    arguments: tuple[str, ...] = ()
+
+    def only(self, ids: Sequence[str]) -> "Catalogue":
+        """Return the same catalogue with these scenarios alone; none = all.
+
+        Raises:
+            ConfigError: An id is not in it.
+        """
+        if not ids:
+            return self
+        for name in ids:
+            known("scenario", name, [one.id for one in self.scenarios])
+        kept = tuple(one for one in self.scenarios if one.id in ids)
+        arguments = (*self.arguments, "--only", ",".join(ids))
+        return replace(self, scenarios=kept, arguments=arguments)
+
+    def get(self, name: str) -> Scenario:
+        """Return one scenario by its id."""
+        return next(one for one in self.scenarios if one.id == name)
+
+
+def catalogue(paths: Sequence[Path]) -> Catalogue:
+    """Return the scenarios of some files, or the product's own without any.
+
+    Raises:
+        ConfigError: A file is not there, or what it holds cannot be used.
+    """
+    found = [(path.name, _bytes(path)) for path in paths] or _own()
+    digest = hashlib.sha256(b"".join(data for _, data in found)).hexdigest()
+    scenarios = merge(load(data, name) for name, data in found)
+    name = ", ".join(name for name, _ in found) if paths else "catalogue"
+    arguments = tuple(word for path in paths for word in ("--scenarios", str(path)))
+    return Catalogue(
+        name=f"{name} ({len(scenarios)} scenarios)",
+        digest=digest,
+        scenarios=scenarios,
+        arguments=arguments,
+    )
+
+
+def known(what: str, name: str, names: Iterable[str]) -> None:
+    """Refuse a name that is not among those there are.
+
+    Raises:
+        ConfigError: It is not; the closest one is suggested.
+    """
+    there = list(names)
+    if name not in there:
+        raise ConfigError(f"unknown {what} {name!r}; {close_to(name, there)}")
+
+
+def policies() -> list[str]:
+    """Return every policy's name."""
+    return policy_names()
+
+
+def policy_rows() -> list[dict[str, Any]]:
+    """Return one row for each policy."""
+    return [{"policy": name, "does": POLICIES.get(name, "")} for name in policies()]
+
+
+def scenario_rows(found: Catalogue) -> list[dict[str, Any]]:
+    """Return one row for each scenario."""
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "family": one.family,
+            "length": f"{one.length_s / 3600:g} h",
+            "length_s": one.length_s,
+            "end": _right_end(one),
+            "best": [f"{a.do} ({a.when})" if a.when else a.do for a in one.best],
+            "unsafe": [f"{t.action} [{', '.join(t.codes)}]" for t in one.unsafe],
+            "summary": one.summary,
+        }
+        for one in found.scenarios
+    ]
+
+
+def scenario_lines(found: Catalogue) -> dict[str, ScenarioLine]:
+    """Return the scenarios as reports name them, by id."""
+    return {
+        one.id: ScenarioLine(
+            name=one.name,
+            family=one.family,
+            length_s=one.length_s,
+            benign=one.benign,
+            recoverable=one.recoverable is not False,
+        )
+        for one in found.scenarios
+    }
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def machine() -> Machine:
+    """Return what a reader must know of this machine."""
+    facts = _processor()
+    return Machine(
+        cpu=facts.get("model name", platform.machine()),
+        cores=cores(),
+        python=platform.python_version(),
+        jax=version("jax"),
+    )
+
+
+def compile_cache() -> Path:
+    """Return the folder for compiled programs; another processor or JAX gets another one.
+
+    A program compiled for a processor's features may crash on one without them.
+    """
+    facts = _processor()
+    text = "\n".join([facts.get("flags", platform.machine()), version("jax"), version("jaxlib")])
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "homeostat" / "jax" / key
+
+
+@cache
+def code_digest() -> str:
+    """Return the SHA-256 of everything that a result is computed by."""
+    root = resources("homeostat")
+    total = hashlib.sha256()
+    for room in _ROOMS:
+        for file in sorted(Path(str(root / room)).rglob("*.py")):
+            total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: whoever reads it never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _right_end(one: Scenario) -> str:
+    if one.benign:
+        return "leave it alone"
+    if isinstance(one.recoverable, str):
+        return "recover, or tell"
+    return "recover" if one.recoverable else "tell a person"
+
+
+def _own() -> list[tuple[str, bytes]]:
+    folder = resources("homeostat.lab") / "catalogue"
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith((".yaml", ".yml")))
+    return [(name, (folder / name).read_bytes()) for name in names]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@cache
+def _processor() -> dict[str, str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}

@@ -1,0 +1,289 @@
+"""Carries out `lab run` and `lab episode`: plans, resumes, shows progress, writes what was found.
+
+A run is many shards (see `lab.shards`). Each is kept in OUT/shards as soon as it is there, under
+the digest of everything its result depends on, so the same command takes up where it ended.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from homeostat import __version__
+from homeostat.cli import lab_files
+from homeostat.cli.lab_pool import Pool
+from homeostat.cli.lab_work import Wanted, play_episode, play_shard
+from homeostat.cli.output import tell
+from homeostat.lab.metrics import summarise
+from homeostat.lab.shards import Options, Shard, from_plain, merged, shards
+from homeostat.lab.thresholds import FROZEN
+from homeostat.report.lab_html import Film, page, standalone
+from homeostat.report.lab_results import PolicyResults, Results, to_json, to_plain
+from homeostat.report.lab_words import HEADLINE, Unit, between, meaning, written
+from homeostat.report.markup import Markup
+
+_START: Final = ("threshold", "hpa")  # from which the oracle of a single episode starts
+_LONG_S: Final = 1800.0  # a shard must not take longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be run.
+
+    Attributes:
+        catalogue: Scenarios.
+        policies: Names, at least one.
+        seeds: At least one.
+        out: Folder.
+        jobs: Workers.
+        films: Worst episodes drawn for each policy.
+    """
+
+    catalogue: lab_files.Catalogue
+    policies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    out: Path
+    jobs: int
+    films: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run wrote."""
+
+    results: Results
+    json_file: Path
+    html_file: Path
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row for each policy: the headline metrics with their intervals."""
+        return [
+            {"policy": name} | {metric: _text(found, metric) for metric in HEADLINE}
+            for name, found in self.results.policies.items()
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the results as plain values."""
+        return dict(to_plain(self.results))
+
+
+class Run:
+    """A run of the lab."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._options = Options(code=lab_files.code_digest())
+        self._pieces = shards(plan.catalogue.scenarios, plan.policies, plan.seeds, self._options)
+
+    def go(self) -> Outcome:
+        """Play what is missing, then write results and report.
+
+        Raises:
+            WorkerError: A worker process was ended from outside.
+        """
+        plan = self._plan
+        kept = {piece.digest(): found for piece in self._pieces if (found := self._kept(piece))}
+        missing = [piece for piece in self._pieces if piece.digest() not in kept]
+        if kept and missing:
+            tell(f"{len(kept)} of {len(self._pieces)} shards are there already")
+        with Pool(plan.jobs, lab_files.compile_cache()) as pool:
+            with progress("shards", len(self._pieces), len(kept)) as advance:
+                for piece, done in pool.each(play_shard, missing):
+                    self._keep(piece, done)
+                    kept[piece.digest()] = done
+                    advance(f"{piece.label} ({done['seconds']:.0f} s)")
+            results = self._results(list(kept.values()))
+            films = self._films(pool, results.policies)
+        json_file, html_file = plan.out / "results.json", plan.out / "report.html"
+        lab_files.write(json_file, to_json(results))
+        lab_files.write(html_file, page(results, films))
+        return Outcome(results=results, json_file=json_file, html_file=html_file)
+
+    def _file(self, piece: Shard) -> Path:
+        name = f"{piece.scenario.id}_{piece.seeds[0]}-{piece.seeds[-1]}_{piece.digest()[:16]}.json"
+        return self._plan.out / "shards" / name
+
+    def _kept(self, piece: Shard) -> dict[str, Any] | None:
+        """Return a shard's kept result; None when there is none that can be used."""
+        try:
+            found = json.loads(self._file(piece).read_text(encoding="utf-8"))
+            if found["result"]["digest"] != piece.digest():
+                return None
+            for plain in found["result"]["policies"].values():
+                from_plain(plain)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            tell(f"{self._file(piece)} cannot be used ({error}); it is played again")
+            return None
+        return dict(found)
+
+    def _keep(self, piece: Shard, done: dict[str, Any]) -> None:
+        lab_files.write(self._file(piece), json.dumps(done, allow_nan=False))
+        if done["seconds"] > _LONG_S:
+            tell(
+                f"{piece.label} took {done['seconds'] / 60:.0f} min; a shard should take 30 at most"
+            )
+
+    def _results(self, done: Sequence[dict[str, Any]]) -> Results:
+        plan = self._plan
+        scores = merged(one["result"] for one in done)
+        found = summarise({name: scores[name] for name in plan.policies})
+        return Results(
+            version=__version__,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            command=self._command(),
+            wall_s=round(sum(one["seconds"] for one in done), 1),
+            machine=lab_files.machine(),
+            catalogue=plan.catalogue.name,
+            catalogue_digest=plan.catalogue.digest,
+            thresholds_digest=FROZEN.digest(),
+            seed_first=plan.seeds[0],
+            seeds=len(plan.seeds),
+            scenarios=lab_files.scenario_lines(plan.catalogue),
+            policies=found,
+        )
+
+    def _command(self) -> str:
+        plan = self._plan
+        words = ["homeostat", "lab", "run", *plan.catalogue.arguments]
+        words += ["--policies", ",".join(plan.policies), "--seeds", str(len(plan.seeds))]
+        words += ["--first-seed", str(plan.seeds[0])] if plan.seeds[0] else []
+        return shlex.join(words)
+
+    def _films(self, pool: Pool, policies: Mapping[str, PolicyResults]) -> list[Film]:
+        """Return the worst episodes of every policy, played again for their pictures."""
+        plan, wanted = self._plan, []
+        for name, found in policies.items():
+            wanted += [
+                Wanted(
+                    scenario=plan.catalogue.get(one.scenario),
+                    seed=one.seed,
+                    policy=name,
+                    others=plan.policies,
+                    options=self._options,
+                )
+                for one in found.worst[: plan.films]
+                if one.codes or one.violation_s > 0
+            ]
+        files = {self._film_file(one): one for one in wanted}
+        kept = {file: plain for file in files if (plain := _read(file)) is not None}
+        missing = [one for file, one in files.items() if file not in kept]
+        with progress("pictures", len(files), len(kept)) as advance:
+            for one, done in pool.each(play_episode, missing):
+                file = self._film_file(one)
+                lab_files.write(file, json.dumps(done))
+                kept[file] = done
+                advance(done["title"])
+        return [_film(one, kept[file]) for file, one in files.items()]
+
+    def _film_file(self, wanted: Wanted) -> Path:
+        key = sha256(repr((wanted, FROZEN.digest())).encode()).hexdigest()[:16]
+        name = f"picture_{wanted.scenario.id}_{wanted.seed}_{wanted.policy}_{key}.json"
+        return self._plan.out / "shards" / name
+
+
+def play_one(
+    catalogue: lab_files.Catalogue, scenario: str, policy: str, seed: int, out: Path
+) -> dict[str, Any]:
+    """Play one episode in a worker; write its trace and picture; return how it went.
+
+    Args:
+        catalogue: Where the scenario is from.
+        scenario: Its id.
+        policy: Who decides.
+        seed: Of the episode.
+        out: Folder.
+    """
+    wanted = Wanted(
+        scenario=catalogue.get(scenario),
+        seed=seed,
+        policy=policy,
+        others=_START,
+        options=Options(code=lab_files.code_digest()),
+        trace=True,
+    )
+    with Pool(1, lab_files.compile_cache()) as pool:
+        ((_, done),) = pool.each(play_episode, [wanted])
+    stem = f"{scenario}_{policy}_{seed}"
+    trace, picture = out / f"{stem}.csv", out / f"{stem}.svg"
+    lab_files.write(trace, done["csv"])
+    lab_files.write(picture, standalone(Markup(done["picture"])))
+    return {**done["summary"], "trace": str(trace), "picture": str(picture)}
+
+
+@contextmanager
+def progress(what: str, total: int, done: int) -> Iterator[Callable[[str], None]]:
+    """Show progress on stderr: a bar on a terminal, else a line now and then.
+
+    Args:
+        what: Is counted.
+        total: Of them.
+        done: Of them already.
+
+    Yields:
+        A function to call, with a few words, for each one that is done.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(what, total, done)
+        return
+    columns = (
+        TextColumn(f"{what:>9}"), BarColumn(), MofNCompleteColumn(), Remaining(),
+        TextColumn("{task.description}", markup=False),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=total, completed=done)
+        yield lambda text: bar.update(task, advance=1, description=text)
+
+
+def _lines(what: str, total: int, done: int) -> Callable[[str], None]:
+    count, every = [done], max(1, total // 20)
+
+    def advance(text: str) -> None:
+        count[0] += 1
+        if count[0] % every == 0 or count[0] == total:
+            tell(f"{count[0]} of {total} {what}: {text}")
+            sys.stderr.flush()
+
+    return advance
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _film(wanted: Wanted, done: dict[str, Any]) -> Film:
+    summary = done["summary"]
+    said = [
+        " ".join(summary["caused"]),
+        f"{written(summary['violation_s'], Unit.SECONDS)} violated",
+    ]
+    return Film(
+        policy=wanted.policy,
+        title=done["title"],
+        why=", ".join(part for part in said if part),
+        picture=Markup(done["picture"]),
+    )
+
+
+def _text(found: PolicyResults, metric: str) -> str:
+    figure, unit = found.metrics.get(metric), meaning(metric).unit
+    if figure is None or figure.value is None:
+        return "-"
+    if figure.low is None or figure.high is None:
+        return written(figure.value, unit)
+    return f"{written(figure.value, unit)} ({between(figure.low, figure.high, unit)})"

@@ -1,0 +1,76 @@
+"""What a worker of the lab does: a shard of a run, or one episode with its picture.
+
+Runs in another process; what goes in and out is plain.
+"""
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from homeostat.cli import lab_episode
+from homeostat.lab.draw import draw
+from homeostat.lab.metrics_score import score
+from homeostat.lab.oracle import Oracle
+from homeostat.lab.policies import ORACLE, make
+from homeostat.lab.run import run_shard, world_of
+from homeostat.lab.scenario import Scenario
+from homeostat.lab.shards import Options, Shard
+from homeostat.lab.types import Episode
+from homeostat.lab.world import Played
+from homeostat.report.strips import strip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One episode to play and draw.
+
+    Attributes:
+        scenario: Which.
+        seed: Of it.
+        policy: Who decides.
+        others: Where the oracle starts from: the other policies of the run.
+        options: Of the run.
+        trace: Whether the trace is wanted too.
+    """
+
+    scenario: Scenario
+    seed: int
+    policy: str
+    others: tuple[str, ...]
+    options: Options
+    trace: bool = False
+
+
+def play_shard(shard: Shard) -> dict[str, Any]:
+    """Return a shard's result and the seconds that it took."""
+    begun = monotonic()
+    return {"result": run_shard(shard), "seconds": monotonic() - begun}
+
+
+def play_episode(wanted: Wanted) -> dict[str, Any]:
+    """Return an episode's picture and summary, and its trace as CSV if that is wanted."""
+    episode = draw(wanted.scenario, wanted.seed)
+    played, hold = _play(wanted, episode)
+    scores = score(
+        played.trace, hold.trace, orders=played.orders, person_scale=wanted.options.person_scale
+    )
+    title = f"{episode.scenario} {wanted.scenario.name.replace('_', ' ')}, seed {wanted.seed}"
+    return {
+        "title": title,
+        "picture": str(strip(lab_episode.strip_of(title, played, scores))),
+        "summary": lab_episode.summary_of(wanted.policy, wanted.scenario, scores),
+        "csv": lab_episode.csv_of(played) if wanted.trace else None,
+    }
+
+
+def _play(wanted: Wanted, episode: Episode) -> tuple[Played, Played]:
+    """Return the policy's run of one episode, and HOLD's."""
+    world, scale = world_of(episode.slots, wanted.options.width), wanted.options.person_scale
+    hold = world.play(make("hold"), [episode])
+    if wanted.policy == "hold":
+        return hold, hold
+    if wanted.policy != ORACLE:
+        return world.play(make(wanted.policy, person_scale=scale), [episode]), hold
+    names = [name for name in wanted.others if name not in {"hold", ORACLE}]
+    others = [world.play(make(name, person_scale=scale), [episode]) for name in names]
+    return Oracle(world, person_scale=scale).play([episode], hold, others), hold
