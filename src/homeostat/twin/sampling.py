@@ -84,4 +84,5 @@ def _invert(uniform: Array, term: Array, ratio: Callable[[Array], Array]) -> Arr
         return term, below + term, count
 
     # A loop, not 28 copies: copies are fused into, and repeated for, every use of the count.
-    return jax.lax.fori_loop(0, _TERMS, add, (term, term, jnp.zeros_like(term)))[2]
+    found: Array = jax.lax.fori_loop(0, _TERMS, add, (term, term, jnp.zeros_like(term)))[2]
+    return found
