@@ -112,6 +112,16 @@ def run(
     tell(f"wrote {outcome.json_file} and {outcome.html_file}")
 
 
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of results.json."""
+    import json
+
+    from homeostat.report.lab_schema import schema
+
+    typer.echo(json.dumps(schema(), indent=2))
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     """Return the names of a list with commas, each once, in order."""
     return tuple(dict.fromkeys(n.strip() for n in (text or "").split(",") if n.strip()))
