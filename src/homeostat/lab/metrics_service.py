@@ -114,10 +114,13 @@ def share_above(limit: Floats, p50: Floats, p95: Floats, p99: Floats) -> Floats:
 
 
 def _between(limit: Floats, left: tuple[Floats, float], right: tuple[Floats, float]) -> Floats:
-    """Return the exponential through two points of a tail."""
+    """Return the exponential through two points of a tail, for limits from the left one on.
+
+    Where both fall together (every request gives up at the deadline) the right one holds.
+    """
     width = np.maximum(right[0] - left[0], 1e-12)
-    steps = np.minimum((limit - left[0]) / width, 1e3)
-    return np.asarray(np.exp(math.log(left[1]) + math.log(right[1] / left[1]) * steps))
+    steps = np.clip((limit - right[0]) / width, -1.0, 1e3)
+    return np.asarray(np.exp(math.log(right[1]) + math.log(right[1] / left[1]) * steps))
 
 
 def _windows(seen: View, offered: Floats, good: Floats, thresholds: Thresholds) -> dict[str, Any]:
