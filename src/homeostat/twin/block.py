@@ -1,0 +1,387 @@
+"""A block of ticks: the platform acts once, then traffic flows tick by tick.
+
+Platforms act every few seconds (probe periods, reconciliation loops), traffic all the time; the
+split also keeps the ticks small. In a block, in this order: writes that are due, what happened to
+processes, other controllers, the number of replicas, the service law, routes, ticks, wear.
+"""
+
+from typing import Final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from homeostat.twin import (
+    chance, conditions, cures, flow, labels, latency, levers, memory, money, params, quality,
+    replicas, retraining, routing, tables, windows,
+)  # fmt: skip
+from homeostat.twin.effects import Effects, effects
+from homeostat.twin.faults import Faults
+from homeostat.twin.service import Service, batches, service
+from homeostat.twin.shapes import VARIANTS, Phase, Variant
+from homeostat.twin.state import Live, Platform, Slots, variant_mask
+
+_TINY: Final = 1e-9
+_BROKEN: Final = 2.0  # luck of a process that runs an artefact that cannot work
+
+
+class Fixed(eqx.Module):
+    """What is the same in every block of a scrape.
+
+    Attributes:
+        deployment: Its parameters.
+        faults: One episode's.
+        curves: Queue tables.
+        key: The episode's.
+        luck: Uniform draw of each slot, for the balancer's list [S].
+    """
+
+    deployment: params.Params
+    faults: Faults
+    curves: tables.Tables
+    key: Array
+    luck: Array
+
+
+class Step(eqx.Module):
+    """What differs from block to block.
+
+    Attributes:
+        now_s: Beginning.
+        strength: Of faults [F].
+        within: Whether their time has come and not gone [F], bool.
+        offered: Unique requests of each tick, 1/s [ticks].
+        at: Position of each tick in the unrolled ring [ticks].
+    """
+
+    now_s: Array
+    strength: Array
+    within: Array
+    offered: Array
+    at: Array
+
+
+class Outcome(eqx.Module):
+    """What the judge is told of a block.
+
+    Attributes:
+        told: Of every tick [ticks].
+        ready: Replicas ready [V].
+        held: Replicas that cost money [V].
+        usd_per_hour: Spend rate.
+        capacity: C_slo.
+        weights: Traffic shares in force [V].
+        variant_errors: Error ratio [V].
+        variant_p99_s: [V].
+        users: p50, p95, p99 of latency [3].
+        answers: Quality.
+        undrained: Requests lost with processes that were ended on purpose, 1/s.
+        faulty: Bool.
+        acted: Bool.
+        destroyed: Bool.
+    """
+
+    told: flow.Told
+    ready: Array
+    held: Array
+    usd_per_hour: Array
+    capacity: Array
+    weights: Array
+    variant_errors: Array
+    variant_p99_s: Array
+    users: Array
+    answers: quality.Answers
+    undrained: Array
+    faulty: Array
+    acted: Array
+    destroyed: Array
+
+
+class Acted(eqx.Module):
+    """What the platform did at the beginning of a block.
+
+    Attributes:
+        live: After it.
+        fx: Faults in force.
+        lost: Requests that ended with their process.
+        undrained: Those of them ended on purpose.
+        acted: Bool: an own action took effect.
+        destroyed: Bool: the last healthy replica or rollback target went by an own action.
+        draws: Of the next process of each slot.
+    """
+
+    live: Live
+    fx: Effects
+    lost: Array
+    undrained: Array
+    acted: Array
+    destroyed: Array
+
+
+def block(
+    fixed: Fixed, live: Live, failed: Array, step: Step, dt: float
+) -> tuple[Live, Array, Outcome]:
+    """Return what a block leaves behind.
+
+    Args:
+        fixed: What is the same in every block.
+        live: As of the last block; its ring of failed attempts is not used.
+        failed: Unrolled ring of failed attempts.
+        step: What this block brings.
+        dt: Length of a tick, seconds.
+
+    Returns:
+        What changed, the ring, and what the judge is told.
+    """
+    seconds = step.offered.shape[0] * dt
+    done = _act(fixed, live, step, seconds)
+    live, fx, deployment = done.live, done.fx, fixed.deployment
+    slots, force = live.slots, live.platform.levers
+    law = service(deployment, fx, fixed.curves, slots, force, step.now_s)
+    ways = routing.routes(deployment, fx, live.platform, slots, law, fixed.luck)
+    ground = flow.ground(deployment, fx, force, slots, law, ways, dt)
+    traffic = flow.Traffic(
+        jobs=slots.jobs,
+        front=slots.front,
+        late=slots.late,
+        waiting=live.clients.waiting,
+        failed=failed,
+        latency_s=live.clients.latency_s,
+        sums=flow.no_sums(slots.jobs.shape[0], VARIANTS),
+    )
+
+    def tick(state: flow.Traffic, news: tuple[Array, Array]) -> tuple[flow.Traffic, flow.Told]:
+        return flow.tick(ground, state, news[0], news[1], dt)
+
+    traffic, told = jax.lax.scan(tick, traffic, (step.offered, step.at))
+    told = _with_lost(told, done.lost / seconds)
+    worn = _wear(fixed, fx, live, ground, traffic, seconds)
+    late = latency.latencies(ground, worn.slots, traffic.sums, _dependency_s(ground, traffic))
+    inputs = conditions.of_quality(fx, ground.member, ways.share)
+    known, answers = quality.step(deployment, inputs, worn.quality, ways.weights, seconds)
+    reached = ground.member @ traffic.sums.tried + traffic.sums.adrift
+    wrong = ground.member @ traffic.sums.wrong + traffic.sums.adrift
+    answered = ground.member @ (traffic.sums.tried - traffic.sums.wrong) / seconds
+    usd = money.usd_per_hour(deployment.money, fx, money.held(slots))
+    seen = _seen(ground, traffic, late, reached, wrong, usd, seconds)
+    live = eqx.tree_at(
+        lambda v: (v.slots, v.clients, v.quality, v.window, v.answers, v.usd),
+        worn,
+        (
+            worn.slots,
+            worn.clients,
+            known,
+            windows.add(worn.window, seen, seconds),
+            labels.add(worn.answers, answers, jnp.maximum(answered, 0.0), seconds),
+            worn.usd + usd * seconds / 3600.0,
+        ),
+    )
+    promised_s = deployment.promise.p99_s - ground.delay_s
+    unit = law.row.capacity_within(promised_s, law.speed)
+    counted = (slots.phase == Phase.READY) & ~law.sick
+    return (
+        live,
+        traffic.failed,
+        Outcome(
+            told=told,
+            ready=ground.member @ (slots.phase == Phase.READY).astype(jnp.float32),
+            held=money.held(slots),
+            usd_per_hour=usd,
+            capacity=(unit * counted).sum(),
+            weights=ways.weights,
+            variant_errors=jnp.where(reached > 0.0, wrong / jnp.maximum(reached, _TINY), 0.0),
+            variant_p99_s=late.variant[2],
+            users=late.users,
+            answers=answers,
+            undrained=done.undrained / seconds,
+            faulty=fx.faulty,
+            acted=done.acted,
+            destroyed=done.destroyed,
+        ),
+    )
+
+
+def _act(fixed: Fixed, live: Live, step: Step, seconds: float) -> Acted:
+    """Return what the platform does at the beginning of a block."""
+    deployment, faults = fixed.deployment, fixed.faults
+    due = live.platform.pending.due_s <= step.now_s
+    pending = live.platform.pending
+    platform, written = levers.apply(live.platform, due)
+    cured = cures.by_write(faults, live.cured, written, step.within)
+    hits = cures.hits(faults, cured, live.slots, step.strength, step.within)
+    fx = effects(faults, hits)
+    draws = chance.of_processes(fixed.key, live.slots.starts)
+    slots = live.slots
+    had, had_b = replicas.healthy(slots), _staying(slots, Variant.B)
+    again = replicas.restart(deployment, fx, slots, draws, pending.restart & due)
+    slots = replicas.drained(again.slots, platform.levers.drain)
+    slots = _swap(deployment, fx, slots, draws, pending.rollback & due)
+    load = _load_of_a(slots)
+    platform = levers.interfere(deployment, fx, platform, load, step.now_s, seconds)
+    target = jnp.maximum(platform.levers.replicas, fx.replaced("config_floor", 0.0))
+    slots, used = replicas.wanted(deployment, fx, slots, draws, target, platform.spares)
+    mine = due & pending.by_us
+    destroyed = mine & ((had > 0) & (replicas.healthy(slots) == 0))
+    destroyed = destroyed | (mine & (had_b > 0) & (_staying(slots, Variant.B) == 0))
+    lived = replicas.live(deployment, fx, slots, draws, seconds)
+    slots, platform, known = _swapped(deployment, fx, lived, platform, live.quality)
+    refill = seconds / jnp.maximum(deployment.provision.delay_s + deployment.provision.load_s, 1.0)
+    spares = jnp.minimum(platform.spares - used + refill, deployment.provision.spares)
+    platform = eqx.tree_at(lambda p: p.spares, platform, jnp.maximum(spares, 0.0))
+    cured = cures.by_start(faults, cured, again.started | lived.started, step.now_s)
+    cured = cures.by_version(faults, cured, lived.swapped, step.now_s)
+    live = eqx.tree_at(
+        lambda v: (v.slots, v.platform, v.cured, v.quality), live, (slots, platform, cured, known)
+    )
+    undrained = again.lost.sum()
+    return Acted(
+        live=live,
+        fx=fx,
+        lost=undrained + lived.lost.sum(),
+        undrained=undrained,
+        acted=mine,
+        destroyed=destroyed,
+    )
+
+
+def _staying(slots: Slots, variant: Variant) -> Array:
+    there = (slots.phase != Phase.EMPTY) & ~slots.leaving
+    return (there & (slots.variant == variant)).sum()
+
+
+def _load_of_a(slots: Slots) -> Array:
+    serves = (slots.phase == Phase.READY) & (slots.variant == Variant.A)
+    return (slots.busy * serves).sum() / jnp.maximum(serves.sum(), 1)
+
+
+def _swap(
+    deployment: params.Params, fx: Effects, slots: Slots, draws: chance.Draws, which: Array
+) -> Slots:
+    """Begin to load the previous version beside the running one on all slots of some variants."""
+    there = (slots.phase != Phase.EMPTY) & (slots.phase != Phase.PENDING)
+    mine = (which.astype(jnp.float32) @ variant_mask(slots) > 0.0) & there
+    median_s = fx.replaced("load_time_s", deployment.provision.load_s)
+    load_s = median_s * jnp.exp(deployment.provision.sigma * draws.load)
+    return replicas.put(slots, swap_s=jnp.where(mine, load_s, slots.swap_s))
+
+
+def _swapped(
+    deployment: params.Params,
+    fx: Effects,
+    lived: replicas.Change,
+    platform: Platform,
+    known: quality.State,
+) -> tuple[Slots, Platform, quality.State]:
+    """Return slots, versions and models once previous versions have been loaded."""
+    slots = lived.slots
+    health = fx.of("modelB_health").min()
+    broken = lived.swapped & (slots.luck > health)
+    slots = replicas.put(slots, luck=jnp.where(broken, _BROKEN, slots.luck))
+    reverted = variant_mask(slots) @ lived.swapped.astype(jnp.float32) > 0.0
+    version = jnp.where(reverted, 0.0, platform.version)
+    platform = eqx.tree_at(lambda p: p.version, platform, version)
+    return slots, platform, retraining.revert(deployment.quality, known, reverted)
+
+
+def _with_lost(told: flow.Told, rate: Array) -> flow.Told:
+    """Count requests that ended with their process as errors; they had been counted as answered."""
+    lost = jnp.minimum(rate, told.good)
+    return eqx.tree_at(lambda t: (t.good, t.errors), told, (told.good - lost, told.errors + lost))
+
+
+def _dependency_s(ground: flow.Ground, traffic: flow.Traffic) -> Array:
+    return jnp.minimum(ground.dep_s + traffic.waiting / ground.dep_rps, flow.LONGEST_S)
+
+
+def _wear(
+    fixed: Fixed,
+    fx: Effects,
+    live: Live,
+    ground: flow.Ground,
+    traffic: flow.Traffic,
+    seconds: float,
+) -> Live:
+    """Return what the block's work left in memory, on disk and in the users' minds."""
+    slots, law, sums = live.slots, ground.service, traffic.sums
+    host, device, disk = memory.leak(fx, slots, sums.served, seconds)
+    serves = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
+    full = law.row.capacity * law.speed * seconds
+    crowd = jnp.maximum(ground.replicas @ ground.member, 1.0)
+    meets = fx.of("poison_rate") * ground.routes.share * (ground.routes.weights @ ground.member)
+    meets = meets * (1.0 + fx.share("retry_to_next_replica") * (crowd - 1.0))
+    hazard = slots.hazard - meets * fx.share("replica_crash_on_poison") * seconds
+    there = slots.phase != Phase.EMPTY
+    after = replicas.put(
+        slots,
+        jobs=traffic.jobs,
+        front=traffic.front,
+        late=traffic.late,
+        busy=jnp.where(serves & (full > 0.0), sums.served / jnp.maximum(full, _TINY), 0.0),
+        share=ground.routes.share,
+        leaked_gib=host,
+        device_gib=device,
+        disk=jnp.where(there, disk, 0.0),
+        hazard=hazard,
+        listed=routing.listing(fx, slots, seconds),
+    )
+    used = jnp.where(
+        serves | (slots.phase == Phase.HUNG),
+        memory.used_gib(fixed.deployment.memory, fx, after),
+        0.0,
+    )
+    after = replicas.put(after, memory_gib=used)
+    changed: Live = eqx.tree_at(
+        lambda v: (v.slots, v.clients.latency_s, v.clients.waiting),
+        live,
+        (after, traffic.latency_s, traffic.waiting),
+    )
+    return changed
+
+
+def _seen(
+    ground: flow.Ground,
+    traffic: flow.Traffic,
+    late: latency.Latencies,
+    reached: Array,
+    wrong: Array,
+    usd: Array,
+    seconds: float,
+) -> windows.Tick:
+    """Return what the block shows to whoever measures it."""
+    law, sums = ground.service, traffic.sums
+    served = sums.served / seconds
+    # Mean batch lambda tau0 / (1 - lambda alpha) once batches follow each other.
+    spare = jnp.maximum(1.0 - served * law.alpha_s, _TINY)
+    batch = jnp.clip(served * law.tau0_s / spare, 1.0, law.batch_max)
+    device_s = law.tau0_s + law.alpha_s * batch
+    works = (served > 0.0) & (law.speed > 0.0)
+    return windows.Tick(
+        refused=sums.refused / seconds,
+        p50_s=late.gateway[0],
+        p95_s=late.gateway[1],
+        p99_s=late.gateway[2],
+        usd_per_hour=usd,
+        variant_attempts=reached / seconds,
+        variant_errors=wrong / seconds,
+        variant_p50_s=late.variant[0],
+        variant_p95_s=late.variant[1],
+        slot_attempts=sums.tried / seconds,
+        slot_errors=sums.wrong / seconds,
+        slot_p95_s=late.slot_p95,
+        busy=jnp.where(works, jnp.minimum(served * device_s / batch, 1.0), 0.0),
+        batch=jnp.where(works, batch, 0.0),
+        batch_full=jnp.where(works, (batch / law.batch_max) ** 3, 0.0),
+        device_s=jnp.where(works, device_s, 0.0),
+        contention=law.contention,
+    )
+
+
+def law_of(fixed: Fixed, fx: Effects, live: Live, now_s: Array) -> Service:
+    """Return how each replica serves now."""
+    return service(fixed.deployment, fx, fixed.curves, live.slots, live.platform.levers, now_s)
+
+
+def batch_in_force(deployment: params.Params, fx: Effects, platform: Platform) -> Array:
+    """Return the largest batch in force [V]."""
+    return batches(deployment, fx, platform.levers)

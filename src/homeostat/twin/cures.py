@@ -1,0 +1,150 @@
+"""Where each fault hits, and what has ended it: new processes, new versions, writes, a person.
+
+A fault whose cure is a restart lets go of a slot when a new process starts there; one whose cure is
+a rollback when the slot runs the previous version; one that was a write when the lever is written
+again. Retraining ends no fault: the world stays as it is, and the model learns it (`retraining`).
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from homeostat.twin.faults import Faults
+from homeostat.twin.primitives import INDEX
+from homeostat.twin.shapes import Cure, Phase
+from homeostat.twin.state import Cured, Slots, variant_mask
+
+# Which lever's write replaces which primitive; a write of any lever replaces the rest.
+_BY_BATCH = np.asarray([INDEX["bmax_override"], INDEX["max_queue_delay_ms"]], np.int32)
+_BY_CONCURRENCY = np.asarray([INDEX["conn_limit"]], np.int32)
+
+
+class Hits(eqx.Module):
+    """Strength where each fault hits.
+
+    Attributes:
+        deployment: [F].
+        variants: [F, V].
+        slots: [F, S].
+        signals: [F, CLASSES].
+        faulty: Bool: one is active, also between its pulses.
+    """
+
+    deployment: Array
+    variants: Array
+    slots: Array
+    signals: Array
+    faulty: Array
+
+
+class Written(eqx.Module):
+    """Which levers were written.
+
+    Attributes:
+        batch_max: [V], bool.
+        concurrency: Bool.
+        anything: [V], bool.
+    """
+
+    batch_max: Array
+    concurrency: Array
+    anything: Array
+
+
+def begin(faults: Faults) -> Cured:
+    """Return that nothing is cured yet."""
+    return Cured(
+        cleared=jnp.zeros(faults.primitive.shape, bool),
+        slots=jnp.zeros(faults.slots.shape, bool),
+        variants=jnp.zeros(faults.variants.shape, bool),
+    )
+
+
+def hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Array) -> Hits:
+    """Return where the faults hit.
+
+    Args:
+        faults: One episode's.
+        cured: What is over before its time.
+        slots: For their variants, and which are there.
+        strength: 0..1 [F].
+        within: Whether a fault's time has come and not gone [F], bool.
+    """
+    on = jnp.where(cured.cleared, 0.0, strength)
+    member = variant_mask(slots)
+    there = slots.phase != Phase.EMPTY
+    aimed = faults.slots & (faults.variants.astype(jnp.float32) @ member > 0.0)
+    hit = aimed & ~cured.slots
+    by_process = (faults.cure == Cure.RESTART) | (faults.cure == Cure.ROLLBACK)
+    left = (hit & there).any(axis=1)
+    write_left = (faults.variants & ~cured.variants).any(axis=1)
+    # A rollback or restart under way cures its variant in proportion to the slots that have it.
+    full = (there[None, :] * faults.slots).astype(jnp.float32) @ member.T
+    still = (there[None, :] * hit).astype(jnp.float32) @ member.T
+    share = jnp.where(by_process[:, None] & (full > 0.0), still / jnp.maximum(full, 1.0), 1.0)
+    alive = jnp.where(by_process, left, True) & jnp.where(
+        faults.cure == Cure.OVERWRITE, write_left, True
+    )
+    touched = faults.variants & ~cured.variants
+    return Hits(
+        deployment=on * alive,
+        variants=on[:, None] * touched * share,
+        slots=on[:, None] * hit,
+        signals=(on * alive)[:, None] * faults.signals,
+        faulty=(within & ~cured.cleared & alive).any(),
+    )
+
+
+def by_start(faults: Faults, cured: Cured, started: Array, now_s: Array) -> Cured:
+    """Return what is cured after new processes started on some slots [S], bool.
+
+    A fault that has not begun cannot be cured: it will find the new process there.
+    """
+    mine = (faults.cure == Cure.RESTART) & (faults.start_s <= now_s)
+    return _on_slots(cured, mine, started)
+
+
+def by_version(faults: Faults, cured: Cured, swapped: Array, now_s: Array) -> Cured:
+    """Return what is cured after some slots run the previous version [S], bool."""
+    mine = (faults.cure == Cure.ROLLBACK) & (faults.start_s <= now_s)
+    return _on_slots(cured, mine, swapped)
+
+
+def by_write(faults: Faults, cured: Cured, written: Written, within: Array) -> Cured:
+    """Return what is cured after levers were written.
+
+    Args:
+        faults: One episode's.
+        cured: As of before.
+        written: Which levers.
+        within: Only a fault whose time has come can be written over [F], bool.
+    """
+    batch = jnp.isin(faults.primitive, _BY_BATCH)
+    gate = jnp.isin(faults.primitive, _BY_CONCURRENCY)
+    either = jnp.where(gate[:, None], written.concurrency, written.anything[None, :])
+    over = jnp.where(batch[:, None], written.batch_max[None, :], either)
+    mine = (faults.cure == Cure.OVERWRITE) & within
+    return Cured(
+        cleared=cured.cleared,
+        slots=cured.slots,
+        variants=cured.variants | (mine[:, None] & over),
+    )
+
+
+def by_person(faults: Faults, cured: Cured, now_s: Array, fixes: Array) -> Cured:
+    """Return what is cured after a person removed the cause of every fault that has begun."""
+    begun = faults.start_s <= now_s
+    return Cured(
+        cleared=cured.cleared | (begun & fixes),
+        slots=cured.slots,
+        variants=cured.variants,
+    )
+
+
+def _on_slots(cured: Cured, mine: Array, where: Array) -> Cured:
+    return Cured(
+        cleared=cured.cleared,
+        slots=cured.slots | (mine[:, None] & where[None, :]),
+        variants=cured.variants,
+    )

@@ -1,0 +1,177 @@
+"""What the faults in force come to: the magnitude of every primitive, combined over instances.
+
+One `Effects` value holds for a few seconds (a block of ticks) and one deployment; the kernel asks
+it by the primitive's name. Combination rules are those of `primitives.Combine`. Where a fault hits
+is worked out in `cures`; when, in `envelope`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from homeostat.twin.cures import Hits
+from homeostat.twin.faults import Faults
+from homeostat.twin.primitives import INDEX, PRIMITIVES, Combine, Level
+
+_SCALED: Final = (Combine.ADD, Combine.MULTIPLY)
+
+
+def _rows(level: Level, combines: tuple[Combine, ...]) -> Mapping[str, int]:
+    names = [p.name for p in PRIMITIVES if p.level is level and p.combine in combines]
+    return {name: row for row, name in enumerate(names)}
+
+
+_ROWS: Final = {
+    level: {
+        "scaled": _rows(level, _SCALED),
+        "limit": _rows(level, (Combine.LIMIT,)),
+        "replace": _rows(level, (Combine.REPLACE,)),
+    }
+    for level in Level
+}
+
+
+class Grid(eqx.Module):
+    """The primitives of one level.
+
+    Attributes:
+        scaled: Those that add or multiply [rows, ...].
+        limit: Least limits [rows, ...].
+        weight: How far values are replaced, 0..1 [rows, ...].
+        mean: What they are replaced by [rows, ...].
+    """
+
+    scaled: Array
+    limit: Array
+    weight: Array
+    mean: Array
+
+
+class Effects(eqx.Module):
+    """Effective magnitudes by level.
+
+    Attributes:
+        deployment: Trailing shape ().
+        variant: Trailing shape [V].
+        slot: Trailing shape [S].
+        faulty: Bool: a fault is active.
+    """
+
+    deployment: Grid
+    variant: Grid
+    slot: Grid
+    faulty: Array
+
+    def of(self, name: str) -> Array:
+        """Return the magnitude of a primitive that adds or multiplies."""
+        grid, row = self._find(name, "scaled")
+        return grid.scaled[row]
+
+    def share(self, name: str) -> Array:
+        """Return the magnitude of one that is a probability or a share, cut to 0..1."""
+        return jnp.clip(self.of(name), 0.0, 1.0)
+
+    def limit(self, name: str, own: Array | float = jnp.inf) -> Array:
+        """Return the least limit, the deployment's own included."""
+        grid, row = self._find(name, "limit")
+        return jnp.minimum(grid.limit[row], own)
+
+    def replaced(self, name: str, own: Array | float) -> Array:
+        """Return what is in force in place of the deployment's own value."""
+        grid, row = self._find(name, "replace")
+        weight = grid.weight[row]
+        return own * (1.0 - weight) + grid.mean[row] * weight
+
+    def replacing(self, name: str) -> Array:
+        """Return how far the deployment's own value is replaced, 0..1."""
+        grid, row = self._find(name, "replace")
+        return grid.weight[row]
+
+    def _find(self, name: str, kind: str) -> tuple[Grid, int]:
+        level = PRIMITIVES[INDEX[name]].level
+        grids = {
+            Level.DEPLOYMENT: self.deployment,
+            Level.VARIANT: self.variant,
+            Level.SLOT: self.slot,
+        }
+        return grids[level], _ROWS[level][kind][name]
+
+
+def effects(faults: Faults, hits: Hits) -> Effects:
+    """Return what the faults in force come to.
+
+    Args:
+        faults: One episode's.
+        hits: How hard each instance hits the deployment, its variants and its slots.
+    """
+    return Effects(
+        deployment=_grid(faults, hits.deployment[:, None], Level.DEPLOYMENT, squeeze=True),
+        variant=_grid(faults, hits.variants, Level.VARIANT),
+        slot=_grid(faults, hits.slots, Level.SLOT),
+        faulty=hits.faulty,
+    )
+
+
+def signal_effects(faults: Faults, hits: Hits) -> Mapping[str, Array]:
+    """Return the telemetry primitives by name, each [CLASSES]."""
+    grid = _grid(faults, hits.signals, Level.SIGNAL)
+    kinds = _ROWS[Level.SIGNAL]
+    found = {name: grid.scaled[row] for name, row in kinds["scaled"].items()}
+    return found | {name: grid.limit[row] for name, row in kinds["limit"].items()}
+
+
+def _grid(faults: Faults, hit: Array, level: Level, *, squeeze: bool = False) -> Grid:
+    """Return one level's primitives; `hit` [F, ...] is strength where it hits."""
+    kinds = _ROWS[level]
+    weight, mean = _replaced(faults, hit, kinds["replace"])
+    grid = Grid(
+        scaled=_scaled(faults, hit, kinds["scaled"]),
+        limit=_limits(faults, hit, kinds["limit"]),
+        weight=weight,
+        mean=mean,
+    )
+    if not squeeze:
+        return grid
+    return Grid(
+        scaled=grid.scaled[:, 0],
+        limit=grid.limit[:, 0],
+        weight=grid.weight[:, 0],
+        mean=grid.mean[:, 0],
+    )
+
+
+def _is(faults: Faults, names: Mapping[str, int]) -> Array:
+    """Return which instance is which primitive, as 0 and 1 [rows, F]."""
+    indices = np.asarray([INDEX[name] for name in names], np.int32)
+    return (faults.primitive[None, :] == indices[:, None]).astype(jnp.float32)
+
+
+def _scaled(faults: Faults, hit: Array, names: Mapping[str, int]) -> Array:
+    table = [PRIMITIVES[INDEX[name]] for name in names]
+    neutral = np.asarray([p.neutral for p in table], np.float32)
+    multiplies = np.asarray([p.multiplies for p in table])[:, None]
+    logs = jnp.log(jnp.maximum(faults.magnitude, 1e-9))
+    value = jnp.where(multiplies, logs[None, :], faults.magnitude[None, :] - neutral[:, None])
+    total = (_is(faults, names) * value) @ hit
+    return jnp.where(multiplies, jnp.exp(jnp.clip(total, -20.0, 20.0)), neutral[:, None] + total)
+
+
+def _limits(faults: Faults, hit: Array, names: Mapping[str, int]) -> Array:
+    if not names:
+        return jnp.zeros((0, hit.shape[1]))
+    is_it = _is(faults, names) > 0.0
+    each = jnp.where(hit > 0.0, faults.magnitude[:, None] / jnp.maximum(hit, 1e-6), jnp.inf)
+    return jnp.where(is_it[:, :, None], each[None], jnp.inf).min(axis=1)
+
+
+def _replaced(faults: Faults, hit: Array, names: Mapping[str, int]) -> tuple[Array, Array]:
+    if not names:
+        return (jnp.zeros((0, hit.shape[1])),) * 2
+    each = _is(faults, names)[:, :, None] * hit[None]
+    total = each.sum(axis=1)
+    mean = (each * faults.magnitude[None, :, None]).sum(axis=1) / jnp.maximum(total, 1e-9)
+    return each.max(axis=1), jnp.where(total > 0.0, mean, 0.0)

@@ -1,0 +1,94 @@
+"""The twin, compiled for a size: fleets of deployments side by side, each its own episode.
+
+Compilation happens at the first call of each batch size; whoever starts the process decides where
+compiled programs are kept (JAX's persistent cache is its business, not this module's).
+"""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+from jax import Array
+
+from homeostat.twin import kernel, tables
+from homeostat.twin.faults import Faults
+from homeostat.twin.orders import Orders
+from homeostat.twin.outputs import Scrape, Truth
+from homeostat.twin.params import Params
+from homeostat.twin.shapes import SCRAPE_S, SLOT_COUNTS, TICK_S
+from homeostat.twin.state import State
+
+
+class Program:
+    """`init` and `advance` of a fleet [N, ...], compiled.
+
+    Args:
+        slots: Replica slots of every deployment, one of `shapes.SLOT_COUNTS`.
+        ticks: Seconds between two scrapes.
+        tick_s: Length of the model's own tick; see `kernel.advance`.
+    """
+
+    def __init__(self, slots: int, ticks: int = SCRAPE_S, tick_s: float = TICK_S) -> None:
+        if slots not in SLOT_COUNTS:
+            raise ValueError(f"the twin is compiled for {SLOT_COUNTS} slots, not for {slots}")
+        self.slots = slots
+        self.ticks = ticks
+        self.curves = tables.load()
+        step = partial(kernel.advance, ticks=ticks, tick_s=tick_s)
+        self._init = jax.jit(jax.vmap(kernel.init, in_axes=(0, 0, 0, None)))
+        fleet = jax.vmap(step, in_axes=(0, 0, 0, 0, None))
+
+        def spend(
+            params: Params, faults: Faults, kept: State, spent: State, orders: Orders, curves: Any
+        ) -> tuple[State, Truth, Scrape]:
+            return fleet(params, faults, eqx.combine(kept, spent), orders, curves)
+
+        # The old state's memory is used for the new one; not that of the key and of the last
+        # orders, which callers hold as well.
+        self._advance = jax.jit(spend, donate_argnums=(3,))
+        self._look = jax.jit(fleet)
+
+    def init(self, params: Params, faults: Faults, keys: Array) -> State:
+        """Return a fleet at the beginning of its episodes.
+
+        Args:
+            params: Deployments [N, ...].
+            faults: Of each [N, ...].
+            keys: PRNG keys [N, 2].
+        """
+        state: State = self._init(params, faults, keys, self.curves)
+        return state
+
+    def advance(
+        self, params: Params, faults: Faults, state: State, orders: Orders
+    ) -> tuple[State, Truth, Scrape]:
+        """Return the fleet after one scrape; `state` is used up.
+
+        Args:
+            params: Deployments [N, ...].
+            faults: Of each [N, ...].
+            state: From `init` or from here; do not use it again (see `look` for that).
+            orders: Of each [N, ...].
+
+        Returns:
+            The state, the truth of every second [N, ticks, ...], and the scrape.
+        """
+        nothing = jax.tree.map(lambda _: False, state)
+        spends = eqx.tree_at(
+            lambda s: (s.live, s.channel, s.labels),
+            nothing,
+            jax.tree.map(lambda _: True, (state.live, state.channel, state.labels)),
+        )
+        spent, kept = eqx.partition(state, spends)
+        after: tuple[State, Truth, Scrape] = self._advance(
+            params, faults, kept, spent, orders, self.curves
+        )
+        return after
+
+    def look(
+        self, params: Params, faults: Faults, state: State, orders: Orders
+    ) -> tuple[State, Truth, Scrape]:
+        """Return what `advance` would, and leave `state` usable."""
+        after: tuple[State, Truth, Scrape] = self._look(params, faults, state, orders, self.curves)
+        return after

@@ -1,0 +1,209 @@
+"""The service law of every replica as faults leave it: S(b) = (tau0 + alpha b) x contention / speed.
+
+Worked out once per block of ticks. Beyond the device memory's capacity part of the work is done
+twice; burstiness and variable work inflate waiting by Allen and Cunneen's factor; a balancer that
+looks at load pools the queues.
+Sources: Allen, "Probability, Statistics, and Queueing Theory" (1990), section 5.3; the pooling
+factor interpolates event-driven measurements of two random choices (waiting at rho 0.95 is 0.62 of
+that of random routing, at 0.8 it is about the same).
+"""
+
+from typing import Final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from homeostat.twin import memory, params, tables
+from homeostat.twin.effects import Effects
+from homeostat.twin.shapes import VARIANTS, Phase
+from homeostat.twin.state import Levers, Slots, variant_mask
+
+# A cache that misses everything makes the work of a request twice the usual.
+CACHE_WORTH: Final = 1.0
+# Time that a broken process takes to answer with an error.
+SICK_S: Final = 0.01
+_POOL_FROM, _POOL_SPAN, _POOL_GAIN = 0.8, 0.15, 0.38
+_TINY: Final = 1e-6
+
+
+class Service(eqx.Module):
+    """How each replica serves during a block; each [S] unless said otherwise.
+
+    Attributes:
+        row: Queue curves of each slot's variant [..., S].
+        speed: Against that curve; 0 where nothing is worked off.
+        contention: Slowness against a fresh, undisturbed process.
+        tau0_s: Fixed time of a batch, at its present speed.
+        alpha_s: Time per request of a batch, at its present speed.
+        batch_max: Largest batch.
+        fill_s: Longest wait for a batch to fill.
+        error: Probability that a request fails after having been served.
+        fast: Share of requests that fail at once.
+        fast_s: Time in which they do.
+        nan: Probability of an invalid answer.
+        sick: Bool: the process is broken.
+        answers: 1 where a process takes requests and works them off (ready, or draining).
+    """
+
+    row: tables.Row
+    speed: Array
+    contention: Array
+    tau0_s: Array
+    alpha_s: Array
+    batch_max: Array
+    fill_s: Array
+    error: Array
+    fast: Array
+    fast_s: Array
+    nan: Array
+    sick: Array
+    answers: Array
+
+
+def service(
+    deployment: params.Params,
+    fx: Effects,
+    curves: tables.Tables,
+    slots: Slots,
+    levers: Levers,
+    now_s: Array,
+) -> Service:
+    """Return how each replica serves.
+
+    Args:
+        deployment: Its parameters.
+        fx: Faults in force.
+        curves: Queue tables.
+        slots: As of now.
+        levers: In force.
+        now_s: Seconds since the episode began.
+    """
+    own, member = deployment.service, variant_mask(slots)
+    batch_max = batches(deployment, fx, levers)
+    work, mix_cv2 = _work(deployment, fx)
+    missing = 1.0 - 1.0 / jnp.maximum(fx.of("adapter_working_set"), 1.0)
+    tau0 = jnp.maximum(own.tau0_s + missing * fx.of("swap_time_s"), _TINY)
+    alpha = jnp.maximum(own.alpha_s * fx.of("output_len_mult") * work, _TINY)
+    there = jnp.maximum(member @ (slots.phase == Phase.READY), 1.0)
+    spread = member @ jnp.where(slots.phase == Phase.READY, fx.of("service_cv2_mult"), 0.0)
+    cv2 = own.cv2 * jnp.where(spread > 0.0, spread / there, 1.0)
+    cv2 = cv2 + mix_cv2 * alpha * batch_max / (tau0 + alpha * batch_max)
+    rho = (member @ slots.busy) / there
+    ca2 = _burstiness(deployment, levers, rho, there, cv2)
+    row = _by_slot(curves.row(tau0, alpha, batch_max, cv2, ca2), slots.variant)
+    sick = (fx.of("modelB_health") @ member) < slots.luck
+    short = _kv_short(deployment, fx, slots, batch_max @ member)
+    waste = jnp.clip(own.recompute_waste + fx.of("recompute_waste"), 0.0, 0.95) * short
+    slow = _slow(deployment, fx, slots, member) / (1.0 - waste)
+    wait_s = fx.replaced("max_queue_delay_ms", own.queue_delay_s * 1e3) @ member * 1e-3
+    answers = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
+    return Service(
+        row=row,
+        speed=jnp.where(answers, 1.0 / slow, 0.0),
+        contention=slow,
+        tau0_s=(tau0 @ member) * slow,
+        alpha_s=(alpha @ member) * slow,
+        batch_max=batch_max @ member,
+        fill_s=jnp.maximum(wait_s, 0.0),
+        sick=sick,
+        answers=answers.astype(jnp.float32),
+        **_errors(fx, slots, member, sick, short, now_s),
+    )
+
+
+def _by_slot(row: tables.Row, variant: Array) -> tables.Row:
+    """Return each slot's curves; choosing is faster than gathering."""
+
+    def choose(leaf: Array) -> Array:
+        found = jnp.broadcast_to(leaf[..., :1], (*leaf.shape[:-1], variant.shape[0]))
+        for at in range(1, VARIANTS):
+            found = jnp.where(variant == at, leaf[..., at : at + 1], found)
+        return found
+
+    return jax.tree.map(choose, row)  # type: ignore[no-any-return]
+
+
+def _burstiness(
+    deployment: params.Params, levers: Levers, rho: Array, count: Array, cv2: Array
+) -> Array:
+    """Return the variation of arrivals at one replica, the balancer's choice counted in [V].
+
+    A random split of a bursty stream is less bursty: 1 + share (ca2 - 1).
+    """
+    share = levers.weights / jnp.maximum(levers.weights.sum(), _TINY) / count
+    ca2 = 1.0 + share * (deployment.demand.ca2 - 1.0)
+    crowd = jnp.clip((rho - _POOL_FROM) / _POOL_SPAN, 0.0, 1.0)
+    choice = deployment.client.least_loaded * jnp.clip(count - 1.0, 0.0, 1.0)
+    return jnp.clip((cv2 + ca2) * (1.0 - _POOL_GAIN * crowd * choice) - cv2, 0.0, 400.0)
+
+
+def batches(deployment: params.Params, fx: Effects, levers: Levers) -> Array:
+    """Return the largest batch in force [V]: what was ordered, unless somebody else set it."""
+    limit = jnp.maximum(deployment.service.batch_limit, 1.0)
+    return jnp.clip(fx.replaced("bmax_override", levers.batch_max), 1.0, limit)
+
+
+def _work(deployment: params.Params, fx: Effects) -> tuple[Array, Array]:
+    """Return work per request against the law's, and the squared variation of the mix."""
+    demand = deployment.demand
+    heavy = jnp.clip(fx.replaced("heavy_fraction", demand.heavy_share), 0.0, 1.0)
+    cost = demand.heavy_cost * fx.of("heavy_cost_mult")
+    mean = 1.0 - heavy + heavy * cost
+    mix = (1.0 - heavy + heavy * cost**2) / jnp.maximum(mean, _TINY) ** 2 - 1.0
+    missed = 1.0 - fx.share("cache_hit")
+    sizes = fx.of("size_mult_prefill") * fx.of("size_mult_decode")
+    return mean * sizes * (1.0 + CACHE_WORTH * missed), jnp.maximum(mix, 0.0)
+
+
+def _slow(deployment: params.Params, fx: Effects, slots: Slots, member: Array) -> Array:
+    ready = (slots.phase == Phase.READY).sum()
+    crowded = ready > fx.limit("shared_limit_replicas")
+    shared = jnp.where(crowded, fx.of("post_limit_service_mult"), 1.0)
+    provision = deployment.provision
+    cold = jnp.clip(provision.cold_speed * fx.of("cold_speed_mult"), 0.01, 1.0)
+    warm = jnp.where(slots.age_s < provision.warm_s, cold, 1.0)
+    speed = fx.of("replica_speed_mult") * fx.of("pool_speed_mult")
+    speed = speed * (fx.of("modelB_capacity") @ member) * warm
+    share = slots.memory_gib / jnp.maximum(memory.limit_gib(deployment.memory, fx), _TINY)
+    times = fx.of("contention") * (fx.of("variant_service_mult") @ member)
+    blip = 1.0 + jnp.maximum(fx.of("benign_blip"), 0.0)
+    slow = times * blip * shared * memory.collecting(share) / jnp.maximum(speed, 1e-3)
+    return jnp.clip(slow, 1e-3, 1e4)
+
+
+def _kv_short(deployment: params.Params, fx: Effects, slots: Slots, batch_max: Array) -> Array:
+    """Return how far the running jobs' state exceeds the device memory, 0..1 [S]."""
+    sizes = fx.of("size_mult_prefill") * fx.of("size_mult_decode")
+    room = deployment.service.kv_capacity * fx.of("kv_capacity_mult") / jnp.maximum(sizes, 1e-3)
+    room = jnp.maximum(room * memory.device_share_free(slots), _TINY)
+    running = jnp.minimum(slots.jobs, batch_max)
+    return jnp.clip((running - room) / jnp.maximum(running, 1.0), 0.0, 1.0)
+
+
+def _errors(
+    fx: Effects,
+    slots: Slots,
+    member: Array,
+    sick: Array,
+    short: Array,
+    now_s: Array,
+) -> dict[str, Array]:
+    period = fx.of("alternating_period_s")
+    odd = jnp.mod(now_s, jnp.maximum(2.0 * period, 1e-3)) >= period
+    bad = jnp.where((period > 0.0) & odd, 0.0, 1.0)
+    by_variant = (1.0 - fx.share("variant_err_prob")) * (1.0 - fx.share("schema_err_prob") * bad)
+    by_variant = by_variant * (1.0 - fx.share("dep_err_prob"))
+    replica, fast_ms = fx.share("replica_err_prob"), fx.of("replica_fail_fast_ms")
+    at_once = fast_ms > 0.0
+    oom = fx.share("oom_err_when_batch_gt_free") * short
+    served = (by_variant @ member) * (1.0 - oom) * jnp.where(at_once, 1.0, 1.0 - replica)
+    fast = jnp.where(sick, 1.0, jnp.where(at_once, replica, 0.0))
+    empty = slots.phase == Phase.EMPTY
+    return {
+        "error": jnp.where(empty, 0.0, 1.0 - served),
+        "fast": jnp.where(empty, 0.0, fast),
+        "fast_s": jnp.where(sick, SICK_S, jnp.maximum(fast_ms * 1e-3, 1e-3)),
+        "nan": fx.share("nan_prob"),
+    }
