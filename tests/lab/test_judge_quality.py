@@ -1,11 +1,13 @@
 """K7 on traces written by hand: by a change, and by standing by."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 from traces_by_hand import at, during, episode, orders, trace, truth
 
+from homeostat.lab.human import respond
 from homeostat.lab.judge import CODES, Judgement, judge
 from homeostat.lab.types import FAMILIES
 
@@ -113,12 +115,19 @@ def test_a_page_before_the_evidence_answers_only_with_the_right_family() -> None
     page = decision(1500)
     named = stood(paged=page, family=decision(1500, DATA, -1))
     wrong = stood(paged=page, family=decision(1500, DATA - 1, -1))
-    blind = stood(paged=page)
     early = stood(paged=decision(300), family=decision(300, DATA, -1))  # before the onset
     assert not named.catastrophic.any()
-    assert wrong.catastrophic.all()
-    assert blind.catastrophic.all()
+    assert not wrong.catastrophic.any()  # somebody is at it for most of that hour
     assert early.catastrophic.all()
+
+
+def test_a_blind_page_before_the_evidence_answers_while_the_person_is_at_it() -> None:
+    done = respond(episode(LENGTH, family="data"), 1500.0).fixed_s
+    assert 2000 < done < LENGTH - 3700
+    hour = math.ceil(done) + 3600
+    assert not stood(end=hour - 1, paged=decision(1500)).catastrophic.any()
+    late = stood(end=hour, paged=decision(1500))
+    assert late.caused_tick[0, K7] == hour - 1
 
 
 @pytest.mark.parametrize("name", ["retrain", "retrain_ungated", "rollback", "weights"])

@@ -76,6 +76,7 @@ def judge(
     *,
     orders: Orders | None = None,
     thresholds: Thresholds = FROZEN,
+    person_scale: float = 1.0,
 ) -> Judgement:
     """Return what happened in a batch of episodes under a policy.
 
@@ -85,13 +86,14 @@ def judge(
         orders: The policy's, in force during each scrape [N, D, ...]. Without them repeated
             restarts (K6) stay unseen and only shifts of traffic count as answers (K7).
         thresholds: The frozen ones, or a variant of the sensitivity table.
+        person_scale: Of the human model's delays: 0.5 or 2 in the sensitivity table.
 
     Raises:
         ValueError: The two traces are not of the same episodes.
     """
     _require_pairs(trace, hold)
     seen, other = view(trace), view(hold)
-    stood = stood_by(seen, trace, orders, thresholds)
+    stood = stood_by(seen, trace, orders, thresholds, person_scale=person_scale)
     poor, by_change = poor_answers(seen, other, thresholds)
     masks = (
         outage(seen, other, thresholds),

@@ -9,16 +9,19 @@ HOLD is what it judges, and counts as caused. Readings:
 - Answers are: a retraining, a rollback, a shift of at least a point of traffic ordered while the
   evidence stands, each of which starts the 60 min anew; and an escalation, which hands the matter
   over for good: one made while the evidence stands, or one made before it, after the onset, that
-  named the right family. Scaling, batching or restarting answer nothing.
+  named the right family. One made before it that named none or a wrong one answers for as long as
+  the person is at it (the human model). Scaling, batching or restarting answer nothing.
 - An action ordered before the evidence stands is no answer to it: the clock begins with the
   evidence. A promotion that it leads to later is a shift, and one.
 - Raw: quality below the floor for 30 min, whoever did it, or the second way.
 """
 
+import math
 from itertools import pairwise
 
 import numpy as np
 
+from homeostat.lab.human import responses
 from homeostat.lab.judge_view import (
     Mask,
     View,
@@ -44,7 +47,14 @@ def poor_answers(seen: View, hold: View, thresholds: Thresholds) -> tuple[Mask, 
     return run_length(ours) >= least, run_length(own) >= least
 
 
-def stood_by(seen: View, trace: Trace, orders: Orders | None, thresholds: Thresholds) -> Mask:
+def stood_by(
+    seen: View,
+    trace: Trace,
+    orders: Orders | None,
+    thresholds: Thresholds,
+    *,
+    person_scale: float = 1.0,
+) -> Mask:
     """Return K7 by holding: the tick in which the 60 min are over [N, T].
 
     Args:
@@ -52,6 +62,7 @@ def stood_by(seen: View, trace: Trace, orders: Orders | None, thresholds: Thresh
         trace: For its pages and diagnoses.
         orders: In force during each scrape [N, D, ...]; None = only shifts can be seen.
         thresholds: The numbers.
+        person_scale: Of the human model's delays.
     """
     out = np.zeros_like(seen.valid)
     least = ticks(thresholds.k7_hold_s)
@@ -60,14 +71,21 @@ def stood_by(seen: View, trace: Trace, orders: Orders | None, thresholds: Thresh
     answered = _answers(seen, orders, thresholds) if long.any() else out
     for row in np.flatnonzero(long.any(axis=1)).tolist():
         told, named = _told(trace, row)
-        named = named[named >= int(seen.onset_tick[row, 0])]
         for begin, end in _runs(long[row]):
             if (named < begin).any():
                 continue
-            later = told[told >= begin]
+            earlier, later = told[told < begin], told[told >= begin]
+            at_it = _at_it(trace.episodes[row], earlier, thresholds, person_scale)
             stop = min(end, int(later[0])) if later.size else end
-            out[row, _unanswered(answered[row], begin, stop, least)] = True
+            out[row, _unanswered(answered[row], max(begin, at_it), stop, least)] = True
     return out
+
+
+def _at_it(episode: Episode, told: np.ndarray, thresholds: Thresholds, scale: float) -> int:
+    """Return the tick from which nobody is at it any more who was told before."""
+    paged = (told * TICK_S).tolist()
+    answers = responses(episode, paged, scale=scale, thresholds=thresholds)
+    return math.ceil(answers[-1].fixed_s / TICK_S) if answers else 0
 
 
 def _unanswered(answered: np.ndarray, begin: int, stop: int, least: int) -> list[int]:
@@ -102,15 +120,12 @@ def _answers(seen: View, orders: Orders | None, thresholds: Thresholds) -> Mask:
 
 
 def _told(trace: Trace, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ticks in which a person was told, and those in which the right family was."""
-    paged = np.asarray(trace.moves["paged"][row], dtype=bool)
-    right = np.asarray(trace.moves["family"][row]) == _family(trace.episodes[row])
-    at = (np.arange(len(paged)) + 1) * _PER_SCRAPE
+    """Return the ticks after the onset in which a person was told, and of the right family."""
+    episode = trace.episodes[row]
+    at = (np.arange(np.shape(trace.moves["paged"])[1]) + 1) * _PER_SCRAPE
+    paged = np.asarray(trace.moves["paged"][row], dtype=bool) & (at * TICK_S >= episode.onset_s)
+    right = np.asarray(trace.moves["family"][row]) == FAMILIES.index(episode.family)
     return at[paged], at[paged & right]
-
-
-def _family(episode: Episode) -> int:
-    return FAMILIES.index(episode.family)
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -69,7 +69,7 @@ def score(
     Raises:
         ValueError: The two traces are not of the same episodes.
     """
-    judgement = judge(trace, hold, orders=orders, thresholds=thresholds)
+    judgement = judge(trace, hold, orders=orders, thresholds=thresholds, person_scale=person_scale)
     seen = view(trace)
     served = service(seen, thresholds)
     episodes = trace.episodes
