@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from homeostat.report.markup import Markup, join, number, tag
-from homeostat.report.scales import Scale, apart, around, ticks, time_text, time_ticks
+from homeostat.report.scales import Scale, apart, around, ticks, time_label, time_ticks
 
 DASHES: Final = (None, "1 4", "7 4", "2 3", "11 4", "9 3 2 3", "4 4", "12 3 3 3", "3 6", "6 2")
 SHAPES: Final = 6
@@ -148,7 +148,7 @@ def steps(series: Sequence[Series], *, title: str, means: str, y: Axis, width: f
         x=Scale(0.0, longest, 48.0, width - (118.0 if wide else 14.0)),
         y=Scale(0.0, 1.0, height - 44.0, 26.0),
     )
-    axis = Axis(label="time since the fault began", text=time_text)
+    axis = Axis(label="time since the fault began", text=time_label(longest))
     grid = plot.grid(time_ticks(longest, 8 if wide else 4), [0.0, 0.25, 0.5, 0.75, 1.0], axis, y)
     drawn = [_line(_stairs(s, plot), s.look) for s in series]
     return plot.picture(title, means, grid, *drawn, _beside(series, plot) if wide else None)

@@ -1,7 +1,7 @@
 """Scales and ticks of charts: from values to coordinates, and round numbers along an axis."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +62,18 @@ def time_text(seconds: float) -> str:
     if seconds % 3600 == 0 or (seconds > 3600 and seconds % 1800 == 0):  # noqa: PLR2004 - an hour
         return f"{seconds / 3600:g} h"
     return f"{seconds / 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"
+
+
+def time_label(high_s: float) -> Callable[[float], str]:
+    """Return what writes times along an axis up to `high_s`, all in one unit.
+
+    >>> [time_label(7200.0)(t) for t in (0.0, 2700.0, 5400.0)], time_label(14400.0)(5400.0)
+    (['0', '45 min', '90 min'], '1.5 h')
+    """
+    unit_s, name = (1.0, "s")
+    if high_s > 120.0:  # noqa: PLR2004 - two minutes
+        unit_s, name = (60.0, "min") if high_s <= 7200.0 else (3600.0, "h")  # noqa: PLR2004
+    return lambda seconds: f"{seconds / unit_s:g} {name}" if seconds else "0"
 
 
 def around(values: Sequence[float], *, margin: float = 0.06) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from homeostat.report.markup import Markup, join, number, tag
-from homeostat.report.scales import Scale, ticks, time_text, time_ticks
+from homeostat.report.scales import Scale, ticks, time_label, time_text, time_ticks
 
 POINTS: Final = 360  # more than the picture has columns to tell apart
 _ROW: Final = 78.0
@@ -322,12 +322,13 @@ def glyph(kind: str, x: float) -> Markup:
 
 
 def _times(time: Scale, bottom: float, *, wide: bool) -> Markup:
+    label = time_label(time.high)
     return tag(
         "g",
         *(
             join(
                 tag("line", x1=time(v), x2=time(v), y1=bottom, y2=bottom + 4, class_="tick"),
-                tag("text", time_text(v), x=time(v), y=bottom + 18, text_anchor="middle"),
+                tag("text", label(v), x=time(v), y=bottom + 18, text_anchor="middle"),
             )
             for v in time_ticks(time.high, 9 if wide else 4)
         ),
