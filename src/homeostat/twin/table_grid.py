@@ -5,7 +5,7 @@ and alpha / tau0. Capacity is c = b / S(b), the load is rho = rate / c.
 
 - `wait`: log of (mean latency / S(1)) at each of `LOADS` [BATCHES, MIXES, LOADS], stored in steps
   of `WAIT_STEP` above `WAIT_LEAST`.
-- `burst`: jobs added per unit of (cv2 + ca2 - 1), as a share of the heavy-traffic limit
+- `burst`: jobs added per unit of the service time's cv2, as a share of the heavy-traffic limit
   b rho^2 / (2 (1 - rho)), at each of `LOADS` [BATCHES, MIXES, LOADS].
 - `spread`: log of (quantile / mean) at each of `RATIO_LOADS`, for service without spread and with
   cv2 = 1 [2, BATCHES, RATIO_MIXES, RATIO_LOADS, QUANTILES].
