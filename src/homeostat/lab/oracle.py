@@ -227,7 +227,9 @@ class _Attempt:
             truth, scrape = self._batch.advance(now)
             self._tape.ticks(at, truth)
             seen = visible(scrape, self._tape.n)
-            phase, variant = np.asarray(seen.phase), np.asarray(seen.slot_variant)
+            # The truth: a scrape calls a process that hangs ready.
+            slots = self._batch.state.live.slots
+            phase, variant = np.asarray(slots.phase), np.asarray(slots.variant)
             age_s = oldest_s(seen, float((at + 1) * SCRAPE_S))
         self._tape.moved(at, move(now), age_s)
         return self._tape.played(name)

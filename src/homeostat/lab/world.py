@@ -6,22 +6,25 @@ sees the scrapes and nothing else. This module judges nothing (see `judge`) and 
 (see `draw`).
 """
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from homeostat.base import names
 from homeostat.lab.baselines.levers import standing
 from homeostat.lab.types import Episode, Move, Policy, Trace
-from homeostat.twin import signals
+from homeostat.twin import kernel, signals
 from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.params import Params
+from homeostat.twin.program import Program
 from homeostat.twin.shapes import SCRAPE_S
 
 WIDTH = 32  # episodes side by side; see benchmarks/test_lab_speed.py for how it was chosen
@@ -41,7 +44,11 @@ class Steps(Protocol):
     """A compiled twin of one size; `State` is whatever it hands out."""
 
     slots: int
-    one: Step
+
+    def one(
+        self, params: Params, faults: Faults, state: Any, orders: Orders
+    ) -> tuple[Any, Truth, Scrape]:
+        """Advance one episode by one scrape; see `Step`."""
 
     def init(self, params: Params, faults: Faults, keys: Any) -> Any:
         """Return the state of a batch at the beginning."""
@@ -50,6 +57,33 @@ class Steps(Protocol):
         self, params: Params, faults: Faults, state: Any, orders: Orders
     ) -> tuple[Any, Truth, Scrape]:
         """Return the state after one scrape, its ticks [N, SCRAPE_S, ...] and the scrape."""
+
+
+class Twin:
+    """The twin of one size: compiled for batches, and plain for programs of one's own.
+
+    Args:
+        slots: Replica slots of every deployment.
+    """
+
+    def __init__(self, slots: int) -> None:
+        program = Program(slots)
+        self.slots = slots
+        self.init = program.init
+        self.advance = program.advance
+        self._curves = program.curves
+
+    def one(
+        self, params: Params, faults: Faults, state: Any, orders: Orders
+    ) -> tuple[Any, Truth, Scrape]:
+        """Advance one episode by one scrape; see `Step`."""
+        return kernel.advance(params, faults, state, orders, self._curves)
+
+
+@functools.cache
+def compiled(slots: int) -> Twin:
+    """Return the twin of one size; what it compiles stays for the process."""
+    return Twin(slots)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +165,10 @@ class Batch:
         self.width = width
         self.params: Params = jax.device_put(stack([e.params for e in full]))
         self.faults: Faults = jax.device_put(stack([e.faults for e in full]))
-        keys = jax.numpy.stack([key_of(e) for e in full])
-        self.state = steps.init(self.params, self.faults, keys)
+        keys = jnp.stack([key_of(e) for e in full])
+        # Weakly typed leaves would make the second scrape another program than the first.
+        begin = steps.init(self.params, self.faults, keys)
+        self.state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), begin)
         self._like = standing(full)
 
     def advance(self, orders: Orders) -> tuple[Truth, Scrape]:

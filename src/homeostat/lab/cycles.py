@@ -1,0 +1,234 @@
+"""The HASH paper's table: uptime, latency, error and recovery over 1,000 cycles of one hour.
+
+A cycle is an hour of one deployment with as many incidents as the density says, drawn from the
+catalogue's mix. Common random numbers: each cycle has one uniform number, and the incidents it
+would have at any density in a fixed order; raising the density only adds incidents. An hour with
+several has the deployment of the first of them and the faults of all. Which density gives the
+threshold baseline the paper's uptime is found by bisection.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+import jax
+import numpy as np
+
+from homeostat.lab.draw import draw, slots_for
+from homeostat.lab.judge_view import view
+from homeostat.lab.metrics_service import service
+from homeostat.lab.policies import make
+from homeostat.lab.run import world_of
+from homeostat.lab.scenario import Scenario
+from homeostat.lab.shards import Options
+from homeostat.lab.thresholds import FROZEN
+from homeostat.lab.types import Episode, Trace
+from homeostat.twin.faults import Faults
+
+CYCLES: Final = 1000
+CYCLE_S: Final = 3600
+MOST: Final = 6  # incidents in one hour
+TARGET: Final = 0.78  # the paper's uptime before
+TOLERANCE: Final = 0.02
+FINEST: Final = 1e-3  # incidents per hour: 1,000 cycles cannot tell finer densities apart
+PER_72_H: Final = 1.0 / 72.0  # incidents per hour: the hybrid-control paper's MTBF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """One hour before its density is known.
+
+    Attributes:
+        number: Which.
+        chance: Uniform; decides how many of the incidents happen.
+        incidents: (scenario's index, seed), in the order in which they are added.
+    """
+
+    number: int
+    chance: float
+    incidents: tuple[tuple[int, int], ...]
+
+    def count(self, per_hour: float) -> int:
+        """Return how many incidents there are at a density: the Poisson quantile of `chance`."""
+        below, term, count = 0.0, math.exp(-per_hour), 0
+        while count < MOST:
+            below += term
+            if self.chance < below:
+                break
+            count += 1
+            term *= per_hour / count
+        return count
+
+
+def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple[Cycle, ...]:
+    """Return the cycles of a table.
+
+    Args:
+        scenarios: How many to draw from, all equally likely.
+        cycles: How many hours.
+        seed: Of the table.
+    """
+    rng = np.random.default_rng(seed)
+    chance = rng.random(cycles)
+    which = rng.integers(scenarios, size=(cycles, MOST))
+    # Seeds of their own: no cycle repeats an episode of the evaluation.
+    seeds = rng.integers(2_000_000, 2**31, size=(cycles, MOST))
+    return tuple(
+        Cycle(
+            number=k,
+            chance=float(chance[k]),
+            incidents=tuple(zip(which[k].tolist(), seeds[k].tolist(), strict=True)),
+        )
+        for k in range(cycles)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        policy: Name.
+        per_hour: Incidents per hour.
+        incidents: How many there were.
+        uptime: Share of seconds with good >= 90 % and p99 <= 2 x promised.
+        latency_ms: Mean over requests, given-up ones at the deadline.
+        error_rate: Requests not answered right in time / offered.
+        recovery_s: Mean time from the first slow second to p99 back; NaN without any.
+    """
+
+    policy: str
+    per_hour: float
+    incidents: int
+    uptime: float
+    latency_ms: float
+    error_rate: float
+    recovery_s: float
+
+
+class Table:
+    """Plays the cycles at any density; what was played once is kept.
+
+    Args:
+        scenarios: The catalogue's, without the benign ones.
+        cycles: From `draw_cycles` over as many scenarios.
+        options: Width, and the scale of the human model.
+    """
+
+    def __init__(
+        self, scenarios: Sequence[Scenario], cycles: Sequence[Cycle], options: Options | None = None
+    ) -> None:
+        self._scenarios = tuple(scenarios)
+        self._cycles = tuple(cycles)
+        self._options = options or Options()
+        self._kept: dict[tuple[str, int, int], np.ndarray] = {}
+
+    def line(self, policy: str, per_hour: float) -> Line:
+        """Return a policy's line of the table at a density."""
+        counts = [(cycle, cycle.count(per_hour)) for cycle in self._cycles]
+        missing = [pair for pair in counts if (policy, pair[0].number, pair[1]) not in self._kept]
+        self._play(policy, missing)
+        rows = np.array([self._kept[policy, cycle.number, count] for cycle, count in counts])
+        counted, up, offered, failed, latency, recovery = rows.T
+        hurt = ~np.isnan(recovery)
+        return Line(
+            policy=policy,
+            per_hour=per_hour,
+            incidents=sum(count for _, count in counts),
+            uptime=float(up.sum() / counted.sum()),
+            latency_ms=float(1e3 * latency.sum() / offered.sum()),
+            error_rate=float(failed.sum() / offered.sum()),
+            recovery_s=float(recovery[hurt].mean()) if hurt.any() else math.nan,
+        )
+
+    def _play(self, policy: str, pairs: Sequence[tuple[Cycle, int]]) -> None:
+        made = {
+            (e.slots, k): (e, pair)
+            for k, pair in enumerate(pairs)
+            for e in [hour(self._scenarios, *pair)]
+        }
+        for slots in sorted({slots for slots, _ in made}):
+            some = [found for (size, _), found in made.items() if size == slots]
+            world = world_of(slots, self._options.width)
+            for first in range(0, len(some), world.width):
+                block = some[first : first + world.width]
+                chosen = make(policy, person_scale=self._options.person_scale)
+                trace = world.play(chosen, [episode for episode, _ in block]).trace
+                rows = _rows(trace)
+                for row, (_, (cycle, count)) in zip(rows, block, strict=True):
+                    self._kept[policy, cycle.number, count] = row
+
+
+def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
+    """Return an hour with so many of a cycle's incidents.
+
+    The deployment is that of the first incident. Without any, it is the same one in health.
+    """
+    drawn = [(scenarios[which], seed) for which, seed in cycle.incidents[: max(count, 1)]]
+    slots = max(slots_for(scenario) for scenario, _ in drawn)
+    episodes = [draw(scenario, seed, slots=slots) for scenario, seed in drawn]
+    first = replace(episodes[0], length_s=CYCLE_S)
+    if count == 0:
+        return replace(first, faults=_none(first.faults), onset_s=math.inf, benign=True)
+    faults = _together([episode.faults for episode in episodes])
+    onset = min(episode.onset_s for episode in episodes)
+    return replace(first, faults=faults, onset_s=onset)
+
+
+def _none(faults: Faults) -> Faults:
+    never = np.full_like(np.asarray(faults.start_s), np.inf)
+    return replace(faults, start_s=cast("Any", never))
+
+
+def _together(many: Sequence[Faults]) -> Faults:
+    """Return the faults of several incidents as one value; beyond its room the latest are lost."""
+    room = len(np.asarray(many[0].start_s))
+    stacked = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(x) for x in leaves]), *many)
+    kept = np.argsort(np.asarray(stacked.start_s), kind="stable")[:room]
+    return cast("Faults", jax.tree.map(lambda leaf: leaf[kept], stacked))
+
+
+def _rows(trace: Trace) -> np.ndarray:
+    served = service(view(trace), FROZEN)
+    columns = (
+        served.counted_s, served.up_s, served.offered, served.failed, served.latency_s,
+        served.recovery_s,
+    )  # fmt: skip
+    return np.stack(columns, axis=1)
+
+
+def bisect(
+    uptime: Callable[[float], float],
+    *,
+    target: float = TARGET,
+    tolerance: float = TOLERANCE / 4,
+    most_per_hour: float = 4.0,
+) -> Iterator[tuple[float, float]]:
+    """Yield densities and their uptimes; the last one is within the tolerance of the target.
+
+    Args:
+        uptime: Of the threshold baseline at a density; falls as the density rises.
+        target: Wanted.
+        tolerance: Of the uptime; a quarter of what the table allows, so that noise cannot undo it.
+        most_per_hour: Highest density to try.
+
+    Raises:
+        ValueError: Even the highest density leaves more uptime than the target.
+    """
+    low, high = 0.0, most_per_hour
+    found = uptime(high)
+    yield high, found
+    if found > target + tolerance:
+        raise ValueError(
+            f"{high:g} incidents per hour leave {found:.1%} uptime, more than {target:.0%}; "
+            "raise most_per_hour or draw from harsher scenarios"
+        )
+    while abs(found - target) > tolerance and high - low > FINEST:
+        middle = (low + high) / 2
+        found = uptime(middle)
+        yield middle, found
+        if found > target:
+            low = middle
+        else:
+            high = middle
