@@ -49,6 +49,7 @@ def episode(seed: int = 0, **changes: Any) -> Episode:
         ),
         promise=group(p.Promise, p99_s=np.float32(0.5), availability=np.float32(0.999)),
         actuation=group(p.Actuation, latency_s=np.float32(2)),
+        provision=group(p.Provision, load_s=np.float32(30)),
         replicas=np.array([5.0, 1.0, 0.0], np.float32),
         weights=np.array([0.9, 0.1, 0.0], np.float32),
     )
@@ -94,7 +95,7 @@ class Made:
         self.orders = standing([episode()])
         self.variants = np.array([0, 0, 0, 0, 0, 1, 0, 0])
         self.phase = np.array([Phase.READY] * 6 + [Phase.EMPTY] * 2)
-        self.version = np.array([2.0, 1.0, 0.0])
+        self.version = np.array([1.0, 1.0, 1.0])
         self.foreign: dict[str, float] = {}
         self.now_s = 0.0
 
@@ -144,7 +145,7 @@ class Made:
             self.phase[slot] = Phase.LOADING
             self.loading[slot] = 2
         for variant in np.flatnonzero(orders.rollback[0]).tolist():
-            self.version[variant] -= 1
+            self.version[variant] = 0.0
         more = int(orders.replicas[0, 0]) - int(((self.variants == 0) & (self.phase > 0)).sum())
         for slot in [s for s in (6, 7) if self.phase[s] == Phase.EMPTY][: max(more, 0)]:
             self.phase[slot] = Phase.LOADING

@@ -51,7 +51,8 @@ def test_random_safe_draws_only_what_the_kernel_allows_and_repeats_itself() -> N
     assert past
     assert ActionKind.RESTART_ALL.value not in past
     assert ActionKind.RETRAIN.value not in past
-    assert len(past) <= 6 + sum(kind == ActionKind.SCALE_UP.value for kind in past)  # guard G4
+    exempt = {ActionKind.SCALE_UP.value, ActionKind.ROLLBACK.value}
+    assert sum(kind not in exempt for kind in past) <= 6  # guard G4: half an hour
     assert not any(m.paged[0] or m.person_minutes[0] for m in moves)
     assert all(np.asarray(m.orders.replicas)[0, 0] >= 2 for m in moves)
 
@@ -65,7 +66,7 @@ def test_every_kind_of_action_can_be_named_and_one_is_refused_always() -> None:
     wanted = list(every(state.world, state.evidence, state.managed))
     kinds = Counter(action.kind for action in wanted)
     passive = {ActionKind.HOLD, ActionKind.ESCALATE}
-    assert set(kinds) == set(ActionKind) - passive - {ActionKind.ROLLBACK}  # one version each
+    assert set(kinds) == set(ActionKind) - passive
     assert kinds[ActionKind.RESTART_REPLICA] == 6
     safe = permit(wanted, memory.guard_state(state), state.evidence.at)
     refused = {refusal.action.kind for refusal in safe.refused}

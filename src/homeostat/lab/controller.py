@@ -19,7 +19,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.lab.baselines.alerts import Pager
-from homeostat.lab.baselines.levers import changed
+from homeostat.lab.baselines.levers import changed, move
 from homeostat.lab.controller_counters import Counters
 from homeostat.lab.controller_names import episode_name, time_ns
 from homeostat.lab.controller_orders import Desk
@@ -44,6 +44,10 @@ class Mind(Protocol):
     @property
     def busy(self) -> bool:
         """Whether an action is in flight."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will be done any more, whatever comes."""
 
     @property
     def family(self) -> int:
@@ -76,6 +80,7 @@ class Controller:
         think: Makes what decides for one episode; the real decision loop by default.
         configure: Changes a deployment's configuration; leaves it by default.
         person: Whether who is paged comes and repairs, as the human model has it.
+        scale: Multiplies every delay of the human model.
     """
 
     def __init__(
@@ -85,18 +90,19 @@ class Controller:
         think: Think = real,
         configure: Configure | None = None,
         person: bool = True,
+        scale: float = 1.0,
     ) -> None:
         self.name = name
         self._think = think
         self._configure = configure or (lambda entry: entry)
-        self._person = person
+        self._person, self._scale = person, scale
 
     def start(self, episodes: Sequence[Episode]) -> None:
         """Forget everything and start one controller per episode."""
         promised = np.array([float(e.params.promise.p99_s) for e in episodes])
         self._counters = Counters(promised, episodes[0].slots)
         self._desk = Desk(episodes)
-        self._pager = Pager(episodes)
+        self._pager = Pager(episodes, scale=self._scale)
         self._sense_parts = sense_parts()
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0
@@ -116,6 +122,9 @@ class Controller:
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Take one scrape: answers to the last writes, evidence, decisions, new orders."""
         at = time_ns(now_s)
+        if all(mind.finished for mind in self._minds):
+            self._desk.fresh(scrape)
+            return move(self._desk.orders)
         self._answers(now_s, scrape)
         evidence = self._evidence(now_s, scrape)
         for mind, found in zip(self._minds, evidence, strict=True):
@@ -128,8 +137,8 @@ class Controller:
         before = time_ns(now_s - ANSWERED_BEFORE_S)
         for number, mind in enumerate(self._minds):
             receipts = mind.platform.read(now_s, scrape, number)
-            if mind.platform.lost:
-                self._desk.keep(number, mind.platform.lost)
+            if mind.platform.moved:
+                self._desk.keep(number, mind.platform.levers)
             mind.answers(receipts, before)
 
     def _evidence(self, now_s: float, scrape: Scrape) -> tuple[Evidence, ...]:
@@ -157,8 +166,10 @@ class Controller:
     def _move(self, now_s: float) -> Move:
         done = [mind.done for mind in self._minds]
         for number, one in enumerate(done):
-            for intent in one.writes:
+            for intent in self._minds[number].platform.outgoing:
                 self._desk.write(number, intent.post)
+            for impulse in one.impulses:
+                self._desk.press(number, impulse)
         told = np.array([one.told for one in done])
         paged, minutes, fixes = self._pager.step(now_s, told)
         orders = self._desk.orders
@@ -166,7 +177,7 @@ class Controller:
             orders = changed(orders, person_fixes=fixes)
         return Move(
             orders=orders,
-            intervened=np.array([bool(one.writes) for one in done]),
+            intervened=np.array([bool(one.writes or one.impulses) for one in done]),
             paged=paged,
             family=np.array([mind.family for mind in self._minds]),
             destructive=np.array([one.destructive for one in done]),

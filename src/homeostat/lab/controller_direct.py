@@ -7,6 +7,7 @@ guards with their counters, trusted versions, and one action at a time while the
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from homeostat.base.actions import Action, ActionKind, SafeSet
 from homeostat.base.decisions import Notice, Urgency
@@ -15,13 +16,14 @@ from homeostat.base.guard import PastAction
 from homeostat.base.intent import Intent, Receipt
 from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
-from homeostat.base.units import TimeNs
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Levers, Snapshot
 from homeostat.lab.controller_names import family_index
 from homeostat.lab.controller_platform import Platform
 from homeostat.lab.controller_runtime import DESTRUCTIVE, Done, fleet_of_one
 from homeostat.loop import memory, step
 
+_DEADLINE_NS: Final = 5 * SECOND  # as the guard policy's default
 Choose = Callable[[LoopState, TimeNs], tuple[Action, SafeSet]]
 """Picks one member of a safe set, and returns both."""
 
@@ -37,7 +39,7 @@ class Direct:
 
     def __init__(self, managed: Managed, platform: Platform, choose: Choose) -> None:
         self.platform = platform
-        self.state = step.initial(managed)
+        self.state = replace(step.initial(managed), verified=platform.trusted)
         self.done = Done()
         self._choose = choose
         self._written = 0
@@ -49,6 +51,11 @@ class Direct:
         """Whether the platform still carries out what was written."""
         world = self.state.world
         return world is not None and world.changing and bool(self.state.past)
+
+    @property
+    def finished(self) -> bool:
+        """Never: something may always be chosen."""
+        return False
 
     @property
     def family(self) -> int:
@@ -67,17 +74,7 @@ class Direct:
 
     def tick(self, evidence: Evidence, at: TimeNs) -> None:
         """Take one tick's evidence, decide and write."""
-        calm = evidence.slo_met is True and not evidence.suspicions
-        self.state = memory.remember(
-            replace(
-                self.state,
-                evidence=evidence,
-                world=evidence.world,
-                fleet=fleet_of_one(self.state, evidence),
-                calm_ticks=self.state.calm_ticks + 1 if calm else 0,
-            ),
-            at,
-        )
+        self.state = sensed(self.state, evidence, at)
         if not evidence.ready or evidence.world is None:
             return
         action, safe_set = self._choose(self.state, at)
@@ -104,28 +101,57 @@ class Direct:
 
     def _write(self, action: Action, world: Snapshot, at: TimeNs) -> None:
         self._written += 1
-        name = f"d-{self._written:04d}"
-        post = first_rung(action)
-        stamp = world.stamp(action.actuator)
-        intent = Intent(
-            id=f"{name}.0.0",
-            action_id=name,
-            deployment=world.deployment,
-            actuator=action.actuator,
-            epoch=1,
-            stage=0,
-            pre=tuple((lever, world.lever(lever) or 0) for lever, _ in post),
-            post=post,
-            token=stamp.token if stamp is not None else None,
-            evidence_at=at,
-            deadline=TimeNs(at + self.state.managed.guard.receipt_deadline_ns),
-        )
+        intent = intent_of(action, world, self._written, at)
         if self.platform.write(intent, at) is not None:
             return
-        past = PastAction(id=name, kind=action.kind, subject=action.subject, at=at)
-        self.state = memory.acted(self.state, past)
+        self.state = memory.acted(self.state, past_of(action, intent, at))
         self.done.writes.append(intent)
         self.done.destructive |= action.kind in DESTRUCTIVE
+
+
+def sensed(state: LoopState, evidence: Evidence, at: TimeNs) -> LoopState:
+    """Return the state after one tick's evidence: trusted versions, peaks and the past with it."""
+    calm = evidence.slo_met is True and not evidence.suspicions
+    fresh = replace(
+        state,
+        evidence=evidence,
+        world=evidence.world,
+        fleet=fleet_of_one(state, evidence),
+        calm_ticks=state.calm_ticks + 1 if calm else 0,
+    )
+    return memory.remember(fresh, at)
+
+
+def intent_of(action: Action, world: Snapshot, number: int, at: TimeNs) -> Intent:
+    """Return one action as a write against the world as read back.
+
+    Args:
+        action: What is done; of a ramp the lowest stage.
+        world: As read back.
+        number: Of the write.
+        at: When.
+    """
+    name = f"d-{number:04d}"
+    post = first_rung(action)
+    stamp = world.stamp(action.actuator)
+    return Intent(
+        id=f"{name}.0.0",
+        action_id=name,
+        deployment=world.deployment,
+        actuator=action.actuator,
+        epoch=1,
+        stage=0,
+        pre=tuple((lever, world.lever(lever) or 0) for lever, _ in post),
+        post=post,
+        token=stamp.token if stamp is not None else None,
+        evidence_at=at,
+        deadline=TimeNs(at + _DEADLINE_NS),
+    )
+
+
+def past_of(action: Action, intent: Intent, at: TimeNs) -> PastAction:
+    """Return an action that reached the world, for the guards' counters."""
+    return PastAction(id=intent.action_id, kind=action.kind, subject=action.subject, at=at)
 
 
 def first_rung(action: Action) -> Levers:

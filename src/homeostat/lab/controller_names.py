@@ -10,7 +10,7 @@ from homeostat.base.evidence import Family
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import ReplicaState
 from homeostat.lab.types import FAMILIES
-from homeostat.twin.shapes import Phase
+from homeostat.twin.shapes import Phase, Variant
 
 POOLS: Final = ("a", "b", "canary")
 """Pool of each variant; the stable pool is A, the fallback B."""
@@ -88,13 +88,13 @@ def variant_index(pool: str) -> int:
     return POOLS.index(pool)
 
 
-def version_name(number: float) -> str:
-    """Return the name of a version.
+def version_name(variant: int, number: float) -> str:
+    """Return the name of a version; B runs an older one, so the same number is the one before.
 
-    >>> version_name(2.0)
-    'v2'
+    >>> version_name(0, 1.0), version_name(1, 1.0), version_name(0, 0.0)
+    ('v2', 'v1', 'v1')
     """
-    return f"v{int(number)}"
+    return f"v{int(number) + (variant != Variant.B)}"
 
 
 def time_ns(now_s: float) -> TimeNs:

@@ -5,7 +5,7 @@ limit on requests in flight becomes a rate by Little's law, with the latency las
 many requests a second such a limit lets through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from homeostat.twin.outputs import Scrape
 from homeostat.twin.shapes import Variant
 
 _P50 = signals.GATEWAY_SIGNALS.index(names.LATENCY_P50)
+_STANDING = frozenset({
+    "replicas", "weight", "drained", names.BATCH_MAX, names.CONCURRENCY, names.GATEWAY_LIMIT
+})  # fmt: skip
 # No answer is faster than the network: below this a limit in flight is no limit.
 _FASTEST_S = 0.001
 
@@ -50,10 +53,18 @@ class Desk:
         self.orders.by_us[number] = True
         self._limit()
 
-    def keep(self, number: int, levers: Levers) -> None:
-        """Order the levers that are in force again: a write of them was lost."""
-        for lever, value in levers:
-            if not lever.startswith(("incarnation.", "version.")):
+    def press(self, number: int, impulse: str) -> None:
+        """Order what has no lever: `retrain` or `retrain_ungated`."""
+        getattr(self.orders, impulse)[number] = True
+        self.orders.by_us[number] = True
+
+    def keep(self, number: int, levers: Mapping[str, Scalar]) -> None:
+        """Order what is in force again: a write of ours was lost, or somebody else wrote.
+
+        What is ordered and in force is no write, and the next change of it will be one.
+        """
+        for lever, value in levers.items():
+            if lever.partition(".")[0] in _STANDING:
                 self._order(number, lever, value)
         self._limit()
 

@@ -2,9 +2,11 @@
 
 Plays the part of the process host and the gateway's admin page. Writes change levers to absolute
 values against a compare-and-set token (the gateway has none), carry an epoch and leave a stamp. The
-twin says a scrape later whether the levers are in force; until then a write has no receipt. A lever
-that moved although nobody here wrote it was moved by somebody else: the token moves on and the
-stamp is gone. Decides nothing.
+twin shows a scrape later what is in force; until then a write has no receipt. A lever that moved
+although nobody here wrote it was moved by somebody else: the token moves on and the stamp is gone.
+A write that follows in the same breath as the loss of an earlier one is sent a scrape later: the
+twin takes a lever for written when its order changes, and it has to see the old value in between.
+Decides nothing.
 """
 
 import math
@@ -17,7 +19,7 @@ import numpy as np
 from homeostat.base import names
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.units import TimeNs
-from homeostat.base.world import Levers, Release, Replica, Scalar, Snapshot, Stamp
+from homeostat.base.world import Release, Replica, Scalar, Snapshot, Stamp
 from homeostat.lab.controller_names import (
     POOLS,
     SCALE_ACTUATOR,
@@ -30,14 +32,18 @@ from homeostat.lab.controller_names import (
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
 from homeostat.twin.params import Params
-from homeostat.twin.shapes import Phase, Variant
+from homeostat.twin.shapes import SCRAPE_S, Phase, Variant
 
 _MEMORY: Final = signals.SLOT_SIGNALS.index(names.MEMORY_SHARE)
 _GIB: Final = 1 << 30
 # Levers are whole percents, replicas and requests: anything smaller is rounding.
 _UNIT: Final = 0.5
 # What runs at the start has been running for a day: no release is suspect for its age alone.
-_RAN_S: Final = 86_400.0
+_DAY_S: Final = 86_400.0
+_VERSION: Final = "version."
+# The twin numbers a variant's versions: 1 at the start, 0 what a rollback goes back to.
+_BEFORE: Final = 0
+_NOW: Final = 1
 STARTING: Final = frozenset({Phase.PENDING, Phase.LOADING})
 ANSWERED_BEFORE_S: Final = 1.0
 """Receipts come in this long before the scrape that shows what became of the writes."""
@@ -81,9 +87,14 @@ class Platform:
         self.slots: dict[int, Slot] = {}
         self.reborn: frozenset[int] = frozenset()
         self.foreign: tuple[str, ...] = ()
-        self.lost: Levers = ()
+        self.outgoing: list[Intent] = []
+        self._later: list[Intent] = []
+        self._lost = False
+        self._rolling: dict[str, str] = {}
+        self._loads_s = float(params.provision.load_s)
         self._limit = float(params.memory.limit_gib) * _GIB
-        self._releases: list[Release] = []
+        self._releases = _history()
+        self._running = {one.pool: one.version for one in self._releases}
         self._revision = 1
         self._epoch = 0
         self._stamps: dict[str, str | None] = {SCALE_ACTUATOR: None, TRAFFIC_ACTUATOR: None}
@@ -91,6 +102,15 @@ class Platform:
         self._marks: dict[str, int] = {}
         self._changing = False
         self._fresh = True
+
+    @property
+    def trusted(self) -> tuple[tuple[str, str], ...]:
+        """Pool and version pairs that are known to have served well before the episode.
+
+        What a rollback of the twin goes back to is the last verified version; a controller that
+        has been there for a day has seen it.
+        """
+        return tuple((pool, version_name(variant, _BEFORE)) for variant, pool in enumerate(POOLS))
 
     def read(self, now_s: float, scrape: Scrape, number: int) -> tuple[Receipt, ...]:
         """Take a scrape's read-back: receipts of the writes before it, and what else has moved.
@@ -101,18 +121,18 @@ class Platform:
             number: The episode's place in the batch.
         """
         live = self._live(scrape, number)
-        ok = bool(scrape.levers_ok[number])
-        self.lost = ()
         before = {index: slot.started for index, slot in self.slots.items()}
+        self._changing = bool(scrape.changing[number])
+        self._lost = False
+        self._see_slots(now_s, scrape, number)
+        ok = bool(scrape.levers_ok[number])
         receipts = tuple(self._settle(intent, live, now_s, ok=ok) for intent in self._pending)
-        self._pending = []
+        self._pending, self.outgoing, self._later = self._later, self._later, []
         self._see_foreign(live)
         self._note_releases(now_s)
-        self._see_slots(now_s, scrape, number)
         self.reborn = frozenset(
             index for index, slot in self.slots.items() if before.get(index) != slot.started
         )
-        self._changing = bool(scrape.changing[number])
         self._fresh = False
         return receipts
 
@@ -128,7 +148,11 @@ class Platform:
                 conflict=conflict,
             )
         self._epoch = max(self._epoch, intent.epoch)
-        self._pending.append(intent)
+        if self._lost:
+            self._later.append(intent)
+        else:
+            self._pending.append(intent)
+            self.outgoing.append(intent)
         return None
 
     def claim(self, actuator: str, epoch: int) -> None:
@@ -161,6 +185,11 @@ class Platform:
             changing=self._changing,
         )
 
+    @property
+    def moved(self) -> bool:
+        """Whether levers are not as they were ordered: a write was lost, or was another's."""
+        return self._lost or bool(self.foreign)
+
     def processes(self) -> Iterator[tuple[int, str, TimeNs]]:
         """Yield index, name and start of the process of each slot, by index."""
         for index, slot in sorted(self.slots.items()):
@@ -168,11 +197,10 @@ class Platform:
 
     def _replica(self, slot: Slot) -> Replica:
         pool = POOLS[slot.variant]
-        version = self.levers.get(names.lever_version(pool))
         return Replica(
             name=slot.name,
             pool=pool,
-            version=version if isinstance(version, str) else None,
+            version=self._running.get(pool),
             state=STATES[slot.phase],
             incarnation=slot.incarnation,
             started_at=slot.started,
@@ -188,6 +216,9 @@ class Platform:
         unknown = [lever for lever, _ in intent.post if lever not in self.levers]
         if unknown:
             return f"unknown lever {unknown[0]!r}", False
+        gone = [(lever, value) for lever, value in intent.post if not _loadable(lever, value)]
+        if gone:  # the twin's way back is one step: what was rolled back is not kept
+            return f"{gone[0][0]}: there is no artefact {gone[0][1]}", False
         if intent.actuator == SCALE_ACTUATOR and intent.token != str(self._revision):
             return f"revision {intent.token} is out of date: it is {self._revision}", True
         return "", False
@@ -197,18 +228,20 @@ class Platform:
     ) -> Receipt:
         """Return what became of a write: in force as read back, or not known."""
         at = time_ns(now_s - ANSWERED_BEFORE_S)
-        landed = ok and all(
-            same(lever, value, live.get(lever, value)) for lever, value in intent.post
-        )
-        if not landed:
-            self.lost = (*self.lost, *((name, self.levers[name]) for name, _ in intent.post))
+        if not all(self._landed(lever, value, live, ok=ok) for lever, value in intent.post):
+            self._lost = True
             return Receipt(
                 intent_id=intent.id,
                 status=ReceiptStatus.UNKNOWN,
                 at=at,
                 detail="no answer before the deadline",
             )
-        self.levers.update(intent.post)
+        for lever, value in intent.post:
+            pool = lever.removeprefix(_VERSION)
+            if pool != lever:
+                self._rolling[pool] = str(live[lever])
+            if lever in self.levers:  # a slot may have gone meanwhile, and its levers with it
+                self.levers[lever] = value
         self._stamps[intent.actuator] = intent.id
         if intent.actuator == SCALE_ACTUATOR:
             self._revision += 1
@@ -218,6 +251,21 @@ class Platform:
                 slot.incarnation, slot.started = asked, at
         token = str(self._revision) if intent.actuator == SCALE_ACTUATOR else None
         return Receipt(intent_id=intent.id, status=ReceiptStatus.DONE, at=at, token=token)
+
+    def _landed(self, lever: str, value: Scalar, live: Mapping[str, Scalar], *, ok: bool) -> bool:
+        """Return whether one lever of a write is seen to be in force, or being brought there."""
+        kind, _, name = lever.partition(".")
+        slot = next((one for one in self.slots.values() if one.name == name), None)
+        match kind:
+            case "incarnation" if slot is not None:
+                # A process that loads within a scrape is back before anybody looks.
+                return slot.phase in STARTING or self._loads_s < SCRAPE_S
+            case "drained" if slot is not None:
+                return (slot.phase == Phase.DRAINING) == bool(value) or slot.phase in STARTING
+            case "version":
+                return self._changing or live[lever] == value
+            case _:
+                return same(lever, value, live[lever]) if lever in live else ok
 
     def _live(self, scrape: Scrape, number: int) -> dict[str, Scalar]:
         """Return the levers that the platform reads back."""
@@ -230,7 +278,8 @@ class Platform:
         for variant, pool in enumerate(POOLS):
             wanted = round(float(scrape.replicas[number, variant]))
             live[names.lever_replicas(pool)] = wanted
-            live[names.lever_version(pool)] = version_name(float(scrape.version[number, variant]))
+            version = version_name(variant, float(scrape.version[number, variant]))
+            self._running[pool] = live[names.lever_version(pool)] = version
             if variant != Variant.A:
                 share = float(scrape.weights[number, variant])
                 live[names.lever_weight(pool)] = round(100.0 * share)
@@ -243,6 +292,7 @@ class Platform:
             for lever, value in live.items()
             if lever not in self.levers or not same(lever, self.levers[lever], value)
         ]
+        moved = [lever for lever in moved if not self._on_its_way(lever, live[lever])]
         for lever in moved:
             self.levers[lever] = live[lever]
         self.foreign = () if self._fresh else tuple(moved)
@@ -251,15 +301,21 @@ class Platform:
             if actuator == SCALE_ACTUATOR:
                 self._revision += 1
 
+    def _on_its_way(self, lever: str, live: Scalar) -> bool:
+        """Return whether a version is still what it was, because the next one is being loaded."""
+        pool = lever.removeprefix(_VERSION)
+        if pool == lever or self._rolling.get(pool) != live:
+            return False
+        if not self._changing:
+            del self._rolling[pool]
+        return self._changing
+
     def _note_releases(self, now_s: float) -> None:
-        """Note versions that a pool has not run before; those of the start have run for a day."""
-        for variant, pool in enumerate(POOLS):
-            version = str(self.levers[names.lever_version(pool)])
+        """Note versions that a pool has not run last."""
+        for pool, version in self._running.items():
             ran = [one.version for one in self._releases if one.pool == pool]
-            if ran[-1:] != [version]:
-                # Pools' first releases differ by an hour, the stable pool's last: it is the newest.
-                before = _RAN_S + 3600.0 * variant if self._fresh else 0.0
-                since = time_ns(now_s - before)
+            if ran[-1] != version:
+                since = time_ns(now_s)
                 self._releases.append(Release(pool=pool, version=version, since=since))
 
     def _see_slots(self, now_s: float, scrape: Scrape, number: int) -> None:
@@ -289,7 +345,7 @@ class Platform:
                 variant=variant,
                 phase=phase,
                 incarnation=counted,
-                started=time_ns(now_s - (_RAN_S if self._fresh else 0.0)),
+                started=time_ns(now_s - (_DAY_S if self._fresh else 0.0)),
             )
             self.levers[names.lever_incarnation(name)] = counted
             self.levers[names.lever_drained(name)] = 0
@@ -297,6 +353,21 @@ class Platform:
         if phase in STARTING and old.phase not in STARTING:
             old.started = time_ns(now_s)  # another process; the platform counts what was asked for
         old.phase = phase
+
+
+def _history() -> list[Release]:
+    """Return what each pool ran before the episode and what it runs, the newest a day old."""
+    return [
+        Release(pool=pool, version=version_name(variant, number), since=time_ns(-days * _DAY_S))
+        for number, ages in ((_BEFORE, (3.0, 5.0, 4.0)), (_NOW, (1.0, 2.0, 1.5)))
+        for variant, (pool, days) in enumerate(zip(POOLS, ages, strict=True))
+    ]
+
+
+def _loadable(lever: str, value: Scalar) -> bool:
+    """Return whether a version can be loaded; every other lever can take any value."""
+    pool = lever.removeprefix(_VERSION)
+    return pool == lever or value == version_name(POOLS.index(pool), _BEFORE)
 
 
 def actuator_of(lever: str) -> str:

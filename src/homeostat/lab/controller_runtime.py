@@ -7,7 +7,7 @@ before the next one. What asks again and again is answered again and again, `HOP
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from homeostat.base.actions import ActionKind
@@ -63,11 +63,15 @@ class Done:
         writes: Writes that the platform took.
         notices: What people were told.
         decisions: Decisions that were recorded.
+        impulses: Orders without a lever, by their field in `twin.orders.Orders`.
+        destructive: A write removes or replaces capacity or versions.
+        owner_conflict: An action ended because somebody else wrote.
     """
 
     writes: list[Intent] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     decisions: list[DecisionRecord] = field(default_factory=list)
+    impulses: list[str] = field(default_factory=list)
     destructive: bool = False
     owner_conflict: bool = False
 
@@ -89,7 +93,7 @@ class Runtime:
 
     def __init__(self, parts: LoopParts, managed: Managed, platform: Platform, now: TimeNs) -> None:
         self.parts, self.platform = parts, platform
-        self.state = loop_step.initial(managed)
+        self.state = replace(loop_step.initial(managed), verified=platform.trusted)
         self.done = Done()
         self._queue: deque[tuple[Command, int]] = deque()
         self._take(Started(at=now, epoch=1, managed=managed), now)
@@ -98,6 +102,11 @@ class Runtime:
     def busy(self) -> bool:
         """Whether an action is in flight."""
         return self.state.record is not None
+
+    @property
+    def finished(self) -> bool:
+        """Never: something may always happen."""
+        return False
 
     @property
     def family(self) -> int:

@@ -20,13 +20,14 @@ from homeostat.policy import runbook
 from homeostat.safety.permit import permit
 
 
-def runbook_policy(*, person: bool = True) -> Controller:
+def runbook_policy(*, person: bool = True, scale: float = 1.0) -> Controller:
     """Return the runbook as a policy.
 
     Args:
         person: Whether who is paged comes and repairs, as the human model has it.
+        scale: Multiplies every delay of the human model.
     """
-    return Controller("runbook", think=_think, person=person)
+    return Controller("runbook", think=_think, person=person, scale=scale)
 
 
 def choose(state: LoopState, now: TimeNs) -> tuple[Action, SafeSet]:
