@@ -10,9 +10,10 @@ six significant digits, so that it is the same on every machine.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
+from jax import Array
 
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.twin.closed_forms import inoue_bound
@@ -142,8 +143,8 @@ def to_params(built: Built, knots_rps: np.ndarray, spacing_s: float, slots: int)
     return Params(
         service=_service(built),
         demand=Demand(
-            knots_rps=np.asarray(knots_rps, np.float32),
-            spacing_s=_f(spacing_s),
+            knots_rps=array(knots_rps),
+            spacing_s=array(spacing_s),
             ou_sd=_f(n["ou_sd"]),
             ou_tau_s=_f(n["ou_tau_s"]),
             ca2=_f(n["ca2"]),
@@ -174,15 +175,19 @@ def to_params(built: Built, knots_rps: np.ndarray, spacing_s: float, slots: int)
     )
 
 
-def _f(value: float) -> np.ndarray:
-    return np.asarray(rounded(value) if math.isfinite(value) else value, np.float32)
+def array(values: object, kind: type = np.float32) -> Array:
+    """Return a NumPy array as what the twin's containers declare; `jit` takes both."""
+    return cast("Array", np.asarray(values, kind))
 
 
-def _v(a: float, b: float, canary: float) -> np.ndarray:
-    found = np.asarray([rounded(a), rounded(b), rounded(canary)], np.float32)
-    if found.shape != (VARIANTS,):
+def _f(value: float) -> Array:
+    return array(rounded(value) if math.isfinite(value) else value)
+
+
+def _v(*values: float) -> Array:
+    if len(values) != VARIANTS:
         raise AssertionError("one number per variant")
-    return found
+    return array([rounded(value) for value in values])
 
 
 def _service(built: Built) -> Service:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from homeostat.lab.chance import value
-from homeostat.lab.deployment_build import Built, leak_kb, rounded
+from homeostat.lab.deployment_build import Built, array, leak_kb, rounded
 from homeostat.lab.scenario import Basis, Fault, Onset, OnsetShape, Scenario, Spec, Target, fixed
 from homeostat.twin.faults import Faults
 from homeostat.twin.primitives import INDEX, PRIMITIVES, Level
@@ -117,7 +117,7 @@ def to_faults(
         for key, number_of in _when(fault.onset, start, params, chance).items():
             found[key][row] = number_of
         row += 1
-    return Faults(**found)
+    return Faults(**{name: array(rows, rows.dtype.type) for name, rows in found.items()})
 
 
 def _empty(slots: int) -> dict[str, np.ndarray]:
@@ -244,26 +244,31 @@ def _magnitude(hit: _Hit, usual: float) -> tuple[str, float]:
         return name, 1.0
     if name == "base_rho":
         return "arrival_mult", rounded(size / built.numbers["base_rho"])
-    match fault.of:
-        case Basis.DEMAND:
-            each = built.a if name == "frontend_capacity_rps" else 1
-            size *= built.demand_rps / each
-        case Basis.REPLICAS:
-            size = math.floor(size * built.replicas + 1e-6)
-        case Basis.IN_FLIGHT:
-            size = max(1.0, math.floor(size * built.in_flight))
-        case Basis.USUAL:
-            size /= usual
-        case Basis.SECONDS:
-            size /= 60  # the kernel counts a backlog in minutes of organic load
-        case Basis.TIME_TO_LIMIT:
-            size = leak_kb(built, size)
-        case Basis.ITSELF:
-            pass
+    size = _absolute(fault, size, built, usual)
     row = PRIMITIVES[INDEX[name]]
     if fault.share is not None and row.level in {Level.DEPLOYMENT, Level.VARIANT}:
         size = row.neutral + hit.share * (size - row.neutral)  # the mean over all requests
     return name, rounded(min(max(size, row.low), row.high))
+
+
+def _absolute(fault: Fault, size: float, built: Built, usual: float) -> float:
+    """Return a magnitude in the primitive's own unit."""
+    match fault.of:
+        case Basis.ITSELF:
+            return size
+        case Basis.DEMAND:
+            each = built.a if fault.primitive == "frontend_capacity_rps" else 1
+            return size * built.demand_rps / each
+        case Basis.REPLICAS:
+            return math.floor(size * built.replicas + 1e-6)
+        case Basis.IN_FLIGHT:
+            return max(1.0, math.floor(size * built.in_flight))
+        case Basis.USUAL:
+            return size / usual
+        case Basis.SECONDS:
+            return size / 60  # the kernel counts a backlog in minutes of organic load
+        case Basis.TIME_TO_LIMIT:
+            return leak_kb(built, size)
 
 
 def _when(
