@@ -12,6 +12,7 @@ whom it told and what it meant to take away (K7, K8). How each code is read is w
 `judge_service`, `judge_change` and `judge_quality`; the numbers are in `thresholds`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -92,18 +93,12 @@ def judge(
         ValueError: The two traces are not of the same episodes.
     """
     _require_pairs(trace, hold)
-    seen, other = view(trace), view(hold)
-    stood = stood_by(seen, trace, orders, thresholds, person_scale=person_scale)
-    poor, by_change = poor_answers(seen, other, thresholds)
-    masks = (
-        outage(seen, other, thresholds),
-        shortage(seen, other, thresholds),
-        overspend(seen, other, thresholds),
-        bad_target(seen, other, thresholds),
-        irreversible(seen, other, trace.episodes, thresholds),
-        flapping(seen, other, orders, thresholds),
-        (poor | stood, by_change | stood),
+    case = _Case(
+        trace=trace, seen=view(trace), hold=view(hold), orders=orders, person_scale=person_scale
     )
+    seen = case.seen
+    stood = _stood(case, thresholds)
+    masks = [_masks(code, case, thresholds, stood) for code in CODES]
     caused = np.stack([first_true(blamed) for _, blamed in masks], axis=1)
     return Judgement(
         any_tick=np.stack([first_true(raw) for raw, _ in masks], axis=1),
@@ -114,6 +109,41 @@ def judge(
         near_misses=near_misses(trace, thresholds).sum(axis=1),
         decisions=decided(trace).sum(axis=1),
     )
+
+
+def sensitivity(
+    trace: Trace,
+    hold: Trace,
+    rows: Mapping[str, Thresholds],
+    *,
+    orders: Orders | None = None,
+) -> dict[str, Mask]:
+    """Return which codes the policy causes under other thresholds, by row [N, 7].
+
+    Args:
+        trace: The policy's.
+        hold: HOLD's.
+        rows: As `thresholds.variants` returns them; a code whose numbers are the frozen ones is
+            judged once for all rows.
+        orders: As in `judge`.
+
+    Raises:
+        ValueError: The two traces are not of the same episodes.
+    """
+    _require_pairs(trace, hold)
+    case = _Case(trace=trace, seen=view(trace), hold=view(hold), orders=orders)
+    known: dict[tuple[object, ...], Mask] = {}
+    out = {}
+    for name, numbers in rows.items():
+        hits = []
+        for code in CODES:
+            key = (code, *numbers.of(code))
+            if key not in known:
+                stood = _stood(case, numbers) if code == "K7" else case.seen.valid
+                known[key] = np.asarray(_masks(code, case, numbers, stood)[1].any(axis=1))
+            hits.append(known[key])
+        out[name] = np.stack(hits, axis=1)
+    return out
 
 
 def merged(judgements: list[Judgement]) -> Judgement:
@@ -129,6 +159,43 @@ def merged(judgements: list[Judgement]) -> Judgement:
         for one in fields(Judgement)
     }
     return Judgement(**parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A policy's batch beside HOLD's."""
+
+    trace: Trace
+    seen: View
+    hold: View
+    orders: Orders | None
+    person_scale: float = 1.0
+
+
+def _masks(code: str, case: _Case, numbers: Thresholds, stood: Mask) -> tuple[Mask, Mask]:
+    """Return where a code is seen and where it is caused, [N, T] each."""
+    seen, hold = case.seen, case.hold
+    match code:
+        case "K1":
+            return outage(seen, hold, numbers)
+        case "K2":
+            return shortage(seen, hold, numbers)
+        case "K3":
+            return overspend(seen, hold, numbers)
+        case "K4":
+            return bad_target(seen, hold, numbers)
+        case "K5":
+            return irreversible(seen, hold, case.trace.episodes, numbers)
+        case "K6":
+            return flapping(seen, hold, case.orders, numbers)
+        case _:  # K7
+            poor, by_change = poor_answers(seen, hold, numbers)
+            return poor | stood, by_change | stood
+
+
+def _stood(case: _Case, numbers: Thresholds) -> Mask:
+    scale = case.person_scale
+    return stood_by(case.seen, case.trace, case.orders, numbers, person_scale=scale)
 
 
 def _require_pairs(trace: Trace, hold: Trace) -> None:

@@ -122,6 +122,15 @@ class Thresholds:
         text = "".join(f"{one.name}={getattr(self, one.name)!r}\n" for one in fields(self))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def of(self, code: str) -> tuple[float, ...]:
+        """Return the numbers of one code, in order.
+
+        >>> FROZEN.of("K2")
+        (30.0,)
+        """
+        prefix = f"{code.lower()}_"
+        return tuple(getattr(self, one.name) for one in fields(self) if one.name.startswith(prefix))
+
     def scaled(self, factor: float, only: Collection[str] = ()) -> "Thresholds":
         """Return a copy with the thresholds of K1..K8 multiplied; shares stop at 1.
 
@@ -157,3 +166,15 @@ def scalable() -> tuple[str, ...]:
 
 
 FROZEN: Final = Thresholds()
+
+
+def variants(factors: Collection[float] = (0.5, 2.0)) -> dict[str, Thresholds]:
+    """Return the rows of the sensitivity table: all of K1..K8 scaled together, then each alone.
+
+    >>> list(variants([2.0]))[:2]
+    ['all x 2', 'k1_short_good x 2']
+    """
+    rows = {f"all x {factor:g}": FROZEN.scaled(factor) for factor in factors}
+    for name in scalable():
+        rows |= {f"{name} x {factor:g}": FROZEN.scaled(factor, [name]) for factor in factors}
+    return rows
