@@ -13,6 +13,7 @@ from typing import Final
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 
 from homeostat.twin.shapes import BINS
@@ -23,14 +24,14 @@ REACH: Final = 8.0
 # which keeps the part of the distance that is only chance small (0.05 at 500 predictions).
 GROUPS: Final = 16
 _SMOOTH: Final = 0.5
-# Half a bin between points; outside the bins 16 points that lie the closer the nearer they are.
+# Half a bin between points (Simpson's rule); outside the bins 16 points, the closer the nearer.
 _TAIL: Final = 24.0 * (np.arange(1, 17) / 16.0) ** 2
 _POINTS: Final = np.concatenate([
     -REACH - _TAIL[::-1],
     np.linspace(-REACH, REACH, 2 * BINS + 1),
     REACH + _TAIL,
 ])
-_STEPS: Final = np.diff(_POINTS)
+_BIN: Final = 2.0 * REACH / BINS
 _SOURCE: Final = np.linspace(-14.0, 14.0, 57)  # of `calibration_error`
 
 
@@ -48,13 +49,19 @@ def beta(prior: Array, sharpness: Array, temperature: Array, bias: Array) -> Arr
     """
     source = (jnp.asarray(_POINTS) - bias[..., None]) * temperature[..., None]
     density = _density(source, prior, sharpness)
-    mass = 0.5 * (density[..., 1:] + density[..., :-1]) * jnp.asarray(_STEPS)
     tail = len(_TAIL)
-    inside = mass[..., tail:-tail]
-    shares = inside[..., 0::2] + inside[..., 1::2]
-    shares = shares.at[..., 0].add(mass[..., :tail].sum(axis=-1))
-    shares = shares.at[..., -1].add(mass[..., -tail:].sum(axis=-1))
+    inside = density[..., tail:-tail]
+    shares = (inside[..., :-1:2] + 4.0 * inside[..., 1::2] + inside[..., 2::2]) * (_BIN / 6.0)
+    below = _area(density[..., : tail + 1], _POINTS[: tail + 1])
+    above = _area(density[..., -tail - 1 :], _POINTS[-tail - 1 :])
+    shares = shares.at[..., 0].add(below).at[..., -1].add(above)
     return shares / shares.sum(axis=-1, keepdims=True)
+
+
+def _area(density: Array, points: npt.NDArray[np.float64]) -> Array:
+    """Return an integral by the trapezoid rule."""
+    widths = jnp.asarray(np.diff(points))
+    return (0.5 * (density[..., 1:] + density[..., :-1]) * widths).sum(axis=-1)
 
 
 def _density(logits: Array, prior: Array, sharpness: Array) -> Array:

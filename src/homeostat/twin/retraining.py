@@ -102,7 +102,8 @@ def step(
     luck = jax.random.normal(key, (3,))
     idle = state.left_s <= 0.0
     begins = idle & (orders.retrain | orders.retrain_ungated)
-    fresh = train(settings, inputs, known, learnable, served, luck[:2])
+    target = jnp.where(orders.retrain_ungated, Variant.A, Variant.CANARY)
+    fresh = train(settings, inputs, known, learnable, served, target, luck[:2])
     candidate = jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, state.candidate)
     gated = jnp.where(begins, ~orders.retrain_ungated, state.gated)
     left_s = jnp.where(begins, jnp.maximum(settings.retrain_s, SCRAPE_S), state.left_s - SCRAPE_S)
@@ -126,6 +127,7 @@ def train(
     known: quality.State,
     learnable: Array,
     served: Array,
+    target: Array,
     luck: Array,
 ) -> quality.Learnt:
     """Return what a model trained now would learn; scalars.
@@ -136,13 +138,15 @@ def train(
         known: What the models know; A's is the one trained anew.
         learnable: Shift, rotation, season and prior of the newest labels [4].
         served: Traffic shares in force [V].
+        target: Variant it will serve as, int: its scores are calibrated to what they go through.
         luck: Two standard normal draws.
     """
     old = jax.tree.map(lambda field: field[Variant.A], known.learnt)
     usable = jnp.maximum(old.base - quality.CHANCE, 0.0)
     broken = quality.broken_share(inputs, known.age_s)[Variant.A]
     # What is learnt from empty, stale or wrongly scaled inputs is to do without them.
-    unlearnt = settings.importance * old.feature * usable * broken
+    importance = jnp.broadcast_to(settings.importance, VARIANTS)[Variant.A]
+    unlearnt = importance * old.feature * usable * broken
     malformed = usable * jnp.clip(inputs.malformed_share[Variant.A], 0.0, 1.0)
     worse = jnp.maximum(-inputs.accuracy_delta, 0.0) + known.feedback
     echoed = _ECHO * (served @ worse)
@@ -157,8 +161,8 @@ def train(
         season=learnable[2],
         prior=learnable[3],
         feature=old.feature * (1.0 - broken),
-        temperature=inputs.score_temperature[Variant.A],
-        bias=inputs.score_bias[Variant.A],
+        temperature=inputs.score_temperature[target],
+        bias=inputs.score_bias[target],
     )
 
 
