@@ -143,3 +143,82 @@ def plain(result: Result) -> Any:
     import json  # noqa: PLC0415 - only this helper needs it
 
     return json.loads(result.stdout)
+
+
+def _played(*, policy: str = "hpa", scenario: str = "S07", seed: int = 3) -> Any:
+    """Return ten minutes of one episode by hand: a fault, an own action, a page, bad answers."""
+    import numpy as np  # noqa: PLC0415 - only these helpers need the twin
+
+    from homeostat.lab.baselines.levers import standing  # noqa: PLC0415
+    from homeostat.lab.types import Episode, Trace  # noqa: PLC0415
+    from homeostat.lab.world import Played  # noqa: PLC0415
+    from homeostat.twin import params as p  # noqa: PLC0415
+    from homeostat.twin.faults import Faults  # noqa: PLC0415
+    from homeostat.twin.orders import Orders  # noqa: PLC0415
+    from homeostat.twin.outputs import Truth  # noqa: PLC0415
+
+    def group(kind: Any, **values: Any) -> Any:
+        return kind(**(dict.fromkeys(kind.__dataclass_fields__, np.float32(0)) | values))
+
+    ticks, scrapes, variants = 600, 40, 3
+    never = np.full(1, np.inf)
+    faults = group(
+        Faults, primitive=np.zeros(1, int), magnitude=np.zeros(1), start_s=never, stop_s=never
+    )
+    params = group(
+        p.Params,
+        service=group(p.Service, batch_max=np.ones(variants), concurrency=np.float32(8)),
+        quality=group(p.Quality, floor=np.float32(0.85)),
+        money=group(p.Money, hard_cap=np.float32(8), budget_usd_per_hour=np.float32(8)),
+        promise=group(p.Promise, p99_s=np.float32(0.5), availability=np.float32(0.999)),
+        replicas=np.array([2.0, 1.0, 0.0]),
+        weights=np.array([1.0, 0.0, 0.0]),
+    )
+    episode = Episode(
+        scenario=scenario, seed=seed, family="load", length_s=ticks, onset_s=200.0,
+        recoverable=True, benign=False, slots=4, params=params, faults=faults,
+    )  # fmt: skip
+    t = np.arange(ticks, dtype=float)[None]
+    bad = (t >= 200) & (t < 400)
+    truth = dict.fromkeys(Truth.__dataclass_fields__, np.zeros_like(t))
+    per = np.zeros((1, ticks, variants))
+    truth |= dict.fromkeys(
+        ("ready", "held", "weights", "variant_errors", "variant_p99_s", "variant_quality"), per
+    )
+    truth |= {
+        "offered": 100 + 0 * t, "demand": 100 + 0 * t, "attempts": 100 + 0 * t,
+        "good": np.where(bad, 40.0, 100.0), "capacity": np.where(bad, 50.0, 150.0),
+        "p50_s": 0.05 + 0 * t, "p95_s": 0.1 + 0 * t, "p99_s": np.where(bad, 3.0, 0.2),
+        "quality": 0.9 + 0 * t, "slice_quality": 0.9 + 0 * t, "usd_per_hour": 4 + 0 * t,
+        "faulty": bad, "ready": per + np.array([2.0, 1.0, 0.0]),
+        "held": per + np.array([2.0, 1.0, 0.0]), "weights": per + np.array([1.0, 0.0, 0.0]),
+        "variant_quality": per + 0.9, "variant_p99_s": per + np.nan,
+    }  # fmt: skip
+    flags = ("acted", "destroyed", "ungated", "evidence_low")
+    truth |= dict.fromkeys(flags, np.zeros((1, ticks), bool))
+    first = standing([episode])
+    orders = {
+        name: np.repeat(np.asarray(getattr(first, name))[:, None], scrapes, axis=1)
+        for name in Orders.__dataclass_fields__
+    }
+    moves = {
+        name: np.zeros((1, scrapes), bool)
+        for name in ("intervened", "paged", "destructive", "alarm")
+    } | {"family": np.full((1, scrapes), -1), "person_minutes": np.zeros((1, scrapes))}
+    if policy != "hold":
+        moves["intervened"][0, 15] = moves["alarm"][0, 15] = moves["paged"][0, 19] = True
+        moves["family"][0, 19] = 1
+        orders["replicas"][0, 16:, 0] = 4.0
+        orders["restart"][0, 16, 2] = True
+        truth["acted"][0, 240] = True
+    trace = Trace(
+        episodes=(episode,), policy=policy, truth=group(Truth, **truth), moves=moves,
+        signal_age_s=np.zeros((1, scrapes)),
+    )  # fmt: skip
+    return Played(trace=trace, orders=group(Orders, **orders))
+
+
+@pytest.fixture(scope="session")
+def play() -> Any:
+    """Return what makes an episode by hand, for a policy, a scenario and a seed."""
+    return _played

@@ -168,11 +168,15 @@ def compile_cache() -> Path:
 @cache
 def code_digest() -> str:
     """Return the SHA-256 of everything that a result is computed by."""
-    root = resources("homeostat")
+    return digest_of(Path(str(resources("homeostat"))))
+
+
+def digest_of(package: Path) -> str:
+    """Return the SHA-256 of the rooms of a package that a result is computed by."""
     total = hashlib.sha256()
     for room in _ROOMS:
-        for file in sorted(Path(str(root / room)).rglob("*.py")):
-            total.update(file.read_bytes())
+        for file in sorted((package / room).rglob("*.py")):
+            total.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
     return total.hexdigest()
 
 

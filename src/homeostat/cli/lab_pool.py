@@ -1,12 +1,13 @@
 """Worker processes of the lab: spawned, one for each core, JAX inside them and nowhere else.
 
-Ctrl-C reaches the command alone; it ends the workers. Nothing is shared between them but the
-folder of compiled programs.
+Ctrl-C reaches the command alone, which ends its workers; a worker whose command is gone ends by
+itself. Nothing is shared between them but the folder of compiled programs.
 """
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -84,9 +85,18 @@ class Pool:
             ) from error
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, whatever became of it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
 def _begin(cache: str, started: Any, cores: list[int]) -> None:
     """Prepare a worker, before it imports JAX."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)

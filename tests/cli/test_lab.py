@@ -1,0 +1,168 @@
+"""`homeostat lab` as it is typed: lists, names that do not exist, files that cannot be used."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from homeostat.base.errors import ConfigError
+from homeostat.cli import lab, lab_files
+from homeostat.cli.exits import Exit
+from homeostat.cli.main import main
+from homeostat.lab.policies import names
+from homeostat.report.lab_schema import schema
+from homeostat.report.lab_words import POLICIES
+
+OWN = """\
+id: X01
+name: my_own_rush
+family: load
+summary: Twice the load for ten minutes.
+length_s: 3600
+onset: {shape: step, start_s: 600, duration_s: 600}
+faults:
+  - {primitive: arrival_mult, magnitude: 2, target: deployment}
+best:
+  - {when: always, do: scale_up}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    file = tmp_path / "own.yaml"
+    file.write_text(OWN, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("form", ["table", "json", "yaml"])
+def test_the_catalogue_is_listed_in_every_format(bare: Any, form: str) -> None:
+    result = bare("lab", "list", "--output", form)
+    assert result.exit_code == Exit.OK
+    if form == "table":
+        assert len(result.stdout.splitlines()) == 44
+        return
+    rows = yaml.safe_load(result.stdout)  # JSON is YAML
+    assert [row["id"] for row in rows] == [f"S{i:02}" for i in range(1, 44)]
+    crowd = rows[6]
+    assert (crowd["name"], crowd["family"]) == ("flash_crowd", "load")
+    assert any("scale_up" in text for text in crowd["best"])
+    assert any("[K1, K2]" in text for text in crowd["unsafe"])
+
+
+def test_scenarios_without_a_fault_and_beyond_a_controller_are_listed_as_such(bare: Any) -> None:
+    rows = json.loads(bare("lab", "list", "-o", "json").stdout)
+    ends = {row["id"]: row["end"] for row in rows}
+    assert ends["S43"] == ends["S22"] == "leave it alone"
+    assert ends["S33"] == "tell a person"
+    assert ends["S07"] == "recover"
+
+
+def test_a_file_of_ones_own_is_listed_instead_of_the_catalogue(bare: Any, own: Path) -> None:
+    rows = json.loads(bare("lab", "list", "--scenarios", str(own), "-o", "json").stdout)
+    assert [(row["id"], row["length"]) for row in rows] == [("X01", "1 h")]
+
+
+def test_every_policy_is_listed_with_what_it_does(bare: Any) -> None:
+    rows = json.loads(bare("lab", "list", "--policies", "-o", "json").stdout)
+    assert [row["policy"] for row in rows] == names()
+    assert all(row["does"] for row in rows)
+    assert set(POLICIES) <= set(names())
+
+
+def test_the_schema_printed_is_the_one_that_is_published(bare: Any) -> None:
+    assert json.loads(bare("lab", "schema").stdout) == schema()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("episode", "S077", "--policy", "hold"), "unknown scenario 'S077'; did you mean 'S07'?"),
+        (("episode", "S07", "--policy", "hpaa"), "unknown policy 'hpaa'; did you mean 'hpa'?"),
+        (("run", "--policies", "hold,treshold"), "did you mean 'threshold'?"),
+        (("run", "--only", "S7"), "unknown scenario 'S7'"),
+        (("list", "--scenarios", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_a_name_or_file_that_is_not_there_ends_with_one_line(
+    arguments: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["homeostat", "lab", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out = capsys.readouterr()
+    assert ended.value.code == Exit.USAGE
+    assert said in out.err
+    assert len(out.err.splitlines()) == 1
+    assert out.out == ""
+
+
+def test_no_policy_at_all_is_a_usage_error(bare: Any) -> None:
+    assert bare("lab", "run", "--policies", " , ").exit_code == Exit.USAGE
+
+
+def test_without_jax_the_command_says_what_to_install(
+    bare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "find_spec", lambda name: None if name == "jax" else object())
+    result = bare("lab", "list")
+    assert result.exit_code == Exit.USAGE
+    assert "pip install 'homeostat[twin]'" in result.stderr
+
+
+def test_help_imports_neither_jax_nor_numpy() -> None:
+    code = (
+        "import sys; from homeostat.cli.main import app; "
+        "print(sorted({'jax', 'equinox', 'numpy', 'jinja2', 'homeostat.lab'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_another_byte_in_a_scenario_file_is_another_catalogue(own: Path) -> None:
+    before = lab_files.catalogue([own])
+    own.write_text(OWN + "# a comment\n", encoding="utf-8")
+    after = lab_files.catalogue([own])
+    assert after.scenarios == before.scenarios
+    assert after.digest != before.digest
+
+
+def test_two_files_with_one_id_are_refused(own: Path) -> None:
+    with pytest.raises(ConfigError, match="X01"):
+        lab_files.catalogue([own, own])
+
+
+def test_a_part_of_a_catalogue_says_so_in_its_command_line(own: Path) -> None:
+    part = lab_files.catalogue([own]).only(["X01"])
+    assert part.arguments == ("--scenarios", str(own), "--only", "X01")
+
+
+def test_compiled_programs_lie_below_the_cache_folder_of_the_desktop_standard(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = lab_files.compile_cache()
+    assert folder.parent == tmp_path / "homeostat" / "jax"
+    monkeypatch.setattr(lab_files, "_processor", lambda: {"flags": "of another processor"})
+    assert lab_files.compile_cache() != folder
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "deep" / "results.json"
+    lab_files.write(file, "old")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        lab_files.write(file, "new")
+    assert file.read_text(encoding="utf-8") == "old"
