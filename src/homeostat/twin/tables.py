@@ -50,6 +50,7 @@ class Row(eqx.Module):
     Attributes:
         capacity: Requests per second in full batches [...].
         first_s: Latency in an empty replica, S(1) [...].
+        batch: Largest batch [...].
         intercept: Of load against jobs, for each line [K, ...].
         slope: The same, per job [K, ...].
         place: Jobs at the knots of the quantiles [Q, ...], from 0.
@@ -58,6 +59,7 @@ class Row(eqx.Module):
 
     capacity: Array
     first_s: Array
+    batch: Array
     intercept: Array
     slope: Array
     place: Array
@@ -88,6 +90,40 @@ class Row(eqx.Module):
             line = (target - most * self.intercept[k]) / (1.0 + most * self.slope[k])
             after = jnp.maximum(after, line)
         return after
+
+    def without_given_up(
+        self,
+        jobs: Array,
+        after: Array,
+        rate: Array,
+        dt: float,
+        timeout_s: ArrayLike,
+        cancel: ArrayLike,
+        speed: ArrayLike = 1.0,
+    ) -> Array:
+        """Return `after`, less the jobs that the server drops because their users gave up.
+
+        Only jobs that still wait can be dropped, and nobody knows before the timeout: the queue
+        stays as long as the timeout, and what is served from it comes just too late. So dropping
+        alone does not end a retry storm (the reference shows it); a longer queue grows by those
+        only that are not dropped.
+
+        Args:
+            jobs: Before the step [...].
+            after: Of `next_jobs` with all that arrive.
+            rate: Arrivals per second [...].
+            dt: Seconds.
+            timeout_s: Of users.
+            cancel: Share of given-up jobs that are dropped.
+            speed: As in `next_jobs`.
+        """
+        fastest = self.capacity * speed
+        full = fastest * timeout_s + self.batch
+        kept = jobs + dt * (rate * (1.0 - jnp.asarray(cancel)) - fastest)
+        # Where nothing is dropped, `after` stands, whatever the fluid without a table says.
+        return jnp.where(
+            jnp.asarray(cancel) > 0.0, jnp.minimum(after, jnp.maximum(full, kept)), after
+        )
 
     def load(self, jobs: Array) -> Array:
         """Return the load that keeps so many jobs in the system, 0..1."""
@@ -212,6 +248,7 @@ class Tables(eqx.Module):
         return Row(
             capacity=capacity,
             first_s=first,
+            batch=batch,
             intercept=intercept,
             slope=slope,
             place=knots,
