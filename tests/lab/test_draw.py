@@ -16,6 +16,7 @@ from homeostat.lab.scenario import Choice, Fault, Onset, Range, Scenario, Target
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.types import Episode
 from homeostat.testing.catalogue import catalogue, scenario
+from homeostat.twin import tables
 from homeostat.twin.primitives import INDEX, PRIMITIVES
 from homeostat.twin.shapes import FAULTS, LOAD_KNOTS, SLOT_COUNTS, VARIANTS, Cure, Shape
 from homeostat.twin.signals import CLASSES
@@ -173,7 +174,26 @@ def test_offered_load_follows_from_utilisation_and_the_service_law() -> None:
                              float(service.batch_max[0]))  # fmt: skip
         capacity = float(episode.params.replicas[0]) * size / (tau0 + alpha * size)
         load = float(episode.params.demand.knots_rps[0])
-        assert load / capacity == pytest.approx(episode.drawn["base_rho"], rel=1e-4)
+        actual = episode.drawn["deployment.base_rho"]
+        assert load / capacity == pytest.approx(actual, rel=1e-4)
+        assert actual <= episode.drawn["base_rho"] * (1 + 1e-4)
+
+
+def test_no_deployment_breaks_its_promise_before_the_fault() -> None:
+    """By the twin's own curves: load at the start is what pool A serves within the promise."""
+    params, _ = batch([draw(each, 1) for each in catalogue()])
+    service, a = params.service, params.replicas[:, 0]
+    row = tables.load().row(
+        tau0_s=service.tau0_s[:, 0],
+        alpha_s=service.alpha_s[:, 0],
+        batch_max=service.batch_max[:, 0],
+        cv2=service.cv2[:, 0],
+        ca2=1 + (params.demand.ca2 - 1) / a,
+    )
+    most = a * row.capacity_within(params.promise.p99_s - params.limits.network_s)
+    loads = params.demand.knots_rps[:, 0] / np.asarray(most)
+    assert (loads <= 0.86).all()
+    assert (loads > 0.2).all()  # nor is any of them idle
 
 
 def test_the_promises_follow_from_the_deployment() -> None:

@@ -12,11 +12,11 @@ from homeostat.base.errors import ConfigError, UnknownPartError
 from homeostat.lab.ambient import AMBIENT
 from homeostat.lab.deployments import DEFAULTS
 from homeostat.lab.draw import draw
-from homeostat.lab.scenario import Basis, Param, Range, Scenario
+from homeostat.lab.scenario import Basis, OnsetShape, Param, Range, Scenario, Target
 from homeostat.lab.scenario_errors import ScenarioError
 from homeostat.lab.scenario_faults import default_target
 from homeostat.lab.scenario_fields import bounds
-from homeostat.lab.scenario_schema import load
+from homeostat.lab.scenario_schema import CODES, SIGNALS, load
 from homeostat.lab.scenario_text import MAX_BYTES
 from homeostat.lab.scenario_write import dump
 from homeostat.lab.types import FAMILIES
@@ -176,6 +176,18 @@ def _some(primitive: Primitive) -> float:
 def test_a_scenario_written_out_reads_back_as_it_was() -> None:
     every = catalogue()
     assert load(dump(every), "written.yaml") == every
+
+
+def test_the_reference_page_names_every_word_there_is() -> None:
+    page = (ROOT / "docs/reference/scenarios.md").read_text(encoding="utf-8")
+    words = [*INDEX, *DEFAULTS, *Target, *Basis, *OnsetShape, *SIGNALS, *CODES, *FAMILIES]
+    missing = [word for word in words if str(word) not in page]
+    assert missing == []
+    for primitive in PRIMITIVES:
+        assert f"| `{primitive.name}` | {primitive.unit} |" in page, primitive.name
+        assert primitive.meaning in page, primitive.name
+    for name, setting in DEFAULTS.items():
+        assert f"{setting.low:g} to {setting.high:g} | {setting.meaning} |" in page, name
 
 
 def test_the_examples_load_and_draw() -> None:

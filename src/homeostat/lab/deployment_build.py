@@ -7,15 +7,18 @@ in for the oracle's cost that nobody knows before the episode was played. Everyt
 six significant digits, so that it is the same on every machine.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+import jax
 import numpy as np
 from jax import Array
 
 from homeostat.lab.scenario_errors import DrawError
+from homeostat.twin import tables
 from homeostat.twin.closed_forms import inoue_bound
 from homeostat.twin.params import (
     Actuation,
@@ -92,12 +95,45 @@ def unloaded_p99_s(tau0_s: float, alpha_s: float, cv2: float) -> float:
     return (tau0_s + alpha_s) * math.exp(_Z99 * math.sqrt(variance) - variance / 2)
 
 
+def promised_p99_s(numbers: Mapping[str, float]) -> float:
+    """Return the p99 that is promised: a multiple of an unloaded replica's."""
+    n = numbers
+    alone = unloaded_p99_s(n["tau0_s"], n["tau0_s"] * n["alpha_ratio"], n["cv2"])
+    return n["p99_ratio"] * (alone + n["queue_delay_s"] + n["network_s"])
+
+
+def within_promise_rps(numbers: Mapping[str, float]) -> float:
+    """Return what one replica of A serves within the p99 promised, 1/s, by the twin's own curves.
+
+    To three digits, which are the same on every machine.
+    """
+    n = numbers
+    ca2 = 1 + (n["ca2"] - 1) / n["replicas"]  # a random split of the arrivals
+    left_s = promised_p99_s(n) - n["queue_delay_s"] - n["network_s"]
+    law = (n["tau0_s"], n["tau0_s"] * n["alpha_ratio"], n["batch_max"], n["cv2"], ca2, left_s)
+    return float(f"{float(_within(_curves(), *law)):.3g}")
+
+
+@functools.cache
+def _curves() -> tables.Tables:
+    return tables.load()
+
+
+@jax.jit
+def _within(curves: tables.Tables, *law: float) -> Array:
+    *service, left_s = law
+    return curves.row(*service).capacity_within(left_s)
+
+
 def build(numbers: Mapping[str, float]) -> Built:
     """Return what the numbers come to; see `deployments.DEFAULTS` for their names."""
     tau0, alpha = numbers["tau0_s"], numbers["tau0_s"] * numbers["alpha_ratio"]
     a = int(numbers["replicas"])
     capacity = capacity_rps(tau0, alpha, numbers["batch_max"])
-    demand = numbers["base_rho"] * a * capacity
+    # A deployment that breaks its promise before the fault would test nothing.
+    healthy = numbers["headroom"] * a * within_promise_rps(numbers)
+    demand = min(numbers["base_rho"] * a * capacity, healthy)
+    numbers = dict(numbers) | {"base_rho": rounded(demand / (a * capacity))}
     each_b = capacity / numbers["b_service_ratio"]
     b = round(numbers["b_share"] * demand / (B_RHO * each_b))
     if numbers["b_share"] > 0:
@@ -274,8 +310,7 @@ def _money(built: Built, slots: int) -> Money:
 
 
 def _promise(n: Mapping[str, float]) -> Promise:
-    alone = unloaded_p99_s(n["tau0_s"], n["tau0_s"] * n["alpha_ratio"], n["cv2"])
     return Promise(
-        p99_s=_f(n["p99_ratio"] * (alone + n["queue_delay_s"] + n["network_s"])),
+        p99_s=_f(promised_p99_s(n)),
         availability=_f(n["availability"]),
     )

@@ -55,6 +55,7 @@ DEFAULTS: Final[Mapping[str, Setting]] = {
     "replicas": _s(Range(low=3, high=6, whole=True), 1, 30, "replicas of pool A", whole=True),
     "b_share": _s(_r(0.2, 0.6), 0, 4, "share of the load that B's warm replicas can serve"),
     "base_rho": _s(_r(0.4, 0.7), 0.01, 1.5, "organic load / capacity at the largest batch"),
+    "headroom": _s(0.85, 0.01, 100, "most load at the start / load within the p99 promised"),
     "ou_sd": _s(_r(0.02, 0.08), 0, 1, "deviation of the log of the load's modulation"),
     "ou_tau_s": _s(_log(30, 300), 1, 7200, "its correlation time, s"),
     "ca2": _s(_r(1, 1.5), 0.05, 200, "squared coefficient of variation of interarrival times"),
@@ -62,8 +63,8 @@ DEFAULTS: Final[Mapping[str, Setting]] = {
     "heavy_cost": _s(4.0, 1, 100, "work of a heavy request / that of another"),
     # Service law.
     "tau0_s": _s(_log(0.01, 0.04), 0.0005, 10, "fixed time of a batch, s"),
-    "alpha_ratio": _s(_log(0.05, 0.4), 0.001, 10, "time per request of a batch / fixed time"),
-    "cv2": _s(_r(0.2, 0.8), 0, 20, "squared coefficient of variation of the service time"),
+    "alpha_ratio": _s(_log(0.02, 0.2), 0.001, 10, "time per request of a batch / fixed time"),
+    "cv2": _s(_r(0.3, 1), 0, 20, "squared coefficient of variation of the service time"),
     "batch_max": _s(Choice(options=(4, 8, 16)), 1, 256, "largest batch at the start", whole=True),
     "b_service_ratio": _s(_r(0.85, 1.1), 0.05, 20, "service time of B / of A"),
     "batch_limit": _s(64.0, 1, 1024, "largest batch the server can form", whole=True),
