@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from homeostat.lab import human, oracle_plans
@@ -131,16 +130,6 @@ def row(orders: Orders, at: int) -> Orders:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[at], orders)  # type: ignore[no-any-return]
 
 
-def _ahead(plan: Orders, at: int, scrapes: int) -> Orders:
-    """Return so many scrapes of a plan; past the end of the episode its last orders stand."""
-
-    def cut(leaf: np.ndarray) -> np.ndarray:
-        rows = leaf[at : at + scrapes]
-        return np.concatenate([rows, np.repeat(rows[-1:], scrapes - len(rows), axis=0)])
-
-    return jax.tree.map(cut, plan)  # type: ignore[no-any-return]
-
-
 def _differs(before: Orders, now: Orders) -> np.ndarray:
     """Return in which episodes these orders are an own action [N]: a new value, or an impulse."""
     levers = ("replicas", "weights", "batch_max", "concurrency", "admit_rps", "drain")
@@ -187,7 +176,6 @@ class _Attempt:
     ) -> None:
         episodes = hold.trace.episodes
         self._batch = Batch(world.steps, episodes, world.width)
-        self._one = world.steps.one
         self._search = search
         self._episodes = tuple(episodes)
         self._tape = Tape(episodes)
@@ -300,31 +288,21 @@ class _Attempt:
 
     def _costs(self, at: int, scrapes: int, pairs: list[tuple[int, Orders]]) -> np.ndarray:
         """Return what each (episode, plan) comes to from scrape `at`, in hourly budgets."""
-        width = self._batch.width
+        until = min(at + scrapes, self._tape.scrapes)
         costs = np.zeros(len(pairs))
-        left = self._tape.scrapes - at
-        for first in range(0, len(pairs), width):
-            some = pairs[first : first + width]
+        for first in range(0, len(pairs), self._batch.width):
+            some = pairs[first : first + self._batch.width]
             index = np.array([i for i, _ in some])
-            plans = self._batch.filled(
-                jax.tree.map(
-                    lambda *leaves: np.stack(leaves),
-                    *[_ahead(plan, at, scrapes) for _, plan in some],
-                )
-            )
-            full = np.concatenate([index, np.repeat(index[-1:], width - len(index))])
-            batch = (self._batch.params, self._batch.faults, self._batch.state)
-            seen = look(self._one, batch, jnp.asarray(full), plans, jnp.int32(left))
-            n = len(some)
-            budgets, short = np.asarray(seen.budgets)[:n], np.asarray(seen.short)[:n]
-            harm = FROZEN.risk_k2 * self._starves(at, index, short)
-            harm = harm + FROZEN.risk_k5 * np.asarray(seen.destroyed)[:n]
-            costs[first : first + n] = budgets + FROZEN.value_budgets * harm
+            ahead = [jax.tree.map(lambda leaf: leaf[at:until], plan) for _, plan in some]
+            plans: Orders = jax.tree.map(lambda *leaves: np.stack(leaves), *ahead)
+            seen = look(self._batch, index, plans)
+            harm = FROZEN.risk_k2 * self._starves(at, index, seen.short)
+            harm = harm + FROZEN.risk_k5 * seen.destroyed
+            costs[first : first + len(some)] = seen.budgets + FROZEN.value_budgets * harm
         return costs
 
     def _starves(self, at: int, index: np.ndarray, short: np.ndarray) -> np.ndarray:
         """Return which plans leave too little capacity where HOLD has enough (K2)."""
         begin = at * SCRAPE_S
-        excused = self._excused[index, begin : begin + short.shape[1]]
-        ours = short[:, : excused.shape[1]] & ~excused
+        ours = short & ~self._excused[index, begin : begin + short.shape[1]]
         return np.asarray((run_length(ours) >= self._least).any(axis=1))

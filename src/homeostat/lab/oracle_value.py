@@ -1,80 +1,99 @@
-"""What a plan of the oracle comes to when it is looked ahead in the twin.
+"""What plans of the oracle come to when they are looked ahead in the twin.
 
 As J in `metrics_score`: violated hours at so many hourly budgets each, and the spend, in hourly
-budgets. Which harm an own change did is left to who asks: it takes the HOLD counterfactual.
+budgets. Which harm an own change did takes the HOLD counterfactual: here is only what is needed to
+tell. The look ahead runs the very program that plays the episode, so what it foresees comes true
+to the bit; that needs batches of the same width.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
 
+from homeostat.lab.judge_view import array, column
 from homeostat.lab.thresholds import FROZEN
-from homeostat.lab.world import Step
+from homeostat.lab.types import Episode
+from homeostat.lab.world import Batch
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Truth
-from homeostat.twin.params import Params
-from homeostat.twin.shapes import TICK_S
+from homeostat.twin.shapes import SCRAPE_S, TICK_S
 
 
-class Outlook(eqx.Module):
-    """What a plan comes to; without the leading axis of candidates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What plans come to.
 
     Attributes:
-        budgets: Violation cost and spend over the horizon, in hourly budgets.
-        short: Capacity below organic demand [ticks], bool.
-        destroyed: Whether the last healthy replica or rollback target was.
+        budgets: Violation cost and spend over the horizon, in hourly budgets [C].
+        short: Capacity below organic demand [C, ticks], bool.
+        destroyed: Whether the last healthy replica or rollback target was [C].
     """
 
-    budgets: Array
-    short: Array
-    destroyed: Array
+    budgets: np.ndarray
+    short: np.ndarray
+    destroyed: np.ndarray
 
 
-def rate(params: Params, truth: Truth) -> Array:
-    """Return violation cost and spend of each tick, hourly budgets per hour.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """What episodes are held to, each [N, 1]."""
 
-    Violated is what `judge_view.violated` says.
-    """
-    slack = 1e-3 * (1.0 - params.promise.availability)
-    unavailable = truth.good < (params.promise.availability - slack) * truth.offered
-    slow = truth.p99_s > params.promise.p99_s
-    poor = truth.quality < params.quality.floor
-    violated = (unavailable | slow | poor).astype(jnp.float32)
-    return FROZEN.value_budgets * violated + truth.usd_per_hour / params.money.budget_usd_per_hour
+    availability: np.ndarray
+    p99_s: np.ndarray
+    floor: np.ndarray
+    budget_usd_per_hour: np.ndarray
 
-
-@eqx.filter_jit
-def look(
-    one: Step, batch: tuple[Any, Any, Any], index: Array, plans: Orders, left: Array
-) -> Outlook:
-    """Return what plans come to, from the present states.
-
-    Args:
-        one: The twin's step for one episode.
-        batch: Parameters, faults and states of the batch.
-        index: Episode of each plan [C].
-        plans: Orders of the scrapes to come [C, H, ...].
-        left: Scrapes until the episode ends; later ones count for nothing.
-    """
-
-    def each(which: Array, plan: Orders) -> Outlook:
-        params, faults, state = jax.tree.map(lambda leaf: leaf[which], batch)
-
-        def step(state: Any, orders: Orders) -> tuple[Any, Outlook]:
-            state, truth, _ = one(params, faults, state, orders)
-            budgets = rate(params, truth).sum() * (TICK_S / 3600.0)
-            short = truth.capacity < truth.demand
-            return state, Outlook(budgets=budgets, short=short, destroyed=truth.destroyed.any())
-
-        _, seen = jax.lax.scan(step, state, plan)
-        counts = jnp.arange(seen.budgets.shape[0]) < left
-        return Outlook(
-            budgets=jnp.where(counts, seen.budgets, 0.0).sum(),
-            short=(seen.short & counts[:, None]).reshape(-1),
-            destroyed=(seen.destroyed & counts).any(),
+    @classmethod
+    def to(cls, episodes: Sequence[Episode]) -> "Promised":
+        """Read it from the episodes."""
+        some = tuple(episodes)
+        return cls(
+            availability=column(some, lambda p: p.promise.availability),
+            p99_s=column(some, lambda p: p.promise.p99_s),
+            floor=column(some, lambda p: p.quality.floor),
+            budget_usd_per_hour=column(some, lambda p: p.money.budget_usd_per_hour),
         )
 
-    return jax.vmap(each)(index, plans)
+    def rate(self, truth: Truth) -> np.ndarray:
+        """Return violation cost and spend of each tick, hourly budgets per hour [N, T].
+
+        Violated is what `judge_view.violated` says.
+        """
+        offered = array(truth.offered)
+        slack = 1e-3 * (1.0 - self.availability) * offered
+        violated = array(truth.good) < self.availability * offered - slack
+        violated |= array(truth.p99_s) > self.p99_s
+        violated |= array(truth.quality) < self.floor
+        spend = array(truth.usd_per_hour) / self.budget_usd_per_hour
+        return np.asarray(FROZEN.value_budgets * violated + spend)
+
+
+def look(batch: Batch, index: np.ndarray, plans: Orders) -> Outlook:
+    """Return what plans come to from a batch's present states, which stay as they are.
+
+    Args:
+        batch: The episodes as they stand.
+        index: Episode of each plan [C]; as many as the batch is wide, at most.
+        plans: Orders of the scrapes to come [C, H, ...].
+    """
+    count = len(index)
+    full = jnp.asarray(np.concatenate([index, np.repeat(index[-1:], batch.width - count)]))
+    params, faults, state = jax.tree.map(
+        lambda leaf: leaf[full], (batch.params, batch.faults, batch.state)
+    )
+    promised = Promised.to([batch.episodes[i] for i in index])
+    scrapes = np.asarray(plans.admit_rps).shape[1]
+    budgets = np.zeros(count)
+    short = np.zeros((count, scrapes * SCRAPE_S), bool)
+    destroyed = np.zeros(count, bool)
+    for at in range(scrapes):
+        orders = batch.filled(jax.tree.map(lambda leaf, at=at: leaf[:, at], plans))
+        state, truth, _ = batch.steps.advance(params, faults, state, orders)
+        seen: Truth = jax.tree.map(lambda leaf: np.asarray(leaf)[:count], truth)
+        budgets += promised.rate(seen).sum(axis=1) * (TICK_S / 3600.0)
+        short[:, at * SCRAPE_S : (at + 1) * SCRAPE_S] = array(seen.capacity) < array(seen.demand)
+        destroyed |= np.asarray(seen.destroyed).any(axis=1)
+    return Outlook(budgets=budgets, short=short, destroyed=destroyed)

@@ -19,7 +19,7 @@ import numpy as np
 from homeostat.base import names
 from homeostat.lab.baselines.levers import standing
 from homeostat.lab.types import Episode, Move, Policy, Trace
-from homeostat.twin import kernel, signals
+from homeostat.twin import signals
 from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
@@ -31,24 +31,10 @@ WIDTH = 32  # episodes side by side; see benchmarks/test_lab_speed.py for how it
 MOVE_FIELDS = tuple(f.name for f in fields(Move) if f.name != "orders")
 
 
-class Step(Protocol):
-    """The twin of one episode over one scrape, not compiled: for programs that look ahead."""
-
-    def __call__(
-        self, params: Params, faults: Faults, state: Any, orders: Orders
-    ) -> tuple[Any, Truth, Scrape]:
-        """Return the state after one scrape, its ticks [SCRAPE_S, ...] and the scrape."""
-
-
 class Steps(Protocol):
     """A compiled twin of one size; `State` is whatever it hands out."""
 
     slots: int
-
-    def one(
-        self, params: Params, faults: Faults, state: Any, orders: Orders
-    ) -> tuple[Any, Truth, Scrape]:
-        """Advance one episode by one scrape; see `Step`."""
 
     def init(self, params: Params, faults: Faults, keys: Any) -> Any:
         """Return the state of a batch at the beginning."""
@@ -59,31 +45,10 @@ class Steps(Protocol):
         """Return the state after one scrape, its ticks [N, SCRAPE_S, ...] and the scrape."""
 
 
-class Twin:
-    """The twin of one size: compiled for batches, and plain for programs of one's own.
-
-    Args:
-        slots: Replica slots of every deployment.
-    """
-
-    def __init__(self, slots: int) -> None:
-        program = Program(slots)
-        self.slots = slots
-        self.init = program.init
-        self.advance = program.advance
-        self._curves = program.curves
-
-    def one(
-        self, params: Params, faults: Faults, state: Any, orders: Orders
-    ) -> tuple[Any, Truth, Scrape]:
-        """Advance one episode by one scrape; see `Step`."""
-        return kernel.advance(params, faults, state, orders, self._curves)
-
-
 @functools.cache
-def compiled(slots: int) -> Twin:
+def compiled(slots: int) -> Program:
     """Return the twin of one size; what it compiles stays for the process."""
-    return Twin(slots)
+    return Program(slots)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
