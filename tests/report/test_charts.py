@@ -70,6 +70,21 @@ def test_a_point_with_more_spend_stands_further_right_and_a_better_one_higher() 
     assert float(flat[0]["y1"]) > float(flat[1]["y1"])
 
 
+def test_names_of_points_that_are_close_do_not_cover_each_other() -> None:
+    found = [
+        Point(
+            name=f"policy {i}", x=(2.0, 2.0, 2.0), y=(0.9, 0.9 + i / 1000, 0.95), look=Look(tone=i)
+        )
+        for i in range(6)
+    ]
+    picture = ET.fromstring(points(found, title="Cost", means="", x=Y, y=Y, width=640.0))
+    names = [e.attrib for e in picture.iter("text") if e.attrib.get("class", "").startswith("name")]
+    right = sorted(float(n["y"]) for n in names if float(n["x"]) > 400)
+    left = sorted(float(n["y"]) for n in names if float(n["x"]) <= 400)
+    assert len(names) == 6
+    assert all(gap >= 12.0 for side in (left, right) for gap in np.diff(side))
+
+
 def test_an_interval_bar_reaches_from_its_low_to_its_high_end() -> None:
     bar = ET.fromstring(interval(2.0, 4.0, 8.0, Scale(0.0, 10.0, 0.0, 100.0), Look(tone=3)))
     span = next(e.attrib for e in bar.iter("line") if e.attrib["class"] == "span")

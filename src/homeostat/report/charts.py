@@ -17,6 +17,9 @@ SHAPES: Final = 6
 _LABEL_GAP: Final = 15.0  # of two labels, one line of text
 _NARROW: Final = 480.0  # below it there is no room for labels beside the curves
 _MARKER: Final = 5.5
+_LETTER: Final = 7.2  # width of a letter of a name, about
+_LETTERS: Final = 12.0  # and its height
+_SHIFTS: Final = (0.0, -13.0, 13.0, -26.0, 26.0, -39.0, 39.0)  # where a name may stand instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,18 +286,23 @@ def _point(point: Point, plot: Plot) -> Markup:
 
 
 def _named(found: Sequence[Point], plot: Plot) -> Markup:
-    """Return the names right of the points, moved apart where points are close."""
-    places = apart([plot.y(p.y[1]) for p in found], _LABEL_GAP, plot.y.end, plot.y.start)
-    return tag(
-        "g",
-        *(
-            tag(
-                "text",
-                p.name,
-                x=plot.x(p.x[1]) + 10,
-                y=place + (4 if abs(place - plot.y(p.y[1])) < 1 else 5),
-                class_=_classes("name", p.look),
-            )
-            for p, place in zip(found, places, strict=True)
-        ),
-    )
+    """Return the names beside the points, each where it covers no other name and no point."""
+    taken = [_box(plot.x(p.x[1]) - _MARKER, plot.y(p.y[1]), 2 * _MARKER) for p in found]
+    names = []
+    for p in found:
+        x, y, width = plot.x(p.x[1]), plot.y(p.y[1]), _LETTER * len(p.name)
+        places = [(x + 10, y + shift) for shift in _SHIFTS]
+        places += [(x - 10 - width, y + shift) for shift in _SHIFTS]
+        free = (at for at in places if not any(_meet(_box(*at, width), box) for box in taken))
+        left, middle = next(free, places[0])
+        taken.append(_box(left, middle, width))
+        names.append(tag("text", p.name, x=left, y=middle + 4, class_=_classes("name", p.look)))
+    return tag("g", *names)
+
+
+def _box(left: float, middle: float, width: float) -> tuple[float, float, float, float]:
+    return left, left + width, middle - _LETTERS / 2, middle + _LETTERS / 2
+
+
+def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
