@@ -59,12 +59,14 @@ class Slot:
         phase: `shapes.Phase`, as the platform shows it.
         incarnation: Counts the processes that were asked for.
         started: When the present process began.
+        was: Its phase a scrape ago.
         memory_bytes: Resident memory, None for unknown.
     """
 
     name: str
     variant: int
     phase: int
+    was: int
     incarnation: int
     started: TimeNs
     memory_bytes: int | None = None
@@ -258,8 +260,10 @@ class Platform:
         slot = next((one for one in self.slots.values() if one.name == name), None)
         match kind:
             case "incarnation" if slot is not None:
-                # A process that loads within a scrape is back before anybody looks.
-                return slot.phase in STARTING or self._loads_s < SCRAPE_S
+                # Only a process that went on serving was not restarted; one that loads within a
+                # scrape is back before anybody looks.
+                went_on = slot.phase == slot.was == Phase.READY
+                return not went_on or self._loads_s < SCRAPE_S
             case "drained" if slot is not None:
                 return (slot.phase == Phase.DRAINING) == bool(value) or slot.phase in STARTING
             case "version":
@@ -344,6 +348,7 @@ class Platform:
                 name=name,
                 variant=variant,
                 phase=phase,
+                was=phase,
                 incarnation=counted,
                 started=time_ns(now_s - (_DAY_S if self._fresh else 0.0)),
             )
@@ -352,7 +357,7 @@ class Platform:
             return
         if phase in STARTING and old.phase not in STARTING:
             old.started = time_ns(now_s)  # another process; the platform counts what was asked for
-        old.phase = phase
+        old.was, old.phase = old.phase, phase
 
 
 def _history() -> list[Release]:

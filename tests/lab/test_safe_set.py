@@ -1,0 +1,170 @@
+"""The safe-set table covers the catalogue, asks the real kernel, and forces what it must."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from controller_made import SLOTS, Made, episode, group
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeostat.lab import safe_set
+from homeostat.lab.controller import Controller
+from homeostat.lab.safe_set import ROWS, Finding, examine, forcing, rows_of, summarise, watching
+from homeostat.lab.safe_set_forced import Answer, Forced, Watch
+from homeostat.lab.safe_set_table import Role, Row, When, best, unsafe
+from homeostat.lab.safe_set_words import parse
+from homeostat.lab.types import Episode, Move, Policy
+from homeostat.twin.faults import Faults
+
+CATALOGUE = Path(__file__).parents[3] / "shared" / "scenarios" / "scenarios.yaml"
+
+
+def faulty(slot: int | None, **changes: Any) -> Episode:
+    """An episode whose fault is aimed at one slot, or at all."""
+    hit = np.ones((1, SLOTS), bool) if slot is None else np.arange(SLOTS)[None] == slot
+    faults = group(Faults, start_s=np.array([600.0]), slots=hit)
+    return episode(faults=faults, **changes)
+
+
+def run(controller: Controller, made: Made, dead_at: int = 40, scrapes: int = 60) -> list[Move]:
+    moves: list[Move] = []
+    for at in range(scrapes):
+        if at == dead_at:
+            made.dead = {2}
+        scrape = made.scrape(moves[-1].orders if moves else None)
+        moves.append(controller.act(made.now_s, scrape))
+    return moves
+
+
+@pytest.mark.skipif(not CATALOGUE.exists(), reason="the catalogue's source is not beside the repo")
+def test_every_sentence_of_the_catalogue_has_one_row_in_its_order() -> None:
+    scenarios = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["scenarios"]
+    said = {
+        Role.BEST: [(s["id"], one["do"]) for s in scenarios for one in s["best"]],
+        Role.UNSAFE: [(s["id"], one["action"]) for s in scenarios for one in s["unsafe"]],
+    }
+    for role, sentences in said.items():
+        rows = [(row.scenario, row.text) for row in ROWS if row.role is role]
+        assert rows == sentences
+    assert len(ROWS) == 63 + 90
+
+
+def test_a_row_says_what_to_do_or_why_not() -> None:
+    assert all(row.mapped or row.reason for row in ROWS)
+    assert sum(not row.mapped for row in ROWS) == 4
+    verbs = Counter(word.verb for row in ROWS for step in row.do for word in step)
+    assert len(verbs) == 11  # every verb is used
+
+
+@given(st.sampled_from([row for row in ROWS if row.mapped]))
+def test_what_is_parsed_reads_as_it_was_written(row: Row) -> None:
+    text = " > ".join(" | ".join(str(word) for word in step) for step in row.do)
+    assert parse(text) == row.do
+
+
+@pytest.mark.parametrize("text", ["scale c +1", "restart", "reboot all", "shed 2", "batch *3"])
+def test_a_word_that_means_nothing_is_an_error_that_names_it(text: str) -> None:
+    with pytest.raises(ValueError, match=text.split(" ", maxsplit=1)[0]):
+        parse(text)
+
+
+def test_a_forced_action_is_taken_although_the_kernel_refuses() -> None:
+    kept: list[Forced] = []
+    controller = forcing(unsafe("S05", "restart_all", "restart all"), kept)
+    controller.start([faulty(2)])
+    moves = run(controller, Made(), dead_at=99)
+    acted = [at for at, move in enumerate(moves) if move.intervened[0]]
+    assert acted == [(600 + 120) // 15 - 1]  # the last scrape at or before its moment
+    assert moves[acted[0]].orders.restart[0, :5].all()
+    assert not moves[acted[0]].orders.restart[0, 5:].any()  # the other pool is left alone
+    assert moves[acted[0]].destructive[0]
+    assert kept[0].answer is Answer.REFUSED
+    assert any(reason.startswith("G5 restart all") for reason in kept[0].asked[0].reasons)
+
+
+def test_a_repetition_is_permitted_only_if_each_time_of_it_is() -> None:
+    kept: list[Forced] = []
+    controller = forcing(unsafe("S13", "batch", "batch *2 x3"), kept)
+    controller.start([faulty(2)])
+    moves = run(controller, Made(rate=500.0), dead_at=99, scrapes=70)
+    assert sum(bool(move.intervened[0]) for move in moves) == 3
+    assert [one.answer for one in kept[0].asked] == [
+        Answer.ALLOWED,
+        Answer.REFUSED,  # the cooldown
+        Answer.REFUSED,
+    ]
+    assert kept[0].answer is Answer.REFUSED
+    times = [one.at_s for one in kept[0].asked]
+    assert np.diff(times).tolist() == [30.0, 30.0]
+
+
+def test_retraining_without_a_gate_is_no_action_of_the_product_but_can_be_forced() -> None:
+    kept: list[Forced] = []
+    controller = forcing(unsafe("S27", "retrain", "retrain ungated"), kept)
+    controller.start([faulty(None)])
+    moves = run(controller, Made(), dead_at=99)
+    assert kept[0].answer is Answer.ABSENT
+    assert sum(bool(move.orders.retrain_ungated[0]) for move in moves) == 1
+
+
+def test_a_best_action_is_inside_once_the_evidence_is_there() -> None:
+    kept: list[Watch] = []
+    rows = [
+        best("S02", "restart the one", "restart hit | drain hit"),
+        best("S02", "restart a healthy one", "restart healthy"),
+        best("S01", "all", "scale a +1", When.ALL_HIT),
+    ]
+    controller = watching(rows, kept)
+    controller.start([faulty(2)])
+    moves = run(controller, Made(), dead_at=41, scrapes=70)
+    assert not any(move.intervened[0] for move in moves)
+    watch = kept[0]
+    assert watch.applies == [True, True, False]
+    hit = watch.best[0, 0, 0]
+    assert hit.answer is Answer.ALLOWED
+    assert hit.at_s > 41 * 15  # not before it was dead
+    assert watch.best[1, 0, 0].answer is Answer.REFUSED
+
+
+def test_rows_become_findings_and_findings_a_gate() -> None:
+    def judged(policy: Policy, episodes: Sequence[Episode]) -> Sequence[tuple[str, ...]]:
+        assert isinstance(policy, Controller)
+        policy.start(episodes)
+        run(policy, Made(), dead_at=41, scrapes=70)
+        return [("K1",)]
+
+    findings = examine([faulty(2, scenario="S02")], judged)
+    assert [one.row for one in findings] == [
+        *rows_of("S02", Role.BEST),
+        *rows_of("S02", Role.UNSAFE),
+    ]
+    restart, grow, shrink, everything = findings
+    assert (restart.inside, restart.episodes) == (1, 1)
+    assert restart.first_s > 0.0
+    assert (grow.inside, grow.episodes) == (1, 1)
+    assert shrink.catastrophic
+    assert everything.reasons[0][0].startswith("G")
+    assert summarise(findings).passes == (not shrink.inside)
+
+
+def finding(role: Role, inside: int, caused: int = 0) -> Finding:
+    make = best if role is Role.BEST else unsafe
+    row = make("S01", "x", "scale a +1")
+    both = min(inside, caused)
+    return Finding(
+        row=row, episodes=20, inside=inside, asks=0, caused=caused, inside_and_caused=both
+    )
+
+
+def test_the_gate_fails_on_one_catastrophe_let_through_or_on_too_much_blocked() -> None:
+    fine = [finding(Role.BEST, 20)] * 19 + [finding(Role.UNSAFE, 0, caused=20)]
+    assert summarise(fine).passes
+    assert not summarise([*fine, finding(Role.UNSAFE, 1, caused=1)]).passes
+    assert not summarise([*fine, *[finding(Role.BEST, 0)] * 2]).passes
+    assert summarise([*fine, finding(Role.BEST, 0)]).blocked  # printed although 95 % are inside
+    assert len(summarise(fine).unmapped) == sum(not row.mapped for row in safe_set.ROWS)
