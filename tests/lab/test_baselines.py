@@ -85,6 +85,11 @@ def scrape(n: int = 1, gateway: Mapping[str, float] | None = None) -> Scrape:
     return Scrape(**fields)
 
 
+def cpu(*used: float) -> Scrape:
+    """A scrape with these shares of the CPU request in use, replica by replica."""
+    return with_slot(scrape(), CPU, [one * hpa.METRICS["cpu"][1] for one in used])
+
+
 def with_slot(base: Scrape, column: int, values: list[float]) -> Scrape:
     slot = np.array(base.slot)
     slot[0, : len(values), column] = values
@@ -189,20 +194,20 @@ def test_without_a_metric_nothing_changes() -> None:
 def test_hpa_grows_a_busy_pool_and_says_so() -> None:
     policy = hpa.hpa()
     policy.start([episode()])
-    busy = with_slot(scrape(), CPU, [1.0] * 4)
+    busy = cpu(*[1.0] * 4)
     move = policy.act(15.0, busy)
     assert np.asarray(move.orders.replicas).tolist() == [[6.0, 0.0, 0.0]]
     assert move.intervened[0]
     assert move.orders.by_us[0]
     assert not move.destructive[0]
-    move = policy.act(30.0, with_slot(scrape(), CPU, [0.7] * 6))
+    move = policy.act(30.0, cpu(*[0.7] * 6))
     assert not move.orders.by_us[0], "an order that stands is not a new action"
 
 
 def test_hpa_shrinks_an_idle_pool_only_after_the_window_and_that_is_destructive() -> None:
     policy = hpa.hpa()
     policy.start([episode()])
-    idle = with_slot(scrape(), CPU, [0.1] * 4)
+    idle = cpu(*[0.1] * 4)
     moves = [policy.act(15.0 * (k + 1), idle) for k in range(20)]
     assert not any(m.intervened[0] for m in moves[:-1])
     assert moves[-1].destructive[0]
@@ -212,7 +217,7 @@ def test_hpa_shrinks_an_idle_pool_only_after_the_window_and_that_is_destructive(
 def test_hpa_never_passes_the_hard_cap() -> None:
     policy = hpa.hpa()
     policy.start([episode()])
-    busy = with_slot(scrape(), CPU, [9.0] * 4)
+    busy = cpu(*[9.0] * 4)
     moves = [policy.act(15.0 * (k + 1), busy) for k in range(5)]
     assert np.asarray(moves[-1].orders.replicas)[0, 0] == 7
 

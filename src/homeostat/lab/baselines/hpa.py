@@ -19,7 +19,9 @@ from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
 from homeostat.twin.shapes import Phase
 
-METRICS = {"cpu": names.CPU_SHARE, "gpu": signals.GPU_SHARE}
+# (signal, what counts as 100 %). Of processor time that is the request, which a team sizes by what
+# a replica uses at full load: in the twin a third of its machine. A device's share is its own.
+METRICS = {"cpu": (names.CPU_SHARE, 0.35), "gpu": (signals.GPU_SHARE, 1.0)}
 COUNTS_AS_READY = (Phase.READY, Phase.HUNG)  # a hung replica passes its health checks
 COUNTS_AS_UNREADY = (Phase.PENDING, Phase.LOADING)
 
@@ -79,10 +81,11 @@ def hpa(config: HpaConfig | None = None, *, name: str = "hpa", scale: float = 1.
     setting = config or HpaConfig()
     if setting.metric not in METRICS:
         raise ValueError(f"unknown metric {setting.metric!r}; there are {sorted(METRICS)}")
-    column = signals.SLOT_SIGNALS.index(METRICS[setting.metric])
+    signal, whole = METRICS[setting.metric]
+    column = signals.SLOT_SIGNALS.index(signal)
 
     def wish(scrape: Scrape, current: np.ndarray) -> np.ndarray:
-        metric = np.asarray(scrape.slot)[:, None, :, column]
+        metric = np.asarray(scrape.slot)[:, None, :, column] / whole
         ready, unready = slots_of(scrape, current.shape[1], (COUNTS_AS_READY, COUNTS_AS_UNREADY))
         return desired(metric, ready, unready, current, setting.target)
 
