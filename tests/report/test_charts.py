@@ -79,8 +79,8 @@ def test_names_of_points_that_are_close_do_not_cover_each_other() -> None:
     ]
     picture = ET.fromstring(points(found, title="Cost", means="", x=Y, y=Y, width=640.0))
     names = [e.attrib for e in picture.iter("text") if e.attrib.get("class", "").startswith("name")]
-    right = sorted(float(n["y"]) for n in names if float(n["x"]) > 400)
-    left = sorted(float(n["y"]) for n in names if float(n["x"]) <= 400)
+    right = sorted(float(n["y"]) for n in names if float(n["x"]) > 301)
+    left = sorted(float(n["y"]) for n in names if float(n["x"]) <= 301)
     assert len(names) == 6
     assert all(gap >= 12.0 for side in (left, right) for gap in np.diff(side))
 

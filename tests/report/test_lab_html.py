@@ -82,7 +82,7 @@ def test_every_figure_stands_beside_its_interval(results: Results, html: str) ->
 
 def test_both_bounds_of_a_zero_count_stand_in_one_sentence(html: str) -> None:
     said = re.sub(r"\s+", " ", html)
-    assert "homeostat caused no catastrophes in 900 episodes" in said
+    assert "homeostat caused a catastrophe in none of 900 episodes" in said
     assert "at most 0.33 % (95 %). It happened in none of 9 scenarios" in said
     assert "up to 28.3 % of the scenarios" in said
 
@@ -186,5 +186,5 @@ def test_a_bound_over_episodes_alone_is_said_without_the_other(results: Results)
         over_scenarios=None,
     )
     made = page(replace(results, policies={"hold": lone}))
-    assert "hold caused 1 catastrophe in 10 episodes" in made
+    assert "hold caused a catastrophe in 1 of 10 episodes" in made
     assert "nobody wrote down, it" not in made

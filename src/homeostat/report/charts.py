@@ -245,9 +245,10 @@ def _line(path: str, look: Look) -> Markup:
 
 
 def _stairs(series: Series, plot: Plot) -> str:
-    """Return a path that keeps a value until the next one."""
+    """Return a path that begins at nothing and keeps a value until the next one."""
     path, last = [], None
-    for x, y in zip(series.x, series.y, strict=True):
+    begin = [(0.0, 0.0)] if len(series.x) and series.x[0] > 0.0 else []
+    for x, y in (*begin, *zip(series.x, series.y, strict=True)):
         at, level = number(plot.x(x)), number(plot.y(y))
         path.append(f"M{at} {level}" if last is None else f"H{at}")
         if last is not None and level != last:

@@ -88,10 +88,10 @@ def bound_text(policy: str, episodes: Bound, scenarios: Bound | None) -> str:
     'For faults nobody wrote down, it may still be up to 6.7\xa0% of the scenarios.'
     """
     rate = _unbroken(episodes.upper)
-    count = "1 catastrophe" if episodes.events == 1 else f"{episodes.events or 'no'} catastrophes"
+    count = f"{episodes.events:,}" if episodes.events else "none"
     said = (
-        f"{policy} caused {count} in {episodes.n:,} episodes: for episodes of this catalogue the "
-        f"true share is at most {rate} (95 %)."
+        f"{policy} caused a catastrophe in {count} of {episodes.n:,} episodes: for episodes of "
+        f"this catalogue the true share is at most {rate} (95 %)."
     )
     if scenarios is None:
         return said
