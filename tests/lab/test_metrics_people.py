@@ -149,7 +149,7 @@ def test_lead_time_is_to_the_breach_that_holding_would_have_brought() -> None:
 
 
 def test_forecasts_are_judged_by_what_hold_does_in_the_next_ten_minutes() -> None:
-    hurt = {"p99_s": during(2000, 2001, 0.9, 0.2)}
+    hurt = {"good": during(2000, 2001, 0.0, 100.0)}  # 1.7 % of that minute
     got = asked(hold=hurt, breach_probability=0.25)
     counted = (HOUR - 600) // 15  # the last ten minutes cannot be judged
     before = len(range(1410, 2001, 15))  # decisions from 1410 s to 1995 s see second 2000 ahead

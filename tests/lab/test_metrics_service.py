@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from traces_by_hand import HOUR, ONSET, during, episode, trace, truth
 
 from homeostat.lab.judge_view import view
-from homeostat.lab.metrics_service import Service, service, share_above
+from homeostat.lab.metrics_service import Service, service
+from homeostat.lab.metrics_windows import damaged, share_above
 from homeostat.lab.thresholds import FROZEN
 
 
@@ -128,8 +129,29 @@ def test_less_than_two_minutes_in_order_is_no_repair() -> None:
 def test_what_is_violated_before_the_onset_is_no_damage_of_the_fault() -> None:
     got = served(p99_s=during(ONSET - 300, ONSET, 0.9, 0.2))
     assert (got.repair_s[0], got.repaired[0]) == (0, True)
-    across = served(p99_s=during(ONSET - 300, ONSET + 1, 0.9, 0.2))
-    assert across.repair_s[0] == 1
+    across = served(p99_s=during(ONSET - 300, ONSET + 40, 0.9, 0.2))
+    assert across.repair_s[0] == 40
+
+
+def test_a_tremble_is_no_damage_but_its_seconds_are_counted() -> None:
+    tremble = served(p99_s=during(3000, 3010, 0.9, 0.2))
+    assert (tremble.repair_s[0], tremble.repaired[0]) == (0, True)
+    assert np.isnan(tremble.recovery_s[0])
+    assert (tremble.windows_met[0], tremble.violation_s[0]) == (60, 10)
+
+
+def test_damage_is_the_whole_stretch_that_makes_a_window_miss() -> None:
+    # 19 s of one window, which it survives, and 20 s of the next, together with a loss of answers.
+    slow = during(1241, 1280, 0.9, 0.2)
+    good = during(1270, 1280, 50.0, 100.0)
+    told = truth(p99_s=slow, good=good)
+    seen = view(trace(told))
+    assert np.flatnonzero(damaged(seen, FROZEN)[0]).tolist() == list(range(1241, 1280))
+    assert not damaged(seen, FROZEN, latency_alone=True).any()
+    slow = during(1241, 1259, 0.9, 0.2)
+    apart = view(trace(truth(p99_s=slow, good=during(1300, 1310, 50.0, 100.0))))
+    hurt = np.flatnonzero(damaged(apart, FROZEN)[0]).tolist()
+    assert hurt == list(range(1300, 1310))
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ Per episode, from the policy's moves against the ground truth of the scenario. R
   only for decisions without a page (approvals). Whoever is at it is not paged again.
 - An escalation is correct when it comes after the onset with the right family. One with no family
   or a wrong one becomes correct when the person has found out, which is when they are done.
-- A fault is one event, from its onset to the last second in which it is active or the service is
-  violated. It is detected by an alarm that begins within that time; an alarm that begins outside
-  it is a false one. A person paged, or the deployment changed, where there is no fault is a false
-  intervention.
+- A fault is one event, from its onset to the last second in which it is active or there is damage
+  (see `metrics_windows`). It is detected by an alarm that begins within that time; an alarm that
+  begins outside it is a false one. A person paged, or the deployment changed, where there is no
+  fault is a false intervention.
 - The diagnosis is the first family named at or after the onset; none is a wrong one.
-- Lead time is from the first alarm of the event to HOLD's first violation after the onset, so
+- Lead time is from the first alarm of the event to HOLD's first damage after the onset, so
   that a breach averted still counts; negative when the alarm came later.
-- A breach probability is compared with whether HOLD violates the SLO in the next ten minutes, up to
+- A breach probability is compared with whether HOLD suffers damage in the next ten minutes, up to
   the policy's first own action; after it HOLD's future is no longer what was foretold.
 """
 
@@ -23,7 +23,8 @@ import numpy as np
 
 from homeostat.lab.human import responses
 from homeostat.lab.judge_change import decided
-from homeostat.lab.judge_view import Floats, Mask, View, first_true, ticks, violated
+from homeostat.lab.judge_view import Floats, Mask, View, first_true, ticks
+from homeostat.lab.metrics_windows import damaged
 from homeostat.lab.thresholds import Thresholds
 from homeostat.lab.types import FAMILIES, Episode, Trace
 from homeostat.twin.shapes import SCRAPE_S, TICK_S
@@ -44,7 +45,7 @@ class People:
         missed: Faults not detected, 0 or 1.
         false_alarms: Alarms with nothing behind them.
         named: Whether the first diagnosis was the right family.
-        lead_s: First alarm to HOLD's first violation; NaN without either.
+        lead_s: First alarm to HOLD's first damage; NaN without either.
         brier: Sum of squared errors of the breach probabilities.
         breaches: Of the forecasts counted, those after which HOLD was in breach.
         forecasts: Breach probabilities that could be compared; 0 when there are none.
@@ -85,7 +86,7 @@ def people(
         pages=pages,
         false_interventions=unneeded,
         escalation_s=escalation,
-        **_noticed(trace, seen, hold),
+        **_noticed(trace, seen, hold, thresholds),
         named=_named(trace),
         **_foretold(trace, seen, hold, thresholds),
     )
@@ -117,15 +118,15 @@ def _asked(
     return minutes, float(len(answers)), escalation, unneeded
 
 
-def _noticed(trace: Trace, seen: View, hold: View) -> dict[str, Floats]:
+def _noticed(trace: Trace, seen: View, hold: View, thresholds: Thresholds) -> dict[str, Floats]:
     alarm = np.asarray(trace.moves["alarm"], dtype=bool) & decided(trace)
     begins = alarm.copy()
     begins[:, 1:] &= ~alarm[:, :-1]
     at = (np.arange(alarm.shape[1]) + 1) * _PER_SCRAPE
-    event, end = _event(trace, seen)
+    event, end = _event(trace, seen, thresholds)
     inside = begins & event[:, None] & (at >= seen.onset_tick) & (at <= end[:, None])
     found = inside.any(axis=1)
-    hurt = violated(hold) & (np.arange(hold.valid.shape[1]) >= hold.onset_tick)
+    hurt = damaged(hold, thresholds) & (np.arange(hold.valid.shape[1]) >= hold.onset_tick)
     breach = first_true(hurt)
     lead = (breach - at[inside.argmax(axis=1)]) * TICK_S
     return {
@@ -136,10 +137,10 @@ def _noticed(trace: Trace, seen: View, hold: View) -> dict[str, Floats]:
     }
 
 
-def _event(trace: Trace, seen: View) -> tuple[Mask, Floats]:
+def _event(trace: Trace, seen: View, thresholds: Thresholds) -> tuple[Mask, Floats]:
     """Return which episodes have a fault to be found [N], and its last tick [N]."""
     index = np.arange(seen.valid.shape[1])
-    active = (np.asarray(seen.truth.faulty, dtype=bool) & seen.valid) | violated(seen)
+    active = (np.asarray(seen.truth.faulty, dtype=bool) & seen.valid) | damaged(seen, thresholds)
     active &= index >= seen.onset_tick
     last = np.where(active, index, -1).max(axis=1)
     benign = np.array([episode.benign for episode in trace.episodes])
@@ -164,7 +165,7 @@ def _foretold(trace: Trace, seen: View, hold: View, thresholds: Thresholds) -> d
     chance = np.asarray(trace.moves["breach_probability"], dtype=np.float64)
     reach = ticks(thresholds.breach_horizon_s)
     at = (np.arange(chance.shape[1]) + 1) * _PER_SCRAPE
-    total = np.cumsum(violated(hold), axis=1)
+    total = np.cumsum(damaged(hold, thresholds), axis=1)
     last = np.minimum(at + reach, total.shape[1]) - 1
     breach = total[:, last] - total[:, np.minimum(at, total.shape[1]) - 1] > 0
     fits = at + reach <= hold.valid.sum(axis=1)[:, None]

@@ -4,23 +4,21 @@ Sums and times per episode, from the truth alone; rates and intervals come later
 that they can be weighted by requests and resampled. Definitions are those of the suite's metric
 table. Readings:
 
-- A window's 99th percentile is within the objective when at most 1 % of its requests are slower;
-  the share of slower requests in a tick is read off its p50, p95 and p99 (exponential in between
-  and beyond). The mean or the largest of the ticks' p99 would be another quantity.
 - Windows and seconds without a request are left out: nobody was served well or badly.
-- MTTR runs from the onset of the fault, not from the first violation, to the beginning of the
-  first 120 s in order after it. A fault whose damage never shows has been repaired in no time.
-- Time to recovery (p99 only) runs from the first violation to the beginning of such 120 s;
-  episodes that never violated have none.
+- MTTR runs from the onset of the fault, not from the first damage, to the beginning of the first
+  120 s in order after that damage (see `metrics_windows`: a second above the limit now and then is
+  none). A fault whose damage never shows has been repaired in no time.
+- Time to recovery (p99 only) runs from the first damage to latency to the beginning of such 120 s;
+  episodes without it have none.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from homeostat.lab.judge_view import Floats, Mask, View, array, run_length, ticks, violated
+from homeostat.lab.metrics_windows import damaged, too_slow, windows
 from homeostat.lab.thresholds import Thresholds
 from homeostat.twin.shapes import TICK_S
 
@@ -89,74 +87,20 @@ def service(seen: View, thresholds: Thresholds) -> Service:
     }
     return Service(
         **sums,
-        **_windows(seen, offered, good, thresholds),
+        **_windows(seen, thresholds),
         **_uptime(seen, offered, good, thresholds),
         **_recovery(seen, thresholds),
     )
 
 
-def share_above(limit: Floats, p50: Floats, p95: Floats, p99: Floats) -> Floats:
-    """Return the share of requests slower than a limit, from three quantiles of their latency.
-
-    Args:
-        limit: Seconds, broadcastable to the quantiles.
-        p50: Median.
-        p95: 95th percentile.
-        p99: 99th percentile.
-
-    Returns:
-        Shares; 1 % exactly at p99.
-    """
-    fast = 1.0 - 0.5 * limit / np.maximum(p50, 1e-12)
-    middle = _between(limit, (p50, 0.5), (p95, 0.05))
-    tail = _between(limit, (p95, 0.05), (p99, 0.01))
-    return np.where(limit < p50, fast, np.where(limit < p95, middle, tail))
-
-
-def _between(limit: Floats, left: tuple[Floats, float], right: tuple[Floats, float]) -> Floats:
-    """Return the exponential through two points of a tail, for limits from the left one on.
-
-    Where both fall together (every request gives up at the deadline) the right one holds.
-    """
-    width = np.maximum(right[0] - left[0], 1e-12)
-    steps = np.clip((limit - right[0]) / width, -1.0, 1e3)
-    return np.asarray(np.exp(math.log(right[1]) + math.log(right[1] / left[1]) * steps))
-
-
-def _windows(seen: View, offered: Floats, good: Floats, thresholds: Thresholds) -> dict[str, Any]:
-    truth = seen.truth
-    width = ticks(thresholds.sla_window_s)
-    slow = share_above(seen.p99_slo_s, array(truth.p50_s), array(truth.p95_s), array(truth.p99_s))
-    has = offered > 0.0
-    requests, answered, late, quality = (
-        _folded(values, width)
-        for values in (
-            offered,
-            good,
-            np.where(has, offered * slow, 0.0),
-            np.where(has, offered * array(truth.quality), 0.0),
-        )
-    )
-    whole = _folded(seen.valid, width) == width
-    counted = whole & (requests > 0.0)
-    # Sums of float32 rates: a thousandth of what is allowed is below what they can tell.
-    allowed = (1.0 - seen.availability) * requests * (1.0 + 1e-3)
-    met = counted & (requests - answered <= allowed)
-    met &= late <= thresholds.sla_p99_tail * requests * (1.0 + 1e-3)
-    met &= quality >= seen.floor * requests * (1.0 - 1e-6)
+def _windows(seen: View, thresholds: Thresholds) -> dict[str, Any]:
+    found = windows(seen, thresholds)
     return {
-        "windows": counted.sum(axis=1).astype(np.float64),
-        "windows_met": met.sum(axis=1).astype(np.float64),
-        "windows_requests": np.where(counted, requests, 0.0).sum(axis=1),
-        "windows_met_requests": np.where(met, requests, 0.0).sum(axis=1),
+        "windows": found.counted.sum(axis=1).astype(np.float64),
+        "windows_met": found.met.sum(axis=1).astype(np.float64),
+        "windows_requests": np.where(found.counted, found.requests, 0.0).sum(axis=1),
+        "windows_met_requests": np.where(found.met, found.requests, 0.0).sum(axis=1),
     }
-
-
-def _folded(values: Floats | Mask, width: int) -> Floats:
-    """Return sums over windows side by side [N, windows]; an unfinished last one is left out."""
-    count = values.shape[1] // width
-    cut = values[:, : count * width].reshape(len(values), count, width)
-    return np.asarray(cut.sum(axis=2, dtype=np.float64))
 
 
 def _uptime(seen: View, offered: Floats, good: Floats, thresholds: Thresholds) -> dict[str, Any]:
@@ -167,14 +111,16 @@ def _uptime(seen: View, offered: Floats, good: Floats, thresholds: Thresholds) -
 
 
 def _recovery(seen: View, thresholds: Thresholds) -> dict[str, Any]:
-    bad = violated(seen)
-    slow = (array(seen.truth.p99_s) > seen.p99_slo_s) & seen.valid
+    bad, slow = violated(seen), too_slow(seen)
+    least = ticks(thresholds.recovered_for_s)
     end = seen.valid.sum(axis=1)
     onset = seen.onset_tick[:, 0]
     faulty = onset < end
-    first, back, done = _first_stretch(bad, seen, ticks(thresholds.recovered_for_s))
+    hurt = damaged(seen, thresholds)
+    first, back, done = _first_stretch(hurt, bad, seen, least)
     repair = np.where(first < 0, 0, np.where(done, back, end) - onset)
-    first_slow, fast, fast_done = _first_stretch(slow, seen, ticks(thresholds.recovered_for_s))
+    hurt = damaged(seen, thresholds, latency_alone=True)
+    first_slow, fast, fast_done = _first_stretch(hurt, slow, seen, least)
     recovery = np.where(fast_done, fast, end) - first_slow
     return {
         "violation_s": bad.sum(axis=1) * TICK_S,
@@ -186,11 +132,13 @@ def _recovery(seen: View, thresholds: Thresholds) -> dict[str, Any]:
     }
 
 
-def _first_stretch(bad: Mask, seen: View, least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the first bad tick after the onset, where order begins after it, and whether."""
+def _first_stretch(
+    hurt: Mask, bad: Mask, seen: View, least: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first damage after the onset, where order begins after it, and whether."""
     index = np.arange(bad.shape[1])
-    hurt = bad & (index >= seen.onset_tick)
-    first = np.where(hurt.any(axis=1), hurt.argmax(axis=1), -1)
+    after = hurt & (index >= seen.onset_tick)
+    first = np.where(after.any(axis=1), after.argmax(axis=1), -1)
     ahead = run_length((seen.valid & ~bad)[:, ::-1])[:, ::-1]
     ordered = (ahead >= least) & (index >= first[:, None]) & (first >= 0)[:, None]
     return first, np.asarray(ordered.argmax(axis=1)), np.asarray(ordered.any(axis=1))
