@@ -61,6 +61,7 @@ bench: setup
 
 docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json
+	@$(BIN)/homeostat lab schema > docs/reference/lab-results.schema.json
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
