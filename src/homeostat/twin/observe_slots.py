@@ -3,13 +3,15 @@
 A process that is gone reports nothing, so that averages over replicas are averages over survivors.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import jax.numpy as jnp
 from jax import Array
 
 from homeostat.base import names
-from homeostat.twin import noise, params, sampling, windows
+from homeostat.twin import noise, params, windows
+from homeostat.twin.counts import Counts
 from homeostat.twin.shapes import Phase
 from homeostat.twin.signals import GPU_SHARE, IN_FLIGHT, SLOT_SIGNALS
 from homeostat.twin.windows import Gauges, Window
@@ -32,23 +34,38 @@ _BATCH_SD: Final = 0.3  # of one batch against the mean batch
 _LEAST_SPREAD: Final = 0.2  # sigma of a replica's latencies, even of a constant service time
 
 
-def observe(deployment: params.Params, window: Window, gauges: Gauges, uniform: Array) -> Array:
-    """Return the signals of replica slots."""
+def observe(
+    deployment: params.Params,
+    window: Window,
+    gauges: Gauges,
+    counted: Counts,
+    draw: Mapping[str, Array],
+) -> Array:
+    """Return the signals of replica slots [S, `SLOT_SIGNALS`].
+
+    Args:
+        deployment: Its parameters.
+        window: Since the last scrape.
+        gauges: Read now.
+        counted: Counts of this scrape.
+        draw: Of this scrape, by signal.
+    """
     phase = gauges.phase
     serves = (phase == Phase.READY) | (phase == Phase.DRAINING) | (phase == Phase.HUNG)
     runs = serves | (phase == Phase.LOADING)
-    draw = {name: uniform[:, at] for at, name in enumerate(SLOT_SIGNALS)}
     found = (
         _probes(deployment, gauges, draw)
         | {name: jnp.where(runs, value, jnp.nan) for name, value in
            _host(deployment, window, gauges, draw).items()}
         | {name: jnp.where(serves, value, jnp.nan) for name, value in
-           _server(deployment, window, gauges, draw).items()}
+           _server(deployment, window, gauges, counted, draw).items()}
     )  # fmt: skip
     return jnp.stack([found[name] for name in SLOT_SIGNALS], axis=-1)
 
 
-def _probes(deployment: params.Params, gauges: Gauges, draw: dict[str, Array]) -> dict[str, Array]:
+def _probes(
+    deployment: params.Params, gauges: Gauges, draw: Mapping[str, Array]
+) -> dict[str, Array]:
     """Return what probes find: a hung replica is healthy and answers nothing.
 
     Without an answer the latency is the deadline: a quick refusal is not a fast answer.
@@ -59,7 +76,7 @@ def _probes(deployment: params.Params, gauges: Gauges, draw: dict[str, Array]) -
     healthy = answers | (phase == Phase.HUNG)
     up = asked & (phase != Phase.DEAD)
     deadline_s = deployment.client.timeout_s
-    latency_s = gauges.latency_s * noise.factor(draw[names.PROBE_LATENCY], jnp.float32(_PROBE_SD))
+    latency_s = gauges.latency_s * noise.factor(draw[names.PROBE_LATENCY], _PROBE_SD)
     right = (1.0 - gauges.slot_error_ratio) * (1.0 - gauges.nan_share)
     passes = answers & (draw[names.PROBE_INFERENCE] < right) & (latency_s < deadline_s)
     took_s = jnp.where(answers, jnp.minimum(latency_s, deadline_s), deadline_s)
@@ -72,7 +89,7 @@ def _probes(deployment: params.Params, gauges: Gauges, draw: dict[str, Array]) -
 
 
 def _host(
-    deployment: params.Params, window: Window, gauges: Gauges, draw: dict[str, Array]
+    deployment: params.Params, window: Window, gauges: Gauges, draw: Mapping[str, Array]
 ) -> dict[str, Array]:
     """Return memory and processor: idle + c1 x rate + c2 x contention, at most the limit."""
     seconds = jnp.maximum(window.seconds, 1e-9)
@@ -87,48 +104,41 @@ def _host(
         + _CPU_PER_CONTENTION * (contention - 1.0)
         + _CPU_LOADING * (gauges.phase == Phase.LOADING)
     )
-    cpu = jnp.minimum(cpu, 1.0) * (1.0 + _CPU_SD * noise.normal(draw[names.CPU_SHARE]))
-    memory = gauges.memory_share * (1.0 + _MEMORY_SD * noise.normal(draw[names.MEMORY_SHARE]))
+    cpu = jnp.minimum(cpu, 1.0) * (1.0 + _CPU_SD * draw[names.CPU_SHARE])
+    memory = gauges.memory_share * (1.0 + _MEMORY_SD * draw[names.MEMORY_SHARE])
     return {names.MEMORY_SHARE: memory, names.CPU_SHARE: jnp.maximum(cpu, 0.0)}
 
 
 def _server(
-    deployment: params.Params, window: Window, gauges: Gauges, draw: dict[str, Array]
+    deployment: params.Params,
+    window: Window,
+    gauges: Gauges,
+    counted: Counts,
+    draw: Mapping[str, Array],
 ) -> dict[str, Array]:
     """Return what the server itself exports."""
     sums, service = window.sums, deployment.service
     attempts = sums.slot_attempts
     batch = noise.per(sums.batch, attempts)
-    batches = jnp.maximum(attempts / jnp.maximum(jnp.nan_to_num(batch), 1.0), 1.0)
     per_request = service.alpha_s[gauges.slot_variant] * jnp.nan_to_num(batch)
     fixed = service.tau0_s[gauges.slot_variant]
     lean = per_request / jnp.maximum(per_request + fixed, 1e-9)
     gpu = windows.busy(window) * (_GPU_FIXED + (1.0 - _GPU_FIXED) * lean)
     cv = jnp.sqrt(service.cv2)[gauges.slot_variant]
-    counted = jnp.round(attempts)
-    failing = jnp.clip(jnp.nan_to_num(noise.per(sums.slot_errors, attempts)), 0.0, 1.0)
-    waiting = sampling.poisson(draw[names.QUEUE_LENGTH], gauges.queue)
-    served = sampling.poisson(draw[IN_FLIGHT], jnp.maximum(gauges.in_flight - gauges.queue, 0.0))
-    full = jnp.clip(jnp.nan_to_num(noise.per(sums.batch_full, attempts)), 0.0, 1.0)
     p95 = noise.per(sums.slot_p95_s, attempts)
     works = (batch > 0.0) & (windows.busy(window) > 0.0)
     device_ms = noise.per(sums.device_s, attempts) * 1000.0
-    device_ms = device_ms * noise.factor(draw[names.DEVICE_TIME], cv / jnp.sqrt(batches))
-    sizes = batch * noise.factor(draw[names.BATCH_SIZE], _BATCH_SD / jnp.sqrt(batches))
-    whole = jnp.round(batches)
+    device_ms = device_ms * noise.factor(draw[names.DEVICE_TIME], cv / jnp.sqrt(counted.batches))
+    sizes = batch * noise.factor(draw[names.BATCH_SIZE], _BATCH_SD / jnp.sqrt(counted.batches))
     return {
-        GPU_SHARE: jnp.maximum(gpu * (1.0 + _GPU_SD * noise.normal(draw[GPU_SHARE])), 0.0),
+        GPU_SHARE: jnp.maximum(gpu * (1.0 + _GPU_SD * draw[GPU_SHARE]), 0.0),
         names.DEVICE_TIME: jnp.where(works, device_ms, jnp.nan),
         names.BATCH_SIZE: jnp.where(works, jnp.maximum(sizes, 1.0), jnp.nan),
-        names.BATCH_FULL_SHARE: jnp.where(
-            works, sampling.binomial(draw[names.BATCH_FULL_SHARE], whole, full) / whole, jnp.nan
-        ),
-        names.QUEUE_LENGTH: waiting,
-        IN_FLIGHT: waiting + served,
-        names.ERROR_RATIO: noise.per(
-            sampling.binomial(draw[names.ERROR_RATIO], counted, failing), counted
-        ),
+        names.BATCH_FULL_SHARE: jnp.where(works, counted.full / counted.batches, jnp.nan),
+        names.QUEUE_LENGTH: counted.waiting,
+        IN_FLIGHT: counted.waiting + counted.served,
+        names.ERROR_RATIO: noise.per(counted.slot_failed, counted.tried),
         names.LATENCY_P95: noise.quantile(
-            names.LATENCY_P95, p95, jnp.maximum(cv, _LEAST_SPREAD), counted, draw
+            names.LATENCY_P95, p95, jnp.maximum(cv, _LEAST_SPREAD), counted.tried, draw
         ),
     }

@@ -23,7 +23,6 @@ from jax import Array
 
 from homeostat.base import names
 from homeostat.twin import observe, params, windows
-from homeostat.twin.observe import Observed
 from homeostat.twin.shapes import SCRAPE_S, SCRAPES_KEPT, VARIANTS, Phase
 from homeostat.twin.signals import (
     CLASSES,
@@ -35,7 +34,7 @@ from homeostat.twin.signals import (
     USD_PER_HOUR,
     VARIANT_SIGNALS,
 )
-from homeostat.twin.windows import Gauges, Tick, Window, add, open_window
+from homeostat.twin.windows import Gauges, Observed, Tick, Window, add, open_window
 
 __all__ = [
     "CLASS_OF",

@@ -106,6 +106,20 @@ class Gauges(eqx.Module):
     label_coverage: Array
 
 
+class Observed(eqx.Module):
+    """Signals as an honest exporter reports them; NaN = cannot be told.
+
+    Attributes:
+        gateway: One value for each of `signals.GATEWAY_SIGNALS`.
+        variant: [V, `signals.VARIANT_SIGNALS`].
+        slot: [S, `signals.SLOT_SIGNALS`].
+    """
+
+    gateway: Array
+    variant: Array
+    slot: Array
+
+
 def open_window(slots: int) -> Window:
     """Return a window without a tick in it."""
     nought, by_variant, by_slot = jnp.float32(0.0), jnp.zeros(VARIANTS), jnp.zeros(slots)
