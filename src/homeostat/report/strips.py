@@ -230,6 +230,8 @@ def _vertical(row: _Row, values: Sequence[np.ndarray], top: float) -> Scale:
 
 def _frame(row: _Row, scale: Scale, time: Scale) -> Markup:
     marks = ticks(scale.low, scale.high, 3)
+    if len(marks) < 2:  # noqa: PLR2004 - one number along an axis says nothing of its scale
+        marks = ticks(scale.low, scale.high, 5)
     if row.whole:
         marks = [v for v in marks if v.is_integer()]
     if row.logarithmic:
@@ -252,6 +254,8 @@ def _plain(row: _Row, value: float) -> str:
 
 
 def _seconds(value: float) -> str:
+    if value == 0:
+        return "0"
     return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
