@@ -171,16 +171,27 @@ def test_a_foreign_write_on_our_lever_ends_our_action_and_is_told() -> None:
 def test_a_lost_write_is_read_back_and_written_again() -> None:
     made = Made()
     controller, moves = warm(made)
-    made.dead, made.loses = {2}, True
-    moves = play(controller, made, 8, moves[-1].orders)
-    runtime = controller.minds[0]
-    written = [m for m in moves if m.intervened[0]]
+    made.hung, made.loses = {2}, True
+    moves = play(controller, made, 14, moves[-1].orders)
+    mind = controller.minds[0]
+    written = [at for at, m in enumerate(moves) if m.orders.restart[0].any()]
     assert len(written) >= 2  # the first was lost, its fate was read back, and it was sent anew
-    assert runtime.platform.levers["incarnation.a-3"] == 1
+    assert mind.platform.levers["incarnation.a-3"] == 1
     made.loses = False
-    play(controller, made, 12, moves[-1].orders)
-    assert runtime.platform.levers["incarnation.a-3"] == 2
-    assert 2 not in made.dead
+    play(controller, made, 30, moves[-1].orders)
+    assert mind.platform.levers["incarnation.a-3"] == 2
+    assert 2 not in made.hung
+
+
+def test_a_lost_lever_is_ordered_as_it_is_before_it_is_ordered_again() -> None:
+    made = Made()
+    controller, moves = warm(made)
+    made.rate, made.p95_ms, made.loses = 500.0, 900.0, True
+    moves = play(controller, made, 12, moves[-1].orders)
+    ordered = [float(m.orders.replicas[0, 0]) for m in moves]
+    first = ordered.index(6.0)
+    # The twin takes only a change of an order for a write.
+    assert ordered[first : first + 4] == [6.0, 5.0, 6.0, 5.0]
 
 
 def test_the_same_scrapes_give_the_same_orders() -> None:

@@ -166,7 +166,7 @@ class Controller:
     def _move(self, now_s: float) -> Move:
         done = [mind.done for mind in self._minds]
         for number, one in enumerate(done):
-            for intent in self._minds[number].platform.outgoing:
+            for intent in one.writes:
                 self._desk.write(number, intent.post)
             for impulse in one.impulses:
                 self._desk.press(number, impulse)

@@ -23,6 +23,7 @@ _P50 = signals.GATEWAY_SIGNALS.index(names.LATENCY_P50)
 _STANDING = frozenset({
     "replicas", "weight", "drained", names.BATCH_MAX, names.CONCURRENCY, names.GATEWAY_LIMIT
 })  # fmt: skip
+_FIELDS = ("replicas", "weights", "batch_max", "concurrency", "drain")
 # No answer is faster than the network: below this a limit in flight is no limit.
 _FASTEST_S = 0.001
 
@@ -36,11 +37,14 @@ class Desk:
 
     def __init__(self, episodes: Sequence[Episode]) -> None:
         self.orders = standing(episodes)
+        self._last = self.orders
+        self._kept: set[int] = set()
         self._in_flight = np.zeros(len(episodes))
         self._latency_s = np.array([float(e.params.promise.p99_s) for e in episodes]) / 3.0
 
     def fresh(self, scrape: Scrape) -> None:
         """Begin a scrape: no impulses, and the gateway's limits as rates at today's latency."""
+        self._last, self._kept = self.orders, set()
         self.orders = _writable(quiet(self.orders))
         p50 = np.asarray(scrape.gateway)[:, _P50] / 1000.0
         self._latency_s = np.where(np.isfinite(p50), np.maximum(p50, _FASTEST_S), self._latency_s)
@@ -48,10 +52,25 @@ class Desk:
 
     def write(self, number: int, post: Levers) -> None:
         """Order one write's levers for one episode."""
+        before = {name: np.array(getattr(self.orders, name)[number]) for name in _FIELDS}
         for lever, value in post:
             self._order(number, lever, value)
         self.orders.by_us[number] = True
         self._limit()
+        if number in self._kept:
+            self._wait(number, before)
+
+    def _wait(self, number: int, before: Mapping[str, np.ndarray]) -> None:
+        """Leave for the next scrape what would be ordered as it was last.
+
+        The twin takes a lever for written when its order changes: what was lost, or moved by
+        somebody else, has to be ordered as it is before it can be ordered as it shall be. The
+        write is then lost once more, and the controller sends it anew.
+        """
+        for name, kept in before.items():
+            row = getattr(self.orders, name)
+            if np.array_equal(row[number], np.asarray(getattr(self._last, name))[number]):
+                row[number] = kept
 
     def press(self, number: int, impulse: str) -> None:
         """Order what has no lever: `retrain` or `retrain_ungated`."""
@@ -63,6 +82,7 @@ class Desk:
 
         What is ordered and in force is no write, and the next change of it will be one.
         """
+        self._kept.add(number)
         for lever, value in levers.items():
             if lever.partition(".")[0] in _STANDING:
                 self._order(number, lever, value)

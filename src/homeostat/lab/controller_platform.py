@@ -4,8 +4,6 @@ Plays the part of the process host and the gateway's admin page. Writes change l
 values against a compare-and-set token (the gateway has none), carry an epoch and leave a stamp. The
 twin shows a scrape later what is in force; until then a write has no receipt. A lever that moved
 although nobody here wrote it was moved by somebody else: the token moves on and the stamp is gone.
-A write that follows in the same breath as the loss of an earlier one is sent a scrape later: the
-twin takes a lever for written when its order changes, and it has to see the old value in between.
 Decides nothing.
 """
 
@@ -89,8 +87,6 @@ class Platform:
         self.slots: dict[int, Slot] = {}
         self.reborn: frozenset[int] = frozenset()
         self.foreign: tuple[str, ...] = ()
-        self.outgoing: list[Intent] = []
-        self._later: list[Intent] = []
         self._lost = False
         self._rolling: dict[str, str] = {}
         self._loads_s = float(params.provision.load_s)
@@ -129,7 +125,7 @@ class Platform:
         self._see_slots(now_s, scrape, number)
         ok = bool(scrape.levers_ok[number])
         receipts = tuple(self._settle(intent, live, now_s, ok=ok) for intent in self._pending)
-        self._pending, self.outgoing, self._later = self._later, self._later, []
+        self._pending = []
         self._see_foreign(live)
         self._note_releases(now_s)
         self.reborn = frozenset(
@@ -150,11 +146,7 @@ class Platform:
                 conflict=conflict,
             )
         self._epoch = max(self._epoch, intent.epoch)
-        if self._lost:
-            self._later.append(intent)
-        else:
-            self._pending.append(intent)
-            self.outgoing.append(intent)
+        self._pending.append(intent)
         return None
 
     def claim(self, actuator: str, epoch: int) -> None:
