@@ -32,21 +32,25 @@ def spread(runs: int = RUNS, most: int = _MOST) -> np.ndarray:
     axes = (2, len(grid.BATCHES), grid.RATIO_MIXES, len(grid.RATIO_LOADS), len(grid.QUANTILES))
     found = np.zeros(axes)
     for cv2, i, j, k in np.ndindex(axes[:-1]):
-        batch = grid.BATCHES[i]
-        if batch == 1 and j:
+        if grid.BATCHES[i] == 1 and j:
             found[cv2, i, j, k] = found[cv2, i, 0, k]  # only S(1) matters, and it is 1
-            continue
-        tau0, alpha = grid.law(j / (grid.RATIO_MIXES - 1))
-        replica = station.Station(tau0_s=tau0, alpha_s=alpha, batch_max=batch, cv2=float(cv2))
-        chance = np.random.default_rng((SEED, cv2, i, j, k))
-        found[cv2, i, j, k] = _cell(replica, grid.RATIO_LOADS[k], chance, (runs, most))
+        else:
+            found[cv2, i, j, k] = cell((cv2, i, j, k), runs, most)
     return found
 
 
-def _cell(
-    replica: station.Station, load: float, chance: np.random.Generator, size: tuple[int, int]
-) -> np.ndarray:
-    runs, most = size
+def cell(place: tuple[int, int, int, int], runs: int = RUNS, most: int = _MOST) -> np.ndarray:
+    """Return one cell of `spread`: log of (quantile / mean) [QUANTILES].
+
+    Args:
+        place: Indices of the cell.
+        runs: See `spread`.
+        most: See `spread`.
+    """
+    cv2, i, j, k = place
+    tau0, alpha = grid.law(j / (grid.RATIO_MIXES - 1))
+    replica = station.Station(tau0_s=tau0, alpha_s=alpha, batch_max=grid.BATCHES[i], cv2=float(cv2))
+    load, chance = grid.RATIO_LOADS[k], np.random.default_rng((SEED, *place))
     requests = int(np.clip(_RELAX / (1 - load) ** 2, _FEWEST, _MOST))
     shape = runs, max(min(requests, most), 8 * replica.batch_max)
     arrivals = station.renewal(chance, load * replica.capacity, 1.0, shape)

@@ -24,7 +24,7 @@ _LARGE: Final = 128
 def mean_wait() -> np.ndarray:
     """Return `wait` [BATCHES, MIXES, LOADS] as `table_grid` defines it, from exact chains."""
     return np.array([
-        [_wait_curve(batch, place) for place in np.linspace(0.0, 1.0, grid.MIXES)]
+        [wait_curve(batch, place) for place in np.linspace(0.0, 1.0, grid.MIXES)]
         for batch in grid.BATCHES
     ])
 
@@ -32,7 +32,7 @@ def mean_wait() -> np.ndarray:
 def burst_share() -> np.ndarray:
     """Return `burst` [BATCHES, MIXES, LOADS] as `table_grid` defines it, from exact chains."""
     return np.array([
-        [_burst_curve(batch, place) for place in np.linspace(0.0, 1.0, grid.MIXES)]
+        [burst_curve(batch, place) for place in np.linspace(0.0, 1.0, grid.MIXES)]
         for batch in grid.BATCHES
     ])
 
@@ -64,7 +64,7 @@ def _jobs(batch: int, place: float, load: float, cv2: float = 0.0) -> float:
     return closed_forms.batch_queue(rate, tau0, alpha, batch, cv2).jobs
 
 
-def _wait_curve(batch: int, place: float) -> np.ndarray:
+def wait_curve(batch: int, place: float) -> np.ndarray:
     """Return log(W / S(1)) at `LOADS`, each moved so that the chords miss E[N] evenly."""
     tau0, alpha = grid.law(place)
     capacity = batch / (tau0 + alpha * batch)
@@ -79,7 +79,7 @@ def _wait_curve(batch: int, place: float) -> np.ndarray:
     return np.asarray(np.log(jobs / (loads * capacity * (tau0 + alpha))))
 
 
-def _burst_curve(batch: int, place: float) -> np.ndarray:
+def burst_curve(batch: int, place: float) -> np.ndarray:
     """Return the share at `LOADS`; above the last load computed, a power law to 1 at full load."""
     cv2 = _BURST_CV2 if batch < _LARGE else _BURST_CV2_LARGE
     known = np.array(_BURST_LOADS)
