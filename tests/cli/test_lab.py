@@ -15,7 +15,6 @@ from homeostat.cli.exits import Exit
 from homeostat.cli.main import main
 from homeostat.lab.policies import names
 from homeostat.report.lab_schema import schema
-from homeostat.report.lab_words import POLICIES
 
 OWN = """\
 id: X01
@@ -70,7 +69,6 @@ def test_every_policy_is_listed_with_what_it_does(bare: Any) -> None:
     rows = json.loads(bare("lab", "list", "--policies", "-o", "json").stdout)
     assert [row["policy"] for row in rows] == names()
     assert all(row["does"] for row in rows)
-    assert set(POLICIES) <= set(names())
 
 
 def test_the_schema_printed_is_the_one_that_is_published(bare: Any) -> None:
@@ -141,6 +139,26 @@ def test_two_files_with_one_id_are_refused(own: Path) -> None:
 def test_a_part_of_a_catalogue_says_so_in_its_command_line(own: Path) -> None:
     part = lab_files.catalogue([own]).only(["X01"])
     assert part.arguments == ("--scenarios", str(own), "--only", "X01")
+
+
+def test_a_recorded_load_is_read_under_the_name_that_scenarios_use(
+    own: Path, tmp_path: Path
+) -> None:
+    rush = tmp_path / "rush.csv"
+    rush.write_text("timestamp,value\n0,10\n60,30\n120,20\n", encoding="utf-8")
+    plain = lab_files.catalogue([own])
+    found = plain.with_traces([f"rush={rush}"])
+    assert found.recorded["rush"].rps.tolist() == [10.0, 30.0, 20.0]
+    assert found.arguments[-2:] == ("--trace", f"rush={rush}")
+    rush.write_text("timestamp,value\n0,10\n60,30\n120,21\n", encoding="utf-8")
+    digests = {c.recorded_digest for c in (plain, found, plain.with_traces([f"rush={rush}"]))}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("given", ["rush", "=rush.csv", "rush=", "rush=nowhere.csv"])
+def test_a_recorded_load_that_cannot_be_read_is_refused(own: Path, given: str) -> None:
+    with pytest.raises(ConfigError, match=r"NAME=FILE|nowhere\.csv: cannot be read"):
+        lab_files.catalogue([own]).with_traces([given])
 
 
 def test_compiled_programs_lie_below_the_cache_folder_of_the_desktop_standard(

@@ -24,7 +24,7 @@ from typing_extensions import override
 from homeostat.cli import lab_episode, lab_files, lab_run
 from homeostat.cli.lab_pool import Pool, WorkerError
 from homeostat.cli.lab_run import Plan, Run
-from homeostat.cli.lab_work import Wanted
+from homeostat.cli.lab_work import Piece, Wanted
 from homeostat.lab.metrics_score import score
 from homeostat.lab.shards import Options, Shard, to_plain
 from homeostat.report.lab_results import from_json
@@ -60,7 +60,7 @@ class Inline:
         for item in items:
             if len(self.played) >= self.fail_after:
                 raise KeyboardInterrupt
-            made = self.shard(item) if isinstance(item, Shard) else self.film(item)
+            made = self.shard(item.shard) if isinstance(item, Piece) else self.film(item)
             yield item, made
 
     def shard(self, shard: Shard) -> dict[str, Any]:

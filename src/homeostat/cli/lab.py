@@ -15,6 +15,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 _SCENARIOS: Final = typer.Option(
     None, "--scenarios", help="A scenario file instead of the catalogue; may be repeated."
 )
+_TRACES: Final = typer.Option(
+    None, "--trace", help="NAME=FILE: a recorded load that scenarios replay; may be repeated."
+)
 _OUT: Final = typer.Option(Path("lab"), "--out", help="Folder for what is written.")
 _COLUMNS: Final = ("id", "name", "family", "length", "end", "best")
 
@@ -47,6 +50,7 @@ def episode(
     policy: str = typer.Option(..., "--policy", help="Who decides; see `lab list --policies`."),
     seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same episode."),
     scenarios: list[Path] | None = _SCENARIOS,
+    trace: list[str] | None = _TRACES,
     out: Path = _OUT,
     output: Output = OUTPUT,
 ) -> None:
@@ -54,7 +58,7 @@ def episode(
     files = _needs_twin()
     from homeostat.cli.lab_run import play_one
 
-    catalogue = files.catalogue(scenarios or ())
+    catalogue = files.catalogue(scenarios or ()).with_traces(trace or ())
     files.known("scenario", scenario, [one.id for one in catalogue.scenarios])
     files.known("policy", policy, files.policies())
     tell(
@@ -67,6 +71,7 @@ def episode(
 @app.command("run")
 def run(
     scenarios: list[Path] | None = _SCENARIOS,
+    trace: list[str] | None = _TRACES,
     policies: str = typer.Option(
         "hold,threshold,hpa", "--policies", help="Names, separated by commas."
     ),
@@ -85,7 +90,7 @@ def run(
     files = _needs_twin()
     from homeostat.cli.lab_run import Plan, Run
 
-    catalogue = files.catalogue(scenarios or ()).only(_names(only))
+    catalogue = files.catalogue(scenarios or ()).with_traces(trace or ()).only(_names(only))
     names = _names(policies)
     for name in names:
         files.known("policy", name, files.policies())

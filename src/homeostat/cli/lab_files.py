@@ -7,8 +7,8 @@ is found out here.
 import hashlib
 import os
 import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files as resources
@@ -20,6 +20,7 @@ from homeostat.lab.policies import names as policy_names
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import close_to
 from homeostat.lab.scenario_schema import load, merge
+from homeostat.lab.traces import Recorded, read
 from homeostat.report.lab_results import Machine, ScenarioLine
 from homeostat.report.lab_words import POLICIES
 
@@ -39,12 +40,41 @@ class Catalogue:
         digest: SHA-256 over the files' bytes, in order.
         scenarios: Ordered by id.
         arguments: How the command line names it.
+        recorded: Recorded loads that its scenarios may replay, by name.
+        recorded_digest: SHA-256 over them; empty without any.
     """
 
     name: str
     digest: str
     scenarios: tuple[Scenario, ...]
     arguments: tuple[str, ...] = ()
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    recorded_digest: str = ""
+
+    def with_traces(self, given: Sequence[str]) -> "Catalogue":
+        """Return the same catalogue with recorded loads to replay.
+
+        Args:
+            given: `NAME=FILE`, the name as scenarios use it.
+
+        Raises:
+            ConfigError: One is written otherwise, or its file cannot be used.
+        """
+        found, total = dict(self.recorded), hashlib.sha256()
+        for text in given:
+            name, _, path = text.partition("=")
+            if not (name and path):
+                raise ConfigError(f"--trace {text!r}: write NAME=FILE, for example rush=rush.csv")
+            data = _bytes(Path(path))
+            found[name] = read(data, path, name)
+            total.update(f"{name}\0{len(data)}\0".encode() + data)
+        words = tuple(word for text in given for word in ("--trace", text))
+        return replace(
+            self,
+            recorded=found,
+            recorded_digest=total.hexdigest() if given else "",
+            arguments=(*self.arguments, *words),
+        )
 
     def only(self, ids: Sequence[str]) -> "Catalogue":
         """Return the same catalogue with these scenarios alone; none = all.

@@ -18,7 +18,7 @@ from typing import Any, Final
 from homeostat import __version__
 from homeostat.cli import lab_files
 from homeostat.cli.lab_pool import Pool
-from homeostat.cli.lab_work import Wanted, play_episode, play_shard
+from homeostat.cli.lab_work import Piece, Wanted, play_episode, play_shard
 from homeostat.cli.output import tell
 from homeostat.lab.metrics import summarise
 from homeostat.lab.shards import Options, Shard, from_plain, merged, shards
@@ -78,7 +78,7 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._options = Options(code=lab_files.code_digest())
+        self._options = Options(code=_code(plan.catalogue))
         self._pieces = shards(plan.catalogue.scenarios, plan.policies, plan.seeds, self._options)
 
     def go(self) -> Outcome:
@@ -89,15 +89,19 @@ class Run:
         """
         plan = self._plan
         kept = {piece.digest(): found for piece in self._pieces if (found := self._kept(piece))}
-        missing = [piece for piece in self._pieces if piece.digest() not in kept]
+        missing = [
+            Piece(shard=piece, recorded=plan.catalogue.recorded)
+            for piece in self._pieces
+            if piece.digest() not in kept
+        ]
         if kept and missing:
             tell(f"{len(kept)} of {len(self._pieces)} shards are there already")
         with Pool(plan.jobs, lab_files.compile_cache()) as pool:
             with progress("shards", len(self._pieces), len(kept)) as advance:
                 for piece, done in pool.each(play_shard, missing):
-                    self._keep(piece, done)
-                    kept[piece.digest()] = done
-                    advance(f"{piece.label} ({done['seconds']:.0f} s)")
+                    self._keep(piece.shard, done)
+                    kept[piece.shard.digest()] = done
+                    advance(f"{piece.shard.label} ({done['seconds']:.0f} s)")
             results = self._results(list(kept.values()))
             films = self._films(pool, results.policies)
         json_file, html_file = plan.out / "results.json", plan.out / "report.html"
@@ -168,6 +172,7 @@ class Run:
                     policy=name,
                     others=plan.policies,
                     options=self._options,
+                    recorded=plan.catalogue.recorded,
                 )
                 for one in found.worst[: plan.films]
                 if one.codes or one.violation_s > 0
@@ -184,7 +189,8 @@ class Run:
         return [_film(one, kept[file]) for file, one in files.items()]
 
     def _film_file(self, wanted: Wanted) -> Path:
-        key = sha256(repr((wanted, FROZEN.digest())).encode()).hexdigest()[:16]
+        what = (wanted.scenario, wanted.seed, wanted.policy, wanted.others, wanted.options)
+        key = sha256(repr((what, FROZEN.digest())).encode()).hexdigest()[:16]
         name = f"picture_{wanted.scenario.id}_{wanted.seed}_{wanted.policy}_{key}.json"
         return self._plan.out / "shards" / name
 
@@ -206,7 +212,8 @@ def play_one(
         seed=seed,
         policy=policy,
         others=_START,
-        options=Options(code=lab_files.code_digest()),
+        options=Options(code=_code(catalogue)),
+        recorded=catalogue.recorded,
         trace=True,
     )
     with Pool(1, lab_files.compile_cache()) as pool:
@@ -257,6 +264,11 @@ def _lines(what: str, total: int, done: int) -> Callable[[str], None]:
             sys.stderr.flush()
 
     return advance
+
+
+def _code(catalogue: lab_files.Catalogue) -> str:
+    """Return what names the program, and the recorded loads that it replays."""
+    return f"{lab_files.code_digest()} {catalogue.recorded_digest}".strip()
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 Runs in another process; what goes in and out is plain.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -15,6 +16,7 @@ from homeostat.lab.policies import ORACLE, make
 from homeostat.lab.run import run_shard, world_of
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.shards import Options, Shard
+from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played
 from homeostat.report.strips import strip
@@ -30,6 +32,7 @@ class Wanted:
         policy: Who decides.
         others: Where the oracle starts from: the other policies of the run.
         options: Of the run.
+        recorded: Recorded loads by name.
         trace: Whether the trace is wanted too.
     """
 
@@ -38,18 +41,27 @@ class Wanted:
     policy: str
     others: tuple[str, ...]
     options: Options
+    recorded: Mapping[str, Recorded]
     trace: bool = False
 
 
-def play_shard(shard: Shard) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A shard with the recorded loads that its scenario replays."""
+
+    shard: Shard
+    recorded: Mapping[str, Recorded]
+
+
+def play_shard(piece: Piece) -> dict[str, Any]:
     """Return a shard's result and the seconds that it took."""
     begun = monotonic()
-    return {"result": run_shard(shard), "seconds": monotonic() - begun}
+    return {"result": run_shard(piece.shard, piece.recorded), "seconds": monotonic() - begun}
 
 
 def play_episode(wanted: Wanted) -> dict[str, Any]:
     """Return an episode's picture and summary, and its trace as CSV if that is wanted."""
-    episode = draw(wanted.scenario, wanted.seed)
+    episode = draw(wanted.scenario, wanted.seed, recorded=wanted.recorded)
     played, hold = _play(wanted, episode)
     scores = score(
         played.trace, hold.trace, orders=played.orders, person_scale=wanted.options.person_scale

@@ -16,6 +16,7 @@ from homeostat.lab.oracle import Oracle
 from homeostat.lab.policies import ORACLE, make
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.shards import Options, Shard, merged, shards, to_plain
+from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played, World, compiled
 
@@ -69,13 +70,19 @@ def run(
         )
 
 
-def run_shard(shard: Shard) -> dict[str, Any]:
+def run_shard(shard: Shard, recorded: Mapping[str, Recorded] | None = None) -> dict[str, Any]:
     """Play and score one shard; return its result as plain values, which JSON can hold.
+
+    Args:
+        shard: The piece.
+        recorded: Recorded loads by name; whoever gives them names their content in
+            `Options.code`, because the shard's digest cannot.
 
     Raises:
         UnknownPolicyError: A policy's name is unknown.
+        DrawError: A recorded load that the scenario replays is not there.
     """
-    episodes = [draw(shard.scenario, seed) for seed in shard.seeds]
+    episodes = [draw(shard.scenario, seed, recorded=recorded) for seed in shard.seeds]
     scores = play_all(episodes, shard.policies, shard.options)
     return {
         "digest": shard.digest(),
