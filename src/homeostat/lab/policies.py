@@ -12,7 +12,6 @@ from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.baselines.hpa import hpa
 from homeostat.lab.baselines.keda import keda
 from homeostat.lab.baselines.paging import escalate, threshold
-from homeostat.lab.baselines.tuned import HPA, KEDA
 from homeostat.lab.homeostat import homeostat
 from homeostat.lab.random_safe import random_safe
 from homeostat.lab.runbook_policy import runbook_policy
@@ -34,9 +33,7 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "escalate": lambda scale: escalate(scale=scale),
     "threshold": lambda scale: threshold(scale=scale),
     "hpa": lambda scale: hpa(scale=scale),
-    "hpa_tuned": lambda scale: hpa(HPA, name="hpa_tuned", scale=scale),
     "keda": lambda scale: keda(scale=scale),
-    "keda_tuned": lambda scale: keda(KEDA, name="keda_tuned", scale=scale),
     "runbook": lambda _: runbook_policy(),
     "random_safe": lambda _: random_safe(),
     "random": lambda _: Chance(),
