@@ -11,18 +11,9 @@ import pytest
 from jax import Array
 
 from homeostat.base import names
-from homeostat.twin import params, telemetry
+from homeostat.twin import params, signals, telemetry
 from homeostat.twin.shapes import SCRAPE_S, SCRAPES_KEPT, TICK_S, VARIANTS, Phase, Variant
-from homeostat.twin.signals import (
-    CLASSES,
-    GATEWAY_SIGNALS,
-    GPU_SHARE,
-    IN_FLIGHT,
-    LATENCY_P99,
-    SLOT_SIGNALS,
-    USD_PER_HOUR,
-    VARIANT_SIGNALS,
-)
+from homeostat.twin.signals import CLASSES, GATEWAY_SIGNALS, SLOT_SIGNALS
 
 SLOTS = 4
 SCRAPES = 120
@@ -56,45 +47,28 @@ def _tick(world: World) -> telemetry.Tick:
     share = jnp.array([0.9, 0.1, 0.0])
     by_slot = jnp.array([0.45, 0.45, 0.1, 0.0]) * world.load
     each, slots = jnp.ones(VARIANTS), jnp.ones(SLOTS)
+    one, p50_s = jnp.ones(()), jnp.asarray(world.p50_s)
     return telemetry.Tick(
-        refused=jnp.zeros(()),
-        p50_s=jnp.asarray(world.p50_s),
-        p95_s=2.0 * jnp.asarray(world.p50_s),
-        p99_s=3.0 * jnp.asarray(world.p50_s),
-        usd_per_hour=jnp.asarray(6.0),
-        variant_attempts=share * world.load,
-        variant_errors=share * world.load * world.errors,
-        variant_p50_s=each * world.p50_s,
-        variant_p95_s=2.0 * each * world.p50_s,
-        slot_attempts=by_slot,
-        slot_errors=by_slot * world.errors,
-        slot_p95_s=2.0 * slots * world.p50_s,
-        busy=slots * world.busy,
-        batch=4.0 * slots,
-        batch_full=0.1 * slots,
-        device_s=0.028 * slots,
-        contention=slots,
-    )
+        refused=0.0 * one, p50_s=p50_s, p95_s=2.0 * p50_s, p99_s=3.0 * p50_s,
+        usd_per_hour=6.0 * one, variant_attempts=share * world.load,
+        variant_errors=share * world.load * world.errors, variant_p50_s=each * p50_s,
+        variant_p95_s=2.0 * each * p50_s, slot_attempts=by_slot,
+        slot_errors=by_slot * world.errors, slot_p95_s=2.0 * slots * p50_s,
+        busy=slots * world.busy, batch=4.0 * slots, batch_full=0.1 * slots,
+        device_s=0.028 * slots, contention=slots,
+    )  # fmt: skip
 
 
 def _gauges(world: World) -> telemetry.Gauges:
     slots, each = jnp.ones(SLOTS), jnp.ones(VARIANTS)
     return telemetry.Gauges(
-        phase=jnp.asarray(world.phase),
-        slot_variant=jnp.asarray(VARIANT_OF),
-        queue=3.0 * slots,
-        in_flight=7.0 * slots,
-        memory_share=0.4 * slots,
-        latency_s=0.06 * slots,
-        slot_error_ratio=0.0 * slots,
-        nan_share=0.0 * slots,
-        frontend_rps=jnp.asarray(jnp.inf),
-        prediction_shift=0.03 * each,
-        feature_shift=0.0 * each,
-        invalid_share=0.0 * each,
-        accuracy=0.9 * each,
+        phase=jnp.asarray(world.phase), slot_variant=jnp.asarray(VARIANT_OF),
+        queue=3.0 * slots, in_flight=7.0 * slots, memory_share=0.4 * slots,
+        latency_s=0.06 * slots, slot_error_ratio=0.0 * slots, nan_share=0.0 * slots,
+        frontend_rps=jnp.asarray(jnp.inf), prediction_shift=0.03 * each,
+        feature_shift=0.0 * each, invalid_share=0.0 * each, accuracy=0.9 * each,
         label_coverage=0.2 * each,
-    )
+    )  # fmt: skip
 
 
 @jax.jit
@@ -162,11 +136,11 @@ def slot(seen: telemetry.Seen, name: str) -> np.ndarray:
 
 
 def variant(seen: telemetry.Seen, name: str) -> np.ndarray:
-    return np.asarray(seen.variant[:, :, VARIANT_SIGNALS.index(name)])
+    return np.asarray(seen.variant[:, :, signals.VARIANT_SIGNALS.index(name)])
 
 
 def test_every_signal_has_a_class() -> None:
-    named = {*GATEWAY_SIGNALS, *VARIANT_SIGNALS, *SLOT_SIGNALS}
+    named = {*GATEWAY_SIGNALS, *signals.VARIANT_SIGNALS, *SLOT_SIGNALS}
     assert set(telemetry.CLASS_OF) == named
     assert set(telemetry.CLASS_OF.values()) == set(CLASSES)
 
@@ -181,12 +155,12 @@ def test_without_a_fault_readings_are_unbiased(deployment: params.Params) -> Non
     assert mean[names.REFUSED_RATIO] == 0.0
     assert mean[names.LATENCY_P50] == pytest.approx(50.0, rel=0.003)
     assert mean[names.LATENCY_P95] == pytest.approx(100.0, rel=0.003)
-    assert mean[LATENCY_P99] == pytest.approx(150.0, rel=0.003)
-    assert mean[USD_PER_HOUR] == pytest.approx(6.0, rel=1e-5)
+    assert mean[signals.LATENCY_P99] == pytest.approx(150.0, rel=0.003)
+    assert mean[signals.USD_PER_HOUR] == pytest.approx(6.0, rel=1e-5)
     slots = {name: float(np.mean(seen.slot[..., :3, at])) for at, name in enumerate(SLOT_SIGNALS)}
     assert slots[names.MEMORY_SHARE] == pytest.approx(0.4, rel=0.001)
     assert slots[names.QUEUE_LENGTH] == pytest.approx(3.0, rel=0.02)
-    assert slots[IN_FLIGHT] == pytest.approx(7.0, rel=0.02)
+    assert slots[signals.IN_FLIGHT] == pytest.approx(7.0, rel=0.02)
     assert slots[names.DEVICE_TIME] == pytest.approx(28.0, rel=0.003)
     assert slots[names.ERROR_RATIO] == pytest.approx(0.02, rel=0.05)
     assert slots[names.BATCH_FULL_SHARE] == pytest.approx(0.1, rel=0.03)
@@ -245,7 +219,7 @@ def test_probes_pass_on_a_hung_replica_and_inference_does_not(deployment: params
     assert slot(seen, names.PROBE_LATENCY)[5, 0] < 0.1 * deadline_ms
     # A hung one answers for itself; of one that works on nothing there is no device time.
     assert not np.isnan(slot(seen, names.QUEUE_LENGTH)[5, 1])
-    assert slot(seen, GPU_SHARE)[5, 1] == 0.0
+    assert slot(seen, signals.GPU_SHARE)[5, 1] == 0.0
 
 
 def test_what_is_gone_vanishes_from_averages(deployment: params.Params) -> None:
@@ -274,8 +248,12 @@ def test_a_device_can_be_saturated_at_forty_percent(deployment: params.Params) -
         (each * 1e-4, each * 0.007),
     )
     full = world(busy=np.full(SCRAPES, 1.0))
-    assert np.nanmean(slot(play(fixed, given=full), GPU_SHARE)) == pytest.approx(0.39, abs=0.01)
-    assert np.nanmean(slot(play(lean, given=full), GPU_SHARE)) == pytest.approx(1.0, abs=0.02)
+    assert np.nanmean(slot(play(fixed, given=full), signals.GPU_SHARE)) == pytest.approx(
+        0.39, abs=0.01
+    )
+    assert np.nanmean(slot(play(lean, given=full), signals.GPU_SHARE)) == pytest.approx(
+        1.0, abs=0.02
+    )
 
 
 def test_a_delay_shows_the_truth_of_then_and_never_goes_back(deployment: params.Params) -> None:

@@ -23,7 +23,7 @@ REACH: Final = 8.0
 # Distances are taken over groups of four bins: as many as an exporter's histogram has (about 16),
 # which keeps the part of the distance that is only chance small (0.05 at 500 predictions).
 GROUPS: Final = 16
-_SMOOTH: Final = 0.5
+_SMOOTH: Final = 0.5  # events added to every bin by `psi`
 # Half a bin between points (Simpson's rule); outside the bins 16 points, the closer the nearer.
 _TAIL: Final = 24.0 * (np.arange(1, 17) / 16.0) ** 2
 _POINTS: Final = np.concatenate([
