@@ -135,10 +135,6 @@ def slot(seen: telemetry.Seen, name: str) -> np.ndarray:
     return np.asarray(seen.slot[:, :, SLOT_SIGNALS.index(name)])
 
 
-def variant(seen: telemetry.Seen, name: str) -> np.ndarray:
-    return np.asarray(seen.variant[:, :, signals.VARIANT_SIGNALS.index(name)])
-
-
 def test_every_signal_has_a_class() -> None:
     named = {*GATEWAY_SIGNALS, *signals.VARIANT_SIGNALS, *SLOT_SIGNALS}
     assert set(telemetry.CLASS_OF) == named
@@ -201,7 +197,8 @@ def test_a_latency_without_a_request_is_not_reported_and_ages(deployment: params
     ages = seen.age_s[:, GATEWAY_SIGNALS.index(names.LATENCY_P95)]
     np.testing.assert_allclose(ages[60:], SCRAPE_S * np.arange(1, 61))
     # Nobody sends anything to the canary, ever.
-    assert np.isnan(variant(seen, names.LATENCY_P50)[:, Variant.CANARY]).all()
+    at = signals.VARIANT_SIGNALS.index(names.LATENCY_P50)
+    assert np.isnan(seen.variant[:, Variant.CANARY, at]).all()
 
 
 def test_probes_pass_on_a_hung_replica_and_inference_does_not(deployment: params.Params) -> None:
