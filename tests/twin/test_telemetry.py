@@ -196,8 +196,7 @@ def test_a_latency_without_a_request_is_not_reported_and_ages(deployment: params
     assert np.all(gateway(seen, names.ARRIVAL_RATE)[60:] == 0.0)
     ages = seen.age_s[:, GATEWAY_SIGNALS.index(names.LATENCY_P95)]
     np.testing.assert_allclose(ages[60:], SCRAPE_S * np.arange(1, 61))
-    # Nobody sends anything to the canary, ever.
-    at = signals.VARIANT_SIGNALS.index(names.LATENCY_P50)
+    at = signals.VARIANT_SIGNALS.index(names.LATENCY_P50)  # nobody asks the canary anything
     assert np.isnan(seen.variant[:, Variant.CANARY, at]).all()
 
 
@@ -368,8 +367,7 @@ def test_resets_show_as_nothing_or_as_a_spike_for_one_scrape_and_as_often_as_sai
         ratio = seen[hit] / plain[hit]
         assert np.all(np.isclose(ratio, 0.0) | np.isclose(ratio, 10.0))
         odd += ratio.tolist()
-    # 20 an hour over half an hour, six times.
-    assert 40 <= len(odd) <= 80
+    assert 40 <= len(odd) <= 80  # 20 an hour over half an hour, six times
     assert 0.25 < np.mean(np.isclose(odd, 0.0)) < 0.75
 
 
