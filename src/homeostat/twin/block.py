@@ -13,14 +13,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import (
-    chance, conditions, cures, flow, labels, latency, levers, memory, money, params, quality,
-    replicas, retraining, routing, tables, windows,
+    chance, cures, flow, latency, levers, memory, money, params, replicas, routing, tables, windows,
 )  # fmt: skip
 from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults
 from homeostat.twin.service import Service, batches, service
 from homeostat.twin.shapes import VARIANTS, Phase, Variant
-from homeostat.twin.state import Live, Platform, Slots, variant_mask
+from homeostat.twin.state import Live, Platform, Slots, by_variant, over_slots
 
 _TINY: Final = 1e-9
 _BROKEN: Final = 2.0  # luck of a process that runs an artefact that cannot work
@@ -33,14 +32,14 @@ class Fixed(eqx.Module):
         deployment: Its parameters.
         faults: One episode's.
         curves: Queue tables.
-        key: The episode's.
+        draws: Of the next process of each slot.
         luck: Uniform draw of each slot, for the balancer's list [S].
     """
 
     deployment: params.Params
     faults: Faults
     curves: tables.Tables
-    key: Array
+    draws: chance.Draws
     luck: Array
 
 
@@ -75,7 +74,6 @@ class Outcome(eqx.Module):
         variant_errors: Error ratio [V].
         variant_p99_s: [V].
         users: p50, p95, p99 of latency [3].
-        answers: Quality.
         undrained: Requests lost with processes that were ended on purpose, 1/s.
         faulty: Bool.
         acted: Bool.
@@ -91,7 +89,6 @@ class Outcome(eqx.Module):
     variant_errors: Array
     variant_p99_s: Array
     users: Array
-    answers: quality.Answers
     undrained: Array
     faulty: Array
     acted: Array
@@ -108,7 +105,6 @@ class Acted(eqx.Module):
         undrained: Those of them ended on purpose.
         acted: Bool: an own action took effect.
         destroyed: Bool: the last healthy replica or rollback target went by an own action.
-        draws: Of the next process of each slot.
     """
 
     live: Live
@@ -144,7 +140,6 @@ def block(
     traffic = flow.Traffic(
         jobs=slots.jobs,
         front=slots.front,
-        late=slots.late,
         waiting=live.clients.waiting,
         failed=failed,
         latency_s=live.clients.latency_s,
@@ -158,22 +153,25 @@ def block(
     told = _with_lost(told, done.lost / seconds)
     worn = _wear(fixed, fx, live, ground, traffic, seconds)
     late = latency.latencies(ground, worn.slots, traffic.sums, _dependency_s(ground, traffic))
-    inputs = conditions.of_quality(fx, ground.member, ways.share)
-    known, answers = quality.step(deployment, inputs, worn.quality, ways.weights, seconds)
-    reached = ground.member @ traffic.sums.tried + traffic.sums.adrift
-    wrong = ground.member @ traffic.sums.wrong + traffic.sums.adrift
-    answered = ground.member @ (traffic.sums.tried - traffic.sums.wrong) / seconds
+    variant = slots.variant
+    reached = over_slots(traffic.sums.tried, variant) + traffic.sums.adrift
+    failed_there = over_slots(traffic.sums.wrong, variant)
+    wrong = failed_there + traffic.sums.adrift
     usd = money.usd_per_hour(deployment.money, fx, money.held(slots))
     seen = _seen(ground, traffic, late, reached, wrong, usd, seconds)
     live = eqx.tree_at(
-        lambda v: (v.slots, v.clients, v.quality, v.window, v.answers, v.usd),
+        lambda v: (v.slots, v.window, v.answered, v.usd),
         worn,
         (
-            worn.slots,
-            worn.clients,
-            known,
+            replicas.put(
+                worn.slots,
+                mean_s=late.mean_s,
+                p50=late.spread[0],
+                p95=late.spread[1],
+                p99=late.spread[2],
+            ),
             windows.add(worn.window, seen, seconds),
-            labels.add(worn.answers, answers, jnp.maximum(answered, 0.0), seconds),
+            worn.answered + reached - wrong,
             worn.usd + usd * seconds / 3600.0,
         ),
     )
@@ -185,7 +183,7 @@ def block(
         traffic.failed,
         Outcome(
             told=told,
-            ready=ground.member @ (slots.phase == Phase.READY).astype(jnp.float32),
+            ready=over_slots((slots.phase == Phase.READY).astype(jnp.float32), variant),
             held=money.held(slots),
             usd_per_hour=usd,
             capacity=(unit * counted).sum(),
@@ -193,7 +191,6 @@ def block(
             variant_errors=jnp.where(reached > 0.0, wrong / jnp.maximum(reached, _TINY), 0.0),
             variant_p99_s=late.variant[2],
             users=late.users,
-            answers=answers,
             undrained=done.undrained / seconds,
             faulty=fx.faulty,
             acted=done.acted,
@@ -211,43 +208,36 @@ def _act(fixed: Fixed, live: Live, step: Step, seconds: float) -> Acted:
     cured = cures.by_write(faults, live.cured, written, step.within)
     hits = cures.hits(faults, cured, live.slots, step.strength, step.within)
     fx = effects(faults, hits)
-    draws = chance.of_processes(fixed.key, live.slots.starts)
-    slots = live.slots
-    had, had_b = replicas.healthy(slots), _staying(slots, Variant.B)
-    again = replicas.restart(deployment, fx, slots, draws, pending.restart & due)
-    slots = replicas.drained(again.slots, platform.levers.drain)
-    slots = _swap(deployment, fx, slots, draws, pending.rollback & due)
-    load = _load_of_a(slots)
-    platform = levers.interfere(deployment, fx, platform, load, step.now_s, seconds)
-    target = jnp.maximum(platform.levers.replicas, fx.replaced("config_floor", 0.0))
-    slots, used = replicas.wanted(deployment, fx, slots, draws, target, platform.spares)
+    platform = levers.interfere(
+        deployment, fx, platform, _load_of_a(live.slots), step.now_s, seconds
+    )
+    wanted = replicas.Wanted(
+        replicas=jnp.maximum(platform.levers.replicas, fx.replaced("config_floor", 0.0)),
+        restart=pending.restart & due,
+        drain=platform.levers.drain,
+        rollback=pending.rollback & due,
+    )
+    lived = replicas.step(deployment, fx, live.slots, fixed.draws, wanted, platform.spares, seconds)
     mine = due & pending.by_us
-    destroyed = mine & ((had > 0) & (replicas.healthy(slots) == 0))
-    destroyed = destroyed | (mine & (had_b > 0) & (_staying(slots, Variant.B) == 0))
-    lived = replicas.live(deployment, fx, slots, draws, seconds)
-    slots, platform, known = _swapped(deployment, fx, lived, platform, live.quality)
+    slots, platform, reverted = _swapped(fx, lived, platform)
     refill = seconds / jnp.maximum(deployment.provision.delay_s + deployment.provision.load_s, 1.0)
-    spares = jnp.minimum(platform.spares - used + refill, deployment.provision.spares)
+    spares = jnp.minimum(platform.spares - lived.spares + refill, deployment.provision.spares)
     platform = eqx.tree_at(lambda p: p.spares, platform, jnp.maximum(spares, 0.0))
-    cured = cures.by_start(faults, cured, again.started | lived.started, step.now_s)
+    cured = cures.by_start(faults, cured, lived.started, step.now_s)
     cured = cures.by_version(faults, cured, lived.swapped, step.now_s)
     live = eqx.tree_at(
-        lambda v: (v.slots, v.platform, v.cured, v.quality), live, (slots, platform, cured, known)
+        lambda v: (v.slots, v.platform, v.cured, v.reverted),
+        live,
+        (slots, platform, cured, live.reverted | reverted),
     )
-    undrained = again.lost.sum()
     return Acted(
         live=live,
         fx=fx,
-        lost=undrained + lived.lost.sum(),
-        undrained=undrained,
+        lost=lived.lost,
+        undrained=lived.undrained,
         acted=mine,
-        destroyed=destroyed,
+        destroyed=mine & lived.destroyed,
     )
-
-
-def _staying(slots: Slots, variant: Variant) -> Array:
-    there = (slots.phase != Phase.EMPTY) & ~slots.leaving
-    return (there & (slots.variant == variant)).sum()
 
 
 def _load_of_a(slots: Slots) -> Array:
@@ -255,33 +245,18 @@ def _load_of_a(slots: Slots) -> Array:
     return (slots.busy * serves).sum() / jnp.maximum(serves.sum(), 1)
 
 
-def _swap(
-    deployment: params.Params, fx: Effects, slots: Slots, draws: chance.Draws, which: Array
-) -> Slots:
-    """Begin to load the previous version beside the running one on all slots of some variants."""
-    there = (slots.phase != Phase.EMPTY) & (slots.phase != Phase.PENDING)
-    mine = (which.astype(jnp.float32) @ variant_mask(slots) > 0.0) & there
-    median_s = fx.replaced("load_time_s", deployment.provision.load_s)
-    load_s = median_s * jnp.exp(deployment.provision.sigma * draws.load)
-    return replicas.put(slots, swap_s=jnp.where(mine, load_s, slots.swap_s))
-
-
 def _swapped(
-    deployment: params.Params,
-    fx: Effects,
-    lived: replicas.Change,
-    platform: Platform,
-    known: quality.State,
-) -> tuple[Slots, Platform, quality.State]:
-    """Return slots, versions and models once previous versions have been loaded."""
+    fx: Effects, lived: replicas.Change, platform: Platform
+) -> tuple[Slots, Platform, Array]:
+    """Return slots, versions, and whose model is the previous one now [V]."""
     slots = lived.slots
     health = fx.of("modelB_health").min()
     broken = lived.swapped & (slots.luck > health)
     slots = replicas.put(slots, luck=jnp.where(broken, _BROKEN, slots.luck))
-    reverted = variant_mask(slots) @ lived.swapped.astype(jnp.float32) > 0.0
+    reverted = over_slots(lived.swapped.astype(jnp.float32), slots.variant) > 0.0
     version = jnp.where(reverted, 0.0, platform.version)
     platform = eqx.tree_at(lambda p: p.version, platform, version)
-    return slots, platform, retraining.revert(deployment.quality, known, reverted)
+    return slots, platform, reverted
 
 
 def _with_lost(told: flow.Told, rate: Array) -> flow.Told:
@@ -307,8 +282,9 @@ def _wear(
     host, device, disk = memory.leak(fx, slots, sums.served, seconds)
     serves = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
     full = law.row.capacity * law.speed * seconds
-    crowd = jnp.maximum(ground.replicas @ ground.member, 1.0)
-    meets = fx.of("poison_rate") * ground.routes.share * (ground.routes.weights @ ground.member)
+    variant = slots.variant
+    crowd = jnp.maximum(by_variant(ground.replicas, variant), 1.0)
+    meets = fx.of("poison_rate") * ground.routes.share * by_variant(ground.routes.weights, variant)
     meets = meets * (1.0 + fx.share("retry_to_next_replica") * (crowd - 1.0))
     hazard = slots.hazard - meets * fx.share("replica_crash_on_poison") * seconds
     there = slots.phase != Phase.EMPTY
@@ -316,7 +292,6 @@ def _wear(
         slots,
         jobs=traffic.jobs,
         front=traffic.front,
-        late=traffic.late,
         busy=jnp.where(serves & (full > 0.0), sums.served / jnp.maximum(full, _TINY), 0.0),
         share=ground.routes.share,
         leaked_gib=host,

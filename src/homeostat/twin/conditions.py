@@ -7,19 +7,20 @@ from jax import Array
 
 from homeostat.twin import quality, telemetry
 from homeostat.twin.effects import Effects
+from homeostat.twin.state import over_slots
 
 
-def of_quality(fx: Effects, member: Array, share: Array) -> quality.Inputs:
+def of_quality(fx: Effects, variant: Array, share: Array) -> quality.Inputs:
     """Return what faults do to answers.
 
     Args:
         fx: Faults in force.
-        member: Which variant each slot serves [V, S].
+        variant: Which each slot serves [S].
         share: Of its variant's traffic [S].
     """
 
-    def over_slots(name: str) -> Array:
-        return member @ (fx.of(name) * share)
+    def mean(name: str) -> Array:
+        return over_slots(fx.of(name) * share, variant)
 
     delta = fx.of("variant_accuracy_delta") + fx.of("modelB_accuracy_delta")
     return quality.Inputs(
@@ -35,7 +36,7 @@ def of_quality(fx: Effects, member: Array, share: Array) -> quality.Inputs:
         pred_shift=fx.of("pred_shift"),
         score_temperature=fx.of("score_temperature"),
         score_bias=fx.of("score_bias"),
-        accuracy_delta=delta + over_slots("pool_accuracy_delta"),
+        accuracy_delta=delta + mean("pool_accuracy_delta"),
         slice_accuracy_delta=fx.of("slice_accuracy_delta"),
         slice_share=jnp.where(
             fx.replacing("slice_share") > 0.0, fx.replaced("slice_share", 0.0), jnp.nan
@@ -43,7 +44,7 @@ def of_quality(fx: Effects, member: Array, share: Array) -> quality.Inputs:
         amplify_on_lb_change=fx.of("amplify_on_lb_change"),
         feedback_gain=jnp.maximum(fx.of("feedback_gain"), 0.0),
         label_delay_s=jnp.maximum(fx.of("label_delay_s"), 0.0),
-        nan_share=jnp.clip(over_slots("nan_prob"), 0.0, 1.0),
+        nan_share=jnp.clip(mean("nan_prob"), 0.0, 1.0),
         malformed_share=fx.share("schema_err_prob"),
     )
 

@@ -13,7 +13,7 @@ from jax import Array
 from homeostat.twin.faults import Faults
 from homeostat.twin.primitives import INDEX
 from homeostat.twin.shapes import Cure, Phase
-from homeostat.twin.state import Cured, Slots, variant_mask
+from homeostat.twin.state import Cured, Slots, by_variant, over_slots
 
 # Which lever's write replaces which primitive; a write of any lever replaces the rest.
 _BY_BATCH = np.asarray([INDEX["bmax_override"], INDEX["max_queue_delay_ms"]], np.int32)
@@ -72,16 +72,15 @@ def hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Ar
         within: Whether a fault's time has come and not gone [F], bool.
     """
     on = jnp.where(cured.cleared, 0.0, strength)
-    member = variant_mask(slots)
     there = slots.phase != Phase.EMPTY
-    aimed = faults.slots & (faults.variants.astype(jnp.float32) @ member > 0.0)
+    aimed = faults.slots & by_variant(faults.variants, slots.variant)
     hit = aimed & ~cured.slots
     by_process = (faults.cure == Cure.RESTART) | (faults.cure == Cure.ROLLBACK)
     left = (hit & there).any(axis=1)
     write_left = (faults.variants & ~cured.variants).any(axis=1)
     # A rollback or restart under way cures its variant in proportion to the slots that have it.
-    full = (there[None, :] * faults.slots).astype(jnp.float32) @ member.T
-    still = (there[None, :] * hit).astype(jnp.float32) @ member.T
+    full = over_slots((there & faults.slots).astype(jnp.float32), slots.variant)
+    still = over_slots((there & hit).astype(jnp.float32), slots.variant)
     share = jnp.where(by_process[:, None] & (full > 0.0), still / jnp.maximum(full, 1.0), 1.0)
     alive = jnp.where(by_process, left, True) & jnp.where(
         faults.cure == Cure.OVERWRITE, write_left, True

@@ -10,12 +10,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from homeostat.twin import clients, params
+from homeostat.twin import clients, params, tables
 from homeostat.twin.effects import Effects
 from homeostat.twin.routing import Routes
 from homeostat.twin.service import Service
 from homeostat.twin.shapes import ATTEMPTS, Phase
-from homeostat.twin.state import RETRY_CLASSES, Levers, Slots, variant_mask
+from homeostat.twin.state import RETRY_CLASSES, Levers, Slots, by_variant, over_slots
 
 _TINY: Final = 1e-9
 # A lost packet is sent again after the least timeout of a new connection (RFC 6298: 1 s).
@@ -31,7 +31,11 @@ class Ground(eqx.Module):
         service: Service law of each slot.
         routes: Where traffic goes.
         habits: What users do.
-        member: Which variant each slot serves [V, S].
+        steep: Of the implicit Euler step: the jobs left are the greatest of these lines [K, S].
+        less: The same, taken off.
+        most: Requests that a full tick can serve [S].
+        variant: Which each slot serves [S].
+        spread: p50, p95 and p99 of latency over its mean [3, S].
         replicas: Endpoints of each variant that answer [V].
         hung: 1 where a process takes requests and answers none [S].
         dead: 1 where an endpoint is still listed and nothing is there [S].
@@ -48,7 +52,11 @@ class Ground(eqx.Module):
     service: Service
     routes: Routes
     habits: clients.Habits
-    member: Array
+    steep: Array
+    less: Array
+    most: Array
+    variant: Array
+    spread: Array
     replicas: Array
     hung: Array
     dead: Array
@@ -68,7 +76,6 @@ class Traffic(eqx.Module):
     Attributes:
         jobs: In the batch queue and in service [S].
         front: Waiting for the front end [S].
-        late: Share of this tick's requests that will time out [S].
         waiting: For the dependency [V].
         failed: Unrolled ring of failed attempts.
         latency_s: Mean latency.
@@ -77,7 +84,6 @@ class Traffic(eqx.Module):
 
     jobs: Array
     front: Array
-    late: Array
     waiting: Array
     failed: Array
     latency_s: Array
@@ -159,15 +165,21 @@ def ground(
         routes: Where traffic goes.
         dt: Length of a tick, seconds.
     """
-    member, limits = variant_mask(slots), deployment.limits
+    limits, variant = deployment.limits, slots.variant
+    most = dt * service.row.capacity * service.speed
+    steep = 1.0 / (1.0 + most * service.row.slope)
     alive = (slots.phase == Phase.READY) | (slots.phase == Phase.HUNG)
     dead = (slots.stale_s > 0.0) & ~alive
     return Ground(
         service=service,
         routes=routes,
         habits=clients.habits(deployment.client, fx, dt),
-        member=member,
-        replicas=member @ alive.astype(jnp.float32),
+        steep=steep,
+        less=most * service.row.intercept * steep,
+        most=most,
+        variant=variant,
+        spread=jnp.stack([slots.p50, slots.p95, slots.p99]),
+        replicas=over_slots(alive.astype(jnp.float32), variant),
         hung=(slots.phase == Phase.HUNG).astype(jnp.float32),
         dead=dead.astype(jnp.float32),
         concurrency=levers.concurrency,
@@ -206,10 +218,11 @@ def tick(
     to_variant = through * ground.routes.weights
     sent, waiting, dep_s, spilled = _dependency(ground, traffic, to_variant, dt)
     adrift = to_variant * (1.0 - ground.routes.reachable) + spilled
-    rate = ground.routes.share * (sent @ ground.member)
+    rate = ground.routes.share * by_variant(sent, ground.variant)
     jobs, front, served, turned, wait_s = _replicas(ground, traffic, rate, dt)
-    extra_s = ground.delay_s + dep_s @ ground.member + wait_s + _fill_s(ground, rate)
-    late = _late(ground, jobs, extra_s)
+    extra_s = ground.delay_s + by_variant(dep_s, ground.variant) + wait_s + _fill_s(ground, rate)
+    mean_s = _mean_s(ground, jobs, served)
+    late = _late(ground, mean_s, extra_s)
     # From here on: what becomes of the requests sent to each slot in this tick.
     fast = ground.service.fast * rate
     taken = rate - fast - turned
@@ -220,14 +233,13 @@ def tick(
     bounced = let_in - through + adrift.sum()
     wrong = fast.sum() + turned.sum() + failing.sum() + bounced
     given_up_all = given_up.sum()
-    latency_s = _mean_s(ground, traffic, jobs, served, extra_s, right, let_in)
+    latency_s = _users_s(ground, traffic, mean_s + extra_s, right, let_in)
     split = tries[:RETRY_CLASSES] / jnp.maximum(total, _TINY)
     failed = clients.note(traffic.failed, habits, at, split * given_up_all, split * wrong)
     sums = traffic.sums
     after = Traffic(
         jobs=jobs,
         front=front,
-        late=late,
         waiting=waiting,
         failed=failed,
         latency_s=latency_s,
@@ -272,7 +284,7 @@ def _dependency(
     waiting = jnp.maximum(traffic.waiting + dt * (reached - sent), 0.0)
     # Who waits for the dependency holds a worker; there are no more than the replicas have.
     room = ground.concurrency * jnp.maximum(ground.replicas, 1.0)
-    room = jnp.maximum(room - ground.member @ traffic.jobs - sent * ground.dep_s, 1.0)
+    room = jnp.maximum(room - over_slots(traffic.jobs, ground.variant) - sent * ground.dep_s, 1.0)
     spilled = jnp.maximum(waiting - room, 0.0)
     waiting = waiting - spilled
     took_s = ground.dep_s + waiting / ground.dep_rps
@@ -295,10 +307,17 @@ def _replicas(
     crowd = jnp.minimum(passed / ground.frontend_rps, 0.98)
     # Deterministic work at the front end: rho / (2 (1 - rho)) of its own service time (M/D/1).
     wait_s = (front + 0.5 * crowd / (1.0 - crowd)) / ground.frontend_rps
-    entering = passed * (1.0 - ground.habits.cancel * traffic.late) + kept * ground.hung
-    after = service.row.next_jobs(traffic.jobs, entering, dt, service.speed)
+    entering = passed + kept * ground.hung
+    target = traffic.jobs + dt * entering
+    # `tables.Row.next_jobs`, its lines made ready once per block.
+    after = (target * ground.steep - ground.less).max(axis=0)
+    after = jnp.maximum(jnp.maximum(after, target - ground.most), 0.0)
+    served = jnp.maximum((target - after) / dt, 0.0)
+    after = service.row.without_given_up(
+        traffic.jobs, after, entering, dt, ground.habits.timeout_s, ground.habits.cancel,
+        service.speed,
+    )  # fmt: skip
     after = jnp.maximum(after, 0.0)
-    served = jnp.maximum(entering - (after - traffic.jobs) / dt, 0.0)
     excess = jnp.minimum(jnp.maximum(after - ground.concurrency, 0.0), kept * dt - over)
     return after - excess, front, served, (over + excess) / dt, jnp.minimum(wait_s, LONGEST_S)
 
@@ -309,30 +328,27 @@ def _fill_s(ground: Ground, rate: Array) -> Array:
     return 0.5 * jnp.minimum(ground.service.fill_s, others)
 
 
-def _late(ground: Ground, jobs: Array, extra_s: Array) -> Array:
-    """Return the share of each slot's requests that will be given up."""
+def _mean_s(ground: Ground, jobs: Array, served: Array) -> Array:
+    """Return the mean latency of a request that comes now, by Little's law [S]."""
+    alone_s = ground.service.row.first_s / jnp.maximum(ground.service.speed, _TINY)
+    found = jnp.where(served > _TINY, jobs / jnp.maximum(served, _TINY), alone_s)
+    return jnp.minimum(found, LONGEST_S)
+
+
+def _late(ground: Ground, mean_s: Array, extra_s: Array) -> Array:
+    """Return the share of each slot's requests that will be given up [S]."""
     timeout_s = ground.habits.timeout_s
-    service = ground.service
-    once = service.row.late(jobs, timeout_s - extra_s, service.speed)
-    resent = service.row.late(jobs, timeout_s - extra_s - _RESEND_S, service.speed)
+    p50, p95, p99 = ground.spread * mean_s
+    once = tables.survival(timeout_s - extra_s, p50, p95, p99)
+    resent = tables.survival(timeout_s - extra_s - _RESEND_S, p50, p95, p99)
     mixed = once + ground.loss * (resent - once)
     never = (ground.hung + ground.dead) > 0.0
     return jnp.where(never | (extra_s >= timeout_s), 1.0, jnp.clip(mixed, 0.0, 1.0))
 
 
-def _mean_s(
-    ground: Ground,
-    traffic: Traffic,
-    jobs: Array,
-    served: Array,
-    extra_s: Array,
-    right: Array,
-    let_in: Array,
-) -> Array:
+def _users_s(ground: Ground, traffic: Traffic, took_s: Array, right: Array, let_in: Array) -> Array:
     """Return the mean latency, everything that is not a right answer counted at the deadline."""
-    service, timeout_s = ground.service, ground.habits.timeout_s
-    alone_s = service.row.first_s / jnp.maximum(service.speed, 1e-6)
-    own_s = jnp.where(served > _TINY, jobs / jnp.maximum(served, _TINY), alone_s)
-    took_s = jnp.minimum(own_s + extra_s + ground.loss * _RESEND_S, timeout_s)
-    total = (right * took_s).sum() + (let_in - right.sum()) * timeout_s
+    timeout_s = ground.habits.timeout_s
+    took_s = jnp.minimum(took_s + ground.loss * _RESEND_S, timeout_s)
+    total = (right * (took_s - timeout_s)).sum() + let_in * timeout_s
     return jnp.where(let_in > _TINY, total / jnp.maximum(let_in, _TINY), traffic.latency_s)

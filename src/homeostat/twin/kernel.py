@@ -23,7 +23,9 @@ from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.shapes import SCRAPE_S, TICK_S, VARIANTS, Phase, Variant
-from homeostat.twin.state import RETRY_CLASSES, RING, Clients, Live, Platform, State
+from homeostat.twin.state import (
+    RETRY_CLASSES, RING, Clients, Live, Platform, State, by_variant, over_slots,
+)  # fmt: skip
 from homeostat.twin.timed import strengths
 
 BLOCK_S: Final = 5  # platforms act so often: see `block`
@@ -67,20 +69,25 @@ def init(deployment: params.Params, faults: Faults, key: Array, curves: tables.T
         platform=platform,
         clients=users,
         cured=cures.begin(faults),
-        quality=quality.init(deployment.quality),
+        reverted=jnp.zeros(VARIANTS, bool),
         window=windows.open_window(slots_number),
-        answers=labels.open_window(),
+        answered=jnp.zeros(VARIANTS),
         usd=jnp.float32(0.0),
     )
-    return State(
+    state = State(
         now_s=jnp.float32(0.0),
         key=key,
         ordered=ordered,
-        live=_settled(deployment, faults, curves, live),
+        live=_settled(deployment, faults, curves, live, draws),
+        quality=quality.init(deployment.quality),
         labels=labels.init(),
         training=retraining.init(),
         channel=telemetry.init(chance.key_for(key, chance.Purpose.TELEMETRY), slots_number),
         evidence_low=jnp.asarray(a=False),
+    )
+    # Without weak types, or the second call of `advance` would be compiled anew.
+    return jax.tree.map(  # type: ignore[no-any-return]
+        lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), state
     )
 
 
@@ -112,7 +119,7 @@ def advance(
         deployment=deployment,
         faults=faults,
         curves=curves,
-        key=state.key,
+        draws=chance.of_processes(state.key, state.live.slots.starts),
         luck=chance.of_listing(state.key, faults.slots.shape[1]),
     )
     seconds = math.gcd(ticks, BLOCK_S)
@@ -120,37 +127,53 @@ def advance(
     state, ungated = _ordered(fixed, state, orders)
     live, outcomes, load = _blocks(fixed, state, blocks, seconds, parts)
     state = eqx.tree_at(lambda s: (s.now_s, s.live), state, (state.now_s + float(ticks), live))
-    state, scrape = _scrape(fixed, state, orders)
-    truth = _truth(outcomes, load, state.evidence_low, ungated, (blocks, seconds, parts))
+    hits, fx = _now(fixed, state)
+    state, inputs, answers, window = _answers(fixed, fx, state, float(ticks))
+    state, scrape = _scrape(fixed, state, orders, hits, fx, inputs, window)
+    truth = _truth(outcomes, load, answers, (state.evidence_low, ungated), (blocks, seconds, parts))
     return state, truth, scrape
 
 
-def _settled(deployment: params.Params, faults: Faults, curves: tables.Tables, live: Live) -> Live:
+def _settled(
+    deployment: params.Params,
+    faults: Faults,
+    curves: tables.Tables,
+    live: Live,
+    draws: chance.Draws,
+) -> Live:
     """Return the deployment with the queues that its first load leaves in the long run."""
     fixed = block.Fixed(
         deployment=deployment,
         faults=faults,
         curves=curves,
-        key=jnp.zeros(2, jnp.uint32),
+        draws=draws,
         luck=jnp.zeros(faults.slots.shape[1]),
     )
     none = jnp.zeros(faults.primitive.shape)
     fx = effects(faults, cures.hits(faults, live.cured, live.slots, none, none > 0.0))
     law = block.law_of(fixed, fx, live, jnp.float32(0.0))
     ready = (live.slots.phase == Phase.READY).astype(jnp.float32)
-    count = jnp.maximum(flow.variant_mask(live.slots) @ ready, 1.0)
-    per_slot = (live.platform.levers.weights / count) @ flow.variant_mask(live.slots)
+    variant = live.slots.variant
+    count = jnp.maximum(over_slots(ready, variant), 1.0)
+    per_slot = by_variant(live.platform.levers.weights / count, variant)
     rate = deployment.demand.knots_rps[0] * per_slot * ready
     # A load beyond capacity has no stationary queue; begin with what a minute at 99 % leaves.
     rate = jnp.minimum(rate, 0.99 * law.row.capacity * law.speed)
     jobs = law.row.next_jobs(jnp.zeros_like(rate), rate, _SETTLE_S, law.speed)
     served = jnp.maximum(rate.sum(), _TINY)
     changed: Live = eqx.tree_at(
-        lambda v: (v.slots.jobs, v.slots.busy, v.clients.latency_s, v.platform.seen_load),
+        lambda v: (
+            v.slots.jobs,
+            v.slots.busy,
+            v.slots.mean_s,
+            v.clients.latency_s,
+            v.platform.seen_load,
+        ),
         live,
         (
             jnp.maximum(jobs, 0.0) * ready,
             rate / jnp.maximum(law.row.capacity * law.speed, _TINY) * ready,
+            jnp.where(rate > 0.0, jobs / jnp.maximum(rate, _TINY), law.row.first_s),
             jobs.sum() / served,
             (rate / jnp.maximum(law.row.capacity, _TINY)).max(),
         ),
@@ -167,7 +190,7 @@ def _now(fixed: block.Fixed, state: State) -> tuple[cures.Hits, Effects]:
 
 
 def _inputs(fx: Effects, live: Live) -> quality.Inputs:
-    return conditions.of_quality(fx, flow.variant_mask(live.slots), live.slots.share)
+    return conditions.of_quality(fx, live.slots.variant, live.slots.share)
 
 
 def _ordered(fixed: block.Fixed, state: State, orders: Orders) -> tuple[State, Array]:
@@ -192,7 +215,7 @@ def _ordered(fixed: block.Fixed, state: State, orders: Orders) -> tuple[State, A
         deployment.quality,
         _inputs(fx, live),
         state.training,
-        live.quality,
+        state.quality,
         state.labels.learnable,
         live.platform.levers.weights,
         orders,
@@ -206,7 +229,7 @@ def _ordered(fixed: block.Fixed, state: State, orders: Orders) -> tuple[State, A
     )
     state = eqx.tree_at(
         lambda s: (
-            s.ordered, s.training, s.live.quality, s.live.platform.pending,
+            s.ordered, s.training, s.quality, s.live.platform.pending,
             s.live.platform.newest, s.live.platform.version, s.live.platform.levers.replicas,
         ),
         state,
@@ -252,22 +275,45 @@ def _blocks(
     return live, outcomes, load
 
 
-def _scrape(fixed: block.Fixed, state: State, orders: Orders) -> tuple[State, Scrape]:
+def _answers(
+    fixed: block.Fixed, fx: Effects, state: State, seconds: float
+) -> tuple[State, quality.Inputs, quality.Answers, labels.Window]:
+    """Return how good the answers of a scrape were, and what labels may come of them."""
+    deployment, live = fixed.deployment, state.live
+    known = retraining.revert(deployment.quality, state.quality, live.reverted)
+    inputs = _inputs(fx, live)
+    known, answers = quality.step(deployment, inputs, known, live.platform.levers.weights, seconds)
+    rate = jnp.maximum(live.answered, 0.0) / seconds
+    window = labels.add(labels.open_window(), answers, rate, seconds)
+    state = eqx.tree_at(
+        lambda s: (s.quality, s.live.answered, s.live.reverted),
+        state,
+        (known, jnp.zeros(VARIANTS), jnp.zeros(VARIANTS, bool)),
+    )
+    return state, inputs, answers, window
+
+
+def _scrape(
+    fixed: block.Fixed,
+    state: State,
+    orders: Orders,
+    hits: cures.Hits,
+    fx: Effects,
+    inputs: quality.Inputs,
+    window: labels.Window,
+) -> tuple[State, Scrape]:
     """Return the state after a scrape, and what a controller sees of it."""
     deployment, live = fixed.deployment, state.live
-    hits, fx = _now(fixed, state)
-    inputs = _inputs(fx, live)
     key = chance.key_for(state.key, chance.Purpose.LABELS)
     here = jax.random.fold_in(key, state.now_s.astype(jnp.int32))
     known, shift = scores.at_scrape(
-        deployment.quality, inputs, live.quality,
-        live.answers.made.sum(axis=1) * (1.0 - inputs.nan_share), jax.random.fold_in(here, 0),
+        deployment.quality, inputs, state.quality,
+        window.made.sum(axis=1) * (1.0 - inputs.nan_share), jax.random.fold_in(here, 0),
     )  # fmt: skip
     marks, delivered = labels.at_scrape(
-        deployment.quality, inputs, state.labels, live.answers, state.now_s,
-        jax.random.fold_in(here, 1),
-    )  # fmt: skip
-    gauges = _gauges(fixed, fx, live, state.now_s, inputs, shift, delivered)
+        deployment.quality, inputs, state.labels, window, state.now_s, jax.random.fold_in(here, 1)
+    )
+    gauges = _gauges(fixed, fx, state, inputs, shift, delivered)
     channel, seen = telemetry.scrape(
         deployment,
         conditions.of_telemetry(signal_effects(fixed.faults, hits)),
@@ -279,46 +325,38 @@ def _scrape(fixed: block.Fixed, state: State, orders: Orders) -> tuple[State, Sc
     scrape = _read_back(fixed, fx, state, orders, seen)
     slots_number = live.slots.phase.shape[0]
     state = eqx.tree_at(
-        lambda s: (
-            s.labels, s.channel, s.evidence_low, s.live.quality, s.live.window, s.live.answers,
-        ),
+        lambda s: (s.labels, s.channel, s.evidence_low, s.quality, s.live.window),
         state,
-        (
-            marks, channel, delivered.evidence_low, known, windows.open_window(slots_number),
-            labels.open_window(),
-        ),
-    )  # fmt: skip
+        (marks, channel, delivered.evidence_low, known, windows.open_window(slots_number)),
+    )
     return state, scrape
 
 
 def _gauges(
     fixed: block.Fixed,
     fx: Effects,
-    live: Live,
-    now_s: Array,
+    state: State,
     inputs: quality.Inputs,
     shift: Array,
     delivered: labels.Delivered,
 ) -> windows.Gauges:
-    slots = live.slots
-    law = block.law_of(fixed, fx, live, now_s)
+    slots = state.live.slots
+    law = block.law_of(fixed, fx, state.live, state.now_s)
     limit = block.memory.limit_gib(fixed.deployment.memory, fx)
-    answers = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
-    own_s = jnp.where(answers, law.row.latency(slots.jobs, jnp.maximum(law.speed, 1e-6)), 0.0)
     delay_s = fixed.deployment.limits.network_s + fx.of("net_delay_s")
-    fast = jnp.where(law.fast > 0.5, law.fast_s, own_s)  # noqa: PLR2004 - most requests
+    took_s = jnp.where(law.fast > 0.5, law.fast_s, slots.mean_s)  # noqa: PLR2004 - most requests
     return windows.Gauges(
         phase=slots.phase,
         slot_variant=slots.variant,
         queue=jnp.maximum(slots.jobs - law.batch_max, 0.0) + slots.front,
         in_flight=slots.jobs + slots.front,
         memory_share=slots.memory_gib / jnp.maximum(limit, _TINY),
-        latency_s=jnp.minimum(fast + delay_s, flow.LONGEST_S),
+        latency_s=jnp.minimum(took_s + delay_s, flow.LONGEST_S),
         slot_error_ratio=jnp.maximum(law.fast, law.error),
         nan_share=law.nan,
         frontend_rps=fx.limit("frontend_capacity_rps", fixed.deployment.limits.frontend_rps),
         prediction_shift=shift,
-        feature_shift=scores.feature_distance(inputs, live.quality),
+        feature_shift=scores.feature_distance(inputs, state.quality),
         invalid_share=inputs.nan_share,
         accuracy=delivered.accuracy,
         label_coverage=delivered.coverage,
@@ -361,8 +399,8 @@ def _read_back(
 def _truth(
     outcomes: block.Outcome,
     load: arrivals.Load,
-    evidence_low: Array,
-    ungated: Array,
+    answers: quality.Answers,
+    marks: tuple[Array, Array],
     shape: tuple[int, int, int],
 ) -> Truth:
     """Return the truth second by second; what holds for a block is repeated."""
@@ -376,7 +414,11 @@ def _truth(
         return jnp.repeat(leaf, seconds, axis=0)
 
     first = jnp.arange(total) % seconds == 0
-    told, answers = outcomes.told, outcomes.answers
+    told, (evidence_low, ungated) = outcomes.told, marks
+
+    def whole(value: Array) -> Array:
+        return jnp.broadcast_to(value, (total, *value.shape))
+
     latency_s = mean(told.latency_s)
     # Quantiles are those of the block's end; within it they move with the mean.
     last = latency_s.reshape(blocks, seconds)[:, -1]
@@ -401,14 +443,14 @@ def _truth(
         weights=rest(outcomes.weights),
         variant_errors=rest(outcomes.variant_errors),
         variant_p99_s=rest(outcomes.variant_p99_s),
-        variant_quality=rest(answers.variant_quality),
-        quality=rest(answers.quality),
-        slice_quality=rest(answers.slice_quality),
+        variant_quality=whole(answers.variant_quality),
+        quality=whole(answers.quality),
+        slice_quality=whole(answers.slice_quality),
         queue=mean(told.queue),
         undrained=rest(outcomes.undrained),
         faulty=rest(outcomes.faulty),
         acted=rest(outcomes.acted) & first,
         destroyed=rest(outcomes.destroyed) & first,
         ungated=ungated & (jnp.arange(total) == 0),
-        evidence_low=jnp.broadcast_to(evidence_low, (total,)),
+        evidence_low=whole(evidence_low),
     )

@@ -13,9 +13,11 @@ from jax import Array
 
 from homeostat.twin import tables
 from homeostat.twin.flow import LONGEST_S, Ground, Sums
-from homeostat.twin.state import Slots
+from homeostat.twin.service import throughput
+from homeostat.twin.state import Slots, by_variant, over_slots
 
-_TIMES: Final = 24
+_TIMES: Final = 20
+_LEAST_JOBS: Final = 1e-6
 _TINY: Final = 1e-9
 _LEAST_S: Final = 1e-5
 
@@ -28,14 +30,16 @@ class Latencies(eqx.Module):
         gateway: p50, p95, p99 of answers, quick errors included, given-up ones at the timeout [3].
         variant: The same by variant [3, V].
         slot_p95: Of each slot's answers [S].
-        slot_mean: Mean of a request that comes now [S].
+        mean_s: Mean of a request that comes now, in the queue and in service [S].
+        spread: p50, p95 and p99 there, over the mean [3, S].
     """
 
     users: Array
     gateway: Array
     variant: Array
     slot_p95: Array
-    slot_mean: Array
+    mean_s: Array
+    spread: Array
 
 
 def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latencies:
@@ -48,12 +52,15 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
         dep_s: Time the dependency adds [V].
     """
     service, timeout_s = ground.service, ground.habits.timeout_s
-    mean, p50, p95, p99 = service.row.quantiles(slots.jobs, service.speed)
+    _, *found = service.row.quantiles(slots.jobs, service.speed)
+    mean_s = slots.jobs / jnp.maximum(throughput(service, slots.jobs), _TINY)
+    alone_s = service.row.first_s / jnp.maximum(service.speed, _TINY)
+    mean_s = jnp.where(slots.jobs > _LEAST_JOBS, mean_s, alone_s)
     front_s = slots.front / ground.frontend_rps
-    extra = ground.delay_s + front_s + dep_s @ ground.member + 0.5 * _fill(ground, sums)
+    extra = ground.delay_s + front_s + by_variant(dep_s, ground.variant) + 0.5 * _fill(ground, sums)
     stands = (ground.hung + ground.dead) > 0.0
-    mean, p50, p95, p99 = (
-        jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S)) for each in (mean, p50, p95, p99)
+    mean_s, p50, p95, p99 = (
+        jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S)) for each in (mean_s, *found)
     )
     weight = sums.tried
     times = _times(extra + p50, extra + p99, weight, timeout_s)
@@ -65,17 +72,23 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
     quick = jnp.where(times[:, None] < service.fast_s, 1.0, 0.0)
     for_gateway = waits * (1.0 - service.fast) + service.fast * quick
     lost = sums.adrift.sum()
-    users = _mixed(for_users, weight, lost)
-    shares = weight * ground.member
-    by_variant = (for_gateway @ shares.T) / jnp.maximum(shares.sum(axis=1), _TINY)
-    gateway = _mixed(for_gateway, weight, jnp.float32(0.0))
+    users = (for_users * weight).sum(axis=1) + lost
+    users = users / jnp.maximum(weight.sum() + lost, _TINY)
+    of_variant = over_slots(weight, ground.variant)
+    slow = over_slots(for_gateway * weight, ground.variant)
+    gateway = slow.sum(axis=1) / jnp.maximum(of_variant.sum(), _TINY)
     none = weight.sum() + lost <= 0.0
     return Latencies(
         users=jnp.where(none, jnp.nan, _read(times, users[:, None], timeout_s)[:, 0]),
         gateway=jnp.where(none, jnp.nan, _read(times, gateway[:, None], timeout_s)[:, 0]),
-        variant=jnp.where(shares.sum(axis=1) > 0.0, _read(times, by_variant, timeout_s), jnp.nan),
+        variant=jnp.where(
+            of_variant > 0.0,
+            _read(times, slow / jnp.maximum(of_variant, _TINY), timeout_s),
+            jnp.nan,
+        ),
         slot_p95=jnp.minimum(p95 + extra, timeout_s),
-        slot_mean=jnp.minimum(mean + extra, LONGEST_S),
+        mean_s=mean_s,
+        spread=jnp.stack([p50, p95, p99]) / jnp.maximum(mean_s, _TINY),
     )
 
 
@@ -93,11 +106,6 @@ def _times(low: Array, high: Array, weight: Array, timeout_s: Array) -> Array:
     last = jnp.clip(1.2 * last, 2.0 * first, jnp.maximum(timeout_s, 2.0 * first))
     steps = jnp.linspace(0.0, 1.0, _TIMES)
     return first * jnp.exp(steps * jnp.log(last / first))
-
-
-def _mixed(survival: Array, weight: Array, lost: Array) -> Array:
-    total = jnp.maximum(weight.sum() + lost, _TINY)
-    return (survival @ weight + lost) / total
 
 
 def _read(times: Array, survival: Array, timeout_s: Array) -> Array:

@@ -6,12 +6,12 @@ from jax import Array
 from homeostat.twin import params
 from homeostat.twin.effects import Effects
 from homeostat.twin.shapes import Phase
-from homeostat.twin.state import Slots, variant_mask
+from homeostat.twin.state import Slots, over_slots
 
 
 def held(slots: Slots) -> Array:
     """Return the replicas that cost money: all that are not empty, dead ones included [V]."""
-    return variant_mask(slots) @ (slots.phase != Phase.EMPTY).astype(jnp.float32)
+    return over_slots((slots.phase != Phase.EMPTY).astype(jnp.float32), slots.variant)
 
 
 def usd_per_hour(money: params.Money, fx: Effects, holding: Array) -> Array:

@@ -76,9 +76,9 @@ class Program:
         """
         nothing = jax.tree.map(lambda _: False, state)
         spends = eqx.tree_at(
-            lambda s: (s.live, s.channel, s.labels),
+            lambda s: (s.live, s.quality, s.channel, s.labels),
             nothing,
-            jax.tree.map(lambda _: True, (state.live, state.channel, state.labels)),
+            jax.tree.map(lambda _: True, (state.live, state.quality, state.channel, state.labels)),
         )
         spent, kept = eqx.partition(state, spends)
         after: tuple[State, Truth, Scrape] = self._advance(

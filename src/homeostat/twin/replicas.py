@@ -14,8 +14,8 @@ from jax import Array
 from homeostat.twin import memory, params
 from homeostat.twin.chance import Draws
 from homeostat.twin.effects import Effects
-from homeostat.twin.shapes import VARIANTS, Phase
-from homeostat.twin.state import Slots, variant_mask
+from homeostat.twin.shapes import VARIANTS, Phase, Variant
+from homeostat.twin.state import Slots, by_variant, over_slots, running_sum
 
 OLD_S: Final = 86_400.0  # age of the replicas that an episode begins with: warm for a day
 _FIRST_WAIT_S, _NEXT_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0, 300.0  # Kubernetes' back-off
@@ -30,13 +30,35 @@ class Change(eqx.Module):
         slots: After it.
         started: Bool [S]: a new process began.
         swapped: Bool [S]: the slot now runs the previous version.
-        lost: Requests that ended with their process [S].
+        lost: Requests that ended with their process.
+        undrained: Those of them that were ended on purpose.
+        destroyed: Bool: orders took the last healthy replica, or the last of the fallback pool.
+        spares: Warm spare processes used.
     """
 
     slots: Slots
     started: Array
     swapped: Array
     lost: Array
+    undrained: Array
+    destroyed: Array
+    spares: Array
+
+
+class Wanted(eqx.Module):
+    """What orders ask of the slots.
+
+    Attributes:
+        replicas: Of each variant [V].
+        restart: Processes to end now [S], bool.
+        drain: Slots out of rotation [S], bool.
+        rollback: Variants that go back to their previous version [V], bool.
+    """
+
+    replicas: Array
+    restart: Array
+    drain: Array
+    rollback: Array
 
 
 def begin(deployment: params.Params, draws: Draws, slots: int) -> Slots:
@@ -47,7 +69,7 @@ def begin(deployment: params.Params, draws: Draws, slots: int) -> Slots:
         draws: Of the first process of each slot.
         slots: S.
     """
-    upper = jnp.cumsum(jnp.round(deployment.replicas))
+    upper = running_sum(jnp.round(deployment.replicas))
     index = jnp.arange(slots)
     variant = jnp.minimum((index[:, None] >= upper[None, :]).sum(axis=1), VARIANTS - 1)
     there = index < upper[-1]
@@ -60,12 +82,15 @@ def begin(deployment: params.Params, draws: Draws, slots: int) -> Slots:
         leaving=zeros > 0.0,
         starts=there.astype(jnp.int32),
         crashes=zeros,
-        age_s=jnp.full(slots, OLD_S),
+        age_s=jnp.full(slots, OLD_S, jnp.float32),
         jobs=zeros,
         front=zeros,
-        late=zeros,
         busy=zeros,
         share=zeros,
+        mean_s=zeros,
+        p50=zeros + 1.0,
+        p95=zeros + 1.5,
+        p99=zeros + 2.0,
         leaked_gib=zeros,
         device_gib=zeros,
         memory_gib=jnp.where(there, deployment.memory.base_gib, 0.0),
@@ -73,48 +98,89 @@ def begin(deployment: params.Params, draws: Draws, slots: int) -> Slots:
         hazard=draws.poison,
         stale_s=zeros,
         listed=jnp.ones(slots),
-        swap_s=jnp.full(slots, jnp.inf),
+        swap_s=jnp.full(slots, jnp.inf, jnp.float32),
         luck=draws.luck,
     )
 
 
-def start(deployment: params.Params, fx: Effects, slots: Slots, draws: Draws, go: Array) -> Slots:
-    """Return the slots with a new process loading wherever `go` [S] says."""
+def step(
+    deployment: params.Params,
+    fx: Effects,
+    slots: Slots,
+    draws: Draws,
+    wanted: Wanted,
+    spares: Array,
+    seconds: float,
+) -> Change:
+    """Return what became of the slots in the last block, and what orders and faults do now.
+
+    Args:
+        deployment: Its parameters.
+        fx: Faults in force.
+        slots: As the last block left them.
+        draws: Of the next process of each slot.
+        wanted: What orders ask.
+        spares: Warm spare processes left.
+        seconds: Length of a block.
+    """
+    scarce = _scarce(deployment, fx, slots)
+    slots, again, swapped, lost = _live(deployment, fx, slots, scarce, seconds)
+    had, had_b = healthy(slots), _staying(slots, Variant.B)
+    slots, ended, undrained = _restart(deployment, fx, slots, wanted.restart, scarce)
+    slots = _drained(slots, wanted.drain)
+    slots, warm = _number(deployment, fx, slots, draws, wanted.replicas, spares)
+    gone = (had > 0) & (healthy(slots) == 0)
+    gone = gone | ((had_b > 0) & (_staying(slots, Variant.B) == 0))
+    begins = ((again | ended) & (slots.phase == Phase.LOADING)) | warm
+    slots = _start(deployment, fx, slots, draws, begins, warm)
+    slots = _swap(deployment, fx, slots, draws, wanted.rollback)
+    return Change(
+        slots=slots,
+        started=begins,
+        swapped=swapped,
+        lost=lost + undrained,
+        undrained=undrained,
+        destroyed=gone,
+        spares=warm.sum(),
+    )
+
+
+def _start(
+    deployment: params.Params,
+    fx: Effects,
+    slots: Slots,
+    draws: Draws,
+    go: Array,
+    warm: Array,
+) -> Slots:
+    """Return the slots with a new process wherever `go` says, ready at once where it is warm."""
     provision = deployment.provision
-    median_s = fx.replaced("load_time_s", provision.load_s)
-    load_s = median_s * jnp.exp(provision.sigma * draws.load)
+    load_s = fx.replaced("load_time_s", provision.load_s) * jnp.exp(provision.sigma * draws.load)
     deadline_s = fx.limit("probe_deadline_s", provision.probe_deadline_s)
-    fresh = Slots(
-        phase=jnp.full_like(slots.phase, Phase.LOADING),
-        variant=slots.variant,
-        timer_s=jnp.minimum(load_s, deadline_s),
-        too_slow=load_s > deadline_s,
-        leaving=jnp.zeros_like(go),
-        starts=slots.starts + 1,
-        crashes=slots.crashes,
-        age_s=jnp.zeros_like(slots.age_s),
-        jobs=jnp.zeros_like(slots.jobs),
-        front=jnp.zeros_like(slots.front),
-        late=jnp.zeros_like(slots.late),
-        busy=jnp.zeros_like(slots.busy),
-        share=slots.share,
-        leaked_gib=jnp.zeros_like(slots.leaked_gib),
-        device_gib=jnp.zeros_like(slots.device_gib),
-        memory_gib=slots.memory_gib,
-        disk=jnp.minimum(slots.disk + fx.share("download_adds_disk"), 1.0),
-        hazard=draws.poison,
-        stale_s=slots.stale_s,
-        listed=jnp.ones_like(slots.listed),
-        swap_s=jnp.full_like(slots.swap_s, jnp.inf),
-        luck=draws.luck,
+
+    def reset(field: Array, value: Array | float) -> Array:
+        return jnp.where(go, value, field)
+
+    disk = jnp.minimum(slots.disk + fx.share("download_adds_disk"), 1.0)
+    return put(
+        slots,
+        phase=jnp.where(warm, Phase.READY, slots.phase).astype(jnp.int32),
+        timer_s=reset(slots.timer_s, jnp.minimum(load_s, deadline_s)),
+        too_slow=(load_s > deadline_s) & go | slots.too_slow & ~go,
+        leaving=slots.leaving & ~go,
+        starts=slots.starts + go,
+        age_s=reset(slots.age_s, jnp.where(warm, provision.warm_s, 0.0)),
+        jobs=reset(slots.jobs, 0.0),
+        front=reset(slots.front, 0.0),
+        busy=reset(slots.busy, 0.0),
+        leaked_gib=reset(slots.leaked_gib, 0.0),
+        device_gib=reset(slots.device_gib, 0.0),
+        disk=reset(slots.disk, disk),
+        hazard=reset(slots.hazard, draws.poison),
+        listed=reset(slots.listed, 1.0),
+        swap_s=reset(slots.swap_s, jnp.inf),
+        luck=reset(slots.luck, draws.luck),
     )
-    return where(go, fresh, slots)
-
-
-def where(mask: Array, new: Slots, old: Slots) -> Slots:
-    """Return the slots of `new` where the mask [S] is true, else of `old`."""
-    pairs = zip(vars(new).items(), vars(old).values(), strict=True)
-    return Slots(**{name: jnp.where(mask, a, b) for (name, a), b in pairs})
 
 
 def put(slots: Slots, **values: Array) -> Slots:
@@ -122,55 +188,43 @@ def put(slots: Slots, **values: Array) -> Slots:
     return Slots(**(vars(slots) | values))
 
 
-def live(
-    deployment: params.Params,
-    fx: Effects,
-    slots: Slots,
-    draws: Draws,
-    seconds: float,
-) -> Change:
-    """Return what became of the slots after the last block, faults of now included.
-
-    Args:
-        deployment: Its parameters.
-        fx: Faults in force.
-        slots: As the last block left them.
-        draws: Of the next process of each slot.
-        seconds: Length of a block.
-    """
-    gone = fx.of("replica_kill") + fx.of("pool_loss") > _HALF
+def _live(
+    deployment: params.Params, fx: Effects, slots: Slots, scarce: Array, seconds: float
+) -> tuple[Slots, Array, Array, Array]:
+    """Return the slots after time and faults, who begins again, who swapped, and requests lost."""
+    gone = _gone(fx)
     slots, lost = _deaths(deployment, fx, slots, gone)
     slots = _hangs(fx, slots)
-    scarce = _scarce(deployment, fx, slots)
-    running = jnp.where(slots.phase == Phase.PENDING, ~scarce, ~gone)
-    slots = put(slots, timer_s=jnp.where(running, slots.timer_s - seconds, slots.timer_s))
-    over = slots.timer_s <= 0.0
-    ready = (slots.phase == Phase.LOADING) & over & ~slots.too_slow
-    again = (slots.phase == Phase.LOADING) & over & slots.too_slow
-    again = again | ((slots.phase == Phase.PENDING) & over)
-    again = again | ((slots.phase == Phase.DEAD) & over & ~gone)
-    slots = start(deployment, fx, slots, draws, again)
-    empty = (slots.phase == Phase.DRAINING) & slots.leaving & ((slots.jobs < _HALF) | over)
-    lost = lost + jnp.where(empty, slots.jobs + slots.front, 0.0)
+    runs = jnp.where(slots.phase == Phase.PENDING, ~scarce, ~gone)
+    timer_s = jnp.where(runs, slots.timer_s - seconds, slots.timer_s)
+    over = timer_s <= 0.0
+    loading = slots.phase == Phase.LOADING
+    ready = loading & over & ~slots.too_slow
+    waiting = (slots.phase == Phase.PENDING) | ((slots.phase == Phase.DEAD) & ~gone)
+    again = over & (waiting | (loading & slots.too_slow))
+    emptied = (slots.phase == Phase.DRAINING) & slots.leaving & ((slots.jobs < _HALF) | over)
+    lost = lost + jnp.where(emptied, slots.jobs + slots.front, 0.0).sum()
     swap_s = slots.swap_s - seconds
     swapped = swap_s <= 0.0
-    phase = jnp.where(ready, Phase.READY, jnp.where(empty, Phase.EMPTY, slots.phase))
+    phase = jnp.where(ready, Phase.READY, jnp.where(emptied, Phase.EMPTY, slots.phase))
+    phase = jnp.where(again, Phase.LOADING, phase)
     serves = (phase == Phase.READY) | (phase == Phase.DRAINING) | (phase == Phase.HUNG)
     age_s = jnp.where(ready, 0.0, slots.age_s + seconds)
     slots = put(
         slots,
         phase=phase.astype(jnp.int32),
+        timer_s=timer_s,
         age_s=age_s,
         crashes=jnp.where(serves & (age_s > _FORGIVEN_S), 0.0, slots.crashes),
         swap_s=jnp.where(swapped, jnp.inf, swap_s),
         stale_s=jnp.maximum(slots.stale_s - seconds, 0.0),
-        jobs=jnp.where(empty, 0.0, slots.jobs),
-        front=jnp.where(empty, 0.0, slots.front),
+        jobs=jnp.where(emptied, 0.0, slots.jobs),
+        front=jnp.where(emptied, 0.0, slots.front),
     )
-    return Change(slots=slots, started=again, swapped=swapped, lost=lost)
+    return slots, again, swapped, lost
 
 
-def wanted(
+def _number(
     deployment: params.Params,
     fx: Effects,
     slots: Slots,
@@ -178,52 +232,55 @@ def wanted(
     target: Array,
     spares: Array,
 ) -> tuple[Slots, Array]:
-    """Return the slots with the number of replicas brought towards `target`, and spares used.
-
-    Args:
-        deployment: Its parameters.
-        fx: Faults in force.
-        slots: As of now.
-        draws: Of the next process of each slot.
-        target: Replicas wanted [V].
-        spares: Warm spare processes left.
-    """
-    member = variant_mask(slots)
+    """Return the slots with their number brought towards `target` [V], and the warm new ones."""
     there = slots.phase != Phase.EMPTY
     staying = there & ~slots.leaving
-    count = member @ staying.astype(jnp.float32)
+    count = over_slots(staying.astype(jnp.float32), slots.variant)
     target = jnp.clip(jnp.round(target), 0.0, float(there.shape[0]))
-    slots = _fewer(deployment, slots, member, staying, count - target)
+    slots = _fewer(deployment, slots, staying, count - target)
     cap = fx.limit("cap_replicas", deployment.provision.cap)
     room = jnp.maximum(jnp.floor(cap) - there.sum(), 0.0)
     return _more(deployment, fx, slots, draws, jnp.maximum(target - count, 0.0), room, spares)
 
 
-def restart(
-    deployment: params.Params, fx: Effects, slots: Slots, draws: Draws, which: Array
-) -> Change:
-    """Return the slots after processes were ended on purpose [S], a new one loading elsewhere.
+def _restart(
+    deployment: params.Params, fx: Effects, slots: Slots, which: Array, scarce: Array
+) -> tuple[Slots, Array, Array]:
+    """Return the slots after processes were ended on purpose, which, and the requests lost.
 
-    While there is nothing else to be had the machine that was given up is gone: the slot waits.
+    A new process loads elsewhere. While there is nothing else to be had the machine that was given
+    up is gone: the slot waits.
     """
     which = which & (slots.phase != Phase.EMPTY) & (slots.phase != Phase.PENDING)
     answers = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
-    lost = jnp.where(which & answers, slots.jobs + slots.front, 0.0)
-    scarce = _scarce(deployment, fx, slots)
-    loading = start(
-        deployment, fx, put(slots, disk=jnp.where(which, 0.0, slots.disk)), draws, which
-    )
-    waits = which & scarce
+    lost = jnp.where(which & answers, slots.jobs + slots.front, 0.0).sum()
     machine_s = fx.replaced("provision_delay_s", deployment.provision.delay_s)
+    after = jnp.where(scarce, Phase.PENDING, Phase.LOADING)
     slots = put(
-        loading,
-        phase=jnp.where(waits, Phase.PENDING, loading.phase).astype(jnp.int32),
-        timer_s=jnp.where(waits, machine_s, loading.timer_s),
+        slots,
+        phase=jnp.where(which, after, slots.phase).astype(jnp.int32),
+        timer_s=jnp.where(which, machine_s, slots.timer_s),
+        leaving=slots.leaving & ~which,
+        disk=jnp.where(which, 0.0, slots.disk),
+        jobs=jnp.where(which, 0.0, slots.jobs),
+        front=jnp.where(which, 0.0, slots.front),
+        stale_s=jnp.where(which, 0.0, slots.stale_s),
     )
-    return Change(slots=slots, started=which, swapped=jnp.zeros_like(which), lost=lost)
+    return slots, which, lost
 
 
-def drained(slots: Slots, drain: Array) -> Slots:
+def _swap(
+    deployment: params.Params, fx: Effects, slots: Slots, draws: Draws, which: Array
+) -> Slots:
+    """Begin to load the previous version beside the running one on all slots of some variants."""
+    there = (slots.phase != Phase.EMPTY) & (slots.phase != Phase.PENDING)
+    mine = by_variant(which, slots.variant) & there
+    provision = deployment.provision
+    load_s = fx.replaced("load_time_s", provision.load_s) * jnp.exp(provision.sigma * draws.load)
+    return put(slots, swap_s=jnp.where(mine, load_s, slots.swap_s))
+
+
+def _drained(slots: Slots, drain: Array) -> Slots:
     """Return the slots with those in `drain` [S] out of rotation, and the others back in."""
     out = (slots.phase == Phase.READY) & drain
     back = (slots.phase == Phase.DRAINING) & ~slots.leaving & ~drain
@@ -234,6 +291,15 @@ def drained(slots: Slots, drain: Array) -> Slots:
 def healthy(slots: Slots) -> Array:
     """Return the number of replicas that are ready and answer."""
     return (slots.phase == Phase.READY).sum()
+
+
+def _staying(slots: Slots, variant: Variant) -> Array:
+    there = (slots.phase != Phase.EMPTY) & ~slots.leaving
+    return (there & (slots.variant == variant)).sum()
+
+
+def _gone(fx: Effects) -> Array:
+    return fx.of("replica_kill") + fx.of("pool_loss") > _HALF
 
 
 def _deaths(
@@ -247,7 +313,7 @@ def _deaths(
     crash = serves & (strain.oom | strain.evicted | poisoned)
     dies = crash | (gone & there)
     answers = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
-    lost = jnp.where(dies & answers, slots.jobs + slots.front, 0.0)
+    lost = jnp.where(dies & answers, slots.jobs + slots.front, 0.0).sum()
     wait_s = jnp.minimum(_NEXT_WAIT_S * 2.0 ** (slots.crashes - 1.0), _LONGEST_WAIT_S)
     wait_s = jnp.where(slots.crashes > 0.0, wait_s, _FIRST_WAIT_S)
     listed = serves & dies
@@ -260,7 +326,6 @@ def _deaths(
         crashes=jnp.where(crash, jnp.minimum(slots.crashes + 1.0, 10.0), slots.crashes),
         jobs=jnp.where(dies, 0.0, slots.jobs),
         front=jnp.where(dies, 0.0, slots.front),
-        late=jnp.where(dies, 0.0, slots.late),
         busy=jnp.where(dies, 0.0, slots.busy),
         disk=jnp.where(dies & strain.evicted, 0.0, slots.disk),
         stale_s=jnp.where(listed, fx.of("endpoint_stale_s"), slots.stale_s),
@@ -282,9 +347,7 @@ def _scarce(deployment: params.Params, fx: Effects, slots: Slots) -> Array:
     return exhausted | (fx.of("spot_unavailable_s") > 0.0)
 
 
-def _fewer(
-    deployment: params.Params, slots: Slots, member: Array, staying: Array, surplus: Array
-) -> Slots:
+def _fewer(deployment: params.Params, slots: Slots, staying: Array, surplus: Array) -> Slots:
     """Return the slots with the surplus [V] on its way out: what serves nobody first, then youth."""
     ready = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
     # A later start is younger; among equals the higher slot goes first.
@@ -296,7 +359,7 @@ def _fewer(
         (rank_of[None, :] == rank_of[:, None]) & (index[None, :] > index[:, None])
     )
     rank = (same & before).sum(axis=1)
-    goes = staying & (rank < surplus @ member)
+    goes = staying & (rank < by_variant(surplus, slots.variant))
     drains = goes & ready
     ends = goes & ~ready
     phase = jnp.where(drains, Phase.DRAINING, jnp.where(ends, Phase.EMPTY, slots.phase))
@@ -319,14 +382,20 @@ def _more(
     room: Array,
     spares: Array,
 ) -> tuple[Slots, Array]:
-    """Return the slots with new replicas asked for, and how many warm spares were used."""
-    granted = jnp.minimum(jnp.cumsum(missing), room)
+    """Return the slots with new replicas asked for, and which of them are warm spares."""
+    granted = jnp.minimum(running_sum(missing), room)
     empty = slots.phase == Phase.EMPTY
-    broken = fx.of("replica_kill") + fx.of("pool_loss") > _HALF
-    good, bad = empty & ~broken, empty & broken
-    order = jnp.where(good, jnp.cumsum(good), good.sum() + jnp.cumsum(bad)) - 1
-    new = empty & (order < granted[-1])
-    variant = (order[:, None] >= granted[None, :-1]).sum(axis=1)
+    # Slots whose machine is gone come last.
+    rank = jnp.where(_gone(fx), 1, 0)
+    index = jnp.arange(empty.shape[0])
+    before = (rank[None, :] < rank[:, None]) | (
+        (rank[None, :] == rank[:, None]) & (index[None, :] < index[:, None])
+    )
+    order = (empty[None, :] & before).sum(axis=1)
+    new = empty & (order < granted[VARIANTS - 1])
+    variant = jnp.zeros_like(slots.variant)
+    for at in range(VARIANTS - 1):
+        variant = variant + (order >= granted[at])
     warm = new & (order < spares)
     provision = deployment.provision
     machine_s = fx.replaced("provision_delay_s", provision.delay_s)
@@ -343,7 +412,4 @@ def _more(
         age_s=jnp.where(new, 0.0, slots.age_s),
         swap_s=jnp.where(new, jnp.inf, slots.swap_s),
     )
-    slots = start(deployment, fx, slots, draws, warm)
-    phase = jnp.where(warm, Phase.READY, slots.phase)
-    age_s = jnp.where(warm, provision.warm_s, slots.age_s)
-    return put(slots, phase=phase.astype(jnp.int32), age_s=age_s), warm.sum()
+    return slots, warm

@@ -14,9 +14,9 @@ from jax import Array
 
 from homeostat.twin import params
 from homeostat.twin.effects import Effects
-from homeostat.twin.service import Service
+from homeostat.twin.service import Service, throughput
 from homeostat.twin.shapes import Phase
-from homeostat.twin.state import Platform, Slots, variant_mask
+from homeostat.twin.state import Platform, Slots, by_variant, over_slots
 
 _TINY: Final = 1e-6
 # A replica with more than so many times the usual backlog is left alone by a balancer that looks.
@@ -57,22 +57,22 @@ def routes(
         luck: Uniform draw of each slot: in which order endpoints fall out of the list [S].
     """
     listed = _listed(slots, luck)
-    member = variant_mask(slots)
-    mean = _level(member, slots, listed)
-    rooted = jnp.minimum(
-        mean / jnp.maximum(service.row.throughput(mean, service.speed), _TINY),
+    variant = slots.variant
+    mean = _level(slots, listed)
+    served_s = jnp.minimum(
+        mean / jnp.maximum(throughput(service, mean), _TINY),
         deployment.client.timeout_s,
     )
-    residence = (1.0 - service.fast) * rooted + service.fast * service.fast_s
+    residence = (1.0 - service.fast) * served_s + service.fast * service.fast_s
     crowded = jnp.minimum(_BACKLOG * (mean + 1.0) / (slots.jobs + 1.0), 1.0) ** 2
     drawn = listed * crowded * mean / jnp.maximum(residence, _TINY)
     choice = jnp.clip(deployment.client.least_loaded, 0.0, 1.0)
-    share = (1.0 - choice) * _normal(member, listed) + choice * _normal(member, drawn)
+    share = (1.0 - choice) * _normal(variant, listed) + choice * _normal(variant, drawn)
     sticky = jnp.clip(fx.replaced("lb_sticky", deployment.client.sticky), 0.0, 1.0)
     weights = (1.0 - sticky) * platform.levers.weights + sticky * platform.lagged_weights
     return Routes(
         weights=weights / jnp.maximum(weights.sum(), _TINY),
-        reachable=(member @ listed > 0.0).astype(jnp.float32),
+        reachable=(over_slots(listed, variant) > 0.0).astype(jnp.float32),
         share=share,
     )
 
@@ -89,12 +89,13 @@ def _listed(slots: Slots, luck: Array) -> Array:
     return (known | (slots.stale_s > 0.0)).astype(jnp.float32)
 
 
-def _level(member: Array, slots: Slots, listed: Array) -> Array:
+def _level(slots: Slots, listed: Array) -> Array:
     """Return the usual number of outstanding requests of a replica of the same variant [S]."""
     counted = listed * (slots.phase == Phase.READY)
-    mean = (member @ (slots.jobs * counted)) / jnp.maximum(member @ counted, 1.0)
-    return jnp.maximum(mean, _LEAST_JOBS) @ member
+    total = over_slots(slots.jobs * counted, slots.variant)
+    mean = total / jnp.maximum(over_slots(counted, slots.variant), 1.0)
+    return by_variant(jnp.maximum(mean, _LEAST_JOBS), slots.variant)
 
 
-def _normal(member: Array, drawn: Array) -> Array:
-    return drawn / jnp.maximum((member @ drawn) @ member, _TINY)
+def _normal(variant: Array, drawn: Array) -> Array:
+    return drawn / jnp.maximum(by_variant(over_slots(drawn, variant), variant), _TINY)

@@ -1,11 +1,8 @@
 """The service law of every replica as faults leave it: S(b) = (tau0 + alpha b) x contention / speed.
 
 Worked out once per block of ticks. Beyond the device memory's capacity part of the work is done
-twice; burstiness and variable work inflate waiting by Allen and Cunneen's factor; a balancer that
-looks at load pools the queues.
-Sources: Allen, "Probability, Statistics, and Queueing Theory" (1990), section 5.3; the pooling
-factor interpolates event-driven measurements of two random choices (waiting at rho 0.95 is 0.62 of
-that of random routing, at 0.8 it is about the same).
+twice; burstiness, variable work and a balancer that looks at load change how long a queue gets
+(`tables.Tables.row`).
 """
 
 from typing import Final
@@ -17,14 +14,13 @@ from jax import Array
 
 from homeostat.twin import memory, params, tables
 from homeostat.twin.effects import Effects
-from homeostat.twin.shapes import VARIANTS, Phase
-from homeostat.twin.state import Levers, Slots, variant_mask
+from homeostat.twin.shapes import Phase
+from homeostat.twin.state import Levers, Slots, by_variant, over_slots
 
 # A cache that misses everything makes the work of a request twice the usual.
 CACHE_WORTH: Final = 1.0
 # Time that a broken process takes to answer with an error.
 SICK_S: Final = 0.01
-_POOL_FROM, _POOL_SPAN, _POOL_GAIN = 0.8, 0.15, 0.38
 _TINY: Final = 1e-6
 
 
@@ -80,63 +76,48 @@ def service(
         levers: In force.
         now_s: Seconds since the episode began.
     """
-    own, member = deployment.service, variant_mask(slots)
+    own, variant = deployment.service, slots.variant
     batch_max = batches(deployment, fx, levers)
     work, mix_cv2 = _work(deployment, fx)
     missing = 1.0 - 1.0 / jnp.maximum(fx.of("adapter_working_set"), 1.0)
     tau0 = jnp.maximum(own.tau0_s + missing * fx.of("swap_time_s"), _TINY)
     alpha = jnp.maximum(own.alpha_s * fx.of("output_len_mult") * work, _TINY)
-    there = jnp.maximum(member @ (slots.phase == Phase.READY), 1.0)
-    spread = member @ jnp.where(slots.phase == Phase.READY, fx.of("service_cv2_mult"), 0.0)
-    cv2 = own.cv2 * jnp.where(spread > 0.0, spread / there, 1.0)
+    ready = (slots.phase == Phase.READY).astype(jnp.float32)
+    count = jnp.maximum(over_slots(ready, variant), 1.0)
+    spread = over_slots(ready * fx.of("service_cv2_mult"), variant) / count
+    cv2 = own.cv2 * jnp.where(spread > 0.0, spread, 1.0)
     cv2 = cv2 + mix_cv2 * alpha * batch_max / (tau0 + alpha * batch_max)
-    rho = (member @ slots.busy) / there
-    ca2 = _burstiness(deployment, levers, rho, there, cv2)
-    row = _by_slot(curves.row(tau0, alpha, batch_max, cv2, ca2), slots.variant)
-    sick = (fx.of("modelB_health") @ member) < slots.luck
-    short = _kv_short(deployment, fx, slots, batch_max @ member)
+    # A random split of a bursty stream is less bursty: 1 + share (ca2 - 1).
+    share = levers.weights / jnp.maximum(levers.weights.sum(), _TINY) / count
+    ca2 = 1.0 + share * (deployment.demand.ca2 - 1.0)
+    pooled = tables.pooling_gain(jnp.clip(deployment.client.least_loaded, 0.0, 1.0), count)
+    rows = curves.row(tau0, alpha, batch_max, cv2, ca2, pooled)
+    row: tables.Row = jax.tree.map(lambda leaf: by_variant(leaf, variant), rows)
+    sick = by_variant(fx.of("modelB_health"), variant) < slots.luck
+    largest = by_variant(batch_max, variant)
+    short = _kv_short(deployment, fx, slots, largest)
     waste = jnp.clip(own.recompute_waste + fx.of("recompute_waste"), 0.0, 0.95) * short
-    slow = _slow(deployment, fx, slots, member) / (1.0 - waste)
-    wait_s = fx.replaced("max_queue_delay_ms", own.queue_delay_s * 1e3) @ member * 1e-3
+    slow = _slow(deployment, fx, slots) / (1.0 - waste)
+    wait_s = fx.replaced("max_queue_delay_ms", own.queue_delay_s * 1e3) * 1e-3
     answers = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
     return Service(
         row=row,
         speed=jnp.where(answers, 1.0 / slow, 0.0),
         contention=slow,
-        tau0_s=(tau0 @ member) * slow,
-        alpha_s=(alpha @ member) * slow,
-        batch_max=batch_max @ member,
-        fill_s=jnp.maximum(wait_s, 0.0),
+        tau0_s=by_variant(tau0, variant) * slow,
+        alpha_s=by_variant(alpha, variant) * slow,
+        batch_max=largest,
+        fill_s=by_variant(jnp.maximum(wait_s, 0.0), variant),
         sick=sick,
         answers=answers.astype(jnp.float32),
-        **_errors(fx, slots, member, sick, short, now_s),
+        **_errors(fx, slots, sick, short, now_s),
     )
 
 
-def _by_slot(row: tables.Row, variant: Array) -> tables.Row:
-    """Return each slot's curves; choosing is faster than gathering."""
-
-    def choose(leaf: Array) -> Array:
-        found = jnp.broadcast_to(leaf[..., :1], (*leaf.shape[:-1], variant.shape[0]))
-        for at in range(1, VARIANTS):
-            found = jnp.where(variant == at, leaf[..., at : at + 1], found)
-        return found
-
-    return jax.tree.map(choose, row)  # type: ignore[no-any-return]
-
-
-def _burstiness(
-    deployment: params.Params, levers: Levers, rho: Array, count: Array, cv2: Array
-) -> Array:
-    """Return the variation of arrivals at one replica, the balancer's choice counted in [V].
-
-    A random split of a bursty stream is less bursty: 1 + share (ca2 - 1).
-    """
-    share = levers.weights / jnp.maximum(levers.weights.sum(), _TINY) / count
-    ca2 = 1.0 + share * (deployment.demand.ca2 - 1.0)
-    crowd = jnp.clip((rho - _POOL_FROM) / _POOL_SPAN, 0.0, 1.0)
-    choice = deployment.client.least_loaded * jnp.clip(count - 1.0, 0.0, 1.0)
-    return jnp.clip((cv2 + ca2) * (1.0 - _POOL_GAIN * crowd * choice) - cv2, 0.0, 400.0)
+def throughput(law: Service, jobs: Array) -> Array:
+    """Return what each replica works off with so many jobs, 1/s [S]; as `tables.Row.throughput`."""
+    load = jnp.minimum((law.row.intercept + law.row.slope * jobs).min(axis=0), 1.0)
+    return law.row.capacity * law.speed * load
 
 
 def batches(deployment: params.Params, fx: Effects, levers: Levers) -> Array:
@@ -157,7 +138,7 @@ def _work(deployment: params.Params, fx: Effects) -> tuple[Array, Array]:
     return mean * sizes * (1.0 + CACHE_WORTH * missed), jnp.maximum(mix, 0.0)
 
 
-def _slow(deployment: params.Params, fx: Effects, slots: Slots, member: Array) -> Array:
+def _slow(deployment: params.Params, fx: Effects, slots: Slots) -> Array:
     ready = (slots.phase == Phase.READY).sum()
     crowded = ready > fx.limit("shared_limit_replicas")
     shared = jnp.where(crowded, fx.of("post_limit_service_mult"), 1.0)
@@ -165,9 +146,9 @@ def _slow(deployment: params.Params, fx: Effects, slots: Slots, member: Array) -
     cold = jnp.clip(provision.cold_speed * fx.of("cold_speed_mult"), 0.01, 1.0)
     warm = jnp.where(slots.age_s < provision.warm_s, cold, 1.0)
     speed = fx.of("replica_speed_mult") * fx.of("pool_speed_mult")
-    speed = speed * (fx.of("modelB_capacity") @ member) * warm
+    speed = speed * by_variant(fx.of("modelB_capacity"), slots.variant) * warm
     share = slots.memory_gib / jnp.maximum(memory.limit_gib(deployment.memory, fx), _TINY)
-    times = fx.of("contention") * (fx.of("variant_service_mult") @ member)
+    times = fx.of("contention") * by_variant(fx.of("variant_service_mult"), slots.variant)
     blip = 1.0 + jnp.maximum(fx.of("benign_blip"), 0.0)
     slow = times * blip * shared * memory.collecting(share) / jnp.maximum(speed, 1e-3)
     return jnp.clip(slow, 1e-3, 1e4)
@@ -185,7 +166,6 @@ def _kv_short(deployment: params.Params, fx: Effects, slots: Slots, batch_max: A
 def _errors(
     fx: Effects,
     slots: Slots,
-    member: Array,
     sick: Array,
     short: Array,
     now_s: Array,
@@ -193,12 +173,14 @@ def _errors(
     period = fx.of("alternating_period_s")
     odd = jnp.mod(now_s, jnp.maximum(2.0 * period, 1e-3)) >= period
     bad = jnp.where((period > 0.0) & odd, 0.0, 1.0)
-    by_variant = (1.0 - fx.share("variant_err_prob")) * (1.0 - fx.share("schema_err_prob") * bad)
-    by_variant = by_variant * (1.0 - fx.share("dep_err_prob"))
+    answered = (1.0 - fx.share("variant_err_prob")) * (1.0 - fx.share("schema_err_prob") * bad)
+    answered = answered * (1.0 - fx.share("dep_err_prob"))
     replica, fast_ms = fx.share("replica_err_prob"), fx.of("replica_fail_fast_ms")
     at_once = fast_ms > 0.0
     oom = fx.share("oom_err_when_batch_gt_free") * short
-    served = (by_variant @ member) * (1.0 - oom) * jnp.where(at_once, 1.0, 1.0 - replica)
+    served = (
+        by_variant(answered, slots.variant) * (1.0 - oom) * jnp.where(at_once, 1.0, 1.0 - replica)
+    )
     fast = jnp.where(sick, 1.0, jnp.where(at_once, replica, 0.0))
     empty = slots.phase == Phase.EMPTY
     return {

@@ -33,9 +33,12 @@ class Slots(eqx.Module):
         age_s: Since the process became ready.
         jobs: Requests in the batch queue and in service.
         front: Requests waiting for the front end.
-        late: Share of requests that the last tick's latency made time out.
         busy: Share of its capacity that the slot used in the last block.
         share: Of the variant's traffic.
+        mean_s: Mean latency of a request that comes at the end of the last block.
+        p50: Median latency / mean latency there; like p95 and p99.
+        p95: See p50.
+        p99: See p50.
         leaked_gib: Host memory lost to a leak.
         device_gib: Device memory lost to a leak.
         memory_gib: Host memory in use.
@@ -57,9 +60,12 @@ class Slots(eqx.Module):
     age_s: Array
     jobs: Array
     front: Array
-    late: Array
     busy: Array
     share: Array
+    mean_s: Array
+    p50: Array
+    p95: Array
+    p99: Array
     leaked_gib: Array
     device_gib: Array
     memory_gib: Array
@@ -174,9 +180,9 @@ class Live(eqx.Module):
         platform: Levers.
         clients: Users.
         cured: Faults that are over.
-        quality: Sub-state of `quality`.
+        reverted: Variants that went back to their previous model since the last scrape [V], bool.
         window: Sums for the next scrape.
-        answers: Answers for the next scrape's labels.
+        answered: Requests answered since the last scrape [V].
         usd: Spent so far.
     """
 
@@ -184,9 +190,9 @@ class Live(eqx.Module):
     platform: Platform
     clients: Clients
     cured: Cured
-    quality: quality.State
+    reverted: Array
     window: windows.Window
-    answers: labels.Window
+    answered: Array
     usd: Array
 
 
@@ -198,6 +204,7 @@ class State(eqx.Module):
         key: The episode's PRNG key.
         ordered: The last orders, impulses cleared. Ordering this again is HOLD.
         live: What ticks change.
+        quality: Sub-state of `quality`.
         labels: Sub-state of `labels`.
         training: Sub-state of `retraining`.
         channel: Sub-state of `telemetry`.
@@ -208,6 +215,7 @@ class State(eqx.Module):
     key: Array
     ordered: Orders
     live: Live
+    quality: quality.State
     labels: labels.State
     training: retraining.State
     channel: telemetry.Channel
@@ -217,3 +225,27 @@ class State(eqx.Module):
 def variant_mask(slots: Slots) -> Array:
     """Return which variant each slot serves, as 0 and 1 [V, S]."""
     return (slots.variant[None, :] == jnp.arange(VARIANTS)[:, None]).astype(jnp.float32)
+
+
+# Three variants and a few dozen slots: choosing and adding up fuse into one loop, where products
+# of matrices so small are a call each.
+def by_variant(values: Array, variant: Array) -> Array:
+    """Return each slot's value [..., S] of values by variant [..., V]."""
+    found = jnp.broadcast_to(values[..., :1], (*values.shape[:-1], variant.shape[0]))
+    for at in range(1, VARIANTS):
+        found = jnp.where(variant == at, values[..., at : at + 1], found)
+    return found
+
+
+def over_slots(values: Array, variant: Array) -> Array:
+    """Return sums over each variant's slots [..., V] of values by slot [..., S]."""
+    mine = variant == jnp.arange(VARIANTS)[:, None]
+    return jnp.where(mine, values[..., None, :], 0.0).sum(axis=-1)
+
+
+def running_sum(values: Array) -> Array:
+    """Return the sums up to and including each of a few values [V]."""
+    sums = [values[..., 0]]
+    for at in range(1, values.shape[-1]):
+        sums.append(sums[-1] + values[..., at])
+    return jnp.stack(sums, axis=-1)
