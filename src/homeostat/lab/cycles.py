@@ -138,7 +138,7 @@ class Table:
             incidents=sum(count for _, count in counts),
             uptime=float(up.sum() / counted.sum()),
             latency_ms=float(1e3 * latency.sum() / offered.sum()),
-            error_rate=float(failed.sum() / offered.sum()),
+            error_rate=max(float(failed.sum() / offered.sum()), 0.0),  # sums of float32 rates
             recovery_s=float(recovery[hurt].mean()) if hurt.any() else math.nan,
         )
 

@@ -183,7 +183,9 @@ class Tape:
                 lambda leaf: np.empty((self.n, ticks, *leaf.shape[2:]), leaf.dtype), truth
             )
         span = slice(at * SCRAPE_S, (at + 1) * SCRAPE_S)
-        jax.tree.map(lambda kept, new: _write(kept, span, new[: self.n]), self._truth, truth)
+        # NumPy first: slicing an array of JAX's would start a program for every field.
+        for kept, new in zip(jax.tree.leaves(self._truth), jax.tree.leaves(truth), strict=True):
+            kept[:, span] = np.asarray(new)[: self.n]
 
     def ordered(self, at: int, orders: Orders) -> None:
         """Keep the orders in force during scrape `at`, [N, ...]."""
@@ -191,7 +193,8 @@ class Tape:
             self._orders = jax.tree.map(
                 lambda leaf: np.empty((self.n, self.scrapes, *leaf.shape[1:]), leaf.dtype), orders
             )
-        jax.tree.map(lambda kept, new: _write(kept, at, new), self._orders, orders)
+        for kept, new in zip(jax.tree.leaves(self._orders), jax.tree.leaves(orders), strict=True):
+            kept[:, at] = np.asarray(new)
 
     def moved(self, at: int, move: Move, age_s: np.ndarray) -> None:
         """Keep what was decided at the end of scrape `at`."""
@@ -212,10 +215,6 @@ class Tape:
             signal_age_s=self._age_s,
         )
         return Played(trace=trace, orders=cast("Orders", self._orders))
-
-
-def _write(kept: np.ndarray, at: int | slice, new: Any) -> None:
-    kept[:, at] = np.asarray(new)
 
 
 class World:
