@@ -150,6 +150,7 @@ def episode() -> Strip:
             "capacity": capacity,
             "p99_s": p99,
             "quality": np.where(t > 3000, 0.88, 0.93),
+            "slice_quality": np.where(fault, 0.7, 0.93),
             "ready": ready,
             "held": np.where(t > 1500, 6.0, 3.0),
             "usd_per_hour": np.where(t > 1500, 18.0, 9.0),

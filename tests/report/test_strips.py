@@ -74,7 +74,10 @@ def test_capacity_far_above_demand_does_not_flatten_the_demand(happened: Strip) 
 
 def test_an_episode_without_a_request_or_a_limit_is_drawn_all_the_same() -> None:
     nothing = np.full(60, np.nan)
-    names = ("demand", "good", "capacity", "p99_s", "quality", "ready", "held", "usd_per_hour")
+    names = (
+        "demand", "good", "capacity", "p99_s", "quality", "slice_quality", "ready", "held",
+        "usd_per_hour",
+    )  # fmt: skip
     empty = Strip(title="nothing", lines=dict.fromkeys(names, nothing))
     assert "no good answers" in told(empty)
     assert not re.search(r"nan|inf", strip(empty).replace("nothing", ""))
@@ -92,3 +95,13 @@ def test_the_sentence_counts_what_was_done(happened: Strip) -> None:
     said = told(happened)
     assert "fault from 10 min to 40 min" in said
     assert "1 interventions, a person told 1 times" in said
+
+
+def test_a_slice_that_suffers_is_seen_beside_an_average_that_does_not(happened: Strip) -> None:
+    picture = drawn(happened)
+    levels = {
+        style: [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", lines(picture, style))]
+        for style in ("is-slice", "is-quality")
+    }
+    assert max(levels["is-slice"]) > max(levels["is-quality"])  # SVG counts downwards
+    assert min(levels["is-slice"]) == min(levels["is-quality"])

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from homeostat import __version__
-from homeostat.cli import act, audit, demo, explain, get, lab, replay, run, schema
+from homeostat.cli import act, audit, demo, explain, get, lab, replay, run, schema, twin
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import tell
 
@@ -29,6 +29,7 @@ app.command("mode")(act.mode)
 app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")
+app.add_typer(twin.app, name="twin", help="Fit the twin to recorded metrics; check it.")
 app.add_typer(audit.app, name="audit", help="Check the journal.")
 
 

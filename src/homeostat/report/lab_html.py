@@ -272,6 +272,7 @@ def _keys() -> list[dict[str, Any]]:
         "is-good": "good answers; ready replicas",
         "is-capacity": "capacity within the SLO",
         "is-held": "replicas paid for",
+        "is-slice": "quality for the singled-out users",
         "limit": "limit",
     }
     found = [{"picture": _key(style), "text": text} for style, text in lines.items()]

@@ -40,6 +40,7 @@ CHARTS: Final = (
 .is-latency, .is-quality, .is-spend { fill: none; stroke: var(--c5); stroke-width: 1.6; }
 .is-ready { fill: none; stroke: var(--c0); stroke-width: 1.8; }
 .is-held { fill: none; stroke: var(--c2); stroke-width: 1.4; stroke-dasharray: 5 3; }
+.is-slice { fill: none; stroke: var(--c9); stroke-width: 1.4; stroke-dasharray: 2 3; }
 .limit { stroke: var(--bad); stroke-width: 1.2; stroke-dasharray: 2 3; }
 .fault { fill: var(--shade); }
 .mark .when { stroke: var(--c); stroke-width: 1; opacity: .35; }

@@ -45,8 +45,8 @@ class Strip:
 
     Attributes:
         title: For example `S07 flash_crowd, threshold, seed 3`.
-        lines: Values per tick by name: `demand`, `good`, `capacity`, `p99_s`, `quality`, `ready`,
-            `held`, `usd_per_hour`; NaN = not known. All as long as each other.
+        lines: Values per tick by name: `demand`, `good`, `capacity`, `p99_s`, `quality`,
+            `slice_quality`, `ready`, `held`, `usd_per_hour`; NaN = not known. All as long as each other.
         tick_s: Seconds between values.
         p99_limit_s: Promised; inf = nothing.
         quality_floor: Promised.
@@ -165,7 +165,7 @@ def _rows(episode: Strip) -> list[_Row]:
         ),
         _Row(
             label="quality",
-            lines=(("quality", "quality", "mean"),),
+            lines=(("slice_quality", "slice", "mean"), ("quality", "quality", "mean")),
             limit=episode.quality_floor,
             from_zero=False,
         ),
