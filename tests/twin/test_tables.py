@@ -271,6 +271,17 @@ def test_slots_take_the_row_of_their_variant() -> None:
     assert after[1] == after[2] != after[3]
 
 
+def test_one_row_serves_many_queues() -> None:
+    row = row_of(0.02, 0.002, 8)
+    jobs = jnp.array([0.0, 5.0, 500.0])
+    after = np.asarray(step(row, jobs, jnp.float32(100.0), 1.0, 1.0))
+    served = np.asarray(throughput(row, jobs, 1.0))
+    for at in range(3):
+        one = float(step(row, jobs[at], jnp.float32(100.0), 1.0, 1.0))
+        assert after[at] == pytest.approx(one, rel=1e-6)
+        assert served[at] == pytest.approx(float(throughput(row, jobs[at], 1.0)), abs=1e-4)
+
+
 def test_a_balancer_that_looks_at_load_saves_waiting_and_one_replica_gains_nothing() -> None:
     assert float(tables.pooling_gain(1.0, 1)) == 0.0
     assert float(tables.pooling_gain(0.0, 8)) == 0.0

@@ -85,11 +85,9 @@ class Row(eqx.Module):
         """
         target = jobs + dt * rate
         most = dt * self.capacity * speed
-        after = target - most  # the flat line: full capacity
-        for k in range(self.slope.shape[0]):
-            line = (target - most * self.intercept[k]) / (1.0 + most * self.slope[k])
-            after = jnp.maximum(after, line)
-        return after
+        intercept, slope = _over(self.intercept, target), _over(self.slope, target)
+        lines = (target - most * intercept) / (1.0 + most * slope)
+        return jnp.maximum(lines.max(axis=0), target - most)  # the flat line: full capacity
 
     def without_given_up(
         self,
@@ -127,10 +125,8 @@ class Row(eqx.Module):
 
     def load(self, jobs: Array) -> Array:
         """Return the load that keeps so many jobs in the system, 0..1."""
-        least = jnp.ones_like(jobs)
-        for k in range(self.slope.shape[0]):
-            least = jnp.minimum(least, self.intercept[k] + self.slope[k] * jobs)
-        return least
+        lines = _over(self.intercept, jobs) + _over(self.slope, jobs) * jobs
+        return jnp.minimum(lines.min(axis=0), 1.0)
 
     def throughput(self, jobs: Array, speed: ArrayLike = 1.0) -> Array:
         """Return g(jobs): requests per second served."""
@@ -147,6 +143,8 @@ class Row(eqx.Module):
         Up to a load of about 0.95 the jobs are taken as stationary; from 0.986 on they are a
         backlog that everybody waits for, with hardly any spread; between, the two are joined.
         """
+        # Written out knot by knot: three sums over one axis would not fuse, and take three times
+        # as long (the greatest of lines above is the other way round).
         shares = [
             jnp.clip((jobs - low) / (high - low), 0.0, 1.0)
             for low, high in zip(self.place[:-1], self.place[1:], strict=True)
@@ -322,6 +320,12 @@ def capacity_within(
 def _unpack(text: str, kind: str, shape: tuple[int, ...]) -> Array:
     values = np.frombuffer(base64.b85decode(text), kind).reshape(shape)
     return jnp.asarray(values, jnp.float32)
+
+
+def _over(knots: Array, like: Array) -> Array:
+    """Return [K, ...] such that it broadcasts over `like`: one row may serve many slots."""
+    missing = max(like.ndim + 1 - knots.ndim, 0)
+    return knots.reshape(knots.shape[0], *(1,) * missing, *knots.shape[1:])
 
 
 def _column(values: tuple[float, ...], like: Array) -> Array:
