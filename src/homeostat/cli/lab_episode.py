@@ -35,7 +35,8 @@ def strip_of(title: str, played: Played, scores: Scores) -> Strip:
         return values.sum(axis=1) if values.ndim > 1 else values
 
     names = (
-        "demand", "good", "capacity", "p99_s", "quality", "slice_quality", "ready", "held", "usd_per_hour",
+        "demand", "good", "capacity", "p99_s", "quality", "slice_quality", "ready", "held",
+        "usd_per_hour",
     )  # fmt: skip
     params = episode.params
     return Strip(

@@ -29,7 +29,7 @@ def join(*parts: Any) -> Markup:
     )
 
 
-def tag(name: str, *children: Any, **attributes: Any) -> Markup:
+def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
     """Return an element.
 
     Args:

@@ -86,7 +86,7 @@ def around(values: Sequence[float], *, margin: float = 0.06) -> tuple[float, flo
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
-    pad = margin * ((high - low) or abs(high) or 1.0)
+    pad = margin * ((high - low) or abs(high)) or margin  # a number too small to have a margin
     return low - pad, high + pad
 
 

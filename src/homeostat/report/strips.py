@@ -46,7 +46,8 @@ class Strip:
     Attributes:
         title: For example `S07 flash_crowd, threshold, seed 3`.
         lines: Values per tick by name: `demand`, `good`, `capacity`, `p99_s`, `quality`,
-            `slice_quality`, `ready`, `held`, `usd_per_hour`; NaN = not known. All as long as each other.
+            `slice_quality`, `ready`, `held`, `usd_per_hour`; NaN = not known. All as long
+            as each other.
         tick_s: Seconds between values.
         p99_limit_s: Promised; inf = nothing.
         quality_floor: Promised.
