@@ -318,7 +318,9 @@ def _prior(given: curves.Rows, law: fit_law.Law | None, cv2: Estimate) -> fit_re
         reach = math.log(max(cv2.high, 2e-4) / max(cv2.low, 1e-4)) / 3.29
         draws[:, 2] = mean[2] + max(reach, 0.02) * wide[:, 2]
     covariance = np.cov(draws.T) + 1e-8 * np.eye(_LAW)
-    return fit_refine.Prior(mean=mean, precision=np.linalg.inv(covariance), draws=draws)
+    return fit_refine.Prior(
+        mean=mean, precision=np.asarray(np.linalg.inv(covariance), float), draws=draws
+    )
 
 
 def _estimates(frame: Frame, core: Core, ca2: Estimate, seed: int) -> dict[str, Estimate]:
@@ -372,6 +374,7 @@ def _law_notes(core: Core, seed: int) -> LawNotes | None:
             seen=found.seen[use],
             weight=found.weight[use],
             by_throughput=found.by_throughput,
+            driven=found.driven[use],
         )
         if np.ptp(kept.batch) > 0:
             more = fit_law.fit(kept, concurrency=True, seed=seed)

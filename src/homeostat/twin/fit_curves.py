@@ -138,30 +138,23 @@ def _compiled() -> Any:
 
 
 def _logs(curves: tables.Tables, theta: Array, given: Array, limit: Array, ca2: Array) -> Array:
-    tau0, alpha, cv2 = jnp.exp(theta)
+    tau0, alpha, cv2 = jnp.exp(theta)[:, None]
     rate, rate_before, jobs_before, step_s = given
     row = curves.row(tau0, alpha, limit, cv2, ca2)
     earlier = stationary(row, jnp.where(jnp.isfinite(rate_before), rate_before, rate))
     before = jnp.where(jnp.isfinite(jobs_before), jobs_before, earlier)
     # Small steps would need a path, large ones are stationary again: one implicit step is both.
-    jobs = jnp.maximum(_next_jobs(row, before, rate, step_s), _LEAST)
+    jobs = jnp.maximum(row.next_jobs(before, rate, step_s), _LEAST)
     _, p50, p95, p99 = row.quantiles(jobs)
     return jnp.log(jnp.stack([p50, p95, p99, jobs], axis=-1))
-
-
-def _next_jobs(row: tables.Row, jobs: Array, rate: Array, step_s: Array) -> Array:
-    """Return `Row.next_jobs`, all lines at once: unrolled, its slopes take minutes to compile."""
-    target, most = jobs + step_s * rate, step_s * row.capacity
-    lines = (target - most * row.intercept[:, None]) / (1.0 + most * row.slope[:, None])
-    return jnp.maximum(lines.max(axis=0), target - most)
 
 
 def stationary(row: tables.Row, rate: Array) -> Array:
     """Return the jobs that a steady rate keeps in the system; the inverse of `Row.throughput`.
 
     Args:
-        row: Curves of one kind of replica.
+        row: Curves of one kind of replica, its arrays [K, 1].
         rate: Requests per second [m].
     """
     load = jnp.minimum(rate / row.capacity, _FULL)
-    return jnp.maximum(((load - row.intercept[:, None]) / row.slope[:, None]).max(axis=0), 0.0)
+    return jnp.maximum(((load - row.intercept) / row.slope).max(axis=0), 0.0)

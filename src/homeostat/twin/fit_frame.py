@@ -103,7 +103,11 @@ class Frame:
         return all(name in self.columns and bool(np.isfinite(self[name]).any()) for name in names)
 
     def __getitem__(self, name: str) -> Floats:
-        """Return a column; NaN everywhere if it was not recorded."""
+        """Return a column; NaN everywhere if it was not recorded.
+
+        Raises:
+            KeyError: There is no such column.
+        """
         if name not in COLUMNS:
             raise KeyError(name)
         found = self.columns.get(name)

@@ -20,7 +20,9 @@ from homeostat.twin.fit_frame import Floats, Frame, Ints, NotIdentifiedError
 FEWEST_ROWS: Final = 8
 ENOUGH: Final = 4.0  # a batch must vary so much for tau0 and alpha to be told apart
 _LIMIT: Final = 3.0  # sigmas at which Huber's weight begins to fall
+_IMPOSSIBLE: Final = 8.0  # sigmas at which it is nothing
 _WIDE: Final = 3.29  # sigmas between the 5 % and the 95 % quantile of a normal error
+_KNOWN: Final = 0.8  # share of rows, or correlation, from which demand explains batches
 _ROUNDS: Final = 60
 _TINY: Final = 1e-9
 _RANGE: Final = (0.02, 0.98)  # quantiles between which batches count as observed
@@ -37,6 +39,7 @@ class Points:
         seen: Observed seconds of a batch, or throughput of a replica [m].
         weight: Of each row [m].
         by_throughput: What `seen` is.
+        driven: The batch as the demand alone explains it; the batch itself if unknown [m].
     """
 
     row: Ints
@@ -45,6 +48,7 @@ class Points:
     seen: Floats
     weight: Floats
     by_throughput: bool
+    driven: Floats
 
     @property
     def variation(self) -> float:
@@ -129,8 +133,9 @@ def points(frame: Frame) -> Points:
         batch=batch[row],
         waiting=waiting[row],
         seen=seen[row],
-        weight=_weights(frame, row, batch) if direct else np.ones(len(row)),
+        weight=_weights(frame, row) if direct else np.ones(len(row)),
         by_throughput=not direct,
+        driven=_driven(frame, row, batch) if direct else batch[row],
     )
 
 
@@ -156,13 +161,14 @@ def fit(found: Points, *, concurrency: bool = False, seed: int = 0) -> Law:
     errors = found.seen - expected
     length = bootstrap.block_length(errors / expected)
     block = bootstrap.blocks(len(errors), length)
-    push = bootstrap.sums(slope * (weight * errors)[:, None], block)
-    bend = bootstrap.sums(slope[:, :, None] * (slope * weight[:, None])[:, None, :], block)
+    left = _left(found, slope)
+    push = bootstrap.sums(left * (weight * errors)[:, None], block)
+    bend = bootstrap.sums(left[:, :, None] * (slope * weight[:, None])[:, None, :], block)
     chosen = bootstrap.counts(len(push), bootstrap.DRAWS, seed)
     steps = _newton(np.einsum("db,bij->dij", chosen, bend), chosen @ push)
     draws = bootstrap.wider(theta + steps, theta, len(push))
     spread = found.seen - np.average(found.seen, weights=found.weight)
-    limited = weight < 0.999 * found.weight * _shape(found, expected)  # noqa: PLR2004 - rounding
+    limited = weight < 0.999 * found.weight * _shape(found, expected)
     return Law(
         theta=theta,
         draws=np.maximum(draws, 0.0) if not concurrency else draws,
@@ -179,7 +185,7 @@ def expected(by_throughput: bool, batch: Floats, tau0_s: float, alpha_s: float) 
     return np.asarray(batch / service if by_throughput else service)
 
 
-def _weights(frame: Frame, row: Ints, batch: Floats) -> Floats:
+def _weights(frame: Frame, row: Ints) -> Floats:
     """Return weights by how many batches a row's mean is over, where that is known."""
     served = batches_served(frame)[row]
     if not np.isfinite(served).all():
@@ -201,6 +207,44 @@ def _model(found: Points, x: Floats, theta: Floats) -> tuple[Floats, Floats]:
     return rate, -(rate / service)[:, None] * x
 
 
+def _left(found: Points, slope: Floats) -> Floats:
+    """Return what errors must be free of [m, k]: the slopes, with batches as demand drives them.
+
+    A batch that happens to be slow lets the next one grow, so a row's batch is not free of its
+    errors; what demand explains of it is (instrumental variables; Wooldridge, 2010, chapter 5).
+    """
+    if found.by_throughput:
+        return slope
+    left = slope.copy()
+    left[:, 1] = found.driven
+    return left
+
+
+def _driven(frame: Frame, row: Ints, batch: Floats) -> Floats:
+    """Return the batch that the demand of each row makes, by a cubic in its log [m]."""
+    seen = batch[row]
+    rate = frame["request_rate"][row] / np.maximum(replicas(frame)[row], 1.0)
+    with np.errstate(invalid="ignore"):
+        use = rate > 0
+    if use.sum() < _KNOWN * len(row) or np.ptp(rate[use]) <= 0:
+        return seen
+    low, high = np.quantile(rate[use], [0.01, 0.99])
+    x = np.log(np.clip(np.where(use, rate, np.median(rate[use])), low, high))
+    x = (x - x.mean()) / max(float(x.std()), _TINY)
+    basis = np.stack([np.ones_like(x), x, x**2, x**3], axis=1)
+    weight = use.astype(float)
+    made = seen
+    for _ in range(8):
+        shape, *_ = np.linalg.lstsq(basis * weight[:, None], np.log(seen) * weight, rcond=None)
+        made = basis @ shape
+        far = np.abs(np.log(seen) - made)
+        weight = use / np.maximum(far / max(float(np.median(far[use])), _TINY), 1.0)
+    # Too weak an instrument would be worse than none.
+    if np.corrcoef(made, np.log(seen))[0, 1] < _KNOWN:
+        return seen
+    return np.asarray(np.where(use, np.exp(made), seen))
+
+
 def _solve(found: Points, x: Floats) -> tuple[Floats, Floats]:
     """Return theta and each point's weight at it, by Gauss-Newton with Huber's weights."""
     theta = _start(found, x)
@@ -211,13 +255,16 @@ def _solve(found: Points, x: Floats) -> tuple[Floats, Floats]:
         errors = (found.seen - expected) * np.sqrt(shape * found.weight)
         low, high = np.quantile(errors, [0.05, 0.95])
         scale = max(float(high - low) / _WIDE, _TINY * float(np.abs(found.seen).max()))
-        huber = np.minimum(1.0, _LIMIT * scale / np.maximum(np.abs(errors), _TINY * scale))
+        far = np.abs(errors) / scale
+        # A batch recorded ten times too large has leverage: what is impossible counts nothing.
+        huber = np.where(far < _IMPOSSIBLE, np.minimum(1.0, _LIMIT / np.maximum(far, _TINY)), 0.0)
         weight = found.weight * shape * huber
-        push = slope.T @ (weight * (found.seen - expected))
-        bend = slope.T @ (slope * weight[:, None])
+        left = _left(found, slope)
+        push = left.T @ (weight * (found.seen - expected))
+        bend = left.T @ (slope * weight[:, None])
         step = _newton(bend[None], push[None])[0]
         new = np.maximum(theta + step, [1e-12, 1e-12, -np.inf][: len(theta)])
-        done = float(np.abs(new - theta).max()) < 1e-10 * float(np.abs(theta).max())  # noqa: PLR2004 - converged
+        done = float(np.abs(new - theta).max()) < 1e-10 * float(np.abs(theta).max())
         theta = new
         if done:
             break
@@ -241,7 +288,7 @@ def _start(found: Points, x: Floats) -> Floats:
 
 def _newton(bend: Floats, push: Floats) -> Floats:
     """Return bend^-1 push for many small systems [draws, k]; singular ones are damped."""
-    size = np.sqrt(np.maximum(np.einsum("dii->di", bend), 1e-300))
+    size = np.sqrt(np.maximum(np.abs(np.einsum("dii->di", bend)), 1e-300))
     scaled = bend / (size[:, :, None] * size[:, None, :])
     scaled = scaled + 1e-10 * np.eye(bend.shape[-1])
     return np.asarray(np.linalg.solve(scaled, (push / size)[..., None])[..., 0] / size)

@@ -131,12 +131,11 @@ def _waits(frame: Frame, asked: Floats, given: Floats) -> list[float]:
         if s0 != s1 or not all(map(math.isfinite, (a0, a1, g0, g1))):
             open_at.clear()
             continue
-        for _ in range(round(a1 - a0)):
-            open_at.append(float(now))
+        open_at.extend([float(now)] * max(round(a1 - a0), 0))
         for _ in range(min(round(a0 - a1), len(open_at))):
             open_at.pop()
-        for _ in range(min(round(g1 - g0), len(open_at))):
-            found.append(float(now) - open_at.popleft())
+        given_now = range(min(round(g1 - g0), len(open_at)))
+        found.extend(float(now) - open_at.popleft() for _ in given_now)
     return found
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from homeostat.twin import fit_bootstrap as bootstrap
 from homeostat.twin import fit_curves as curves
-from homeostat.twin.fit_frame import Floats
+from homeostat.twin.fit_frame import Floats, Ints
 
 STARTS: Final = curves.AT_ONCE
 NAMES: Final = ("tau0_s", "alpha_s", "cv2")
@@ -77,7 +77,7 @@ class Refined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """All starts side by side: theta with factors [starts, 7], scales [starts, 4], cost [starts]."""
+    """All starts: theta with factors [starts, 7], scales [starts, 4], cost [starts]."""
 
     theta: Floats
     scales: Floats
@@ -114,7 +114,7 @@ def refine(given: curves.Rows, prior: Prior, seed: int) -> Refined | None:
     )
 
 
-def _usable(given: curves.Rows, prior: Prior) -> Floats:
+def _usable(given: curves.Rows, prior: Prior) -> Ints:
     """Return the rows with evidence, below the load at which one row is no sample any more."""
     tau0, alpha, _ = np.exp(prior.mean)
     load = given.rate * (tau0 / given.limit + alpha)
@@ -123,7 +123,7 @@ def _usable(given: curves.Rows, prior: Prior) -> Floats:
     sure = bool(np.linalg.inv(prior.precision)[0, 0] < 0.25)  # noqa: PLR2004 - half of a log
     chosen = np.flatnonzero(shown & ((load < _TOO_FULL) | (not sure)))
     thin = max(1, math.ceil(len(chosen) / _MOST_ROWS))
-    return chosen[::thin]
+    return np.asarray(chosen[::thin], np.int64)
 
 
 class _Problem:

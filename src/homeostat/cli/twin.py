@@ -1,0 +1,84 @@
+"""`homeostat twin`: fit the twin to recorded metrics, and check it on a later stretch."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import typer
+
+from homeostat.cli.exits import Exit
+from homeostat.cli.output import OUTPUT, Output, show, tell
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_SOURCES: Final = typer.Argument(help="Recorded metrics (CSV); several are one after the other.")
+
+
+@app.callback()
+def root() -> None:
+    """Fit the digital twin to recorded metrics, and check it."""
+
+
+@app.command("fit")
+def fit(
+    sources: list[Path] = _SOURCES,
+    out: Path = typer.Option(..., "--out", help="The fit file (JSON)."),
+    p99: float | None = typer.Option(None, "--p99", help="Promised p99 in seconds: plan for it."),
+    demand: float | None = typer.Option(None, "--demand", help="Plan for these requests/s too."),
+    batch_limit: int | None = typer.Option(
+        None, "--batch-limit", min=1, help="Largest batch, if the recording does not say."
+    ),
+    price: float | None = typer.Option(None, "--price", help="US dollars per replica and hour."),
+    report: Path | None = typer.Option(None, "--report", help="Also a page with pictures (HTML)."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same fit."),
+    output: Output = OUTPUT,
+) -> None:
+    """Fit the twin; say what is known, how well, and where it holds. Exits 6 if nothing is."""
+    files = _needs_twin()
+    for name, value in (("--p99", p99), ("--demand", demand), ("--price", price)):
+        if value is not None and not 0.0 < value < 1e9:  # noqa: PLR2004 - a number that can be
+            tell(f"homeostat: {name} {value:g} cannot be; give a number above 0")
+            raise typer.Exit(Exit.USAGE)
+    asked = files.Asked(
+        p99_s=p99, demand_rps=demand, batch_limit=batch_limit, usd_per_hour=price, seed=seed
+    )
+    plain = files.or_no_data(lambda: files.fit(sources, asked))
+    files.write_json(out, plain)
+    if report is not None:
+        files.write_page(report, plain)
+    if output is Output.TABLE:
+        files.show_fit(plain)
+    else:
+        show({name: plain[name] for name in files.SHOWN}, output)
+    tell(f"wrote {out}" + (f" and {report}" if report else ""))
+
+
+@app.command("check")
+def check(
+    fitted: Path = typer.Argument(metavar="FIT", help="A file written by `twin fit`."),
+    later: list[Path] = typer.Option(..., "--input", help="A later recording; may be repeated."),
+    output: Output = OUTPUT,
+) -> None:
+    """Compare a fit with a later recording. Exits 3 if its intervals do not hold."""
+    files = _needs_twin()
+    plain = files.or_no_data(lambda: files.check(fitted, later))
+    if output is Output.TABLE:
+        files.show_check(plain)
+    else:
+        show(plain, output)
+    if plain["same_recording"]:
+        tell("this is the recording that the twin was fitted to: it shows nothing; record later")
+    if not plain["good"]:
+        raise typer.Exit(Exit.UNHEALTHY)
+
+
+def _needs_twin() -> ModuleType:
+    """Return `twin_files`, or say what must be installed first."""
+    for needed in ("jax", "equinox"):
+        if find_spec(needed) is None:
+            tell(f"homeostat: the twin needs {needed}; `pip install 'homeostat[twin]'` brings it")
+            raise typer.Exit(Exit.USAGE)
+    from homeostat.cli import twin_files
+
+    return twin_files
