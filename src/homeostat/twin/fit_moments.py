@@ -26,6 +26,7 @@ _FEWEST: Final = 8
 _FEWEST_EVENTS: Final = 5
 _FRESH: Final = 0.2  # a fall of memory by so much is a restart
 _MOST_TREND: Final = 200  # points of a trend: pairs of them are compared
+_NEAR: Final = 0.9  # of the largest batch: there they hardly differ
 _WILD: Final = 5.0  # robust sigmas beyond which a row says nothing of the usual spread
 
 
@@ -42,7 +43,11 @@ def service_cv2(frame: Frame, found: fit_law.Points, law: fit_law.Law, seed: int
     use = np.isfinite(served) & (served >= 1.0)
     if int(use.sum()) < _FEWEST:
         return unknown(name, "", "needs throughput beside service_s: over how many batches is it?")
-    each = served * law.error**2
+    # Batches of a row differ in size, about as arrivals during a service do; longer ones weigh more.
+    tau0, alpha = law.theta[:2]
+    full = found.batch > _NEAR * float(found.batch.max())
+    vary = alpha**2 * np.where(full, 0.0, found.batch) / (tau0 + alpha * found.batch) ** 2
+    each = served * law.error**2 / (1.0 + vary)
     usual = float(np.median(each[use])) / 0.455  # median of a chi-square with one degree
     use &= each <= _WILD**2 * max(usual, 1e-12)
     values = np.where(use, each, 0.0)
