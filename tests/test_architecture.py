@@ -203,9 +203,12 @@ def is_number(value: ast.expr) -> bool:
 
 
 def restart_all_is_only_refused(path: str, text: str, tree: ast.Module) -> Iterator[str]:
-    """The one action that exists only to be refused is named by nobody who could propose it."""
+    """The one action that exists only to be refused is named by nobody who could propose it.
+
+    The lab's list of unsafe actions names it, to show that it is refused.
+    """
     proposers = {*STAGES, "lab", "adapters", "demo"} - {"safety"}
-    if room_of(path) not in proposers:
+    if room_of(path) not in proposers or path.startswith("lab/safe_set"):
         return
     for node in ast.walk(tree):
         named = isinstance(node, ast.Attribute) and node.attr == "RESTART_ALL"
@@ -299,6 +302,7 @@ PLANTED = [
     (sourced_numbers, "safety/a.py", "\nSHARE = 0.25\n"),
     (sourced_numbers, "govern/a.py", "\nLIMIT: Final = 60 * SECOND\n"),
     (restart_all_is_only_refused, "policy/a.py", "x = ActionKind.RESTART_ALL\n"),
+    (restart_all_is_only_refused, "lab/a.py", "x = ActionKind.RESTART_ALL\n"),
     (restart_all_is_only_refused, "adapters/a.py", "x = ActionKind('restart_all')\n"),
     (nothing_runs_data, "demo/a.py", "import pickle\n"),
     (nothing_runs_data, "demo/a.py", "from joblib import load\n"),

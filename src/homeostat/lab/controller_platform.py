@@ -292,7 +292,7 @@ class Platform:
         for lever in moved:
             self.levers[lever] = live[lever]
         self.foreign = () if self._fresh else tuple(moved)
-        for actuator in {actuator_of(lever) for lever in self.foreign}:
+        for actuator in sorted({actuator_of(lever) for lever in self.foreign}):
             self._stamps[actuator] = None
             if actuator == SCALE_ACTUATOR:
                 self._revision += 1

@@ -49,7 +49,6 @@ DESTRUCTIVE: Final = frozenset({
     ActionKind.RESTART_REPLICA,
     ActionKind.DRAIN_REPLICA,
     ActionKind.ROLLBACK,
-    ActionKind.RESTART_ALL,
     ActionKind.RETRAIN,
 })
 _ADDS: Final = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP})

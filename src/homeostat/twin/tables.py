@@ -87,7 +87,8 @@ class Row(eqx.Module):
         most = dt * self.capacity * speed
         intercept, slope = _over(self.intercept, target), _over(self.slope, target)
         lines = (target - most * intercept) / (1.0 + most * slope)
-        return jnp.maximum(lines.max(axis=0), target - most)  # the flat line: full capacity
+        # The flat line is full capacity; rounding may not leave fewer than no jobs.
+        return jnp.maximum(lines.max(axis=0), jnp.maximum(target - most, 0.0))
 
     def without_given_up(
         self,
@@ -173,13 +174,13 @@ class Row(eqx.Module):
             speed: As in `next_jobs`.
         """
         wanted = jnp.asarray(p99_s) * speed
-        ladder = jnp.asarray((0.0, *grid.RATIO_LOADS, grid.LOADS[-1]))
-        load = jnp.where(wanted >= self.seconds[0, 2], 0.0, -1.0) + jnp.zeros_like(self.capacity)
-        for k in range(len(ladder) - 1):
+        jobs = jnp.zeros_like(self.capacity)  # found on the same lines as `quantiles`
+        for k in range(len(self.place) - 1):
             low, high = self.seconds[k, 2], self.seconds[k + 1, 2]
             share = jnp.clip((wanted - low) / jnp.maximum(high - low, 1e-9), 0.0, 1.0)
-            load += share * (ladder[k + 1] - ladder[k])
-        return self.capacity * speed * jnp.maximum(load, 0.0)
+            jobs += share * (self.place[k + 1] - self.place[k])
+        load = jnp.where(wanted >= self.seconds[0, 2], self.load(jobs), 0.0)
+        return self.capacity * speed * jnp.minimum(load, grid.LOADS[-1])
 
 
 class Tables(eqx.Module):
@@ -339,7 +340,7 @@ def _weights(place: Array, size: int) -> Array:
     total = jnp.zeros((*place.shape, size), place.dtype)
     for k in range(_STENCIL):
         weight = jnp.ones_like(place)
-        for other in set(range(_STENCIL)) - {k}:
+        for other in (n for n in range(_STENCIL) if n != k):
             weight *= (place - start - other) / (k - other)
         total += jnp.where(axis == (start + k)[..., None], weight[..., None], 0.0)
     return total
@@ -362,7 +363,9 @@ def _lines(jobs: Array, loads: Array) -> tuple[Array, Array]:
     rise = jnp.diff(loads, axis=0, prepend=0.0)
     run = jnp.diff(jobs, axis=0, prepend=0.0)
     slope = rise / jnp.maximum(run, 1e-6)
-    return loads - slope * jobs, slope
+    # Where the curve is not quite concave (alpha near 0) a chord would serve before anybody came.
+    slope = jnp.minimum(slope, loads / jnp.maximum(jobs, 1e-6))
+    return jnp.maximum(loads - slope * jobs, 0.0), slope
 
 
 def _quantile_knots(
