@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from homeostat.cli.main import app
+from homeostat.cli.main import app, main
 from homeostat.report import fit_charts
+from homeostat.report.fit_page import page
 
 pytest.importorskip("jax")
 
@@ -71,14 +72,12 @@ def test_the_law_is_drawn_through_its_points(fitted: Path) -> None:
     drawn = fit_charts.law(plain)
     assert drawn is not None
     picture = ET.fromstring(drawn)
-    dots = [e for e in picture.iter("circle")]
+    dots = list(picture.iter("circle"))
     assert len(dots) == len(plain["law"]["batch"])
     assert len(list(picture.iter("path"))) == 3
 
 
 def test_a_name_from_outside_is_text_in_the_page(fitted: Path) -> None:
-    from homeostat.report.fit_page import page
-
     plain = json.loads(fitted.read_text(encoding="utf-8"))
     plain["input"]["source"] = "<img src=x>"
     assert "<img" not in page(plain, "1")
@@ -113,14 +112,17 @@ def test_the_same_recording_is_said_to_show_nothing(fitted: Path) -> None:
     ],
 )
 def test_what_cannot_be_fitted_ends_with_its_code_and_writes_nothing(
-    text: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str,
+    code: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from homeostat.cli.main import main
-
     source, out = tmp_path / "m.csv", tmp_path / "fit.json"
     source.write_text(text, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr("sys.argv", ["homeostat", "twin", "fit", str(source), "--out", str(out)])
+    arguments = ["homeostat", "twin", "fit", str(source), "--out", str(out)]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == code
     assert "m.csv" in capsys.readouterr().err

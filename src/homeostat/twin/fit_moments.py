@@ -43,7 +43,7 @@ def service_cv2(frame: Frame, found: fit_law.Points, law: fit_law.Law, seed: int
     use = np.isfinite(served) & (served >= 1.0)
     if int(use.sum()) < _FEWEST:
         return unknown(name, "", "needs throughput beside service_s: over how many batches is it?")
-    # Batches of a row differ in size, about as arrivals during a service do; longer ones weigh more.
+    # Batches of a row differ in size, about as arrivals in a service do; long ones weigh more.
     tau0, alpha = law.theta[:2]
     full = found.batch > _NEAR * float(found.batch.max())
     vary = alpha**2 * np.where(full, 0.0, found.batch) / (tau0 + alpha * found.batch) ** 2

@@ -1,10 +1,11 @@
 """Refinement of (tau0, alpha, cv2) through the twin's queue curves, from several starts.
 
-What regression and moments found is the prior; latencies and jobs in the system are the evidence,
-with Student-t errors on their logs (a recording has wild rows) and an unknown common factor for
-each signal, because the curves themselves are a few per cent wrong and no number of rows cures
-that. Gradients come from the twin; Gauss-Newton with damping finds the best of all starts. Draws:
-each has its own blocks of rows, its own draw of the prior and of the factors.
+What regression and moments found is the prior, so firm that only what they left open moves;
+latencies and jobs in the system are the evidence, with Student-t errors on their logs (a recording
+has wild rows) and an unknown common factor for each signal, because the curves themselves are a few
+per cent wrong and no number of rows cures that. Gradients come from the twin; Gauss-Newton with
+damping finds the best of all starts. Draws: each has its own blocks of rows, its own draw of the
+prior and of the factors.
 Sources: Lange, Little & Taylor, "Robust statistical modeling using the t distribution", JASA 84
 (1989), for weights and scales; Kennedy & O'Hagan, "Bayesian calibration of computer models", J. R.
 Stat. Soc. B 63 (2001), for the discrepancy; Raue et al., Bioinformatics 25 (2009), for profiles.
