@@ -1,4 +1,11 @@
-"""One plain deployment for the tests of the twin: two replicas of A, one of B, 100 requests/s."""
+"""One plain deployment for the tests of the twin: two replicas of A, one of B, 100 requests/s.
+
+Programs are compiled in nearly all of these tests, which takes a second or more each time: all of
+them are slow.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
@@ -6,6 +13,14 @@ from jax import Array
 
 from homeostat.twin import params
 from homeostat.twin.shapes import LOAD_KNOTS, VARIANTS
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
 
 
 def _number(value: float) -> Array:
