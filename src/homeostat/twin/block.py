@@ -13,7 +13,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import (
-    chance, cures, flow, latency, levers, memory, money, params, replicas, routing, tables, windows,
+    chance,
+    cures,
+    flow,
+    latency,
+    levers,
+    memory,
+    money,
+    params,
+    replicas,
+    routing,
+    tables,
+    windows,
 )  # fmt: skip
 from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
+from homeostat.twin.chance import normal
 from homeostat.twin.shapes import BINS
 
 # Logits beyond 8 are probabilities beyond 0.99966: no alert and no person tells them apart.
@@ -85,7 +86,7 @@ def sample(key: Array, shares: Array, events: Array) -> Array:
         events: How many [...].
     """
     expected = shares * events[..., None]
-    noise = jax.random.normal(key, expected.shape)
+    noise = normal(key, expected.shape)
     drawn = jnp.maximum(expected + jnp.sqrt(expected) * noise, 0.0)
     return drawn * (events / jnp.maximum(drawn.sum(axis=-1), 1e-9))[..., None]
 

@@ -15,8 +15,23 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import (
-    arrivals, block, chance, clients, conditions, cures, flow, labels, levers, params, quality,
-    replicas, retraining, scores, tables, telemetry, windows,
+    arrivals,
+    block,
+    chance,
+    clients,
+    conditions,
+    cures,
+    flow,
+    labels,
+    levers,
+    params,
+    quality,
+    replicas,
+    retraining,
+    scores,
+    tables,
+    telemetry,
+    windows,
 )  # fmt: skip
 from homeostat.twin.effects import Effects, effects, signal_effects
 from homeostat.twin.faults import Faults
@@ -24,7 +39,14 @@ from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.shapes import SCRAPE_S, TICK_S, VARIANTS, Phase, Variant
 from homeostat.twin.state import (
-    RETRY_CLASSES, RING, Clients, Live, Platform, State, by_variant, over_slots,
+    RETRY_CLASSES,
+    RING,
+    Clients,
+    Live,
+    Platform,
+    State,
+    by_variant,
+    over_slots,
 )  # fmt: skip
 from homeostat.twin.timed import strengths
 
@@ -305,18 +327,24 @@ def _scrape(
     """Return the state after a scrape, and what a controller sees of it."""
     deployment, live = fixed.deployment, state.live
     key = chance.key_for(state.key, chance.Purpose.LABELS)
-    here = jax.random.fold_in(key, state.now_s.astype(jnp.int32))
+    here = chance.fold(key, state.now_s.astype(jnp.int32))
     known, shift = scores.at_scrape(
         deployment.quality, inputs, state.quality,
-        window.made.sum(axis=1) * (1.0 - inputs.nan_share), jax.random.fold_in(here, 0),
+        window.made.sum(axis=1) * (1.0 - inputs.nan_share), chance.fold(here, jnp.uint32(0)),
     )  # fmt: skip
     marks, delivered = labels.at_scrape(
-        deployment.quality, inputs, state.labels, window, state.now_s, jax.random.fold_in(here, 1)
+        deployment.quality,
+        inputs,
+        state.labels,
+        window,
+        state.now_s,
+        chance.fold(here, jnp.uint32(1)),
     )
     gauges = _gauges(fixed, fx, state, inputs, shift, delivered)
     channel, seen = telemetry.scrape(
         deployment,
-        conditions.of_telemetry(signal_effects(fixed.faults, hits)),
+        # Worked out once, not again for each of a few hundred signals.
+        jax.lax.optimization_barrier(conditions.of_telemetry(signal_effects(fixed.faults, hits))),
         state.channel,
         live.window,
         gauges,

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import params, quality, sampling
+from homeostat.twin.chance import uniform
 from homeostat.twin.shapes import SCRAPE_S, SLICES, VARIANTS
 
 BUCKETS: Final = 64
@@ -202,7 +203,7 @@ def _take_in(
     key: Array,
 ) -> State:
     """Draw which predictions get a label, and put those into the open bucket."""
-    draws = jax.random.uniform(key, (2, VARIANTS, SLICES))
+    draws = uniform(key, (2, VARIANTS, SLICES))
     made = sampling.whole(draws[0], window.made * settings.label_share)
     chance = jnp.clip(window.right / jnp.maximum(window.made, 1e-9), 0.0, 1.0)
     right = sampling.binomial(draws[1], made, chance)

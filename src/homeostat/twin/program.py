@@ -5,9 +5,8 @@ compiled programs are kept (JAX's persistent cache is its business, not this mod
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-import equinox as eqx
 import jax
 from jax import Array
 
@@ -18,6 +17,10 @@ from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.params import Params
 from homeostat.twin.shapes import SCRAPE_S, SLOT_COUNTS, TICK_S
 from homeostat.twin.state import State
+
+_SPENDS: Final = ("live", "quality", "channel", "labels")
+_Kept = dict[str, Any]
+_Spent = dict[str, Any]
 
 
 class Program:
@@ -40,9 +43,9 @@ class Program:
         fleet = jax.vmap(step, in_axes=(0, 0, 0, 0, None))
 
         def spend(
-            params: Params, faults: Faults, kept: State, spent: State, orders: Orders, curves: Any
+            params: Params, faults: Faults, kept: _Kept, spent: _Spent, orders: Orders, curves: Any
         ) -> tuple[State, Truth, Scrape]:
-            return fleet(params, faults, eqx.combine(kept, spent), orders, curves)
+            return fleet(params, faults, State(**kept, **spent), orders, curves)
 
         # The old state's memory is used for the new one; not that of the key and of the last
         # orders, which callers hold as well.
@@ -74,13 +77,9 @@ class Program:
         Returns:
             The state, the truth of every second [N, ticks, ...], and the scrape.
         """
-        nothing = jax.tree.map(lambda _: False, state)
-        spends = eqx.tree_at(
-            lambda s: (s.live, s.quality, s.channel, s.labels),
-            nothing,
-            jax.tree.map(lambda _: True, (state.live, state.quality, state.channel, state.labels)),
-        )
-        spent, kept = eqx.partition(state, spends)
+        fields = vars(state)
+        kept = {name: value for name, value in fields.items() if name not in _SPENDS}
+        spent = {name: fields[name] for name in _SPENDS}
         after: tuple[State, Truth, Scrape] = self._advance(
             params, faults, kept, spent, orders, self.curves
         )

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import params, quality, scores
+from homeostat.twin.chance import normal
 from homeostat.twin.orders import Orders
 from homeostat.twin.shapes import SCRAPE_S, VARIANTS, Variant
 
@@ -99,7 +100,7 @@ def step(
         key: The episode's, the same in every call: one luck for every retraining of an episode, so
             that asking again does not draw again.
     """
-    luck = jax.random.normal(key, (3,))
+    luck = normal(key, (3,))
     idle = state.left_s <= 0.0
     begins = idle & (orders.retrain | orders.retrain_ungated)
     target = jnp.where(orders.retrain_ungated, Variant.A, Variant.CANARY)

@@ -116,8 +116,7 @@ def service(
 
 def throughput(law: Service, jobs: Array) -> Array:
     """Return what each replica works off with so many jobs, 1/s [S]; as `tables.Row.throughput`."""
-    load = jnp.minimum((law.row.intercept + law.row.slope * jobs).min(axis=0), 1.0)
-    return law.row.capacity * law.speed * load
+    return law.row.throughput(jobs, law.speed)
 
 
 def batches(deployment: params.Params, fx: Effects, levers: Levers) -> Array:

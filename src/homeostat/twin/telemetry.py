@@ -12,10 +12,10 @@ NaN = not reported: a dead replica's signals, a latency without a request, a los
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from jax import Array
 
 from homeostat.base import names
 from homeostat.twin import observe, params, windows
+from homeostat.twin.chance import fold, uniform, words
 from homeostat.twin.shapes import SCRAPE_S, SCRAPES_KEPT, VARIANTS, Phase
 from homeostat.twin.signals import (
     CLASSES,
@@ -80,6 +81,7 @@ CLASS_OF: Final[Mapping[str, str]] = {
     names.LABEL_COVERAGE: "labels",
     USD_PER_HOUR: "cost",
 }
+_MOST: Final = 1e9  # stands for no limit, where infinity times zero would be no number
 _SPIKE: Final = 10.0  # what a wrapped difference shows, against the truth
 
 
@@ -168,7 +170,7 @@ def init(key: Array, slots: int) -> Channel:
         ring=jnp.full((SCRAPES_KEPT, number), jnp.nan),
         held=jnp.full(number, jnp.nan),
         total=jnp.zeros(number),
-        luck=jax.random.uniform(key, (number,)),
+        luck=uniform(key, (number,)),
         shown=jnp.zeros(len(CLASSES), jnp.int32),
         newest=jnp.zeros(len(GATEWAY_SIGNALS), jnp.int32),
         index=jnp.int32(0),
@@ -201,15 +203,18 @@ def scrape(
             with other actions sees the same draws.
     """
     slots = gauges.phase.shape[0]
-    here = jax.random.fold_in(key, channel.index)
-    bits = jax.random.bits(here, channel.held.shape, jnp.uint32)
+    each = _by_signal(inputs, slots)
+    here = fold(key, channel.index)
+    bits = words(here, channel.held.shape)
     # 23 bits for the noise of a signal, the other 9 for whether its sample is lost.
     draws = ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
     loss = ((bits & 511).astype(jnp.float32) + 0.5) / 512.0
     true = observe.observe(deployment, window, gauges, _parts(draws, slots))
     observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
-    observed = jnp.where(_fails(inputs, window, gauges, slots), jnp.nan, observed)
-    channel, seen, lost, frozen = _through(inputs, channel, observed, loss, window.seconds, here)
+    observed = jnp.where(_fails(each, window, gauges, slots), jnp.nan, observed)
+    channel, seen, lost, frozen = _through(
+        inputs, each, channel, observed, loss, here, window.seconds
+    )
     gateway = slice(0, len(GATEWAY_SIGNALS))
     ages = class_of(slots)[gateway]
     told = ~jnp.isnan(seen[gateway]) & ~lost[gateway]
@@ -226,6 +231,19 @@ def scrape(
     return channel, result
 
 
+def _by_signal(inputs: Inputs, slots: int) -> Inputs:
+    """Return the faults of each signal [N] from those of its class.
+
+    A product with zeros and ones: looked up one by one, the compiler would work out a class's
+    faults anew for each of its hundreds of signals.
+    """
+    kind = class_of(slots)
+    chosen = (np.arange(len(CLASSES))[:, None] == kind[None, :]).astype(np.float32)
+    fault_names = [field.name for field in fields(inputs)]
+    values = jnp.stack([jnp.clip(getattr(inputs, name), -_MOST, _MOST) for name in fault_names])
+    return Inputs(**dict(zip(fault_names, values @ chosen, strict=True)))
+
+
 def _parts(flat: Array, slots: int) -> Observed:
     """Return N values as gateway, variants and slots."""
     first = len(GATEWAY_SIGNALS)
@@ -237,7 +255,7 @@ def _parts(flat: Array, slots: int) -> Observed:
     )
 
 
-def _fails(inputs: Inputs, window: Window, gauges: Gauges, slots: int) -> Array:
+def _fails(each: Inputs, window: Window, gauges: Gauges, slots: int) -> Array:
     """Return which signals nobody answers for because what exports them is too busy [N]."""
     busy = windows.busy(window)
     there = gauges.phase == Phase.READY
@@ -249,29 +267,35 @@ def _fails(inputs: Inputs, window: Window, gauges: Gauges, slots: int) -> Array:
         jnp.repeat(by_variant, len(VARIANT_SIGNALS)),
         jnp.repeat(busy, len(SLOT_SIGNALS)),
     ])
-    return rho > inputs.scrape_fail_when_rho_gt[class_of(slots)]
+    return rho > each.scrape_fail_when_rho_gt
 
 
 def _through(
-    inputs: Inputs, channel: Channel, observed: Array, loss: Array, seconds: Array, key: Array
+    inputs: Inputs,
+    each: Inputs,
+    channel: Channel,
+    observed: Array,
+    loss: Array,
+    key: Array,
+    seconds: Array,
 ) -> tuple[Channel, Array, Array, Array]:
     """Return the channel, the values that come out, which are lost and which are frozen, [N]."""
     number = observed.shape[0]
     rest = len(GATEWAY_SIGNALS) + VARIANTS * len(VARIANT_SIGNALS)
     kind = class_of((number - rest) // len(SLOT_SIGNALS))
-    counted, total = _counters(inputs, channel.total, observed, seconds, kind, key)
+    counted, total = _counters(inputs, each, channel.total, observed, key, seconds)
     ring = channel.ring.at[channel.index % SCRAPES_KEPT].set(counted)
     late = jnp.round(inputs.metric_delay_s / SCRAPE_S).astype(jnp.int32)
     late = jnp.clip(late, 0, SCRAPES_KEPT - 1)
     # What has been shown is not taken back: a delay that begins first looks like a freeze.
     shown = jnp.maximum(channel.shown, channel.index - late)
     value = ring[(shown % SCRAPES_KEPT)[kind], jnp.arange(number)]
-    value = value * inputs.metric_scale[kind] + inputs.metric_bias[kind]
-    chance = inputs.metric_drop[kind]
+    value = value * each.metric_scale + each.metric_bias
+    chance = each.metric_drop
     lost = loss < chance
-    zero = lost & (loss < chance * inputs.missing_as_zero[kind]) & ~jnp.isnan(value)
+    zero = lost & (loss < chance * each.missing_as_zero) & ~jnp.isnan(value)
     value = jnp.where(lost, jnp.where(zero, 0.0, jnp.nan), value)
-    frozen = (channel.luck < inputs.metric_freeze[kind]) & ~jnp.isnan(channel.held)
+    frozen = (channel.luck < each.metric_freeze) & ~jnp.isnan(channel.held)
     value = jnp.where(frozen, channel.held, value)
     channel = eqx.tree_at(
         lambda c: (c.ring, c.held, c.total, c.shown), channel, (ring, value, total, shown)
@@ -281,22 +305,24 @@ def _through(
 
 def _counters(
     inputs: Inputs,
+    each: Inputs,
     total: Array,
     observed: Array,
-    seconds: Array,
-    kind: npt.NDArray[np.int32],
     key: Array,
+    seconds: Array,
 ) -> tuple[Array, Array]:
     """Return what is read off counters that reset, or that are taken for gauges; and their sums.
 
     A reset shows as a rate of nothing or as a spike (a wrapped difference), with equal chance, for
     one scrape and for a whole class: its counters live in one exporter.
     """
-    draws = jax.random.uniform(jax.random.fold_in(key, 1), (len(CLASSES),))
+    rest = len(GATEWAY_SIGNALS) + VARIANTS * len(VARIANT_SIGNALS)
+    kind = class_of((observed.shape[0] - rest) // len(SLOT_SIGNALS))
+    draws = uniform(fold(key, jnp.uint32(1)), (len(CLASSES),))
     chance = -jnp.expm1(-inputs.metric_reset * seconds / 3600.0)
     reset = (draws < chance)[kind]
     spike = (draws < 0.5 * chance)[kind]
-    cumulative = inputs.metric_cumulative[kind] > 0.5  # noqa: PLR2004 - it is or it is not
+    cumulative = each.metric_cumulative > 0.5  # noqa: PLR2004 - it is or it is not
     grown = total + jnp.nan_to_num(observed) * seconds
     grown = jnp.where(cumulative & ~reset, grown, 0.0)
     odd = jnp.where(reset, jnp.where(spike, observed * _SPIKE, observed * 0.0), observed)
