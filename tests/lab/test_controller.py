@@ -172,14 +172,17 @@ def test_a_lost_write_is_read_back_and_written_again() -> None:
     made = Made()
     controller, moves = warm(made)
     made.hung, made.loses = {2}, True
-    moves = play(controller, made, 14, moves[-1].orders)
-    mind = controller.minds[0]
-    written = [at for at, m in enumerate(moves) if m.orders.restart[0].any()]
-    assert len(written) >= 2  # the first was lost, its fate was read back, and it was sent anew
-    assert mind.platform.levers["incarnation.a-3"] == 1
+    while controller.minds[0].state.record is None:
+        moves += play(controller, made, 1, moves[-1].orders)
+    moves += play(controller, made, 1, moves[-1].orders)
+    record = controller.minds[0].state.record
+    assert record is not None
+    assert record.attempt == 1  # the first was lost, its fate was read back, and it was sent anew
+    assert record.reason == "the write was lost"
+    assert controller.minds[0].platform.levers["incarnation.a-3"] == 1
     made.loses = False
-    play(controller, made, 30, moves[-1].orders)
-    assert mind.platform.levers["incarnation.a-3"] == 2
+    play(controller, made, 2, moves[-1].orders)
+    assert controller.minds[0].platform.levers["incarnation.a-3"] == 2
     assert 2 not in made.hung
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from controller_made import Made, episode, play
 
 from homeostat.base.actions import ActionKind
@@ -44,6 +45,7 @@ def test_the_runbook_leaves_a_healthy_deployment_alone() -> None:
     assert not any(m.paged[0] for m in moves)
 
 
+@pytest.mark.slow
 def test_random_safe_draws_only_what_the_kernel_allows_and_repeats_itself() -> None:
     runs = [begun(random_safe(), Made(seed=5), 120) for _ in range(2)]
     (past, moves), (again, _) = runs

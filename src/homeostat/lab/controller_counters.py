@@ -28,11 +28,11 @@ Bools = npt.NDArray[np.bool_]
 
 # Bucket bounds as shares of the promised p99: where the objective is missed they lie close.
 BOUNDS: Final = np.array(
-    (0.03, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.43, 0.52, 0.62, 0.72, 0.8, 0.9, 1.0,
+    (0.03, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.43, 0.51, 0.58, 0.65, 0.73, 0.85, 1.0,
      1.2, 1.5, 2.2, 4.0, 12.0, np.inf)
 )  # fmt: skip
 # A pool's page has no p99; in a batch queue it lies this far above the p95 (see controller_parts).
-_P99_OF_P95: Final = 1.25
+_P99_OF_P95: Final = 1.5
 _G: Final = {name: place for place, name in enumerate(signals.GATEWAY_SIGNALS)}
 _V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
 _S: Final = {name: place for place, name in enumerate(signals.SLOT_SIGNALS)}

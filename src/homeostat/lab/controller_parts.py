@@ -45,10 +45,10 @@ GRANTED: Final = (
 Retraining and restarting everything are granted to nobody.
 """
 
-# The product measures p95 and users were promised a p99. In a batch queue that meets its promise
-# the p99 is 1.2 to 1.4 times the p95 (twin tables, rho 0.3 to 0.9): a p95 of 0.8 of the promise is
-# where the p99 comes to it.
-P95_OF_P99: Final = 0.8
+# The product measures p95 and users were promised a p99. Between half and nine tenths of its load
+# a deployment of the twin has a p95 of 0.62 to 0.70 of its p99 (measured in episodes of S16 and
+# S33): that share of the promise is where the p99 comes to it.
+P95_OF_P99: Final = 0.65
 # An accuracy promise that no label can speak of during the first ten minutes would leave the
 # objectives unknown, and an unknown objective stops every verification: it is declared only where
 # labels come in that soon.

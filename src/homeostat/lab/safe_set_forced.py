@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from homeostat.base.actions import Action
+from homeostat.base.actions import Action, ActionKind
 from homeostat.base.evidence import Evidence
 from homeostat.base.intent import Receipt
 from homeostat.base.policy import Managed
@@ -29,6 +29,7 @@ from homeostat.safety.permit import permit
 
 DECISION_S: Final = 30.0  # the catalogue's default
 _EPOCH: Final = 1
+_DESTRUCTIVE: Final = DESTRUCTIVE | {ActionKind.RESTART_ALL}
 
 
 class Answer(StrEnum):
@@ -253,4 +254,4 @@ class Forced:
         base = self._base
         base.state = memory.acted(base.state, past_of(action, intent, at))
         base.done.writes.append(intent)
-        base.done.destructive |= action.kind in DESTRUCTIVE
+        base.done.destructive |= action.kind in _DESTRUCTIVE
