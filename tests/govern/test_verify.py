@@ -1,5 +1,7 @@
 """Verification says helped only when the objectives are met and the suspicion is gone."""
 
+from dataclasses import replace
+
 import pytest
 
 from homeostat.base.decisions import Effect
@@ -86,3 +88,15 @@ def test_more_failures_are_harm_however_many_failed_before() -> None:
     failing = (("error_ratio", 0.5), ("latency_p95_ms", 44.0))
     worse = build.evidence(values={("gateway", "error_ratio"): 0.6}, slo_met=False)
     assert judge(INCIDENT, failing, worse, build.managed()) is Effect.HARMED
+
+
+@pytest.mark.parametrize("family", [Family.LOAD, Family.BATCHING])
+def test_a_queue_that_stood_is_not_blamed_on_the_cure_but_wrong_answers_are(
+    family: Family,
+) -> None:
+    incident = replace(INCIDENT, family=family, subject="gateway")
+    slow = {("gateway", "error_ratio"): 0.9, ("gateway", "latency_p95_ms"): 9e3}
+    queue = build.evidence(values=slow, slo_met=False)
+    assert judge(incident, BEFORE, queue, build.managed()) is Effect.NO_CHANGE
+    wrong = build.evidence(values={("model", "accuracy"): 0.5}, slo_met=False)
+    assert judge(incident, BEFORE, wrong, build.managed()) is Effect.HARMED

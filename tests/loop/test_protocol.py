@@ -44,6 +44,7 @@ S = ActionState
 TIMING = Timing(
     receipt_deadline_ns=5, readiness_deadline_ns=30, verify_ns=40, blind_ns=25,
     approval_ttl_ns=60, readback_deadline_ns=15, quiesce_ns=20, fresh_ns=10,
+    fallback="pool:old",
 )  # fmt: skip
 SCALE = Action(
     kind=ActionKind.SCALE_UP, subject="pool:a", actuator="host", change=(("replicas.a", 4),),
@@ -501,11 +502,13 @@ def test_no_verdict_at_all_is_blindness_not_the_absence_of_harm() -> None:
         (ActionKind.RESTART_REPLICA, UndoKind.COMPENSATING, S.SUCCEEDED_UNPROVEN),
         (ActionKind.SHIFT_TRAFFIC, UndoKind.EXACT, S.ROLLING_BACK),
         (ActionKind.SCALE_DOWN, UndoKind.EXACT, S.ROLLING_BACK),
-        (ActionKind.BATCH_UP, UndoKind.EXACT, S.ROLLING_BACK),
-        (ActionKind.SHED_LOAD, UndoKind.EXACT, S.ROLLING_BACK),
+        (ActionKind.BATCH_DOWN, UndoKind.EXACT, S.ROLLING_BACK),
+        (ActionKind.BATCH_UP, UndoKind.EXACT, S.SUCCEEDED_UNPROVEN),
+        (ActionKind.SHED_LOAD, UndoKind.EXACT, S.SUCCEEDED_UNPROVEN),
+        (ActionKind.DRAIN_REPLICA, UndoKind.EXACT, S.SUCCEEDED_UNPROVEN),
     ],
 )
-def test_blind_keeps_what_adds_capacity_and_takes_the_rest_back(
+def test_blind_keeps_what_adds_or_protects_capacity_and_takes_the_rest_back(
     kind: ActionKind, undo: UndoKind, end: ActionState
 ) -> None:
     bench = Bench(replace(SCALE, kind=kind, undo=undo)).to(S.VERIFYING)
@@ -514,6 +517,13 @@ def test_blind_keeps_what_adds_capacity_and_takes_the_rest_back(
         bench.now += 1
         bench.feed(EffectSeen(effect=Effect.UNKNOWN))
     bench.at(end)
+
+
+def test_blind_never_sends_users_back_to_what_they_were_taken_away_from() -> None:
+    away = replace(SCALE, kind=ActionKind.SHIFT_TRAFFIC, subject=TIMING.fallback)
+    bench = Bench(away).to(S.VERIFYING)
+    bench.wait(TIMING.blind_ns)
+    bench.at(S.SUCCEEDED_UNPROVEN)
 
 
 @given(st.lists(st.sampled_from([Effect.UNKNOWN, Effect.NO_CHANGE]), min_size=70, max_size=90))

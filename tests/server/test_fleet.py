@@ -5,6 +5,7 @@ from typing import Any
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.evidence import Evidence, Family, Incident
+from homeostat.base.intent import ActionState
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step
@@ -102,3 +103,15 @@ def test_a_deployment_without_a_world_has_no_replicas_to_count() -> None:
     states = {"m": state("m"), "n": state("n")}
     views = fleet.views(states, [seen("m", world=None), seen("n")], NOW)
     assert views["m"].replicas == 4
+
+
+def test_a_question_that_waits_for_an_answer_blocks_no_other_deployment() -> None:
+    asking = flying("a", touched=3)
+    assert asking.record is not None
+    waiting = replace(asking.record, state=ActionState.AWAITING_APPROVAL)
+    states = {"a": replace(asking, record=waiting), "b": state("b")}
+    view = fleet.views(states, (seen("a"), seen("b")), NOW)["b"]
+    assert (view.targets_changing, view.replicas_changing) == (0, 0)
+    states["a"] = asking
+    view = fleet.views(states, (seen("a"), seen("b")), NOW)["b"]
+    assert (view.targets_changing, view.replicas_changing) == (1, 3)

@@ -79,6 +79,11 @@ class Action:
         return self.kind in {ActionKind.HOLD, ActionKind.ESCALATE}
 
 
+def barred(action: Action) -> tuple[str, str]:
+    """Return the mark of an action that a person refused for an incident; see `LoopState.tried`."""
+    return (f"{action.kind.value}!", action.subject)
+
+
 HOLD = Action(kind=ActionKind.HOLD, subject="model", undo=UndoKind.EXACT)
 
 

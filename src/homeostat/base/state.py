@@ -68,12 +68,13 @@ class LoopState:
         harmed_ticks: Consecutive ticks on which it was seen to harm.
         finished: Recent finished actions, oldest first, so that a person can undo one.
         past: Actions that reached the world, for the guards' counters.
-        tried: Kind and subject of actions that did not help the open incident.
+        tried: Kind and subject of actions that did not help the open incident, and, marked by
+            `actions.barred`, of those that a person rejected or took back.
         trials: Versions on their way to being trusted.
         verified: Pool and version pairs that served within the objectives long enough.
         peaks: (time, replicas in rotation) maxima within the scale-in window.
         observe_until: Observe only until then.
-        foreign_until: Somebody else wrote: act on nothing until then.
+        foreign_until: Somebody else wrote, or an undo failed for good: act on nothing until then.
         file_mode: The mode that the configuration file named last; a person may have set another.
         held_because: Why the last decision was to hold; a repeat is not recorded again.
     """

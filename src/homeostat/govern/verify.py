@@ -27,7 +27,8 @@ HARM_ACCURACY_POINTS = 0.10
 # the service: fewer failures must not read as slower answers.
 ERRORS_THAT_HIDE_LATENCY = HARM_ERROR_POINTS
 # In an overload latency and errors rise for as long as the queue that stood before the action
-# takes to drain; blaming the cure for them would take it away. Not helping still counts as a try.
+# takes to drain; blaming the cure for them would take it away. Not helping still counts as a try,
+# and wrong answers have nothing to do with a queue.
 _OVERLOADS = frozenset({Family.LOAD, Family.BATCHING})
 
 
@@ -53,7 +54,7 @@ def judge(
         return Effect.UNKNOWN
     after = dict(measure(evidence))
     overloaded = incident is not None and incident.family in _OVERLOADS
-    if not evidence.slo_met and not overloaded and _harmed(dict(before), after, managed):
+    if not evidence.slo_met and _harmed(dict(before), after, managed, overloaded=overloaded):
         return Effect.HARMED
     suspected = incident is not None and any(
         suspicion.family is incident.family and suspicion.subject == incident.subject
@@ -62,16 +63,18 @@ def judge(
     return Effect.HELPED if evidence.slo_met and not suspected else Effect.NO_CHANGE
 
 
-def _harmed(before: dict[str, float], after: dict[str, float], managed: Managed) -> bool:
+def _harmed(
+    before: dict[str, float], after: dict[str, float], managed: Managed, *, overloaded: bool
+) -> bool:
     # A signal that is missing on either side says nothing: absence is never zero.
     both = before.keys() & after.keys()
-    if names.ERROR_RATIO in both:
+    if names.ERROR_RATIO in both and not overloaded:
         errors = after[names.ERROR_RATIO] - before[names.ERROR_RATIO]
         if errors > HARM_ERROR_POINTS:
             return True
     # A deployment inside its objective may grow slower without harm; beyond it, slower is harm.
     hidden = before.get(names.ERROR_RATIO, 0.0) > ERRORS_THAT_HIDE_LATENCY
-    if names.LATENCY_P95 in both and not hidden:
+    if names.LATENCY_P95 in both and not hidden and not overloaded:
         slow_base = max(before[names.LATENCY_P95], managed.objective.latency_p95_ms)
         if after[names.LATENCY_P95] > HARM_SLOW_RATIO * slow_base:
             return True

@@ -6,13 +6,13 @@ goes back into the protocol in the same step, so that nothing can change in betw
 
 from dataclasses import replace
 
-from homeostat.base.actions import Action, UndoKind
+from homeostat.base.actions import Action, ActionKind, UndoKind, barred
 from homeostat.base.decisions import Effect, Notice, Outcome, Urgency
 from homeostat.base.events import Claim, Command, ReadWorld, Record, Tell, UndoRequested, Write
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.state import LoopState
-from homeostat.base.units import TimeNs
+from homeostat.base.units import HOUR, TimeNs
 from homeostat.loop import memory
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
@@ -32,9 +32,14 @@ from homeostat.loop.protocol import (
     propose,
     timing_for,
 )
+from homeostat.loop.protocol_values import SAID_NO
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
 
+# A deployment where an undo failed three times is left alone until a person sets its mode anew.
+UNTIL_A_PERSON_NS = 10 * 365 * 24 * HOUR
+# So many restarts of one replica within an hour are a crash loop (Kubernetes backs off after 5).
+REPEATS = 5
 # How an action's end counts for learning and for the guards' counters.
 _EFFECT_OF_END = {
     ActionState.SUCCEEDED: Effect.HELPED,
@@ -196,31 +201,28 @@ def _finish(
     parts: LoopParts, state: LoopState, record: ActionRecord, now: TimeNs
 ) -> tuple[LoopState, list[Command]]:
     reached = any(past.id == record.id for past in state.past)
-    effect = _EFFECT_OF_END.get(record.state)
+    # What was sent and came to nothing, as a write that the target refuses each time, is a try too.
+    effect = _EFFECT_OF_END.get(record.state, Effect.NO_CHANGE if reached else None)
     past = tuple(
         replace(action, effect=effect) if action.id == record.id else action
         for action in state.past
     )
     finished = (*state.finished, record)[-memory.FINISHED_KEPT :]
     state = replace(state, record=None, past=past, finished=finished)
-    if record.state is ActionState.FOREIGN:
-        # Never fight: whoever wrote gets as long as twice the cooldown to finish.
-        guard = state.managed.guard
-        pause_ns = round(2 * guard.cooldown_scrapes * state.managed.scrape_ns)
-        state = replace(state, foreign_until=TimeNs(now + pause_ns))
-    if not reached or effect is None:
-        if not record.undoes:
-            return state, []
+    state = _left_alone(_barred(state, record), record, now)
+    if record.undoes and (not reached or record.state not in _EFFECT_OF_END):
         title = f"{record.id}, the undo of {record.undoes}, came to nothing: {record.state}"
         return state, [
             _notice(state, record.undoes, title, Urgency.INFO, now, lines=(record.reason,))
         ]
+    if not reached:
+        return state, []
     after = parts.measure(state.evidence) if state.evidence is not None else ()
     outcome = Outcome(
         action_id=record.id,
         deployment=record.deployment,
         at=now,
-        effect=effect,
+        effect=effect or Effect.NO_CHANGE,
         before=state.before,
         after=after,
     )
@@ -233,7 +235,43 @@ def _finish(
     title = f"{record.id} {record.action.kind} {record.action.subject}: {record.state}"
     urgency = Urgency.PAGE if record.state in _NEEDS_A_PERSON else Urgency.INFO
     commands.append(_notice(state, record.id, title, urgency, now, lines=(record.reason,)))
-    return state, commands
+    return state, [*commands, *_repeated(state, record, now)]
+
+
+def _barred(state: LoopState, record: ActionRecord) -> LoopState:
+    """Bar from this incident what a person has rejected or taken back: their no is an answer."""
+    rejected = record.state is ActionState.DENIED and SAID_NO in record.reason
+    taken_back = record.undoes != "" and record.state in _EFFECT_OF_END
+    if state.incident is None or not (rejected or taken_back):
+        return state
+    return replace(state, tried=(*state.tried, barred(record.action)))
+
+
+def _left_alone(state: LoopState, record: ActionRecord, now: TimeNs) -> LoopState:
+    """Change nothing for a while after somebody else wrote, or for good where we are stuck."""
+    match record.state:
+        case ActionState.FOREIGN:
+            # Never fight: whoever wrote gets as long as twice the cooldown to finish.
+            guard = state.managed.guard
+            pause_ns = round(2 * guard.cooldown_scrapes * state.managed.scrape_ns)
+        case ActionState.STUCK:
+            pause_ns = UNTIL_A_PERSON_NS
+        case _:
+            return state
+    return replace(state, foreign_until=TimeNs(now + pause_ns))
+
+
+def _repeated(state: LoopState, record: ActionRecord, now: TimeNs) -> tuple[Command, ...]:
+    """Tell a person of a cure that is needed again and again, however often it helped."""
+    action = record.action
+    times = sum(
+        now - past.at <= HOUR and (past.kind, past.subject) == (action.kind, action.subject)
+        for past in state.past
+    )
+    if action.kind is not ActionKind.RESTART_REPLICA or times == 0 or times % REPEATS:
+        return ()
+    title = f"{action.subject} was restarted {times} times within an hour: it does not last"
+    return (_notice(state, f"{record.id}.repeated", title, Urgency.PAGE, now),)
 
 
 _NEEDS_A_PERSON = frozenset({ActionState.STUCK, ActionState.FOREIGN})

@@ -26,6 +26,7 @@ from homeostat.loop.protocol_moves import (
     take_back,
 )
 from homeostat.loop.protocol_values import (
+    SAID_NO,
     Approved,
     AskPerson,
     GuardAllowed,
@@ -79,7 +80,7 @@ def awaiting_approval(record: ActionRecord, news: News, ctx: Context) -> Step:
             agreed = replace(record, approved_by=by or "someone")
             return agreed, (ask_forward(agreed),)
         case Rejected(by=by, why=why):
-            return end(record, ActionState.DENIED, ctx, f"{by} said no: {why}".rstrip(": "))
+            return end(record, ActionState.DENIED, ctx, f"{by} {SAID_NO}: {why}".rstrip(": "))
         case GuardAllowed() | GuardNeedsApproval() if record.approved_by:
             return _begin(record, news, ctx)
         case GuardDenied(reasons=reasons):

@@ -6,6 +6,7 @@ anything is read, written or asked: `loop.protocol` stays sans-I/O.
 
 from dataclasses import dataclass
 
+from homeostat.base import names
 from homeostat.base.decisions import Effect
 from homeostat.base.intent import Intent, Receipt
 from homeostat.base.policy import KillLevel, Managed
@@ -175,6 +176,9 @@ class Page:
 Demand = AskGuard | SendWrite | ReadWorldAgain | AskPerson | ClaimTarget | Page
 
 
+SAID_NO = "said no"  # in the reason of what a person rejected
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """How long each state may last; nothing waits for ever.
@@ -189,6 +193,7 @@ class Timing:
         quiesce_ns: Without compare-and-set: a lost write is believed dead this long after its
             deadline. Must exceed the longest time a request can survive in the network.
         fresh_ns: A write may not rest on a reading older than this.
+        fallback: Subject of the older version's pool, empty if there is none.
         max_conflicts: Write attempts of one stage.
         max_undo: Failed attempts to take the action back before a person must.
     """
@@ -201,6 +206,7 @@ class Timing:
     readback_deadline_ns: int = 15 * SECOND
     quiesce_ns: int = 20 * SECOND  # lease 15 s + write deadline 5 s (takeover rule R3)
     fresh_ns: int = 30 * SECOND
+    fallback: str = ""
     max_conflicts: int = 3
     max_undo: int = 3
 
@@ -214,4 +220,5 @@ def timing_for(managed: Managed) -> Timing:
         blind_ns=round(guard.blind_scrapes * scrape),
         approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape),
         fresh_ns=round(guard.fresh_scrapes * scrape),
+        fallback="" if managed.fallback_pool is None else names.pool(managed.fallback_pool),
     )

@@ -24,10 +24,18 @@ from homeostat.loop.protocol_moves import (
 from homeostat.loop.protocol_values import EffectSeen, News, Tick, WorldSeen
 from homeostat.loop.protocol_world import Where, seen_since, where
 
-# What stays when its effect cannot be seen: it adds capacity, or it already is the way back to a
-# verified version; undoing those while blind would take capacity away or send traffic to the newer
-# version, which missing data may never justify (guard G0).
-STAYS_WHEN_BLIND = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.ROLLBACK})
+# What stays when its effect cannot be seen: it adds capacity, protects what there is, or already is
+# the way back to a verified version. Undoing those while blind would take capacity away, lift a
+# limit in an overload or send traffic to what was found bad, which missing data may never justify
+# (guard G0). A shift to the fallback pool is a way back as well.
+STAYS_WHEN_BLIND = frozenset({
+    ActionKind.SCALE_UP,
+    ActionKind.RESIZE_UP,
+    ActionKind.BATCH_UP,
+    ActionKind.SHED_LOAD,
+    ActionKind.DRAIN_REPLICA,
+    ActionKind.ROLLBACK,
+})
 
 
 def settling(record: ActionRecord, news: News, ctx: Context) -> Step:
@@ -93,10 +101,9 @@ def _sighted(record: ActionRecord, ctx: Context) -> ActionRecord:
 def _tick(record: ActionRecord, ctx: Context) -> Step:
     if not overdue(record, ctx):
         return record, ()
-    kind, undo = record.action.kind, record.action.undo
     last_stage = record.stage + 1 >= stages(record.action)
     if record.blind_since is not None:
-        if last_stage and (kind in STAYS_WHEN_BLIND or undo is not UndoKind.EXACT):
+        if _stays(record, ctx) or (last_stage and record.action.undo is not UndoKind.EXACT):
             return end(
                 record,
                 ActionState.SUCCEEDED_UNPROVEN,
@@ -108,3 +115,9 @@ def _tick(record: ActionRecord, ctx: Context) -> Step:
         why = "neither help nor harm was seen in time"
         return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
     return take_back(record, ctx, f"stage {record.stage} of the ramp showed no help in time")
+
+
+def _stays(record: ActionRecord, ctx: Context) -> bool:
+    action, fallback = record.action, ctx.timing.fallback
+    back = action.kind is ActionKind.SHIFT_TRAFFIC and action.subject == fallback
+    return back or action.kind in STAYS_WHEN_BLIND

@@ -207,6 +207,8 @@ def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Steppe
     by_file = event.by == THE_FILE and event.managed.mode is not state.managed.mode
     file_mode = event.managed.mode if by_file else state.file_mode
     state = replace(state, managed=event.managed, file_mode=file_mode, held_because=())
+    if event.by != THE_FILE:
+        state = replace(state, foreign_until=None)  # whoever sets the mode has looked at it
     title = f"configuration in force: mode {event.managed.mode}, set by {event.by}"
     return state, (_tell(state, event.at, title),)
 

@@ -16,6 +16,7 @@ from homeostat.base.actions import (
     Refusal,
     SafeSet,
     UndoKind,
+    barred,
 )
 from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState
@@ -42,7 +43,7 @@ def candidates(
     Args:
         incident: The confirmed incident, None when all is calm.
         state: What the guards see; the runbook reads world, evidence and policy from it.
-        tried: Kind and subject of what did not help this incident.
+        tried: Kind and subject of what did not help this incident, and `barred` actions.
 
     Returns:
         Candidates (ESCALATE last for an incident) and sentences for people.
@@ -55,7 +56,8 @@ def candidates(
     left = tuple(
         action
         for action in wanted
-        if action.kind in _LADDER or (action.kind.value, action.subject) not in tried
+        if barred(action) not in tried
+        and (action.kind in _LADDER or (action.kind.value, action.subject) not in tried)
     )
     return (*left, ESCALATE), incident.because
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family
+from homeostat.base.intent import ActionState
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, TimeNs
 
@@ -13,10 +14,11 @@ def views(
 ) -> dict[str, FleetView]:
     """Return each deployment's view of the fleet."""
     replicas = {e.deployment: len(e.world.replicas) if e.world else 0 for e in evidences}
+    # A question that nobody has answered yet changes nothing, and stops nobody else.
     changing = {
         name: state.record.action.replicas_touched
         for name, state in states.items()
-        if state.record is not None
+        if state.record is not None and state.record.state is not ActionState.AWAITING_APPROVAL
     }
     anomalous = {name for name, state in states.items() if _went_anomalous(state, now)}
     recent = {
