@@ -158,6 +158,7 @@ def test_a_deployment_that_does_not_fit_its_slots_is_refused() -> None:
         slots_for(crowd)
 
 
+@pytest.mark.slow
 def test_the_fewest_slots_hold_every_draw_with_room_to_act() -> None:
     for each in catalogue():
         slots = slots_for(each)
@@ -179,6 +180,7 @@ def test_offered_load_follows_from_utilisation_and_the_service_law() -> None:
         assert actual <= episode.drawn["base_rho"] * (1 + 1e-4)
 
 
+@pytest.mark.slow
 def test_no_deployment_breaks_its_promise_before_the_fault() -> None:
     """By the twin's own curves: load at the start is what pool A serves within the promise."""
     params, _ = batch([draw(each, 1) for each in catalogue()])

@@ -168,6 +168,7 @@ def test_risk_is_the_weighted_codes_and_the_violated_hours(
     assert results["hold"].metrics["risk"].value == pytest.approx((2.0 + hours) / 3)
 
 
+@pytest.mark.slow
 def test_the_share_of_the_oracle_is_a_ratio_of_sums(results: dict[str, PolicyResults]) -> None:
     assert results["oracle"].metrics["share_of_oracle"].value == pytest.approx(1.0)
     assert results["hold"].metrics["share_of_oracle"].value == pytest.approx(0.0)
