@@ -98,6 +98,21 @@ def test_a_read_only_folder_is_named(nobody: Path) -> None:
         opened(nobody / "other.db")
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("durable", [False, True])
+def test_nothing_is_written_to_a_file_that_is_gone(
+    tmp_path: Path, *, replaced: bool, durable: bool
+) -> None:
+    journal = opened(tmp_path / "j.db")
+    journal.append([(TimeNs(1), "m", "event", b"{}")], durable=True)
+    (tmp_path / "j.db").rename(tmp_path / "elsewhere.db")
+    if replaced:
+        (tmp_path / "j.db").write_bytes((tmp_path / "elsewhere.db").read_bytes())
+    with pytest.raises(CorruptStoreError, match="removed or replaced"):
+        journal.append([(TimeNs(2), "m", "event", b"{}")], durable=durable)
+    journal.close()
+
+
 def test_what_is_no_journal_is_refused_and_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_bytes(b"shopping list\n" * 100)

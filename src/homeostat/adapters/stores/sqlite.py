@@ -64,6 +64,7 @@ class SqliteBackend:
         self._reserve = Reserve(
             settings.path.with_name(settings.path.name + ".reserve"), settings.reserve_bytes
         )
+        self._file: tuple[int, int] | None = None
 
     @property
     def where(self) -> str:
@@ -90,10 +91,17 @@ class SqliteBackend:
             raise self.translate(error, 0) from error
         if not self._settings.read_only:
             self._reserve.keep()
+        self._file = _identity(self._settings.path)
         return engine
 
     def begin(self, connection: sa.Connection, *, durable: bool) -> None:
-        """Take the write lock; `synchronous` cannot be changed inside a transaction."""
+        """Take the write lock; `synchronous` cannot be changed inside a transaction.
+
+        Raises:
+            CorruptStoreError: The file was removed or replaced: what is written now would be lost.
+        """
+        if _identity(self._settings.path) != self._file:
+            raise CorruptStoreError(0, f"{self._settings.path} was removed or replaced under us")
         level = "FULL" if durable else "NORMAL"
         connection.connection.cursor().execute(f"PRAGMA synchronous={level}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -164,6 +172,15 @@ class SqliteBackend:
         _refuse_strangers(connection, self._settings.path)
         migrate.upgrade(connection)
         connection.commit()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from any other, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _refuse_strangers(connection: sa.Connection, path: Path) -> None:
