@@ -330,7 +330,11 @@ def test_a_worker_that_is_killed_ends_the_run_with_advice(tmp_path: Path) -> Non
 def test_an_error_in_a_worker_is_the_commands_error_and_ends_the_others(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="math domain"), Pool(2, tmp_path) as pool:
         list(pool.each(math.sqrt, [-1.0, 2.0, 3.0]))
-    assert multiprocessing.active_children() == []
+    for _ in range(100):  # on a busy machine an end takes a moment
+        if not multiprocessing.active_children():
+            return
+        time.sleep(0.1)
+    pytest.fail("a worker outlived the error")
 
 
 @pytest.mark.slow

@@ -79,8 +79,8 @@ def rounded(value: float) -> float:
 def capacity_rps(tau0_s: float, alpha_s: float, batch: float) -> float:
     """Return what one replica serves with full batches, 1/s (b / S(b)).
 
-    >>> capacity_rps(0.02, 0.002, 8)
-    222.22222222222223
+    >>> round(capacity_rps(0.02, 0.002, 8), 6)
+    222.222222
     """
     return batch / (tau0_s + alpha_s * batch)
 
