@@ -131,6 +131,15 @@ def test_a_best_action_is_inside_once_the_evidence_is_there() -> None:
     assert watch.best[1, 0, 0].answer is Answer.REFUSED
 
 
+def test_an_episode_without_a_fault_is_asked_where_a_fault_would_begin() -> None:
+    kept: list[Watch] = []
+    controller = watching([best("S43", "hold", "hold"), best("S43", "up", "scale a +1")], kept)
+    controller.start([faulty(None, onset_s=float("inf"))])
+    run(controller, Made(), dead_at=99)
+    assert kept[0].applies == [True, True]
+    assert {asked.at_s for asked in kept[0].best.values()} == {600.0}
+
+
 def test_rows_become_findings_and_findings_a_gate() -> None:
     def judged(policy: Policy, episodes: Sequence[Episode]) -> Sequence[tuple[str, ...]]:
         assert isinstance(policy, Controller)

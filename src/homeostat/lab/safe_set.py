@@ -19,7 +19,7 @@ from homeostat.base.policy import Managed
 from homeostat.lab.controller import Controller, Mind
 from homeostat.lab.controller_platform import Platform
 from homeostat.lab.safe_set_best import BEST
-from homeostat.lab.safe_set_forced import STRICTNESS, Answer, Asked, Forced, Watch
+from homeostat.lab.safe_set_forced import STRICTNESS, Answer, Asked, Forced, Watch, begins_s
 from homeostat.lab.safe_set_table import Role, Row
 from homeostat.lab.safe_set_unsafe import UNSAFE
 from homeostat.lab.types import Episode, Policy
@@ -174,7 +174,7 @@ def _examine_best(
                 continue
             worst.append(min(steps, key=lambda one: STRICTNESS.index(one.answer)))
             if worst[-1].answer in _INSIDE:
-                first.append(max(one.at_s for one in steps) - episode.onset_s)
+                first.append(max(one.at_s for one in steps) - begins_s(episode))
         yield Finding(
             row=row,
             episodes=len(worst),

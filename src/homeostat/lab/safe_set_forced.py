@@ -28,6 +28,7 @@ from homeostat.loop import memory, step
 from homeostat.safety.permit import permit
 
 DECISION_S: Final = 30.0  # the catalogue's default
+WARM_S: Final = 600.0  # the catalogue's warm-up
 _EPOCH: Final = 1
 _DESTRUCTIVE: Final = DESTRUCTIVE | {ActionKind.RESTART_ALL}
 
@@ -59,6 +60,11 @@ class Asked:
     answer: Answer
     at_s: float
     reasons: tuple[str, ...] = ()
+
+
+def begins_s(episode: Episode) -> float:
+    """Return when an episode's trouble begins, or where it would in one without any."""
+    return episode.onset_s if episode.onset_s < episode.length_s else WARM_S
 
 
 def ask(word: Word, here: Situation, state: LoopState, now: TimeNs) -> Asked | None:
@@ -135,7 +141,7 @@ class Watch:
         self.applies = [False] * len(rows)
         self.best: dict[tuple[int, int, int], Asked] = {}
         """Freest answer by row, step and choice; of equals the first."""
-        self._until = max((episode.onset_s + row.within_s for row in rows), default=0.0)
+        self._until = begins_s(episode) + max((row.within_s for row in rows), default=0.0)
 
     state = property(lambda self: self._base.state)
     done = property(lambda self: self._base.done)
@@ -161,7 +167,7 @@ class Watch:
         if here is None:
             return
         for number, row in enumerate(self.rows):
-            since = now_s - base.episode.onset_s
+            since = now_s - begins_s(base.episode)
             if not 0.0 <= since <= row.within_s or not here.holds(row.when):
                 continue
             self.applies[number] = True
@@ -192,8 +198,7 @@ class Forced:
         self._base = Bystander.of(episode, managed, platform)
         self.platform = platform
         self._row, self._word = row, row.do[0][0]
-        onset = episode.onset_s if episode.onset_s < episode.length_s else 600.0
-        self._due = time_ns(onset + row.after_s)
+        self._due = time_ns(begins_s(episode) + row.after_s)
         self._left = self._word.times
         self._written = 0
         self.asked: list[Asked] = []
