@@ -14,6 +14,7 @@ from jax import Array
 
 from homeostat.twin import (
     chance,
+    conditions,
     cures,
     flow,
     latency,
@@ -21,14 +22,14 @@ from homeostat.twin import (
     memory,
     money,
     params,
+    quality,
     replicas,
     routing,
-    tables,
     windows,
 )  # fmt: skip
 from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults
-from homeostat.twin.service import Service, batches, service
+from homeostat.twin.service import Kinds, batches, service
 from homeostat.twin.shapes import VARIANTS, Phase, Variant
 from homeostat.twin.state import Live, Platform, Slots, by_variant, over_slots
 
@@ -42,14 +43,14 @@ class Fixed(eqx.Module):
     Attributes:
         deployment: Its parameters.
         faults: One episode's.
-        curves: Queue tables.
+        sorts: What the replicas are.
         draws: Of the next process of each slot.
         luck: Uniform draw of each slot, for the balancer's list [S].
     """
 
     deployment: params.Params
     faults: Faults
-    curves: tables.Tables
+    sorts: Kinds
     draws: chance.Draws
     luck: Array
 
@@ -106,12 +107,41 @@ class Outcome(eqx.Module):
     destroyed: Array
 
 
+class Tail(eqx.Module):
+    """What the last block of a scrape leaves for the scrape itself.
+
+    Attributes:
+        inputs: What faults do to answers.
+        signals: Strength of each fault on each class of signals [F, CLASSES].
+        batch_max: Largest batch in force [V].
+        lies: Probability that failures are reported as well.
+        waiting: Requests waiting [S].
+        memory_share: Of the limit [S].
+        latency_s: Mean time of a request that comes now [S].
+        error: Probability that an answer is an error [S].
+        nan: Probability that it is no number [S].
+        frontend_rps: What one replica's front end can pass on.
+    """
+
+    inputs: quality.Inputs
+    signals: Array
+    batch_max: Array
+    lies: Array
+    waiting: Array
+    memory_share: Array
+    latency_s: Array
+    error: Array
+    nan: Array
+    frontend_rps: Array
+
+
 class Acted(eqx.Module):
     """What the platform did at the beginning of a block.
 
     Attributes:
         live: After it.
         fx: Faults in force.
+        signals: Strength of each fault on each class of signals [F, CLASSES].
         lost: Requests that ended with their process.
         undrained: Those of them ended on purpose.
         acted: Bool: an own action took effect.
@@ -120,6 +150,7 @@ class Acted(eqx.Module):
 
     live: Live
     fx: Effects
+    signals: Array
     lost: Array
     undrained: Array
     acted: Array
@@ -128,7 +159,7 @@ class Acted(eqx.Module):
 
 def block(
     fixed: Fixed, live: Live, failed: Array, step: Step, dt: float
-) -> tuple[Live, Array, Outcome]:
+) -> tuple[Live, Array, Outcome, Tail]:
     """Return what a block leaves behind.
 
     Args:
@@ -139,13 +170,13 @@ def block(
         dt: Length of a tick, seconds.
 
     Returns:
-        What changed, the ring, and what the judge is told.
+        What changed, the ring, what the judge is told, and what a scrape would read.
     """
     seconds = step.offered.shape[0] * dt
     done = _act(fixed, live, step, seconds)
     live, fx, deployment = done.live, done.fx, fixed.deployment
     slots, force = live.slots, live.platform.levers
-    law = service(deployment, fx, fixed.curves, slots, force, step.now_s)
+    law = service(deployment, fx, fixed.sorts, slots, step.now_s)
     ways = routing.routes(deployment, fx, live.platform, slots, law, fixed.luck)
     ground = flow.ground(deployment, fx, force, slots, law, ways, dt)
     traffic = flow.Traffic(
@@ -189,24 +220,40 @@ def block(
     promised_s = deployment.promise.p99_s - ground.delay_s
     unit = law.row.capacity_within(promised_s, law.speed)
     counted = (slots.phase == Phase.READY) & ~law.sick
-    return (
-        live,
-        traffic.failed,
-        Outcome(
-            told=told,
-            ready=over_slots((slots.phase == Phase.READY).astype(jnp.float32), variant),
-            held=money.held(slots),
-            usd_per_hour=usd,
-            capacity=(unit * counted).sum(),
-            weights=ways.weights,
-            variant_errors=jnp.where(reached > 0.0, wrong / jnp.maximum(reached, _TINY), 0.0),
-            variant_p99_s=late.variant[2],
-            users=late.users,
-            undrained=done.undrained / seconds,
-            faulty=fx.faulty,
-            acted=done.acted,
-            destroyed=done.destroyed,
-        ),
+    outcome = Outcome(
+        told=told,
+        ready=over_slots((slots.phase == Phase.READY).astype(jnp.float32), variant),
+        held=money.held(slots),
+        usd_per_hour=usd,
+        capacity=(unit * counted).sum(),
+        weights=ways.weights,
+        variant_errors=jnp.where(reached > 0.0, wrong / jnp.maximum(reached, _TINY), 0.0),
+        variant_p99_s=late.variant[2],
+        users=late.users,
+        undrained=done.undrained / seconds,
+        faulty=fx.faulty,
+        acted=done.acted,
+        destroyed=done.destroyed,
+    )
+    tail = _tail(fixed, done, ground, live.slots)
+    return live, traffic.failed, outcome, tail
+
+
+def _tail(fixed: Fixed, done: Acted, ground: flow.Ground, slots: Slots) -> Tail:
+    fx, law = done.fx, ground.service
+    limit = memory.limit_gib(fixed.deployment.memory, fx)
+    took_s = jnp.where(law.fast > 0.5, law.fast_s, slots.mean_s)  # noqa: PLR2004 - most requests
+    return Tail(
+        inputs=conditions.of_quality(fx, slots.variant, slots.share),
+        signals=done.signals,
+        batch_max=batches(fixed.deployment, fx, done.live.platform.levers),
+        lies=fx.share("status_lies"),
+        waiting=jnp.maximum(slots.jobs - law.kinds.batch_max, 0.0) + slots.front,
+        memory_share=slots.memory_gib / jnp.maximum(limit, _TINY),
+        latency_s=jnp.minimum(took_s + ground.delay_s, flow.LONGEST_S),
+        error=jnp.maximum(law.fast, law.error),
+        nan=law.nan,
+        frontend_rps=ground.frontend_rps,
     )
 
 
@@ -234,8 +281,7 @@ def _act(fixed: Fixed, live: Live, step: Step, seconds: float) -> Acted:
     refill = seconds / jnp.maximum(deployment.provision.delay_s + deployment.provision.load_s, 1.0)
     spares = jnp.minimum(platform.spares - lived.spares + refill, deployment.provision.spares)
     platform = eqx.tree_at(lambda p: p.spares, platform, jnp.maximum(spares, 0.0))
-    cured = cures.by_start(faults, cured, lived.started, step.now_s)
-    cured = cures.by_version(faults, cured, lived.swapped, step.now_s)
+    cured = cures.by_process(faults, cured, lived.started, lived.swapped, step.now_s)
     live = eqx.tree_at(
         lambda v: (v.slots, v.platform, v.cured, v.reverted),
         live,
@@ -244,6 +290,7 @@ def _act(fixed: Fixed, live: Live, step: Step, seconds: float) -> Acted:
     return Acted(
         live=live,
         fx=fx,
+        signals=hits.signals,
         lost=lived.lost,
         undrained=lived.undrained,
         acted=mine,
@@ -338,9 +385,10 @@ def _seen(
     law, sums = ground.service, traffic.sums
     served = sums.served / seconds
     # Mean batch lambda tau0 / (1 - lambda alpha) once batches follow each other.
-    spare = jnp.maximum(1.0 - served * law.alpha_s, _TINY)
-    batch = jnp.clip(served * law.tau0_s / spare, 1.0, law.batch_max)
-    device_s = law.tau0_s + law.alpha_s * batch
+    tau0_s, alpha_s = law.kinds.tau0_s * law.contention, law.kinds.alpha_s * law.contention
+    spare = jnp.maximum(1.0 - served * alpha_s, _TINY)
+    batch = jnp.clip(served * tau0_s / spare, 1.0, law.kinds.batch_max)
+    device_s = tau0_s + alpha_s * batch
     works = (served > 0.0) & (law.speed > 0.0)
     return windows.Tick(
         refused=sums.refused / seconds,
@@ -357,17 +405,7 @@ def _seen(
         slot_p95_s=late.slot_p95,
         busy=jnp.where(works, jnp.minimum(served * device_s / batch, 1.0), 0.0),
         batch=jnp.where(works, batch, 0.0),
-        batch_full=jnp.where(works, (batch / law.batch_max) ** 3, 0.0),
+        batch_full=jnp.where(works, (batch / law.kinds.batch_max) ** 3, 0.0),
         device_s=jnp.where(works, device_s, 0.0),
         contention=law.contention,
     )
-
-
-def law_of(fixed: Fixed, fx: Effects, live: Live, now_s: Array) -> Service:
-    """Return how each replica serves now."""
-    return service(fixed.deployment, fx, fixed.curves, live.slots, live.platform.levers, now_s)
-
-
-def batch_in_force(deployment: params.Params, fx: Effects, platform: Platform) -> Array:
-    """Return the largest batch in force [V]."""
-    return batches(deployment, fx, platform.levers)

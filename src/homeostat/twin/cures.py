@@ -75,14 +75,14 @@ def hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Ar
     there = slots.phase != Phase.EMPTY
     aimed = faults.slots & by_variant(faults.variants, slots.variant)
     hit = aimed & ~cured.slots
-    by_process = (faults.cure == Cure.RESTART) | (faults.cure == Cure.ROLLBACK)
+    of_process = (faults.cure == Cure.RESTART) | (faults.cure == Cure.ROLLBACK)
     left = (hit & there).any(axis=1)
     write_left = (faults.variants & ~cured.variants).any(axis=1)
     # A rollback or restart under way cures its variant in proportion to the slots that have it.
     full = over_slots((there & faults.slots).astype(jnp.float32), slots.variant)
     still = over_slots((there & hit).astype(jnp.float32), slots.variant)
-    share = jnp.where(by_process[:, None] & (full > 0.0), still / jnp.maximum(full, 1.0), 1.0)
-    alive = jnp.where(by_process, left, True) & jnp.where(
+    share = jnp.where(of_process[:, None] & (full > 0.0), still / jnp.maximum(full, 1.0), 1.0)
+    alive = jnp.where(of_process, left, True) & jnp.where(
         faults.cure == Cure.OVERWRITE, write_left, True
     )
     touched = faults.variants & ~cured.variants
@@ -95,19 +95,22 @@ def hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Ar
     )
 
 
-def by_start(faults: Faults, cured: Cured, started: Array, now_s: Array) -> Cured:
-    """Return what is cured after new processes started on some slots [S], bool.
+def by_process(faults: Faults, cured: Cured, started: Array, swapped: Array, now_s: Array) -> Cured:
+    """Return what is cured by new processes and previous versions.
 
     A fault that has not begun cannot be cured: it will find the new process there.
+
+    Args:
+        faults: One episode's.
+        cured: As of before.
+        started: Slots on which a process began [S], bool.
+        swapped: Slots that run the previous version now [S], bool.
+        now_s: Seconds since the episode began.
     """
-    mine = (faults.cure == Cure.RESTART) & (faults.start_s <= now_s)
-    return _on_slots(cured, mine, started)
-
-
-def by_version(faults: Faults, cured: Cured, swapped: Array, now_s: Array) -> Cured:
-    """Return what is cured after some slots run the previous version [S], bool."""
-    mine = (faults.cure == Cure.ROLLBACK) & (faults.start_s <= now_s)
-    return _on_slots(cured, mine, swapped)
+    begun = faults.start_s <= now_s
+    anew = (begun & (faults.cure == Cure.RESTART))[:, None] & started
+    back = (begun & (faults.cure == Cure.ROLLBACK))[:, None] & swapped
+    return Cured(cleared=cured.cleared, slots=cured.slots | anew | back, variants=cured.variants)
 
 
 def by_write(faults: Faults, cured: Cured, written: Written, within: Array) -> Cured:
@@ -137,13 +140,5 @@ def by_person(faults: Faults, cured: Cured, now_s: Array, fixes: Array) -> Cured
     return Cured(
         cleared=cured.cleared | (begun & fixes),
         slots=cured.slots,
-        variants=cured.variants,
-    )
-
-
-def _on_slots(cured: Cured, mine: Array, where: Array) -> Cured:
-    return Cured(
-        cleared=cured.cleared,
-        slots=cured.slots | (mine[:, None] & where[None, :]),
         variants=cured.variants,
     )

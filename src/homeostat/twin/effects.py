@@ -16,8 +16,11 @@ from jax import Array
 from homeostat.twin.cures import Hits
 from homeostat.twin.faults import Faults
 from homeostat.twin.primitives import INDEX, PRIMITIVES, Combine, Level
+from homeostat.twin.shapes import FAULTS
+from homeostat.twin.state import once
 
 _SCALED: Final = (Combine.ADD, Combine.MULTIPLY)
+_NO_LIMIT: Final = 1e30
 
 
 def _rows(level: Level, combines: tuple[Combine, ...]) -> Mapping[str, int]:
@@ -116,9 +119,14 @@ def effects(faults: Faults, hits: Hits) -> Effects:
     )
 
 
-def signal_effects(faults: Faults, hits: Hits) -> Mapping[str, Array]:
-    """Return the telemetry primitives by name, each [CLASSES]."""
-    grid = _grid(faults, hits.signals, Level.SIGNAL)
+def signal_effects(faults: Faults, hit: Array) -> Mapping[str, Array]:
+    """Return the telemetry primitives by name, each [CLASSES].
+
+    Args:
+        faults: One episode's.
+        hit: How hard each instance hits each class of signals [F, CLASSES].
+    """
+    grid = _grid(faults, hit, Level.SIGNAL)
     kinds = _ROWS[Level.SIGNAL]
     found = {name: grid.scaled[row] for name, row in kinds["scaled"].items()}
     return found | {name: grid.limit[row] for name, row in kinds["limit"].items()}
@@ -165,13 +173,20 @@ def _limits(faults: Faults, hit: Array, names: Mapping[str, int]) -> Array:
         return jnp.zeros((0, hit.shape[1]))
     is_it = _is(faults, names) > 0.0
     each = jnp.where(hit > 0.0, faults.magnitude[:, None] / jnp.maximum(hit, 1e-6), jnp.inf)
-    return jnp.where(is_it[:, :, None], each[None], jnp.inf).min(axis=1)
+    least = jnp.full((len(names), hit.shape[1]), _NO_LIMIT)
+    for f in range(FAULTS):
+        least = jnp.minimum(least, jnp.where(is_it[:, f, None], each[f], _NO_LIMIT))
+    least = once(least)
+    return jnp.where(least < _NO_LIMIT, least, jnp.inf)
 
 
 def _replaced(faults: Faults, hit: Array, names: Mapping[str, int]) -> tuple[Array, Array]:
     if not names:
         return (jnp.zeros((0, hit.shape[1])),) * 2
-    each = _is(faults, names)[:, :, None] * hit[None]
-    total = each.sum(axis=1)
-    mean = (each * faults.magnitude[None, :, None]).sum(axis=1) / jnp.maximum(total, 1e-9)
-    return each.max(axis=1), jnp.where(total > 0.0, mean, 0.0)
+    is_it = _is(faults, names)
+    most = jnp.zeros((len(names), hit.shape[1]))
+    for f in range(FAULTS):
+        most = jnp.maximum(most, is_it[:, f, None] * hit[f])
+    both = is_it @ jnp.concatenate([hit, hit * faults.magnitude[:, None]], axis=1)
+    total, worth = jnp.split(both, 2, axis=1)
+    return once(most), worth / jnp.maximum(total, 1e-9)

@@ -18,7 +18,6 @@ from homeostat.twin.shapes import ATTEMPTS, Phase
 from homeostat.twin.state import RETRY_CLASSES, Levers, Slots, by_variant, over_slots
 
 _TINY: Final = 1e-9
-_GROUP: Final = 4
 # A lost packet is sent again after the least timeout of a new connection (RFC 6298: 1 s).
 _RESEND_S: Final = 1.0
 # Nothing in the twin is slower; keeps latencies of standing queues finite.
@@ -32,8 +31,9 @@ class Ground(eqx.Module):
         service: Service law of each slot.
         routes: Where traffic goes.
         habits: What users do.
-        steep: Of the implicit Euler step: the jobs left are the greatest of these lines [k, 4, S].
+        steep: Of the implicit Euler step: the jobs left are the greatest of these lines [K, S].
         less: The same, taken off.
+        most: Requests that a full tick can serve [S].
         variant: Which each slot serves [S].
         spread: p50, p95 and p99 of latency over its mean [3, S].
         replicas: Endpoints of each variant that answer [V].
@@ -54,6 +54,7 @@ class Ground(eqx.Module):
     habits: clients.Habits
     steep: Array
     less: Array
+    most: Array
     variant: Array
     spread: Array
     replicas: Array
@@ -166,7 +167,7 @@ def ground(
     """
     limits, variant = deployment.limits, slots.variant
     most = dt * service.row.capacity * service.speed
-    steep, less = _lines(service.row, most)
+    steep = 1.0 / (1.0 + most * service.row.slope)
     alive = (slots.phase == Phase.READY) | (slots.phase == Phase.HUNG)
     dead = (slots.stale_s > 0.0) & ~alive
     return Ground(
@@ -174,7 +175,8 @@ def ground(
         routes=routes,
         habits=clients.habits(deployment.client, fx, dt),
         steep=steep,
-        less=less,
+        less=most * service.row.intercept * steep,
+        most=most,
         variant=variant,
         spread=jnp.stack([slots.p50, slots.p95, slots.p99]),
         replicas=over_slots(alive.astype(jnp.float32), variant),
@@ -189,21 +191,6 @@ def ground(
         delay_s=limits.network_s + jnp.maximum(fx.of("net_delay_s"), 0.0),
         loss=fx.share("net_loss"),
     )
-
-
-def _lines(row: tables.Row, most: Array) -> tuple[Array, Array]:
-    """Return the lines of `tables.Row.next_jobs`, ready for a tick, in groups of four.
-
-    A compiler repeats what is cheap for everybody who uses it, and 32 lines are cheap one by one;
-    it does not repeat the greatest of a group.
-    """
-    steep = 1.0 / (1.0 + most * row.slope)
-    less = most * row.intercept * steep
-    # Full capacity is a line as well; the rest of the last group repeats it.
-    full = -(row.slope.shape[0] + 1) % _GROUP + 1
-    steep = jnp.concatenate([steep, jnp.ones((full, *most.shape))])
-    less = jnp.concatenate([less, jnp.broadcast_to(most, (full, *most.shape))])
-    return tuple(x.reshape(-1, _GROUP, *most.shape) for x in (steep, less))
 
 
 def tick(
@@ -323,10 +310,8 @@ def _replicas(
     entering = passed + kept * ground.hung
     target = traffic.jobs + dt * entering
     # `tables.Row.next_jobs`, its lines made ready once per block.
-    lines = target * ground.steep[0] - ground.less[0]
-    for k in range(1, ground.steep.shape[0]):
-        lines = jnp.maximum(lines, target * ground.steep[k] - ground.less[k])
-    after = jnp.maximum(lines.max(axis=0), 0.0)
+    lines = (target * ground.steep - ground.less).max(axis=0)
+    after = jnp.maximum(jnp.maximum(lines, target - ground.most), 0.0)
     served = jnp.maximum((target - after) / dt, 0.0)
     after = service.row.without_given_up(
         traffic.jobs, after, entering, dt, ground.habits.timeout_s, ground.habits.cancel,
@@ -339,7 +324,7 @@ def _replicas(
 
 def _fill_s(ground: Ground, rate: Array) -> Array:
     """Return the time that a request waits for its batch to fill: half of it, at most half the limit."""
-    others = (ground.service.batch_max - 1.0) / jnp.maximum(rate, _TINY)
+    others = (ground.service.kinds.batch_max - 1.0) / jnp.maximum(rate, _TINY)
     return 0.5 * jnp.minimum(ground.service.fill_s, others)
 
 

@@ -16,7 +16,7 @@ from homeostat.twin.flow import LONGEST_S, Ground, Sums
 from homeostat.twin.service import throughput
 from homeostat.twin.state import Slots, by_variant, over_slots
 
-_TIMES: Final = 20
+_TIMES: Final = 14
 _LEAST_JOBS: Final = 1e-6
 _TINY: Final = 1e-9
 _LEAST_S: Final = 1e-5
@@ -94,7 +94,7 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
 
 def _fill(ground: Ground, sums: Sums) -> Array:
     busy = sums.tried > 0.0
-    return jnp.where(busy & (ground.service.batch_max > 1.0), ground.service.fill_s, 0.0)
+    return jnp.where(busy & (ground.service.kinds.batch_max > 1.0), ground.service.fill_s, 0.0)
 
 
 def _times(low: Array, high: Array, weight: Array, timeout_s: Array) -> Array:

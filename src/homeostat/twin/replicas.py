@@ -15,12 +15,13 @@ from homeostat.twin import memory, params
 from homeostat.twin.chance import Draws
 from homeostat.twin.effects import Effects
 from homeostat.twin.shapes import VARIANTS, Phase, Variant
-from homeostat.twin.state import Slots, by_variant, over_slots, running_sum
+from homeostat.twin.state import Slots, by_variant, once, over_slots, running_sum
 
 OLD_S: Final = 86_400.0  # age of the replicas that an episode begins with: warm for a day
 _FIRST_WAIT_S, _NEXT_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0, 300.0  # Kubernetes' back-off
 _FORGIVEN_S: Final = 600.0  # a process that ran for so long starts with a clean slate
 _HALF: Final = 0.5
+_OLDEST_S: Final = 4e5  # ages beyond it are equal; times 32 slots it still is a whole float
 
 
 class Change(eqx.Module):
@@ -351,14 +352,14 @@ def _fewer(deployment: params.Params, slots: Slots, staying: Array, surplus: Arr
     """Return the slots with the surplus [V] on its way out: what serves nobody first, then youth."""
     ready = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
     # A later start is younger; among equals the higher slot goes first.
-    rank_of = jnp.where(ready, slots.age_s, slots.age_s - 2.0 * OLD_S * 100.0)
-    rank_of = jnp.where(slots.phase == Phase.HUNG, slots.age_s, rank_of)
-    index = jnp.arange(slots.phase.shape[0])
-    same = (slots.variant[:, None] == slots.variant[None, :]) & staying[None, :]
-    before = (rank_of[None, :] < rank_of[:, None]) | (
-        (rank_of[None, :] == rank_of[:, None]) & (index[None, :] > index[:, None])
-    )
-    rank = (same & before).sum(axis=1)
+    number = slots.phase.shape[0]
+    serves = ready | (slots.phase == Phase.HUNG)
+    age = jnp.clip(slots.age_s, 0.0, _OLDEST_S).astype(jnp.int32)
+    key = jnp.where(serves, age + 1, 0) * number + (number - 1 - jnp.arange(number))
+    apart = number * (int(_OLDEST_S) + 2)
+    key = once(jnp.where(staying, key, apart - 1).astype(jnp.float32))
+    same = slots.variant[:, None] == slots.variant[None, :]
+    rank = (same & (key[None, :] < key[:, None])).sum(axis=1)
     goes = staying & (rank < by_variant(surplus, slots.variant))
     drains = goes & ready
     ends = goes & ~ready
@@ -386,12 +387,10 @@ def _more(
     granted = jnp.minimum(running_sum(missing), room)
     empty = slots.phase == Phase.EMPTY
     # Slots whose machine is gone come last.
-    rank = jnp.where(_gone(fx), 1, 0)
-    index = jnp.arange(empty.shape[0])
-    before = (rank[None, :] < rank[:, None]) | (
-        (rank[None, :] == rank[:, None]) & (index[None, :] < index[:, None])
-    )
-    order = (empty[None, :] & before).sum(axis=1)
+    number = empty.shape[0]
+    key = jnp.arange(number) + jnp.where(_gone(fx), number, 0) + jnp.where(empty, 0, 2 * number)
+    key = once(key.astype(jnp.float32))
+    order = (key[None, :] < key[:, None]).sum(axis=1)
     new = empty & (order < granted[VARIANTS - 1])
     variant = jnp.zeros_like(slots.variant)
     for at in range(VARIANTS - 1):

@@ -24,16 +24,29 @@ SICK_S: Final = 0.01
 _TINY: Final = 1e-6
 
 
+class Kinds(eqx.Module):
+    """What the replicas are, during a scrape; each [S] unless said otherwise.
+
+    Attributes:
+        row: Queue curves at the usual speed [..., S].
+        tau0_s: Fixed time of a batch.
+        alpha_s: Time per request of a batch.
+        batch_max: Largest batch.
+    """
+
+    row: tables.Row
+    tau0_s: Array
+    alpha_s: Array
+    batch_max: Array
+
+
 class Service(eqx.Module):
     """How each replica serves during a block; each [S] unless said otherwise.
 
     Attributes:
-        row: Queue curves of each slot's variant [..., S].
-        speed: Against that curve; 0 where nothing is worked off.
+        kinds: What the replicas are.
+        speed: Against their curves; 0 where nothing is worked off.
         contention: Slowness against a fresh, undisturbed process.
-        tau0_s: Fixed time of a batch, at its present speed.
-        alpha_s: Time per request of a batch, at its present speed.
-        batch_max: Largest batch.
         fill_s: Longest wait for a batch to fill.
         error: Probability that a request fails after having been served.
         fast: Share of requests that fail at once.
@@ -43,12 +56,9 @@ class Service(eqx.Module):
         answers: 1 where a process takes requests and works them off (ready, or draining).
     """
 
-    row: tables.Row
+    kinds: Kinds
     speed: Array
     contention: Array
-    tau0_s: Array
-    alpha_s: Array
-    batch_max: Array
     fill_s: Array
     error: Array
     fast: Array
@@ -57,24 +67,27 @@ class Service(eqx.Module):
     sick: Array
     answers: Array
 
+    @property
+    def row(self) -> tables.Row:
+        """Queue curves at the usual speed."""
+        return self.kinds.row
 
-def service(
+
+def kinds(
     deployment: params.Params,
     fx: Effects,
     curves: tables.Tables,
     slots: Slots,
     levers: Levers,
-    now_s: Array,
-) -> Service:
-    """Return how each replica serves.
+) -> Kinds:
+    """Return what the replicas are; worked out once per scrape.
 
     Args:
         deployment: Its parameters.
         fx: Faults in force.
         curves: Queue tables.
         slots: As of now.
-        levers: In force.
-        now_s: Seconds since the episode began.
+        levers: In force during most of the scrape.
     """
     own, variant = deployment.service, slots.variant
     batch_max = batches(deployment, fx, levers)
@@ -93,20 +106,37 @@ def service(
     pooled = tables.pooling_gain(jnp.clip(deployment.client.least_loaded, 0.0, 1.0), count)
     rows = curves.row(tau0, alpha, batch_max, cv2, ca2, pooled)
     row: tables.Row = jax.tree.map(lambda leaf: by_variant(leaf, variant), rows)
+    return Kinds(
+        row=row,
+        tau0_s=by_variant(tau0, variant),
+        alpha_s=by_variant(alpha, variant),
+        batch_max=by_variant(batch_max, variant),
+    )
+
+
+def service(
+    deployment: params.Params, fx: Effects, sorts: Kinds, slots: Slots, now_s: Array
+) -> Service:
+    """Return how each replica serves.
+
+    Args:
+        deployment: Its parameters.
+        fx: Faults in force.
+        sorts: What the replicas are.
+        slots: As of now.
+        now_s: Seconds since the episode began.
+    """
+    own, variant = deployment.service, slots.variant
     sick = by_variant(fx.of("modelB_health"), variant) < slots.luck
-    largest = by_variant(batch_max, variant)
-    short = _kv_short(deployment, fx, slots, largest)
+    short = _kv_short(deployment, fx, slots, sorts.batch_max)
     waste = jnp.clip(own.recompute_waste + fx.of("recompute_waste"), 0.0, 0.95) * short
     slow = _slow(deployment, fx, slots) / (1.0 - waste)
     wait_s = fx.replaced("max_queue_delay_ms", own.queue_delay_s * 1e3) * 1e-3
     answers = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
     return Service(
-        row=row,
+        kinds=sorts,
         speed=jnp.where(answers, 1.0 / slow, 0.0),
         contention=slow,
-        tau0_s=by_variant(tau0, variant) * slow,
-        alpha_s=by_variant(alpha, variant) * slow,
-        batch_max=largest,
         fill_s=by_variant(jnp.maximum(wait_s, 0.0), variant),
         sick=sick,
         answers=answers.astype(jnp.float32),

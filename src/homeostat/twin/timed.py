@@ -16,18 +16,20 @@ from homeostat.twin.shapes import Shape
 
 
 class Strengths(eqx.Module):
-    """Of each fault, by block of ticks.
+    """Of each fault, over a scrape.
 
     Attributes:
-        strength: 0..1 [blocks, F].
+        ticks: 0..1 at each tick, one more before the first [ticks + 1, F].
+        strength: 0..1 in each block of ticks [blocks, F].
         within: Whether its time has come and not gone [blocks, F], bool.
     """
 
+    ticks: Array
     strength: Array
     within: Array
 
 
-def strengths(faults: Faults, now_s: Array, blocks: int, seconds: int) -> Strengths:
+def strengths(faults: Faults, now_s: Array, blocks: int, ticks: int, dt: float) -> Strengths:
     """Return how strong the faults are in the next blocks.
 
     A block takes the strength of its beginning, so that no fault acts before its time; one that
@@ -37,13 +39,15 @@ def strengths(faults: Faults, now_s: Array, blocks: int, seconds: int) -> Streng
         faults: One episode's.
         now_s: Beginning of the first block.
         blocks: How many.
-        seconds: Length of each.
+        ticks: In each.
+        dt: Length of a tick, seconds.
     """
-    times = now_s + jnp.arange(blocks * seconds)
-    every = envelope.strength(faults, times).reshape(blocks, seconds, -1)
+    times = now_s + (jnp.arange(blocks * ticks + 1) - 1.0) * dt
+    every = envelope.strength(faults, times)
+    by_block = every[1:].reshape(blocks, ticks, -1)
     instant = faults.shape == Shape.IMPULSE
-    strength = jnp.where(instant, every.max(axis=1), every[:, 0])
-    begins = times.reshape(blocks, seconds)[:, 0]
+    strength = jnp.where(instant, by_block.max(axis=1), by_block[:, 0])
+    begins = times[1:].reshape(blocks, ticks)[:, 0]
     within = envelope.within(faults, begins) | (strength > 0.0)
     since = begins[:, None] - faults.start_s
     warm_s = jnp.where(faults.primitive == INDEX["cache_warm_s"], faults.magnitude, 0.0).sum()
@@ -52,4 +56,4 @@ def strengths(faults: Faults, now_s: Array, blocks: int, seconds: int) -> Streng
     spot = faults.primitive == INDEX["spot_unavailable_s"]
     strength = jnp.where(cache, strength * fills, strength)
     strength = jnp.where(spot & (since >= faults.magnitude), 0.0, strength)
-    return Strengths(strength=strength, within=within)
+    return Strengths(ticks=every, strength=strength, within=within)
