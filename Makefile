@@ -49,7 +49,7 @@ check: setup
 test: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "$(HERE)"
 	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim
-	@$(BIN)/pytest -q -n 3 --dist worksteal -m "(live or browser) and not alone and not long"
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long"
 	@$(BIN)/pytest -q -m "alone and not long"
 
 test-long: setup

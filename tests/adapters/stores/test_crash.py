@@ -17,6 +17,7 @@ from homeostat.adapters.stores.sqlite import SqliteSettings, build
 from homeostat.base.units import TimeNs
 
 KILLS = 40
+ENOUGH = 100  # acknowledged appends
 
 
 def _settings(path: Path) -> SqliteSettings:
@@ -66,7 +67,10 @@ def test_killed_at_any_moment_it_keeps_what_it_acknowledged(tmp_path: Path) -> N
     chance = random.Random(9)
     acknowledged: dict[int, bytes] = {}
     epochs: list[int] = []
-    for _ in range(KILLS):
+    lives = 0
+    # On a busy machine a life may end before its first word: then a few more are taken.
+    while lives < KILLS or (len(acknowledged) <= ENOUGH and lives < 10 * KILLS):
+        lives += 1
         for line in _life(path, chance.uniform(0.0, 0.25)):
             if line[:1] == b"e":
                 epochs.append(int(line[1:]))
@@ -81,6 +85,6 @@ def test_killed_at_any_moment_it_keeps_what_it_acknowledged(tmp_path: Path) -> N
         journal.close()
         missing = {seq: body for seq, body in acknowledged.items() if commands.get(seq) != body}
         assert missing == {}
-        assert len(commands) <= len(acknowledged) + KILLS  # at most one unacknowledged a life
+        assert len(commands) <= len(acknowledged) + lives  # at most one unacknowledged a life
     assert epochs == sorted(set(epochs))
-    assert len(acknowledged) > 100
+    assert len(acknowledged) > ENOUGH
