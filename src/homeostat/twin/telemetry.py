@@ -211,7 +211,7 @@ def scrape(
     loss = ((bits & 511).astype(jnp.float32) + 0.5) / 512.0
     true = observe.observe(deployment, window, gauges, _parts(draws, slots))
     observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
-    observed = jnp.where(_fails(each, window, gauges, slots), jnp.nan, observed)
+    observed = jnp.where(_fails(each, window, gauges), jnp.nan, observed)
     channel, seen, lost, frozen = _through(
         inputs, each, channel, observed, loss, here, window.seconds
     )
@@ -255,7 +255,7 @@ def _parts(flat: Array, slots: int) -> Observed:
     )
 
 
-def _fails(each: Inputs, window: Window, gauges: Gauges, slots: int) -> Array:
+def _fails(each: Inputs, window: Window, gauges: Gauges) -> Array:
     """Return which signals nobody answers for because what exports them is too busy [N]."""
     busy = windows.busy(window)
     there = gauges.phase == Phase.READY
