@@ -25,13 +25,14 @@ from homeostat.twin import (
     quality,
     replicas,
     routing,
+    wear,
     windows,
 )  # fmt: skip
 from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults
 from homeostat.twin.service import Kinds, batches, service
 from homeostat.twin.shapes import VARIANTS, Phase, Variant
-from homeostat.twin.state import Live, Platform, Slots, by_variant, over_slots
+from homeostat.twin.state import Live, Platform, Slots, over_slots, put
 
 _TINY: Final = 1e-9
 _BROKEN: Final = 2.0  # luck of a process that runs an artefact that cannot work
@@ -185,6 +186,7 @@ def block(
         waiting=live.clients.waiting,
         failed=failed,
         latency_s=live.clients.latency_s,
+        held_s=live.clients.held_s,
         sums=flow.no_sums(slots.jobs.shape[0], VARIANTS),
     )
 
@@ -193,19 +195,19 @@ def block(
 
     traffic, told = jax.lax.scan(tick, traffic, (step.offered, step.at))
     told = _with_lost(told, done.lost / seconds)
-    worn = _wear(fixed, fx, live, ground, traffic, seconds)
+    worn = wear.worn(deployment, fx, live, ground, traffic, seconds)
     late = latency.latencies(ground, worn.slots, traffic.sums, _dependency_s(ground, traffic))
     variant = slots.variant
     reached = over_slots(traffic.sums.tried, variant) + traffic.sums.adrift
     failed_there = over_slots(traffic.sums.wrong, variant)
     wrong = failed_there + traffic.sums.adrift
     usd = money.usd_per_hour(deployment.money, fx, money.held(slots))
-    seen = _seen(ground, traffic, late, reached, wrong, usd, seconds)
+    seen = wear.seen(ground, traffic, late, reached, wrong, usd, seconds)
     live = eqx.tree_at(
         lambda v: (v.slots, v.window, v.answered, v.usd),
         worn,
         (
-            replicas.put(
+            put(
                 worn.slots,
                 mean_s=late.mean_s,
                 p50=late.spread[0],
@@ -217,7 +219,7 @@ def block(
             worn.usd + usd * seconds / 3600.0,
         ),
     )
-    promised_s = deployment.promise.p99_s - ground.delay_s
+    promised_s = deployment.promise.p99_s - deployment.limits.network_s
     unit = law.row.capacity_within(promised_s, law.speed)
     counted = (slots.phase == Phase.READY) & ~law.sick
     outcome = Outcome(
@@ -310,7 +312,7 @@ def _swapped(
     slots = lived.slots
     health = fx.of("modelB_health").min()
     broken = lived.swapped & (slots.luck > health)
-    slots = replicas.put(slots, luck=jnp.where(broken, _BROKEN, slots.luck))
+    slots = put(slots, luck=jnp.where(broken, _BROKEN, slots.luck))
     reverted = over_slots(lived.swapped.astype(jnp.float32), slots.variant) > 0.0
     version = jnp.where(reverted, 0.0, platform.version)
     platform = eqx.tree_at(lambda p: p.version, platform, version)
@@ -320,92 +322,10 @@ def _swapped(
 def _with_lost(told: flow.Told, rate: Array) -> flow.Told:
     """Count requests that ended with their process as errors; they had been counted as answered."""
     lost = jnp.minimum(rate, told.good)
-    return eqx.tree_at(lambda t: (t.good, t.errors), told, (told.good - lost, told.errors + lost))
+    fields = (told.good - lost, told.errors + lost)
+    counted: flow.Told = eqx.tree_at(lambda t: (t.good, t.errors), told, fields)
+    return counted
 
 
 def _dependency_s(ground: flow.Ground, traffic: flow.Traffic) -> Array:
     return jnp.minimum(ground.dep_s + traffic.waiting / ground.dep_rps, flow.LONGEST_S)
-
-
-def _wear(
-    fixed: Fixed,
-    fx: Effects,
-    live: Live,
-    ground: flow.Ground,
-    traffic: flow.Traffic,
-    seconds: float,
-) -> Live:
-    """Return what the block's work left in memory, on disk and in the users' minds."""
-    slots, law, sums = live.slots, ground.service, traffic.sums
-    host, device, disk = memory.leak(fx, slots, sums.served, seconds)
-    serves = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
-    full = law.row.capacity * law.speed * seconds
-    variant = slots.variant
-    crowd = jnp.maximum(by_variant(ground.replicas, variant), 1.0)
-    meets = fx.of("poison_rate") * ground.routes.share * by_variant(ground.routes.weights, variant)
-    meets = meets * (1.0 + fx.share("retry_to_next_replica") * (crowd - 1.0))
-    hazard = slots.hazard - meets * fx.share("replica_crash_on_poison") * seconds
-    there = slots.phase != Phase.EMPTY
-    after = replicas.put(
-        slots,
-        jobs=traffic.jobs,
-        front=traffic.front,
-        busy=jnp.where(serves & (full > 0.0), sums.served / jnp.maximum(full, _TINY), 0.0),
-        share=ground.routes.share,
-        leaked_gib=host,
-        device_gib=device,
-        disk=jnp.where(there, disk, 0.0),
-        hazard=hazard,
-        listed=routing.listing(fx, slots, seconds),
-    )
-    used = jnp.where(
-        serves | (slots.phase == Phase.HUNG),
-        memory.used_gib(fixed.deployment.memory, fx, after),
-        0.0,
-    )
-    after = replicas.put(after, memory_gib=used)
-    changed: Live = eqx.tree_at(
-        lambda v: (v.slots, v.clients.latency_s, v.clients.waiting),
-        live,
-        (after, traffic.latency_s, traffic.waiting),
-    )
-    return changed
-
-
-def _seen(
-    ground: flow.Ground,
-    traffic: flow.Traffic,
-    late: latency.Latencies,
-    reached: Array,
-    wrong: Array,
-    usd: Array,
-    seconds: float,
-) -> windows.Tick:
-    """Return what the block shows to whoever measures it."""
-    law, sums = ground.service, traffic.sums
-    served = sums.served / seconds
-    # Mean batch lambda tau0 / (1 - lambda alpha) once batches follow each other.
-    tau0_s, alpha_s = law.kinds.tau0_s * law.contention, law.kinds.alpha_s * law.contention
-    spare = jnp.maximum(1.0 - served * alpha_s, _TINY)
-    batch = jnp.clip(served * tau0_s / spare, 1.0, law.kinds.batch_max)
-    device_s = tau0_s + alpha_s * batch
-    works = (served > 0.0) & (law.speed > 0.0)
-    return windows.Tick(
-        refused=sums.refused / seconds,
-        p50_s=late.gateway[0],
-        p95_s=late.gateway[1],
-        p99_s=late.gateway[2],
-        usd_per_hour=usd,
-        variant_attempts=reached / seconds,
-        variant_errors=wrong / seconds,
-        variant_p50_s=late.variant[0],
-        variant_p95_s=late.variant[1],
-        slot_attempts=sums.tried / seconds,
-        slot_errors=sums.wrong / seconds,
-        slot_p95_s=late.slot_p95,
-        busy=jnp.where(works, jnp.minimum(served * device_s / batch, 1.0), 0.0),
-        batch=jnp.where(works, batch, 0.0),
-        batch_full=jnp.where(works, (batch / law.kinds.batch_max) ** 3, 0.0),
-        device_s=jnp.where(works, device_s, 0.0),
-        contention=law.contention,
-    )

@@ -19,7 +19,7 @@ from homeostat.twin.state import RETRY_CLASSES, Levers, Slots, by_variant, over_
 
 _TINY: Final = 1e-9
 # A lost packet is sent again after the least timeout of a new connection (RFC 6298: 1 s).
-_RESEND_S: Final = 1.0
+RESEND_S: Final = 1.0
 # Nothing in the twin is slower; keeps latencies of standing queues finite.
 LONGEST_S: Final = 3600.0
 
@@ -78,7 +78,8 @@ class Traffic(eqx.Module):
         front: Waiting for the front end [S].
         waiting: For the dependency [V].
         failed: Unrolled ring of failed attempts.
-        latency_s: Mean latency.
+        latency_s: Mean latency, failures at the deadline.
+        held_s: Mean time for which an attempt held a connection.
         sums: Of the block so far.
     """
 
@@ -87,6 +88,7 @@ class Traffic(eqx.Module):
     waiting: Array
     failed: Array
     latency_s: Array
+    held_s: Array
     sums: "Sums"
 
 
@@ -243,6 +245,7 @@ def tick(
         waiting=waiting,
         failed=failed,
         latency_s=latency_s,
+        held_s=_held_s(ground, traffic, mean_s + extra_s, rate, fast),
         sums=Sums(
             tried=sums.tried + rate * dt,
             wrong=sums.wrong + (fast + turned + given_up + failing) * dt,
@@ -269,10 +272,10 @@ def tick(
 def _fits(ground: Ground, traffic: Traffic, rate: Array) -> Array:
     """Return the share of attempts that find a connection.
 
-    By Little's law they need rate x latency of them; users hang up at the timeout.
+    By Little's law they need rate x time held of them.
     """
-    held_s = jnp.minimum(traffic.latency_s, ground.habits.timeout_s)
-    return jnp.minimum(ground.connections / jnp.maximum(rate * held_s, _TINY), 1.0)
+    needed = jnp.maximum(rate * traffic.held_s, _TINY)
+    return jnp.minimum(ground.connections / needed, 1.0)
 
 
 def _dependency(
@@ -323,7 +326,7 @@ def _replicas(
 
 
 def _fill_s(ground: Ground, rate: Array) -> Array:
-    """Return the time that a request waits for its batch to fill: half of it, at most half the limit."""
+    """Return the time that a request waits for its batch to fill: half, at most half the limit."""
     others = (ground.service.kinds.batch_max - 1.0) / jnp.maximum(rate, _TINY)
     return 0.5 * jnp.minimum(ground.service.fill_s, others)
 
@@ -340,15 +343,25 @@ def _late(ground: Ground, mean_s: Array, extra_s: Array) -> Array:
     timeout_s = ground.habits.timeout_s
     p50, p95, p99 = ground.spread * mean_s
     once = tables.survival(timeout_s - extra_s, p50, p95, p99)
-    resent = tables.survival(timeout_s - extra_s - _RESEND_S, p50, p95, p99)
+    resent = tables.survival(timeout_s - extra_s - RESEND_S, p50, p95, p99)
     mixed = once + ground.loss * (resent - once)
     never = (ground.hung + ground.dead) > 0.0
     return jnp.where(never | (extra_s >= timeout_s), 1.0, jnp.clip(mixed, 0.0, 1.0))
 
 
+def _held_s(ground: Ground, traffic: Traffic, took_s: Array, rate: Array, fast: Array) -> Array:
+    """Return the mean time for which an attempt held a connection; users hang up at the timeout."""
+    took_s = jnp.minimum(took_s, ground.habits.timeout_s)
+    never = (ground.hung + ground.dead) > 0.0
+    took_s = jnp.where(never, ground.habits.timeout_s, took_s)
+    total = ((rate - fast) * took_s + fast * ground.service.fast_s).sum()
+    reached = rate.sum()
+    return jnp.where(reached > _TINY, total / jnp.maximum(reached, _TINY), traffic.held_s)
+
+
 def _users_s(ground: Ground, traffic: Traffic, took_s: Array, right: Array, let_in: Array) -> Array:
     """Return the mean latency, everything that is not a right answer counted at the deadline."""
     timeout_s = ground.habits.timeout_s
-    took_s = jnp.minimum(took_s + ground.loss * _RESEND_S, timeout_s)
+    took_s = jnp.minimum(took_s + ground.loss * RESEND_S, timeout_s)
     total = (right * (took_s - timeout_s)).sum() + let_in * timeout_s
     return jnp.where(let_in > _TINY, total / jnp.maximum(let_in, _TINY), traffic.latency_s)

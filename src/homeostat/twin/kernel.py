@@ -34,7 +34,7 @@ from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
-from homeostat.twin.service import batches, kinds
+from homeostat.twin.service import Kinds, batches, kinds
 from homeostat.twin.shapes import SCRAPE_S, TICK_S, VARIANTS, Variant
 from homeostat.twin.state import RING, Levers, Live, State
 from homeostat.twin.timed import Strengths, strengths
@@ -85,13 +85,14 @@ def advance(
     state, answers, window = scraping.judged(deployment, tail.inputs, state, float(ticks))
     state, scrape = scraping.scraped(fixed, state, orders, tail, window)
     marks = (state.evidence_low, ungated)
-    truth = reckoning.truth(outcomes, load, answers, marks, (blocks, seconds, parts))
+    timeout_s = deployment.client.timeout_s
+    truth = reckoning.truth(outcomes, load, answers, marks, timeout_s, (blocks, seconds, parts))
     return state, truth, scrape
 
 
 def _kinds(
     deployment: params.Params, fx: Effects, curves: tables.Tables, state: State, seconds: float
-) -> block.Kinds:
+) -> Kinds:
     """Return what the replicas are during most of this scrape."""
     platform = state.live.platform
     pending = platform.pending
@@ -106,7 +107,7 @@ def _kinds(
 def _ordered(
     deployment: params.Params, faults: Faults, state: State, orders: Orders, found: Strengths
 ) -> tuple[State, Effects, Array]:
-    """Return the state with the orders taken in, faults, and whether an ungated model was promoted."""
+    """Return the state with the orders taken in, faults, and whether an ungated model is out."""
     live = state.live
     cured = cures.by_person(faults, live.cured, state.now_s, orders.person_fixes)
     live = eqx.tree_at(lambda v: v.cured, live, cured)
@@ -115,13 +116,10 @@ def _ordered(
     fx = effects(faults, hits)
     pending = levers.accept(
         deployment,
-        faults,
-        hits,
+        levers.losses(deployment, faults, hits, chance.of_write(state.key, state.now_s)),
         live.platform,
-        state.ordered,
-        orders,
+        (state.ordered, orders),
         batches(deployment, fx, live.platform.levers),
-        chance.of_write(state.key, state.now_s),
         state.now_s,
     )
     training, known, result = retraining.step(

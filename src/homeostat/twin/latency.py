@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import tables
-from homeostat.twin.flow import LONGEST_S, Ground, Sums
+from homeostat.twin.flow import LONGEST_S, RESEND_S, Ground, Sums
 from homeostat.twin.service import throughput
 from homeostat.twin.state import Slots, by_variant, over_slots
 
@@ -63,9 +63,13 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
         jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S)) for each in (mean_s, *found)
     )
     weight = sums.tried
-    times = _times(extra + p50, extra + p99, weight, timeout_s)
+    slowest = extra + p99 + jnp.where(ground.loss > 0.0, RESEND_S, 0.0)
+    times = _times(extra + p50, slowest, weight, timeout_s)
     waits = tables.survival(times[:, None] - extra, p50, p95, p99)
     waits = jnp.where(times[:, None] < extra, 1.0, waits)
+    # What is sent again comes later by the time until it is; its own spread does not matter then.
+    again = jnp.where(times[:, None] < extra + RESEND_S + p50, 1.0, 0.0)
+    waits = waits + ground.loss * jnp.maximum(again - waits, 0.0)
     wrong = jnp.clip(service.error + service.nan, 0.0, 1.0)
     bad = jnp.maximum(service.fast, 1.0 - (1.0 - service.fast) * (1.0 - wrong))
     for_users = waits * (1.0 - bad) + bad

@@ -98,34 +98,28 @@ def nothing_pending(levers: Levers) -> Pending:
 
 def accept(
     deployment: params.Params,
-    faults: Faults,
-    hits: Hits,
+    lost: tuple[Array, Array],
     platform: Platform,
-    ordered: Orders,
-    orders: Orders,
+    said: tuple[Orders, Orders],
     batch_max: Array,
-    draws: Array,
     now_s: Array,
 ) -> Pending:
     """Return what is on its way after orders arrived.
 
     Args:
         deployment: Its parameters.
-        faults: One episode's.
-        hits: Where they hit.
+        lost: Whether this scrape's writes are lost, and whether its rollbacks are.
         platform: As of now.
-        ordered: The last orders.
-        orders: The new ones.
+        said: The last orders, and the new ones.
         batch_max: In force, what somebody else set included [V].
-        draws: Three uniform draws of this scrape.
         now_s: Seconds since the episode began.
     """
-    lost, rollback_lost = _lost(deployment, faults, hits, draws)
+    ordered, orders = said
     new, last, force = values(orders), values(ordered), platform.levers
     differs = _differs(new, last, eqx.tree_at(lambda v: v.batch_max, force, batch_max))
-    written = jax.tree.map(lambda d: d & ~lost, differs)
-    restart = orders.restart & ~lost
-    rollback = orders.rollback & ~rollback_lost
+    written = jax.tree.map(lambda d: d & ~lost[0], differs)
+    restart = orders.restart & ~lost[0]
+    rollback = orders.rollback & ~lost[1]
     asked = jnp.stack([leaf.any() for leaf in jax.tree.leaves(differs)]).any()
     asked = asked | orders.restart.any() | orders.rollback.any() | orders.by_us
     old = platform.pending
@@ -141,8 +135,26 @@ def accept(
     )
 
 
+def losses(
+    deployment: params.Params, faults: Faults, hits: Hits, draws: Array
+) -> tuple[Array, Array]:
+    """Return whether this scrape's writes are lost, and whether its rollbacks are.
+
+    Args:
+        deployment: Its parameters.
+        faults: One episode's; a failing actuator without a slot fails rollbacks only.
+        hits: Where they hit.
+        draws: Uniform draws of this scrape.
+    """
+    fails = (faults.primitive == INDEX["actuator_fail"]) * hits.deployment * faults.magnitude
+    everywhere = faults.slots.any(axis=1)
+    usual = deployment.actuation.fail
+    lost = draws[0] < jnp.clip(usual + (fails * everywhere).sum(), 0.0, 1.0)
+    return lost, lost | (draws[1] < jnp.clip(fails.sum(), 0.0, 1.0))
+
+
 def apply(platform: Platform, due: Array) -> tuple[Platform, Written]:
-    """Return the platform with its pending writes in force if they are due, and what was written."""
+    """Return the platform with pending writes in force if they are due, and what was written."""
     pending = platform.pending
     mask = jax.tree.map(lambda leaf: leaf & due, pending.written)
     levers = jax.tree.map(jnp.where, mask, pending.values, platform.levers)
@@ -217,19 +229,12 @@ def _unlike(left: Levers, right: Levers) -> Levers:
         return (a != b) & ~(jnp.abs(a - b) <= _SAME * jnp.maximum(jnp.abs(a), 1.0))
 
     found = jax.tree.map(unlike, left, right)
-    return eqx.tree_at(lambda v: v.weights, found, found.weights.any() & jnp.ones(VARIANTS, bool))
+    marked: Levers = eqx.tree_at(
+        lambda v: v.weights, found, found.weights.any() & jnp.ones(VARIANTS, bool)
+    )
+    return marked
 
 
 def _differs(new: Levers, last: Levers, force: Levers) -> Levers:
-    return jax.tree.map(jnp.logical_and, _unlike(new, last), _unlike(new, force))
-
-
-def _lost(
-    deployment: params.Params, faults: Faults, hits: Hits, draws: Array
-) -> tuple[Array, Array]:
-    """Return whether this scrape's writes are lost, and whether its rollbacks are."""
-    fails = (faults.primitive == INDEX["actuator_fail"]) * hits.deployment * faults.magnitude
-    everywhere = faults.slots.any(axis=1)
-    usual = deployment.actuation.fail
-    lost = draws[0] < jnp.clip(usual + (fails * everywhere).sum(), 0.0, 1.0)
-    return lost, lost | (draws[1] < jnp.clip(fails.sum(), 0.0, 1.0))
+    both: Levers = jax.tree.map(jnp.logical_and, _unlike(new, last), _unlike(new, force))
+    return both

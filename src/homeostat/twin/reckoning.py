@@ -14,6 +14,7 @@ def truth(
     load: arrivals.Load,
     answers: quality.Answers,
     marks: tuple[Array, Array],
+    timeout_s: Array,
     shape: tuple[int, int, int],
 ) -> Truth:
     """Return the truth second by second; what holds for a block is repeated."""
@@ -36,7 +37,7 @@ def truth(
     # Quantiles are those of the block's end; within it they move with the mean.
     last = latency_s.reshape(blocks, seconds)[:, -1]
     follow = latency_s / jnp.maximum(rest(last), _TINY)
-    quantile = [rest(outcomes.users[:, k]) * follow for k in range(3)]
+    quantile = [jnp.minimum(rest(outcomes.users[:, k]) * follow, timeout_s) for k in range(3)]
     offered = load.offered.reshape(total, parts).mean(axis=1)
     return Truth(
         offered=offered,

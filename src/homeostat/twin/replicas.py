@@ -11,17 +11,16 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from homeostat.twin import memory, params
+from homeostat.twin import memory, params, scaling
 from homeostat.twin.chance import Draws
 from homeostat.twin.effects import Effects
 from homeostat.twin.shapes import VARIANTS, Phase, Variant
-from homeostat.twin.state import Slots, by_variant, once, over_slots, running_sum
+from homeostat.twin.state import Slots, by_variant, put, running_sum
 
 OLD_S: Final = 86_400.0  # age of the replicas that an episode begins with: warm for a day
 _FIRST_WAIT_S, _NEXT_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0, 300.0  # Kubernetes' back-off
 _FORGIVEN_S: Final = 600.0  # a process that ran for so long starts with a clean slate
 _HALF: Final = 0.5
-_OLDEST_S: Final = 4e5  # ages beyond it are equal; times 32 slots it still is a whole float
 
 
 class Change(eqx.Module):
@@ -129,7 +128,7 @@ def step(
     had, had_b = healthy(slots), _staying(slots, Variant.B)
     slots, ended, undrained = _restart(deployment, fx, slots, wanted.restart, scarce)
     slots = _drained(slots, wanted.drain)
-    slots, warm = _number(deployment, fx, slots, draws, wanted.replicas, spares)
+    slots, warm = scaling.number(deployment, fx, slots, draws, wanted.replicas, spares)
     gone = (had > 0) & (healthy(slots) == 0)
     gone = gone | ((had_b > 0) & (_staying(slots, Variant.B) == 0))
     begins = ((again | ended) & (slots.phase == Phase.LOADING)) | warm
@@ -184,16 +183,11 @@ def _start(
     )
 
 
-def put(slots: Slots, **values: Array) -> Slots:
-    """Return the slots with some fields replaced."""
-    return Slots(**(vars(slots) | values))
-
-
 def _live(
     deployment: params.Params, fx: Effects, slots: Slots, scarce: Array, seconds: float
 ) -> tuple[Slots, Array, Array, Array]:
     """Return the slots after time and faults, who begins again, who swapped, and requests lost."""
-    gone = _gone(fx)
+    gone = scaling.gone(fx)
     slots, lost = _deaths(deployment, fx, slots, gone)
     slots = _hangs(fx, slots)
     runs = jnp.where(slots.phase == Phase.PENDING, ~scarce, ~gone)
@@ -223,25 +217,6 @@ def _live(
         front=jnp.where(emptied, 0.0, slots.front),
     )
     return slots, again, swapped, lost
-
-
-def _number(
-    deployment: params.Params,
-    fx: Effects,
-    slots: Slots,
-    draws: Draws,
-    target: Array,
-    spares: Array,
-) -> tuple[Slots, Array]:
-    """Return the slots with their number brought towards `target` [V], and the warm new ones."""
-    there = slots.phase != Phase.EMPTY
-    staying = there & ~slots.leaving
-    count = over_slots(staying.astype(jnp.float32), slots.variant)
-    target = jnp.clip(jnp.round(target), 0.0, float(there.shape[0]))
-    slots = _fewer(deployment, slots, staying, count - target)
-    cap = fx.limit("cap_replicas", deployment.provision.cap)
-    room = jnp.maximum(jnp.floor(cap) - there.sum(), 0.0)
-    return _more(deployment, fx, slots, draws, jnp.maximum(target - count, 0.0), room, spares)
 
 
 def _restart(
@@ -299,10 +274,6 @@ def _staying(slots: Slots, variant: Variant) -> Array:
     return (there & (slots.variant == variant)).sum()
 
 
-def _gone(fx: Effects) -> Array:
-    return fx.of("replica_kill") + fx.of("pool_loss") > _HALF
-
-
 def _deaths(
     deployment: params.Params, fx: Effects, slots: Slots, gone: Array
 ) -> tuple[Slots, Array]:
@@ -341,74 +312,8 @@ def _hangs(fx: Effects, slots: Slots) -> Slots:
 
 
 def _scarce(deployment: params.Params, fx: Effects, slots: Slots) -> Array:
-    """Return whether no machine can be had: a spot outage, or a quota that is used up by a fault."""
+    """Return whether no machine can be had: a spot outage, or a quota that a fault used up."""
     there = (slots.phase != Phase.EMPTY).sum()
     cap = fx.limit("cap_replicas")
     exhausted = jnp.isfinite(cap) & (there >= jnp.floor(jnp.minimum(cap, deployment.provision.cap)))
     return exhausted | (fx.of("spot_unavailable_s") > 0.0)
-
-
-def _fewer(deployment: params.Params, slots: Slots, staying: Array, surplus: Array) -> Slots:
-    """Return the slots with the surplus [V] on its way out: what serves nobody first, then youth."""
-    ready = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
-    # A later start is younger; among equals the higher slot goes first.
-    number = slots.phase.shape[0]
-    serves = ready | (slots.phase == Phase.HUNG)
-    age = jnp.clip(slots.age_s, 0.0, _OLDEST_S).astype(jnp.int32)
-    key = jnp.where(serves, age + 1, 0) * number + (number - 1 - jnp.arange(number))
-    apart = number * (int(_OLDEST_S) + 2)
-    key = once(jnp.where(staying, key, apart - 1).astype(jnp.float32))
-    same = slots.variant[:, None] == slots.variant[None, :]
-    rank = (same & (key[None, :] < key[:, None])).sum(axis=1)
-    goes = staying & (rank < by_variant(surplus, slots.variant))
-    drains = goes & ready
-    ends = goes & ~ready
-    phase = jnp.where(drains, Phase.DRAINING, jnp.where(ends, Phase.EMPTY, slots.phase))
-    return put(
-        slots,
-        phase=phase.astype(jnp.int32),
-        leaving=(slots.leaving | drains) & (phase != Phase.EMPTY),
-        timer_s=jnp.where(drains, deployment.provision.drain_s, slots.timer_s),
-        jobs=jnp.where(ends, 0.0, slots.jobs),
-        front=jnp.where(ends, 0.0, slots.front),
-    )
-
-
-def _more(
-    deployment: params.Params,
-    fx: Effects,
-    slots: Slots,
-    draws: Draws,
-    missing: Array,
-    room: Array,
-    spares: Array,
-) -> tuple[Slots, Array]:
-    """Return the slots with new replicas asked for, and which of them are warm spares."""
-    granted = jnp.minimum(running_sum(missing), room)
-    empty = slots.phase == Phase.EMPTY
-    # Slots whose machine is gone come last.
-    number = empty.shape[0]
-    key = jnp.arange(number) + jnp.where(_gone(fx), number, 0) + jnp.where(empty, 0, 2 * number)
-    key = once(key.astype(jnp.float32))
-    order = (key[None, :] < key[:, None]).sum(axis=1)
-    new = empty & (order < granted[VARIANTS - 1])
-    variant = jnp.zeros_like(slots.variant)
-    for at in range(VARIANTS - 1):
-        variant = variant + (order >= granted[at])
-    warm = new & (order < spares)
-    provision = deployment.provision
-    machine_s = fx.replaced("provision_delay_s", provision.delay_s)
-    machine_s = machine_s * jnp.exp(provision.sigma * draws.delay)
-    slots = put(
-        slots,
-        phase=jnp.where(new, Phase.PENDING, slots.phase).astype(jnp.int32),
-        variant=jnp.where(new, variant, slots.variant).astype(jnp.int32),
-        timer_s=jnp.where(new, machine_s, slots.timer_s),
-        leaving=slots.leaving & ~new,
-        crashes=jnp.where(new, 0.0, slots.crashes),
-        disk=jnp.where(new, 0.0, slots.disk),
-        stale_s=jnp.where(new, 0.0, slots.stale_s),
-        age_s=jnp.where(new, 0.0, slots.age_s),
-        swap_s=jnp.where(new, jnp.inf, slots.swap_s),
-    )
-    return slots, warm

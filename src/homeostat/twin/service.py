@@ -1,4 +1,4 @@
-"""The service law of every replica as faults leave it: S(b) = (tau0 + alpha b) x contention / speed.
+"""The service law as faults leave it: S(b) = (tau0 + alpha b) x contention / speed, by replica.
 
 Worked out once per block of ticks. Beyond the device memory's capacity part of the work is done
 twice; burstiness, variable work and a balancer that looks at load change how long a queue gets

@@ -98,6 +98,7 @@ def _clients() -> Clients:
     return Clients(
         failed=jnp.zeros((2 * RETRY_CLASSES, RING)),
         latency_s=jnp.float32(0.0),
+        held_s=jnp.float32(0.0),
         waiting=jnp.zeros(VARIANTS),
         ou=jnp.float32(0.0),
     )
@@ -123,6 +124,7 @@ def _settled(deployment: params.Params, faults: Faults, curves: tables.Tables, l
             v.slots.busy,
             v.slots.mean_s,
             v.clients.latency_s,
+            v.clients.held_s,
             v.platform.seen_load,
         ),
         live,
@@ -130,6 +132,7 @@ def _settled(deployment: params.Params, faults: Faults, curves: tables.Tables, l
             jnp.maximum(jobs, 0.0) * ready,
             rate / jnp.maximum(law.row.capacity * law.speed, _TINY) * ready,
             jnp.where(rate > 0.0, jobs / jnp.maximum(rate, _TINY), law.row.first_s),
+            jobs.sum() / served,
             jobs.sum() / served,
             (rate / jnp.maximum(law.row.capacity, _TINY)).max(),
         ),

@@ -148,13 +148,15 @@ class Clients(eqx.Module):
     Attributes:
         failed: Attempts that failed in the last ticks, 1/s [2 RETRY_CLASSES, RING], newest last:
             first those given up after the timeout, then those refused or answered with an error.
-        latency_s: Mean latency of the last tick.
+        latency_s: Mean latency of the last tick, failures at the deadline.
+        held_s: Mean time for which it held a connection.
         waiting: Requests waiting for a dependency [V].
         ou: Standard normal state of the load's noise.
     """
 
     failed: Array
     latency_s: Array
+    held_s: Array
     waiting: Array
     ou: Array
 
@@ -226,6 +228,11 @@ class State(eqx.Module):
 def variant_mask(slots: Slots) -> Array:
     """Return which variant each slot serves, as 0 and 1 [V, S]."""
     return (slots.variant[None, :] == jnp.arange(VARIANTS)[:, None]).astype(jnp.float32)
+
+
+def put(slots: Slots, **values: Array) -> Slots:
+    """Return the slots with some fields replaced."""
+    return Slots(**(vars(slots) | values))
 
 
 # Three variants and a few dozen slots: choosing and adding up fuse into one loop, where products
