@@ -229,6 +229,12 @@ def test_the_same_slowness_with_the_other_version_slow_too_is_unclear() -> None:
     assert patient.families() == [(Family.UNCLEAR, "model")]
 
 
+def test_peers_whose_device_time_reads_as_nothing_are_no_yardstick() -> None:
+    patient = Patient().all(REPLICAS, names.DEVICE_TIME, 0.0)
+    patient.set("replica:a-1", names.DEVICE_TIME, 280.0)
+    assert (Family.REPLICA, "replica:a-1") not in patient.families()
+
+
 def test_one_slow_replica_is_no_release() -> None:
     patient = Patient().set("replica:a-1", names.DEVICE_TIME, 280.0)
     assert patient.families() == [(Family.REPLICA, "replica:a-1")]

@@ -354,6 +354,25 @@ async def test_a_jump_that_could_not_be_journaled_is_told_again() -> None:
     assert jump.by_ns == -3660 * SECOND
 
 
+async def test_a_tick_that_fails_decides_nothing_and_the_next_one_goes_on() -> None:
+    ready = await started()
+    sense, failed = ready.runtime.shell.sense, list[Any]()
+
+    def once(*args: Any) -> Any:
+        if not failed:
+            failed.append(args)
+            raise ZeroDivisionError("a reading nobody thought of")
+        return sense(*args)
+
+    ready.runtime.shell.sense = once
+    before = len(ready.journal.decoded(Ticked))
+    await ready.runtime.run(once=True)
+    assert failed
+    assert len(ready.journal.decoded(Ticked)) == before
+    await ready.cycles(2)
+    assert len(ready.journal.decoded(Ticked)) > before
+
+
 async def test_how_long_a_cycle_took_is_told() -> None:
     ready = await started()
     took: list[int] = []

@@ -170,6 +170,8 @@ def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[st
     if own is None or time is None or not others or not times:
         return ()
     level = median(others)
+    if level <= 0.0:
+        return ()  # peers whose device time reads as nothing are no yardstick
     if own < _SLOW_RATIO * level or level > _PEERS_WELL or time - median(times) < _SLOW_MS:
         return ()
     return (

@@ -171,6 +171,8 @@ class Runtime:
                 self._end(error)
             except StoreError as error:
                 log.critical("journal", effect="nothing is decided or done", problem=str(error))
+            except Exception as error:  # noqa: BLE001 - a reading nobody thought of ends no loop
+                log.critical("tick", effect="nothing is decided or done", problem=plain(error))
             if once:
                 await self.settle()
             if once or self._fatal is not None:
