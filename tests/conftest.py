@@ -7,6 +7,7 @@ on every run, so that a red build is a change's fault and stays red; `explore` d
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -73,3 +74,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     functions = (item.function for item in items if isinstance(item, pytest.Function))
     properties = {function for function in functions if is_hypothesis_test(function)}
     limit(config.getoption("--hypothesis-profile") or "full", properties)
+
+
+def pytest_collection_finish() -> None:
+    """Refuse a module that starts JAX when imported: its threads would be in every fork after.
+
+    Every worker imports all test modules, also those of whose tests it runs none.
+
+    Raises:
+        UsageError: If one does.
+    """
+    bridge = sys.modules.get("jax._src.xla_bridge")  # JAX says nowhere public whether it runs
+    if bridge is not None and bridge.backends_are_initialized():
+        raise pytest.UsageError("importing a test module has started JAX: make its arrays later")

@@ -1,5 +1,6 @@
 """Each quality primitive does what its meaning says, and nothing else."""
 
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from operator import attrgetter
@@ -104,20 +105,20 @@ def test_a_seasonal_shift_moves_inputs_and_scores_but_not_accuracy_and_returns(
 @pytest.mark.parametrize(
     ("given", "broken"),
     [
-        (inputs(feature_null_rate=1.0), 1.0),
-        (inputs(feature_null_rate=0.4), 0.4),
-        (inputs(feature_scale=10.0), 0.9),
-        (inputs(feature_scale=0.1), 0.9),
+        ({"feature_null_rate": 1.0}, 1.0),
+        ({"feature_null_rate": 0.4}, 0.4),
+        ({"feature_scale": 10.0}, 0.9),
+        ({"feature_scale": 0.1}, 0.9),
     ],
 )
 def test_a_broken_input_costs_what_hangs_on_it(
-    deployment: params.Params, given: quality.Inputs, broken: float
+    deployment: params.Params, given: Mapping[str, float], broken: float
 ) -> None:
-    _, answers = after(deployment, given)
+    _, answers = after(deployment, inputs(**given))
     lost = 0.92 - float(answers.quality)
     assert lost == pytest.approx(0.5 * (0.92 - 0.5) * broken, abs=1e-4)
     useless = eqx.tree_at(lambda p: p.quality.importance, deployment, jnp.zeros(VARIANTS))
-    _, spared = after(useless, given)
+    _, spared = after(useless, inputs(**given))
     assert float(spared.quality) == pytest.approx(0.92, abs=1e-6)
 
 

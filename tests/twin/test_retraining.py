@@ -14,7 +14,7 @@ from homeostat.twin import params, quality, retraining
 from homeostat.twin.orders import Orders
 from homeostat.twin.shapes import SCRAPE_S, VARIANTS, Variant
 
-SERVED = jnp.array([1.0, 0.0, 0.0])
+SERVED = np.array([1.0, 0.0, 0.0], np.float32)
 SCRAPES = 60
 DONE = 600 // SCRAPE_S
 
@@ -55,7 +55,7 @@ def _play(
         state, known = carry
         ordered = orders(gated=asked[0], ungated=asked[1])
         state, known, result = retraining.step(
-            settings, inputs, state, known, learnable, SERVED, ordered, key
+            settings, inputs, state, known, learnable, jnp.asarray(SERVED), ordered, key
         )
         now = quality.accuracy(settings, inputs, known.learnt, known.age_s, known.feedback)[:, 0]
         return (state, known), (

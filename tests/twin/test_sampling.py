@@ -8,7 +8,7 @@ import pytest
 from homeostat.twin import sampling
 
 # Evenly spread draws: the mean over them is the expectation, up to the grid.
-UNIFORM = (jnp.arange(1 << 16) + 0.5) / (1 << 16)
+UNIFORM = ((np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float32)
 BINOMIAL = jax.jit(sampling.binomial)
 POISSON = jax.jit(sampling.poisson)
 
@@ -41,6 +41,6 @@ def test_the_same_draw_gives_more_where_more_is_expected() -> None:
 
 
 def test_whole_numbers_keep_the_mean() -> None:
-    found = np.asarray(sampling.whole(UNIFORM, jnp.full(UNIFORM.shape, 2.3)))
+    found = np.asarray(sampling.whole(jnp.asarray(UNIFORM), jnp.full(UNIFORM.shape, 2.3)))
     assert set(np.unique(found)) == {2.0, 3.0}
     assert found.mean() == pytest.approx(2.3, abs=0.02)

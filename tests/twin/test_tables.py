@@ -1,7 +1,7 @@
 """The queue tables against exact chains, the equation a step solves, and what must hold always."""
 
 import csv
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -16,8 +16,8 @@ from homeostat.twin import closed_forms, table_build, tables
 from homeostat.twin import table_grid as grid
 
 QUANTILES = Path(__file__).parents[3] / "shared" / "oracles" / "des_quantiles.csv"
-TABLES = tables.load()
-make = jax.jit(partial(tables.Tables.row, TABLES))
+curves = cache(tables.load)
+make = jax.jit(tables.Tables.row)
 step = jax.jit(lambda row, jobs, rate, dt, speed: row.next_jobs(jobs, rate, dt, speed))
 quantiles = jax.jit(lambda row, jobs, speed: row.quantiles(jobs, speed))
 throughput = jax.jit(lambda row, jobs, speed: row.throughput(jobs, speed))
@@ -32,7 +32,9 @@ laws = st.tuples(
 def row_of(
     tau0: float, alpha: float, batch: float, cv2: float = 0.0, ca2: float = 1.0
 ) -> tables.Row:
-    row: tables.Row = make(*(jnp.float32(value) for value in (tau0, alpha, batch, cv2, ca2)))
+    row: tables.Row = make(
+        curves(), *(jnp.float32(value) for value in (tau0, alpha, batch, cv2, ca2))
+    )
     return row
 
 
@@ -258,7 +260,7 @@ def test_a_promise_shorter_than_one_service_has_no_capacity() -> None:
 def test_slots_take_the_row_of_their_variant() -> None:
     @jax.jit
     def three(tau0: Array, batch: Array) -> Array:
-        slots = TABLES.row(tau0, 0.1 * tau0, batch).take(jnp.array([2, 0, 0, 1]))
+        slots = curves().row(tau0, 0.1 * tau0, batch).take(jnp.array([2, 0, 0, 1]))
         return slots.next_jobs(jobs, rate, 1.0)
 
     single = row_of(0.05, 0.005, 32)
@@ -289,7 +291,7 @@ def test_a_balancer_that_looks_at_load_saves_waiting_and_one_replica_gains_nothi
     assert gains == sorted(gains)
     alone = row_of(0.02, 0.002, 1.0)
     law = (jnp.float32(value) for value in (0.02, 0.002, 1.0, 0.0, 1.0))
-    four = jax.jit(partial(tables.Tables.row, TABLES))(*law, tables.pooling_gain(1.0, 4))
+    four = make(curves(), *law, tables.pooling_gain(1.0, 4))
     # Event-driven, four replicas at a load of 0.8: 66 ms by chance, 36 ms by the shorter of two.
     assert jobs_at(alone, 0.8) * 0.022 / 0.8 == pytest.approx(0.066, rel=0.02)
     assert jobs_at(four, 0.8) * 0.022 / 0.8 == pytest.approx(0.036, rel=0.05)
@@ -309,7 +311,7 @@ def test_dropping_keeps_the_queue_at_the_timeout_and_not_below() -> None:
 
 def test_latency_has_a_slope_in_every_parameter() -> None:
     def latency(law: Array) -> Array:
-        row = TABLES.row(law[0], law[1], law[2], law[3], law[4])
+        row = curves().row(law[0], law[1], law[2], law[3], law[4])
         jobs = row.next_jobs(jnp.float32(5.0), jnp.float32(150.0), 1.0)
         return row.latency(jobs) + row.quantiles(jobs)[3] + row.late(jobs, 0.1)
 
@@ -327,6 +329,6 @@ def test_the_stored_curves_are_those_that_the_builder_makes() -> None:
     for i, j in ((0, 0), (2, 4), (3, 12)):
         place = j / (grid.MIXES - 1)
         made = table_build.wait_curve(grid.BATCHES[i], place)
-        np.testing.assert_allclose(np.asarray(TABLES.wait[i, j]), made, atol=grid.WAIT_STEP)
+        np.testing.assert_allclose(np.asarray(curves().wait[i, j]), made, atol=grid.WAIT_STEP)
         burst = table_build.burst_curve(grid.BATCHES[i], place)
-        np.testing.assert_allclose(np.asarray(TABLES.burst[i, j]), burst, rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(np.asarray(curves().burst[i, j]), burst, rtol=2e-3, atol=1e-4)
