@@ -18,6 +18,7 @@ _SCENARIOS: Final = typer.Option(
 _TRACES: Final = typer.Option(
     None, "--trace", help="NAME=FILE: a recorded load that scenarios replay; may be repeated."
 )
+_FIGURES: Final = typer.Argument(None, help="What `lab run` and the like wrote, results.json.")
 _OUT: Final = typer.Option(Path("lab"), "--out", help="Folder for what is written.")
 _COLUMNS: Final = ("id", "name", "family", "length", "end", "best")
 
@@ -115,6 +116,35 @@ def run(
     else:
         show(outcome.plain(), output)
     tell(f"wrote {outcome.json_file} and {outcome.html_file}")
+
+
+@app.command("docs")
+def docs(
+    files: list[Path] | None = _FIGURES,
+    page: Path = typer.Option(Path("docs/reference/lab-figures.md"), "--page", help="Which page."),
+    check: bool = typer.Option(False, "--check", help="Write nothing; exit 1 if it differs."),
+) -> None:
+    """Write measured figures into the documentation, from what runs left.
+
+    A small summary of each file is kept beside the page; the page says what the summaries hold.
+    """
+    from homeostat.cli import lab_docs
+
+    if check:
+        if files:
+            tell("homeostat: --check compares a page with the figures kept beside it; name no file")
+            raise typer.Exit(Exit.USAGE)
+        if found := lab_docs.difference(page):
+            typer.echo(found)
+            tell(f"{page} does not say what was measured; `homeostat lab docs` writes it")
+            raise typer.Exit(Exit.FAILED)
+        return
+    new = lab_docs.kept(files or (), page)
+    new[page] = lab_docs.wanted(page, new)
+    write = _needs_twin().write
+    for file, text in new.items():
+        write(file, text)
+    tell(f"wrote {', '.join(map(str, new))}")
 
 
 @app.command("schema")

@@ -7,6 +7,7 @@ is found out here.
 import hashlib
 import os
 import platform
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -181,6 +182,33 @@ def machine() -> Machine:
         python=platform.python_version(),
         jax=version("jax"),
     )
+
+
+def commit() -> str:
+    """Return the commit of the repository that the program runs from; empty = there is none.
+
+    A `+` says that a file of the program is not as it was committed.
+    """
+    package = Path(str(resources("homeostat")))
+    if (found := _git(package, "rev-parse", "HEAD")) is None:
+        return ""
+    changed = _git(package, "status", "--porcelain", "--untracked-files=all", "--", ".")
+    return found if changed == "" else f"{found}+"
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git says in a folder; None = it is not there, or the folder is not its own."""
+    try:
+        done = subprocess.run(  # noqa: S603  # fixed words, no shell
+            ["git", "-C", str(folder), *words],  # noqa: S607  # whichever git the person uses
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10.0,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def compile_cache() -> Path:

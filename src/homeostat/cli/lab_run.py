@@ -152,6 +152,7 @@ class Run:
             seeds=len(plan.seeds),
             scenarios=lab_files.scenario_lines(plan.catalogue),
             policies=found,
+            commit=lab_files.commit(),
         )
 
     def _command(self) -> str:

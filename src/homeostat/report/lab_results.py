@@ -188,6 +188,8 @@ class Results:
         format: `FORMAT`.
         version: Of the package.
         made_at: ISO 8601 time of the end of the run.
+        commit: Of the program's repository, with `+` where it was changed since; empty = no
+            repository.
         command: The command line that makes it again.
         wall_s: Seconds of computing, all shards together.
         machine: Where it ran.
@@ -215,6 +217,7 @@ class Results:
     scenarios: Mapping[str, ScenarioLine]
     policies: Mapping[str, PolicyResults]
     notes: tuple[str, ...] = ()
+    commit: str = ""
 
 
 def to_plain(value: Any) -> Any:

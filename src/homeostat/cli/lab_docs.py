@@ -1,0 +1,112 @@
+"""Carries out `lab docs`: keeps small summaries of what was measured, and writes them into a page.
+
+The page and the folder of the same name beside it belong together: the folder holds one file of
+figures for each kind (a comparison of policies, ...), the page a table for each between markers.
+What the page says between them is always made from the folder, never written by hand.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from homeostat.base.errors import ConfigError
+from homeostat.report import lab_figures, lab_results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of file of figures.
+
+    Attributes:
+        name: Of its file and its markers.
+        kept: From a file's text to the text of its summary.
+        table: From a summary's text to what the page says.
+    """
+
+    name: str
+    kept: Callable[[str], str]
+    table: Callable[[str], str]
+
+
+def _comparison(text: str) -> str:
+    return lab_results.to_json(lab_figures.summary(lab_results.from_json(text)))
+
+
+KINDS: Final[dict[str, Kind]] = {
+    lab_results.FORMAT: Kind(
+        name="comparison",
+        kept=_comparison,
+        table=lambda text: lab_figures.comparison(lab_results.from_json(text)),
+    ),
+}
+"""By the format that a file says it has."""
+
+
+def kept(files: Sequence[Path], page: Path) -> dict[Path, str]:
+    """Return the summaries of some files, by where they are kept beside a page.
+
+    Raises:
+        ConfigError: A file cannot be read, is of no known kind, or two are of the same.
+    """
+    made: dict[Path, str] = {}
+    for file in files:
+        text = _text(file)
+        kind = _kind(text, file)
+        place = _folder(page) / f"{kind.name}.json"
+        if place in made:
+            raise ConfigError(f"{file}: a second file of {kind.name}; name one of each kind")
+        made[place] = kind.kept(text)
+    return made
+
+
+def wanted(page: Path, new: Mapping[Path, str] | None = None) -> str:
+    """Return what a page should say, by the figures kept beside it.
+
+    Args:
+        page: Its file.
+        new: Figures that are about to be kept, by where.
+
+    Raises:
+        ConfigError: The page or a file cannot be read, or there are no figures.
+        MarkerError: The page has no place for some figures.
+    """
+    figures = {file: _text(file) for file in _folder(page).glob("*.json")} | dict(new or {})
+    if not figures:
+        raise ConfigError(f"{_folder(page)} holds no figures; `lab docs RESULTS` keeps some")
+    text = _text(page)
+    for file, found in sorted(figures.items()):
+        kind = _kind(found, file)
+        text = lab_figures.spliced(text, kind.name, kind.table(found))
+    return text
+
+
+def difference(page: Path) -> str:
+    """Return how a page differs from what it should say; empty = it does not."""
+    lines = (_text(page).splitlines(), wanted(page).splitlines())
+    return "\n".join(difflib.unified_diff(*lines, "as it is", "as measured", lineterm="", n=0))
+
+
+def _folder(page: Path) -> Path:
+    return page.with_suffix("")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error})") from error
+
+
+def _kind(text: str, file: Path) -> Kind:
+    try:
+        plain: Any = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{file}: not JSON ({error})") from error
+    found = cast("dict[str, Any]", plain).get("format") if isinstance(plain, dict) else None
+    if found not in KINDS:
+        known = ", ".join(KINDS)
+        raise ConfigError(f"{file}: format is {found!r}; figures are kept of {known}")
+    return KINDS[found]
