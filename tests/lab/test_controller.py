@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from controller_made import Made, episode, play
+from controller_made import Made, episode, group, play
 
 from homeostat.base.actions import ActionKind
 from homeostat.base.evidence import Family
 from homeostat.base.intent import ActionState
+from homeostat.base.units import SECOND
 from homeostat.lab.controller import Controller
 from homeostat.lab.controller_names import OWNERSHIP, family_index, time_ns
-from homeostat.lab.controller_parts import loop_parts, sense_parts
+from homeostat.lab.controller_parts import guard_policy, loop_parts, sense_parts
 from homeostat.lab.types import FAMILIES, Move
 from homeostat.server import wiring
+from homeostat.twin.params import Provision
 
 WARM = 20  # scrapes; a baseline is ready after 8 and a version is trusted after 8 more
 
@@ -45,6 +47,24 @@ def test_the_lab_runs_the_stages_that_the_server_runs() -> None:
     detectors = [parts.panel._detectors for parts in (ours, theirs)]  # type: ignore[attr-defined]
     assert detectors[0].keys() == detectors[1].keys()
     assert all(a.config == detectors[1][name].config for name, a in detectors[0].items())
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "load_s", "sigma", "deadline_s"),
+    [(0.0, 5.0, 0.0, 60), (100.0, 20.0, 0.0, 120), (120.0, 50.0, 0.42, 452)],
+)
+def test_replicas_may_take_as_long_as_they_nearly_always_do(
+    delay_s: float, load_s: float, sigma: float, deadline_s: int
+) -> None:
+    made = episode()
+    provision = group(
+        Provision,
+        delay_s=np.float32(delay_s),
+        load_s=np.float32(load_s),
+        sigma=np.float32(sigma),
+    )
+    slow = replace(made, params=replace(made.params, provision=provision))
+    assert guard_policy(slow).readiness_deadline_ns == deadline_s * SECOND
 
 
 def test_a_healthy_deployment_has_no_incident_and_is_left_alone() -> None:

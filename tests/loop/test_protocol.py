@@ -12,7 +12,7 @@ from homeostat.base.decisions import Effect
 from homeostat.base.errors import ProtocolError
 from homeostat.base.intent import ActionState, Intent, Receipt, ReceiptStatus
 from homeostat.base.policy import KillLevel
-from homeostat.base.units import TimeNs
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot, Stamp
 from homeostat.loop.protocol import (
     Abort,
@@ -38,7 +38,9 @@ from homeostat.loop.protocol import (
     WroteReceipt,
     advance,
     propose,
+    timing_for,
 )
+from homeostat.testing import build
 
 S = ActionState
 TIMING = Timing(
@@ -854,3 +856,10 @@ def test_a_second_answer_about_a_write_that_landed_changes_nothing() -> None:
     before = bench.record
     assert bench.reply(ReceiptStatus.NOT_APPLIED, conflict=True) == ()  # its twin was refused
     assert bench.record == before
+
+
+def test_a_deployment_says_how_long_its_replicas_take_to_come_up() -> None:
+    plan = build.managed()
+    assert timing_for(plan).readiness_deadline_ns == Timing().readiness_deadline_ns
+    slow = replace(plan, guard=replace(plan.guard, readiness_deadline_ns=600 * SECOND))
+    assert timing_for(slow).readiness_deadline_ns == 600 * SECOND

@@ -94,6 +94,8 @@ class GuardPolicy:
         granted_by: G12: who granted them, for the record.
         approval_ttl_scrapes: G13: how long a question stays open.
         receipt_deadline_ns: How long a write may take before its result is UNKNOWN.
+        readiness_deadline_ns: How long a change that was accepted may take to be carried out, a new
+            replica to be ready, say; then it is taken back.
         verify_scrapes: How long an action's effect may take to show after it settled.
         blind_scrapes: How long an effect may go unseen before the action is taken back or kept.
     """
@@ -123,6 +125,7 @@ class GuardPolicy:
     granted_by: str = ""
     approval_ttl_scrapes: float = 60.0
     receipt_deadline_ns: int = 5_000_000_000
+    readiness_deadline_ns: int = 60_000_000_000
     verify_scrapes: float = 8.0
     blind_scrapes: float = 20.0
 

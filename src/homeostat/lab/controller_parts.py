@@ -4,6 +4,7 @@ Same rooms, same functions, same default settings as the server's composition ro
 may not import; a test compares the two, so that neither can drift from the other.
 """
 
+import math
 from typing import Final
 
 from homeostat.base.actions import ActionKind
@@ -27,6 +28,7 @@ from homeostat.policy import runbook
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.signals.fleet import Fleet
+from homeostat.twin.params import Provision
 from homeostat.twin.shapes import SCRAPE_S, Variant
 
 GRANTED: Final = (
@@ -58,6 +60,8 @@ LABELS_SOON_S: Final = 600.0
 _HALVED: Final = 0.5
 _LEAST_IN_FLIGHT: Final = 16.0
 _MOST_IN_FLIGHT: Final = 100_000.0
+
+_Z99: Final = 2.326  # of the standard normal distribution
 
 
 def loop_parts() -> LoopParts:
@@ -91,9 +95,9 @@ def sense_parts() -> SenseParts:
 def guard_policy(episode: Episode) -> GuardPolicy:
     """Return the guard policy of one episode: the product's defaults, and what must be said.
 
-    Said are the bounds of the levers (nothing has bounds by default), the budget, and who granted
-    which kinds. Every time keeps its default in scrapes: cooldown 20 (5 minutes), persistence 4,
-    freshness 2, at most 6 actions an hour.
+    Said are the bounds of the levers (nothing has bounds by default), the budget, who granted
+    which kinds, and how long a replica may take to come up. Every other time keeps its default in
+    scrapes: cooldown 20 (5 minutes), persistence 4, freshness 2, at most 6 actions an hour.
     """
     params = episode.params
     largest = float(params.service.batch_limit)
@@ -114,7 +118,19 @@ def guard_policy(episode: Episode) -> GuardPolicy:
         budget_usd_per_hour=float(params.money.budget_usd_per_hour),
         auto_kinds=GRANTED,
         granted_by="whoever runs the lab",
+        readiness_deadline_ns=_readiness_ns(params.provision),
     )
+
+
+def _readiness_ns(provision: Provision) -> int:
+    """Return what an operator would set: 99 of 100 starts are over by then, a minute at least.
+
+    Machine and model load are log-normal; the sum of their 99 % quantiles is at least that of the
+    sum. What a fault makes of them is nothing that a configuration knows.
+    """
+    median_s = float(provision.delay_s) + float(provision.load_s)
+    slow_s = median_s * math.exp(_Z99 * float(provision.sigma))
+    return max(GuardPolicy().readiness_deadline_ns, round(slow_s) * SECOND)
 
 
 def managed(episode: Episode, name: str) -> Managed:

@@ -216,6 +216,7 @@ def timing_for(managed: Managed) -> Timing:
     guard, scrape = managed.guard, managed.scrape_ns
     return Timing(
         receipt_deadline_ns=guard.receipt_deadline_ns,
+        readiness_deadline_ns=guard.readiness_deadline_ns,
         verify_ns=round(guard.verify_scrapes * scrape),
         blind_ns=round(guard.blind_scrapes * scrape),
         approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape),

@@ -306,6 +306,7 @@ def test_every_guard_setting_can_be_said() -> None:
         "autonomy": {"grantedBy": "ana", "auto": ["scale_up"]},
         "approvalTtl": "61s",
         "receiptDeadline": "6s",
+        "readinessDeadline": "61s",
         "verify": "9s",
         "blind": "21s",
     })

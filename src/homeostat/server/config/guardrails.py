@@ -118,6 +118,9 @@ class Guardrails(Strict):
     receipt_deadline: Duration | None = Field(
         default=None, description="After this a write's result is unknown."
     )
+    readiness_deadline: Duration | None = Field(
+        default=None, description="How long an accepted change may take to be carried out."
+    )
     verify: Span | None = Field(default=None, description="How long an effect may take to show.")
     blind: Span | None = Field(
         default=None, description="How long an effect may go unseen before it is taken back."
@@ -166,6 +169,7 @@ _SAME: Final = {
     "utilisation_max": "max_utilisation",
     "budget_usd_per_hour": "budget_per_hour",
     "receipt_deadline_ns": "receipt_deadline",
+    "readiness_deadline_ns": "readiness_deadline",
 }
 
 
