@@ -24,6 +24,7 @@ from homeostat.loop.protocol_moves import (
 )
 from homeostat.loop.protocol_values import (
     AskGuard,
+    Demand,
     GuardAllowed,
     GuardDenied,
     GuardNeedsApproval,
@@ -70,7 +71,7 @@ def rolling_back(record: ActionRecord, news: News, ctx: Context) -> Step:
         case Tick() if overdue(record, ctx):
             return _failed(record, ctx, record.reason or "it could not be taken back in time")
         case Tick():
-            return record, (read(ctx),)
+            return record, _ask_again(record, ctx)
         case _:
             return record, ()
 
@@ -78,6 +79,15 @@ def rolling_back(record: ActionRecord, news: News, ctx: Context) -> Step:
 def undo_id(record: ActionRecord) -> str:
     """Return the id of the record's next undo write: never used for two writes."""
     return f"{record.id}.{record.stage}.{record.undo_attempts}.undo"
+
+
+def _ask_again(record: ActionRecord, ctx: Context) -> tuple[Demand, ...]:
+    """Return what a tick asks; only time asks again, never a reading for the next one."""
+    write = record.intent
+    if write is not None and write.undo and ctx.now < write.deadline:
+        # Only late is lost: a claim before the deadline would fence out our own write.
+        return (read(ctx),)
+    return probe(record, ctx)
 
 
 def _answers(record: ActionRecord, receipt: Receipt) -> bool:
@@ -110,7 +120,7 @@ def _before_undo(
 ) -> Step | _Undo:
     lost_for_good = cannot_land(write, world, ctx.timing)
     if record.in_flight and spot is not Where.POST and not lost_for_good:
-        return record, probe(record, ctx)
+        return record, ()
     if spot is Where.PRE and write.stage == 0:
         return _nothing_live(record, write, world, ctx)
     ours = landed_as_ours(write, world) if spot is Where.POST else still_ours(write, world)
@@ -149,8 +159,7 @@ def _after_undo(
         return end(back, ActionState.ROLLED_BACK, ctx, record.reason)
     tried = write.id == undo_id(record)
     if record.in_flight and not cannot_land(write, world, ctx.timing):
-        # Only late is lost: a claim before the deadline would fence out our own write.
-        return record, probe(record, ctx) if ctx.now >= write.deadline else ()
+        return record, ()
     if tried and not record.in_flight:
         return record, ()  # accepted and not shown yet: wait for the deadline
     if tried:
@@ -167,7 +176,7 @@ def _send_undo(plan: _Undo, news: News, ctx: Context) -> Step:
     pre = values(world, record.first_pre)
     stale = not is_fresh(world, ctx.now, ctx.timing) or is_deposed(record, world)
     if stamp is None or pre is None or stale:
-        return record, (read(ctx),)
+        return record, ()
     evidence_at = news.evidence_at if isinstance(news, GuardAllowed) else None
     write = Intent(
         id=undo_id(record),

@@ -33,6 +33,7 @@ from homeostat.loop.protocol_values import (
     GuardDenied,
     GuardNeedsApproval,
     News,
+    ReadWorldAgain,
     Rejected,
     Tick,
     WorldSeen,
@@ -105,8 +106,8 @@ def readback(record: ActionRecord, news: News, ctx: Context) -> Step:
             return _read_back(record, world, ctx)
         case Tick() if overdue(record, ctx):
             return take_back(record, ctx, "the write's fate could not be read back in time")
-        case Tick():
-            return record, (read(ctx),)
+        case Tick():  # only time asks again: a reading that answered with the next would never rest
+            return record, probe(record, ctx)
         case _:
             return record, ()
 
@@ -157,7 +158,9 @@ def _unsent(record: ActionRecord, news: News, ctx: Context) -> Step:
         case GuardNeedsApproval() if not record.approved_by:
             return give_up(record, ctx, "the guard now wants a person's approval")
         case GuardAllowed() | GuardNeedsApproval():
-            return _try_send(record, news, ctx)
+            after, demands = _try_send(record, news, ctx)
+            # The guard answered about a reading just taken: the next one waits for the tick.
+            return after, tuple(d for d in demands if not isinstance(d, ReadWorldAgain))
         case GuardDenied(reasons=reasons) if record.stage == 0:
             return give_up(record, ctx, "; ".join(reasons))
         case GuardDenied(reasons=reasons):  # a ramp may wait for its guards, until its deadline
@@ -221,7 +224,7 @@ def _read_back(record: ActionRecord, world: Snapshot | None, ctx: Context) -> St
     if not untouched(write, world):
         return foreign(record, ctx, "the write's fate is unknown and the target was written since")
     if not cannot_land(write, world, ctx.timing):
-        return record, probe(record, ctx)
+        return record, ()
     return _next_attempt(record, ctx, "the write was lost")
 
 
@@ -229,7 +232,7 @@ def _world_before_write(record: ActionRecord, world: Snapshot | None, ctx: Conte
     if world is None:
         return record, ()
     if not is_fresh(world, ctx.now, ctx.timing):
-        return record, (read(ctx),)
+        return record, ()
     if _twin_landed(record, world):
         return landed(record, ctx)
     return record, (ask_forward(record),)
