@@ -7,7 +7,6 @@ so that a port in use is an error at the start with a fix, not a log line later.
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import socket
 from collections.abc import AsyncIterator, Generator
 from typing import Final
@@ -17,6 +16,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from homeostat.base.errors import ConfigError
+from homeostat.server.address import listening
 
 GRACE_SECONDS: Final = 2
 """How long a stop waits for requests in flight; event streams are ended at once."""
@@ -79,17 +79,9 @@ async def serve_app(
 
 def _address(host: str, *, allow_remote: bool) -> str:
     try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+        return listening(host, allow_remote=allow_remote)
     except ValueError as error:
-        raise ConfigError(
-            f"spec.api.host {host!r} is not an IP address: write 127.0.0.1, or the address to bind"
-        ) from error
-    if not (address.is_loopback or allow_remote):
-        raise ConfigError(
-            f"spec.api.host {host} can be reached from other machines and the API speaks no TLS: "
-            "write 127.0.0.1, and put a TLS proxy or a tunnel in front of it"
-        )
-    return str(address)
+        raise ConfigError(f"spec.api.host: {error}") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

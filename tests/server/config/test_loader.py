@@ -278,6 +278,33 @@ def test_a_restart_needs_an_hour_of_what_was() -> None:
     assert "spec.store.retention: must be at least 1h" in refusal(SMALL, control)
 
 
+def controller(**api: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "homeostat.dev/v1alpha1",
+        "kind": "Controller",
+        "metadata": {"name": "c"},
+        "spec": {"api": api},
+    }
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
+def test_the_api_listens_where_this_machine_alone_reaches_it(host: str) -> None:
+    assert read(SMALL, controller(host=host)).controller.api_host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "::ffff:10.1.2.3"])
+def test_an_api_that_others_could_reach_is_refused_where_the_file_is_read(host: str) -> None:
+    said = refusal(SMALL, controller(host=host))
+    assert "f.json:" in said
+    assert f"spec.api.host: {host} can be reached from other machines" in said
+    assert "write 127.0.0.1" in said
+
+
+@pytest.mark.parametrize("host", ["example.org", "127.1", "*"])
+def test_a_name_is_no_address_for_the_api(host: str) -> None:
+    assert f"spec.api.host: {host!r} is not an IP address" in refusal(SMALL, controller(host=host))
+
+
 def test_secrets_have_no_place_in_a_file() -> None:
     spec = {"api": {"token": "abc"}}
     control = {**SMALL, "kind": "Controller", "spec": spec}

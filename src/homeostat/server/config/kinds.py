@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_validato
 
 from homeostat.base.policy import Mode
 from homeostat.base.units import HOUR
+from homeostat.server.address import listening
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Fraction, Guardrails, Strict
 from homeostat.server.config.units import Duration, Money
@@ -236,10 +237,18 @@ class ModelSpec(Strict):
         return self
 
 
+def _reachable_from_here_alone(host: str) -> str:
+    listening(host)
+    return host
+
+
+Host = Annotated[str, AfterValidator(_reachable_from_here_alone)]
+
+
 class ApiSpec(Strict):
     """The controller's own API and console."""
 
-    host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
+    host: Host = Field(default="127.0.0.1", min_length=1, max_length=253)
     port: int = Field(default=7373, ge=0, le=65535, strict=True)
     token_file: str | None = Field(default=None, max_length=4096)
 
