@@ -68,9 +68,36 @@ def test_it_never_shows_a_time_before_the_journals_last(hands: Hands) -> None:
     last = TimeNs(WALL + HOUR)
     clock.not_before(last)
     assert clock.now() > last
-    assert clock.jumped_by() == 0  # our own doing
     hands.pass_by(SECOND)
     assert clock.now() == last + 1 + SECOND
+
+
+def test_a_journal_from_the_future_is_a_jump_of_the_wall_clock_told_once(hands: Hands) -> None:
+    """Another deployment's last time, further ahead, belongs to the same piece of news."""
+    clock = Clock()
+    clock.not_before(TimeNs(WALL + HOUR - 1))
+    clock.not_before(TimeNs(WALL + 2 * HOUR - 1))
+    assert clock.jumped_by() == -2 * HOUR
+    hands.pass_by(SECOND)
+    assert clock.jumped_by() == 0
+
+
+def test_a_journal_that_ends_a_moment_ahead_is_no_news(hands: Hands) -> None:
+    clock = Clock()
+    clock.not_before(TimeNs(WALL + JUMP_NS - 2))
+    assert clock.now() == WALL + JUMP_NS - 1
+    assert clock.jumped_by() == 0
+
+
+@pytest.mark.parametrize("by_ns", [-HOUR, HOUR])
+def test_the_wall_is_what_the_machine_shows_whatever_our_own_time_is(
+    hands: Hands, by_ns: int
+) -> None:
+    clock = Clock()
+    hands.wall += by_ns  # set while we run
+    assert (clock.now(), clock.wall()) == (WALL, WALL + by_ns)
+    clock.not_before(TimeNs(WALL + 3 * HOUR))  # a wrong time in the journal
+    assert clock.wall() == WALL + by_ns
 
 
 def test_a_journal_from_before_now_moves_nothing(hands: Hands) -> None:

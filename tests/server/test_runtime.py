@@ -354,6 +354,35 @@ async def test_a_jump_that_could_not_be_journaled_is_told_again() -> None:
     assert jump.by_ns == -3660 * SECOND
 
 
+async def test_a_journal_from_the_future_is_a_clock_jump_before_the_first_tick() -> None:
+    """The wall clock went back between two lives: ages are suspect, so it only observes."""
+    first = await started()
+    first.clock.advance(HOUR)
+    await first.cycles(1)
+    again = stage(journal=first.journal)
+    await again.runtime.start()
+    again.faulty.add("m")
+    ticks = len(again.journal.decoded(Ticked))
+    await again.cycles(2)
+    (jump,) = again.journal.decoded(ClockJumped)
+    assert jump.by_ns == pytest.approx(-HOUR, abs=SECOND)
+    events = [codec.decode(entry.body) for entry in again.journal.entries if entry.kind == "event"]
+    assert events.index(jump) < events.index(again.journal.decoded(Ticked)[ticks])
+    assert again.target.applied() == []
+    assert any("the clock jumped by -36" in notice.title for notice in again.told.notices)
+    times = [entry.at for entry in again.journal.entries]
+    assert times == sorted(times)  # records stay in order all the same
+
+
+async def test_a_restart_soon_after_is_no_clock_jump() -> None:
+    first = await started()
+    await first.cycles(3)
+    again = stage(journal=first.journal)
+    await again.runtime.start()
+    await again.cycles(1)
+    assert again.journal.decoded(ClockJumped) == []
+
+
 async def test_a_tick_that_fails_decides_nothing_and_the_next_one_goes_on() -> None:
     ready = await started()
     sense, failed = ready.runtime.shell.sense, list[Any]()
@@ -413,6 +442,30 @@ async def test_old_frames_and_ticks_are_dropped_once_an_hour_in_another_thread()
     ready.runtime._prune()
     await ready.runtime.settle()
     assert len(journal.asked) == 2
+
+
+async def test_a_time_from_the_future_ages_no_record_that_is_young() -> None:
+    class Pruned(MemoryJournal):
+        before = TimeNs(0)
+
+        def prune(self, *, before: TimeNs, now: TimeNs, kinds: tuple[str, ...]) -> int:
+            self.before = before
+            return 0
+
+    journal = Pruned()
+    ready = stage(journal=journal)
+    ready.runtime.shell.retention_ns = 5 * HOUR
+    await ready.runtime.start()
+    wall = ready.clock.wall()
+    ready.clock.not_before(TimeNs(ready.clock.now() + 1000 * HOUR))
+    ready.runtime._prune()
+    await ready.runtime.settle()
+    assert journal.before == wall - 5 * HOUR
+    ready.clock.advance(HOUR)
+    ready.clock.jump(9999 * HOUR)  # set ahead while it runs: our own time is the earlier one
+    ready.runtime._prune()
+    await ready.runtime.settle()
+    assert journal.before == ready.clock.now() - 5 * HOUR
 
 
 async def test_a_restart_from_a_snapshot_gives_the_state_of_a_restart_from_the_start(

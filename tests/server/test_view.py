@@ -275,6 +275,13 @@ def test_a_clock_jump_is_a_change_and_no_deployment() -> None:
     assert json.loads(changes[0].data)["by_s"] == -3.0
 
 
+def test_clock_jumps_are_counted_by_deployment() -> None:
+    view = View()
+    for deployment in ("credit", "fraud", "credit"):
+        view.event(ClockJumped(at=START, by_ns=-3 * SECOND), deployment=deployment)
+    assert view.counts.jumps == {"credit": 2, "fraud": 1}
+
+
 def test_old_history_goes_but_open_questions_and_running_actions_stay() -> None:
     view = told(view=View(history=5))
     record = the(view).decisions.get("d-0002")

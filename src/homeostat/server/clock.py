@@ -1,7 +1,9 @@
 """The controller's clock: wall time that never goes back, and a report when the wall jumps.
 
 Times are the wall clock at start plus monotonic time since, so a stepped or set clock moves no
-deadline. The jump itself is news: ages of what others stamped become suspect.
+deadline. The jump itself is news: ages of what others stamped become suspect. A journal whose last
+time lies in the future is the same news: the wall clock went back between two lives. What people
+write in calendar time (a freeze, how long records are kept) goes by `wall`, not by `now`.
 """
 
 import time
@@ -22,11 +24,16 @@ class Clock:
         self._offset = 0
 
     def not_before(self, at: TimeNs) -> None:
-        """Never say a time before this: the journal's last one, when the wall clock is behind."""
-        behind = at + 1 - self.now()
-        if behind > 0:
-            self._wall += behind
-            self._offset += behind
+        """Never say a time before this: the journal's last one, when the wall clock is behind.
+
+        Ours stays ahead for as long as the process lives: records must be in order. How far it
+        runs ahead of the wall clock then is told by `jumped_by`, if it is more than a slew.
+        """
+        self._wall += max(0, at + 1 - self.now())
+
+    def wall(self) -> TimeNs:
+        """Return what the machine's clock shows now, right or wrong; it may go back."""
+        return TimeNs(time.time_ns())
 
     def now(self) -> TimeNs:
         """Return the time in nanoseconds since the epoch; it never decreases."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -13,27 +12,26 @@ from typing import Any
 
 import structlog
 
-from homeostat.base.errors import ConfigError, HomeostatError, StoreError
+from homeostat.base.errors import ConfigError, HomeostatError
 from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
-from homeostat.base.policy import Managed
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
-from homeostat.loop.step import THE_FILE
 from homeostat.server import wiring
 from homeostat.server.api.app import create_app
+from homeostat.server.bearer import token_in
 from homeostat.server.clock import Clock
 from homeostat.server.config import Watcher
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
 from homeostat.server.plan import ControllerPlan, PartPlan
-from homeostat.server.planning import needs_restart, plan_of
+from homeostat.server.planning import plan_of
+from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
 
 log = structlog.get_logger()
-WATCH_S = 2.0  # a changed file takes effect within this long
 
 
 def _stderr_logger(*_: Any) -> structlog.PrintLogger:
@@ -70,7 +68,7 @@ async def _serve(
         entry.managed.name: wiring.deployment(entry, labellings.get(entry.managed.name))
         for entry in plan.deployments
     }
-    told, token = _notifiers(plan, quiet=quiet), _token(plan.token_file)
+    told, token = _notifiers(plan, quiet=quiet), token_in(plan.token_file)
     sense, sense_state = wiring.sense_step()
     journal = wiring.journal(plan)  # last: nothing is claimed before all settings have been tried
     shell = Shell(
@@ -127,7 +125,7 @@ def _seen(state: LoopState) -> dict[str, Any]:
 async def _run(runtime: Runtime, watcher: Watcher, plan: ControllerPlan, *, once: bool) -> None:
     await runtime.start()
     work = asyncio.create_task(runtime.run(once=once))
-    watch = asyncio.create_task(_watch(runtime, watcher, plan))
+    watch = asyncio.create_task(keep_in_force(runtime, watcher, plan))
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -137,38 +135,6 @@ async def _run(runtime: Runtime, watcher: Watcher, plan: ControllerPlan, *, once
         log.info("stopping", effect="the deployments serve on as they are")
     finally:
         watch.cancel()
-
-
-async def _watch(runtime: Runtime, watcher: Watcher, plan: ControllerPlan) -> None:
-    """Bring a changed file, or a freeze that begins or ends, into force; a bad one changes nothing.
-
-    What a person set through the API (the mode) stays until the file itself says otherwise. What
-    cannot change while the controller runs is named, once per change of the files.
-    """
-    known = {entry.name: entry for entry in watcher.config.managed(None)}
-    while True:
-        fresh = watcher.poll()
-        for problem in () if fresh is None else needs_restart(plan, plan_of(fresh)):
-            log.warning("configuration", effect="not in force before a restart", problem=problem)
-        for entry in watcher.config.managed(runtime.clock.now()):
-            state = runtime.states.get(entry.name)
-            if entry == known.get(entry.name) or state is None:
-                continue
-            mode = entry.mode if _mode_changed(known, entry) else state.managed.mode
-            managed = replace(entry, mode=mode)
-            event = Reconfigured(at=runtime.clock.now(), managed=managed, by=THE_FILE)
-            try:
-                runtime.take(entry.name, event)
-            except StoreError as error:  # not in force yet; a freeze must not be lost for good
-                log.warning("configuration", effect="tried again", problem=str(error))
-                continue
-            known[entry.name] = entry
-        await asyncio.sleep(WATCH_S)
-
-
-def _mode_changed(known: Mapping[str, Managed], entry: Managed) -> bool:
-    before = known.get(entry.name)
-    return before is None or before.mode is not entry.mode
 
 
 def _submitter(runtime: Runtime) -> Any:
@@ -223,35 +189,20 @@ def _origins(plan: ControllerPlan) -> tuple[str, ...]:
 
 
 def _with_port(plan: ControllerPlan) -> ControllerPlan:
-    """Choose the port now if any free one will do: the console's origin must name it."""
+    """Choose the port now if any free one will do: the console's origin must name it.
+
+    Raises:
+        ConfigError: The address is none of this machine.
+    """
     if plan.api_port != 0:
         return plan
     family = socket.AF_INET6 if ":" in plan.api_host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((plan.api_host, 0))
-        return replace(plan, api_port=probe.getsockname()[1])
-
-
-def _token(file: Path | None) -> str:
-    """Read the token, or make one and keep it where only its owner can read it.
-
-    Raises:
-        ConfigError: The file cannot be read or made.
-    """
-    if file is None:
-        return secrets.token_urlsafe(32)
     try:
-        if file.exists() and file.stat().st_mode & 0o077:
-            log.warning("token", file=str(file), problem="others can read it: chmod 600 it")
-        return file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        token = secrets.token_urlsafe(32)
-        try:
-            file.touch(mode=0o600)
-            file.write_text(token + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"token file {file}: {error.strerror}") from error
-        log.info("token", made=str(file))
-        return token
+        with socket.socket(family) as probe:
+            probe.bind((plan.api_host, 0))
+            return replace(plan, api_port=probe.getsockname()[1])
     except OSError as error:
-        raise ConfigError(f"token file {file}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot serve on {plan.api_host} ({error.strerror}): "
+            "set spec.api.host of the Controller document to 127.0.0.1"
+        ) from error

@@ -220,6 +220,8 @@ class Runtime:
 
     def _note_jump(self, by_ns: int) -> None:
         if by_ns:
+            effect = "observing only for a while; deadlines go on by our own time"
+            log.warning("clock", jumped_s=round(by_ns / SECOND, 3), effect=effect)
             for name in self.states:
                 self._jumped[name] = self._jumped.get(name, 0) + by_ns
 
@@ -252,7 +254,8 @@ class Runtime:
             self._spawn(self._drop_old(journal, now))
 
     async def _drop_old(self, journal: Pruning, now: TimeNs) -> None:
-        before = TimeNs(now - self.shell.retention_ns)
+        # The earlier of the two clocks: a wrong time from the future must not age what is young.
+        before = TimeNs(min(now, self.clock.wall()) - self.shell.retention_ns)
         kinds = ("frame", "event", "state")
         dropped = await asyncio.to_thread(journal.prune, before=before, now=now, kinds=kinds)
         if dropped:

@@ -135,6 +135,7 @@ class View:
             case UndoRequested():
                 self._said("undo", event.at, deployment or event.deployment, event)
             case ClockJumped():
+                self.counts.jumps[deployment] += 1
                 self._said("clock", event.at, deployment, event)
         if not isinstance(event, Started | Reconfigured | ClockJumped):
             self.throw(event.kill)

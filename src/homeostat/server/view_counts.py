@@ -50,12 +50,13 @@ class Histogram:
 class Counts:
     """Totals since the journal began (loop times: since this process began)."""
 
-    __slots__ = ("blocked", "decisions", "loop", "outcomes", "recovery")
+    __slots__ = ("blocked", "decisions", "jumps", "loop", "outcomes", "recovery")
 
     def __init__(self) -> None:
         self.decisions: Counter[tuple[str, str, str, str]] = Counter()
         self.blocked: Counter[tuple[str, str]] = Counter()
         self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.jumps: Counter[str] = Counter()
         self.recovery: dict[str, Histogram] = {}
         self.loop = Histogram(LOOP_EDGES)
 

@@ -6,10 +6,13 @@ zero for "never" breaks at once here; under a clock that starts at zero it would
 
 from typing import Final
 
-from homeostat.base.units import TimeNs
+from homeostat.base.units import SECOND, TimeNs
 
 START_NS: Final = TimeNs(1_700_000_003_141_592_653)
 """Where a `FakeClock` starts: 2023-11-14T22:13:23.141592653Z, no round moment in any unit."""
+
+JUMP_NS: Final = 2 * SECOND
+"""From here on a journal from the future is told as a jump, as the controller's clock does."""
 
 
 class FakeClock:
@@ -26,6 +29,7 @@ class FakeClock:
     def __init__(self, start: TimeNs = START_NS) -> None:
         self._now = start
         self._jumped_ns = 0
+        self._ahead_ns = 0
 
     def now(self) -> TimeNs:
         """Return the time; asking does not move it."""
@@ -33,7 +37,15 @@ class FakeClock:
 
     def not_before(self, at: TimeNs) -> None:
         """Never say a time before this one (a journal's last), or this one again."""
-        self._now = max(self._now, TimeNs(at + 1))
+        pushed_ns = max(0, at + 1 - self._now)
+        self._now = TimeNs(self._now + pushed_ns)
+        self._ahead_ns += pushed_ns
+        if pushed_ns >= JUMP_NS:
+            self._jumped_ns -= pushed_ns
+
+    def wall(self) -> TimeNs:
+        """Return what the machine's clock shows."""
+        return TimeNs(self._now - self._ahead_ns)
 
     def jumped_by(self) -> int:
         """Return by how much the wall clock moved against ours since the last call, else 0."""
@@ -54,3 +66,4 @@ class FakeClock:
     def jump(self, by_ns: int) -> None:
         """Set the wall clock by this much; our own time does not move, `jumped_by` reports it."""
         self._jumped_ns += by_ns
+        self._ahead_ns -= by_ns

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from homeostat.base.events import ClockJumped
 from homeostat.base.types import KillLevel
-from homeostat.base.units import SECOND
+from homeostat.base.units import HOUR, SECOND
 from homeostat.server.view import View
 
 
@@ -26,6 +27,7 @@ def test_the_story_can_be_counted(bench: Any, client: TestClient) -> None:
     bench.now += 3 * SECOND
     bench.level_now = KillLevel.NOTHING
     bench.view.loop_took(3_000_000)
+    bench.view.event(ClockJumped(at=bench.now, by_ns=-HOUR), deployment="credit")
     found = samples(client)
     mine = (("deployment", "credit"),)
     assert (
@@ -37,6 +39,7 @@ def test_the_story_can_be_counted(bench: Any, client: TestClient) -> None:
     )
     assert found["homeostat_blocked_actions_total", (*mine, ("rule", "G5"))] == 2
     assert found["homeostat_outcomes_total", (*mine, ("effect", "helped"))] == 1
+    assert found["homeostat_clock_jumps_total", mine] == 1
     assert found["homeostat_safe_set_size", mine] == 3
     assert found["homeostat_autonomy_level", mine] == 2
     assert found["homeostat_open_incidents", mine] == 1

@@ -58,7 +58,14 @@ class ViewCollector(Collector):
         )
         for effect, number in counts.outcomes.items():
             outcomes.add_metric(effect, number)
-        yield from (decisions, blocked, outcomes)
+        jumps = CounterMetricFamily(
+            "homeostat_clock_jumps",
+            "Times that the wall clock was set, or was behind the journal at a start.",
+            labels=("deployment",),
+        )
+        for deployment, number in counts.jumps.items():
+            jumps.add_metric((deployment,), number)
+        yield from (decisions, blocked, outcomes, jumps)
 
     def _histograms(self) -> Iterator[Metric]:
         counts = self._deps.view.counts

@@ -1,0 +1,74 @@
+"""Brings what the files say now into force while the controller runs, freezes included.
+
+Guards, objectives, modes and freezes; what needs a restart is only named (see `planning`). A freeze
+is written in calendar time, so it begins and ends by the machine's clock, not by the controller's
+own time, which a journal from the future pushes ahead for as long as the process lives.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from homeostat.base.errors import StoreError
+from homeostat.base.events import Reconfigured
+from homeostat.base.policy import Managed
+from homeostat.loop.step import THE_FILE
+from homeostat.server.config import Watcher
+from homeostat.server.plan import ControllerPlan
+from homeostat.server.planning import needs_restart, plan_of
+from homeostat.server.runtime import Runtime
+
+log = structlog.get_logger()
+WATCH_S = 2.0  # a changed file takes effect within this long
+
+
+async def keep_in_force(runtime: Runtime, watcher: Watcher, plan: ControllerPlan) -> None:
+    """Look every two seconds until cancelled; a bad file changes nothing."""
+    known = {entry.name: entry for entry in watcher.config.managed(None)}
+    while True:
+        known = bring_into_force(runtime, watcher, plan, known)
+        await asyncio.sleep(WATCH_S)
+
+
+def bring_into_force(
+    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, known: Mapping[str, Managed]
+) -> dict[str, Managed]:
+    """Bring a changed file, or a freeze that begins or ends, into force.
+
+    What a person set through the API (the mode) stays until the file itself says otherwise. What
+    cannot change while the controller runs is named, once per change of the files.
+
+    Args:
+        runtime: The running controller.
+        watcher: The files.
+        plan: What the process was built from.
+        known: What is in force already, by deployment.
+
+    Returns:
+        What is in force now; what the journal refused is not among it and is tried again.
+    """
+    in_force = dict(known)
+    fresh = watcher.poll()
+    for problem in () if fresh is None else needs_restart(plan, plan_of(fresh)):
+        log.warning("configuration", effect="not in force before a restart", problem=problem)
+    for entry in watcher.config.managed(runtime.clock.wall()):
+        state = runtime.states.get(entry.name)
+        if entry == in_force.get(entry.name) or state is None:
+            continue
+        mode = entry.mode if _mode_changed(in_force, entry) else state.managed.mode
+        managed = replace(entry, mode=mode)
+        event = Reconfigured(at=runtime.clock.now(), managed=managed, by=THE_FILE)
+        try:
+            runtime.take(entry.name, event)
+        except StoreError as error:  # not in force yet; a freeze must not be lost for good
+            log.warning("configuration", effect="tried again", problem=str(error))
+            continue
+        in_force[entry.name] = entry
+    return in_force
+
+
+def _mode_changed(known: Mapping[str, Managed], entry: Managed) -> bool:
+    before = known.get(entry.name)
+    return before is None or before.mode is not entry.mode
