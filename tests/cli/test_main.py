@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from homeostat import __version__
+from homeostat.adapters.stores.chain import GENESIS
 from homeostat.base import codec
 from homeostat.base.policy import Mode
 from homeostat.base.units import SECOND, TimeNs
@@ -116,9 +117,36 @@ def journal(whole: Path, tmp_path: Path) -> Path:
 
 
 def test_audit_verify_says_that_a_journal_is_whole(bare: Any, journal: Path) -> None:
-    data = json.loads(bare("audit", "verify", str(journal), "-o", "json").stdout)
+    result = bare("audit", "verify", str(journal), "-o", "json")
+    data = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (Exit.OK, "")
     assert data["chain"] == "whole"
     assert data["kinds"]["event"] == 3
+    assert (data["tail"], data["anchored"]) == ("anchored", data["entries"])
+
+
+@pytest.mark.parametrize("anchor", ["gone", "knows nothing"])
+def test_audit_verify_says_that_without_an_anchor_a_cut_tail_cannot_be_ruled_out(
+    bare: Any, journal: Path, anchor: str
+) -> None:
+    """What is left of a journal after its last two entries were cut is as whole as before."""
+    with sqlite3.connect(journal) as database:
+        database.execute("DELETE FROM entry WHERE seq > 2")
+        database.execute(
+            "UPDATE head SET seq = 2, digest = (SELECT digest FROM entry WHERE seq = 2)"
+        )
+    database.close()
+    beside = journal.with_name(journal.name + ".anchor")
+    beside.unlink()
+    if anchor == "knows nothing":
+        beside.write_text(f"{0:020d} {GENESIS}\n", encoding="ascii")
+    result = bare("audit", "verify", str(journal), "-o", "json")
+    data = json.loads(result.stdout)
+    assert result.exit_code == Exit.NO_DATA
+    assert (data["chain"], data["entries"]) == ("whole", 2)
+    assert (data["tail"], data["anchored"]) == ("unknown", None)
+    assert "last entries were cut off cannot be ruled out" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_audit_verify_fails_on_a_journal_that_was_touched(

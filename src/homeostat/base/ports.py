@@ -165,6 +165,16 @@ class Pruning(Protocol):
         ...
 
 
+@runtime_checkable
+class Anchored(Protocol):
+    """A journal with digests kept outside it, so that a cut tail shows."""
+
+    @property
+    def anchored(self) -> int | None:
+        """The last entry known from outside when it was opened, None if nothing was known."""
+        ...
+
+
 class Detector(Protocol[StateT]):
     """A batched, causal detector over `[series]`; `xp` is numpy or jax.numpy.
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import typer
 
-from homeostat.cli.output import OUTPUT, Output, show
+from homeostat.cli.exits import Exit
+from homeostat.cli.output import OUTPUT, Output, show, tell
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,7 +20,18 @@ def verify(
     journal: Path = typer.Argument(help="The journal's database file."),
     output: Output = OUTPUT,
 ) -> None:
-    """Verify the hash chain of every entry; exits 1 at the first one that does not fit."""
+    """Verify the hash chain of every entry; exits 1 at the first one that does not fit.
+
+    Exits 6 if it is whole but its anchor is gone: then its last entries may have been cut off.
+    """
     from homeostat.server.replaying import verify_file
 
-    show(verify_file(journal), output)
+    found = verify_file(journal)
+    show(found, output)
+    if found["tail"] == "unknown":
+        tell(
+            f"homeostat: the chain is whole, but no anchor of {journal} says where it ended: that "
+            "its last entries were cut off cannot be ruled out; put its .anchor file back beside "
+            "it, or compare `head` with a copy of the anchor's first line"
+        )
+        raise typer.Exit(Exit.NO_DATA)

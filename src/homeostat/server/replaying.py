@@ -8,7 +8,7 @@ from homeostat.base.decisions import DecisionRecord
 from homeostat.base.errors import StoreError
 from homeostat.base.events import Record, Started
 from homeostat.base.policy import Managed
-from homeostat.base.ports import Journal
+from homeostat.base.ports import Anchored, Journal
 from homeostat.base.state import LoopState
 from homeostat.server.restore import decoded, replay
 from homeostat.server.wiring import loop_parts
@@ -53,7 +53,10 @@ def verify_file(path: Path) -> dict[str, Any]:
     """Walk the whole chain.
 
     Returns:
-        The number of entries, the last digest and counts by kind.
+        The number of entries, the last digest, counts by kind, the last entry that is known from
+        outside the file (`anchored`), and `tail`: `anchored`, or `unknown` where nothing is known
+        from outside. A chain whose last entries were cut off, head and all, is whole as well:
+        without an anchor nobody can tell.
 
     Raises:
         StoreError: The journal cannot be read or does not verify.
@@ -65,7 +68,15 @@ def verify_file(path: Path) -> dict[str, Any]:
         for entry in journal.read():
             counts[entry.kind] = counts.get(entry.kind, 0) + 1
             last = entry.digest
-        return {"entries": sum(counts.values()), "head": last, "kinds": counts, "chain": "whole"}
+        anchored = journal.anchored if isinstance(journal, Anchored) else None
+        return {
+            "entries": sum(counts.values()),
+            "head": last,
+            "kinds": counts,
+            "chain": "whole",
+            "anchored": anchored,
+            "tail": "unknown" if anchored is None else "anchored",
+        }
     finally:
         journal.close()
 

@@ -33,6 +33,7 @@ class SqlJournal:
         backend: The database.
         compress_above: Bodies of frames, events and states larger than this are compressed, bytes.
         read_only: Refuse to write.
+        anchored: The last entry known from outside, None if nothing is.
     """
 
     def __init__(
@@ -41,17 +42,24 @@ class SqlJournal:
         *,
         compress_above: int,
         read_only: bool = False,
+        anchored: int | None = None,
     ) -> None:
         self._backend = backend
         self._compress_above = compress_above
         self._anchor: AnchorWriter | None = None
         self._read_only = read_only
+        self._anchored = anchored
         self._lock = threading.RLock()
         self._epoch = 0
         self._owner = ""
         self._seen: Head | None = None
         self._engine = backend.open()
         self._writer: sa.Connection | None = None
+
+    @property
+    def anchored(self) -> int | None:
+        """The last entry known from outside when it was opened; what was behind it may be cut."""
+        return self._anchored
 
     def anchor_with(self, writer: AnchorWriter) -> None:
         """Anchor every durable append from now on; the writer is closed with the journal."""

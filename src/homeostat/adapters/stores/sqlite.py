@@ -226,6 +226,7 @@ def build(settings: SqliteSettings) -> SqlJournal:
         SqliteBackend(settings),
         compress_above=settings.compress_above,
         read_only=settings.read_only,
+        anchored=max(anchors) if anchors else None,
     )
     try:
         _check_anchor(journal, settings, missing=anchors is None)
