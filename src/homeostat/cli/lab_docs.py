@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from homeostat.base.errors import ConfigError
-from homeostat.report import lab_figures, lab_results
+from homeostat.report import lab_cycles, lab_figures, lab_results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,11 @@ KINDS: Final[dict[str, Kind]] = {
         name="comparison",
         kept=_comparison,
         table=lambda text: lab_figures.comparison(lab_results.from_json(text)),
+    ),
+    lab_cycles.FORMAT: Kind(
+        name="cycles",
+        kept=lambda text: lab_cycles.to_json(lab_cycles.from_json(text)),
+        table=lambda text: lab_cycles.markdown(lab_cycles.from_json(text)),
     ),
 }
 """By the format that a file says it has."""

@@ -78,7 +78,7 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._options = Options(code=_code(plan.catalogue))
+        self._options = Options(code=code_of(plan.catalogue))
         self._pieces = shards(plan.catalogue.scenarios, plan.policies, plan.seeds, self._options)
 
     def go(self) -> Outcome:
@@ -213,7 +213,7 @@ def play_one(
         seed=seed,
         policy=policy,
         others=_START,
-        options=Options(code=_code(catalogue)),
+        options=Options(code=code_of(catalogue)),
         recorded=catalogue.recorded,
         trace=True,
     )
@@ -267,7 +267,7 @@ def _lines(what: str, total: int, done: int) -> Callable[[str], None]:
     return advance
 
 
-def _code(catalogue: lab_files.Catalogue) -> str:
+def code_of(catalogue: lab_files.Catalogue) -> str:
     """Return what names the program, and the recorded loads that it replays."""
     return f"{lab_files.code_digest()} {catalogue.recorded_digest}".strip()
 

@@ -4,7 +4,8 @@ A cycle is an hour of one deployment with as many incidents as the density says,
 catalogue's mix. Common random numbers: each cycle has one uniform number, and the incidents it
 would have at any density in a fixed order; raising the density only adds incidents. An hour with
 several has the deployment of the first of them and the faults of all. Which density gives the
-threshold baseline the paper's uptime is found by bisection.
+threshold baseline the paper's uptime is found by bisection. What is played of them, and the lines
+of the table, are in `cycles_table`.
 """
 
 import math
@@ -16,14 +17,8 @@ import jax
 import numpy as np
 
 from homeostat.lab.draw import draw, slots_for
-from homeostat.lab.judge_view import view
-from homeostat.lab.metrics_service import service
-from homeostat.lab.policies import make
-from homeostat.lab.run import world_of
 from homeostat.lab.scenario import Scenario
-from homeostat.lab.shards import Options
-from homeostat.lab.thresholds import FROZEN
-from homeostat.lab.types import Episode, Trace
+from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
 
 CYCLES: Final = 1000
@@ -64,14 +59,20 @@ class Cycle:
 def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple[Cycle, ...]:
     """Return the cycles of a table.
 
+    Chance and scenarios are stratified: one cycle has its chance in each of as many equal parts
+    of (0, 1), and every scenario comes equally often (or once more) in every place of the order.
+    So two tables of one density have nearly the same mix, and differ less than independent draws.
+
     Args:
         scenarios: How many to draw from, all equally likely.
         cycles: How many hours.
         seed: Of the table.
     """
     rng = np.random.default_rng(seed)
-    chance = rng.random(cycles)
-    which = rng.integers(scenarios, size=(cycles, MOST))
+    chance = (rng.permutation(cycles) + rng.random(cycles)) / cycles
+    rounds = -(-cycles // scenarios)
+    decks = [[rng.permutation(scenarios) for _ in range(rounds)] for _ in range(MOST)]
+    which = np.stack([np.concatenate(deck)[:cycles] for deck in decks], axis=1)
     # Seeds of their own: no cycle repeats an episode of the evaluation.
     seeds = rng.integers(2_000_000, 2**31, size=(cycles, MOST))
     return tuple(
@@ -84,80 +85,9 @@ def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of the table.
-
-    Attributes:
-        policy: Name.
-        per_hour: Incidents per hour.
-        incidents: How many there were.
-        uptime: Share of seconds with good >= 90 % and p99 <= 2 x promised.
-        latency_ms: Mean over requests, given-up ones at the deadline.
-        error_rate: Requests not answered right in time / offered.
-        recovery_s: Mean time from the first slow second to p99 back; NaN without any.
-    """
-
-    policy: str
-    per_hour: float
-    incidents: int
-    uptime: float
-    latency_ms: float
-    error_rate: float
-    recovery_s: float
-
-
-class Table:
-    """Plays the cycles at any density; what was played once is kept.
-
-    Args:
-        scenarios: The catalogue's, without the benign ones.
-        cycles: From `draw_cycles` over as many scenarios.
-        options: Width, and the scale of the human model.
-    """
-
-    def __init__(
-        self, scenarios: Sequence[Scenario], cycles: Sequence[Cycle], options: Options | None = None
-    ) -> None:
-        self._scenarios = tuple(scenarios)
-        self._cycles = tuple(cycles)
-        self._options = options or Options()
-        self._kept: dict[tuple[str, int, int], np.ndarray] = {}
-
-    def line(self, policy: str, per_hour: float) -> Line:
-        """Return a policy's line of the table at a density."""
-        counts = [(cycle, cycle.count(per_hour)) for cycle in self._cycles]
-        missing = [pair for pair in counts if (policy, pair[0].number, pair[1]) not in self._kept]
-        self._play(policy, missing)
-        rows = np.array([self._kept[policy, cycle.number, count] for cycle, count in counts])
-        counted, up, offered, failed, latency, recovery = rows.T
-        hurt = ~np.isnan(recovery)
-        return Line(
-            policy=policy,
-            per_hour=per_hour,
-            incidents=sum(count for _, count in counts),
-            uptime=float(up.sum() / counted.sum()),
-            latency_ms=float(1e3 * latency.sum() / offered.sum()),
-            error_rate=max(float(failed.sum() / offered.sum()), 0.0),  # sums of float32 rates
-            recovery_s=float(recovery[hurt].mean()) if hurt.any() else math.nan,
-        )
-
-    def _play(self, policy: str, pairs: Sequence[tuple[Cycle, int]]) -> None:
-        made = {
-            (e.slots, k): (e, pair)
-            for k, pair in enumerate(pairs)
-            for e in [hour(self._scenarios, *pair)]
-        }
-        for slots in sorted({slots for slots, _ in made}):
-            some = [found for (size, _), found in made.items() if size == slots]
-            world = world_of(slots, self._options.width)
-            for first in range(0, len(some), world.width):
-                block = some[first : first + world.width]
-                chosen = make(policy, person_scale=self._options.person_scale)
-                trace = world.play(chosen, [episode for episode, _ in block]).trace
-                rows = _rows(trace)
-                for row, (_, (cycle, count)) in zip(rows, block, strict=True):
-                    self._kept[policy, cycle.number, count] = row
+def slots_of(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> int:
+    """Return the slots that an hour with so many of a cycle's incidents needs."""
+    return max(slots_for(scenarios[which]) for which, _ in cycle.incidents[: max(count, 1)])
 
 
 def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
@@ -166,7 +96,7 @@ def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
     The deployment is that of the first incident. Without any, it is the same one in health.
     """
     drawn = [(scenarios[which], seed) for which, seed in cycle.incidents[: max(count, 1)]]
-    slots = max(slots_for(scenario) for scenario, _ in drawn)
+    slots = slots_of(scenarios, cycle, count)
     episodes = [draw(scenario, seed, slots=slots) for scenario, seed in drawn]
     first = replace(episodes[0], length_s=CYCLE_S)
     if count == 0:
@@ -187,15 +117,6 @@ def _together(many: Sequence[Faults]) -> Faults:
     stacked = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(x) for x in leaves]), *many)
     kept = np.argsort(np.asarray(stacked.start_s), kind="stable")[:room]
     return cast("Faults", jax.tree.map(lambda leaf: leaf[kept], stacked))
-
-
-def _rows(trace: Trace) -> np.ndarray:
-    served = service(view(trace), FROZEN)
-    columns = (
-        served.counted_s, served.up_s, served.offered, served.failed, served.latency_s,
-        served.recovery_s,
-    )  # fmt: skip
-    return np.stack(columns, axis=1)
 
 
 def bisect(

@@ -1,0 +1,180 @@
+"""Plays the cycles of the HASH table and works out its lines, with intervals.
+
+An hour with a given number of incidents is played once, whatever density asks for it. Hours are
+played in pieces of one size of deployment, as many side by side as the run's width; a piece is
+plain, so that whoever calls may spread pieces over processes and keep their rows. The interval of
+a line resamples hours: they are independent of each other.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from homeostat.lab.cycles import CYCLE_S, Cycle, hour, slots_of
+from homeostat.lab.intervals import NOTHING, Statistic, figure
+from homeostat.lab.judge_view import Floats, view
+from homeostat.lab.metrics_service import service
+from homeostat.lab.policies import make
+from homeostat.lab.run import world_of
+from homeostat.lab.scenario import Scenario
+from homeostat.lab.shards import Options
+from homeostat.lab.thresholds import FROZEN
+from homeostat.lab.types import Trace
+from homeostat.report.lab_cycles import Line
+from homeostat.report.lab_results import Figure
+from homeostat.stats import survival
+from homeostat.stats.bootstrap import ratio, resamples
+
+COLUMNS: Final = (
+    "counted_s", "up_s", "offered", "failed", "latency_s", "recovery_s", "recovered",
+)  # fmt: skip
+Key = tuple[str, int, int]
+"""Policy, number of the cycle, incidents."""
+Rows = dict[Key, tuple[float, ...]]
+"""One number for each of `COLUMNS`; NaN where a time does not apply."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Hours to be played side by side.
+
+    Attributes:
+        policy: Who decides.
+        pairs: Cycles with their number of incidents, at most the width.
+        scenarios: That the cycles were drawn from.
+        options: Width, and the scale of the human model.
+    """
+
+    policy: str
+    pairs: tuple[tuple[Cycle, int], ...]
+    scenarios: tuple[Scenario, ...] = field(repr=False)
+    options: Options
+
+
+Play = Callable[[Sequence[Piece]], Iterable[Rows]]
+"""Plays pieces, in any order and any processes."""
+
+
+def play_piece(piece: Piece) -> Rows:
+    """Play one piece in this process."""
+    world = world_of(slots_of(piece.scenarios, *piece.pairs[0]), piece.options.width)
+    episodes = [hour(piece.scenarios, cycle, count) for cycle, count in piece.pairs]
+    chosen = make(piece.policy, person_scale=piece.options.person_scale)
+    rows = _rows(world.play(chosen, episodes).trace)
+    keys = [(piece.policy, cycle.number, count) for cycle, count in piece.pairs]
+    return dict(zip(keys, rows, strict=True))
+
+
+class Table:
+    """Plays the cycles at any density; what was played once is kept.
+
+    Args:
+        scenarios: The catalogue's, without the benign ones.
+        cycles: From `draw_cycles` over as many scenarios.
+        options: Width, and the scale of the human model.
+        play: Plays pieces; by default here, one after the other.
+        kept: What was played before, of the same cycles and options.
+    """
+
+    def __init__(
+        self,
+        scenarios: Sequence[Scenario],
+        cycles: Sequence[Cycle],
+        options: Options | None = None,
+        *,
+        play: Play | None = None,
+        kept: Mapping[Key, tuple[float, ...]] | None = None,
+    ) -> None:
+        self._scenarios = tuple(scenarios)
+        self._cycles = tuple(cycles)
+        self._options = options or Options()
+        self._play: Play = play or (lambda pieces: map(play_piece, pieces))
+        self._rows: Rows = dict(kept or {})
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that an hour's row depends on but its key."""
+        parts = (self._scenarios, self._cycles, self._options, FROZEN.digest(), COLUMNS)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def pieces(self, policy: str, per_hour: float) -> Iterator[Piece]:
+        """Yield what is still to be played for a line."""
+        by_size: dict[int, list[tuple[Cycle, int]]] = {}
+        for cycle in self._cycles:
+            count = cycle.count(per_hour)
+            if (policy, cycle.number, count) not in self._rows:
+                size = slots_of(self._scenarios, cycle, count)
+                by_size.setdefault(size, []).append((cycle, count))
+        width = self._options.width
+        for _, pairs in sorted(by_size.items()):
+            for first in range(0, len(pairs), width):
+                yield Piece(
+                    policy=policy,
+                    pairs=tuple(pairs[first : first + width]),
+                    scenarios=self._scenarios,
+                    options=self._options,
+                )
+
+    def line(self, policy: str, per_hour: float) -> Line:
+        """Return a policy's line of the table at a density; play what is missing."""
+        for rows in self._play(list(self.pieces(policy, per_hour))):
+            self._rows |= rows
+        counts = [(cycle, cycle.count(per_hour)) for cycle in self._cycles]
+        found = np.array([self._rows[policy, cycle.number, count] for cycle, count in counts])
+        return Line(
+            policy=policy,
+            per_hour=per_hour,
+            incidents=sum(count for _, count in counts),
+            **_measured(dict(zip(COLUMNS, found.T, strict=True))),
+        )
+
+    def alone(self, policy: str) -> dict[str, Figure]:
+        """Return the minutes down in an hour with one incident, by its family, as far as played."""
+        families: dict[str, list[tuple[float, ...]]] = {}
+        for cycle in self._cycles:
+            if (row := self._rows.get((policy, cycle.number, 1))) is not None:
+                family = self._scenarios[cycle.incidents[0][0]].family
+                families.setdefault(family, []).append(row)
+        return {family: _down(np.array(rows)) for family, rows in sorted(families.items())}
+
+
+def _down(rows: Floats) -> Figure:
+    minutes = (rows[:, COLUMNS.index("counted_s")] - rows[:, COLUMNS.index("up_s")]) / 60.0
+    return _figure(lambda drawn: ratio(drawn, minutes, np.ones(len(minutes))), len(minutes))
+
+
+def _measured(columns: Mapping[str, Floats]) -> dict[str, Figure]:
+    """Return a line's figures; ratios are ratios of sums over hours."""
+    n, offered = len(columns["offered"]), columns["offered"]
+    # Sums of float32 rates may leave less than nothing.
+    failed = np.maximum(columns["failed"], 0.0)
+    hurt = np.isfinite(columns["recovery_s"])
+    times, events = columns["recovery_s"][hurt], columns["recovered"][hurt] > 0.0
+
+    def recovery(drawn: Floats) -> Floats:
+        part = drawn[:, hurt]
+        mean = survival.restricted_mean(times, events, float(CYCLE_S), part)
+        return np.where(part.any(axis=1), mean, np.nan)
+
+    return {
+        "uptime": _figure(lambda d: ratio(d, columns["up_s"], columns["counted_s"]), n),
+        "latency_ms": _figure(lambda d: ratio(d, 1e3 * columns["latency_s"], offered), n),
+        "error_rate": _figure(lambda d: ratio(d, failed, offered), n),
+        "recovery_s": _figure(recovery, n, int(hurt.sum())),
+    }
+
+
+def _figure(statistic: Statistic, hours: int, n: int | None = None) -> Figure:
+    if (hours if n is None else n) == 0:
+        return NOTHING
+    drawn = resamples(["hour"] * hours, round(FROZEN.resamples), seed=0)
+    rows = np.vstack([np.ones((1, hours)), drawn])
+    return figure(statistic, rows, hours if n is None else n, FROZEN.confidence)
+
+
+def _rows(trace: Trace) -> list[tuple[float, ...]]:
+    served = service(view(trace), FROZEN)
+    columns = np.stack([np.asarray(getattr(served, name), float) for name in COLUMNS], axis=1)
+    return [tuple(row) for row in columns.tolist()]

@@ -1,0 +1,145 @@
+"""`homeostat lab cycles`: it searches, measures, keeps every piece, and takes up what is there."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from homeostat.cli import lab_cycles, lab_files
+from homeostat.cli.exits import Exit
+from homeostat.cli.lab_cycles import Plan, Run, Timed
+from homeostat.lab.cycles_table import COLUMNS, Piece
+from homeostat.report.lab_cycles import from_json
+
+_OFFERED = 1000.0
+
+
+class Inline:
+    """Stands in for the pool: every incident costs a tenth of the hour; counts what is played."""
+
+    def __init__(self) -> None:
+        self.hours = 0
+        self.policies: set[str] = set()
+        self.fail_after = 10**9
+
+    def __call__(self, jobs: int, cache: Path) -> "Inline":
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def each(self, work: Callable[..., Any], items: Iterable[Piece]) -> Iterator[Any]:
+        for piece in items:
+            if self.hours >= self.fail_after:
+                raise KeyboardInterrupt
+            self.hours += len(piece.pairs)
+            self.policies.add(piece.policy)
+            rows = {(piece.policy, cycle.number, count): row(count) for cycle, count in piece.pairs}
+            yield piece, Timed(rows=rows, seconds=2.0)
+
+
+def row(count: int) -> tuple[float, ...]:
+    found = {
+        "counted_s": 3600.0,
+        "up_s": 3600.0 - 360.0 * count,
+        "offered": _OFFERED,
+        "failed": 0.0,
+        "latency_s": 0.1 * _OFFERED,
+        "recovery_s": 60.0 if count else float("nan"),
+        "recovered": 1.0,
+    }
+    return tuple(found[name] for name in COLUMNS)
+
+
+@cache
+def catalogue() -> lab_files.Catalogue:
+    return lab_files.catalogue(()).only(["S07", "S09", "S43"])
+
+
+def plan(out: Path, policies: tuple[str, ...] = ("threshold",)) -> Plan:
+    return Plan(
+        catalogue=catalogue(),
+        policies=policies,
+        cycles=400,
+        search_cycles=400,
+        every_h=(72.0, 2.0),
+        out=out,
+        jobs=1,
+    )
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Inline:
+    made = Inline()
+    monkeypatch.setattr(lab_cycles, "Pool", made)
+    return made
+
+
+def test_the_density_is_searched_and_measured_on_other_hours(pool: Inline, tmp_path: Path) -> None:
+    found = Run(plan(tmp_path)).go()
+    assert found == from_json((tmp_path / "cycles.json").read_text(encoding="utf-8"))
+    assert found.steps[-1].uptime == pytest.approx(0.78, abs=0.005)
+    assert found.steps[-1].per_hour == pytest.approx(2.2, abs=0.1)
+    assert found.met is True  # within 2 points on hours that the search has not seen
+    measured = found.lines[-1].uptime.value
+    assert measured != found.steps[-1].uptime
+    densities = [line.per_hour for line in found.lines]
+    assert densities == [1 / 72, 1 / 2, found.steps[-1].per_hour]
+    assert len(list((tmp_path / "cycles").iterdir())) == 2
+    assert found.wall_s > 0.0
+
+
+def test_what_is_there_is_not_played_again(pool: Inline, tmp_path: Path) -> None:
+    first = Run(plan(tmp_path)).go()
+    played, pool.hours = pool.hours, 0
+    pool.policies.clear()
+    again = Run(plan(tmp_path)).go()
+    assert played > 800
+    assert pool.hours == 0
+    assert again.lines == first.lines
+    assert again.wall_s == first.wall_s
+    Run(plan(tmp_path, ("threshold", "hpa"))).go()
+    assert pool.policies == {"hpa"}
+    assert 400 < pool.hours <= 3 * 400  # an hour that two densities share is played once
+
+
+def test_a_run_that_was_broken_off_is_taken_up(pool: Inline, tmp_path: Path) -> None:
+    pool.fail_after = 500
+    with pytest.raises(KeyboardInterrupt):
+        Run(plan(tmp_path)).go()
+    before, pool.fail_after = pool.hours, 10**9
+    Run(plan(tmp_path)).go()
+    whole = pool.hours
+    pool.hours = 0
+    Run(plan(tmp_path / "other")).go()
+    assert before >= 500
+    assert whole == pool.hours
+
+
+def test_a_damaged_piece_is_played_again_and_named(
+    pool: Inline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Run(plan(tmp_path)).go()
+    files = sorted((tmp_path / "cycles").rglob("*.json"))
+    files[0].write_text('{"seconds": 1, "rows": [["hold", 1, 1, [2.0]]]}', encoding="utf-8")
+    files[1].write_text("{", encoding="utf-8")
+    pool.hours = 0
+    Run(plan(tmp_path)).go()
+    assert pool.hours > 0
+    said = capsys.readouterr().err
+    assert files[0].name in said
+    assert files[1].name in said
+
+
+@pytest.mark.parametrize("every", ["", "0", "x", "72,-1", "inf"])
+def test_hours_between_incidents_must_be_positive_numbers(bare: Any, every: str) -> None:
+    assert bare("lab", "cycles", "--every", every).exit_code == Exit.USAGE
+
+
+def test_the_oracle_cannot_play_cycles(bare: Any) -> None:
+    assert bare("lab", "cycles", "--policies", "oracle").exit_code != Exit.OK
