@@ -1,0 +1,220 @@
+"""Rehearse candidate actions in the twin before any of them may touch the deployment.
+
+`rehearse` plays every candidate and HOLD in the same draws of parameters, load and chance, and
+says what comes of each with intervals, and what difference it makes to holding. The intervals are
+of the twin as it was fitted: whether the twin may be believed is `rehearse_trust`'s question.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from homeostat.base.actions import HOLD, Action
+from homeostat.base.rehearsal import Foreseen, Prospect, Quantiles, Rehearsal, Trust
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.stats.exact import clopper_pearson
+from homeostat.twin.fit_frame import Floats
+from homeostat.twin.orders import Orders
+from homeostat.twin.rehearse_draw import Draws
+from homeostat.twin.rehearse_play import Stage, Sums
+from homeostat.twin.shapes import SCRAPE_S
+
+LEVEL: Final = 0.9
+_ENDS: Final = (0.05, 0.5, 0.95)
+_HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An action, and what it orders in the twin.
+
+    Attributes:
+        action: The action.
+        orders: All levers at absolute values, and its impulses.
+    """
+
+    action: Action
+    orders: Orders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of a rehearsal.
+
+    Attributes:
+        id: Names the answer.
+        at: When the state was read that the draws start from.
+        horizon_s: How far to look.
+    """
+
+    id: str
+    at: TimeNs
+    horizon_s: float
+
+
+def horizon_s(wanted_s: float, candidates: Sequence[Action]) -> tuple[float, str]:
+    """Return how far to look, and a sentence if that is further than was wanted.
+
+    A horizon that ends before a candidate's effect shows would compare its price with nothing: it
+    reaches at least to the slowest candidate's settle time, in whole scrapes.
+
+    >>> horizon_s(60.0, [HOLD])
+    (60.0, '')
+    """
+    settles = max((action.settle_ns / SECOND for action in candidates), default=0.0)
+    whole = math.ceil(max(wanted_s, settles, 1e-9) / SCRAPE_S - 1e-9) * SCRAPE_S
+    if settles > wanted_s:
+        why = f"looks {whole:g} s ahead, not {wanted_s:g}: the slowest candidate needs {settles:g}"
+        return float(whole), why
+    return float(whole), ""
+
+
+def rehearse(
+    stage: Stage,
+    draws: Draws,
+    question: Question,
+    hold: Orders,
+    candidates: Sequence[Candidate],
+    trust: Trust,
+) -> Rehearsal:
+    """Return what the twin foresees of HOLD and of every candidate.
+
+    Args:
+        stage: The compiled program.
+        draws: Parameters, faults, state and chance, each as it may be [D, ...].
+        question: What is asked.
+        hold: Orders that change nothing.
+        candidates: Any number; HOLD among them is not played twice.
+        trust: Whether the twin may be believed here; passed on.
+    """
+    asked = [one for one in candidates if one.action != HOLD]
+    seconds, why = horizon_s(question.horizon_s, [one.action for one in asked])
+    every = [hold, *[one.orders for one in asked]]
+    padded = [*every, *[hold] * (rows(len(every)) - len(every))]
+    orders: Orders = jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
+    sums = stage.play(draws.lanes, orders, round(seconds / SCRAPE_S))
+    found = _found(sums, draws.stretch, seconds)
+    prospects = tuple(
+        _prospect(action, found, at) for at, action in enumerate([HOLD, *[c.action for c in asked]])
+    )
+    return Rehearsal(
+        id=question.id,
+        at=question.at,
+        horizon_ns=round(seconds * SECOND),
+        draws=draws.number,
+        prospects=prospects,
+        trust=trust,
+        notes=tuple(note for note in (why, *draws.notes) if note),
+    )
+
+
+def rows(number: int) -> int:
+    """Return how many candidates are played: one of few sizes, each of which is compiled once.
+
+    >>> [rows(n) for n in (1, 3, 4, 5, 12, 13, 40)]
+    [4, 4, 4, 12, 12, 24, 48]
+    """
+    if number <= _FEW:
+        return _FEW
+    whole = _SOME
+    while whole < number:
+        whole *= 2
+    return whole
+
+
+_FEW: Final = 4
+_SOME: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was played, by quantity [C, D]."""
+
+    latency_ms: Floats
+    error_ratio: Floats
+    availability: Floats
+    usd_per_hour: Floats
+    breach: Floats
+    ended: Floats
+
+
+def _found(sums: Sums, stretch: Floats, seconds: float) -> _Found:
+    got = {name: np.asarray(value, float) for name, value in vars(sums).items()}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Nobody asked, nobody was served badly; a share of nothing is not zero.
+        return _Found(
+            latency_ms=1000.0 * stretch * got["slow"] / got["offered"],
+            error_ratio=got["errors"] / got["attempts"],
+            availability=got["good"] / got["offered"],
+            usd_per_hour=got["usd"] * _HOUR_S / seconds,
+            breach=(got["breached"] > 0.0).astype(float),
+            ended=(got["ended"] > 0.0).astype(float),
+        )
+
+
+def _prospect(action: Action, found: _Found, at: int) -> Prospect:
+    def seen(values: Floats) -> Quantiles:
+        return quantiles(values[at])
+
+    def against(values: Floats) -> Quantiles:
+        return quantiles(values[at] - values[0])
+
+    def foreseen(of: Callable[[Floats], Quantiles], breach: Quantiles) -> Foreseen:
+        return Foreseen(
+            latency_ms=of(found.latency_ms),
+            error_ratio=of(found.error_ratio),
+            availability=of(found.availability),
+            usd_per_hour=of(found.usd_per_hour),
+            breach=breach,
+        )
+
+    return Prospect(
+        action=action,
+        foreseen=foreseen(seen, probability(found.breach[at])),
+        against_hold=foreseen(against, difference(found.breach[at], found.breach[0])),
+        holds=float(1.0 - found.ended[at].mean()),
+    )
+
+
+def quantiles(values: Floats) -> Quantiles:
+    """Return the ends between which a further draw falls nine times in ten, and the middle.
+
+    By the (n + 1) p rule: of n draws the interval between order statistics i and j holds another
+    one with probability (j - i) / (n + 1). NaN among the values makes all three NaN.
+    Source: Hyndman & Fan, "Sample quantiles in statistical packages", American Statistician 50
+    (1996), definition 6.
+    """
+    if not np.isfinite(values).all():
+        return Quantiles(p5=math.nan, p50=math.nan, p95=math.nan)
+    low, mid, high = np.quantile(values, _ENDS, method="weibull")
+    return Quantiles(p5=float(low), p50=float(mid), p95=float(high))
+
+
+def probability(happened: Floats) -> Quantiles:
+    """Return the share of draws in which something happened, with its exact 90 % interval.
+
+    >>> probability(np.zeros(64)).p95 < 0.06
+    True
+    """
+    events, trials = int(happened.sum()), len(happened)
+    low, high = clopper_pearson(events, trials, LEVEL)
+    return Quantiles(p5=low, p50=events / trials, p95=high)
+
+
+def difference(ours: Floats, theirs: Floats) -> Quantiles:
+    """Return how much more often something happens, with a conservative 90 % interval.
+
+    The draws are pairs: only those that differ tell. Each of the two kinds of them has its exact
+    interval, at half the error (Bonferroni).
+    """
+    more, less = int((ours > theirs).sum()), int((ours < theirs).sum())
+    trials = len(ours)
+    side = 0.5 + 0.5 * LEVEL
+    more_low, more_high = clopper_pearson(more, trials, side)
+    less_low, less_high = clopper_pearson(less, trials, side)
+    return Quantiles(p5=more_low - less_high, p50=(more - less) / trials, p95=more_high - less_low)

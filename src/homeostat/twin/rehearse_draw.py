@@ -1,0 +1,197 @@
+"""From a fit and what is seen now to draws of the twin: parameters, load, state and chance.
+
+What the fit knows is drawn from its own draws, jointly. What neither the fit nor a person says is
+drawn from a stated prior (see `rehearse_prior`), and the rehearsal names it. What nobody may guess,
+the load above all, is asked for: without it there are no draws, and the rehearsal is unknown.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from homeostat.twin.faults import Faults
+from homeostat.twin.fit_curves import SIGNALS
+from homeostat.twin.fit_estimate import Known
+from homeostat.twin.fit_frame import Floats
+from homeostat.twin.fit_values import Fit
+from homeostat.twin.rehearse_params import f32, to_params
+from homeostat.twin.rehearse_play import Lanes, Limit, Scene
+from homeostat.twin.rehearse_prior import PRIORS, Prior
+from homeostat.twin.rehearse_situation import Situation
+from homeostat.twin.shapes import FAULTS, VARIANTS, Phase
+from homeostat.twin.signals import CLASSES
+
+_SERVING: Final = (Phase.READY, Phase.DRAINING, Phase.HUNG)
+_REACH: Final = 1.645  # normal quantile at the end of a 90 % interval
+_OLD_S: Final = 86_400.0
+_DRAIN_S: Final = 30.0  # longest time that a draining replica is given
+_FITTED: Final = ("provision_s", "load_s")  # in the fit under the same names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """What a rehearsal is played with.
+
+    Attributes:
+        lanes: Parameters, faults, scene, objectives and chance [D, ...].
+        number: D.
+        stretch: What is seen of a p95 / what the curves say of it [D].
+        notes: What was assumed, one sentence each.
+    """
+
+    lanes: Lanes
+    number: int
+    stretch: Floats = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def draw(
+    found: Fit,
+    now: Situation,
+    *,
+    number: int,
+    slots: int,
+    seed: int,
+    assume: Mapping[str, Prior] | None = None,
+    faults: Faults | None = None,
+) -> Draws:
+    """Return draws of the deployment as it stands.
+
+    Args:
+        found: The fit.
+        now: The deployment.
+        number: How many draws.
+        slots: Replica slots of the program, at least as many as there are replicas.
+        seed: Equal seeds give equal draws.
+        assume: What a person says instead of the priors.
+        faults: What is wrong, in each draw [D, ...]; None = nothing is.
+
+    Raises:
+        ValueError: There are more replicas than slots, or an assumption has an unknown name.
+    """
+    if len(now.slots) > slots:
+        raise ValueError(f"{len(now.slots)} replicas do not fit into {slots} slots")
+    strange = sorted(set(assume or {}) - set(PRIORS))
+    if strange:
+        raise ValueError(f"nothing is called {strange[0]!r}; one of {', '.join(PRIORS)}")
+    chance = np.random.default_rng(seed)
+    values, assumed = _values(found, assume or {}, number, chance)
+    rate = now.rate_rps * np.exp(_rate_error(found, now) * chance.standard_normal(number))
+    stretch, wider = _stretch(found, number, chance)
+    lanes = (
+        to_params(values, rate, now, found.batch_limit, slots),
+        faults if faults is not None else no_faults(number, slots),
+        _scene(values, now, slots, chance),
+        Limit(
+            latency_s=f32(now.latency_ms / 1000.0 / stretch),
+            error_ratio=f32(np.full(number, now.error_ratio)),
+        ),
+        jnp.asarray(chance.integers(0, 2**32, (number, 2), dtype=np.uint32)),
+    )
+    return Draws(lanes=lanes, number=number, stretch=stretch, notes=(*assumed, *wider))
+
+
+def no_faults(number: int, slots: int) -> Faults:
+    """Return that nothing is wrong [D, ...]."""
+    never, off = np.full(FAULTS, np.inf, np.float32), np.zeros(FAULTS, np.float32)
+    one = Faults(
+        primitive=jnp.zeros(FAULTS, jnp.int32),
+        magnitude=jnp.ones(FAULTS),
+        start_s=jnp.asarray(never),
+        ramp_s=jnp.asarray(off),
+        stop_s=jnp.asarray(never),
+        period_s=jnp.ones(FAULTS),
+        shape=jnp.zeros(FAULTS, jnp.int32),
+        cure=jnp.zeros(FAULTS, jnp.int32),
+        slots=jnp.ones((FAULTS, slots), bool),
+        variants=jnp.ones((FAULTS, VARIANTS), bool),
+        signals=jnp.ones((FAULTS, len(CLASSES)), bool),
+    )
+    return jax.tree.map(  # type: ignore[no-any-return]
+        lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)), one
+    )
+
+
+def _values(
+    found: Fit, assume: Mapping[str, Prior], number: int, chance: np.random.Generator
+) -> tuple[dict[str, Floats], tuple[str, ...]]:
+    """Return the draws of every quantity by name, and what was assumed."""
+    values, guessed = {}, []
+    law = found.draws[chance.integers(0, len(found.draws), number)]
+    for name, prior in PRIORS.items():
+        share = chance.random(number)
+        known = found.estimates.get(name)
+        if name in assume:
+            values[name] = assume[name].draw(share)
+        elif name in _FITTED and known is not None and known.known is Known.IDENTIFIED:
+            values[name] = _around(known.value, known.low, known.high, share)
+        elif name == "cv2" and np.isfinite(found.draws[:, 2]).all():
+            values[name] = law[:, 2]
+        else:
+            values[name] = prior.draw(share)
+            guessed.append(name)
+    values["tau0_s"], values["alpha_s"] = law[:, 0], law[:, 1]
+    values["ca2"] = np.full(number, found.ca2)
+    return values, ((f"assumed, not measured: {', '.join(guessed)}",) if guessed else ())
+
+
+def _around(value: float, low: float, high: float, share: Floats) -> Floats:
+    """Return lognormal draws around a positive value with these ends of a 90 % interval."""
+    reach = math.log(max(high, value) / max(min(low, value), 1e-3 * value)) / (2.0 * _REACH)
+    normal = np.sqrt(2.0) * np.asarray(jax.scipy.special.erfinv(2.0 * share - 1.0))
+    return np.asarray(value * np.exp(max(reach, 0.0) * normal))
+
+
+def _rate_error(found: Fit, now: Situation) -> float:
+    """Return the relative error of a counted rate: counts vary as the arrivals do."""
+    return math.sqrt(max(found.ca2, 0.0) / max(now.requests, 1.0))
+
+
+def _stretch(
+    found: Fit, number: int, chance: np.random.Generator
+) -> tuple[Floats, tuple[str, ...]]:
+    """Return p95 as seen / as the curves say it: what refinement left, and the fit's own errors."""
+    factor = found.factors[SIGNALS.index("latency_p95_s")]
+    spread = found.spreads.get("latency_p95_s")
+    if spread is None:
+        note = "the fit was never compared with latencies: their intervals are too narrow"
+        return np.full(number, math.exp(factor)), (note,)
+    errors = np.concatenate([np.asarray(group) for group in spread.errors])
+    return np.exp(factor + chance.choice(errors, number)), ()
+
+
+def _scene(
+    values: Mapping[str, Floats], now: Situation, slots: int, chance: np.random.Generator
+) -> Scene:
+    """Return the replicas as they stand [D, S]; what is under way is somewhere on its way."""
+    number = len(values["load_s"])
+    shape = (number, slots)
+    phase, variant = np.zeros(shape, np.int32), np.full(shape, VARIANTS - 1, np.int32)
+    jobs, timer = np.full(shape, np.nan), np.zeros(shape)
+    age, memory = np.full(shape, _OLD_S), np.zeros(shape)
+    for at, slot in enumerate(now.slots):
+        phase[:, at], variant[:, at] = slot.phase, slot.variant
+        jobs[:, at] = slot.jobs if slot.phase in _SERVING else 0.0
+        memory[:, at] = 0.0 if math.isnan(slot.memory_gib) else slot.memory_gib
+        match slot.phase:
+            case Phase.LOADING:
+                timer[:, at] = chance.random(number) * values["load_s"]
+            case Phase.DRAINING:
+                timer[:, at] = _DRAIN_S
+            case Phase.DEAD:
+                timer[:, at] = np.inf  # nothing starts it again unless it is asked to
+            case _:
+                pass
+    return Scene(
+        phase=jnp.asarray(phase),
+        variant=jnp.asarray(variant),
+        jobs=f32(jobs),
+        timer_s=f32(timer),
+        age_s=f32(age),
+        memory_gib=f32(memory),
+    )
