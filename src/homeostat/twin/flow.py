@@ -100,6 +100,7 @@ class Sums(eqx.Module):
         wrong: Of them failed, for whatever reason.
         served: Completed by the device.
         good: Answered right and in time.
+        turned: Refused by the slot because it is full.
         adrift: Attempts that reached no slot of their variant [V].
         refused: Refused at the gateway, scalar.
     """
@@ -108,6 +109,7 @@ class Sums(eqx.Module):
     wrong: Array
     served: Array
     good: Array
+    turned: Array
     adrift: Array
     refused: Array
 
@@ -142,6 +144,7 @@ def no_sums(slots: int, variants: int) -> Sums:
         wrong=zeros,
         served=zeros,
         good=zeros,
+        turned=zeros,
         adrift=jnp.zeros(variants),
         refused=jnp.float32(0.0),
     )
@@ -220,6 +223,7 @@ def tick(
     to_variant = through * ground.routes.weights
     sent, waiting, dep_s, spilled = _dependency(ground, traffic, to_variant, dt)
     adrift = to_variant * (1.0 - ground.routes.reachable) + spilled
+    adrift = adrift + (let_in - through) * ground.routes.weights
     rate = ground.routes.share * by_variant(sent, ground.variant)
     jobs, front, served, turned, wait_s = _replicas(ground, traffic, rate, dt)
     extra_s = ground.delay_s + by_variant(dep_s, ground.variant) + wait_s + _fill_s(ground, rate)
@@ -227,15 +231,15 @@ def tick(
     late = _late(ground, mean_s, extra_s)
     # From here on: what becomes of the requests sent to each slot in this tick.
     fast = ground.service.fast * rate
-    taken = rate - fast - turned
+    taken = jnp.maximum(rate - fast - turned, 0.0)  # rounding must not owe anybody an answer
     given_up = taken * late
     answered = taken - given_up
     failing = answered * ground.service.error
-    right = (answered - failing) * (1.0 - ground.service.nan)
-    bounced = let_in - through + adrift.sum()
-    wrong = fast.sum() + turned.sum() + failing.sum() + bounced
+    said = answered - failing
+    right = said * (1.0 - ground.service.nan)
+    wrong = fast.sum() + turned.sum() + failing.sum() + adrift.sum()
     given_up_all = given_up.sum()
-    latency_s = _users_s(ground, traffic, mean_s + extra_s, right, let_in)
+    latency_s = _users_s(ground, traffic, mean_s + extra_s, said, let_in)
     split = tries[:RETRY_CLASSES] / jnp.maximum(total, _TINY)
     failed = clients.note(traffic.failed, habits, at, split * given_up_all, split * wrong)
     sums = traffic.sums
@@ -245,17 +249,18 @@ def tick(
         waiting=waiting,
         failed=failed,
         latency_s=latency_s,
-        held_s=_held_s(ground, traffic, mean_s + extra_s, rate, fast),
+        held_s=_held_s(ground, traffic, mean_s + extra_s, (rate, taken, fast)),
         sums=Sums(
             tried=sums.tried + rate * dt,
             wrong=sums.wrong + (fast + turned + given_up + failing) * dt,
             served=sums.served + served * dt,
             good=sums.good + right * dt,
+            turned=sums.turned + turned * dt,
             adrift=sums.adrift + adrift * dt,
             refused=sums.refused + refused * dt,
         ),
     )
-    invalid = (answered - failing).sum() - right.sum()
+    invalid = said.sum() - right.sum()
     held = (waiting - traffic.waiting).sum() / dt
     told = Told(
         good=right.sum(),
@@ -349,19 +354,29 @@ def _late(ground: Ground, mean_s: Array, extra_s: Array) -> Array:
     return jnp.where(never | (extra_s >= timeout_s), 1.0, jnp.clip(mixed, 0.0, 1.0))
 
 
-def _held_s(ground: Ground, traffic: Traffic, took_s: Array, rate: Array, fast: Array) -> Array:
-    """Return the mean time for which an attempt held a connection; users hang up at the timeout."""
+def _held_s(
+    ground: Ground, traffic: Traffic, took_s: Array, rates: tuple[Array, Array, Array]
+) -> Array:
+    """Return the mean time for which an attempt held a connection; users hang up at the timeout.
+
+    Of all that reach a slot, those taken in and those that fail at once; who is refused by a full
+    slot holds nothing.
+    """
+    rate, taken, fast = rates
     took_s = jnp.minimum(took_s, ground.habits.timeout_s)
     never = (ground.hung + ground.dead) > 0.0
     took_s = jnp.where(never, ground.habits.timeout_s, took_s)
-    total = ((rate - fast) * took_s + fast * ground.service.fast_s).sum()
+    total = (taken * took_s + fast * ground.service.fast_s).sum()
     reached = rate.sum()
     return jnp.where(reached > _TINY, total / jnp.maximum(reached, _TINY), traffic.held_s)
 
 
-def _users_s(ground: Ground, traffic: Traffic, took_s: Array, right: Array, let_in: Array) -> Array:
-    """Return the mean latency, everything that is not a right answer counted at the deadline."""
+def _users_s(ground: Ground, traffic: Traffic, took_s: Array, said: Array, let_in: Array) -> Array:
+    """Return the mean latency, everything that is not an answer counted at the deadline.
+
+    An invalid answer comes as fast as a valid one: that it is worth nothing is for quality to say.
+    """
     timeout_s = ground.habits.timeout_s
     took_s = jnp.minimum(took_s + ground.loss * RESEND_S, timeout_s)
-    total = (right * (took_s - timeout_s)).sum() + let_in * timeout_s
+    total = (said * (took_s - timeout_s)).sum() + let_in * timeout_s
     return jnp.where(let_in > _TINY, total / jnp.maximum(let_in, _TINY), traffic.latency_s)

@@ -26,7 +26,7 @@ class Latencies(eqx.Module):
     """Latency at the end of a block, in seconds; NaN without a request.
 
     Attributes:
-        users: p50, p95, p99 of unique requests, failed ones at the deadline [3].
+        users: p50, p95, p99 of attempts let in, those without an answer at the deadline [3].
         gateway: p50, p95, p99 of answers, quick errors included, given-up ones at the timeout [3].
         variant: The same by variant [3, V].
         slot_p95: Of each slot's answers [S].
@@ -70,11 +70,14 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
     # What is sent again comes later by the time until it is; its own spread does not matter then.
     again = jnp.where(times[:, None] < extra + RESEND_S + p50, 1.0, 0.0)
     waits = waits + ground.loss * jnp.maximum(again - waits, 0.0)
-    wrong = jnp.clip(service.error + service.nan, 0.0, 1.0)
-    bad = jnp.maximum(service.fast, 1.0 - (1.0 - service.fast) * (1.0 - wrong))
-    for_users = waits * (1.0 - bad) + bad
+    turned = sums.turned / jnp.maximum(sums.tried, _TINY)
+    taken = jnp.clip(1.0 - service.fast - turned, 0.0, 1.0)
+    # An invalid answer comes as fast as a valid one: that it is worth nothing is for quality.
+    said = taken * (1.0 - service.error)
+    for_users = 1.0 - said * (1.0 - waits)
     quick = jnp.where(times[:, None] < service.fast_s, 1.0, 0.0)
-    for_gateway = waits * (1.0 - service.fast) + service.fast * quick
+    refused = jnp.where(times[:, None] < ground.delay_s, 1.0, 0.0)
+    for_gateway = waits * taken + service.fast * quick + turned * refused
     lost = sums.adrift.sum()
     users = (for_users * weight).sum(axis=1) + lost
     users = users / jnp.maximum(weight.sum() + lost, _TINY)
