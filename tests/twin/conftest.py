@@ -4,10 +4,12 @@ Programs are compiled in nearly all of these tests, which takes a second or more
 them are slow.
 """
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import Array
 
@@ -15,6 +17,7 @@ from homeostat.twin import params
 from homeostat.twin.shapes import LOAD_KNOTS, VARIANTS
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # what several tests share lies beside them
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -111,4 +114,29 @@ def deployment() -> params.Params:
         actuation=params.Actuation(latency_s=_number(1.0), fail=_number(0.0)),
         replicas=jnp.array([2.0, 1.0, 0.0]),
         weights=jnp.array([0.9, 0.1, 0.0]),
+    )
+
+
+@pytest.fixture(scope="session")
+def plain(deployment: params.Params) -> params.Params:
+    """Two replicas of A at 0.56 of their capacity, one of B, and nothing left to chance.
+
+    Batches of 8 in 36 ms; room for every queue, patience for every wait that is not a backlog, no
+    noise in the load, no memory that fills.
+    """
+    from fleet_by_hand import changed  # noqa: PLC0415 - loads JAX, which collection must not start
+
+    return changed(
+        deployment,
+        demand__ou_sd=0.0,
+        demand__heavy_share=0.0,
+        demand__knots_rps=250.0,
+        service__cv2=0.0,
+        service__concurrency=1e5,
+        service__kv_capacity=1e6,
+        client__timeout_s=5.0,
+        client__retries=0.0,
+        limits__network_s=0.0,
+        memory__limit_gib=1e4,
+        weights=np.array([1.0, 0.0, 0.0]),
     )
