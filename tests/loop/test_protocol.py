@@ -863,3 +863,38 @@ def test_a_deployment_says_how_long_its_replicas_take_to_come_up() -> None:
     assert timing_for(plan).readiness_deadline_ns == Timing().readiness_deadline_ns
     slow = replace(plan, guard=replace(plan.guard, readiness_deadline_ns=600 * SECOND))
     assert timing_for(slow).readiness_deadline_ns == 600 * SECOND
+
+
+def _refuse_until_the_end(bench: Bench) -> None:
+    while not bench.record.state.is_terminal:
+        bench.see()
+        bench.feed(GuardDenied(reasons=("G2 floor",)))
+        bench.late()
+
+
+def test_added_capacity_whose_undo_is_refused_stays_and_a_person_is_told() -> None:
+    bench = _harmed()
+    _refuse_until_the_end(bench)
+    bench.at(S.SUCCEEDED_UNPROVEN)
+    assert len(bench.sent) == 1, "nothing was written back"
+    assert bench.live["replicas.a"] == 4
+    assert "G2 floor" in bench.record.reason
+    assert len(bench.pages) == 1
+
+
+def test_another_change_whose_undo_is_refused_is_stuck() -> None:
+    bench = _harmed(replace(RAMP, ramp=()))
+    _refuse_until_the_end(bench)
+    bench.at(S.STUCK)
+
+
+def test_an_undo_that_was_sent_and_lost_is_stuck_whatever_was_refused_before() -> None:
+    bench = _harmed()
+    bench.see()
+    bench.feed(GuardDenied(reasons=("G2 floor",)))
+    bench.see()
+    bench.feed(GuardAllowed())
+    assert bench.sent[-1].undo
+    while not bench.record.state.is_terminal:
+        bench.late()
+    bench.at(S.STUCK)

@@ -26,6 +26,7 @@ from homeostat.testing.guard_cases import (
     derived,
     fleet,
     flying,
+    known,
     label,
     mode,
     mutants,
@@ -134,6 +135,16 @@ def bounds_cases() -> Iterator[Case]:
     yield Case(
         "undo below the floor", policy(grown, min_replicas=3), g.scale(3), "deny", floor, undo=True
     )
+    # Nobody in the pool serves: whichever replica goes, users lose none.
+    down = grown
+    for name in ("a-1", "a-2", "a-3"):
+        down = g.with_slot(down, name, ReplicaState.STARTING)
+    yield Case("undo while nobody serves", policy(down, min_replicas=9), g.scale(3), undo=True)
+    one_up = g.with_slot(down, "a-2", ReplicaState.READY)
+    yield Case("undo while one serves", one_up, g.scale(3), "deny", floor, undo=True)
+    world, _ = known(down)
+    hidden = replace(down, world=replace(world, replicas=world.replicas[1:]))
+    yield Case("undo with a replica unseen", hidden, g.scale(3), "deny", floor, undo=True)
 
 
 def counter_cases() -> Iterator[Case]:

@@ -5,8 +5,9 @@ landed, may be in flight, or may never land; the undo write is read back like an
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
-from homeostat.base.actions import UndoKind
+from homeostat.base.actions import ActionKind, UndoKind
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
 from homeostat.base.world import Snapshot
 from homeostat.loop.protocol_moves import (
@@ -46,6 +47,10 @@ from homeostat.loop.protocol_world import (
     where,
 )
 
+_FLOOR: Final = "G2 floor"  # as that guard's reasons begin
+_REFUSED: Final = "undo refused: "
+_KEPT: Final = "undo refused for the floor: "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Undo:
@@ -67,7 +72,10 @@ def rolling_back(record: ActionRecord, news: News, ctx: Context) -> Step:
             plan = _look(record, ctx.world, ctx)
             return _send_undo(plan, news, ctx) if isinstance(plan, _Undo) else plan
         case GuardDenied(reasons=reasons):
-            return replace(record, reason="undo refused: " + "; ".join(reasons)), ()
+            by_floor = all(reason.startswith(_FLOOR) for reason in reasons)
+            return replace(
+                record, reason=(_KEPT if by_floor else _REFUSED) + "; ".join(reasons)
+            ), ()
         case Tick() if overdue(record, ctx):
             return _failed(record, ctx, record.reason or "it could not be taken back in time")
         case Tick():
@@ -221,11 +229,25 @@ def _failed(record: ActionRecord, ctx: Context, why: str) -> Step:
     """Count one failed attempt; the last one pages and freezes the target."""
     record = replace(record, undo_attempts=record.undo_attempts + 1)
     if record.undo_attempts >= ctx.timing.max_undo:
-        return _stuck(record, ctx, why)
+        return _kept(record, ctx) if _kept_by_floor(record) else _stuck(record, ctx, why)
     again = enter(
         record, ActionState.ROLLING_BACK, ctx, wait_ns=readback_wait(record, ctx), reason=why
     )
     return again, probe(again, ctx)
+
+
+def _kept_by_floor(record: ActionRecord) -> bool:
+    """Return whether capacity was added and only the floor kept it: no undo was ever written."""
+    write = record.intent
+    written = record.in_flight or write is None or write.undo
+    added = record.action.kind is ActionKind.SCALE_UP
+    return added and not written and record.reason.startswith(_KEPT)
+
+
+def _kept(record: ActionRecord, ctx: Context) -> Step:
+    """Keep added capacity that may not be taken away: nothing is stuck, and a person is told."""
+    reason = f"{record.reason}; what it added stays: a person must look"
+    return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, reason, Page(text=reason))
 
 
 def _stuck(record: ActionRecord, ctx: Context, why: str) -> Step:

@@ -64,7 +64,7 @@ TABLE: Final[Mapping[ActionState, Row]] = MappingProxyType({
         S.INTENT, S.SUCCEEDED, S.SUCCEEDED_UNPROVEN, S.ROLLING_BACK, S.FOREIGN,
     ),
     S.ROLLING_BACK: _row(
-        "readback_deadline_ns, max_undo times", {S.ROLLING_BACK, S.STUCK},
+        "readback_deadline_ns, max_undo times", {S.ROLLING_BACK, S.STUCK, S.SUCCEEDED_UNPROVEN},
         S.ROLLED_BACK, S.STUCK, S.FOREIGN, S.SUCCEEDED_UNPROVEN,
     ),
     **{state: Row() for state in ActionState if state.is_terminal},

@@ -56,7 +56,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     }
     record.update(_scope(action, change, sight, undo=undo))
     record.update(_evidence(action, change, sight))
-    record.update(_levers(action, change, sight))
+    record.update(_levers(action, change, sight, undo=undo))
     record.update(_counters(action, sight, own))
     record.update(_fleet(action, sight, own))
     record.update(_rest(action, sight, own))
@@ -214,7 +214,7 @@ def _all(answers: list[bool | None] | None) -> bool | None:
     return None if None in answers else True
 
 
-def _levers(action: Action, change: Change, sight: Sight) -> Record:
+def _levers(action: Action, change: Change, sight: Sight, *, undo: bool) -> Record:
     state, guard = sight.state, sight.state.managed.guard
     limits = bounds(change, sight)
     out = leaving(change, sight)
@@ -239,7 +239,7 @@ def _levers(action: Action, change: Change, sight: Sight) -> Record:
         else price * slots + max(spend, claim),
         "util_after_milli": capacity.utilisation_after(change, sight, out),
         "util_max_milli": milli(guard.utilisation_max),
-        **_rotation(action, change, sight, out),
+        **_rotation(action, change, sight, out, undo=undo),
     }
 
 
@@ -248,6 +248,8 @@ def _rotation(
     change: Change,
     sight: Sight,
     out: tuple[frozenset[str], int, str | None] | None,
+    *,
+    undo: bool,
 ) -> Record:
     """Return what leaves rotation, and what stays."""
     if out is None or sight.world is None:
@@ -259,17 +261,30 @@ def _rotation(
     spare = 1 if restarts and sight.world.spares > 0 else 0
     left_in_pool = len((sight.healthy & inside) - named) - unnamed + spare
     everywhere = len(sight.healthy - named) - unnamed + spare
+    # Whichever replicas the target picks, it can take no more from users than serve them: what an
+    # undo takes back may never have come up. Shrinking on purpose is judged by its full number.
+    lost = min(unnamed, _may_serve(pool, change, sight)) if undo else unnamed
     # A version change is rolled: one replica at a time, replacement first.
     disturbed = len(named) + unnamed + bool(change.moves("version."))
     if action.kind in _TAKES_OUT:
         disturbed = max(disturbed, action.replicas_touched, int(restarts))
     return {
         # A spare that takes over first leaves nothing to lose.
-        "taken": max(0, len(named - sight.failing) + unnamed - spare),
+        "taken": max(0, len(named - sight.failing) + lost - spare),
         "left": left_in_pool if pool == managed.stable_pool else everywhere,
         "left_in_pool": left_in_pool,
         "disturbed": disturbed,
     }
+
+
+def _may_serve(pool: str | None, change: Change, sight: Sight) -> int:
+    """Return how many replicas of a pool may be serving: all but those known not to."""
+    slots = sight.replicas(pool)
+    states = {ReplicaState.STARTING, ReplicaState.GONE}
+    idle = sum(slot.state in states or slot.name in sight.failing for slot in slots)
+    counts = [milli(live) or 0 for name, _, live in change.moves("replicas.") if name == pool]
+    # A replica that is counted and not shown is not known to be idle.
+    return max([len(slots), *(-(-count // 1000) for count in counts)]) - idle
 
 
 def _counters(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
