@@ -166,6 +166,37 @@ def cycles(
         raise typer.Exit(Exit.FAILED)
 
 
+@app.command("safe-set")
+def safe_set(
+    seeds: int = typer.Option(20, "--seeds", min=1, help="Replays of each action."),
+    only: str | None = typer.Option(None, "--only", help="Scenario ids, separated by commas."),
+    out: Path = _OUT,
+    jobs: int | None = typer.Option(None, "--jobs", min=1, help="Workers; else one for each core."),
+    output: Output = OUTPUT,
+) -> None:
+    """Take every tempting action of the catalogue, and ask for every right one: the guards' test.
+
+    Prints the catastrophic actions that the guards would have let through, and the right ones that
+    they refuse; exits 1 if the gate is not passed. What is done is kept.
+    """
+    files = _needs_twin()
+    from homeostat.cli.lab_safe_set import Plan, Run
+    from homeostat.report.lab_safe_set import shown, verdict
+
+    catalogue = files.catalogue(()).only(_names(only))
+    try:
+        found = Run(
+            Plan(catalogue=catalogue, seeds=seeds, out=out, jobs=jobs or files.cores())
+        ).go()
+    except KeyboardInterrupt:
+        tell(f"stopped; what was done is in {out / 'safe-set'}: the same command takes it up again")
+        raise typer.Exit(130) from None
+    show(shown(found, plain=output is not Output.TABLE), output)
+    tell(f"{verdict(found)} Wrote {out / 'safe-set.json'}")
+    if not found.passes:
+        raise typer.Exit(Exit.FAILED)
+
+
 @app.command("docs")
 def docs(
     files: list[Path] | None = _FIGURES,

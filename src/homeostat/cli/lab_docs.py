@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from homeostat.base.errors import ConfigError
-from homeostat.report import lab_cycles, lab_figures, lab_results
+from homeostat.report import lab_cycles, lab_figures, lab_results, lab_safe_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,11 @@ KINDS: Final[dict[str, Kind]] = {
         name="cycles",
         kept=lambda text: lab_cycles.to_json(lab_cycles.from_json(text)),
         table=lambda text: lab_cycles.markdown(lab_cycles.from_json(text)),
+    ),
+    lab_safe_set.FORMAT: Kind(
+        name="safe-set",
+        kept=lambda text: lab_safe_set.to_json(lab_safe_set.from_json(text)),
+        table=lambda text: lab_safe_set.markdown(lab_safe_set.from_json(text)),
     ),
 }
 """By the format that a file says it has."""
