@@ -149,6 +149,25 @@ def test_audit_verify_says_that_without_an_anchor_a_cut_tail_cannot_be_ruled_out
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_copied_first_line_of_the_anchor_shows_a_cut_tail(
+    bare: Any, journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = journal.with_name(journal.name + ".anchor")
+    beside.write_text(beside.read_text(encoding="ascii").splitlines()[0] + "\n", encoding="ascii")
+    assert bare("audit", "verify", str(journal)).exit_code == Exit.OK
+    with sqlite3.connect(journal) as database:
+        database.execute("DELETE FROM entry WHERE seq > 2")
+        database.execute(
+            "UPDATE head SET seq = 2, digest = (SELECT digest FROM entry WHERE seq = 2)"
+        )
+    database.close()
+    monkeypatch.setattr("sys.argv", ["homeostat", "audit", "verify", str(journal)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == Exit.FAILED
+    assert "cut off" in capsys.readouterr().err
+
+
 def test_audit_verify_fails_on_a_journal_that_was_touched(
     journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,6 @@ def verify(
         tell(
             f"homeostat: the chain is whole, but no anchor of {journal} says where it ended: that "
             "its last entries were cut off cannot be ruled out; put its .anchor file back beside "
-            "it, or compare `head` with a copy of the anchor's first line"
+            "it, or a file of that name with a kept copy of its first line"
         )
         raise typer.Exit(Exit.NO_DATA)

@@ -63,6 +63,7 @@ class ControllerPlan:
         keep_frames: Journal one frame a tick, for `replay --recompute` and backtests.
         retention_ns: How long frames and ticks are kept; decisions and commands stay for ever.
             A week shows one whole weekly season.
+        accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -75,6 +76,7 @@ class ControllerPlan:
     token_file: Path | None = None
     keep_frames: bool = True
     retention_ns: int = 7 * 24 * HOUR
+    accept_missing_anchor: bool = False
 
 
 def filled(settings: Any, replica: Replica) -> Any:

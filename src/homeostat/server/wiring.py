@@ -103,7 +103,8 @@ def journal(plan: ControllerPlan) -> Journal:
         raise ConfigError(
             f"the journal's folder {plan.journal.parent}: {error.strerror}"
         ) from error
-    opened: Journal = build("store", PartPlan(part="sqlite", settings={"path": plan.journal}))
+    settings = {"path": plan.journal, "accept_missing_anchor": plan.accept_missing_anchor}
+    opened: Journal = build("store", PartPlan(part="sqlite", settings=settings))
     return opened
 
 

@@ -262,7 +262,7 @@ def _check_anchor(journal: SqlJournal, settings: SqliteSettings, *, missing: boo
     if journal.head().seq:
         raise StoreError(
             f"the anchor {settings.anchor_path} of {settings.path} is gone; put it back, or set "
-            "store.accept_missing_anchor once if you trust the file"
+            "spec.store.acceptMissingAnchor for one start if you trust the file"
         )
 
 

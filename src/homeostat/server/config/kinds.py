@@ -261,6 +261,11 @@ class StoreSpec(Strict):
         default=RETENTION_NS,
         description="How long signals and ticks are kept; decisions stay for ever. At least 1h.",
     )
+    accept_missing_anchor: bool = Field(
+        default=False,
+        strict=True,
+        description="Start though the journal's anchor is gone, and make a new one.",
+    )
 
     @field_validator("retention")
     @classmethod

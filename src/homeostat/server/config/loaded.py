@@ -118,6 +118,7 @@ class ControllerSettings:
     Attributes:
         store_path: The journal's file.
         retention_ns: How long its frames and ticks are kept.
+        accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
         api_host: Where the API listens.
         api_port: Its port; 0 for any free one.
         token_file: File that holds, or will hold, the API's bearer token.
@@ -128,6 +129,7 @@ class ControllerSettings:
 
     store_path: Path
     retention_ns: int
+    accept_missing_anchor: bool
     api_host: str
     api_port: int
     token_file: Path
@@ -232,6 +234,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     return ControllerSettings(
         store_path=store,
         retention_ns=RETENTION_NS if kept is None else kept.retention,
+        accept_missing_anchor=kept is not None and kept.accept_missing_anchor,
         api_host=spec.api.host,
         api_port=spec.api.port,
         token_file=(
