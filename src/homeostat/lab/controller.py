@@ -21,6 +21,7 @@ from homeostat.base.units import TimeNs
 from homeostat.lab.baselines.alerts import Pager
 from homeostat.lab.baselines.levers import changed, move
 from homeostat.lab.controller_counters import Counters
+from homeostat.lab.controller_forecast import breach_probability
 from homeostat.lab.controller_names import episode_name, time_ns
 from homeostat.lab.controller_orders import Desk
 from homeostat.lab.controller_pages import Pages
@@ -183,4 +184,7 @@ class Controller:
             destructive=np.array([one.destructive for one in done]),
             person_minutes=minutes,
             alarm=np.array([mind.alarm for mind in self._minds]),
+            breach_probability=np.array(
+                [breach_probability(mind.state.evidence) for mind in self._minds], np.float32
+            ),
         )

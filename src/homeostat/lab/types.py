@@ -69,6 +69,8 @@ class Move:
         destructive: The action removes or replaces capacity or versions [N], bool (for K8).
         person_minutes: Minutes of a person's time that this costs [N].
         alarm: Whether the policy takes the deployment to be abnormal [N], bool.
+        breach_probability: Its probability that the promise is broken within the next ten minutes
+            if nobody acts, 0..1 [N]; NaN = it says none.
     """
 
     orders: Orders
@@ -78,6 +80,7 @@ class Move:
     destructive: np.ndarray
     person_minutes: np.ndarray
     alarm: np.ndarray
+    breach_probability: np.ndarray
 
 
 class Policy(Protocol):

@@ -51,6 +51,7 @@ def move(orders: Orders, **values: np.ndarray) -> Move:
         "destructive": np.zeros(n, bool),
         "person_minutes": np.zeros(n, np.float32),
         "alarm": np.zeros(n, bool),
+        "breach_probability": np.full(n, np.nan, np.float32),
     }
     return Move(orders=orders, **(said | values))
 
