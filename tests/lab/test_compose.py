@@ -71,10 +71,10 @@ def test_one_primitive_at_most_is_one_and_its_partners() -> None:
 
 
 def test_two_scenarios_happen_together_each_in_its_own_way() -> None:
-    both = together(scenario("S07"), scenario("S21"), gap_s=60.0)
+    both = together(scenario("S07"), scenario("S23"), gap_s=60.0)
     (read,) = load(dump([both]), "both.yaml")
     episode = draw(read, 2)
-    crowd, drift = INDEX["arrival_mult"], INDEX["feature_shift_sd"]
+    crowd, drift = INDEX["arrival_mult"], INDEX["concept_rotation"]
     index = list(episode.faults.primitive).index(drift)
     first = list(episode.faults.primitive).index(crowd)
     gap = float(episode.faults.start_s[index] - episode.faults.start_s[first])
@@ -82,7 +82,7 @@ def test_two_scenarios_happen_together_each_in_its_own_way() -> None:
     assert episode.length_s == 14400
     assert float(episode.faults.stop_s[index]) == float("inf")  # the drift's own end, not the
     assert float(episode.faults.stop_s[first]) < 14400  # crowd's
-    assert episode.drawn["second_shift_sd"] == pytest.approx(float(episode.faults.magnitude[index]))
+    assert episode.drawn["second_rotation"] == pytest.approx(float(episode.faults.magnitude[index]))
 
 
 def test_a_pair_takes_over_what_only_the_second_says_of_the_deployment() -> None:

@@ -230,6 +230,27 @@ REFUSALS = {
         _edit("shape: step", "shape: exp_rise_decay, ramp_s: 5"), 6, "not until_fixed",
     ),
     "an onset after the end": (_edit("[300, 900]", "[300, 9000]"), 6, "within the episode's"),
+    "a fault's own onset after the end": (
+        _edit("cure:", "onset: {delay_s: 2700}\n    cure:"), 8, "begins as late as 3600 s",
+    ),
+    "a peak after the end": (
+        _edit(
+            "duration_s: until_fixed",
+            "duration_s: 3000",
+        ).replace("shape: step", "shape: quiet_then_peak, ramp_s: 5"), 8, "raise length_s",
+    ),
+    "pulses that run together": (
+        _edit("shape: step", "shape: pulse, period_s: [60, 90], width_s: [5, 61]"), 8,
+        "pulses of up to 61 s every 60 s run together",
+    ),
+    "a pulse of no length": (
+        _edit("shape: step", "shape: pulse, period_s: 60, width_s: 0"), 6, "leaves 1 to",
+    ),
+    "a negative time": (_edit("[300, 900]", "[-300, 900]"), 6, "leaves 0 to 604800"),
+    "a fault of no length": (_edit("until_fixed", "0"), 6, "leaves 1 to 604800"),
+    "a parameter that names another": (
+        _edit("[2, 4]", "slow") + "params: {slow: other, other: 3}\n", 12, "must be a number",
+    ),
     "an episode without a length": (_edit("3600", "0"), 5, "600 to 86400"),
     "true for a number": (_edit("[2, 4]", "true"), 9, "need a number, got True"),
     "a number for text": (_edit("id: X1", "id: 1"), 1, "quote it"),

@@ -26,6 +26,7 @@ AMBIENT: Final[Mapping[str, str]] = {
     "actuator_fail": "write_fail",
     "modelB_capacity": "b_share",
     "base_rho": "base_rho",
+    "affected_features_frac": "affected_features",
     "modelB_accuracy_delta": "b_accuracy_delta",
     "slice_share": "slice_share",
     "label_delay_s": "label_delay_s",

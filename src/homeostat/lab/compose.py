@@ -53,7 +53,7 @@ _FAMILIES: Final = {
 }  # fmt: skip
 # Not by themselves a trouble that somebody could find: states of the world, or nothing at all.
 _NOT_ALONE: Final = frozenset({"base_rho", "benign_blip", "spot_unavailable_s", *AMBIENT}) - {
-    "bmax_override", "frontend_capacity_rps", "provision_delay_s",
+    "bmax_override", "frontend_capacity_rps", "provision_delay_s", "affected_features_frac",
 }  # fmt: skip
 # Full ranges say what makes sense; far ends are no composition but the end of the deployment.
 _MODERATE: Final = {

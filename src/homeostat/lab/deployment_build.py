@@ -37,6 +37,9 @@ from homeostat.twin.shapes import VARIANTS
 
 DIGITS: Final = 6
 B_RHO: Final = 0.8  # utilisation at which pool B counts as serving its share
+# Load's usual swing that a deployment keeps room for, in deviations of its modulation: of four
+# hours of it, 120 correlation times and more, one episode in a hundred swings further.
+_SWING: Final = 4.0
 _Z99: Final = 2.3263478740408408  # 99 % quantile of the standard normal distribution
 _MB_PER_GIB: Final = 1024.0
 
@@ -131,7 +134,7 @@ def build(numbers: Mapping[str, float]) -> Built:
     a = int(numbers["replicas"])
     capacity = capacity_rps(tau0, alpha, numbers["batch_max"])
     # A deployment that breaks its promise before the fault would test nothing.
-    healthy = numbers["headroom"] * a * within_promise_rps(numbers)
+    healthy = _room(numbers["headroom"], numbers["ou_sd"]) * a * within_promise_rps(numbers)
     demand = min(numbers["base_rho"] * a * capacity, healthy)
     numbers = dict(numbers) | {"base_rho": rounded(demand / (a * capacity))}
     each_b = capacity / numbers["b_service_ratio"]
@@ -149,6 +152,14 @@ def build(numbers: Mapping[str, float]) -> Built:
         demand_rps=rounded(demand),
         in_flight=rounded(in_flight),
     )
+
+
+def _room(headroom: float, ou_sd: float) -> float:
+    """Return the most load at the start against what is served within the promise.
+
+    Whoever asks for more than fits wants the promise broken, and gets it.
+    """
+    return headroom if headroom > 1.0 else min(headroom, math.exp(-_SWING * ou_sd))
 
 
 def leak_kb(built: Built, seconds: float) -> float:
@@ -240,7 +251,7 @@ def _service(built: Built) -> Service:
         batch_limit=_f(max(n["batch_limit"], batch)),
         queue_delay_s=_f(n["queue_delay_s"]),
         concurrency=_f(math.ceil(held)),
-        kv_capacity=_f(math.ceil(n["kv_headroom"] * max(busy, batch))),
+        kv_capacity=_f(math.ceil(n["kv_headroom"] * busy)),
         recompute_waste=_f(n["recompute_waste"]),
     )
 

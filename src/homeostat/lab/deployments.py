@@ -97,7 +97,7 @@ DEFAULTS: Final[Mapping[str, Setting]] = {
     # Quality.
     "accuracy": _s(_r(0.86, 0.95), 0.5, 1, "of pool A's model on the data it was trained on"),
     "b_accuracy_delta": _s(_r(-0.035, -0.01), -0.5, 0.5, "accuracy of B against A's"),
-    "covariate_k": _s(_r(0.02, 0.05), 0, 1, "accuracy lost per squared standardised shift"),
+    "covariate_k": _s(_r(0.04, 0.12), 0, 1, "accuracy lost per squared standardised shift"),
     "concept_k": _s(_r(0.3, 0.5), 0, 1, "accuracy lost when the concept turns by 90 degrees"),
     "importance": _s(_r(0.2, 0.6), 0, 1, "share of the accuracy that hangs on one input"),
     "b_importance_ratio": _s(_ONE, 0, 1, "0 = B does not use that input, 1 = as much as A"),
@@ -123,4 +123,6 @@ DEFAULTS: Final[Mapping[str, Setting]] = {
     # The platform.
     "write_s": _s(_r(1, 5), 0, 600, "time between a write and its effect, s"),
     "write_fail": _s(0.0, 0, 1, "probability that a write is lost"),
+    # Last, because numbers are drawn in this order: which inputs a shift of inputs hits.
+    "affected_features": _s(_ONE, 0, 1, "share of the inputs that a shift of inputs hits"),
 }  # fmt: skip

@@ -32,6 +32,10 @@ _RAMPED: Final = (OnsetShape.RAMP, OnsetShape.TRIGGER)
 # Their magnitude says how many are hit; what happens to those happens in full.
 _COUNTS: Final = ("replica_kill", "replica_hang", "group_hang", "pool_loss")
 _DEFAULT_POOLS: Final = 2.0
+# Load is worked out tick by tick; platforms act every 5 s, answers and signals are judged at every
+# scrape: what is over sooner would be missed, or not, by where it falls between two of them.
+_LEAST_S: Final[Mapping[str, float]] = {"arrival": 1.0, "quality": 15.0, "telemetry": 15.0}
+_USUAL_LEAST_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +118,8 @@ def to_faults(
         found["slots"][row] = hit.slots(slots, sizes)
         found["variants"][row] = hit.variants()
         found["signals"][row] = hit.signals()
-        for key, number_of in _when(fault.onset, start, params, chance).items():
+        least_s = _LEAST_S.get(PRIMITIVES[INDEX[name]].channel, _USUAL_LEAST_S)
+        for key, number_of in _when(fault.onset, start, params, chance, least_s).items():
             found[key][row] = number_of
         row += 1
     return Faults(**{name: array(rows, rows.dtype.type) for name, rows in found.items()})
@@ -245,6 +250,8 @@ def _magnitude(hit: _Hit, usual: float) -> tuple[str, float]:
     if name == "base_rho":
         return "arrival_mult", rounded(size / built.numbers["base_rho"])
     size = _absolute(fault, size, built, usual)
+    if name == "feature_shift_sd":  # |M delta| of inputs of which so many are shifted
+        size *= math.sqrt(built.numbers["affected_features"])
     row = PRIMITIVES[INDEX[name]]
     if fault.share is not None and row.level in {Level.DEPLOYMENT, Level.VARIANT}:
         size = row.neutral + hit.share * (size - row.neutral)  # the mean over all requests
@@ -272,9 +279,13 @@ def _absolute(fault: Fault, size: float, built: Built, usual: float) -> float:
 
 
 def _when(
-    own: Onset, start: Start, params: Mapping[str, float], chance: np.random.Generator
+    own: Onset,
+    start: Start,
+    params: Mapping[str, float],
+    chance: np.random.Generator,
+    least_s: float,
 ) -> dict[str, float]:
-    """Return shape and times of one fault: its own, else the scenario's."""
+    """Return shape and times of one fault: its own, else the scenario's; long enough to be met."""
     coin = float(chance.random()) < _HALF
     shape = start.shape if own.shape is None else _plain(own.shape, first=coin)
     at: dict[str, float] = dict(start.onset)
@@ -285,10 +296,12 @@ def _when(
     begin = at["start_s"] + (0.0 if math.isnan(at["delay_s"]) else at["delay_s"])
     until_fixed = start.until_fixed if own.until_fixed is None else own.until_fixed
     duration = at["duration_s"]
-    stop = math.inf if until_fixed or math.isnan(duration) else begin + duration
+    stop = math.inf if until_fixed or math.isnan(duration) else begin + max(duration, least_s)
+    if shape is OnsetShape.IMPULSE and least_s > 1.0:
+        shape, stop = OnsetShape.STEP, begin + least_s
     ramp = _number(at["ramp_s"]) if shape in _SHAPES or shape in _RAMPED else 0.0
     if shape is OnsetShape.PULSE:
-        ramp = at["width_s"]
+        ramp = max(at["width_s"], least_s)
         if not math.isnan(at["pulses"]):
             stop = begin + (max(1.0, round(at["pulses"])) - 1) * at["period_s"] + ramp
     if shape is OnsetShape.QUIET_THEN_PEAK:

@@ -14,15 +14,14 @@ from homeostat.lab.scenario import (
     Fault,
     Load,
     Onset,
-    OnsetShape,
     Param,
-    Range,
     Scenario,
     Spec,
     Target,
 )
 from homeostat.lab.scenario_errors import ScenarioError, close_to
-from homeostat.lab.scenario_fields import Fields, bounds, number
+from homeostat.lab.scenario_fields import Fields, check
+from homeostat.lab.scenario_onsets import check_when, onset
 from homeostat.twin.primitives import INDEX, PRIMITIVES, Combine, Level, Primitive
 from homeostat.twin.shapes import Cure
 from homeostat.twin.signals import CLASSES
@@ -68,17 +67,6 @@ _BASES: Final[Mapping[Basis, tuple[str, ...]]] = {
 }
 # What these do to a share of the requests is, in the mean over all, the magnitude's own share.
 _SHARED_CHANNELS: Final = ("work_mix", "speed", "err")
-_SHAPES_NEED: Final[Mapping[OnsetShape, tuple[str, ...]]] = {
-    OnsetShape.RAMP: ("ramp_s",),
-    OnsetShape.STEP_OR_RAMP: ("ramp_s",),
-    OnsetShape.ROLLOUT: ("ramp_s",),
-    OnsetShape.EXP_RISE_DECAY: ("ramp_s", "duration_s"),
-    OnsetShape.PERIODIC: ("period_s",),
-    OnsetShape.PULSE: ("period_s", "width_s"),
-    OnsetShape.STEP_OR_PULSE: ("period_s", "width_s"),
-    OnsetShape.QUIET_THEN_PEAK: ("duration_s", "ramp_s"),
-}
-_ENDING: Final = (OnsetShape.EXP_RISE_DECAY, OnsetShape.QUIET_THEN_PEAK)
 _KEYS: Final = (
     "primitive", "magnitude", "target", "of", "share", "signals", "spares_b", "cure", "ambient",
     "onset",
@@ -206,96 +194,6 @@ def _own_onset(fields: Fields, params: Mapping[str, Spec]) -> Onset:
     return onset(inner, params, of_scenario=False)
 
 
-def onset(fields: Fields, params: Mapping[str, Spec], *, of_scenario: bool) -> Onset:
-    """Return when and how.
-
-    Args:
-        fields: The mapping.
-        params: The scenario's parameters.
-        of_scenario: Whether it is the scenario's own, which must be complete.
-
-    Raises:
-        ScenarioError: It says what it may not, or too little.
-    """
-    times = ("ramp_s", "duration_s", "period_s", "width_s", "pulses")
-    fields.only(("shape", "start_s", *times) + (() if of_scenario else ("delay_s",)))
-    shape = fields.enum("shape", OnsetShape) if "shape" in fields else None
-    duration, until_fixed = _duration(fields)
-    found = Onset(
-        shape=shape,
-        start_s=fields.spec("start_s"),
-        delay_s=fields.spec("delay_s"),
-        ramp_s=fields.spec("ramp_s"),
-        duration_s=duration,
-        until_fixed=until_fixed,
-        period_s=fields.spec("period_s"),
-        width_s=fields.spec("width_s"),
-        pulses=fields.spec("pulses"),
-    )
-    for key in ("start_s", "delay_s", *times):
-        given = getattr(found, key)
-        if given is not None:
-            check(given, (0.0, 604800.0), params, fields, key)
-    if of_scenario and shape is not None:
-        need(found, shape, fields)
-    return found
-
-
-def need(found: Onset, shape: OnsetShape, fields: Fields) -> None:
-    """Refuse a shape without the times that it is made of.
-
-    Raises:
-        ScenarioError: One is missing.
-    """
-    for key in _SHAPES_NEED.get(shape, ()):
-        if getattr(found, key) is None:
-            raise fields.error(
-                fields.line("shape"), f"{fields.what}: shape {shape.value} needs {key!r}; add it"
-            )
-    if shape in _ENDING and found.until_fixed:
-        raise fields.error(
-            fields.line("duration_s"),
-            f"{fields.what}: shape {shape.value} needs a duration in seconds, not until_fixed",
-        )
-
-
-def _duration(fields: Fields) -> tuple[Spec | None, bool | None]:
-    """Return `duration_s`: a specification, or a least one and `until_fixed`."""
-    if "duration_s" not in fields:
-        return None, None
-    node = fields.get("duration_s")
-    if node.value == "until_fixed":
-        return Range(low=0.0, high=0.0), True
-    if isinstance(node.value, tuple) and node.value and node.value[-1].value == "until_fixed":
-        least = number(node.value[0], fields.file, f"{fields.what}: duration_s")
-        return Range(low=least, high=least), True
-    return fields.spec("duration_s"), False
-
-
-def check(
-    given: Spec, limits: tuple[float, float], params: Mapping[str, Spec], fields: Fields, key: str
-) -> None:
-    """Refuse a specification that may leave its limits, or names no parameter.
-
-    Raises:
-        ScenarioError: It may.
-    """
-    line = fields.line(key)
-    if isinstance(given, Param) and given.name not in params:
-        hint = close_to(given.name, params) if params else "there are no params"
-        raise fields.error(
-            line,
-            f"{fields.what}: {key}: {given.name!r} is neither a number nor one of params; {hint}",
-        )
-    least, most = bounds(given, dict(params))
-    if least < limits[0] or most > limits[1]:
-        raise fields.error(
-            line,
-            f"{fields.what}: {key}: [{least:g}, {most:g}] leaves {limits[0]:g} to "
-            f"{limits[1]:g}; narrow it",
-        )
-
-
 def _hold_to(
     primitive: Primitive, found: Fault, fields: Fields, params: Mapping[str, Spec]
 ) -> None:
@@ -347,18 +245,7 @@ def check_together(scenario: Scenario, file: str, lines: tuple[int, ...]) -> Non
                 f"{scenario.id}: fault {index + 1}: {each.primitive} does nothing alone; "
                 f"add {' or '.join(partners)}",
             )
-        _check_shape(scenario, each, file, (index, line))
-
-
-def _check_shape(scenario: Scenario, each: Fault, file: str, at: tuple[int, int]) -> None:
-    shape = each.onset.shape
-    for key in _SHAPES_NEED.get(shape, ()) if shape is not None else ():
-        if getattr(each.onset, key) is None and getattr(scenario.onset, key) is None:
-            raise ScenarioError(
-                file,
-                at[1],
-                f"{scenario.id}: fault {at[0] + 1}: shape {shape} needs {key!r}; add it to onset",
-            )
+        check_when(scenario, each, f"{scenario.id}: fault {index + 1}", file, line)
 
 
 def uses(scenario: Scenario) -> frozenset[str]:

@@ -4,7 +4,7 @@ The words of scenarios are in `scenario_schema`; here are only the ways to take 
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeVar
@@ -266,3 +266,27 @@ def bounds(given: Spec, params: dict[str, Spec]) -> tuple[float, float]:
     if isinstance(given, Choice):
         return min(given.options), max(given.options)
     return given.low, given.high
+
+
+def check(
+    given: Spec, limits: tuple[float, float], params: Mapping[str, Spec], fields: Fields, key: str
+) -> None:
+    """Refuse a specification that may leave its limits, or names no parameter.
+
+    Raises:
+        ScenarioError: It may.
+    """
+    line = fields.line(key)
+    if isinstance(given, Param) and given.name not in params:
+        hint = close_to(given.name, params) if params else "there are no params"
+        raise fields.error(
+            line,
+            f"{fields.what}: {key}: {given.name!r} is neither a number nor one of params; {hint}",
+        )
+    least, most = bounds(given, dict(params))
+    if least < limits[0] or most > limits[1]:
+        raise fields.error(
+            line,
+            f"{fields.what}: {key}: [{least:g}, {most:g}] leaves {limits[0]:g} to "
+            f"{limits[1]:g}; narrow it",
+        )

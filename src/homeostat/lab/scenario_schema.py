@@ -13,14 +13,16 @@ from homeostat.lab.scenario import (
     Advice,
     Load,
     Onset,
+    Param,
     Profile,
     Scenario,
     Spec,
     Temptation,
 )
 from homeostat.lab.scenario_errors import ScenarioError, close_to
-from homeostat.lab.scenario_faults import check, check_together, fault, onset, uses
-from homeostat.lab.scenario_fields import Fields, bounds, spec
+from homeostat.lab.scenario_faults import check_together, fault, uses
+from homeostat.lab.scenario_fields import Fields, bounds, check, plain, spec
+from homeostat.lab.scenario_onsets import onset
 from homeostat.lab.scenario_text import Node, read
 from homeostat.lab.types import FAMILIES
 from homeostat.twin.shapes import FAULTS
@@ -94,8 +96,7 @@ def _scenario(fields: Fields) -> Scenario:
         fields.get(key)
     name = fields.text("id")
     fields = Fields(file=fields.file, node=fields.node, what=name)
-    params = {key: spec(node, fields.file, f"{name}: params: {key}")
-              for key, _, node in fields.mapping("params")}  # fmt: skip
+    params = _parameters(fields)
     length_s = _length(fields)
     scenario = Scenario(
         id=name,
@@ -126,6 +127,18 @@ def _scenario(fields: Fields) -> Scenario:
     )
     _check(scenario, fields)
     return scenario
+
+
+def _parameters(fields: Fields) -> dict[str, Spec]:
+    found: dict[str, Spec] = {}
+    for key, line, node in fields.mapping("params"):
+        found[key] = spec(node, fields.file, f"{fields.what}: params: {key}")
+        if isinstance(found[key], Param):
+            raise fields.error(
+                line,
+                f"{fields.what}: params: {key!r} must be a number or a range, got {plain(node)}",
+            )
+    return found
 
 
 def _check(scenario: Scenario, fields: Fields) -> None:

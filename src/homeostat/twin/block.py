@@ -243,7 +243,6 @@ def block(
 
 def _tail(fixed: Fixed, done: Acted, ground: flow.Ground, slots: Slots) -> Tail:
     fx, law = done.fx, ground.service
-    limit = memory.limit_gib(fixed.deployment.memory, fx)
     took_s = jnp.where(law.fast > 0.5, law.fast_s, slots.mean_s)  # noqa: PLR2004 - most requests
     return Tail(
         inputs=conditions.of_quality(fx, slots.variant, slots.share),
@@ -251,7 +250,7 @@ def _tail(fixed: Fixed, done: Acted, ground: flow.Ground, slots: Slots) -> Tail:
         batch_max=batches(fixed.deployment, fx, done.live.platform.levers),
         lies=fx.share("status_lies"),
         waiting=jnp.maximum(slots.jobs - law.kinds.batch_max, 0.0) + slots.front,
-        memory_share=slots.memory_gib / jnp.maximum(limit, _TINY),
+        memory_share=memory.share(fixed.deployment.memory, fx, slots),
         latency_s=jnp.minimum(took_s + ground.delay_s, flow.LONGEST_S),
         error=jnp.maximum(law.fast, law.error),
         nan=law.nan,

@@ -70,6 +70,18 @@ def leak(fx: Effects, slots: Slots, completed: Array, seconds: float) -> tuple[A
     return host, device, disk
 
 
+def share(memory: params.Memory, fx: Effects, slots: Slots) -> Array:
+    """Return memory in use / its limit, as exporters report it [S].
+
+    Of host or device, whichever is nearer to its limit; a fresh process fills both alike.
+    """
+    host = slots.memory_gib / jnp.maximum(limit_gib(memory, fx), 1e-9)
+    fresh = memory.base_gib / jnp.maximum(memory.limit_gib, 1e-9)
+    device = fresh + (1.0 - fresh) * (1.0 - device_share_free(slots))
+    leaks = (slots.device_gib > 0.0) & (slots.memory_gib > 0.0)
+    return jnp.where(leaks, jnp.maximum(host, device), host)
+
+
 def device_share_free(slots: Slots) -> Array:
     """Return what a leak has left of the device memory for jobs, 0..1 [S]."""
     return jnp.clip(1.0 - slots.device_gib / DEVICE_FREE_GIB, 0.0, 1.0)

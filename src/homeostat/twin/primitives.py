@@ -294,9 +294,9 @@ _ROWS: Final[Mapping[str, tuple[_Row, ...]]] = {
     ),
     "telemetry": (
         ("metric_drop", _ADD, _SIG, 0, 0, 1, "1",
-         "Probability that a sample is not reported."),
+         "Probability that a scrape loses all series that are hit, together."),
         ("missing_as_zero", _ADD, _SIG, 0, 0, 1, "1",
-         "Probability that a lost sample is reported as zero."),
+         "Probability that a lost scrape is reported as zero."),
         ("metric_delay_s", _ADD, _SIG, 0, 0, 705, "s",
          "Age of what is reported."),
         ("metric_freeze", _ADD, _SIG, 0, 0, 1, "1",

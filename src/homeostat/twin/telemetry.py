@@ -89,7 +89,7 @@ class Inputs(eqx.Module):
     """Telemetry faults in force by class of signals, named like the primitives; all [CLASSES].
 
     Attributes:
-        metric_drop: Probability that a sample is lost.
+        metric_drop: Probability that a scrape of all series of the class is lost.
         missing_as_zero: Probability that a lost one reads zero.
         metric_delay_s: Age of what is reported.
         metric_freeze: Share of the series that repeat their value of the onset.
@@ -206,9 +206,9 @@ def scrape(
     each = _by_signal(inputs, slots)
     here = fold(key, channel.index)
     bits = words(here, channel.held.shape)
-    # 23 bits for the noise of a signal, the other 9 for whether its sample is lost.
     draws = ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
-    loss = ((bits & 511).astype(jnp.float32) + 0.5) / 512.0
+    # One draw for all: what collects series, or reads them, loses whole scrapes of them.
+    loss = uniform(fold(here, jnp.uint32(2)), ())
     true = observe.observe(deployment, window, gauges, _parts(draws, slots))
     observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
     observed = jnp.where(_fails(each, window, gauges), jnp.nan, observed)
