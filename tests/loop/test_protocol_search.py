@@ -51,6 +51,9 @@ TOKEN = 50  # the token of the record's intent after renaming
 EPOCH = 4
 LONG_AGO = 500  # older than any state can be
 
+# The one reason that decides anything: only the floor refused the undo so far.
+_KEPT = "undo refused for the floor: "
+
 
 def _action(name: str) -> Action:
     two: Levers = (("x", 2), ("y", 2))
@@ -125,7 +128,7 @@ def _worlds(record: ActionRecord, *, cas: bool) -> Iterator[Snapshot]:
 
 def _news(record: ActionRecord) -> Iterator[News]:
     yield from (
-        GuardAllowed(), GuardDenied(reasons=("G0 no",)), GuardNeedsApproval(ttl_ns=9),
+        GuardAllowed(), GuardDenied(reasons=("G2 floor",)), GuardNeedsApproval(ttl_ns=9),
         Approved(by="ann"), Rejected(by="bob"), Tick(), Abort(reason="stop"),
         WorldSeen(world=None), TookOver(epoch=EPOCH + 1),
     )  # fmt: skip
@@ -185,7 +188,7 @@ def _renamed(record: ActionRecord, now: TimeNs) -> ActionRecord:
         state_since=shift(record.state_since),
         deadline=shift(record.deadline),
         blind_since=None if record.blind_since is None else shift(record.blind_since),
-        reason="",
+        reason=_KEPT if record.reason.startswith(_KEPT) else "",
         epoch=EPOCH,
     )
 
