@@ -64,4 +64,4 @@ docs: setup
 	@$(BIN)/homeostat lab schema > docs/reference/lab-results.schema.json
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .jax_cache

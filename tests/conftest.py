@@ -5,11 +5,12 @@ Property tests: `check` a little, `full` as each test says, `explore` anew. Choo
 on every run, so that a red build is a change's fault and stays red; `explore` draws new ones.
 """
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,11 @@ from hypothesis import is_hypothesis_test, settings
 NOBODY: Final = 65534  # the user without rights, on every Linux
 CHECK_EXAMPLES: Final = 20  # of a test that wants more; keeps `make check` under a minute
 EXPLORE_FACTOR: Final = 10  # what `make test-long` can afford in minutes
+
+# A program is compiled once for all workers, stages and runs, not once in each. JAX reads this
+# when it is imported; it keeps an entry by the program, its options and its own version.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")  # reading: milliseconds
 
 # No deadline: what is promised about speed is in benchmarks/, and machines are sometimes busy.
 settings.register_profile("full", derandomize=True, database=None, deadline=None)
@@ -76,14 +82,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     limit(config.getoption("--hypothesis-profile") or "full", properties)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while modules are imported: what they make stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Refuse a module that starts JAX when imported: its threads would be in every fork after.
 
-    Every worker imports all test modules, also those of whose tests it runs none.
+    Every worker imports all test modules, also those of whose tests it runs none. All that this
+    made is kept from the garbage collector, for which it was a fifth of the whole run's time.
 
     Raises:
         UsageError: If one does.
     """
+    gc.freeze()
     bridge = sys.modules.get("jax._src.xla_bridge")  # JAX says nowhere public whether it runs
     if bridge is not None and bridge.backends_are_initialized():
         raise pytest.UsageError("importing a test module has started JAX: make its arrays later")

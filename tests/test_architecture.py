@@ -274,11 +274,14 @@ def sources() -> Iterator[tuple[str, str]]:
             yield file.relative_to(tree).as_posix(), file.read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def parsed() -> list[tuple[str, str, ast.Module]]:
+    return [(path, text, ast.parse(text)) for path, text in sources()]
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_house_keeps(check: Check) -> None:
-    problems = [
-        problem for path, text in sources() for problem in check(path, text, ast.parse(text))
-    ]
+def test_the_house_keeps(check: Check, parsed: list[tuple[str, str, ast.Module]]) -> None:
+    problems = [problem for file in parsed for problem in check(*file)]
     assert not problems, "\n".join(problems)
 
 

@@ -308,9 +308,10 @@ def test_workers_do_all_of_the_work_once(tmp_path: Path) -> None:
 def test_a_worker_has_its_core_its_cache_and_no_ear_for_ctrl_c(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    names = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
     with Pool(1, tmp_path) as pool:
-        names = ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR")
         assert dict(pool.each(os.getenv, names)) == dict(
             zip(names, ("cpu", str(tmp_path)), strict=True)
         )
