@@ -4,6 +4,7 @@ import numpy as np
 from traces_by_hand import HOUR, at, during, trace, truth
 
 from homeostat.lab.judge import CODES, judge, sensitivity
+from homeostat.lab.metrics_score import score
 from homeostat.lab.thresholds import FROZEN, scalable, variants
 
 OURS = trace(
@@ -43,3 +44,13 @@ def test_a_threshold_moves_its_own_code_and_no_other() -> None:
 def test_the_frozen_thresholds_are_a_row_like_any_other() -> None:
     table = sensitivity(OURS, HOLD, {"frozen": FROZEN})
     assert np.array_equal(table["frozen"], judge(OURS, HOLD).caused)
+
+
+def test_scores_hold_whether_anything_was_caused_in_each_row() -> None:
+    rows = variants()
+    table = sensitivity(OURS, HOLD, rows)
+    found = score(OURS, HOLD, rows=rows).sensitivity
+    assert found.shape == (1, len(rows))
+    assert found[0].tolist() == [bool(codes.any()) for codes in table.values()]
+    assert 0 < found.sum() < len(rows)  # K2 alone is caused; at twice its 30 s nothing is
+    assert score(OURS, HOLD).sensitivity.shape == (1, 0)

@@ -15,7 +15,7 @@ from homeostat.lab.metrics import arms, measured, part, summarise
 from homeostat.lab.metrics_people import People
 from homeostat.lab.metrics_score import Scores, chosen, joined
 from homeostat.lab.metrics_service import Service
-from homeostat.lab.thresholds import FROZEN
+from homeostat.lab.thresholds import FROZEN, variants
 from homeostat.report.lab_results import Figure, PolicyResults
 from homeostat.stats import arrays
 
@@ -254,3 +254,15 @@ def test_a_policy_without_episodes_or_with_one_twice_is_refused() -> None:
         summarise({"ours": joined([one, one])}, thresholds=FEW)
     with pytest.raises(ValueError, match="at least one batch"):
         joined([])
+
+
+def test_every_row_of_the_sensitivity_table_is_a_rate_of_its_own() -> None:
+    told = scored(STYLES["hold"], "hold")
+    names = tuple(variants())
+    assert summarise({"hold": told}, thresholds=FEW)["hold"].sensitivity == {}  # nobody asked
+    hits = np.zeros((len(told.seed), len(names)), bool)
+    hits[:SEEDS, names.index("k7_hold_s x 2")] = True
+    found = summarise({"hold": replace(told, sensitivity=hits)}, thresholds=FEW)["hold"]
+    assert tuple(found.sensitivity) == names
+    changed = {name: one.value for name, one in found.sensitivity.items() if one.value}
+    assert changed == {"k7_hold_s x 2": pytest.approx(1 / 3)}

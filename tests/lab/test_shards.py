@@ -55,6 +55,7 @@ def some_scores(scenario: str, seeds: tuple[int, ...]) -> Scores:
         service=filled(Service, n, repaired=np.ones(n, bool)),
         people=filled(People, n),
         value=np.array([*[-np.inf] * (n - 1), 0.1]),
+        sensitivity=np.arange(2 * n).reshape(n, 2) % 3 == 0,
     )
 
 

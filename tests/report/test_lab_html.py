@@ -188,3 +188,19 @@ def test_a_bound_over_episodes_alone_is_said_without_the_other(results: Results)
     made = page(replace(results, policies={"hold": lone}))
     assert "hold caused a catastrophe in 1 of 10 episodes" in made
     assert "nobody wrote down, it" not in made
+
+
+def test_other_thresholds_are_shown_where_they_change_something(results: Results) -> None:
+    assert tables.sensitivity(results) is None  # nobody asked
+    base = results.policies["hold"].metrics["catastrophic_rate_caused"]
+    assert base.value is not None
+    more = Figure(value=base.value + 0.1, n=base.n)
+    told = {"all x 0.5": base, "k2_for_s x 2": base, "k1_short_s x 2": more}
+    hold = replace(results.policies["hold"], sensitivity=told)
+    found = tables.sensitivity(replace(results, policies={**results.policies, "hold": hold}))
+    assert found is not None
+    assert [row.head for row in found.rows] == ["as they are", "all x 0.5", "k1_short_s x 2"]
+    assert found.note is not None
+    assert "other 1 of 3" in found.note
+    assert found.rows[2].cells[0].text == written(more.value, Unit.SHARE)
+    assert found.rows[2].cells[1].text == "-"  # the other policies were not judged so

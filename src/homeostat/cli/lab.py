@@ -82,6 +82,9 @@ def run(
     out: Path = _OUT,
     jobs: int | None = typer.Option(None, "--jobs", min=1, help="Workers; else one for each core."),
     films: int = typer.Option(2, "--films", min=0, help="Worst episodes drawn for each policy."),
+    sensitivity: bool = typer.Option(
+        False, "--sensitivity", help="Judge by halved and doubled thresholds too; takes longer."
+    ),
     output: Output = OUTPUT,
 ) -> None:
     """Compare policies over scenarios and seeds; write results.json and report.html.
@@ -105,6 +108,7 @@ def run(
         out=out,
         jobs=jobs or files.cores(),
         films=films,
+        sensitivity=sensitivity,
     )
     try:
         outcome = Run(plan).go()

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +43,7 @@ class Plan:
         out: Folder.
         jobs: Workers.
         films: Worst episodes drawn for each policy.
+        sensitivity: Whether the judge's sensitivity table is worked out.
     """
 
     catalogue: lab_files.Catalogue
@@ -51,6 +52,7 @@ class Plan:
     out: Path
     jobs: int
     films: int
+    sensitivity: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._options = Options(code=code_of(plan.catalogue))
+        options = Options(code=code_of(plan.catalogue))
+        self._options = replace(options, sensitivity=plan.sensitivity)
         self._pieces = shards(plan.catalogue.scenarios, plan.policies, plan.seeds, self._options)
 
     def go(self) -> Outcome:
@@ -160,6 +163,7 @@ class Run:
         words = ["homeostat", "lab", "run", *plan.catalogue.arguments]
         words += ["--policies", ",".join(plan.policies), "--seeds", str(len(plan.seeds))]
         words += ["--first-seed", str(plan.seeds[0])] if plan.seeds[0] else []
+        words += ["--sensitivity"] if plan.sensitivity else []
         return shlex.join(words)
 
     def _films(self, pool: Pool, policies: Mapping[str, PolicyResults]) -> list[Film]:

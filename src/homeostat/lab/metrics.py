@@ -15,7 +15,7 @@ from homeostat.lab.intervals import Draws, bounds, figure, rate
 from homeostat.lab.judge import CODES
 from homeostat.lab.metrics_score import Scores, chosen, weights
 from homeostat.lab.metrics_table import METRICS, RATES, Arms, faulty, repair
-from homeostat.lab.thresholds import FROZEN, Thresholds
+from homeostat.lab.thresholds import FROZEN, Thresholds, variants
 from homeostat.report.lab_results import Curve, Figure, Group, PolicyResults, Worst
 from homeostat.stats import survival
 
@@ -103,6 +103,7 @@ def _results(whole: Arms, draws: Draws) -> PolicyResults:
         gate=gate.checks(whole),
         recovery=_recovery(scores),
         worst=_worst(scores, whole.thresholds),
+        sensitivity=_sensitivity(scores, draws),
     )
 
 
@@ -122,6 +123,16 @@ def _codes(scores: Scores, hits: np.ndarray, draws: Draws) -> dict[str, Figure]:
     return {
         code: rate(hits[:, index], scores.scenario, rows, draws.confidence)
         for index, code in enumerate(CODES)
+    }
+
+
+def _sensitivity(scores: Scores, draws: Draws) -> dict[str, Figure]:
+    hits, rows = scores.sensitivity, draws.of(scores.scenario)
+    if hits.shape[1] == 0:
+        return {}
+    return {
+        name: rate(hits[:, index], scores.scenario, rows, draws.confidence)
+        for index, name in enumerate(variants())
     }
 
 

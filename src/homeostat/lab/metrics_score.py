@@ -7,14 +7,14 @@ weights of the risk, an hour of violation each + the spend), in hourly budgets o
 so that a large deployment counts no more than a small one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
 
-from homeostat.lab.judge import CODES, Judgement, judge
-from homeostat.lab.judge_view import Floats, View, view
+from homeostat.lab.judge import CODES, Judgement, judge, sensitivity
+from homeostat.lab.judge_view import Floats, Mask, View, view
 from homeostat.lab.metrics_people import People, people
 from homeostat.lab.metrics_service import Service, service
 from homeostat.lab.thresholds import FROZEN, Thresholds
@@ -36,6 +36,8 @@ class Scores:
         service: What users and the bill saw.
         people: What it asked of people, and what was noticed.
         value: J [N].
+        sensitivity: Whether anything catastrophic is caused under other thresholds, a column for
+            each row of the sensitivity table [N, R]; no columns = nobody asked.
     """
 
     scenario: tuple[str, ...]
@@ -47,6 +49,7 @@ class Scores:
     service: Service
     people: People
     value: Floats
+    sensitivity: Mask
 
 
 def score(
@@ -56,6 +59,7 @@ def score(
     orders: Orders | None = None,
     thresholds: Thresholds = FROZEN,
     person_scale: float = 1.0,
+    rows: Mapping[str, Thresholds] | None = None,
 ) -> Scores:
     """Return the scores of a batch of episodes; arguments as in `judge.judge`.
 
@@ -65,6 +69,8 @@ def score(
         orders: The policy's, in force during each scrape [N, D, ...].
         thresholds: The frozen ones, or a variant of the sensitivity table.
         person_scale: Of the human model's delays: 0.5 or 2 in the sensitivity table.
+        rows: Of the sensitivity table, as `thresholds.variants` returns them; none by default,
+            because each row is judged anew.
 
     Raises:
         ValueError: The two traces are not of the same episodes.
@@ -83,7 +89,16 @@ def score(
         service=served,
         people=people(trace, seen, view(hold), thresholds, scale=person_scale),
         value=_value(seen, served, judgement, thresholds),
+        sensitivity=_sensitivity(trace, hold, rows or {}, orders),
     )
+
+
+def _sensitivity(
+    trace: Trace, hold: Trace, rows: Mapping[str, Thresholds], orders: Orders | None
+) -> Mask:
+    hits = sensitivity(trace, hold, rows, orders=orders)
+    columns = [codes.any(axis=1) for codes in hits.values()]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(trace.episodes), 0), bool)
 
 
 def joined(parts: Sequence[Scores]) -> Scores:

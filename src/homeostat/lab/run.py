@@ -16,6 +16,7 @@ from homeostat.lab.oracle import Oracle
 from homeostat.lab.policies import ORACLE, make
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.shards import Options, Shard, merged, shards, to_plain
+from homeostat.lab.thresholds import Thresholds, variants
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played, World, compiled
@@ -102,18 +103,19 @@ def play_all(
     world = world_of(episodes[0].slots, options.width)
     hold = world.play(make("hold"), episodes)
     scale = options.person_scale
+    rows = variants() if options.sensitivity else {}
     scores: dict[str, Scores] = {}
     played: list[Played] = []
     for name in policies:
         if name == ORACLE:
             continue
         one = hold if name == "hold" else world.play(make(name, person_scale=scale), episodes)
-        scores[name] = _scored(one, hold, scale)
+        scores[name] = _scored(one, hold, scale, rows)
         if ORACLE in policies:
             played.append(one)
     if ORACLE in policies:
         best = Oracle(world, person_scale=scale).play(episodes, hold, played)
-        scores[ORACLE] = _scored(best, hold, scale)
+        scores[ORACLE] = _scored(best, hold, scale, rows)
     return {name: scores[name] for name in policies}
 
 
@@ -123,8 +125,10 @@ def world_of(slots: int, width: int) -> World:
     return World(compiled(slots), width=width)
 
 
-def _scored(one: Played, hold: Played, person_scale: float) -> Scores:
-    return score(one.trace, hold.trace, orders=one.orders, person_scale=person_scale)
+def _scored(
+    one: Played, hold: Played, person_scale: float, rows: Mapping[str, Thresholds]
+) -> Scores:
+    return score(one.trace, hold.trace, orders=one.orders, person_scale=person_scale, rows=rows)
 
 
 __all__ = [

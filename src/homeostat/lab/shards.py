@@ -27,11 +27,13 @@ class Options:
         width: Episodes side by side.
         person_scale: Multiplies the human model's delays.
         code: Names the version of the program; whoever can read files says it.
+        sensitivity: Whether every row of the sensitivity table is judged too.
     """
 
     width: int = 25
     person_scale: float = 1.0
     code: str = ""
+    sensitivity: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

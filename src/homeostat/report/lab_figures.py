@@ -7,7 +7,7 @@ and a test can tell whether the page still says what was measured. Nothing is wo
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from homeostat.base.errors import HomeostatError
 from homeostat.report.lab_html import bound_text, passed
@@ -52,13 +52,13 @@ class Made(Protocol):
 
 def summary(results: Results) -> Results:
     """Return a run's results without what is by family, by scenario or by episode."""
-    return replace(
-        results,
-        policies={
-            name: replace(found, codes_any={}, families={}, scenarios={}, recovery=None, worst=())
-            for name, found in results.policies.items()
-        },
-    )
+    return replace(results, policies={k: _short(p) for k, p in results.policies.items()})
+
+
+def _short(found: PolicyResults) -> PolicyResults:
+    together = {k: one for k, one in found.sensitivity.items() if k.startswith("all ")}
+    none: dict[str, Any] = {"codes_any": {}, "families": {}, "scenarios": {}, "worst": ()}
+    return replace(found, **none, recovery=None, sensitivity=together)
 
 
 def comparison(results: Results) -> str:
@@ -73,6 +73,14 @@ def comparison(results: Results) -> str:
     rows += [
         [f"{code} caused", *(_share(p.codes.get(code)) for p in policies.values())]
         for code in dict.fromkeys(code for p in policies.values() for code in p.codes)
+    ]
+    rows += [
+        [
+            f"Caused, thresholds {name}",
+            *(_share(p.sensitivity.get(name)) for p in policies.values()),
+        ]
+        for name in dict.fromkeys(k for p in policies.values() for k in p.sensitivity)
+        if name.startswith("all ")
     ]
     gates = [p.gate for p in policies.values()]
     if any(gates):

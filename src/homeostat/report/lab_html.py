@@ -64,6 +64,7 @@ def page(results: Results, films: Sequence[Film] = ()) -> str:
         "scatter": _scatter(results, drawn),
         "every": tables.every_metric(results, drawn),
         "codes": tables.codes(results),
+        "sensitivity": tables.sensitivity(results),
         "families": tables.families(results, drawn),
         "heats": _heats(results),
         "strips": [_film(film, drawn) for film in films],

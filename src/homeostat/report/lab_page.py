@@ -88,6 +88,7 @@ time since the fault began (Kaplan-Meier).</figcaption>
 <section id="metrics" aria-labelledby="metrics-h"><h2 id="metrics-h">Every metric</h2>
 {{ grid(every) }}
 {% if codes %}{{ grid(codes) }}{% endif %}
+{% if sensitivity %}{{ grid(sensitivity) }}{% endif %}
 </section>
 {% if families %}
 <section id="families" aria-labelledby="families-h"><h2 id="families-h">By fault family</h2>

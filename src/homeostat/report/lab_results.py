@@ -130,6 +130,8 @@ class PolicyResults:
         gate: The joint gate's conditions; it is passed when every one of them is.
         recovery: None where no episode could be recovered.
         worst: The worst episodes, worst first.
+        sensitivity: Share of episodes with a catastrophe caused under other thresholds of the
+            judge, by which; empty where it was not asked for.
     """
 
     metrics: Mapping[str, Figure]
@@ -142,6 +144,7 @@ class PolicyResults:
     gate: tuple[Check, ...] = ()
     recovery: Curve | None = None
     worst: tuple[Worst, ...] = ()
+    sensitivity: Mapping[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

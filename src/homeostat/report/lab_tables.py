@@ -170,6 +170,42 @@ def codes(results: Results) -> Table | None:
     )
 
 
+def sensitivity(results: Results) -> Table | None:
+    """Return what is caused under other thresholds: all together, then each that changes it."""
+    policies = results.policies
+    names = dict.fromkeys(name for p in policies.values() for name in p.sensitivity)
+    if not names:
+        return None
+    shown = [
+        name
+        for name in names
+        if name.startswith("all ")
+        or any(_moved(p.sensitivity.get(name), _frozen(p)) for p in policies.values())
+    ]
+    frozen = Row(
+        head="as they are",
+        cells=[cell(_frozen(p), Unit.SHARE) for p in policies.values()],
+    )
+    rows = [
+        Row(head=name, cells=[cell(p.sensitivity.get(name), Unit.SHARE) for p in policies.values()])
+        for name in shown
+    ]
+    return Table(
+        title="Catastrophes caused, by other thresholds of the judge",
+        note=f"The other {len(names) - len(shown)} of {len(names)} variants change nothing.",
+        heads=[Head(text="thresholds"), *(Head(text=name) for name in policies)],
+        rows=[frozen, *rows],
+    )
+
+
+def _frozen(policy: PolicyResults) -> Figure | None:
+    return policy.metrics.get("catastrophic_rate_caused")
+
+
+def _moved(found: Figure | None, frozen: Figure | None) -> bool:
+    return found is not None and frozen is not None and found.value != frozen.value
+
+
 def families(results: Results, drawn: Mapping[str, Look]) -> list[Table]:
     """Return one table a metric: families against policies."""
     names = list(dict.fromkeys(line.family for line in results.scenarios.values()))
