@@ -7,7 +7,7 @@ the load above all, is asked for: without it there are no draws, and the rehears
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import jax
@@ -49,6 +49,17 @@ class Draws:
     stretch: Floats = field(repr=False)
     notes: tuple[str, ...] = ()
 
+    def facing(self, faults: Faults, notes: tuple[str, ...] = ()) -> "Draws":
+        """Return the draws with something wrong, and with what else is to be said.
+
+        Args:
+            faults: In each draw [D, ...].
+            notes: One sentence each.
+        """
+        parameters, _, scene, limit, keys = self.lanes
+        lanes = (parameters, faults, scene, limit, keys)
+        return replace(self, lanes=lanes, notes=(*self.notes, *notes))
+
 
 def draw(
     found: Fit,
@@ -58,9 +69,8 @@ def draw(
     slots: int,
     seed: int,
     assume: Mapping[str, Prior] | None = None,
-    faults: Faults | None = None,
 ) -> Draws:
-    """Return draws of the deployment as it stands.
+    """Return draws of the deployment as it stands, nothing wrong with it.
 
     Args:
         found: The fit.
@@ -69,7 +79,6 @@ def draw(
         slots: Replica slots of the program, at least as many as there are replicas.
         seed: Equal seeds give equal draws.
         assume: What a person says instead of the priors.
-        faults: What is wrong, in each draw [D, ...]; None = nothing is.
 
     Raises:
         ValueError: There are more replicas than slots, or an assumption has an unknown name.
@@ -85,7 +94,7 @@ def draw(
     stretch, wider = _stretch(found, number, chance)
     lanes = (
         to_params(values, rate, now, found.batch_limit, slots),
-        faults if faults is not None else no_faults(number, slots),
+        no_faults(number, slots),
         _scene(values, now, slots, chance),
         Limit(
             latency_s=f32(now.latency_ms / 1000.0 / stretch),

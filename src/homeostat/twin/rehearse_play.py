@@ -156,7 +156,7 @@ def _group(
     begin = jax.vmap(_begin, in_axes=(0, 0, 0, 0, None))(params, faults, scene, keys, curves)
     count = jax.tree.leaves(orders)[0].shape[0]
     states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), begin)
-    channel, labels = begin.channel, begin.labels
+    unseen = (begin.channel, begin.labels, begin.quality, begin.training)
     calm = jax.vmap(levers.quiet)(orders)
 
     def one(deployment: Params, fault: Faults, state: State, order: Orders) -> tuple[State, Truth]:
@@ -169,13 +169,11 @@ def _group(
     def scrape(at: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
         state, sums = carry
         now = jax.tree.map(lambda first, rest: jnp.where(at == 0, first, rest), orders, calm)
-        # Nobody looks at telemetry or labels here: given their first state they are not worked out.
+        # Nobody looks at telemetry or answers here: begun anew each time they cost nothing.
         state = eqx.tree_at(
-            lambda s: (s.channel, s.labels),
+            lambda s: (s.channel, s.labels, s.quality, s.training),
             state,
-            jax.tree.map(
-                lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), (channel, labels)
-            ),
+            jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), unseen),
         )
         state, truth = every(params, faults, state, now)
         return state, _added(sums, truth, limit)

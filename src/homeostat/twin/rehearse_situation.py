@@ -43,6 +43,7 @@ class Situation:
         concurrency: Requests one replica holds; NaN = no limit known.
         in_flight_limit: Requests the gateway lets be in flight; 0 = no limit.
         median_s: Median latency; NaN = not known.
+        mean_batch: Mean batch of the stable pool; NaN = not known.
         memory_limit_gib: Of a replica; NaN = not known.
         usd_per_hour: Price of a replica.
         most: Most replicas the policy allows.
@@ -63,6 +64,7 @@ class Situation:
     concurrency: float = math.nan
     in_flight_limit: float = 0.0
     median_s: float = math.nan
+    mean_batch: float = math.nan
     memory_limit_gib: float = math.nan
     usd_per_hour: float = 0.0
     most: float = 32.0
