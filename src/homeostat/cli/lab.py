@@ -201,6 +201,40 @@ def safe_set(
         raise typer.Exit(Exit.FAILED)
 
 
+@app.command("tune")
+def tune(
+    budget: int = typer.Option(40, "--budget", min=1, help="Settings tried of each autoscaler."),
+    seeds: int = typer.Option(3, "--seeds", min=1, help="Episodes of each scenario to try on."),
+    only: str | None = typer.Option(None, "--only", help="Scenario ids, separated by commas."),
+    out: Path = _OUT,
+    jobs: int | None = typer.Option(None, "--jobs", min=1, help="Workers; else one for each core."),
+    output: Output = OUTPUT,
+) -> None:
+    """Search the best settings of the autoscalers, on seeds that no evaluation uses.
+
+    Each gets the same number of tries on the same episodes; the stock setting is the first. What
+    is done is kept.
+    """
+    files = _needs_twin()
+    from homeostat.cli.lab_tune import Plan, Run
+    from homeostat.report.lab_tuning import shown
+
+    plan = Plan(
+        catalogue=files.catalogue(()).only(_names(only)),
+        budget=budget,
+        seeds=seeds,
+        out=out,
+        jobs=jobs or files.cores(),
+    )
+    try:
+        found = Run(plan).go()
+    except KeyboardInterrupt:
+        tell(f"stopped; what was done is in {out / 'tuning'}: the same command takes it up again")
+        raise typer.Exit(130) from None
+    show(shown(found, plain=output is not Output.TABLE), output)
+    tell(f"wrote {out / 'tuning.json'}")
+
+
 @app.command("docs")
 def docs(
     files: list[Path] | None = _FIGURES,

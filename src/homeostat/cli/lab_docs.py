@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from homeostat.base.errors import ConfigError
-from homeostat.report import lab_cycles, lab_figures, lab_results, lab_safe_set
+from homeostat.report import lab_cycles, lab_figures, lab_results, lab_safe_set, lab_tuning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,11 @@ KINDS: Final[dict[str, Kind]] = {
         name="safe-set",
         kept=lambda text: lab_safe_set.to_json(lab_safe_set.from_json(text)),
         table=lambda text: lab_safe_set.markdown(lab_safe_set.from_json(text)),
+    ),
+    lab_tuning.FORMAT: Kind(
+        name="tuning",
+        kept=lambda text: lab_tuning.to_json(lab_tuning.from_json(text)),
+        table=lambda text: lab_tuning.markdown(lab_tuning.from_json(text)),
     ),
 }
 """By the format that a file says it has."""

@@ -5,8 +5,8 @@ by the mean of J (`metrics_score`). The stock setting is the first trial, so tha
 with something worse. Use seeds that no evaluation uses: from `FIRST_SEED` on by convention.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -16,9 +16,10 @@ from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.baselines.hpa import METRICS, HpaConfig, hpa
 from homeostat.lab.baselines.keda import KedaConfig, keda
 from homeostat.lab.baselines.scaling import Rules
+from homeostat.lab.draw import draw, slots_for
 from homeostat.lab.metrics_score import score
-from homeostat.lab.types import Episode
-from homeostat.lab.world import World, batches
+from homeostat.lab.run import world_of
+from homeostat.lab.scenario import Scenario
 
 FIRST_SEED: Final = 1_000_000  # evaluations count from 0
 BUDGET: Final = 40  # trials; the same for each autoscaler
@@ -38,6 +39,21 @@ class Trial:
     config: Config
     value: float
     episodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of a search: some episodes, on which every setting is tried.
+
+    Attributes:
+        configs: Settings.
+        pairs: Scenarios with seeds, of one size and length.
+        width: Episodes side by side.
+    """
+
+    configs: tuple[Config, ...]
+    pairs: tuple[tuple[Scenario, int], ...] = field(repr=False)
+    width: int
 
 
 def draw_hpa(rng: np.random.Generator) -> HpaConfig:
@@ -74,37 +90,84 @@ def trials(kind: str, *, budget: int = BUDGET, seed: int = 0) -> tuple[Config, .
         raise ValueError(f"cannot tune {kind!r}; there are {', '.join(makers)}")
     stock, maker = makers[kind]
     rng = np.random.default_rng(seed)
-    return (stock, *(maker(rng) for _ in range(budget - 1)))
+    tried = [stock]
+    while len(tried) < budget:
+        one = maker(rng)
+        if one not in tried:  # targets are rounded: a setting may come twice
+            tried.append(one)
+    return tuple(tried)
 
 
-def tune(
-    configs: Sequence[Config], episodes: Sequence[Episode], world_of: Callable[[int], World]
-) -> Iterator[tuple[Trial, ...]]:
-    """Yield after each batch of episodes how the settings stand, the best first.
+def parts(
+    scenarios: Sequence[Scenario], configs: Sequence[Config], seeds: int, width: int
+) -> tuple[Part, ...]:
+    """Return the pieces of a search: every scenario's episodes, in batches of one size and length.
 
     Args:
-        configs: Settings to try.
-        episodes: To try them on.
-        world_of: Slots to a world.
+        scenarios: Of the catalogue.
+        configs: Settings to try, all of them on every episode.
+        seeds: Episodes of each scenario, from `FIRST_SEED` on.
+        width: Most episodes in a piece.
     """
-    total = np.zeros(len(configs))
-    seen = 0
-    for batch in batches(episodes, world_of(episodes[0].slots).width):
-        world = world_of(batch[0].slots)
-        hold = world.play(Hold(), batch).trace
-        for k, config in enumerate(configs):
-            played = world.play(policy(config), batch)
-            total[k] += score(played.trace, hold, orders=played.orders).value.sum()
-        seen += len(batch)
-        order = np.argsort(-total, kind="stable")
-        yield tuple(
-            Trial(config=configs[k], value=float(total[k] / seen), episodes=seen) for k in order
-        )
+    pairs = [(one, FIRST_SEED + k) for k in range(seeds) for one in scenarios]
+    kinds = {(slots_for(one), one.length_s) for one in scenarios}
+    return tuple(
+        Part(configs=tuple(configs), pairs=tuple(same[first : first + width]), width=width)
+        for kind in sorted(kinds)
+        for same in [[pair for pair in pairs if _kind(pair[0]) == kind]]
+        for first in range(0, len(same), width)
+    )
+
+
+def play_part(part: Part) -> tuple[float, ...]:
+    """Return the sum of J over the piece's episodes for each setting."""
+    episodes = [draw(scenario, seed) for scenario, seed in part.pairs]
+    world = world_of(episodes[0].slots, part.width)
+    hold = world.play(Hold(), episodes)
+    sums = []
+    for config in part.configs:
+        played = world.play(policy(config), episodes)
+        found = score(played.trace, hold.trace, orders=played.orders)
+        sums.append(float(found.value.sum()))
+    return tuple(sums)
+
+
+def ranked(played: Sequence[tuple[Part, Sequence[float]]]) -> tuple[Trial, ...]:
+    """Return how the settings stand, the best first; of equals the earlier one.
+
+    Args:
+        played: Pieces of one search with what `play_part` returned.
+
+    Raises:
+        ValueError: There is none, or they are of several searches.
+    """
+    if not played or len({part.configs for part, _ in played}) > 1:
+        raise ValueError(f"need the pieces of one search, got {len(played)}")
+    total = np.sum([sums for _, sums in played], axis=0)
+    seen = sum(len(part.pairs) for part, _ in played)
+    configs = played[0][0].configs
+    order = np.argsort(-total, kind="stable")
+    return tuple(
+        Trial(config=configs[k], value=float(total[k] / seen), episodes=seen)
+        for k in order.tolist()
+    )
 
 
 def policy(config: Config) -> Autoscaler:
     """Return the autoscaler of a setting."""
     return hpa(config) if isinstance(config, HpaConfig) else keda(config)
+
+
+def words(config: Config) -> str:
+    """Return a setting in words.
+
+    >>> words(HpaConfig())
+    'cpu at 0.7, 300 s to shrink, at least 1'
+    """
+    rules = f"{config.rules.stabilise_s:g} s to shrink, at least {config.rules.least:g}"
+    if isinstance(config, HpaConfig):
+        return f"{config.metric} at {config.target:g}, {rules}"
+    return f"{config.target:g} in flight, {rules}"
 
 
 def _rules(rng: np.random.Generator, sync_s: float) -> Rules:
@@ -113,3 +176,7 @@ def _rules(rng: np.random.Generator, sync_s: float) -> Rules:
         least=float(rng.integers(1, 5)),
         sync_s=sync_s,
     )
+
+
+def _kind(scenario: Scenario) -> tuple[int, int]:
+    return slots_for(scenario), scenario.length_s
