@@ -222,7 +222,8 @@ def tick(
     through = let_in * fits
     to_variant = through * ground.routes.weights
     sent, waiting, dep_s, spilled = _dependency(ground, traffic, to_variant, dt)
-    adrift = to_variant * (1.0 - ground.routes.reachable) + spilled
+    # Who waited for the dependency may find that nobody is left to serve it.
+    adrift = (to_variant + sent) * (1.0 - ground.routes.reachable) + spilled
     adrift = adrift + (let_in - through) * ground.routes.weights
     rate = ground.routes.share * by_variant(sent, ground.variant)
     jobs, front, served, turned, wait_s = _replicas(ground, traffic, rate, dt)

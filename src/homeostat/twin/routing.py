@@ -19,6 +19,8 @@ from homeostat.twin.shapes import Phase
 from homeostat.twin.state import Platform, Slots, by_variant, over_slots
 
 _TINY: Final = 1e-6
+# A balancer that looks may find every endpoint's backlog huge: their shares are still shares.
+_NOTHING: Final = 1e-30
 # A replica with more than so many times the usual backlog is left alone by a balancer that looks.
 _BACKLOG: Final = 2.0
 _LEAST_JOBS: Final = 0.1
@@ -98,4 +100,4 @@ def _level(slots: Slots, listed: Array) -> Array:
 
 
 def _normal(variant: Array, drawn: Array) -> Array:
-    return drawn / jnp.maximum(by_variant(over_slots(drawn, variant), variant), _TINY)
+    return drawn / jnp.maximum(by_variant(over_slots(drawn, variant), variant), _NOTHING)
