@@ -67,6 +67,8 @@ _BASES: Final[Mapping[Basis, tuple[str, ...]]] = {
 }
 # What these do to a share of the requests is, in the mean over all, the magnitude's own share.
 _SHARED_CHANNELS: Final = ("work_mix", "speed", "err")
+# What a primitive needs may also be how the deployment is.
+_OR_SET: Final = {"heavy_cost_mult": "heavy_share", "kv_capacity_mult": "recompute_waste"}
 _KEYS: Final = (
     "primitive", "magnitude", "target", "of", "share", "signals", "spares_b", "cure", "ambient",
     "onset",
@@ -238,7 +240,8 @@ def check_together(scenario: Scenario, file: str, lines: tuple[int, ...]) -> Non
     present = {fault.primitive for fault in scenario.faults}
     for index, (each, line) in enumerate(zip(scenario.faults, lines, strict=True)):
         partners = PRIMITIVES[INDEX[each.primitive]].needs
-        if partners and not present & set(partners) and not each.ambient:
+        set_so = _OR_SET.get(each.primitive) in scenario.deployment
+        if partners and not (present & set(partners) or set_so or each.ambient):
             raise ScenarioError(
                 file,
                 line,

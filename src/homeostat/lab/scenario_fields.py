@@ -279,6 +279,7 @@ def check(
     line = fields.line(key)
     if isinstance(given, Param) and given.name not in params:
         hint = close_to(given.name, params) if params else "there are no params"
+        hint = "NaN and infinity are no magnitudes" if _not_finite(given.name) else hint
         raise fields.error(
             line,
             f"{fields.what}: {key}: {given.name!r} is neither a number nor one of params; {hint}",

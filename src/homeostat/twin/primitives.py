@@ -319,6 +319,11 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "swap_time_s": ("adapter_working_set",),
     "adapter_working_set": ("swap_time_s",),
     "cache_warm_s": ("cache_hit",),
+    "heavy_cost_mult": ("heavy_fraction",),
+    "kv_capacity_mult": ("recompute_waste",),
+    "feedback_gain": (
+        "variant_accuracy_delta", "feature_shift_sd", "concept_rotation", "feature_null_rate",
+    ),
     "recompute_waste": ("kv_capacity_mult", "size_mult_prefill", "size_mult_decode"),
     "post_limit_service_mult": ("shared_limit_replicas",),
     "shared_limit_replicas": ("post_limit_service_mult",),
