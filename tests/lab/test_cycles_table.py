@@ -4,15 +4,19 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from homeostat.lab.cycles import Cycle, draw_cycles, slots_of
+from homeostat.lab import cycles_table
+from homeostat.lab.cycles import MOST, Cycle, draw_cycles, slots_of
+from homeostat.lab.cycles import hour as hour_of
 from homeostat.lab.cycles_table import COLUMNS, Piece, Rows, Table, play_piece
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_schema import load
 from homeostat.lab.shards import Options
+from homeostat.twin.shapes import Shape
 
 
 @cache
@@ -140,6 +144,39 @@ def test_what_one_incident_costs_is_told_by_family() -> None:
     alone = some.alone("threshold")
     assert set(alone) == {"infrastructure", "load"}
     assert all(figure.value == pytest.approx(10.0) for figure in alone.values())
+
+
+def test_an_hour_in_health_has_no_fault_that_could_begin_or_repeat() -> None:
+    folder = resources.files("homeostat.lab") / "catalogue"
+    found = load((folder / "infrastructure.yaml").read_bytes(), "infrastructure.yaml")
+    pulses = next(one for one in found if one.id == "S06")
+    cycle = Cycle(number=0, chance=0.5, incidents=((0, 472427033),) * MOST)
+    # Its fault comes in pulses: "never" and a period once made an hour of NaN of it.
+    assert np.asarray(hour_of([pulses], cycle, 1).faults.period_s).max() > 0.0
+    healthy = hour_of([pulses], cycle, 0)
+    assert healthy.benign
+    assert np.isinf(np.asarray(healthy.faults.start_s)).all()
+    assert not np.asarray(healthy.faults.period_s).any()
+    assert (np.asarray(healthy.faults.shape) == Shape.RAMP).all()
+
+
+def test_an_hour_that_is_no_number_is_an_error_and_not_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spoilt = tuple(math.nan if name == "offered" else 1.0 for name in COLUMNS)
+    monkeypatch.setattr(cycles_table, "_rows", lambda _: [spoilt])
+    monkeypatch.setattr(cycles_table, "world_of", lambda *_: FakeWorld())
+    pairs = ((draw_cycles(3, cycles=1)[0], 1),)
+    piece = Piece(policy="hold", pairs=pairs, scenarios=scenarios(), options=Options(width=4))
+    with pytest.raises(FloatingPointError, match=r"cycle 0 with 1 incidents.*offered are not"):
+        play_piece(piece)
+
+
+class FakeWorld:
+    """Plays nothing."""
+
+    def play(self, *_: object) -> SimpleNamespace:
+        return SimpleNamespace(trace=None)
 
 
 @pytest.mark.slow

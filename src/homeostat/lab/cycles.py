@@ -20,6 +20,7 @@ from homeostat.lab.draw import draw, slots_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
+from homeostat.twin.shapes import Shape
 
 CYCLES: Final = 1000
 CYCLE_S: Final = 3600
@@ -107,8 +108,12 @@ def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
 
 
 def _none(faults: Faults) -> Faults:
+    """Return faults that never begin: unused rows, whose shape does not repeat either."""
     never = np.full_like(np.asarray(faults.start_s), np.inf)
-    return replace(faults, start_s=cast("Any", never))
+    none = np.zeros_like(never)
+    values: dict[str, Any] = {"start_s": never, "stop_s": never, "ramp_s": none, "period_s": none}
+    values["shape"] = np.full_like(np.asarray(faults.shape), Shape.RAMP)
+    return replace(faults, **values)
 
 
 def _together(many: Sequence[Faults]) -> Faults:

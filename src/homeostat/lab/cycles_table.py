@@ -7,6 +7,7 @@ a line resamples hours: they are independent of each other.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,6 +32,7 @@ from homeostat.stats.bootstrap import ratio, resamples
 COLUMNS: Final = (
     "counted_s", "up_s", "offered", "failed", "latency_s", "recovery_s", "recovered",
 )  # fmt: skip
+_SUMS: Final = COLUMNS[:5]
 Key = tuple[str, int, int]
 """Policy, number of the cycle, incidents."""
 Rows = dict[Key, tuple[float, ...]]
@@ -59,12 +61,23 @@ Play = Callable[[Sequence[Piece]], Iterable[Rows]]
 
 
 def play_piece(piece: Piece) -> Rows:
-    """Play one piece in this process."""
+    """Play one piece in this process.
+
+    Raises:
+        FloatingPointError: An hour's sums are not numbers: the twin has failed in it.
+    """
     world = world_of(slots_of(piece.scenarios, *piece.pairs[0]), piece.options.width)
     episodes = [hour(piece.scenarios, cycle, count) for cycle, count in piece.pairs]
     chosen = make(piece.policy, person_scale=piece.options.person_scale)
     rows = _rows(world.play(chosen, episodes).trace)
     keys = [(piece.policy, cycle.number, count) for cycle, count in piece.pairs]
+    for (cycle, count), row in zip(piece.pairs, rows, strict=True):
+        sums = dict(zip(COLUMNS, row, strict=True))
+        if bad := [name for name in _SUMS if not math.isfinite(sums[name])]:
+            raise FloatingPointError(
+                f"cycle {cycle.number} with {count} incidents of {cycle.incidents}: "
+                f"{', '.join(bad)} are not finite; mend the twin, then run again"
+            )
     return dict(zip(keys, rows, strict=True))
 
 
