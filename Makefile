@@ -5,9 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HERE := not live and not browser and not long and not sim
+# The files that say a marker; importing all others to find that they do not takes seconds a worker.
+# No test with one of these markers hides from this: tests/conftest.py refuses it.
+saying = $$(grep -rlE 'mark\.($(1))\b' tests --include='test_*.py')
 # Byte code is kept even where the environment says no: everything starts in half the time with it.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: setup lock demo test test-long check bench docs clean require
+.PHONY: setup lock demo test test-long lint check bench docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -39,18 +42,20 @@ lock: setup
 demo: setup
 	@$(BIN)/homeostat demo
 
-check: setup
+lint: setup
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
+
+check: lint
 	@$(BIN)/pytest -q -x -n 2 --dist worksteal --hypothesis-profile check -m "$(HERE) and not slow"
 
 test: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "$(HERE)"
 	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long"
-	@$(BIN)/pytest -q -m "alone and not long"
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long" $(call saying,live|browser)
+	@$(BIN)/pytest -q -m "alone and not long" $(call saying,alone)
 
 test-long: setup
 	@$(BIN)/pytest -q -m "long" --timeout 3600

@@ -20,6 +20,7 @@ from hypothesis import is_hypothesis_test, settings
 NOBODY: Final = 65534  # the user without rights, on every Linux
 CHECK_EXAMPLES: Final = 20  # of a test that wants more; keeps `make check` under a minute
 EXPLORE_FACTOR: Final = 10  # what `make test-long` can afford in minutes
+FOUND_BY_WORD: Final = ("live", "browser", "alone")  # `make test` looks for files that say these
 
 # A program is compiled once for all workers, stages and runs, not once in each. JAX reads this
 # when it is imported; it keeps an entry by the program, its options and its own version.
@@ -75,8 +76,25 @@ def limit(profile: str, tests: Iterable[Callable[..., Any]]) -> None:
         vars(test)["_hypothesis_internal_use_settings"] = mine
 
 
+def overlooked(items: Iterable[tuple[Path, Iterable[str]]]) -> list[str]:
+    """Return which files do not say a marker of a test in them; each comes with its markers."""
+    marked = {(path, name) for path, names in items for name in names if name in FOUND_BY_WORD}
+    return sorted(
+        f"{path} has a test marked `{name}` and does not say `mark.{name}`"
+        for path, name in marked
+        if f"mark.{name}" not in path.read_text(encoding="utf-8")
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Limit what was collected; the cases of one parametrised test are one function."""
+    """Limit what was collected; the cases of one parametrised test are one function.
+
+    Raises:
+        UsageError: If `make test` would not look into a file for a test that is in it.
+    """
+    marks = ((item.path, [mark.name for mark in item.iter_markers()]) for item in items)
+    if missed := overlooked(marks):
+        raise pytest.UsageError("; ".join(missed))
     functions = (item.function for item in items if isinstance(item, pytest.Function))
     properties = {function for function in functions if is_hypothesis_test(function)}
     limit(config.getoption("--hypothesis-profile") or "full", properties)

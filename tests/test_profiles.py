@@ -1,11 +1,18 @@
-"""The hypothesis profiles of `tests/conftest.py` do what they say."""
+"""What `tests/conftest.py` says of profiles and of markers is so, and the Makefile relies on it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+HERE = Path(__file__).parent
+
+
+def house(config: pytest.Config) -> Any:
+    return config.pluginmanager.get_plugin(str(HERE / "conftest.py"))
 
 
 def drawn(profile: str, config: pytest.Config) -> list[int]:
@@ -17,8 +24,7 @@ def drawn(profile: str, config: pytest.Config) -> list[int]:
     def wants_fifty(number: int) -> None:
         seen.append(number)
 
-    house: Any = config.pluginmanager.get_plugin(str(Path(__file__).parent / "conftest.py"))
-    house.limit(profile, [wants_fifty])
+    house(config).limit(profile, [wants_fifty])
     wants_fifty()
     return seen
 
@@ -36,3 +42,30 @@ def test_a_second_run_draws_the_same(pytestconfig: pytest.Config) -> None:
     assert settings.default.derandomize
     assert settings.get_profile("check").derandomize
     assert not settings.get_profile("explore").derandomize
+
+
+def test_a_marker_that_its_file_does_not_say_is_refused(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    path = tmp_path / "test_it.py"
+    path.write_text("pytestmark = pytest.mark.live\n", encoding="utf-8")
+    overlooked = house(pytestconfig).overlooked
+    assert overlooked([(path, ["live", "timeout", "asyncio"])]) == []
+    (found,) = overlooked([(path, ["live"]), (path, ["alone", "live"]), (path, ["alone"])])
+    assert found.endswith("marked `alone` and does not say `mark.alone`")
+
+
+def test_the_whole_test_run_holds_what_the_check_runs() -> None:
+    text = (HERE.parent / "Makefile").read_text(encoding="utf-8")
+    rules = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", text, re.MULTILINE))
+    (checked,) = re.findall(r'pytest.* -m "(.+)"$', rules["check"], re.MULTILINE)
+    whole = re.findall(r'pytest.* -m "(.+)"$', rules["test"], re.MULTILINE)
+    assert checked == f"{whole[0]} and not slow"
+
+
+def test_what_the_makefile_looks_for_by_word_is_what_is_refused_unsaid(
+    pytestconfig: pytest.Config,
+) -> None:
+    text = (HERE.parent / "Makefile").read_text(encoding="utf-8")
+    words = "|".join(re.findall(r"call saying,([\w|]+)", text)).split("|")
+    assert set(words) == set(house(pytestconfig).FOUND_BY_WORD)
