@@ -81,6 +81,13 @@ def test_a_page_without_markers_changes_nothing_on_disk(
     assert not (tmp_path / "figures").exists()
 
 
+def test_what_nobody_measured_says_so(bare: Any, page: Path, tmp_path: Path) -> None:
+    place = "<!-- begin cycles --><!-- end cycles -->\n"
+    page.write_text(page.read_text(encoding="utf-8") + place, encoding="utf-8")
+    assert bare("lab", "docs", str(written(tmp_path)), "--page", str(page)).exit_code == Exit.OK
+    assert page.read_text(encoding="utf-8").count("Not measured yet.") == 1
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "homeostat.dev/fit/v1"}'])
 def test_what_is_no_file_of_figures_is_refused_by_name(
     page: Path, tmp_path: Path, text: str
@@ -105,3 +112,9 @@ def test_a_check_of_given_files_is_a_usage_error(bare: Any, page: Path, tmp_path
 def test_a_page_without_any_figures_cannot_be_checked(page: Path) -> None:
     with pytest.raises(ConfigError, match="holds no figures"):
         lab_docs.difference(page)
+
+
+def test_the_documentation_says_what_was_measured() -> None:
+    """`homeostat lab docs` writes the page from the figures beside it; nobody else may."""
+    published = Path(__file__).parents[2] / "docs" / "reference" / "lab-figures.md"
+    assert lab_docs.difference(published) == ""

@@ -92,9 +92,14 @@ def wanted(page: Path, new: Mapping[Path, str] | None = None) -> str:
     if not figures:
         raise ConfigError(f"{_folder(page)} holds no figures; `lab docs RESULTS` keeps some")
     text = _text(page)
+    missing = {kind.name for kind in KINDS.values()}
     for file, found in sorted(figures.items()):
         kind = _kind(found, file)
         text = lab_figures.spliced(text, kind.name, kind.table(found))
+        missing.discard(kind.name)
+    for name in sorted(missing):
+        if lab_figures.has_place(text, name):
+            text = lab_figures.spliced(text, name, "Not measured yet.")
     return text
 
 

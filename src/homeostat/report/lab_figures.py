@@ -123,6 +123,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def has_place(page: str, name: str) -> bool:
+    """Return whether a page has a place for a table of that name."""
+    return f"<!-- begin {name} -->" in page
+
+
 def spliced(page: str, name: str, text: str) -> str:
     r"""Return a page with another text between a name's markers.
 
