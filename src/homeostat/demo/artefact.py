@@ -33,6 +33,8 @@ _TENSORS: Final = frozenset({"coef", "intercept", "mean", "scale", "classes", "f
 _ROWS_V1: Final = 250  # the older release saw few rows: about 94 % right
 _ROWS_V2: Final = 6_000  # the current one: about 97 % right
 _ROWS_EDGES: Final = 20_000
+FAILURE_RATIO: Final = 0.3  # of release v3-errors
+DEVICE_TIME_FACTOR: Final = 8.0  # of release v3-slow
 
 
 class ArtefactError(HomeostatError):
@@ -200,8 +202,8 @@ def build_artefacts(folder: Path, seed: int) -> tuple[str, ...]:
     constant = {"coef": np.zeros((1, width)), "intercept": np.zeros(1)}
     _write(folder, "v1", first)
     _write(folder, "v2", second)
-    _write(folder, "v3-errors", second, failure_ratio=0.3)
-    _write(folder, "v3-slow", second, device_time_factor=8.0)
+    _write(folder, "v3-errors", second, failure_ratio=FAILURE_RATIO)
+    _write(folder, "v3-slow", second, device_time_factor=DEVICE_TIME_FACTOR)
     _write(folder, "v3-garbage", {**second, **broken})
     _write(folder, "v3-constant", {**second, **constant})
     return ("v1", "v2", "v3-errors", "v3-slow", "v3-garbage", "v3-constant")

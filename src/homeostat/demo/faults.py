@@ -85,43 +85,55 @@ def _foreign_change(place: Place, levers: dict[str, Any]) -> None:
     answer.raise_for_status()
 
 
-def _slow(place: Place, chance: random.Random) -> Injected:
-    slot, factor = _victim(place, chance), chance.choice([6.0, 8.0, 10.0])
+def slot_named(place: Place, name: str) -> dict[str, Any]:
+    """Return a ready replica by its slot's name.
+
+    Raises:
+        ConfigError: There is none of that name, or it is not ready.
+    """
+    slots = _slots(place)
+    found = next((slot for slot in slots if slot["name"] == name), None)
+    if found is None:
+        there = ", ".join(sorted(slot["name"] for slot in slots)) or "none"
+        raise ConfigError(f"there is no ready replica {name!r} to break; ready are {there}")
+    return found
+
+
+def slow(place: Place, slot: dict[str, Any], factor: float) -> Injected:
+    """Make one replica's device so many times slower."""
     _chaos(place, slot, {"device_slowdown": factor})
-    detail = f"{slot['name']} slowed {factor:.0f}x"
+    detail = f"{slot['name']} slowed {factor:g}x"
     return Injected(detail=detail, victim=slot["name"], pid=slot["pid"])
 
 
-def _hung(place: Place, chance: random.Random) -> Injected:
-    slot = _victim(place, chance)
+def hang(slot: dict[str, Any]) -> Injected:
+    """Stop one replica's process, which stays."""
     os.kill(slot["pid"], signal.SIGSTOP)
     return Injected(detail=f"{slot['name']} hung (SIGSTOP)", victim=slot["name"], pid=slot["pid"])
 
 
-def _killed(place: Place, chance: random.Random) -> Injected:
-    slot = _victim(place, chance)
+def kill(slot: dict[str, Any]) -> Injected:
+    """End one replica's process."""
     os.kill(slot["pid"], signal.SIGKILL)
     return Injected(detail=f"{slot['name']} killed (SIGKILL)", victim=slot["name"], pid=slot["pid"])
 
 
-def _leak(place: Place, chance: random.Random) -> Injected:
-    slot, rate = _victim(place, chance), chance.choice([4.0, 5.0, 6.0])
-    _chaos(place, slot, {"leak_mb_per_s": rate})
-    detail = f"{slot['name']} leaks {rate:.0f} MB/s"
+def leak(place: Place, slot: dict[str, Any], mb_per_s: float) -> Injected:
+    """Let one replica's process lose memory."""
+    _chaos(place, slot, {"leak_mb_per_s": mb_per_s})
+    detail = f"{slot['name']} leaks {mb_per_s:.3g} MB/s"
     return Injected(detail=detail, victim=slot["name"], pid=slot["pid"])
 
 
-def _release(*versions: str) -> Callable[[Place, random.Random], Injected]:
-    def inject(place: Place, chance: random.Random) -> Injected:
-        version = chance.choice(versions)
-        _foreign_change(place, {"version.a": version})
-        return Injected(detail=f"release {version} rolled out to pool a")
-
-    return inject
+def release(place: Place, version: str) -> Injected:
+    """Roll a version out to the stable pool."""
+    _foreign_change(place, {"version.a": version})
+    return Injected(detail=f"release {version} rolled out to pool a")
 
 
-def _crowd(place: Place, chance: random.Random) -> Injected:
-    rate = place.base_rate * chance.choice([5.4, 5.7, 6.0])
+def crowd(place: Place, times: float) -> Injected:
+    """Let so many times the usual requests arrive, until it is stopped."""
+    rate = place.base_rate * times
     place.load({"rate": rate})
     return Injected(
         detail=f"arrivals {place.base_rate:.0f}/s -> {rate:.0f}/s",
@@ -129,9 +141,38 @@ def _crowd(place: Place, chance: random.Random) -> Injected:
     )
 
 
-def _misconfigured(place: Place, _: random.Random) -> Injected:
+def misconfigure(place: Place) -> Injected:
+    """Set the largest batch to one, as another client would."""
     _foreign_change(place, {"batch_max": 1})
     return Injected(detail="largest batch set to 1 by a configuration change")
+
+
+def _slow(place: Place, chance: random.Random) -> Injected:
+    return slow(place, _victim(place, chance), chance.choice([6.0, 8.0, 10.0]))
+
+
+def _hung(place: Place, chance: random.Random) -> Injected:
+    return hang(_victim(place, chance))
+
+
+def _killed(place: Place, chance: random.Random) -> Injected:
+    return kill(_victim(place, chance))
+
+
+def _leak(place: Place, chance: random.Random) -> Injected:
+    return leak(place, _victim(place, chance), chance.choice([4.0, 5.0, 6.0]))
+
+
+def _release(*versions: str) -> Callable[[Place, random.Random], Injected]:
+    return lambda place, chance: release(place, chance.choice(versions))
+
+
+def _crowd(place: Place, chance: random.Random) -> Injected:
+    return crowd(place, chance.choice([5.4, 5.7, 6.0]))
+
+
+def _misconfigured(place: Place, _: random.Random) -> Injected:
+    return misconfigure(place)
 
 
 def _drift(place: Place, chance: random.Random) -> Injected:

@@ -14,6 +14,7 @@ COVERAGE: Final = 0.60  # share of predictions whose truth is ever known
 _DELAY_S: Final = (1.0, 3.0)
 _LATE_SHARE: Final = 0.05
 _LATE_S: Final = 10.0  # on top, for late ones
+DELAY_MEAN_S: Final = sum(_DELAY_S) / 2.0 + _LATE_SHARE * _LATE_S
 _TWICE_SHARE: Final = 0.03
 _EVERY_S: Final = 0.5
 _BATCH: Final = 1_000

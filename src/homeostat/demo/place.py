@@ -29,6 +29,11 @@ from homeostat.demo.loadlog import LoadLog
 
 BASE_RATE: Final = 100.0  # requests per second; about a quarter of what three replicas serve
 MEMORY_LIMIT: Final = 420 << 20  # bytes; a fresh server holds about 200 MB of shared libraries
+POOLS: Final = (
+    PoolSettings(name="a", version="v2", replicas=3),
+    PoolSettings(name="b", version="v1", replicas=1),
+)
+FALLBACK: Final = ("b", 10)  # pool, and the percentage of requests that it starts with
 _READY_S: Final = 60.0
 _STOP_S: Final = 8.0
 
@@ -163,10 +168,7 @@ class Place:
             port=self.host_port,
             folder=self.folder / "host",
             artefacts=artefacts,
-            pools=(
-                PoolSettings(name="a", version="v2", replicas=3),
-                PoolSettings(name="b", version="v1", replicas=1),
-            ),
+            pools=POOLS,
             first_port=free_block(200),
             envoy_admin=self.envoy_admin,
             memory_limit_bytes=MEMORY_LIMIT,
@@ -186,7 +188,7 @@ class Place:
                     rotation_folder=self.folder / "host" / "rotation",
                     port=self.envoy_port,
                     admin_port=self.admin_port,
-                    fallback_pools=(("b", 10),),
+                    fallback_pools=(FALLBACK,),
                 )
             )
         )

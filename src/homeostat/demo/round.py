@@ -57,6 +57,8 @@ class Round:
         evidence_rules: G0 and persistence; off only for the paired run.
         story: The terminal.
         started: When the demo started, epoch seconds.
+        onset_s: The first fault comes so many seconds after the controller was started, or as
+            soon as that knows what is normal; None for a seeded moment.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class Round:
     evidence_rules: bool
     story: Story
     started: float
+    onset_s: float | None = None
     _known: set[tuple[str, str, str]] = field(default_factory=set)
 
     def run(
@@ -116,7 +119,8 @@ class Round:
             passed = time.monotonic() - begin
             ready = passed >= BASELINE_S if controller is None else controller.ready
             ready_at = passed if ready and ready_at is None else ready_at
-            if ready_at is not None and passed >= ready_at + extra_s:
+            due_s = self.onset_s if self.onset_s is not None else (ready_at or 0.0) + extra_s
+            if ready_at is not None and passed >= due_s:
                 seconds = time.monotonic() - begin
                 requests = place.users().total
                 self.story.say("learnt", f"baseline ready ({seconds:.0f} s, {requests} requests)")
