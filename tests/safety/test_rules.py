@@ -1,4 +1,4 @@
-"""G1 to G14 at their boundaries; and that none of them can go unnoticed."""
+"""G1 to G15 at their boundaries; and that none of them can go unnoticed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,6 +37,7 @@ from homeostat.testing.guard_cases import (
     used,
     verdict,
 )
+from homeostat.testing.guard_rehearsals import rehearsal_cases
 
 S = g.scene
 UP2, UP1 = g.scale(5), g.scale(4)
@@ -57,6 +58,7 @@ def cases() -> Iterator[Case]:
     yield from flight_cases()
     yield from capacity_cases()
     yield from people_cases()
+    yield from rehearsal_cases()
 
 
 def scope_cases() -> Iterator[Case]:

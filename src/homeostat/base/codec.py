@@ -14,10 +14,23 @@ from functools import cache
 from types import UnionType
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from homeostat.base import actions, decisions, events, evidence, guard, intent, policy, state, world
+from homeostat.base import (
+    actions,
+    decisions,
+    events,
+    evidence,
+    guard,
+    intent,
+    policy,
+    rehearsal,
+    state,
+    world,
+)
 
 T = TypeVar("T")
-_MODULES = (actions, decisions, events, evidence, guard, intent, policy, state, world)
+_MODULES = (
+    actions, decisions, events, evidence, guard, intent, policy, rehearsal, state, world,
+)  # fmt: skip
 _CLASSES: dict[str, Any] = {
     name: value
     for module in _MODULES

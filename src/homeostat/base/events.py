@@ -6,10 +6,12 @@ replay feeds the events again and must get the same commands, bit for bit.
 
 from dataclasses import dataclass
 
+from homeostat.base.actions import Action
 from homeostat.base.decisions import DecisionRecord, Notice, Outcome
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.intent import ActionRecord, Intent, Receipt
 from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -119,8 +121,25 @@ class ClockJumped:
     by_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """The answer to `Rehearse`; the rehearsal says itself when it is none."""
+
+    at: TimeNs
+    rehearsal: Rehearsal
+    kill: KillLevel
+
+
 Event = (
-    Started | Ticked | WorldRead | Received | Approval | UndoRequested | Reconfigured | ClockJumped
+    Started
+    | Ticked
+    | WorldRead
+    | Received
+    | Approval
+    | UndoRequested
+    | Reconfigured
+    | ClockJumped
+    | Rehearsed
 )
 
 
@@ -168,4 +187,32 @@ class Tell:
     notice: Notice
 
 
-Command = ReadWorld | Write | Claim | Record | Tell
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearse:
+    """Ask the twin what candidates would do, from the latest tick on; answered by `Rehearsed`.
+
+    Changes nothing in the world. The loop does not wait for the answer beyond `deadline`: one that
+    does not come is unknown.
+
+    Attributes:
+        id: `r-NNNN`, unique within the deployment's journal.
+        deployment: The managed model's name.
+        at: When it was asked.
+        candidates: Actions, best first.
+        horizon_ns: How far to look.
+        draws: How many.
+        seed: Equal questions have equal answers.
+        deadline: When the loop goes on without an answer.
+    """
+
+    id: str
+    deployment: str
+    at: TimeNs
+    candidates: tuple[Action, ...]
+    horizon_ns: int
+    draws: int
+    seed: int
+    deadline: TimeNs
+
+
+Command = ReadWorld | Write | Claim | Record | Tell | Rehearse

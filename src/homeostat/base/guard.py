@@ -12,6 +12,7 @@ from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -55,6 +56,7 @@ class GuardState:
         verified: Pool and version pairs that served within the objectives long enough.
         foreign_until: Somebody else wrote to the deployment: change nothing before then. None if
             nobody did.
+        rehearsal: The latest answer of the twin, None if there is none. It can only forbid.
     """
 
     managed: Managed
@@ -69,6 +71,7 @@ class GuardState:
     observe_until: TimeNs | None
     verified: tuple[tuple[str, str], ...] = ()
     foreign_until: TimeNs | None = None
+    rehearsal: Rehearsal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,23 @@ class GuardPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TwinPolicy:
+    """How a deployment's actions are rehearsed.
+
+    Attributes:
+        draws: Of parameters, load and chance; a rehearsal's price grows with them.
+        horizon_ns: How far to look; a candidate that needs longer is given longer.
+        deadline_ns: How long an answer may take; one that does not come is unknown.
+        good_ns: How long an answer holds for the decision it was asked for.
+    """
+
+    draws: int = 64
+    horizon_ns: int = 300_000_000_000
+    deadline_ns: int = 10_000_000_000
+    good_ns: int = 30_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Managed:
     """One managed deployment, as the core sees its configuration.
 
@@ -146,6 +163,7 @@ class Managed:
         replica_usd_per_hour: Price of one replica.
         guard: Guard settings.
         policy_digest: SHA-256 of the policy file's canonical form.
+        twin: How its actions are rehearsed; None = it has no twin.
     """
 
     name: str
@@ -159,3 +177,4 @@ class Managed:
     replica_usd_per_hour: float
     guard: GuardPolicy
     policy_digest: str
+    twin: TwinPolicy | None = None

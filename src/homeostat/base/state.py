@@ -5,11 +5,13 @@ A plain value: snapshots of it are journaled, and replay rebuilds it bit for bit
 
 from dataclasses import dataclass
 
+from homeostat.base.actions import Action
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.guard import PastAction
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed, Mode
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -47,6 +49,27 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the twin was asked last.
+
+    Attributes:
+        id: The question's.
+        incident_id: The incident it was asked for; empty = in calm.
+        at: When it was asked.
+        deadline: When the loop goes on without an answer.
+        candidates: What was asked about.
+        answered: Whether an answer came, or its time is over.
+    """
+
+    id: str
+    incident_id: str
+    at: TimeNs
+    deadline: TimeNs
+    candidates: tuple[Action, ...]
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
     """One deployment's decision state.
 
@@ -77,6 +100,9 @@ class LoopState:
         foreign_until: Somebody else wrote, or an undo failed for good: act on nothing until then.
         file_mode: The mode that the configuration file named last; a person may have set another.
         held_because: Why the last decision was to hold; a repeat is not recorded again.
+        questions: Rehearsals asked for so far (the last id's number).
+        question: The last one, None before the first.
+        rehearsal: Its answer, None while there is none.
     """
 
     managed: Managed
@@ -104,3 +130,6 @@ class LoopState:
     foreign_until: TimeNs | None = None
     file_mode: Mode | None = None
     held_because: tuple[str, ...] = ()
+    questions: int = 0
+    question: Question | None = None
+    rehearsal: Rehearsal | None = None

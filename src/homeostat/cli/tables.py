@@ -154,8 +154,31 @@ def decision(row: Plain) -> dict[str, str | list[str]]:
     ] or ["-"]
     fields["permitted"] = list(row["allowed"])
     fields["refused"] = refused or ["-"]
+    if row.get("rehearsal"):
+        fields |= _rehearsal(row["rehearsal"])
     fields["policy"] = f"{row['policy_digest'][:12]}, mode {row['mode']}"
     return fields
+
+
+def _rehearsal(row: Plain) -> dict[str, str | list[str]]:
+    """Return what the twin foresaw, and whether it may be believed."""
+    seen = [
+        f"{one['action']}: p95 {_ends(one['foreseen']['latency_ms'])} ms, "
+        f"errors {_ends(one['foreseen']['error_ratio'])}, "
+        f"objectives missed {_ends(one['foreseen']['breach'])}"
+        for one in row["prospects"]
+    ]
+    fields: dict[str, str | list[str]] = {
+        "rehearsed": f"{row['horizon_s']:g} s ahead in {row['draws']} draws",
+        "foreseen": seen or ["nothing"],
+        "trusted": row["distrust"] or ["yes"],
+    }
+    return fields | ({"noted": row["notes"]} if row["notes"] else {})
+
+
+def _ends(ends: Sequence[float | None]) -> str:
+    low, mid, high = (cell(None if end is None else round(end, 4)) for end in ends)
+    return f"{mid} ({low} to {high})"
 
 
 def what(chosen: Plain | None) -> str:

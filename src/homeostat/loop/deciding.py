@@ -8,7 +8,7 @@ from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import Incident
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, memory
+from homeostat.loop import acting, memory, rehearsing
 from homeostat.loop.parts import LoopParts
 
 _DIGITS = str.maketrans("", "", "0123456789.")
@@ -31,6 +31,9 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
         return state, ()
     safe_set = parts.permit(wanted, seen, now)
     proposal = parts.choose(wanted, safe_set, because)
+    state, waiting = rehearsing.ask(state, wanted, proposal, now)
+    if waiting is not None:
+        return state, waiting
     decision = parts.decide(proposal, state.managed, now)
     if isinstance(decision, Hold):
         return _hold(parts, state, proposal, decision, now)

@@ -54,6 +54,7 @@ def guard_state(state: LoopState) -> GuardState:
         observe_until=state.observe_until,
         verified=state.verified,
         foreign_until=state.foreign_until,
+        rehearsal=state.rehearsal,
     )
 
 

@@ -19,6 +19,7 @@ from homeostat.base.events import (
     Received,
     Reconfigured,
     Record,
+    Rehearsed,
     Started,
     Tell,
     Ticked,
@@ -30,7 +31,7 @@ from homeostat.base.intent import ActionState
 from homeostat.base.policy import Managed, Mode
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, deciding, incidents, memory
+from homeostat.loop import acting, deciding, incidents, memory, rehearsing
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
     Approved,
@@ -220,6 +221,20 @@ def _clock_jumped(_: LoopParts, state: LoopState, event: ClockJumped) -> Stepped
     return state, (_tell(state, event.at, title),)
 
 
+def _rehearsed(parts: LoopParts, state: LoopState, event: Rehearsed) -> Stepped:
+    """Take the twin's answer, and decide at once what was waiting for it."""
+    thrown = event.kill is not state.kill
+    answered = rehearsing.answered(state, event)
+    if answered is state:
+        return state, ()
+    state = replace(answered, kill=event.kill)
+    if state.record is None:
+        return deciding.consider(parts, state, event.at)
+    if not thrown:
+        return state, ()
+    return acting.drive(parts, state, KillThrown(level=event.kill), event.at)
+
+
 def _tell(state: LoopState, now: TimeNs, title: str) -> Tell:
     notice = Notice(
         key=state.managed.name,
@@ -265,4 +280,5 @@ _HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
     UndoRequested: _undo,
     Reconfigured: _reconfigured,
     ClockJumped: _clock_jumped,
+    Rehearsed: _rehearsed,
 }

@@ -25,6 +25,7 @@ from homeostat.safety.change import (
     replicas_delta,
     shaped,
 )
+from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.tree import Value
 
@@ -60,6 +61,8 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(_counters(action, sight, own))
     record.update(_fleet(action, sight, own))
     record.update(_rest(action, sight, own))
+    record.update(rehearsed(own.action if own is not None else action, sight, own))
+    record["to_new"] = _to_new(change, sight)
     return record
 
 
@@ -204,6 +207,13 @@ def _about_versions(action: Action, change: Change, sight: Sight) -> Record:
         record["to_verified"] = wanted in good
         record["to_last_verified"] = bool(good) and good[-1] == wanted
     return record
+
+
+def _to_new(change: Change, sight: Sight) -> bool | None:
+    """Return whether traffic goes to a pool other than the fallback; None when it is not known."""
+    growing = capacity.growing(change, sight)
+    fallback = sight.state.managed.fallback_pool
+    return None if growing is None else any(pool != fallback for pool in growing)
 
 
 def _all(answers: list[bool | None] | None) -> bool | None:

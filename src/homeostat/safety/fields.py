@@ -139,6 +139,12 @@ FIELDS: Final[dict[str, Field]] = {
     "proposal_age_ms": _ms("age of the proposal"),
     "ttl_ms": _ms("how long a proposal or an approval stays good"),
     "spares": _count("warm spares that are ready"),
+    # G15 rehearsal.
+    "twin": _flag("the deployment has a twin that actions are rehearsed in"),
+    "trusted": _flag("a fresh rehearsal of this very action by a twin that may be believed"),
+    "twin_text": _text("why it may not be believed, for people"),
+    "worse": _flag("such a rehearsal foresees more missed objectives than holding, for certain"),
+    "to_new": _flag("traffic goes to a pool other than the fallback"),
 }
 
 TYPES: Final[dict[str, Type]] = {name: field.type for name, field in FIELDS.items()}

@@ -306,4 +306,27 @@ RULES: Final[tuple[Rule, ...]] = (
         "{util_max_milli}",
         exempt=UNDO,
     ),
+    Rule(
+        id="G15",
+        name="twin not trusted",
+        source=TABLE + "G15: nothing shrinks, shifts to the new or retrains on an untrusted twin",
+        kinds=frozenset({DOWN, RESIZE_DOWN, ActionKind.BATCH_DOWN, SHIFT, ActionKind.RETRAIN}),
+        require=Or((
+            Not(Ref("twin")),
+            Ref("trusted"),
+            And((kind_in(SHIFT), Not(Ref("to_new")))),
+        )),
+        message="{twin_text}",
+        exempt=UNDO,
+        on_false="ask",
+        on_unknown="ask",
+    ),
+    Rule(
+        id="G15",
+        name="foreseen harm",
+        source=TABLE + "G15: what a trusted twin foresees to be worse than holding",
+        require=Not(Ref("worse")),
+        message="the twin foresees more missed objectives than without it",
+        exempt=EXEMPT,
+    ),
 )

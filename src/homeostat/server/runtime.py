@@ -6,7 +6,7 @@ each write. If the journal cannot be written nothing is decided and nothing is d
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,8 @@ from homeostat.base.events import (
     ReadWorld,
     Received,
     Record,
+    Rehearse,
+    Rehearsed,
     Started,
     Tell,
     Ticked,
@@ -33,10 +35,12 @@ from homeostat.base.evidence import Evidence
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.policy import KillLevel
 from homeostat.base.ports import Journal, Notifier, Pruning
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
+from homeostat.loop.rehearsing import unanswered
 from homeostat.server import fleet
 from homeostat.server.clock import Clock
 from homeostat.server.reading import (
@@ -58,6 +62,7 @@ PRUNE_NS = HOUR
 # What can never be waited out: another owner, a damaged record. The process ends.
 _FATAL = (SupersededError, CorruptStoreError)
 
+Rehearser = Callable[[Rehearse, LoopState], Awaitable[Rehearsal]]
 Sense = Callable[..., tuple[Any, Any, tuple[Evidence, ...]]]
 
 
@@ -79,6 +84,7 @@ class Shell:
         deployments: By name.
         retention_ns: How long frames and ticks are kept, if the journal can drop any.
         took: Told how long each cycle took, ns.
+        rehearse: Asks the twin, by its deadline; None if there is no twin.
     """
 
     journal: Journal
@@ -93,6 +99,7 @@ class Shell:
     deployments: dict[str, Deployment] = field(default_factory=dict)
     retention_ns: int = 7 * 24 * HOUR
     took: Callable[[int], None] | None = None
+    rehearse: Rehearser | None = None
 
 
 class Runtime:
@@ -282,6 +289,8 @@ class Runtime:
                     await self._claim(name, command)
                 case Tell():
                     self._spawn(self._tell(command))
+                case Rehearse():
+                    self._spawn(self._rehearse(name, command))  # nothing waits for it
                 case Record():
                     pass  # for the journal and the read model, which have it
 
@@ -367,6 +376,14 @@ class Runtime:
         )
         receipt = await self._apply(name, intent)
         log.info("claim", deployment=name, epoch=command.epoch, status=receipt.status.value)
+
+    async def _rehearse(self, name: str, command: Rehearse) -> None:
+        rehearse = self.shell.rehearse
+        if rehearse is None:
+            answer = unanswered(command, "there is no twin to ask")
+        else:
+            answer = await rehearse(command, self.states[name])
+        self.take(name, Rehearsed(at=self.clock.now(), rehearsal=answer, kill=self.shell.kill()))
 
     async def _tell(self, command: Tell) -> None:
         for notifier in self.shell.notifiers:

@@ -21,6 +21,8 @@ from homeostat.base.events import (
     Received,
     Reconfigured,
     Record,
+    Rehearse,
+    Rehearsed,
     Started,
     Tell,
     Ticked,
@@ -134,11 +136,17 @@ class View:
                 self._answered(event, deployment or event.deployment)
             case UndoRequested():
                 self._said("undo", event.at, deployment or event.deployment, event)
-            case ClockJumped():
-                self.counts.jumps[deployment] += 1
-                self._said("clock", event.at, deployment, event)
+            case Rehearsed() | ClockJumped():
+                self._noted(event, deployment)
         if not isinstance(event, Started | Reconfigured | ClockJumped):
             self.throw(event.kill)
+
+    def _noted(self, event: Rehearsed | ClockJumped, deployment: str) -> None:
+        if isinstance(event, Rehearsed):
+            self._state(deployment).rehearsal = event.rehearsal
+            return
+        self.counts.jumps[deployment] += 1
+        self._said("clock", event.at, deployment, event)
 
     def command(self, command: Command, *, deployment: str = "") -> None:
         """Fold one command; `deployment` names the journal it is from when it does not.
@@ -152,7 +160,7 @@ class View:
                 self._publish(state, "action", view_plain.action_entry(state, state.acted(record)))
             case Record(fact=DecisionRecord() as record):
                 state = self._state(record.deployment or deployment)
-                state.decisions.put(record.id, record)
+                state.decided(record)
                 self.counts.decided(record)
                 self._publish(state, "decision", view_plain.decision(state, record, state.now))
             case Record(fact=Incident() as incident):
@@ -170,7 +178,7 @@ class View:
                 self._intents[intent.id] = intent.deployment
                 if len(self._intents) > _INTENTS:
                     self._intents.popitem(last=False)
-            case ReadWorld() | Claim():
+            case ReadWorld() | Claim() | Rehearse():
                 pass  # nothing to look at until the answer comes
             case _:
                 raise TypeError(f"not a command: {command!r}")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.types import (
     ActionRecord,
     ActionState,
@@ -100,6 +101,7 @@ class DeploymentState:
     def __init__(self, name: str, *, ticks: int, history: int = HISTORY) -> None:
         self.name = name
         self.now = TimeNs(0)
+        self.rehearsal: Rehearsal | None = None
         self.managed: Managed | None = None
         self.epoch: int | None = None
         self.evidence: Evidence | None = None
@@ -114,6 +116,7 @@ class DeploymentState:
         self.actions: Bounded[ActionEntry] = Bounded(
             history, lambda e: not e.record.state.is_terminal
         )
+        self.rehearsals: Bounded[Rehearsal] = Bounded(history)
         self.decisions: Bounded[DecisionRecord] = Bounded(
             history, lambda d: isinstance(d.decision, Ask) and self.is_pending(d, self.now)
         )
@@ -121,6 +124,15 @@ class DeploymentState:
     def saw(self, at: TimeNs) -> None:
         """Move the deployment's own time; it is the newest time in its journal."""
         self.now = at
+
+    def decided(self, record: DecisionRecord) -> None:
+        """Take one decision, with the rehearsal that it rests on, if there is one."""
+        self.decisions.put(record.id, record)
+        twin = None if self.managed is None else self.managed.twin
+        if twin is None or self.rehearsal is None:
+            return
+        if record.at - self.rehearsal.at <= twin.good_ns + twin.deadline_ns:
+            self.rehearsals.put(record.id, self.rehearsal)
 
     def ticked(self, evidence: Evidence) -> None:
         """Take one tick's evidence."""

@@ -28,6 +28,7 @@ from homeostat.base.types import (
 )
 from homeostat.base.units import SECOND
 from homeostat.server.view_deployment import ActionEntry, DeploymentState, IncidentEntry
+from homeostat.server.view_rehearsal import rehearsal
 from homeostat.server.view_series import CHOSEN, plain_number
 
 Plain = dict[str, Any]
@@ -194,7 +195,7 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
     if isinstance(chosen, Apply | Ask):
         choice = "apply" if isinstance(chosen, Apply) else "ask"
     entry, result = state.actions.get(record.id), state.outcomes.get(record.id)
-    answer = state.answers.get(record.id)
+    answer, foreseen = state.answers.get(record.id), state.rehearsals.get(record.id)
     return {
         "id": record.id,
         "deployment": record.deployment,
@@ -223,6 +224,7 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
             "at": when(answer.at),
         },
         "outcome": outcome(result) if result else None,
+        "rehearsal": rehearsal(foreseen) if foreseen else None,
     }
 
 

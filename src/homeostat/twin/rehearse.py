@@ -27,6 +27,7 @@ from homeostat.twin.shapes import SCRAPE_S
 LEVEL: Final = 0.9
 _ENDS: Final = (0.05, 0.5, 0.95)
 _HOUR_S: Final = 3600.0
+SIZES: Final = (4, 12)  # numbers of candidates, HOLD included, that are compiled for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +120,12 @@ def rows(number: int) -> int:
     >>> [rows(n) for n in (1, 3, 4, 5, 12, 13, 40)]
     [4, 4, 4, 12, 12, 24, 48]
     """
-    if number <= _FEW:
-        return _FEW
-    whole = _SOME
-    while whole < number:
-        whole *= 2
-    return whole
-
-
-_FEW: Final = 4
-_SOME: Final = 12
+    few, some = SIZES
+    if number <= few:
+        return few
+    while some < number:
+        some *= 2
+    return some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

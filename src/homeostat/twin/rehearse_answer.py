@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from homeostat.base.actions import HOLD, Action
@@ -17,16 +19,16 @@ from homeostat.base.rehearsal import Rehearsal, Trust
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.twin.fit_values import Fit
 from homeostat.twin.orders import Orders
-from homeostat.twin.rehearse import Candidate, Question, rehearse
+from homeostat.twin.rehearse import SIZES, Candidate, Question, rehearse
 from homeostat.twin.rehearse_draw import draw
 from homeostat.twin.rehearse_faults import suspected
 from homeostat.twin.rehearse_live import Unseen, situation
 from homeostat.twin.rehearse_orders import NotRehearsedError, orders_of, standing_orders
 from homeostat.twin.rehearse_play import Stage
 from homeostat.twin.rehearse_prior import Prior
-from homeostat.twin.rehearse_situation import Situation
+from homeostat.twin.rehearse_situation import Situation, Slot
 from homeostat.twin.rehearse_trust import Standing, ready, said, state_of, trust
-from homeostat.twin.shapes import SLOT_COUNTS, Variant
+from homeostat.twin.shapes import SLOT_COUNTS, Phase, Variant
 
 _LAW: Final = 2
 _SPARE: Final = 2  # slots left free for what candidates add
@@ -67,12 +69,14 @@ class Theatre:
         found: The fit.
         standing: What is known of it besides.
         assume: What a person says instead of priors.
+        draws: How many are usually asked for: what `warm` compiles.
         stages: Compiled programs by slots.
     """
 
     found: Fit
     standing: Standing
     assume: Mapping[str, Prior] = field(default_factory=dict)
+    draws: int = 64
     stages: dict[int, Stage] = field(default_factory=dict)
 
     def stage(self, slots: int) -> Stage:
@@ -166,3 +170,26 @@ def _beyond(found: Fit, now: Situation, orders: Orders) -> list[str]:
     moved = replace(now, batch_max=batch_max, weights=(weight, 1.0 - weight, 0.0))
     load, batch = state_of(found, moved, after, now)
     return said(found.region, load, batch, after)
+
+
+def warm(theatre: Theatre, slots: int) -> None:
+    """Compile the programs of one size by playing a second of nothing.
+
+    Args:
+        theatre: Keeps them.
+        slots: One of `shapes.SLOT_COUNTS`.
+    """
+    now = Situation(
+        rate_rps=1.0,
+        requests=1.0,
+        slots=(Slot(name="a-1", variant=Variant.A, phase=Phase.READY),),
+        weights=(1.0, 0.0, 0.0),
+        batch_max=1.0,
+        latency_ms=1000.0,
+        error_ratio=0.01,
+    )
+    draws = draw(theatre.found, now, number=theatre.draws, slots=slots, seed=0)
+    hold = standing_orders(now, slots)
+    for count in SIZES:
+        many: Orders = jax.tree.map(lambda leaf, n=count: jnp.stack([leaf] * n), hold)
+        jax.tree.map(np.asarray, theatre.stage(slots).play(draws.lanes, many, 1))
