@@ -22,6 +22,12 @@ _STRONG: Final = {
     "post_limit_service_mult": 3.0, "amplify_on_lb_change": 20.0, "bmax_override": 1.0,
     "metric_reset": 120.0, "metric_scale": 100.0, "config_revert": 15.0, "replica_hang": 1.0,
 }  # fmt: skip
+# Users give up, or try again, where something fails; a platform lies about what went wrong.
+_SHOWN_BY: Final = {
+    "client_retry": "variant_err_prob",
+    "server_cancels_timed_out": "contention",
+    "status_lies": "actuator_fail",
+}
 
 
 def magnitude(name: str) -> float:
@@ -35,6 +41,8 @@ def magnitude(name: str) -> float:
 def family(primitive: Primitive) -> tuple[str, ...]:
     """A primitive and as many others as it takes for it to do something."""
     found = [primitive.name]
+    if primitive.name in _SHOWN_BY:
+        found.append(_SHOWN_BY[primitive.name])
     for name in found:
         needs = PRIMITIVES[INDEX[name]].needs
         if needs and not set(needs) & set(found):
