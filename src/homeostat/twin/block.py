@@ -28,6 +28,7 @@ from homeostat.twin import (
     wear,
     windows,
 )  # fmt: skip
+from homeostat.twin.apart import apart
 from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults
 from homeostat.twin.service import Kinds, batches, service
@@ -177,8 +178,8 @@ def block(
     done = _act(fixed, live, step, seconds)
     live, fx, deployment = done.live, done.fx, fixed.deployment
     slots, force = live.slots, live.platform.levers
-    law = service(deployment, fx, fixed.sorts, slots, step.now_s)
-    ways = routing.routes(deployment, fx, live.platform, slots, law, fixed.luck)
+    law = apart(lambda: service(deployment, fx, fixed.sorts, slots, step.now_s))
+    ways = apart(lambda: routing.routes(deployment, fx, live.platform, slots, law, fixed.luck))
     ground = flow.ground(deployment, fx, force, slots, law, ways, dt)
     traffic = flow.Traffic(
         jobs=slots.jobs,
@@ -195,7 +196,7 @@ def block(
 
     traffic, told = jax.lax.scan(tick, traffic, (step.offered, step.at))
     told = _with_lost(told, done.lost / seconds)
-    worn = wear.worn(deployment, fx, live, ground, traffic, seconds)
+    worn = apart(lambda: wear.worn(deployment, fx, live, ground, traffic, seconds))
     late = latency.latencies(ground, worn.slots, traffic.sums, _dependency_s(ground, traffic))
     variant = slots.variant
     reached = over_slots(traffic.sums.tried, variant) + traffic.sums.adrift
@@ -263,12 +264,14 @@ def _act(fixed: Fixed, live: Live, step: Step, seconds: float) -> Acted:
     deployment, faults = fixed.deployment, fixed.faults
     due = live.platform.pending.due_s <= step.now_s
     pending = live.platform.pending
-    platform, written = levers.apply(live.platform, due)
+    platform, written = apart(lambda: levers.apply(live.platform, due))
     cured = cures.by_write(faults, live.cured, written, step.within)
-    hits = cures.hits(faults, cured, live.slots, step.strength, step.within)
+    hits = apart(lambda: cures.hits(faults, cured, live.slots, step.strength, step.within))
     fx = effects(faults, hits)
-    platform = levers.interfere(
-        deployment, fx, platform, _load_of_a(live.slots), step.now_s, seconds
+    platform = apart(
+        lambda: levers.interfere(
+            deployment, fx, platform, _load_of_a(live.slots), step.now_s, seconds
+        )
     )
     wanted = replicas.Wanted(
         replicas=jnp.maximum(platform.levers.replicas, fx.replaced("config_floor", 0.0)),

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from homeostat.twin.apart import apart
 from homeostat.twin.cures import Hits
 from homeostat.twin.faults import Faults
 from homeostat.twin.primitives import INDEX, PRIMITIVES, Combine, Level
 from homeostat.twin.shapes import FAULTS
-from homeostat.twin.state import once
 
 _SCALED: Final = (Combine.ADD, Combine.MULTIPLY)
 _NO_LIMIT: Final = 1e30
@@ -135,10 +135,10 @@ def signal_effects(faults: Faults, hit: Array) -> Mapping[str, Array]:
 def _grid(faults: Faults, hit: Array, level: Level, *, squeeze: bool = False) -> Grid:
     """Return one level's primitives; `hit` [F, ...] is strength where it hits."""
     kinds = _ROWS[level]
-    weight, mean = _replaced(faults, hit, kinds["replace"])
+    weight, mean = apart(lambda: _replaced(faults, hit, kinds["replace"]))
     grid = Grid(
-        scaled=_scaled(faults, hit, kinds["scaled"]),
-        limit=_limits(faults, hit, kinds["limit"]),
+        scaled=apart(lambda: _scaled(faults, hit, kinds["scaled"])),
+        limit=apart(lambda: _limits(faults, hit, kinds["limit"])),
         weight=weight,
         mean=mean,
     )
@@ -176,7 +176,6 @@ def _limits(faults: Faults, hit: Array, names: Mapping[str, int]) -> Array:
     least = jnp.full((len(names), hit.shape[1]), _NO_LIMIT)
     for f in range(FAULTS):
         least = jnp.minimum(least, jnp.where(is_it[:, f, None], each[f], _NO_LIMIT))
-    least = once(least)
     return jnp.where(least < _NO_LIMIT, least, jnp.inf)
 
 
@@ -189,4 +188,4 @@ def _replaced(faults: Faults, hit: Array, names: Mapping[str, int]) -> tuple[Arr
         most = jnp.maximum(most, is_it[:, f, None] * hit[f])
     both = is_it @ jnp.concatenate([hit, hit * faults.magnitude[:, None]], axis=1)
     total, worth = jnp.split(both, 2, axis=1)
-    return once(most), worth / jnp.maximum(total, 1e-9)
+    return most, worth / jnp.maximum(total, 1e-9)

@@ -31,7 +31,8 @@ def strength(faults: Faults, t: Array) -> Array:
     rise = jnp.expm1(_RISE * risen) / jnp.expm1(_RISE)
     decay = jnp.exp(-jnp.maximum(since - faults.ramp_s, 0.0) / tail)
     period = jnp.maximum(faults.period_s, _LEAST_S)
-    phase = jnp.mod(since, period)
+    # Not `jnp.mod`: the remainder of floats is a call for each of them, and no vector's.
+    phase = since - period * jnp.floor(since / period)
     steps = jnp.clip(jnp.floor(4.0 * since / ramp) + 1.0, 0.0, 4.0) / 4.0
     by_shape = (
         jnp.where(faults.ramp_s > 0.0, risen, 1.0),

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import clients, params, tables
+from homeostat.twin.apart import apart
 from homeostat.twin.effects import Effects
 from homeostat.twin.routing import Routes
 from homeostat.twin.service import Service
@@ -225,11 +226,11 @@ def tick(
     # Who waited for the dependency may find that nobody is left to serve it.
     adrift = (to_variant + sent) * (1.0 - ground.routes.reachable) + spilled
     adrift = adrift + (let_in - through) * ground.routes.weights
-    rate = ground.routes.share * by_variant(sent, ground.variant)
-    jobs, front, served, turned, wait_s = _replicas(ground, traffic, rate, dt)
+    rate = apart(lambda: ground.routes.share * by_variant(sent, ground.variant))
+    jobs, front, served, turned, wait_s = apart(lambda: _replicas(ground, traffic, rate, dt))
     extra_s = ground.delay_s + by_variant(dep_s, ground.variant) + wait_s + _fill_s(ground, rate)
     mean_s = _mean_s(ground, jobs, served)
-    late = _late(ground, mean_s, extra_s)
+    late = apart(lambda: _late(ground, mean_s, extra_s))
     # From here on: what becomes of the requests sent to each slot in this tick.
     fast = ground.service.fast * rate
     taken = jnp.maximum(rate - fast - turned, 0.0)  # rounding must not owe anybody an answer
@@ -348,9 +349,9 @@ def _late(ground: Ground, mean_s: Array, extra_s: Array) -> Array:
     """Return the share of each slot's requests that will be given up [S]."""
     timeout_s = ground.habits.timeout_s
     p50, p95, p99 = ground.spread * mean_s
-    once = tables.survival(timeout_s - extra_s, p50, p95, p99)
+    first = tables.survival(timeout_s - extra_s, p50, p95, p99)
     resent = tables.survival(timeout_s - extra_s - RESEND_S, p50, p95, p99)
-    mixed = once + ground.loss * (resent - once)
+    mixed = first + ground.loss * (resent - first)
     never = (ground.hung + ground.dead) > 0.0
     return jnp.where(never | (extra_s >= timeout_s), 1.0, jnp.clip(mixed, 0.0, 1.0))
 

@@ -30,6 +30,7 @@ from homeostat.twin import (
     start,
     tables,
 )
+from homeostat.twin.apart import apart
 from homeostat.twin.effects import Effects, effects
 from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
@@ -71,13 +72,13 @@ def advance(
     """
     seconds = math.gcd(ticks, BLOCK_S)
     blocks, parts = ticks // seconds, round(1.0 / tick_s)
-    found = strengths(faults, state.now_s, blocks, seconds * parts, 1.0 / parts)
+    found = apart(lambda: strengths(faults, state.now_s, blocks, seconds * parts, 1.0 / parts))
     state, fx, ungated = _ordered(deployment, faults, state, orders, found)
     fixed = block.Fixed(
         deployment=deployment,
         faults=faults,
-        sorts=_kinds(deployment, fx, curves, state, float(ticks)),
-        draws=chance.of_processes(state.key, state.live.slots.starts),
+        sorts=apart(lambda: _kinds(deployment, fx, curves, state, float(ticks))),
+        draws=apart(lambda: chance.of_processes(state.key, state.live.slots.starts)),
         luck=chance.of_listing(state.key, faults.slots.shape[1]),
     )
     live, outcomes, tail, load = _blocks(fixed, state, found, (blocks, seconds, parts))
@@ -112,7 +113,7 @@ def _ordered(
     cured = cures.by_person(faults, live.cured, state.now_s, orders.person_fixes)
     live = eqx.tree_at(lambda v: v.cured, live, cured)
     state = eqx.tree_at(lambda s: s.live, state, live)
-    hits = cures.hits(faults, cured, live.slots, found.strength[0], found.within[0])
+    hits = apart(lambda: cures.hits(faults, cured, live.slots, found.strength[0], found.within[0]))
     fx = effects(faults, hits)
     pending = levers.accept(
         deployment,
@@ -122,15 +123,17 @@ def _ordered(
         batches(deployment, fx, live.platform.levers),
         state.now_s,
     )
-    training, known, result = retraining.step(
-        deployment.quality,
-        conditions.of_quality(fx, live.slots.variant, live.slots.share),
-        state.training,
-        state.quality,
-        state.labels.learnable,
-        live.platform.levers.weights,
-        orders,
-        chance.key_for(state.key, chance.Purpose.TRAINING),
+    training, known, result = apart(
+        lambda: retraining.step(
+            deployment.quality,
+            conditions.of_quality(fx, live.slots.variant, live.slots.share),
+            state.training,
+            state.quality,
+            state.labels.learnable,
+            live.platform.levers.weights,
+            orders,
+            chance.key_for(state.key, chance.Purpose.TRAINING),
+        )
     )
     newest = live.platform.newest + result.promoted.any()
     # A retrained model needs a process to run in: the platform starts the canary's first.
@@ -161,11 +164,11 @@ def _blocks(
     live, faults = state.live, fixed.faults
     first = jnp.round(state.now_s * parts).astype(jnp.int32)
     times = state.now_s + jnp.arange(count) * dt
-    noise = chance.normals(state.key, first, count)
-    ou, load = arrivals.load(
+    noise = apart(lambda: chance.normals(state.key, first, count))
+    ou, load = apart(lambda: arrivals.load(
         fixed.deployment.demand, faults, live.cured.cleared, live.clients.ou, noise, times,
         found.ticks, dt,
-    )  # fmt: skip
+    ))  # fmt: skip
     steps = block.Step(
         now_s=state.now_s + jnp.arange(blocks) * float(seconds),
         strength=found.strength,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import tables
+from homeostat.twin.apart import apart
 from homeostat.twin.flow import LONGEST_S, RESEND_S, Ground, Sums
 from homeostat.twin.service import throughput
 from homeostat.twin.state import Slots, by_variant, over_slots
@@ -52,24 +53,11 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
         dep_s: Time the dependency adds [V].
     """
     service, timeout_s = ground.service, ground.habits.timeout_s
-    _, *found = service.row.quantiles(slots.jobs, service.speed)
-    mean_s = slots.jobs / jnp.maximum(throughput(service, slots.jobs), _TINY)
-    alone_s = service.row.first_s / jnp.maximum(service.speed, _TINY)
-    mean_s = jnp.where(slots.jobs > _LEAST_JOBS, mean_s, alone_s)
-    front_s = slots.front / ground.frontend_rps
-    extra = ground.delay_s + front_s + by_variant(dep_s, ground.variant) + 0.5 * _fill(ground, sums)
-    stands = (ground.hung + ground.dead) > 0.0
-    mean_s, p50, p95, p99 = (
-        jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S)) for each in (mean_s, *found)
-    )
+    mean_s, p50, p95, p99, extra = apart(lambda: _each(ground, slots, sums, dep_s))
     weight = sums.tried
     slowest = extra + p99 + jnp.where(ground.loss > 0.0, RESEND_S, 0.0)
-    times = _times(extra + p50, slowest, weight, timeout_s)
-    waits = tables.survival(times[:, None] - extra, p50, p95, p99)
-    waits = jnp.where(times[:, None] < extra, 1.0, waits)
-    # What is sent again comes later by the time until it is; its own spread does not matter then.
-    again = jnp.where(times[:, None] < extra + RESEND_S + p50, 1.0, 0.0)
-    waits = waits + ground.loss * jnp.maximum(again - waits, 0.0)
+    times = apart(lambda: _times(extra + p50, slowest, weight, timeout_s))
+    waits = apart(lambda: _waits(ground, times, extra, (p50, p95, p99)))
     turned = sums.turned / jnp.maximum(sums.tried, _TINY)
     taken = jnp.clip(1.0 - service.fast - turned, 0.0, 1.0)
     # An invalid answer comes as fast as a valid one: that it is worth nothing is for quality.
@@ -85,18 +73,47 @@ def latencies(ground: Ground, slots: Slots, sums: Sums, dep_s: Array) -> Latenci
     slow = over_slots(for_gateway * weight, ground.variant)
     gateway = slow.sum(axis=1) / jnp.maximum(of_variant.sum(), _TINY)
     none = weight.sum() + lost <= 0.0
+    each = slow / jnp.maximum(of_variant, _TINY)
+    columns = apart(lambda: jnp.concatenate([users[:, None], gateway[:, None], each], axis=1))
+    read = apart(lambda: _read(times, columns, timeout_s))
     return Latencies(
-        users=jnp.where(none, jnp.nan, _read(times, users[:, None], timeout_s)[:, 0]),
-        gateway=jnp.where(none, jnp.nan, _read(times, gateway[:, None], timeout_s)[:, 0]),
-        variant=jnp.where(
-            of_variant > 0.0,
-            _read(times, slow / jnp.maximum(of_variant, _TINY), timeout_s),
-            jnp.nan,
-        ),
+        users=jnp.where(none, jnp.nan, read[:, 0]),
+        gateway=jnp.where(none, jnp.nan, read[:, 1]),
+        variant=jnp.where(of_variant > 0.0, read[:, 2:], jnp.nan),
         slot_p95=jnp.minimum(p95 + extra, timeout_s),
         mean_s=mean_s,
         spread=jnp.stack([p50, p95, p99]) / jnp.maximum(mean_s, _TINY),
     )
+
+
+def _each(
+    ground: Ground, slots: Slots, sums: Sums, dep_s: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return mean, p50, p95 and p99 in queue and service, and the time beside them, each [S]."""
+    service = ground.service
+    _, *found = service.row.quantiles(slots.jobs, service.speed)
+    mean_s = slots.jobs / jnp.maximum(throughput(service, slots.jobs), _TINY)
+    alone_s = service.row.first_s / jnp.maximum(service.speed, _TINY)
+    mean_s = jnp.where(slots.jobs > _LEAST_JOBS, mean_s, alone_s)
+    front_s = slots.front / ground.frontend_rps
+    extra = ground.delay_s + front_s + by_variant(dep_s, ground.variant) + 0.5 * _fill(ground, sums)
+    stands = (ground.hung + ground.dead) > 0.0
+    mean_s, p50, p95, p99 = (
+        jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S)) for each in (mean_s, *found)
+    )
+    return mean_s, p50, p95, p99, extra
+
+
+def _waits(
+    ground: Ground, times: Array, extra: Array, quantiles: tuple[Array, Array, Array]
+) -> Array:
+    """Return the share of requests that take longer than each time [_TIMES, S]."""
+    p50, p95, p99 = quantiles
+    waits = tables.survival(times[:, None] - extra, p50, p95, p99)
+    waits = jnp.where(times[:, None] < extra, 1.0, waits)
+    # What is sent again comes later by the time until it is; its own spread does not matter then.
+    again = jnp.where(times[:, None] < extra + RESEND_S + p50, 1.0, 0.0)
+    return waits + ground.loss * jnp.maximum(again - waits, 0.0)
 
 
 def _fill(ground: Ground, sums: Sums) -> Array:

@@ -14,6 +14,7 @@ from jax import Array
 from homeostat.base import names
 from homeostat.twin import counts, histograms, noise, params
 from homeostat.twin import observe_slots as slots
+from homeostat.twin.apart import apart
 from homeostat.twin.counts import Counts
 from homeostat.twin.signals import GATEWAY_SIGNALS, LATENCY_P99, USD_PER_HOUR, VARIANT_SIGNALS
 from homeostat.twin.windows import Gauges, Observed, Window
@@ -33,7 +34,7 @@ def observe(
         uniform: A draw in 0..1 for each signal; the same draws give the same luck.
     """
     draws = noise.draws(uniform)
-    counted = counts.count(deployment, window, gauges, draws)
+    counted = apart(lambda: counts.count(deployment, window, gauges, draws))
     return Observed(
         gateway=_gateway(window, counted, draws.gateway),
         variant=_variants(window, gauges, counted, draws.variant),

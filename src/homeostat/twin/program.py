@@ -4,7 +4,9 @@ Compilation happens at the first call of each batch size; whoever starts the pro
 compiled programs are kept (JAX's persistent cache is its business, not this module's).
 """
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import jax
@@ -18,6 +20,14 @@ from homeostat.twin.params import Params
 from homeostat.twin.shapes import SCRAPE_S, SLOT_COUNTS, TICK_S
 from homeostat.twin.state import State
 
+# Measured on the twin: the newer emitters hand hundreds of small kernels to LLVM one by one, which
+# takes twice the time and three times the memory to compile, and they run no faster; and a
+# library's reductions over a few slots cost more than they save.
+OPTIONS: Final[Mapping[str, bool | int | str]] = MappingProxyType({
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_backend_optimization_level": 1,
+    "xla_cpu_experimental_ynn_fusion_type": "",
+})
 _SPENDS: Final = ("live", "quality", "channel", "labels")
 _Kept = dict[str, Any]
 _Spent = dict[str, Any]
@@ -39,7 +49,9 @@ class Program:
         self.ticks = ticks
         self.curves = tables.load()
         step = partial(kernel.advance, ticks=ticks, tick_s=tick_s)
-        self._init = jax.jit(jax.vmap(kernel.init, in_axes=(0, 0, 0, None)))
+        options = dict(OPTIONS)
+        first = jax.vmap(kernel.init, in_axes=(0, 0, 0, None))
+        self._init = jax.jit(first, compiler_options=options)
         fleet = jax.vmap(step, in_axes=(0, 0, 0, 0, None))
 
         def spend(
@@ -49,8 +61,8 @@ class Program:
 
         # The old state's memory is used for the new one; not that of the key and of the last
         # orders, which callers hold as well.
-        self._advance = jax.jit(spend, donate_argnums=(3,))
-        self._look = jax.jit(fleet)
+        self._advance = jax.jit(spend, donate_argnums=(3,), compiler_options=options)
+        self._look = jax.jit(fleet, compiler_options=options)
 
     def init(self, params: Params, faults: Faults, keys: Array) -> State:
         """Return a fleet at the beginning of its episodes.

@@ -18,6 +18,7 @@ from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Truth
 from homeostat.twin.params import Params
+from homeostat.twin.program import OPTIONS
 from homeostat.twin.shapes import SCRAPE_S, SLOT_COUNTS
 from homeostat.twin.state import State
 
@@ -99,7 +100,7 @@ class Stage:
         self.slots = slots
         self.at_once = at_once
         self.curves = tables.load()
-        self._play = jax.jit(partial(_play, at_once))
+        self._play = jax.jit(partial(_play, at_once), compiler_options=dict(OPTIONS))
 
     def play(
         self,

@@ -9,10 +9,11 @@ which a program that runs thousands of lanes side by side cannot afford.
 from collections.abc import Callable
 from typing import Final
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import ndtri
+
+from homeostat.twin.apart import apart
 
 _TERMS: Final = 28
 # At a mean of 10 the 28th term of a Poisson is 1e-6, and the normal's rounding is off by < 1 %.
@@ -34,7 +35,8 @@ def binomial(uniform: Array, number: Array, chance: Array) -> Array:
     trials = jnp.where(few, number, 0.0)
     term = jnp.exp(trials * jnp.log1p(-rare))
     odds = rare / (1.0 - rare)
-    found = jnp.where(few, _invert(uniform, term, lambda k: (trials - k) / (k + 1.0) * odds), 0.0)
+    found = apart(lambda: _invert(uniform, term, lambda k: (trials - k) / (k + 1.0) * odds))
+    found = jnp.where(few, found, 0.0)
     normal = jnp.round(mean + jnp.sqrt(mean * (1.0 - rare)) * _normal(uniform))
     count = jnp.clip(jnp.where(few, found, normal), 0.0, number)
     return jnp.where(flipped, number - count, count)
@@ -49,7 +51,7 @@ def poisson(uniform: Array, mean: Array) -> Array:
     """
     few = mean < _EXACT_BELOW
     small = jnp.where(few, mean, 0.0)
-    found = _invert(uniform, jnp.exp(-small), lambda k: small / (k + 1.0))
+    found = apart(lambda: _invert(uniform, jnp.exp(-small), lambda k: small / (k + 1.0)))
     normal = jnp.maximum(jnp.round(mean + jnp.sqrt(mean) * _normal(uniform)), 0.0)
     return jnp.where(few, found, normal)
 
@@ -65,10 +67,10 @@ def whole(uniform: Array, mean: Array) -> Array:
 
 
 def _normal(uniform: Array) -> Array:
-    return ndtri(jnp.clip(uniform, 1e-7, 1.0 - 1e-7))
+    return apart(lambda: ndtri(jnp.clip(uniform, 1e-7, 1.0 - 1e-7)))
 
 
-def _invert(uniform: Array, term: Array, ratio: Callable[[Array], Array]) -> Array:
+def _invert(uniform: Array, term: Array, ratio: Callable[[float], Array]) -> Array:
     """Return the number of terms that lie below the draw.
 
     Args:
@@ -76,13 +78,9 @@ def _invert(uniform: Array, term: Array, ratio: Callable[[Array], Array]) -> Arr
         term: Probability of 0.
         ratio: Probability of k + 1 / that of k.
     """
-
-    def add(k: Array, so_far: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        term, below, count = so_far
+    below, count = term, jnp.zeros_like(term)
+    for k in range(_TERMS):
         count = count + (uniform > below)
-        term = term * jnp.maximum(ratio(k.astype(jnp.float32)), 0.0)
-        return term, below + term, count
-
-    # A loop, not 28 copies: copies are fused into, and repeated for, every use of the count.
-    found: Array = jax.lax.fori_loop(0, _TERMS, add, (term, term, jnp.zeros_like(term)))[2]
-    return found
+        term = term * jnp.maximum(ratio(float(k)), 0.0)
+        below = below + term
+    return count

@@ -38,6 +38,7 @@ from jax.typing import ArrayLike
 
 from homeostat.twin import table_data
 from homeostat.twin import table_grid as grid
+from homeostat.twin.apart import apart
 
 _TINY: Final = 1e-6  # jobs; below it a latency is that of an empty replica
 _STENCIL: Final = 4  # cubic interpolation between table cells: within 0.8 %, linear 4 %
@@ -224,8 +225,12 @@ class Tables(eqx.Module):
         capacity, first = batch / (tau0 + alpha * batch), tau0 + alpha
         root = jnp.sqrt(alpha + 1e-12)
         place = root / (root + jnp.sqrt(grid.KNEE * tau0 + 1e-12))
-        by_batch = _weights(jnp.log2(batch), len(grid.BATCHES))
-        by_mix = _weights(place * (grid.MIXES - 1), grid.MIXES)
+        by_batch, by_mix = apart(
+            lambda: (
+                _weights(jnp.log2(batch), len(grid.BATCHES)),
+                _weights(place * (grid.MIXES - 1), grid.MIXES),
+            )
+        )
         pick = "...b,...m,bmk->k..."
         loads = _column(grid.LOADS, batch)
         floor = loads * capacity * first
@@ -238,8 +243,8 @@ class Tables(eqx.Module):
         crowd = jnp.maximum(loads - 0.8, 0.0) * jnp.maximum(pooled - 0.54, 0.0)
         pooled = jnp.minimum(pooled + 2.6 * crowd, 0.95)
         arrivals = ca2 * (1.0 - pooled * _pooling_onset(loads, batch)) - 1.0
-        jobs += (1.0 - pooled) * cv2 * by_service + arrivals * chance
-        jobs = jnp.maximum(jobs, floor)
+        stationary = jobs + (1.0 - pooled) * cv2 * by_service + arrivals * chance
+        jobs = apart(lambda: jnp.maximum(stationary, floor))
         by_ratio = _weights(place * (grid.RATIO_MIXES - 1), grid.RATIO_MIXES)
         spread = jnp.einsum("...b,...m,cbmlq->clq...", by_batch, by_ratio, self.spread)
         knots, seconds = _quantile_knots(jobs, loads, capacity, first, cv2, spread)

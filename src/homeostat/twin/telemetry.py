@@ -23,6 +23,7 @@ from jax import Array
 
 from homeostat.base import names
 from homeostat.twin import observe, params, windows
+from homeostat.twin.apart import apart
 from homeostat.twin.chance import fold, uniform, words
 from homeostat.twin.shapes import SCRAPE_S, SCRAPES_KEPT, VARIANTS, Phase
 from homeostat.twin.signals import (
@@ -203,13 +204,13 @@ def scrape(
             with other actions sees the same draws.
     """
     slots = gauges.phase.shape[0]
-    each = _by_signal(inputs, slots)
-    here = fold(key, channel.index)
-    bits = words(here, channel.held.shape)
+    each = apart(lambda: _by_signal(inputs, slots))
+    here = apart(lambda: fold(key, channel.index))
+    bits = apart(lambda: words(here, channel.held.shape))
     draws = ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
     # One draw for all: what collects series, or reads them, loses whole scrapes of them.
     loss = uniform(fold(here, jnp.uint32(2)), ())
-    true = observe.observe(deployment, window, gauges, _parts(draws, slots))
+    true = apart(lambda: observe.observe(deployment, window, gauges, _parts(draws, slots)))
     observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
     observed = jnp.where(_fails(each, window, gauges), jnp.nan, observed)
     channel, seen, lost, frozen = _through(
@@ -283,7 +284,7 @@ def _through(
     number = observed.shape[0]
     rest = len(GATEWAY_SIGNALS) + VARIANTS * len(VARIANT_SIGNALS)
     kind = class_of((number - rest) // len(SLOT_SIGNALS))
-    counted, total = _counters(inputs, each, channel.total, observed, key, seconds)
+    counted, total = apart(lambda: _counters(inputs, each, channel.total, observed, key, seconds))
     ring = channel.ring.at[channel.index % SCRAPES_KEPT].set(counted)
     late = jnp.round(inputs.metric_delay_s / SCRAPE_S).astype(jnp.int32)
     late = jnp.clip(late, 0, SCRAPES_KEPT - 1)
