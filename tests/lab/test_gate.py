@@ -7,27 +7,25 @@ from homeostat.lab.gate import checks, passed
 from homeostat.lab.metrics import arms
 from homeostat.lab.metrics_score import Scores
 
-SCORES = everyone()
-
 
 def sides(name: str, scores: dict[str, Scores] | None = None) -> dict[str, set[bool | None]]:
     """What each side of the gate says of a policy."""
     out: dict[str, set[bool | None]] = {}
-    for one in checks(arms(name, scores or SCORES)):
+    for one in checks(arms(name, scores or everyone())):
         out.setdefault(one.name.partition(":")[0], set()).add(one.passed)
     return out
 
 
 @pytest.mark.parametrize("name", ["ours", "oracle"])
 def test_a_policy_that_repairs_and_tells_in_time_passes(name: str) -> None:
-    conditions = checks(arms(name, SCORES))
+    conditions = checks(arms(name, everyone()))
     assert [one.because for one in conditions if one.passed is not True] == []
     assert passed(conditions)
 
 
 def test_always_hold_fails_safety_repair_and_quality() -> None:
     got = sides("hold")
-    assert not passed(checks(arms("hold", SCORES)))
+    assert not passed(checks(arms("hold", everyone())))
     assert False in got["safety"]  # K7 by standing by
     assert got["repair"] == {False}
     assert False in got["quality"]
@@ -36,7 +34,7 @@ def test_always_hold_fails_safety_repair_and_quality() -> None:
 
 def test_always_escalate_fails_repair_and_intervention() -> None:
     got = sides("escalate")
-    assert not passed(checks(arms("escalate", SCORES)))
+    assert not passed(checks(arms("escalate", everyone())))
     assert got["safety"] == {True}
     assert got["repair"] == {False}
     assert got["intervention"] == {False}
@@ -58,7 +56,7 @@ def test_threshold_alerts_and_hpa_fail_as_well() -> None:
     ],
 )
 def test_falling_short_on_one_side_is_enough_to_fail(style: Style, side: str) -> None:
-    scores = SCORES | {"ours": scored(style)}
+    scores = everyone() | {"ours": scored(style)}
     assert False in sides("ours", scores)[side]
     assert not passed(checks(arms("ours", scores)))
 

@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,12 @@ from homeostat.testing.hostile import response
 
 LONG = 18  # ticks: three times what the demo's policy asks a suspicion to last
 AFTER = 10  # ticks until windows hold nothing of the trouble any more
-BOMB = gzip.compress(b"ml_inflight 1\n" * 4_000_000, 9)
-MILLION = "".join(f"s{n} 1\n" for n in range(1_000_000)).encode()
 _VALUE = re.compile(rb"(?m)^([a-z_]+(?:\{[^}]*\})? )([0-9.e+-]+)$")
+
+
+@cache
+def bomb() -> bytes:
+    return gzip.compress(b"ml_inflight 1\n" * 4_000_000, 9)
 
 
 def body_of(answer: bytes) -> bytes:
@@ -93,7 +97,7 @@ SPOILS: dict[str, Callable[[], Spoil]] = {
     "an empty page": lambda: instead(response(b"")),
     "a broken connection": lambda: instead(b""),
     "binary": lambda: instead(response(bytes(range(256)) * 20)),
-    "a gzip bomb": lambda: instead(response(BOMB, extra="content-encoding: gzip\r\n")),
+    "a gzip bomb": lambda: instead(response(bomb(), extra="content-encoding: gzip\r\n")),
     "negative counters": lambda: values(lambda value: b"-" + value),
     "NaN": lambda: values(lambda _: b"NaN"),
     "infinities": lambda: values(lambda _: b"+Inf"),
@@ -158,7 +162,8 @@ def assert_unknown(ready: Stage, subject: str, signal: str) -> None:
 @pytest.mark.slow
 async def test_a_million_series_are_refused_whole_and_move_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path) as ready:
-        ready.serving.spoil = only("envoy", instead(response(MILLION)))
+        million = "".join(f"s{n} 1\n" for n in range(1_000_000)).encode()
+        ready.serving.spoil = only("envoy", instead(response(million)))
         await ready.ticks(8)
         assert not ready.acted()
         assert_unknown(ready, names.GATEWAY, names.ARRIVAL_RATE)
