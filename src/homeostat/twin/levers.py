@@ -226,7 +226,9 @@ def _unlike(left: Levers, right: Levers) -> Levers:
     def unlike(a: Array, b: Array) -> Array:
         if a.dtype == bool:
             return a != b
-        return (a != b) & ~(jnp.abs(a - b) <= _SAME * jnp.maximum(jnp.abs(a), 1.0))
+        # Of the smaller one: no limit at all (inf) is unlike every limit.
+        near = _SAME * jnp.maximum(jnp.minimum(jnp.abs(a), jnp.abs(b)), 1.0)
+        return (a != b) & ~(jnp.abs(a - b) <= near)
 
     found = jax.tree.map(unlike, left, right)
     marked: Levers = eqx.tree_at(

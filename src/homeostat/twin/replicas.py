@@ -188,7 +188,7 @@ def _live(
 ) -> tuple[Slots, Array, Array, Array]:
     """Return the slots after time and faults, who begins again, who swapped, and requests lost."""
     gone = scaling.gone(fx)
-    slots, lost = _deaths(deployment, fx, slots, gone)
+    slots, lost = _deaths(deployment, fx, slots, gone, seconds)
     slots = _hangs(fx, slots)
     runs = jnp.where(slots.phase == Phase.PENDING, ~scarce, ~gone)
     timer_s = jnp.where(runs, slots.timer_s - seconds, slots.timer_s)
@@ -275,8 +275,13 @@ def _staying(slots: Slots, variant: Variant) -> Array:
 
 
 def _deaths(
-    deployment: params.Params, fx: Effects, slots: Slots, gone: Array
+    deployment: params.Params, fx: Effects, slots: Slots, gone: Array, seconds: float
 ) -> tuple[Slots, Array]:
+    """Return the slots after processes died, and the requests lost.
+
+    Who dies dies now, at the end of the block that is then taken off all clocks: theirs get it on
+    top.
+    """
     strain = memory.strain(deployment.memory, fx, slots)
     serves = (slots.phase == Phase.READY) | (slots.phase == Phase.DRAINING)
     serves = serves | (slots.phase == Phase.HUNG)
@@ -294,13 +299,13 @@ def _deaths(
         phase=jnp.where(
             dies, jnp.where(slots.leaving, Phase.EMPTY, Phase.DEAD), slots.phase
         ).astype(jnp.int32),
-        timer_s=jnp.where(dies, wait_s, slots.timer_s),
+        timer_s=jnp.where(dies, wait_s + seconds, slots.timer_s),
         crashes=jnp.where(crash, jnp.minimum(slots.crashes + 1.0, 10.0), slots.crashes),
         jobs=jnp.where(dies, 0.0, slots.jobs),
         front=jnp.where(dies, 0.0, slots.front),
         busy=jnp.where(dies, 0.0, slots.busy),
         disk=jnp.where(dies & strain.evicted, 0.0, slots.disk),
-        stale_s=jnp.where(listed, fx.of("endpoint_stale_s"), slots.stale_s),
+        stale_s=jnp.where(listed, fx.of("endpoint_stale_s") + seconds, slots.stale_s),
     ), lost
 
 

@@ -53,12 +53,12 @@ def routes(
     Args:
         deployment: Its parameters.
         fx: Faults in force.
-        platform: For weights.
+        platform: For weights, and who is out of rotation.
         slots: As of now.
         service: How they serve.
         luck: Uniform draw of each slot: in which order endpoints fall out of the list [S].
     """
-    listed = _listed(slots, luck)
+    listed = _listed(slots, luck, platform.levers.drain)
     variant = slots.variant
     mean = _level(slots, listed)
     served_s = jnp.minimum(
@@ -85,8 +85,9 @@ def listing(fx: Effects, slots: Slots, seconds: float) -> Array:
     return jnp.where(jnp.isfinite(fades), slots.listed * jnp.exp(-seconds / fades), 1.0)
 
 
-def _listed(slots: Slots, luck: Array) -> Array:
-    alive = (slots.phase == Phase.READY) | (slots.phase == Phase.HUNG)
+def _listed(slots: Slots, luck: Array, drain: Array) -> Array:
+    # A process that hangs finishes nothing, but is out of rotation like any that drains.
+    alive = (slots.phase == Phase.READY) | ((slots.phase == Phase.HUNG) & ~drain)
     known = alive & (slots.listed >= luck)
     return (known | (slots.stale_s > 0.0)).astype(jnp.float32)
 

@@ -18,6 +18,7 @@ from homeostat.twin.state import Slots, by_variant, once, over_slots, put, runni
 
 _OLDEST_S: Final = 4e5  # ages beyond it are equal; times 32 slots it still is a whole float
 _HALF: Final = 0.5
+_WHOLE: Final = 1e-3  # what sums of a few hundred blocks may lack
 
 
 def gone(fx: Effects) -> Array:
@@ -91,7 +92,7 @@ def _more(
     variant = jnp.zeros_like(slots.variant)
     for at in range(VARIANTS - 1):
         variant = variant + (order >= granted[at])
-    warm = new & (order < spares)
+    warm = new & (order < jnp.floor(spares + _WHOLE))  # one that is half there is none
     provision = deployment.provision
     machine_s = fx.replaced("provision_delay_s", provision.delay_s)
     machine_s = machine_s * jnp.exp(provision.sigma * draws.delay)

@@ -126,6 +126,7 @@ def _read_back(state: State, orders: Orders, tail: block.Tail, seen: telemetry.S
     truly = levers.in_force(platform, orders, tail.batch_max)
     lies = chance.of_write(state.key, state.now_s)[2] < tail.lies
     asked = levers.values(orders)
+    seems = jnp.where((slots.phase == Phase.HUNG) & force.drain, Phase.DRAINING, Phase.READY)
     hides = (slots.phase == Phase.HUNG) | (lies & (slots.phase == Phase.DEAD))
     busy = (slots.phase == Phase.PENDING) | (slots.phase == Phase.LOADING)
     busy = busy | (slots.phase == Phase.DRAINING) & slots.leaving | jnp.isfinite(slots.swap_s)
@@ -134,7 +135,7 @@ def _read_back(state: State, orders: Orders, tail: block.Tail, seen: telemetry.S
         variant=seen.variant,
         slot=seen.slot,
         age_s=seen.age_s,
-        phase=jnp.where(hides, Phase.READY, slots.phase).astype(jnp.int32),
+        phase=jnp.where(hides, seems, slots.phase).astype(jnp.int32),
         slot_variant=slots.variant,
         version=platform.version,
         levers_ok=truly | lies,
