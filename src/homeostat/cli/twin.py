@@ -1,4 +1,4 @@
-"""`homeostat twin`: fit the twin to recorded metrics, and check it on a later stretch."""
+"""`homeostat twin`: fit the twin to recorded metrics, check it, and hold it to real processes."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,12 +73,48 @@ def check(
         raise typer.Exit(Exit.UNHEALTHY)
 
 
+@app.command("live")
+def live(
+    faults: list[str] = typer.Argument(None, metavar="[FAULT]...", help="Which; all if none."),
+    file: Path | None = typer.Option(
+        None, "--scenarios", help="A scenario file of your own, in place of the shipped ones."
+    ),
+    seeds: int = typer.Option(20, "--seeds", min=1, max=256, help="Draws that the twin plays."),
+    runs: int = typer.Option(1, "--runs", min=1, help="Live runs of each fault."),
+    twin_only: bool = typer.Option(False, "--twin-only", help="Predict; start nothing."),
+    control: bool = typer.Option(False, "--control", help="Controller off, on both sides."),
+    folder: Path | None = typer.Option(None, "--dir", help="Keep logs and journals here."),
+    as_json: bool = typer.Option(False, "--json", help="The same as --output json."),
+    output: Output = OUTPUT,
+) -> None:
+    """Do the demo's faults for real and in the twin; exits 1 if an effect has another sign."""
+    _needs("jax", "equinox", extra="twin")
+    if not twin_only:
+        _needs("aiohttp", "uvloop", extra="demo")
+    from homeostat.cli import twin_live
+
+    asked = twin_live.Asked(
+        faults=tuple(faults or ()),
+        file=file,
+        seeds=seeds,
+        runs=runs,
+        twin_only=twin_only,
+        control=control,
+        folder=folder,
+    )
+    twin_live.main(asked, Output.JSON if as_json else output)
+
+
 def _needs_twin() -> ModuleType:
     """Return `twin_files`, or say what must be installed first."""
-    for needed in ("jax", "equinox"):
-        if find_spec(needed) is None:
-            tell(f"homeostat: the twin needs {needed}; `pip install 'homeostat[twin]'` brings it")
-            raise typer.Exit(Exit.USAGE)
+    _needs("jax", "equinox", extra="twin")
     from homeostat.cli import twin_files
 
     return twin_files
+
+
+def _needs(*modules: str, extra: str) -> None:
+    for needed in modules:
+        if find_spec(needed) is None:
+            tell(f"homeostat: this needs {needed}; `pip install 'homeostat[{extra}]'` brings it")
+            raise typer.Exit(Exit.USAGE)

@@ -1,0 +1,195 @@
+"""A fault of a real local deployment, played in the twin: by holding, and by the real controller.
+
+The deployment's numbers, traffic shares and configuration are given by whoever runs the real one;
+they replace what a scenario draws. The twin's clock is slowed down so that one of its scrapes is
+one of the deployment's (see `stretch`). The controller is the lab's policy `homeostat` with that
+deployment's own guard policy and objectives, and nobody who is told comes to help.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import equinox as eqx
+import numpy as np
+from typing_extensions import override
+
+from homeostat.base.policy import Managed
+from homeostat.base.units import SECOND
+from homeostat.base.world import Release
+from homeostat.lab.baselines.hold import Hold
+from homeostat.lab.controller import Controller, Mind
+from homeostat.lab.controller_names import POOLS, time_ns
+from homeostat.lab.controller_parts import loop_parts
+from homeostat.lab.controller_platform import Platform
+from homeostat.lab.controller_runtime import Runtime
+from homeostat.lab.deployment_build import array
+from homeostat.lab.draw import draw
+from homeostat.lab.live_effects import Floats, Predicted, Seconds
+from homeostat.lab.scenario import Scenario, fixed
+from homeostat.lab.stretch import stretched, stretched_entry
+from homeostat.lab.types import Episode, Move
+from homeostat.lab.world import Played, World, compiled
+from homeostat.twin.outputs import Scrape
+from homeostat.twin.shapes import SCRAPE_S, Cure, Variant
+
+GIVE_UP_S: Final = 90  # as the demo's judge: what is not healed by then is not healed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A real deployment, as the twin needs it.
+
+    Attributes:
+        numbers: By the names of `deployments.DEFAULTS`.
+        shares: Of the traffic at the start: A, B, canary.
+        entry: What its controller is configured with.
+    """
+
+    numbers: Mapping[str, float]
+    shares: tuple[float, float, float]
+    entry: Managed
+
+    @property
+    def factor(self) -> float:
+        """Seconds of the twin's clock for one of the deployment's."""
+        return SCRAPE_S * SECOND / self.entry.scrape_ns
+
+
+def drawn(scenario: Scenario, seeds: Sequence[int], deployment: Deployment) -> list[Episode]:
+    """Return the scenario's episodes on that deployment, in its own time."""
+    own = {name: fixed(value) for name, value in deployment.numbers.items()}
+    mine = replace(scenario, deployment=own)
+    return [_weighted(draw(mine, seed), deployment.shares) for seed in seeds]
+
+
+def play(scenario: Scenario, seeds: Sequence[int], deployment: Deployment) -> Predicted:
+    """Play a fault with each seed, twice: holding, and with the real controller.
+
+    Args:
+        scenario: With one fault.
+        seeds: One draw each.
+        deployment: The real one.
+    """
+    factor = deployment.factor
+    episodes = drawn(scenario, seeds, deployment)
+    latest = max(episode.onset_s for episode in episodes)
+    length_s = float(np.ceil(latest)) + GIVE_UP_S
+    slow = [stretched(episode, factor, length_s=length_s) for episode in episodes]
+    world = World(compiled(slow[0].slots), width=len(slow))
+    entry = stretched_entry(deployment.entry, factor)
+    controller = Demonstrated(entry)
+    holding, acting = world.play(Hold(), slow), world.play(controller, slow)
+    onsets = np.array([episode.onset_s for episode in episodes])
+    nothing: list[list[tuple[float, str]]] = [[] for _ in slow]
+    return Predicted(
+        onsets=onsets,
+        hold=_seconds(holding, onsets, factor, nothing),
+        acting=_seconds(acting, onsets, factor, controller.done),
+    )
+
+
+class Demonstrated(Controller):
+    """The real controller with a given configuration, which also keeps what it did.
+
+    Attributes:
+        done: (seconds of the twin's clock, what) of every write, for each episode.
+    """
+
+    def __init__(self, entry: Managed) -> None:
+        super().__init__("homeostat", think=_think, configure=self._configured, person=False)
+        self._entry = entry
+        self.done: list[list[tuple[float, str]]] = []
+
+    @override
+    def start(self, episodes: Sequence[Episode]) -> None:
+        """Forget everything and start one controller per episode."""
+        self.done = [[] for _ in episodes]
+        super().start(episodes)
+
+    @override
+    def act(self, now_s: float, scrape: Scrape) -> Move:
+        """Decide, and keep what was written."""
+        found = super().act(now_s, scrape)
+        for row, mind in enumerate(self.minds):
+            for intent in mind.done.writes:
+                levers = ", ".join(f"{lever}={value}" for lever, value in intent.post)
+                self.done[row].append((now_s, f"undo {levers}" if intent.undo else levers))
+        return found
+
+    def _configured(self, entry: Managed) -> Managed:
+        """Return the given configuration with the names that the lab's world goes by."""
+        return replace(
+            self._entry,
+            name=entry.name,
+            stable_pool=entry.stable_pool,
+            fallback_pool=entry.fallback_pool,
+            scale_actuator=entry.scale_actuator,
+            traffic_actuator=entry.traffic_actuator,
+        )
+
+
+class Released(Platform):
+    """A platform on which the stable pool's version was rolled out when the fault began.
+
+    The twin's fault is in the version that runs; a real platform also shows since when.
+    """
+
+    def __init__(self, name: str, episode: Episode) -> None:
+        super().__init__(name, episode.params)
+        self._at_s = episode.onset_s
+
+    @override
+    def read(self, now_s: float, scrape: Scrape, number: int) -> Any:
+        """Take a scrape's read-back; the release shows with the first one after the onset."""
+        if now_s >= self._at_s:
+            since, self._at_s = time_ns(self._at_s), float("inf")
+            stable = POOLS[Variant.A]
+            newest = max(at for at, one in enumerate(self._releases) if one.pool == stable)
+            version = self._releases[newest].version
+            self._releases[newest] = Release(pool=stable, version=version, since=since)
+            self._revision += 1
+        return super().read(now_s, scrape, number)
+
+
+def _think(episode: Episode, entry: Managed, platform: Platform) -> Mind:
+    rollback = np.asarray(episode.faults.cure) == Cure.ROLLBACK
+    if (rollback & np.isfinite(np.asarray(episode.faults.start_s))).any():
+        platform = Released(platform.name, episode)
+    return Runtime(loop_parts(), entry, platform, time_ns(0.0))
+
+
+def _weighted(episode: Episode, shares: tuple[float, float, float]) -> Episode:
+    params = eqx.tree_at(lambda tree: tree.weights, episode.params, array(shares))
+    return replace(episode, params=params)
+
+
+def _seconds(
+    played: Played, onsets: Floats, factor: float, done: Sequence[Sequence[tuple[float, str]]]
+) -> Seconds:
+    """Return a run by seconds of the deployment's own time."""
+    truth = played.trace.truth
+    ticks = round(factor)
+
+    def of(values: Any) -> Floats:
+        whole = np.asarray(values, float)
+        length = whole.shape[1] // ticks * ticks
+        return whole[:, :length].reshape(len(whole), -1, ticks)
+
+    offered, refused, good = of(truth.offered), of(truth.refused), of(truth.good)
+    quantiles = {
+        f"{name}_ms": of(getattr(truth, f"{name}_s")).mean(axis=2) * 1000.0 / factor
+        for name in ("p50", "p95", "p99")
+    }
+    actions = [
+        [(at / factor - onset, what) for at, what in one if at / factor > onset]
+        for one, onset in zip(done, onsets, strict=True)
+    ]
+    return Seconds(
+        offered=np.maximum(offered - refused, 0.0).mean(axis=2) * factor,
+        good=good.mean(axis=2) * factor,
+        faulty=of(truth.faulty)[:, :, -1] > 0.0,
+        acted_s=np.array([one[0][0] if one else np.nan for one in actions]),
+        actions=tuple(tuple(what for _, what in one) for one in actions),
+        **quantiles,
+    )
