@@ -39,6 +39,10 @@ HOSTILE = {
     ),
     "a thousand brackets": ("a: " + "[" * 1000 + "]" * 1000, "nested deeper than 16"),
     "an object of Python's": ("id: !!python/object/apply:os.system ['true']\n", "tags"),
+    "more replicas than there are slots": (
+        PLAIN.replace("{label_delay_s: 30,", "{replicas: 30, b_share: 4,"),
+        "own.yaml:6: P_contention: up to 30 +",
+    ),
     "a fault that does nothing": (
         PLAIN.replace("contention, magnitude: 6.0", "feedback_gain, magnitude: 1"),
         "does nothing alone; add variant_accuracy_delta",

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from homeostat.lab.deployments import B_RHO
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.twin import tables
 from homeostat.twin.closed_forms import inoue_bound
@@ -36,7 +37,6 @@ from homeostat.twin.params import (
 from homeostat.twin.shapes import VARIANTS
 
 DIGITS: Final = 6
-B_RHO: Final = 0.8  # utilisation at which pool B counts as serving its share
 # Load's usual swing that a deployment keeps room for, in deviations of its modulation: of four
 # hours of it, 120 correlation times and more, one episode in a hundred swings further.
 _SWING: Final = 4.0

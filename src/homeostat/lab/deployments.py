@@ -49,6 +49,7 @@ def _log(low: float, high: float) -> Range:
 
 
 _ONE: Final = 1.0
+B_RHO: Final = 0.8  # utilisation at which pool B counts as serving its share
 
 DEFAULTS: Final[Mapping[str, Setting]] = {
     # Size and load.

@@ -15,21 +15,22 @@ import numpy as np
 from homeostat.lab.ambient import AMBIENT
 from homeostat.lab.chance import stream, value
 from homeostat.lab.demand import knots
-from homeostat.lab.deployment_build import B_RHO, Built, build, to_params
+from homeostat.lab.deployment_build import Built, build, to_params
 from homeostat.lab.deployments import DEFAULTS
 from homeostat.lab.draw_faults import Start, to_faults
-from homeostat.lab.scenario import Scenario, Spec
+from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import DrawError
-from homeostat.lab.scenario_fields import bounds
+from homeostat.lab.scenario_room import slots_for
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
 from homeostat.twin.params import Params
 from homeostat.twin.shapes import LOAD_KNOTS, SLOT_COUNTS
 
+__all__ = ["batch", "draw", "slots_for"]
+
 _Tree = TypeVar("_Tree", Params, Faults)
 _HALF: Final = 0.5
-_ROOM: Final = 2  # slots for so many times the replicas of pool A, so that it can double
 
 
 def draw(
@@ -100,27 +101,6 @@ def batch(episodes: Sequence[Episode]) -> tuple[Params, Faults]:
     return params, faults
 
 
-def slots_for(scenario: Scenario) -> int:
-    """Return the fewest slots that hold every draw, with room for pool A to double.
-
-    Raises:
-        DrawError: There are not so many.
-    """
-    most_a = _most(scenario, "replicas")
-    # B's share of the load, at B_RHO of its own capacity, in replicas of A.
-    ratio = _most(scenario, "b_share") * _most(scenario, "b_service_ratio")
-    most_b = math.ceil(ratio * _most(scenario, "base_rho") * most_a / B_RHO)
-    for slots in SLOT_COUNTS:
-        if slots >= most_a + most_b + 1 and slots >= _ROOM * most_a + most_b - 1:
-            return slots
-    if SLOT_COUNTS[-1] > most_a + most_b:
-        return SLOT_COUNTS[-1]
-    raise DrawError(
-        f"{scenario.id}: up to {most_a:g} + {most_b} replicas; there are {SLOT_COUNTS[-1]} slots. "
-        "Lower deployment.replicas or deployment.b_share"
-    )
-
-
 def _params(scenario: Scenario, seed: int) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, given in scenario.params.items():
@@ -142,17 +122,6 @@ def _numbers(scenario: Scenario, seed: int, params: Mapping[str, float]) -> dict
         cut = min(max(found[key], setting.low), setting.high)
         found[key] = float(round(cut)) if setting.whole else cut
     return found
-
-
-def _most(scenario: Scenario, key: str) -> float:
-    """Return the greatest value that a deployment's number may be drawn with."""
-    given: list[Spec] = [scenario.deployment.get(key, DEFAULTS[key].usual)]
-    given += [
-        fault.magnitude
-        for fault in scenario.faults
-        if fault.ambient and AMBIENT[fault.primitive] == key
-    ]
-    return max(bounds(each, dict(scenario.params))[1] for each in given)
 
 
 def _recoverable(scenario: Scenario, params: Mapping[str, float]) -> bool:

@@ -19,10 +19,11 @@ from homeostat.lab.scenario import (
     Spec,
     Temptation,
 )
-from homeostat.lab.scenario_errors import ScenarioError, close_to
+from homeostat.lab.scenario_errors import DrawError, ScenarioError, close_to
 from homeostat.lab.scenario_faults import check_together, fault, uses
 from homeostat.lab.scenario_fields import Fields, bounds, check, plain, spec
 from homeostat.lab.scenario_onsets import onset
+from homeostat.lab.scenario_room import slots_for
 from homeostat.lab.scenario_text import Node, read
 from homeostat.lab.types import FAMILIES
 from homeostat.twin.shapes import FAULTS
@@ -151,6 +152,10 @@ def _check(scenario: Scenario, fields: Fields) -> None:
         )
     lines = tuple(item.line for item in fields.items("faults"))
     check_together(scenario, fields.file, lines)
+    try:
+        slots_for(scenario)
+    except DrawError as error:
+        raise fields.error(fields.line("deployment"), str(error)) from error
     used = uses(scenario)
     for name, line, _ in fields.mapping("params"):
         if name not in used:
