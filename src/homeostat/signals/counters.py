@@ -1,7 +1,8 @@
 """Counters to ratios and quantiles over a window, and the pages' own resolution.
 
 Increments are exact up to 2**53; a rate is a window's increments over the time they cover, so a
-missed round lengthens the time and loses no event. Nothing here divides by an absent count.
+missed round lengthens the time and loses no event. Counts are set against counts of the same
+seconds. Nothing here divides by an absent count.
 """
 
 from typing import NamedTuple
@@ -33,6 +34,24 @@ def ratio(part: Floats, whole: Floats) -> Floats:
     out: Floats = np.full(np.shape(whole), np.nan)
     with np.errstate(invalid="ignore"):
         np.divide(part, whole, out=out, where=whole > 0.0)
+    return out
+
+
+def stretched(events: Floats, covered: Floats, wanted: Floats) -> Floats:
+    """Return events as of another time than they cover: as if they went on as they came.
+
+    Args:
+        events: Counts over a window.
+        covered: Seconds of the window that they cover.
+        wanted: Seconds of the window that what they are compared with covers.
+
+    Returns:
+        Exactly the events where both cover the same; NaN where either covers nothing.
+
+    >>> stretched(np.array([8.0, 8.0, 8.0]), np.array([4.0, 4.0, 0.0]), np.array([4.0, 5.0, 1.0]))
+    array([ 8., 10., nan])
+    """
+    out: Floats = events * np.where(covered == wanted, 1.0, ratio(wanted, covered))
     return out
 
 

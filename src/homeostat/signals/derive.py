@@ -81,7 +81,7 @@ class _Windows:
 
     Attributes:
         total: Sums by length, entity and scalar. `[length, entity, scalar]`
-        seconds: Time that the entity's counters cover. `[length, entity]`
+        seconds: Time that each of them covers. `[length, entity, scalar]`
         requests: Window of ratios and quantiles: long enough for a share of a percent. `[entity]`
         arrivals: Window of the rate: as short as its noise allows, so that what has ended is seen
             to have ended. `[entity]`
@@ -97,6 +97,23 @@ class _Windows:
     def of(self, signal: str, window: Ints) -> Floats:
         """Return one scalar's sum per entity."""
         return counters.pick(self.total[:, :, COLUMN[signal]], window)
+
+    def rate(self, signal: str, window: Ints) -> Floats:
+        """Return one scalar's events per second, over the time that this scalar covers."""
+        return ratio(self.of(signal, window), self._over(signal, window))
+
+    def beside(self, signal: str, other: str, window: Ints) -> Floats:
+        """Return one scalar's sum, as of the time that another one covers.
+
+        Two counters of one page cover the same time, unless one of them was missing for a while:
+        then the one is told of fewer seconds than the other, and later of more.
+        """
+        return counters.stretched(
+            self.of(signal, window), self._over(signal, window), self._over(other, window)
+        )
+
+    def _over(self, signal: str, window: Ints) -> Floats:
+        return counters.pick(self.seconds[:, :, COLUMN[signal]], window)
 
 
 def derive(
@@ -114,9 +131,9 @@ def derive(
     """
     age, code = _raw_state(table, now)
     per_row = sums(table.inc, tick, lengths)
-    dt = sums(table.page_dt, tick, lengths)[:, _page_of(table, plan)]
-    windows = _windows(per_row, dt, plan, limits, lengths)
-    cumulative = _cumulative(per_row, plan, windows)
+    seconds = _seconds(table, tick, lengths)
+    windows = _windows(per_row, seconds, plan, limits, lengths)
+    cumulative = _cumulative(per_row, seconds, plan, windows)
     owner = np.array([entity for entity, _ in plan.histograms], dtype=np.int64)
     whole = age[plan.buckets].max(axis=1), code[plan.buckets].max(axis=1)
     old = _too_old(whole[0], limits.fresh_ns[owner])
@@ -208,8 +225,9 @@ def _windows(
     per_row: Floats, seconds: Floats, plan: Plan, limits: Limits, lengths: tuple[int, ...]
 ) -> _Windows:
     rows = plan.scalars
-    per_row = np.append(per_row, np.full((len(lengths), 1), np.nan), axis=1)
-    total = per_row[:, rows]
+    nothing = np.full((len(lengths), 1), np.nan)  # row -1: there is no such series
+    total = np.append(per_row, nothing, axis=1)[:, rows]
+    seconds = np.append(seconds, nothing, axis=1)[:, rows]
     known = np.nan_to_num(total)
     answered = known[:, :, COLUMN[raw.REQUESTS_OK]] + known[:, :, COLUMN[raw.REQUESTS_5XX]]
     first = next((n for n, length in enumerate(lengths) if length >= _RATIO_TICKS), 0)
@@ -227,13 +245,13 @@ def _windows(
     )
 
 
-def _page_of(table: RawTable, plan: Plan) -> Ints:
-    """Return the page whose time covers an entity's counters."""
-    counts = [COLUMN[raw.REQUESTS_ARRIVED], COLUMN[raw.REQUESTS_OK], COLUMN[raw.CPU_SECONDS]]
-    rows = plan.scalars[:, counts]
-    row = np.where(rows[:, 0] >= 0, rows[:, 0], np.where(rows[:, 1] >= 0, rows[:, 1], rows[:, 2]))
-    page: Ints = table.page[np.maximum(row, 0)]
-    return page
+def _seconds(table: RawTable, tick: int, lengths: tuple[int, ...]) -> Floats:
+    """Return the time that each row's increments cover, `[length, row]`: its page's, or its own."""
+    out: Floats = sums(table.page_dt, tick, lengths)[:, table.page]
+    own = np.flatnonzero(table.slipped > tick - max(lengths))
+    if len(own):
+        out[:, own] = sums(table.cover[own], tick, lengths)
+    return out
 
 
 def _numbers(
@@ -264,29 +282,31 @@ def _values(
     """Return values and samples by signal, one per entity."""
     last = np.append(table.last, np.nan)
     gauge = {signal: last[plan.scalars[:, COLUMN[signal]]] for signal in SCALARS}
-    of, requests = windows.of, windows.requests
-    arrived, refused = of(raw.REQUESTS_ARRIVED, requests), of(raw.REQUESTS_REFUSED, requests)
+    of, beside, requests = windows.of, windows.beside, windows.requests
+    arrived = of(raw.REQUESTS_ARRIVED, requests)
+    refused = beside(raw.REQUESTS_REFUSED, raw.REQUESTS_ARRIVED, requests)
     # A page that does not count refusals has none to take off its failures.
-    failed = np.maximum(of(raw.REQUESTS_5XX, requests) - np.nan_to_num(refused), 0.0)
+    unserved = np.nan_to_num(beside(raw.REQUESTS_REFUSED, raw.REQUESTS_OK, requests))
+    failed = np.maximum(beside(raw.REQUESTS_5XX, raw.REQUESTS_OK, requests) - unserved, 0.0)
     answered = of(raw.REQUESTS_OK, requests) + failed
-    lately = of(raw.REQUESTS_ARRIVED, windows.arrivals)
     batches = of(raw.BATCHES, windows.batches)
-    busy, batched = of(raw.DEVICE_SECONDS, windows.batches), of(raw.BATCH_SIZE_SUM, windows.batches)
+    busy, batched, full = (
+        beside(part, raw.BATCHES, windows.batches)
+        for part in (raw.DEVICE_SECONDS, raw.BATCH_SIZE_SUM, raw.FULL_BATCHES)
+    )
     values = {
-        names.ARRIVAL_RATE: ratio(lately, counters.pick(windows.seconds, windows.arrivals)),
+        names.ARRIVAL_RATE: windows.rate(raw.REQUESTS_ARRIVED, windows.arrivals),
         names.ERROR_RATIO: ratio(failed, answered),
         names.REFUSED_RATIO: ratio(np.minimum(refused, arrived), arrived),
         names.DEVICE_TIME: ratio(1000.0 * busy, batches),
         names.BATCH_SIZE: ratio(batched, batches),
-        names.BATCH_FULL_SHARE: ratio(of(raw.FULL_BATCHES, windows.batches), batches),
-        names.CPU_SHARE: ratio(
-            of(raw.CPU_SECONDS, requests), counters.pick(windows.seconds, requests)
-        ),
+        names.BATCH_FULL_SHARE: ratio(full, batches),
+        names.CPU_SHARE: windows.rate(raw.CPU_SECONDS, requests),
         names.QUEUE_LENGTH: gauge[raw.QUEUE],
         names.BATCH_MAX: gauge[raw.BATCH_MAX],
     } | {signal: gauge[signal] for signal in READY_MADE}
     samples = {
-        names.ARRIVAL_RATE: lately,
+        names.ARRIVAL_RATE: of(raw.REQUESTS_ARRIVED, windows.arrivals),
         names.ERROR_RATIO: answered,
         names.REFUSED_RATIO: arrived,
         names.DEVICE_TIME: batches,
@@ -296,10 +316,14 @@ def _values(
     return values, {signal: np.nan_to_num(count) for signal, count in samples.items()}
 
 
-def _cumulative(per_row: Floats, plan: Plan, windows: _Windows) -> Floats:
-    """Return the increments of each histogram's buckets over its entity's window."""
+def _cumulative(per_row: Floats, seconds: Floats, plan: Plan, windows: _Windows) -> Floats:
+    """Return the increments of each histogram's buckets over its entity's window.
+
+    All as of the time that the last bucket covers: it counts everything.
+    """
     if not plan.histograms:
         return np.zeros((0, plan.buckets.shape[1]))
     owner = np.array([entity for entity, _ in plan.histograms])
-    out: Floats = per_row[windows.requests[owner][:, None], plan.buckets]
-    return out
+    at = windows.requests[owner][:, None], plan.buckets
+    covered = seconds[at]
+    return counters.stretched(per_row[at], covered, covered[:, -1:])

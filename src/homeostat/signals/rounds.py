@@ -82,11 +82,14 @@ def take(
     table = replace(
         table,
         inc=opened(table.inc, tick, table.tick),
+        cover=opened(table.cover, tick, table.tick),
         page_dt=opened(table.page_dt, tick, table.tick),
     )
     table = _attempts(table, reports, tick)
     table, changed = _identities(table, world, tick)
     table = _believe(table, got, now, tick)
+    missing = (table.seen < tick) & (table.page_tick[table.page] == tick)
+    table = _rebased(table, changed[table.page] & missing)
     return replace(_emptied(table, changed), tick=tick)
 
 
@@ -245,10 +248,22 @@ def _emptied(table: RawTable, which: Bools) -> RawTable:
     """
     if not which.any():
         return table
-    inc, dt = table.inc.copy(), table.page_dt.copy()
+    inc, cover, dt = table.inc.copy(), table.cover.copy(), table.page_dt.copy()
     inc[which[table.page]] = np.nan
+    cover[which[table.page]] = np.nan
     dt[which] = np.nan
-    return replace(table, inc=inc, page_dt=dt)
+    return replace(table, inc=inc, cover=cover, page_dt=dt)
+
+
+def _rebased(table: RawTable, rows: Bools) -> RawTable:
+    """Return a table in which these rows start from a new baseline.
+
+    What a series said of the process before is no baseline for the next: one that was missing
+    while its process was replaced may come back higher than it was, and no step back would tell.
+    """
+    if not rows.any():
+        return table
+    return replace(table, last=np.where(rows, np.nan, table.last))
 
 
 def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
@@ -257,7 +272,7 @@ def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
         return table
     counts = table.counter[got.row]
     restarted = pages.restarted(table, got, tick)
-    table = _emptied(table, restarted)
+    table = _rebased(_emptied(table, restarted), restarted[table.page])
     other = (table.page[got.row] != got.page) | restarted[got.page]
     last = np.where(other, np.nan, table.last[got.row])
     claims = np.bincount(got.row, minlength=len(table.ids))[got.row]
@@ -272,7 +287,7 @@ def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
     ring[:, tick % ring.shape[1]] = np.where(
         known, (verdict.at - np.where(known, table.page_at, 0)) / SECOND, np.nan
     )
-    return replace(
+    table = replace(
         _write(table, got, last, odd | back, verdict, tick),
         page_code=np.where(verdict.came, verdict.code, table.page_code).astype(np.int8),
         page_at=np.where(believed, verdict.at, table.page_at),
@@ -281,6 +296,18 @@ def _believe(table: RawTable, got: Round, now: TimeNs, tick: int) -> RawTable:
         page_witness=np.where(verdict.witnessed, 1, table.page_witness),
         page_dt=ring,
     )
+    return _slips(table, tick)
+
+
+def _slips(table: RawTable, tick: int) -> RawTable:
+    """Note which counters cover another time than the page they are on: they came without it.
+
+    Nearly always there are none, and then the pages' times serve for all of their counters.
+    """
+    column = tick % table.cover.shape[1]
+    own, page = table.cover[:, column], table.page_dt[table.page, column]
+    slips = table.counter & (own != page) & ~(np.isnan(own) & np.isnan(page))
+    return replace(table, slipped=np.where(slips, tick, table.slipped)) if slips.any() else table
 
 
 def _low(table: RawTable, got: Round, back: Bools, zero_page: Bools) -> tuple[RawTable, Bools]:
@@ -306,12 +333,27 @@ def _write(
     ok = ~odd & (page_code == GOOD)
     row = got.row[ok]
     new_last, epoch, inc = table.last.copy(), table.epoch.copy(), table.inc.copy()
-    at, page = table.at.copy(), table.page.copy()
-    # A gauge's column holds its value, a counter's the increment since its last believed value.
-    counts = table.counter[row]
-    inc[row, tick % inc.shape[1]] = np.where(counts, got.value[ok] - last[ok], got.value[ok])
+    at, page, cover = table.at.copy(), table.page.copy(), table.cover.copy()
+    # A gauge's column holds its value, a counter's the increment since its last believed value,
+    # and the time since then: a counter that was missing on its page tells of the whole gap.
+    counts, column = table.counter[row], tick % inc.shape[1]
+    rose = got.value[ok] - last[ok]
+    known = counts & ~np.isnan(rose)
+    span = np.where(known, got.at[ok] - np.where(known, at[row], 0), 0) / SECOND
+    # What is older than the value before it says nothing of a rate.
+    rose = np.where(span < 0.0, np.nan, rose)
+    inc[row, column] = np.where(counts, rose, got.value[ok])
+    cover[row, column] = np.where(known & (span >= 0.0), span, np.nan)
     new_last[row], at[row] = got.value[ok], got.at[ok]
     page[row], epoch[row] = got.page[ok], got.epoch[ok]
     return replace(
-        table, code=code, seen=seen, last=new_last, at=at, page=page, epoch=epoch, inc=inc
+        table,
+        code=code,
+        seen=seen,
+        last=new_last,
+        at=at,
+        page=page,
+        epoch=epoch,
+        inc=inc,
+        cover=cover,
     )

@@ -68,6 +68,8 @@ class RawTable:
         seen: Tick of the last observation, believed or not. `[row]`
         code: Quality of the last observation. `[row]`
         inc: Increments by tick, NaN where unknown. `[row, column]`
+        cover: Seconds that a counter's increments cover, by tick. `[row, column]`
+        slipped: Last tick on which they covered another time than their page's. `[row]`
         page_at: When the world had the last believed page. `[page]`
         page_tick: Tick of the last believed page. `[page]`
         page_moved: Tick at which a counter of the page last moved. `[page]`
@@ -99,6 +101,8 @@ class RawTable:
     seen: Ints
     code: Codes
     inc: Floats
+    cover: Floats
+    slipped: Ints
     page_at: Ints
     page_tick: Ints
     page_moved: Ints
@@ -122,6 +126,8 @@ _ROW: Final[dict[str, float]] = {
     "seen": NEVER,
     "code": GOOD,
     "inc": np.nan,
+    "cover": np.nan,
+    "slipped": NEVER,
 }
 _PAGE: Final[dict[str, float]] = {
     "page_at": NEVER,
@@ -134,7 +140,7 @@ _PAGE: Final[dict[str, float]] = {
     "page_reborn": NEVER,
     "page_dt": np.nan,
 }
-_RINGS: Final = frozenset({"inc", "page_dt"})
+_RINGS: Final = frozenset({"inc", "cover", "page_dt"})
 _TYPES: Final[dict[str, Any]] = dict.fromkeys((*_ROW, *_PAGE), np.int64) | {
     "counter": np.bool_,
     "code": np.int8,
@@ -143,6 +149,7 @@ _TYPES: Final[dict[str, Any]] = dict.fromkeys((*_ROW, *_PAGE), np.int64) | {
     "epoch": np.float64,
     "odd": np.float64,
     "inc": np.float64,
+    "cover": np.float64,
     "page_dt": np.float64,
 }
 
