@@ -153,6 +153,10 @@ def test_reasons_name_the_guard_the_value_and_the_limit() -> None:
     assert answer == Deny(
         reasons=(
             "G7 capacity: predicted utilisation unknown, allowed 0.8; not known: util_after_milli",
+            (
+                "G7 one to spare: predicted utilisation unknown once one more is lost, allowed "
+                "0.8; not known: util_spare_milli"
+            ),
         )
     )
 

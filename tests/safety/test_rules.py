@@ -275,10 +275,16 @@ def fleet_cases() -> Iterator[Case]:
 
 def capacity_cases() -> Iterator[Case]:
     capacity, first = "G7 capacity", "G14 replacement first"
-    yield Case("scale-in to 0.8", used(S(4), 0.6), g.scale(3, DOWN.kind))
-    yield Case("scale-in beyond", used(S(4), 0.601), g.scale(3, DOWN.kind), "deny", capacity)
+    spare = "G7 one to spare"
+    yield Case("scale-in, 0.8 with one lost", used(S(4), 0.4), g.scale(3, DOWN.kind))
+    yield Case(
+        "scale-in, beyond with one lost", used(S(4), 0.401), g.scale(3, DOWN.kind), "deny", spare
+    )
+    yield Case("scale-in, none to spare", used(S(4), 0.6), g.scale(3, DOWN.kind), "deny", spare)
+    both = f"{capacity}|{spare}"
+    yield Case("scale-in beyond", used(S(4), 0.601), g.scale(3, DOWN.kind), "deny", both)
     blind = g.without(S(), [(names.pool("a"), names.UTILISATION)])
-    yield Case("scale-in, load unknown", blind, DOWN, "deny", capacity)
+    yield Case("scale-in, load unknown", blind, DOWN, "deny", both)
     yield Case("shift beyond", used(S(), 0.9), SHIFT)
     heavy = replace(SHIFT, change=(("weight.b", 50.0),))
     yield Case("a shift it cannot carry", used(S(), 0.9), heavy, "deny", capacity)

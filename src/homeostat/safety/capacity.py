@@ -54,6 +54,25 @@ def utilisation_after(
         return _after_shift(change, sight)
     if change.kind is ActionKind.RESIZE_DOWN:
         return _after_resize(change, sight)
+    carried = _carried(sight, out)
+    return None if carried is None else -(-carried[0] // carried[1])
+
+
+def utilisation_with_one_lost(
+    sight: Sight, out: tuple[frozenset[str], int, str | None] | None
+) -> int | None:
+    """Return what remains' predicted utilisation with one replica fewer still, in thousandths.
+
+    Of a single one that remains its own: whether there may be only one is the floor's to say.
+    """
+    carried = _carried(sight, out)
+    return None if carried is None else -(-carried[0] // max(carried[1] - 1, 1))
+
+
+def _carried(
+    sight: Sight, out: tuple[frozenset[str], int, str | None] | None
+) -> tuple[int, int] | None:
+    """Return a pool's load in thousandths of a replica, and how many remain to carry it."""
     if out is None:
         return None
     named, unnamed, pool = out
@@ -62,7 +81,7 @@ def utilisation_after(
     demand = _demand(pool, sight)
     slots = {slot.name for slot in sight.replicas(pool)}
     left = len((sight.healthy & slots) - named) - unnamed
-    return None if demand is None or left < 1 else -(-demand // left)
+    return None if demand is None or left < 1 else (demand, left)
 
 
 def _demand(pool: str, sight: Sight) -> int | None:
