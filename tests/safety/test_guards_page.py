@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeostat.base.policy import GuardPolicy
-from homeostat.safety.rule import EXEMPTIONS, Rule
+from homeostat.safety.rule import EXEMPT, EXEMPTIONS, RATED, Rule
 from homeostat.safety.rules import RULES
 from homeostat.testing.guard_cases import label
 
@@ -23,7 +23,8 @@ LIFTED = {
     ("undo",): "undo",
     ("undo", "one more replica"): "undo, +1",
     ("undo", "rollback to the last verified version"): "undo, rollback",
-    tuple(EXEMPTIONS): "all four",
+    EXEMPT: "all four",
+    RATED: "undo, first rollback, failing, +1",
 }
 
 

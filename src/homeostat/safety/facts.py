@@ -8,12 +8,10 @@ from dataclasses import replace
 
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
-from homeostat.base.decisions import Effect
 from homeostat.base.evidence import Family, Verdict
-from homeostat.base.guard import PastAction
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
-from homeostat.base.units import HOUR, MILLISECOND
+from homeostat.base.units import MILLISECOND
 from homeostat.base.world import ReplicaState
 from homeostat.safety import capacity
 from homeostat.safety.change import (
@@ -25,14 +23,13 @@ from homeostat.safety.change import (
     replicas_delta,
     shaped,
 )
+from homeostat.safety.counted import counted
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.tree import Value
 
 Record = dict[str, Value]
 
-_MAX_DOUBLINGS = 6  # 64 times the cooldown; more would outlive any shift
-_INEFFECTIVE = frozenset({Effect.NO_CHANGE, Effect.HARMED, Effect.UNKNOWN})
 _ONE_REPLICA = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
 _TAKES_OUT = _ONE_REPLICA | {ActionKind.SCALE_DOWN}
 _NOT_YET_WRITING = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
@@ -58,7 +55,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(_scope(action, change, sight, undo=undo))
     record.update(_evidence(action, change, sight))
     record.update(_levers(action, change, sight, undo=undo))
-    record.update(_counters(action, sight, own))
+    record.update(counted(action, sight, own))
     record.update(_fleet(action, sight, own))
     record.update(_rest(action, sight, own))
     record.update(rehearsed(own.action if own is not None else action, sight, own))
@@ -248,7 +245,6 @@ def _levers(action: Action, change: Change, sight: Sight, *, undo: bool) -> Reco
         if spend is None or claim is None or price is None
         else price * slots + max(spend, claim),
         "util_after_milli": capacity.utilisation_after(change, sight, out),
-        "util_spare_milli": capacity.utilisation_with_one_lost(sight, out),
         "util_max_milli": milli(guard.utilisation_max),
         **_rotation(action, change, sight, out, undo=undo),
     }
@@ -296,38 +292,6 @@ def _may_serve(pool: str | None, change: Change, sight: Sight) -> int:
     counts = [milli(live) or 0 for name, _, live in change.moves("replicas.") if name == pool]
     # A replica that is counted and not shown is not known to be idle.
     return max([len(slots), *(-(-count // 1000) for count in counts)]) - idle
-
-
-def _counters(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
-    state, guard, now = sight.state, sight.state.managed.guard, sight.now
-    past = [entry for entry in state.past if own is None or entry.id != own.id]
-    last = max(past, key=lambda entry: entry.at, default=None)
-    hour = sum(entry.at > now - HOUR for entry in past)
-    cooldown = scrapes_ms(state.managed, guard.cooldown_scrapes)
-    doublings = min(_MAX_DOUBLINGS, _ineffective(action, past))
-    return {
-        "acted": last is not None,
-        "since_ms": None if last is None else (now - last.at) // MILLISECOND,
-        "last_text": "" if last is None else f"{last.kind} {last.subject}",
-        "cooldown_ms": None if cooldown is None else cooldown * 2**doublings,
-        "scale_in_ms": scrapes_ms(state.managed, guard.scale_in_scrapes),
-        "tries": state.tries,
-        "max_tries": guard.max_tries,
-        "peak": state.peak_replicas,
-        "hour": hour,
-        "hour_limit": guard.actions_per_hour,
-        "fleet_hour": hour + state.fleet.actions_last_hour,
-        "fleet_hour_limit": guard.fleet_actions_per_hour,
-    }
-
-
-def _ineffective(action: Action, past: list[PastAction]) -> int:
-    """Count earlier runs of the same action that did not help; what is unclear did not."""
-    return sum(
-        (entry.kind, entry.subject) == (action.kind, action.subject)
-        and entry.effect in _INEFFECTIVE
-        for entry in past
-    )
 
 
 def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:

@@ -104,6 +104,7 @@ FIELDS: Final[dict[str, Field]] = {
     # G4 rate.
     "hour": _count("actions on the target in the last hour"),
     "hour_limit": _count("of at most"),
+    "rollbacks": _count("of those, rollbacks of the subject"),
     "fleet_hour": _count("actions in the fleet in the last hour"),
     "fleet_hour_limit": _count("of at most"),
     # G5 concurrency and blast radius.
@@ -123,7 +124,6 @@ FIELDS: Final[dict[str, Field]] = {
     "sensors_ok": _flag("the controller's own senses are well"),
     # G7 capacity, G8 cost.
     "util_after_milli": _milli("predicted utilisation after the action"),
-    "util_spare_milli": _milli("the same with one more replica lost"),
     "util_max_milli": _milli("utilisation allowed"),
     "budgeted": _flag("a budget is declared"),
     "spend_milli": _milli("dollars per hour after the action"),

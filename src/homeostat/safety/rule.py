@@ -72,9 +72,18 @@ PROVEN_FAILING: Final = Or((
     And((kind_in(RESTART), Ref("drained"))),
 ))
 
+_BACK: Final = "rollback to the last verified version"
+_FIRST_BACK: Final = "its first rollback within the hour"
 EXEMPTIONS: Final[dict[str, Expr]] = {
     "undo": Ref("undo"),
-    "rollback to the last verified version": And((kind_in(ROLLBACK), Ref("to_last_verified"))),
+    _BACK: And((kind_in(ROLLBACK), Ref("to_last_verified"))),
+    # A pool that is rolled back again and again is flipped between versions: from the second on
+    # it counts like any other action.
+    _FIRST_BACK: And((
+        kind_in(ROLLBACK),
+        Ref("to_last_verified"),
+        compare("rollbacks", "==", 0),
+    )),
     "one replica proven failing": And((
         kind_in(RESTART, DRAIN),
         compare("disturbed", "<=", 1),
@@ -85,7 +94,9 @@ EXEMPTIONS: Final[dict[str, Expr]] = {
 }
 UNDO: Final = ("undo",)
 PLUS_ONE: Final = ("undo", "one more replica")
-BACKWARD: Final = ("undo", "rollback to the last verified version")
-EXEMPT: Final = tuple(EXEMPTIONS)  # from cooldown, rate, step and canary
+BACKWARD: Final = ("undo", _BACK)
+# From cooldown, fleet rate, step and canary; and from the target's own rate.
+EXEMPT: Final = tuple(name for name in EXEMPTIONS if name != _FIRST_BACK)
+RATED: Final = tuple(name for name in EXEMPTIONS if name != _BACK)
 
 TABLE: Final = "guard table, row "

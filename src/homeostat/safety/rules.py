@@ -13,6 +13,7 @@ from homeostat.safety.rule import (
     DOWN,
     DRAIN,
     EXEMPT,
+    RATED,
     RESIZE_DOWN,
     RESTART,
     SHIFT,
@@ -117,7 +118,7 @@ RULES: Final[tuple[Rule, ...]] = (
         source=TABLE + "G4: per target",
         require=compare("hour", "<", "hour_limit"),
         message="{hour} of {hour_limit} actions in the last hour",
-        exempt=EXEMPT,
+        exempt=RATED,
     ),
     Rule(
         id="G4",
@@ -192,16 +193,6 @@ RULES: Final[tuple[Rule, ...]] = (
             compare("util_after_milli", "<=", "util_max_milli"),
         )),
         message="predicted utilisation {util_after_milli}, allowed {util_max_milli}",
-        exempt=UNDO,
-    ),
-    Rule(
-        id="G7",
-        name="one to spare",
-        source=TABLE + "G7: with surviving replicas N-1",
-        kinds=frozenset({DOWN}),
-        require=compare("util_spare_milli", "<=", "util_max_milli"),
-        message="predicted utilisation {util_spare_milli} once one more is lost, allowed "
-        "{util_max_milli}",
         exempt=UNDO,
     ),
     Rule(

@@ -1,0 +1,57 @@
+"""What was done to the deployment before: how long ago, how often, and whether it helped."""
+
+from typing import Final
+
+from homeostat.base.actions import Action, ActionKind
+from homeostat.base.decisions import Effect
+from homeostat.base.guard import PastAction
+from homeostat.base.intent import ActionRecord
+from homeostat.base.units import HOUR, MILLISECOND
+from homeostat.safety.sight import Sight, scrapes_ms
+from homeostat.safety.tree import Value
+
+_MAX_DOUBLINGS: Final = 6  # 64 times the cooldown; more would outlive any shift
+_INEFFECTIVE: Final = frozenset({Effect.NO_CHANGE, Effect.HARMED, Effect.UNKNOWN})
+
+
+def counted(action: Action, sight: Sight, own: ActionRecord | None) -> dict[str, Value]:
+    """Return the facts about earlier actions.
+
+    Args:
+        action: What would be done.
+        sight: What can be seen.
+        own: Its own record if it is in flight: that is no earlier action.
+    """
+    state, guard, now = sight.state, sight.state.managed.guard, sight.now
+    past = [entry for entry in state.past if own is None or entry.id != own.id]
+    last = max(past, key=lambda entry: entry.at, default=None)
+    lately = [entry for entry in past if entry.at > now - HOUR]
+    hour = len(lately)
+    cooldown = scrapes_ms(state.managed, guard.cooldown_scrapes)
+    doublings = min(_MAX_DOUBLINGS, _ineffective(action, past))
+    return {
+        "acted": last is not None,
+        "since_ms": None if last is None else (now - last.at) // MILLISECOND,
+        "last_text": "" if last is None else f"{last.kind} {last.subject}",
+        "cooldown_ms": None if cooldown is None else cooldown * 2**doublings,
+        "scale_in_ms": scrapes_ms(state.managed, guard.scale_in_scrapes),
+        "tries": state.tries,
+        "max_tries": guard.max_tries,
+        "peak": state.peak_replicas,
+        "hour": hour,
+        "hour_limit": guard.actions_per_hour,
+        "rollbacks": sum(
+            (entry.kind, entry.subject) == (ActionKind.ROLLBACK, action.subject) for entry in lately
+        ),
+        "fleet_hour": hour + state.fleet.actions_last_hour,
+        "fleet_hour_limit": guard.fleet_actions_per_hour,
+    }
+
+
+def _ineffective(action: Action, past: list[PastAction]) -> int:
+    """Count earlier runs of the same action that did not help; what is unclear did not."""
+    return sum(
+        (entry.kind, entry.subject) == (action.kind, action.subject)
+        and entry.effect in _INEFFECTIVE
+        for entry in past
+    )
