@@ -70,6 +70,8 @@ async def _serve(
     }
     told, token = _notifiers(plan, quiet=quiet), token_in(plan.token_file)
     sense, sense_state = wiring.sense_step()
+    clock = Clock()
+    twins = wiring.twins(plan, clock.now)
     journal = wiring.journal(plan)  # last: nothing is claimed before all settings have been tried
     shell = Shell(
         journal=journal,
@@ -84,8 +86,9 @@ async def _serve(
         retention_ns=plan.retention_ns,
         took=view.loop_took,
         deployments=deployments,
+        rehearse=twins,
     )
-    runtime = Runtime(shell, Clock())
+    runtime = Runtime(shell, clock)
     app = create_app(
         view=view,
         submit=_submitter(runtime),
@@ -100,9 +103,13 @@ async def _serve(
             log.info(
                 "serving", url=url, files=watcher.config.files, token_file=str(plan.token_file)
             )
+            if twins is not None:
+                twins.start()
             await _run(runtime, watcher, plan, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
+        if twins is not None:
+            await twins.close()
         await runtime.close()
         journal.close()
 

@@ -26,6 +26,31 @@ class PartPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TwinPlan:
+    """One deployment's twin, as its worker is started with it.
+
+    Attributes:
+        fit: The fit file.
+        check: What `homeostat twin check --output json` said of it; None = it was never checked.
+        oldest_ns: How old the fit may be.
+        cache: Folder of compiled programs.
+        draws: How many are usually asked for: what is compiled at the start.
+        assume: Name, low and high end of ranges that replace priors.
+        slots: Sizes to compile at the start.
+        memory_bytes: The worker's limit; 0 = none.
+    """
+
+    fit: Path
+    check: Path | None
+    oldest_ns: int
+    cache: Path
+    draws: int = 64
+    assume: tuple[tuple[str, float, float], ...] = ()
+    slots: tuple[int, ...] = (8,)
+    memory_bytes: int = 2 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentPlan:
     """One deployment with everything that it is reached through.
 
@@ -38,6 +63,7 @@ class DeploymentPlan:
         sources: Sources that are always there, such as the gateway's page.
         per_replica: Sources made once for every replica that has an address.
         labels_path: Path of the page of recent predictions, None for no labels.
+        twin: What its actions are rehearsed in, None for no twin.
     """
 
     managed: Managed
@@ -45,6 +71,7 @@ class DeploymentPlan:
     sources: tuple[PartPlan, ...] = ()
     per_replica: tuple[PartPlan, ...] = ()
     labels_path: str | None = None
+    twin: TwinPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

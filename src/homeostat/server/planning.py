@@ -40,7 +40,7 @@ def needs_restart(running: ControllerPlan, wanted: ControllerPlan) -> list[str]:
     said = [f"{name} is new and not managed yet" for name in after if name not in before]
     said += [f"{name} is gone from it and still managed" for name in before if name not in after]
     said += [
-        f"{name} is reached differently (target, metrics, probe or labels)"
+        f"{name} is reached differently (target, metrics, probe, labels or twin)"
         for name, entry in after.items()
         if name in before and _reached(entry) != _reached(before[name])
     ]
@@ -52,7 +52,7 @@ def needs_restart(running: ControllerPlan, wanted: ControllerPlan) -> list[str]:
 
 def _reached(entry: DeploymentPlan) -> tuple[object, ...]:
     """Return the part of a plan that the core is not told anew."""
-    return entry.actuators, entry.sources, entry.per_replica, entry.labels_path
+    return entry.actuators, entry.sources, entry.per_replica, entry.labels_path, entry.twin
 
 
 def deployment_plan(entry: Deployment) -> DeploymentPlan:
@@ -76,6 +76,7 @@ def deployment_plan(entry: Deployment) -> DeploymentPlan:
         sources=tuple(page for target, page in pages if target.subject is not None),
         per_replica=tuple(per_replica),
         labels_path=entry.labels_path,
+        twin=entry.twin,
     )
 
 

@@ -12,7 +12,6 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from homeostat.base.state import LoopState
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.loop.rehearsing import unanswered
 from homeostat.server import twin_frames
+from homeostat.server.plan import TwinPlan
 
 log = structlog.get_logger()
 
@@ -40,29 +40,6 @@ _THREADS: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwinPlan:
-    """One deployment's twin, as the worker is told of it.
-
-    Attributes:
-        fit: The fit file.
-        check: What `homeostat twin check --output json` said of it; None = it was never checked.
-        oldest_ns: How old the fit may be.
-        assume: Ranges that replace priors, by name.
-        slots: Sizes to compile at the start.
-        memory_bytes: The worker's limit; 0 = none.
-        cache: Folder of compiled programs.
-    """
-
-    fit: Path
-    check: Path | None
-    oldest_ns: int
-    cache: Path
-    assume: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    slots: tuple[int, ...] = (8,)
-    memory_bytes: int = 2 << 30
 
 
 def opening(plan: TwinPlan) -> bytes:
@@ -82,7 +59,8 @@ def opening(plan: TwinPlan) -> bytes:
         "made_at": made_at,
         "good": good,
         "oldest_ns": plan.oldest_ns,
-        "assume": {name: list(ends) for name, ends in plan.assume.items()},
+        "assume": [list(one) for one in plan.assume],
+        "draws": plan.draws,
         "slots": list(plan.slots),
         "memory_bytes": plan.memory_bytes,
     }
@@ -125,9 +103,11 @@ class TwinWorker:
         self.command = command or (*module, str(os.getpid()))
         self.starts = 0
         self.ready = False
+        self.changed = asyncio.Event()  # set at each start, when ready and at each end
         self._process: Process | None = None
         self._asked: tuple[str, asyncio.Future[Rehearsal | None]] | None = None
         self._busy_since: float | None = None
+        self._ending: asyncio.Future[int] | None = None
 
     async def run(self) -> None:
         """Keep a worker running until cancelled."""
@@ -142,7 +122,8 @@ class TwinWorker:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2.0 * pause_s, _LONGEST_PAUSE_S)
         finally:
-            self._kill()
+            if self._ending is not None:
+                await self._ending
 
     async def ask(self, command: Rehearse, state: LoopState) -> Rehearsal:
         """Return the answer, or by the question's deadline that there is none."""
@@ -171,11 +152,9 @@ class TwinWorker:
     async def _live(self) -> None:
         """Start one worker and take its answers until it ends."""
         self.starts += 1
-        environment = {**os.environ, **_THREADS, "JAX_COMPILATION_CACHE_DIR": str(self.plan.cache)}
+        self.changed.set()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment
-            )
+            process = await self._start()
         except OSError as error:
             log.warning("twin", problem=f"its worker cannot be started: {error}")
             return
@@ -187,10 +166,36 @@ class TwinWorker:
         finally:
             watch.cancel()
             self.ready, self._process = False, None
+            self.changed.set()
             self._settle(None)
-            if process.returncode is None:
+            await self._end(process)
+
+    async def _start(self) -> Process:
+        """Start a process; one that is started while this is cancelled is ended again.
+
+        Raises:
+            OSError: It cannot be started.
+            CancelledError: The controller ends.
+        """
+        environment = {**os.environ, **_THREADS, "JAX_COMPILATION_CACHE_DIR": str(self.plan.cache)}
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *self.command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await self._end(await starting)
+            raise
+
+    async def _end(self, process: Process) -> None:
+        """End a process and wait until it is gone; `run` waits if this is cancelled meanwhile."""
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+        self._ending = asyncio.ensure_future(process.wait())
+        await asyncio.shield(self._ending)
 
     async def _answers(self, process: Process) -> None:
         if process.stdin is None or process.stdout is None:
@@ -200,6 +205,7 @@ class TwinWorker:
             await process.stdin.drain()
             await twin_frames.receive(process.stdout)
             self.ready, self._busy_since = True, None
+            self.changed.set()
             log.info("twin", ready=True, fit=str(self.plan.fit))
             while True:
                 self._settle(codec.decode(await twin_frames.receive(process.stdout)))

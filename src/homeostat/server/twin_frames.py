@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import BinaryIO, Final
 
 LONGEST: Final = 64 << 20  # bytes of a part; a tick of a large deployment is below 1 MiB
+PARTS: Final = 4  # of a question: what is asked, configuration, evidence, incident
 _HEAD: Final = struct.Struct(">I")
 
 

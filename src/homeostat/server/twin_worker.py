@@ -23,7 +23,6 @@ from homeostat.twin.rehearse_answer import Asked, Theatre, answer, warm
 from homeostat.twin.rehearse_prior import Prior
 from homeostat.twin.rehearse_trust import Standing
 
-PARTS: Final = 4  # of a question: what is asked, configuration, evidence, incident
 READY: Final = b"ready"
 _PR_SET_PDEATHSIG: Final = 1  # Linux, prctl(2)
 _NICE: Final = 5  # behind the controller, before everything that is only talk
@@ -41,7 +40,7 @@ def main() -> int:
     for slots in plain["slots"]:
         warm(theatre, slots)
     _send(sink, READY)
-    while (parts := twin_frames.read(source, PARTS)) is not None:
+    while (parts := twin_frames.read(source, twin_frames.PARTS)) is not None:
         _send(sink, codec.encode(answer(theatre, _asked(parts))))
     return 0
 
@@ -73,8 +72,9 @@ def _theatre(plain: dict[str, Any]) -> Theatre:
         ),
         assume={
             name: Prior(low=low, high=high, meaning=name, source="the configuration")
-            for name, (low, high) in plain["assume"].items()
+            for name, low, high in plain["assume"]
         },
+        draws=plain["draws"],
     )
 
 

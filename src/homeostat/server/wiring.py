@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -26,6 +27,7 @@ from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.server.labelling import Labelling
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan, filled
+from homeostat.server.rehearsing import Twins, TwinWorker
 from homeostat.server.runtime import Deployment
 from homeostat.signals.fleet import Fleet
 
@@ -88,6 +90,22 @@ def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:
     return Deployment(
         managed=plan.managed, actuators=actuators, sources_for=_sources(plan, labelling)
     )
+
+
+def twins(plan: ControllerPlan, now: Callable[[], TimeNs]) -> Twins | None:
+    """Return the twins of all deployments that have one, None if none has.
+
+    Raises:
+        ConfigError: A fit cannot be read, or the twin is not installed.
+    """
+    wanted = {one.managed.name: one.twin for one in plan.deployments if one.twin is not None}
+    for needed in ("jax", "equinox") if wanted else ():
+        if find_spec(needed) is None:
+            raise ConfigError(
+                f"spec.twin needs {needed}; `pip install 'homeostat[twin]'` brings it"
+            )
+    workers = {name: TwinWorker(one, now) for name, one in wanted.items()}
+    return Twins(workers) if workers else None
 
 
 def journal(plan: ControllerPlan) -> Journal:

@@ -167,7 +167,7 @@ class _Read:
         serving = {r.pool for r in self.there}
         shares = [self._lever(names.lever_weight(pool)) / _PERCENT for pool in self.pools]
         if len(serving) == 1:
-            only = self.pools.index(next(iter(serving)))
+            only = self.pools.index(min(serving))
             return _three([float(at == only) for at in range(VARIANTS)], 0.0)
         unknown = [at for at, share in enumerate(shares) if math.isnan(share)]
         known = sum(share for share in shares if not math.isnan(share))

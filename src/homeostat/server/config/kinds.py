@@ -14,6 +14,7 @@ from homeostat.base.units import HOUR
 from homeostat.server.address import listening
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Fraction, Guardrails, Strict
+from homeostat.server.config.twins import TwinSpec
 from homeostat.server.config.units import Duration, Money
 
 API: Final = "homeostat.dev/v1alpha1"
@@ -221,6 +222,7 @@ class ModelSpec(Strict):
     metrics: MetricsSpec
     probe: ProbeSpec | None = None
     labels: LabelsSpec | None = None
+    twin: TwinSpec | None = None
     slo: tuple[Slo, ...] = Field(min_length=1, max_length=20)
     objective: ObjectiveSpec = Field(default_factory=ObjectiveSpec)
     policy: Name | None = Field(default=None, description="A GuardrailPolicy's name.")

@@ -13,6 +13,7 @@ from typing import Final
 from homeostat.base import codec
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
+from homeostat.server.config import twins
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
@@ -21,6 +22,7 @@ from homeostat.server.config.kinds import (
     ModelSpec,
     ScrapeSpec,
 )
+from homeostat.server.plan import TwinPlan
 
 PROCESS: Final = "process"
 ENVOY: Final = "envoy"
@@ -88,6 +90,7 @@ class Deployment:
         scrape: Its metrics pages.
         probe: Its canned question, None if it has none.
         labels_path: Path of each replica's page of recent predictions, None for no labels.
+        twin: What its actions are rehearsed in, None for no twin.
     """
 
     managed: Managed
@@ -96,6 +99,7 @@ class Deployment:
     scrape: tuple[ScrapeTarget, ...]
     probe: Probe | None
     labels_path: str | None = None
+    twin: TwinPlan | None = None
 
     @property
     def name(self) -> str:
@@ -170,13 +174,14 @@ class Config:
         return replace(managed, guard=replace(managed.guard, frozen=True))
 
 
-def deployment(name: str, spec: ModelSpec, policy: Guardrails) -> Deployment:
+def deployment(name: str, spec: ModelSpec, policy: Guardrails, base: Path) -> Deployment:
     """Return one deployment.
 
     Args:
         name: Its name.
         spec: What its document says.
         policy: The settings of the policy it names, or none.
+        base: Folder that relative paths start from.
     """
     rails = merged(policy, spec.guardrails)
     guard = to_policy(rails, spec.interval)
@@ -194,6 +199,7 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails) -> Deployment:
             replica_usd_per_hour=spec.objective.cost_per_replica_hour,
             guard=guard,
             policy_digest=policy_digest(guard, spec.mode),
+            twin=twins.policy(spec.twin),
         ),
         process=ProcessHost(
             name=PROCESS,
@@ -204,6 +210,7 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails) -> Deployment:
         scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
         probe=_probe(spec),
         labels_path=None if spec.labels is None else spec.labels.path,
+        twin=twins.plan(spec.twin, base, state_folder() / "programs"),
     )
 
 

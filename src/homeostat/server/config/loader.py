@@ -69,7 +69,8 @@ def assemble(parsed: Sequence[Parsed]) -> loaded.Config:
     deployments = []
     for model, at in sorted(models, key=lambda pair: pair[0].metadata.name):
         policy = _policy(model, at, policies)
-        deployments.append(loaded.deployment(model.metadata.name, model.spec, policy))
+        base = Path(at.file).absolute().parent
+        deployments.append(loaded.deployment(model.metadata.name, model.spec, policy, base))
     freezes = _freezes(parsed, known)
     settings = _controller(parsed)
     body = "\n".join(one.model_dump_json(by_alias=True) for one, _ in _sorted(parsed))
