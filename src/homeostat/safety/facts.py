@@ -245,6 +245,7 @@ def _levers(action: Action, change: Change, sight: Sight, *, undo: bool) -> Reco
         if spend is None or claim is None or price is None
         else price * slots + max(spend, claim),
         "util_after_milli": capacity.utilisation_after(change, sight, out),
+        "util_spare_milli": capacity.utilisation_with_one_lost(sight, out),
         "util_max_milli": milli(guard.utilisation_max),
         **_rotation(action, change, sight, out, undo=undo),
     }

@@ -124,6 +124,7 @@ FIELDS: Final[dict[str, Field]] = {
     "sensors_ok": _flag("the controller's own senses are well"),
     # G7 capacity, G8 cost.
     "util_after_milli": _milli("predicted utilisation after the action"),
+    "util_spare_milli": _milli("the same with one more replica lost"),
     "util_max_milli": _milli("utilisation allowed"),
     "budgeted": _flag("a budget is declared"),
     "spend_milli": _milli("dollars per hour after the action"),

@@ -196,6 +196,16 @@ RULES: Final[tuple[Rule, ...]] = (
         exempt=UNDO,
     ),
     Rule(
+        id="G7",
+        name="one to spare",
+        source=TABLE + "G7: with surviving replicas N-1",
+        kinds=frozenset({DOWN}),
+        require=compare("util_spare_milli", "<=", "util_max_milli"),
+        message="predicted utilisation {util_spare_milli} once one more is lost, allowed "
+        "{util_max_milli}",
+        exempt=UNDO,
+    ),
+    Rule(
         id="G8",
         name="budget",
         source=TABLE + "G8: only what saves money, unless the objectives are missed",
