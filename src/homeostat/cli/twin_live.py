@@ -167,9 +167,9 @@ def table(results: Sequence[dict[str, Any]], *, live: bool) -> None:
     """Print the comparisons for people."""
     rows = []
     for result in results:
-        for number, row in enumerate(result["rows"]):
+        for row in result["rows"]:
             ends = row["quantity"] in {"recovery_s", "acted_s"}
-            line = {"fault": "" if number else result["fault"], "quantity": row["quantity"]}
+            line = {"fault": result["fault"], "quantity": row["quantity"]}
             line |= {name: "never" if ends and row[name] is None else row[name] for name in SHOWN}
             if live:
                 never = ends and row["measured"] is None and row["inside"] is not None
