@@ -87,6 +87,16 @@ def test_a_forced_action_is_taken_although_the_kernel_refuses() -> None:
     assert any(reason.startswith("G5 restart all") for reason in kept[0].asked[0].reasons)
 
 
+@pytest.mark.parametrize(("slot", "restarted"), [(2, 2), (None, 0)])
+def test_the_oldest_are_those_of_the_age_that_is_hit(slot: int | None, restarted: int) -> None:
+    kept: list[Forced] = []
+    controller = forcing(unsafe("S12", "restart the oldest", "restart oldest"), kept)
+    controller.start([faulty(slot)])
+    moves = run(controller, Made(), dead_at=99)
+    ordered = [move.orders.restart[0] for move in moves if move.intervened[0]]
+    assert [np.flatnonzero(one).tolist() for one in ordered] == [[restarted]]
+
+
 def test_a_repetition_is_permitted_only_if_each_time_of_it_is() -> None:
     kept: list[Forced] = []
     controller = forcing(unsafe("S13", "batch", "batch *2 x3"), kept)

@@ -89,7 +89,9 @@ class Situation:
                 well = [r for r in ready if r not in hit]
                 return tuple(sorted(well, key=_age)[:1])
             case "oldest":
-                return tuple(sorted(ready, key=_age)[:1])
+                # In the twin all processes begin together; where the catalogue says that those of
+                # one age leak, the ones hit are those of that age.
+                return tuple(sorted(ready, key=lambda r: (r not in hit, *_age(r)))[:1])
             case "loading":
                 return tuple(r for r in self.stable if r.state is ReplicaState.STARTING)[:1]
             case "others":

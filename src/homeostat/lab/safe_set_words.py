@@ -24,7 +24,7 @@ class Verb(StrEnum):
     RESIZE = "resize"  # *2
     SHIFT = "shift"  # POOL and percent
     ROLLBACK = "rollback"  # POOL
-    RESTART = "restart"  # hit, healthy, loading, oldest, all
+    RESTART = "restart"  # hit, healthy, loading, oldest (of those hit, else of all), all
     DRAIN = "drain"  # hit, others (all but one)
     SHED = "shed"  # share of what is in flight
     RETRAIN = "retrain"  # gated, ungated
