@@ -21,6 +21,7 @@ import numpy as np
 from jax import Array
 
 _UNIT: Final = 1.0 / (1 << 24)
+_LARGEST: Final = 1.0 - _UNIT  # the float32 below 1
 _GOLDEN: Final = np.uint32(0x9E3779B9)  # 2^32 / golden ratio: spreads consecutive numbers
 
 
@@ -132,7 +133,8 @@ def _mix(word: Array) -> Array:
 
 def _uniform(bits: Array) -> Array:
     """Return numbers in (0, 1) from 32-bit words."""
-    return ((bits >> 8).astype(jnp.float32) + 0.5) * _UNIT
+    # 24 bits and a half need 25: of the greatest word the half would be rounded up, to 1.
+    return jnp.minimum(((bits >> 8).astype(jnp.float32) + 0.5) * _UNIT, _LARGEST)
 
 
 def _normal(uniform_: Array) -> Array:
