@@ -882,6 +882,27 @@ def test_added_capacity_whose_undo_is_refused_stays_and_a_person_is_told() -> No
     assert len(bench.pages) == 1
 
 
+@pytest.mark.parametrize(
+    ("last", "end"),
+    [
+        (("G2 floor",), S.SUCCEEDED_UNPROVEN),
+        (("G2 floor", "G10 ownership"), S.STUCK),
+        (("G10 ownership",), S.STUCK),
+    ],
+)
+def test_what_refused_an_undo_last_decides_and_no_words_about_it(
+    last: tuple[str, ...], end: S
+) -> None:
+    bench = _harmed()
+    while not bench.record.state.is_terminal:
+        bench.see()
+        bench.feed(GuardDenied(reasons=("G2 floor",)))
+        bench.feed(GuardDenied(reasons=last))
+        bench.record = replace(bench.record, reason="undo refused for the floor: so it says")
+        bench.late()
+    bench.at(end)
+
+
 def test_another_change_whose_undo_is_refused_is_stuck() -> None:
     bench = _harmed(replace(RAMP, ramp=()))
     _refuse_until_the_end(bench)

@@ -51,9 +51,6 @@ TOKEN = 50  # the token of the record's intent after renaming
 EPOCH = 4
 LONG_AGO = 500  # older than any state can be
 
-# The one reason that decides anything: only the floor refused the undo so far.
-_KEPT = "undo refused for the floor: "
-
 
 def _action(name: str) -> Action:
     two: Levers = (("x", 2), ("y", 2))
@@ -188,7 +185,7 @@ def _renamed(record: ActionRecord, now: TimeNs) -> ActionRecord:
         state_since=shift(record.state_since),
         deadline=shift(record.deadline),
         blind_since=None if record.blind_since is None else shift(record.blind_since),
-        reason=_KEPT if record.reason.startswith(_KEPT) else "",
+        reason="",  # for people: nothing is decided by it
         epoch=EPOCH,
     )
 

@@ -141,6 +141,7 @@ class ActionRecord:
         in_flight: True from the moment the intent may have been sent until its fate is known;
             shown to people as *unknown*.
         undoes: The finished action that a person wants taken back by this one, else empty.
+        floor_refused: The guards last refused to take it back, for the floor and nothing else.
     """
 
     id: str
@@ -162,3 +163,4 @@ class ActionRecord:
     approved_by: str = ""
     in_flight: bool = False
     undoes: str = ""
+    floor_refused: bool = False

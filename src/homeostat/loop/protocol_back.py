@@ -48,8 +48,6 @@ from homeostat.loop.protocol_world import (
 )
 
 _FLOOR: Final = "G2 floor"  # as that guard's reasons begin
-_REFUSED: Final = "undo refused: "
-_KEPT: Final = "undo refused for the floor: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +71,9 @@ def rolling_back(record: ActionRecord, news: News, ctx: Context) -> Step:
             return _send_undo(plan, news, ctx) if isinstance(plan, _Undo) else plan
         case GuardDenied(reasons=reasons):
             by_floor = all(reason.startswith(_FLOOR) for reason in reasons)
-            return replace(
-                record, reason=(_KEPT if by_floor else _REFUSED) + "; ".join(reasons)
-            ), ()
+            text = "undo refused for the floor" if by_floor else "undo refused"
+            text = f"{text}: {'; '.join(reasons)}"
+            return replace(record, reason=text, floor_refused=by_floor), ()
         case Tick() if overdue(record, ctx):
             return _failed(record, ctx, record.reason or "it could not be taken back in time")
         case Tick():
@@ -241,7 +239,7 @@ def _kept_by_floor(record: ActionRecord) -> bool:
     write = record.intent
     written = record.in_flight or write is None or write.undo
     added = record.action.kind is ActionKind.SCALE_UP
-    return added and not written and record.reason.startswith(_KEPT)
+    return added and not written and record.floor_refused
 
 
 def _kept(record: ActionRecord, ctx: Context) -> Step:
