@@ -19,6 +19,7 @@ from homeostat.base.ports import Journal
 from homeostat.base.units import TimeNs
 from homeostat.cli import main as cli
 from homeostat.server import runtime as runtime_module
+from homeostat.server.code_version import code_version, version_of
 from homeostat.server.plan import PartPlan
 from homeostat.server.replaying import replay_file, verify_file
 from homeostat.server.restore import restore, restore_all
@@ -128,6 +129,52 @@ async def test_a_decision_that_was_changed_is_found_and_named(
     code, out, _ = command("replay", str(path), "-o", "json")
     assert code == 1
     assert '"mismatches": 1' in out
+
+
+@pytest.mark.parametrize(("said", "named"), [(b"0.0.9+abc", "0.0.9+abc"), (b"", "not recorded")])
+async def test_a_difference_in_a_journal_of_other_code_is_said_to_prove_nothing(
+    said: bytes, named: str, tmp_path: Path, command: Command
+) -> None:
+    rows = await recorded("m", cycles=12)
+    mine = code_version().encode()
+    other = [(at, name, kind, body.replace(mine, said)) for at, name, kind, body in rows]
+    path = written(tmp_path / "same.db", other)
+    (row,) = replay_file(path)
+    assert (row["mismatches"], named in row["written_by"]) == (0, True)
+    assert "another version" not in command("replay", str(path))[2]  # it decides the same
+    where = max(n for n, row in enumerate(other) if row[2] == "command")
+    at, name, kind, body = other[where]
+    other[where] = (at, name, kind, body + b" ")
+    code, _, err = command("replay", str(written(tmp_path / "other.db", other)))
+    assert code == 1
+    assert "another version" in err
+    assert named in err
+    assert code_version() in err
+
+
+async def test_the_journal_says_which_code_decides_and_a_replay_by_it_needs_no_excuse(
+    tmp_path: Path, command: Command
+) -> None:
+    rows = await recorded("m", cycles=12)
+    assert any(code_version().encode() in body for _, _, kind, body in rows if kind == "event")
+    where = max(n for n, row in enumerate(rows) if row[2] == "command")
+    at, name, kind, body = rows[where]
+    rows[where] = (at, name, kind, body + b" ")
+    path = written(tmp_path / "j.db", rows)
+    assert replay_file(path)[0]["written_by"] is None
+    code, _, err = command("replay", str(path))
+    assert (code, "another version" in err) == (1, False)
+
+
+def test_other_code_is_another_version_and_a_changed_page_is_not(tmp_path: Path) -> None:
+    (tmp_path / "loop").mkdir()
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "loop" / "step.py").write_text("A = 1")
+    first = version_of(tmp_path)
+    (tmp_path / "cli" / "page.py").write_text("B = 1")
+    assert version_of(tmp_path) == first
+    (tmp_path / "loop" / "step.py").write_text("A = 2")
+    assert version_of(tmp_path) != first
 
 
 async def test_a_snapshot_that_does_not_hold_the_state_is_found(

@@ -41,11 +41,15 @@ class FleetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The controller started or took over; `epoch` is higher than any before it."""
+    """The controller started or took over; `epoch` is higher than any before it.
+
+    `code` says which code decides from here on; empty in journals from before it was recorded.
+    """
 
     at: TimeNs
     epoch: int
     managed: Managed
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,22 @@
 """Replaying and verifying a journal file, for people: what `replay` and `audit verify` print."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from homeostat import plugins
 from homeostat.base.decisions import DecisionRecord
 from homeostat.base.errors import StoreError
 from homeostat.base.events import Record, Started
 from homeostat.base.policy import Managed
-from homeostat.base.ports import Anchored, Journal
+from homeostat.base.ports import Anchored, Entry, Journal
 from homeostat.base.state import LoopState
+from homeostat.server.code_version import code_version
 from homeostat.server.restore import decoded, replay
 from homeostat.server.wiring import loop_parts
+
+# Journals from before it was recorded, and those whose start was dropped by age.
+UNRECORDED: Final = "code that is not recorded"
+_STARTED: Final = b'{"$":"Started"'
 
 
 def open_read_only(path: Path) -> Journal:
@@ -32,7 +37,9 @@ def replay_file(path: Path, only: str | None = None) -> list[dict[str, Any]]:
 
     Returns:
         One row per deployment: events, commands and decisions replayed, events whose commands
-        were never recorded (the controller was killed in between), mismatches, the first one.
+        were never recorded (the controller was killed in between), mismatches, the first one, and
+        the versions of other code that wrote any of it (`written_by`; None where all of it is
+        this code's): under other code a difference is no sign of a changed journal.
 
     Raises:
         StoreError: The journal cannot be read or does not verify.
@@ -102,9 +109,13 @@ def _replayed(journal: Journal, managed: Managed) -> dict[str, Any]:
         "unrecorded": 0,
         "mismatches": 0,
         "first": None,
+        "written_by": None,
     }
+    others: list[str] = []
     for entry, commands, recorded, mismatch in replay(journal, loop_parts(), managed):
         row["events"] += entry.kind == "event"
+        if entry.kind == "event":
+            others.extend(_code(entry, first=row["events"] == 1))
         row["commands"] += len(commands)
         row["decisions"] += sum(
             isinstance(command, Record) and isinstance(command.fact, DecisionRecord)
@@ -114,4 +125,14 @@ def _replayed(journal: Journal, managed: Managed) -> dict[str, Any]:
         if mismatch is not None:
             row["mismatches"] += 1
             row["first"] = row["first"] or mismatch.seq
+    others = [code for code in dict.fromkeys(others) if code != code_version()]
+    row["written_by"] = ", ".join(others) or None
     return row
+
+
+def _code(entry: Entry, *, first: bool) -> list[str]:
+    """Return which code decides from an event on, if it says so or nothing before it did."""
+    started = decoded(entry) if entry.body.startswith(_STARTED) else None
+    if isinstance(started, Started):
+        return [started.code or UNRECORDED]
+    return [UNRECORDED] if first else []

@@ -43,6 +43,7 @@ from homeostat.loop.parts import LoopParts
 from homeostat.loop.rehearsing import unanswered
 from homeostat.server import fleet
 from homeostat.server.clock import Clock
+from homeostat.server.code_version import code_version
 from homeostat.server.reading import (
     Deployment,
     close_all,
@@ -136,7 +137,8 @@ class Runtime:
                 self._show(name, item)
         for name, deployment in deployments.items():
             now = self.clock.now()
-            self.take(name, Started(at=now, epoch=self.epoch, managed=deployment.managed))
+            plan = deployment.managed
+            self.take(name, Started(at=now, epoch=self.epoch, managed=plan, code=code_version()))
             for tell in restored[name].untold:
                 self._spawn(self._tell(tell))
 
