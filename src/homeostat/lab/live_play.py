@@ -14,6 +14,7 @@ import equinox as eqx
 import numpy as np
 from typing_extensions import override
 
+from homeostat.base import names
 from homeostat.base.policy import Managed
 from homeostat.base.units import SECOND
 from homeostat.base.world import Release
@@ -31,8 +32,13 @@ from homeostat.lab.stretch import stretched, stretched_entry
 from homeostat.lab.types import Episode, Move
 from homeostat.lab.world import Played, World, compiled
 from homeostat.twin.outputs import Scrape
-from homeostat.twin.shapes import SCRAPE_S, Cure, Variant
+from homeostat.twin.primitives import PRIMITIVES
+from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
+from homeostat.twin.signals import SLOT_SIGNALS
 
+_HEALTH: Final = SLOT_SIGNALS.index(names.PROBE_HEALTH)
+_INFERENCE: Final = SLOT_SIGNALS.index(names.PROBE_INFERENCE)
+_LATENCY: Final = SLOT_SIGNALS.index(names.PROBE_LATENCY)
 GIVE_UP_S: Final = 90  # as the demo's judge: what is not healed by then is not healed
 
 
@@ -110,7 +116,7 @@ class Demonstrated(Controller):
     @override
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Decide, and keep what was written."""
-        found = super().act(now_s, scrape)
+        found = super().act(now_s, _stopped(scrape))
         for row, mind in enumerate(self.minds):
             for intent in mind.done.writes:
                 levers = ", ".join(f"{lever}={value}" for lever, value in intent.post)
@@ -159,6 +165,41 @@ def _think(episode: Episode, entry: Managed, platform: Platform) -> Mind:
     return Runtime(loop_parts(), entry, platform, time_ns(0.0))
 
 
+def _stopped(scrape: Scrape) -> Scrape:
+    """Return a scrape in which a hung process is a stopped one, as it is on a real machine.
+
+    The twin's answers health checks and shows its page; one that is stopped answers nothing.
+    """
+    hung = np.asarray(scrape.phase) == Phase.HUNG
+    if not hung.any():
+        return scrape
+    slot = np.array(scrape.slot, np.float32)
+    probed = slot[hung][:, _LATENCY]
+    slot[hung] = np.nan
+    slot[hung, _HEALTH] = slot[hung, _INFERENCE] = 0.0
+    slot[hung, _LATENCY] = probed
+    return replace(scrape, slot=array(slot))
+
+
+def _drains_s(episode: Episode, played: Played, row: int) -> float:
+    """Return how long a slow process that was replaced goes on, s of the twin's clock.
+
+    It finishes what it holds before it ends, and a cause is gone when its process is. The twin's
+    ends at once; what it held at that moment is the queue that the fault had built up.
+    """
+    faults, service, truth = episode.faults, episode.params.service, played.trace.truth
+    if PRIMITIVES[int(faults.primitive[0])].name != "contention":
+        return 0.0
+    queue, ill = np.asarray(truth.queue[row]), np.flatnonzero(np.asarray(truth.faulty[row]))
+    if not ill.size or ill[-1] + 1 == len(queue):
+        return 0.0
+    held = float(queue[ill[-1]] - queue[max(ill[0] - 1, 0)])
+    batch, variant = float(service.batch_max[Variant.A]), Variant.A
+    takes_s = float(service.tau0_s[variant] + service.alpha_s[variant] * batch)
+    takes_s *= float(faults.magnitude[0])
+    return min(max(held, 0.0) * takes_s / batch, float(episode.params.provision.drain_s))
+
+
 def _weighted(episode: Episode, shares: tuple[float, float, float]) -> Episode:
     params = eqx.tree_at(lambda tree: tree.weights, episode.params, array(shares))
     return replace(episode, params=params)
@@ -181,6 +222,12 @@ def _seconds(
         f"{name}_ms": of(getattr(truth, f"{name}_s")).mean(axis=2) * 1000.0 / factor
         for name in ("p50", "p95", "p99")
     }
+    faulty = of(truth.faulty)[:, :, -1] > 0.0
+    for row, episode in enumerate(played.trace.episodes):
+        ill = np.flatnonzero(faulty[row])
+        if ill.size:
+            more = round(_drains_s(episode, played, row) / factor)
+            faulty[row, ill[-1] + 1 : ill[-1] + 1 + more] = True
     actions = [
         [(at / factor - onset, what) for at, what in one if at / factor > onset]
         for one, onset in zip(done, onsets, strict=True)
@@ -188,7 +235,7 @@ def _seconds(
     return Seconds(
         offered=np.maximum(offered - refused, 0.0).mean(axis=2) * factor,
         good=good.mean(axis=2) * factor,
-        faulty=of(truth.faulty)[:, :, -1] > 0.0,
+        faulty=faulty,
         acted_s=np.array([one[0][0] if one else np.nan for one in actions]),
         actions=tuple(tuple(what for _, what in one) for one in actions),
         **quantiles,
