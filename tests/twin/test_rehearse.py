@@ -70,6 +70,16 @@ def test_a_replica_more_costs_its_price_and_less_latency_under_pressure() -> Non
     assert prospect.foreseen.availability.p50 > 0.99
 
 
+def test_a_larger_batch_helps_where_batches_are_full_and_nowhere_else() -> None:
+    larger = Action(kind=ActionKind.BATCH_UP, subject="pool:a", change=(("batch_max", 16),))
+    full = found(rehearsed(standing(rate_rps=640.0), larger), larger)  # 0.96 of the capacity
+    assert full.against_hold.latency_ms.p95 < -0.2 * full.foreseen.latency_ms.p50
+    assert full.against_hold.breach.p50 <= 0.0
+    idle = found(rehearsed(standing(rate_rps=100.0), larger), larger)
+    # Not nothing: the curves' quantiles are a few per cent wrong, for each batch in its own way.
+    assert abs(idle.against_hold.latency_ms.p50) < 0.1 * idle.foreseen.latency_ms.p50
+
+
 def test_taking_away_what_is_needed_is_foreseen_as_a_breach() -> None:
     answer = rehearsed(standing(), DOWN)
     assert found(answer, HOLD).foreseen.breach.p50 == 0.0

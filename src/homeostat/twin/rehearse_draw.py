@@ -93,7 +93,7 @@ def draw(
     rate = now.rate_rps * np.exp(_rate_error(found, now) * chance.standard_normal(number))
     stretch, wider = _stretch(found, number, chance)
     lanes = (
-        to_params(values, rate, now, found.batch_limit, slots),
+        to_params(values, rate, now, slots),
         no_faults(number, slots),
         _scene(values, now, slots, chance),
         Limit(

@@ -15,6 +15,7 @@ from homeostat.twin import params
 from homeostat.twin.fit_frame import Floats
 from homeostat.twin.rehearse_situation import UNBOUNDED, Situation
 from homeostat.twin.shapes import LOAD_KNOTS, VARIANTS
+from homeostat.twin.table_grid import BATCHES
 
 
 def f32(values: Floats) -> Array:
@@ -23,7 +24,7 @@ def f32(values: Floats) -> Array:
 
 
 def to_params(
-    values: Mapping[str, Floats], rate: Floats, now: Situation, batch_limit: float, slots: int
+    values: Mapping[str, Floats], rate: Floats, now: Situation, slots: int
 ) -> params.Params:
     """Return the twin's parameters [D, ...].
 
@@ -31,7 +32,6 @@ def to_params(
         values: Draws of every quantity by name [D].
         rate: Of the load, 1/s [D].
         now: The deployment.
-        batch_limit: Largest batch the fit knows of.
         slots: Replica slots there are.
     """
     number = len(rate)
@@ -55,7 +55,7 @@ def to_params(
             alpha_s=pools(values["alpha_s"]),
             cv2=each(values["cv2"]),
             batch_max=each(np.full(number, now.batch_max)),
-            batch_limit=same(max(batch_limit, now.batch_max)),
+            batch_limit=same(float(BATCHES[-1])),
             queue_delay_s=same(0.0),
             concurrency=same(now.concurrency if math.isfinite(now.concurrency) else UNBOUNDED),
             kv_capacity=same(UNBOUNDED),
