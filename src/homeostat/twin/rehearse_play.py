@@ -22,7 +22,7 @@ from homeostat.twin.program import OPTIONS
 from homeostat.twin.shapes import SCRAPE_S, SLOT_COUNTS
 from homeostat.twin.state import State
 
-AT_ONCE: Final = 8  # draws side by side; see benchmarks/test_rehearse.py for how it was chosen
+AT_ONCE: Final = 8  # draws side by side; see benchmarks/test_rehearse_speed.py for how it was chosen
 _ROUNDING: Final = 1e-4  # float32 sums: a ratio this close above its limit has not crossed it
 
 

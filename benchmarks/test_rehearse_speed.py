@@ -1,4 +1,4 @@
-"""What a rehearsal takes after compilation: 12 candidates x 64 draws x 600 one-second ticks, 8 slots.
+"""What a rehearsal takes once compiled: 12 candidates x 64 draws x 600 one-second ticks, 8 slots.
 
 The goal is a median of 0.7 s on one thread. The time of the processor is reported too: other work
 on the machine hardly changes it. `at_once` draws are played side by side; too few waste vector
@@ -29,7 +29,7 @@ CANDIDATES, DRAWS, HORIZON_S, SLOTS = 12, 64, 600, 8
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("at_once", [4, 8, 16, 64])
 def test_a_full_rehearsal(benchmark: BenchmarkFixture, at_once: int) -> None:
-    if benchmark.disabled and at_once != 8:  # noqa: PLR2004 - one case shows that it runs
+    if benchmark.disabled and at_once != 8:
         pytest.skip("measured with --benchmark-enable")
     from rehearsed_by_hand import fitted, fixed, standing  # noqa: PLC0415 - beside the twin's tests
 
