@@ -17,7 +17,7 @@ def test_no_word_is_a_zero_or_a_one() -> None:
 
 
 def test_no_word_is_an_infinite_normal_and_both_tails_reach_as_far() -> None:
-    drawn = np.asarray(chance._normal(chance._uniform(jnp.asarray(WORDS))))
+    drawn = np.asarray(chance.as_normal(chance._uniform(jnp.asarray(WORDS))))
     assert np.isfinite(drawn).all()
     assert -6.0 < drawn[0] < -5.0
     assert 5.0 < drawn[-1] < 6.0

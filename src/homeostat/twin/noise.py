@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import ndtri
 
 from homeostat.base import names
 from homeostat.twin.apart import apart
+from homeostat.twin.chance import as_normal
 from homeostat.twin.signals import (
     GATEWAY_SIGNALS,
     GPU_SHARE,
@@ -73,7 +73,7 @@ def draws(uniform: Observed) -> Draws:
         for table, (values, order) in tables.items()
     ]
     flat = jnp.concatenate([part.ravel() for part in parts])
-    normal = apart(lambda: ndtri(jnp.clip(flat, 1e-6, 1.0 - 1e-6)))
+    normal = apart(lambda: as_normal(jnp.clip(flat, 1e-6, 1.0 - 1e-6)))
     found, start = {}, 0
     for (table, (values, order)), part in zip(tables.items(), parts, strict=True):
         here = normal[start : start + part.size].reshape(part.shape)

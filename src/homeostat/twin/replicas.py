@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import memory, params, scaling
+from homeostat.twin.apart import apart
 from homeostat.twin.chance import Draws
 from homeostat.twin.effects import Effects
 from homeostat.twin.shapes import VARIANTS, Phase, Variant
@@ -123,12 +124,14 @@ def step(
         spares: Warm spare processes left.
         seconds: Length of a block.
     """
-    scarce = _scarce(deployment, fx, slots)
-    slots, again, swapped, lost = _live(deployment, fx, slots, scarce, seconds)
+    scarce = apart(lambda: _scarce(deployment, fx, slots))
+    slots, again, swapped, lost = apart(lambda: _live(deployment, fx, slots, scarce, seconds))
     had, had_b = healthy(slots), _staying(slots, Variant.B)
     slots, ended, undrained = _restart(deployment, fx, slots, wanted.restart, scarce)
-    slots = _drained(slots, wanted.drain)
-    slots, warm = scaling.number(deployment, fx, slots, draws, wanted.replicas, spares)
+    slots = apart(lambda: _drained(slots, wanted.drain))
+    slots, warm = apart(
+        lambda: scaling.number(deployment, fx, slots, draws, wanted.replicas, spares)
+    )
     gone = (had > 0) & (healthy(slots) == 0)
     gone = gone | ((had_b > 0) & (_staying(slots, Variant.B) == 0))
     begins = ((again | ended) & (slots.phase == Phase.LOADING)) | warm
@@ -188,7 +191,7 @@ def _live(
 ) -> tuple[Slots, Array, Array, Array]:
     """Return the slots after time and faults, who begins again, who swapped, and requests lost."""
     gone = scaling.gone(fx)
-    slots, lost = _deaths(deployment, fx, slots, gone, seconds)
+    slots, lost = apart(lambda: _deaths(deployment, fx, slots, gone, seconds))
     slots = _hangs(fx, slots)
     runs = jnp.where(slots.phase == Phase.PENDING, ~scarce, ~gone)
     timer_s = jnp.where(runs, slots.timer_s - seconds, slots.timer_s)

@@ -11,9 +11,9 @@ from typing import Final
 
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import ndtri
 
 from homeostat.twin.apart import apart
+from homeostat.twin.chance import as_normal
 
 _TERMS: Final = 28
 # At a mean of 10 the 28th term of a Poisson is 1e-6, and the normal's rounding is off by < 1 %.
@@ -67,7 +67,7 @@ def whole(uniform: Array, mean: Array) -> Array:
 
 
 def _normal(uniform: Array) -> Array:
-    return apart(lambda: ndtri(jnp.clip(uniform, 1e-7, 1.0 - 1e-7)))
+    return apart(lambda: as_normal(jnp.clip(uniform, 1e-7, 1.0 - 1e-7)))
 
 
 def _invert(uniform: Array, term: Array, ratio: Callable[[float], Array]) -> Array:

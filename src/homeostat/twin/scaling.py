@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from homeostat.twin import params
+from homeostat.twin.apart import apart
 from homeostat.twin.chance import Draws
 from homeostat.twin.effects import Effects
 from homeostat.twin.shapes import VARIANTS, Phase
-from homeostat.twin.state import Slots, by_variant, once, over_slots, put, running_sum
+from homeostat.twin.state import Slots, by_variant, over_slots, put, running_sum
 
 _OLDEST_S: Final = 4e5  # ages beyond it are equal; times 32 slots it still is a whole float
 _HALF: Final = 0.5
@@ -39,7 +40,7 @@ def number(
     staying = there & ~slots.leaving
     count = over_slots(staying.astype(jnp.float32), slots.variant)
     target = jnp.clip(jnp.round(target), 0.0, float(there.shape[0]))
-    slots = _fewer(deployment, slots, staying, count - target)
+    slots = apart(lambda: _fewer(deployment, slots, staying, count - target))
     cap = fx.limit("cap_replicas", deployment.provision.cap)
     room = jnp.maximum(jnp.floor(cap) - there.sum(), 0.0)
     return _more(deployment, fx, slots, draws, jnp.maximum(target - count, 0.0), room, spares)
@@ -53,10 +54,10 @@ def _fewer(deployment: params.Params, slots: Slots, staying: Array, surplus: Arr
     serves = ready | (slots.phase == Phase.HUNG)
     age = jnp.clip(slots.age_s, 0.0, _OLDEST_S).astype(jnp.int32)
     key = jnp.where(serves, age + 1, 0) * number + (number - 1 - jnp.arange(number))
-    apart = number * (int(_OLDEST_S) + 2)
-    key = once(jnp.where(staying, key, apart - 1).astype(jnp.float32))
+    beyond = number * (int(_OLDEST_S) + 2)
+    key = apart(lambda: jnp.where(staying, key, beyond - 1).astype(jnp.float32))
     same = slots.variant[:, None] == slots.variant[None, :]
-    rank = (same & (key[None, :] < key[:, None])).sum(axis=1)
+    rank = apart(lambda: (same & (key[None, :] < key[:, None])).sum(axis=1))
     goes = staying & (rank < by_variant(surplus, slots.variant))
     drains = goes & ready
     ends = goes & ~ready
@@ -85,9 +86,11 @@ def _more(
     empty = slots.phase == Phase.EMPTY
     # Slots whose machine is gone come last.
     number = empty.shape[0]
-    key = jnp.arange(number) + jnp.where(gone(fx), number, 0) + jnp.where(empty, 0, 2 * number)
-    key = once(key.astype(jnp.float32))
-    order = (key[None, :] < key[:, None]).sum(axis=1)
+    lost = gone(fx)
+    key = apart(
+        lambda: jnp.arange(number) + jnp.where(lost, number, 0) + jnp.where(empty, 0, 2 * number)
+    )
+    order = apart(lambda: (key[None, :] < key[:, None]).sum(axis=1))
     new = empty & (order < granted[VARIANTS - 1])
     variant = jnp.zeros_like(slots.variant)
     for at in range(VARIANTS - 1):

@@ -17,6 +17,7 @@ from homeostat.twin import (
     telemetry,
     windows,
 )
+from homeostat.twin.apart import apart
 from homeostat.twin.effects import signal_effects
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape
@@ -36,8 +37,10 @@ def judged(
         seconds: Its length.
     """
     live = state.live
-    known = retraining.revert(deployment.quality, state.quality, live.reverted)
-    known, answers = quality.step(deployment, inputs, known, live.platform.levers.weights, seconds)
+    reverted = retraining.revert(deployment.quality, state.quality, live.reverted)
+    known, answers = apart(
+        lambda: quality.step(deployment, inputs, reverted, live.platform.levers.weights, seconds)
+    )
     rate = jnp.maximum(live.answered, 0.0) / seconds
     window = labels.add(labels.open_window(), answers, rate, seconds)
     state = eqx.tree_at(
@@ -63,17 +66,19 @@ def scraped(
     deployment, live, inputs = fixed.deployment, state.live, tail.inputs
     key = chance.key_for(state.key, chance.Purpose.LABELS)
     here = chance.fold(key, state.now_s.astype(jnp.int32))
-    known, shift = scores.at_scrape(
+    known, shift = apart(lambda: scores.at_scrape(
         deployment.quality, inputs, state.quality,
         window.made.sum(axis=1) * (1.0 - inputs.nan_share), chance.fold(here, jnp.uint32(0)),
-    )  # fmt: skip
-    marks, delivered = labels.at_scrape(
-        deployment.quality,
-        inputs,
-        state.labels,
-        window,
-        state.now_s,
-        chance.fold(here, jnp.uint32(1)),
+    ))  # fmt: skip
+    marks, delivered = apart(
+        lambda: labels.at_scrape(
+            deployment.quality,
+            inputs,
+            state.labels,
+            window,
+            state.now_s,
+            chance.fold(here, jnp.uint32(1)),
+        )
     )
     gauges = _gauges(state, tail, shift, delivered)
     channel, seen = telemetry.scrape(

@@ -9,7 +9,6 @@ from typing import Final
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from homeostat.twin import labels, quality, retraining, telemetry, windows
@@ -249,15 +248,6 @@ def over_slots(values: Array, variant: Array) -> Array:
     """Return sums over each variant's slots [..., V] of values by slot [..., S]."""
     mine = variant == jnp.arange(VARIANTS)[:, None]
     return jnp.where(mine, values[..., None, :], 0.0).sum(axis=-1)
-
-
-def once(values: Array) -> Array:
-    """Return finite values [..., S] as they are, worked out once.
-
-    XLA repeats what is cheap for every use, also inside a comparison of all slots with all slots;
-    it does not repeat a product of matrices.
-    """
-    return values @ np.eye(values.shape[-1], dtype=np.float32)
 
 
 def running_sum(values: Array) -> Array:
