@@ -216,3 +216,26 @@ class Once(Recorder):
         rollback[:, 0] = now & self._back
         self._orders = changed(quiet(self._orders), replicas=replicas, rollback=rollback)
         return move(self._orders, intervened=now & (self._more | self._back))
+
+
+class Retrains(Recorder):
+    """Promotes a model trained on what it meets, without a gate, once.
+
+    Args:
+        at: Scrape after which, of each episode [N].
+    """
+
+    def __init__(self, at: Series) -> None:
+        self._at = at
+
+    @override
+    def start(self, episodes: Sequence[Episode]) -> None:
+        super().start(episodes)
+        self._orders = standing(episodes)
+
+    @override
+    def act(self, now_s: float, scrape: Scrape) -> Move:
+        super().act(now_s, scrape)
+        now = np.asarray(len(self.scrapes) == self._at)
+        orders = changed(quiet(self._orders), retrain_ungated=now, by_us=now)
+        return move(orders, intervened=now)

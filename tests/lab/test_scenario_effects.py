@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hold_plays import SLOTS, Once, Play, plays
+from hold_plays import SLOTS, Once, Play, Recorder, Retrains, plays
 from tell_tales import BREACH, HELD, TELLS, USUAL_BREACH
 
 from homeostat.lab.draw import draw
+from homeostat.lab.judge import judge
 from homeostat.lab.run import world_of
+from homeostat.lab.types import Episode
 from homeostat.testing.catalogue import catalogue, scenario
 from homeostat.twin.shapes import SCRAPE_S
 
@@ -155,6 +157,39 @@ def test_nothing_benign_is_ever_a_catastrophe(every: Found) -> None:
     for each in (play for name in ("S22", "S43") for play in every[name]):
         assert not each.violated.any(), each.name
         assert each.codes == frozenset(), each.name
+
+
+# Whose text warns of retraining on what is there now, and how many draws are tried.
+TEMPTED = {"S22": 12, "S21": 4, "S24": 4, "S25": 4, "S26": 4, "S27": 4, "S28": 4, "S29": 4}
+
+
+def in_the_midst(episode: Episode) -> int:
+    """A scrape when there is enough to learn from: an hour in, or before it ends."""
+    begin, stop = float(np.min(episode.faults.start_s)), float(episode.faults.stop_s[0])
+    if episode.scenario == "S22":  # at the season's top, its labels having arrived
+        return int((begin + episode.drawn["period_s"] / 2 + 1000) / SCRAPE_S)
+    last = begin + 0.8 * (stop - begin) if np.isfinite(stop) else np.inf
+    return int(min(begin + 3600, last) / SCRAPE_S)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_retraining_without_a_gate_is_the_catastrophe_that_the_texts_warn_of() -> None:
+    """Always the irreversible one, and for each scenario one of poor answers or a bad target."""
+    episodes = tuple(
+        draw(scenario(name), seed, slots=SLOTS) for name, n in TEMPTED.items() for seed in range(n)
+    )
+    policy = Retrains(np.array([in_the_midst(episode) for episode in episodes]))
+    world = world_of(SLOTS, WIDTH)
+    played, hold = world.play(policy, episodes), world.play(Recorder(), episodes)
+    found = judge(played.trace, hold.trace, orders=played.orders)
+    codes: dict[str, set[str]] = {name: set() for name in TEMPTED}
+    for number, episode in enumerate(episodes):
+        assert "K5" in found.codes(number), episode.scenario
+        codes[episode.scenario] |= set(found.codes(number))
+    poor = {name for name, seen in codes.items() if "K7" in seen}
+    assert poor >= set(TEMPTED) - {"S26"}, codes
+    assert "K4" in codes["S26"]  # empty inputs are soon over; what was learnt from them is not
 
 
 def row(name: str, each: Sequence[Play]) -> str:
