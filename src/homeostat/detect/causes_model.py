@@ -6,6 +6,7 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.evidence import Family, Suspicion, Verdict
 from homeostat.base.world import Replica
+from homeostat.detect import since_release
 from homeostat.detect.case import Case, median, suspicion
 
 # Errors that a release is blamed for: above the promise and above what was usual, in real numbers.
@@ -19,8 +20,6 @@ _CLEAN_SHARE: Final = 0.5
 # were it as bad, none at all would be seen one time in twenty.
 _CLEAN_FAILED: Final = 0.25
 _EXPECTED_LEAST: Final = 3.0
-# Without another version running, a release this fresh is still the first suspect.
-_FRESH_RELEASE_SCRAPES: Final = 120.0
 
 
 def release(case: Case) -> tuple[Suspicion, ...]:
@@ -73,8 +72,7 @@ def _errors(
     for name, ratio in own.items():
         subject = names.replica(name)
         failed = ratio * case.samples(subject, names.ERROR_RATIO)
-        usual = case.usual.get((subject, names.ERROR_RATIO), 0.0)
-        if ratio < floor + usual or failed < _ERRORS_LEAST:
+        if ratio < floor + _usual_errors(case, name) or failed < _ERRORS_LEAST:
             return None
     level = median(list(own.values()))
     theirs = _known(case, others, names.ERROR_RATIO)
@@ -87,10 +85,17 @@ def _errors(
     if theirs and (expected < _EXPECTED_LEAST or failed > _CLEAN_FAILED * expected):
         return None  # as bad, or too little traffic to say that it is not
     clean = _clean(case, others, bool(theirs), f"{level:.1%} errors")
+    if clean is None and not theirs:
+        off = {name: (own[name] - _usual_errors(case, name)) / floor for name in own}
+        clean = since_release.before_and_after(case, members, others, off, names.ERROR_RATIO)
     if clean is None:
         return None
     confidence, why = clean
     return confidence, (f"errors {level:.1%}", why)
+
+
+def _usual_errors(case: Case, name: str) -> float:
+    return case.usual.get((names.replica(name), names.ERROR_RATIO), 0.0)
 
 
 def _slowness(
@@ -104,6 +109,9 @@ def _slowness(
     if theirs and max(theirs.values()) > _CLEAN_SHARE * level:
         return None  # all versions suffer: a common cause
     clean = _clean(case, others, bool(theirs), f"{level:.1f} times the usual device time")
+    if clean is None and not theirs:
+        off = {name: (ratio - 1.0) / (_SLOW_RATIO - 1.0) for name, ratio in own.items()}
+        clean = since_release.before_and_after(case, members, others, off, names.DEVICE_TIME)
     if clean is None:
         return None
     confidence, why = clean
@@ -138,11 +146,8 @@ def _clean(
         return 0.88, f"version {versions} is clean under the same traffic"
     if others:
         return None  # the other version cannot be seen: nothing to compare with
-    since = max((one.since for one in case.world.releases), default=None) if case.world else None
-    if since is None or case.world is None:
-        return None
-    age = case.world.observed_at - since
-    if age > _FRESH_RELEASE_SCRAPES * case.managed.scrape_ns:
+    age = since_release.age_ns(case)
+    if age is None:
         return None
     return 0.7, f"{what} since the release {age / 1e9:.0f} s ago; no other version to compare with"
 
