@@ -127,15 +127,35 @@ class Bare(SimpleNamespace):
 
 def test_a_hung_process_is_shown_as_a_stopped_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_play, "replace", lambda one, **more: Bare(**{**vars(one), **more}))
-    found = live_play._stopped(scrape([Phase.READY, Phase.HUNG]))
+    found = live_play.shown(scrape([Phase.READY, Phase.HUNG]), np.array([True]))
     told = np.asarray(found.slot)[0]
     assert (told[0] == 1.0).all()
     kept = {name: told[1, at] for at, name in enumerate(SLOT_SIGNALS) if np.isfinite(told[1, at])}
     assert kept == {
         names.PROBE_HEALTH: 0.0, names.PROBE_INFERENCE: 0.0, names.PROBE_LATENCY: 1.0,
     }  # fmt: skip
-    well = scrape([Phase.READY, Phase.DEAD])
-    assert live_play._stopped(well) is well
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_request_that_was_given_up_is_no_failure_of_the_server_that_shows_its_page(
+    monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    monkeypatch.setattr(live_play, "replace", lambda one, **more: Bare(**{**vars(one), **more}))
+    said = scrape([Phase.READY, Phase.DEAD])
+    errors = SLOT_SIGNALS.index(names.ERROR_RATIO)
+    cast("Any", said).slot[0, 1, errors] = np.nan
+    told = np.asarray(live_play.shown(said, np.array([fails])).slot)[0]
+    assert told[0, errors] == (1.0 if fails else 0.0)
+    assert np.isnan(told[1, errors])  # not reported stays not reported
+    assert (np.delete(told, errors, axis=1) == 1.0).all()
+
+
+def test_only_faults_that_make_replicas_fail_show_as_failures() -> None:
+    known = {name: episodes(name, range(1))[0] for name in ("bad_release_errors", "flash_crowd")}
+    assert {name: live_play._fails(one) for name, one in known.items()} == {
+        "bad_release_errors": True,
+        "flash_crowd": False,
+    }
 
 
 def test_a_release_shows_from_the_onset_on_and_not_before() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import equinox as eqx
 import numpy as np
+import numpy.typing as npt
 from typing_extensions import override
 
 from homeostat.base import names
@@ -37,6 +38,7 @@ from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
 from homeostat.twin.signals import SLOT_SIGNALS
 
 _HEALTH: Final = SLOT_SIGNALS.index(names.PROBE_HEALTH)
+_ERRORS: Final = SLOT_SIGNALS.index(names.ERROR_RATIO)
 _INFERENCE: Final = SLOT_SIGNALS.index(names.PROBE_INFERENCE)
 _LATENCY: Final = SLOT_SIGNALS.index(names.PROBE_LATENCY)
 GIVE_UP_S: Final = 90  # as the demo's judge: what is not healed by then is not healed
@@ -111,12 +113,13 @@ class Demonstrated(Controller):
     def start(self, episodes: Sequence[Episode]) -> None:
         """Forget everything and start one controller per episode."""
         self.done = [[] for _ in episodes]
+        self._fails = np.array([_fails(episode) for episode in episodes])
         super().start(episodes)
 
     @override
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Decide, and keep what was written."""
-        found = super().act(now_s, _stopped(scrape))
+        found = super().act(now_s, shown(scrape, self._fails))
         for row, mind in enumerate(self.minds):
             for intent in mind.done.writes:
                 levers = ", ".join(f"{lever}={value}" for lever, value in intent.post)
@@ -165,15 +168,21 @@ def _think(episode: Episode, entry: Managed, platform: Platform) -> Mind:
     return Runtime(loop_parts(), entry, platform, time_ns(0.0))
 
 
-def _stopped(scrape: Scrape) -> Scrape:
-    """Return a scrape in which a hung process is a stopped one, as it is on a real machine.
+def shown(scrape: Scrape, fails: npt.NDArray[np.bool_]) -> Scrape:
+    """Return a scrape as a real machine's pages have it.
 
-    The twin's answers health checks and shows its page; one that is stopped answers nothing.
+    A hung process of the twin answers health checks and shows its page; one that is stopped answers
+    nothing. On the twin's page a request that its user gave up, or that found the queue full, is a
+    failure; on a real server's page the one is answered late and the other refused.
+
+    Args:
+        scrape: The twin's, batched.
+        fails: Whether replicas fail requests by themselves [N].
     """
     hung = np.asarray(scrape.phase) == Phase.HUNG
-    if not hung.any():
-        return scrape
     slot = np.array(scrape.slot, np.float32)
+    errors = slot[..., _ERRORS]
+    slot[..., _ERRORS] = np.where(np.isfinite(errors) & ~fails[:, None], 0.0, errors)
     probed = slot[hung][:, _LATENCY]
     slot[hung] = np.nan
     slot[hung, _HEALTH] = slot[hung, _INFERENCE] = 0.0
@@ -198,6 +207,13 @@ def _drains_s(episode: Episode, played: Played, row: int) -> float:
     takes_s = float(service.tau0_s[variant] + service.alpha_s[variant] * batch)
     takes_s *= float(faults.magnitude[0])
     return min(max(held, 0.0) * takes_s / batch, float(episode.params.provision.drain_s))
+
+
+def _fails(episode: Episode) -> bool:
+    """Return whether a fault of the episode makes replicas fail requests by themselves."""
+    begins = np.isfinite(np.asarray(episode.faults.start_s))
+    rows = np.asarray(episode.faults.primitive)[begins]
+    return any(PRIMITIVES[int(row)].channel == "err" for row in rows)
 
 
 def _weighted(episode: Episode, shares: tuple[float, float, float]) -> Episode:
