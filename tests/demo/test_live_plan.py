@@ -104,6 +104,10 @@ def test_only_the_releases_that_there_are_can_be_rolled_out() -> None:
 def test_two_faults_at_once_and_ambient_ones_are_refused() -> None:
     two = SLOW + "  - {primitive: replica_hang, magnitude: 1, target: one_replica, cure: restart}\n"
     assert "one at a time" in refused(two)
+    stale = SLOW + "  - {primitive: endpoint_stale_s, magnitude: 90}\n"
+    stale = stale.replace("contention", "replica_kill").replace("magnitude: 8", "magnitude: 1")
+    assert len(live_plan.scenarios(stale.encode(), "mine.yaml")) == 1
+    assert "write magnitude: 60, or more" in refused(stale.replace("90", "9"))
     ambient = SLOW + "  - {primitive: client_retry, magnitude: 2, ambient: true}\n"
     assert "own settings" in refused(ambient)
 

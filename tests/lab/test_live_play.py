@@ -23,6 +23,7 @@ from homeostat.twin.signals import SLOT_SIGNALS
 
 SHIPPED = live_settings.__file__.rpartition("/")[0] + "/scenarios"
 FACTOR = 15
+LAW = np.array([[0.45, 0.0525]])
 
 
 def episodes(fault: str, seeds: range = range(2)) -> list[Episode]:
@@ -127,13 +128,22 @@ class Bare(SimpleNamespace):
 
 def test_a_hung_process_is_shown_as_a_stopped_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_play, "replace", lambda one, **more: Bare(**{**vars(one), **more}))
-    found = live_play.shown(scrape([Phase.READY, Phase.HUNG]), np.array([True]))
+    found = live_play.shown(scrape([Phase.READY, Phase.HUNG]), np.array([True]), LAW)
     told = np.asarray(found.slot)[0]
     assert (told[0] == 1.0).all()
     kept = {name: told[1, at] for at, name in enumerate(SLOT_SIGNALS) if np.isfinite(told[1, at])}
     assert kept == {
         names.PROBE_HEALTH: 0.0, names.PROBE_INFERENCE: 0.0, names.PROBE_LATENCY: 1.0,
     }  # fmt: skip
+
+
+def test_batch_sizes_are_those_that_the_device_times_belong_to() -> None:
+    sizes = np.array([[1.5, 8.4, 8.0, np.nan]])
+    times = np.array([[0.45 + 0.0525 * 1.6, 0.45 + 0.0525 * 8.0, 4.0, 1.0]])
+    found = live_play._sizes(sizes, times, LAW)[0]
+    assert found[:2] == pytest.approx([1.6, 8.0])
+    assert found[2] == 8.0  # a slow device says nothing of the size
+    assert np.isnan(found[3])
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -144,7 +154,7 @@ def test_a_request_that_was_given_up_is_no_failure_of_the_server_that_shows_its_
     said = scrape([Phase.READY, Phase.DEAD])
     errors = SLOT_SIGNALS.index(names.ERROR_RATIO)
     cast("Any", said).slot[0, 1, errors] = np.nan
-    told = np.asarray(live_play.shown(said, np.array([fails])).slot)[0]
+    told = np.asarray(live_play.shown(said, np.array([fails]), LAW).slot)[0]
     assert told[0, errors] == (1.0 if fails else 0.0)
     assert np.isnan(told[1, errors])  # not reported stays not reported
     assert (np.delete(told, errors, axis=1) == 1.0).all()

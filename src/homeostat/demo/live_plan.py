@@ -6,7 +6,7 @@ drawn: the magnitudes that come across are those of the twin's own draw.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from homeostat.base.policy import Objective
@@ -40,6 +40,8 @@ class Way:
         why: What the magnitude is here, for the message of a refusal.
         ends: Whether it ends by itself and needs a duration; the others must not have one.
         replica: Whether one replica is its victim.
+        beside: Primitives that may stand beside it and say how things are here, with the least
+            magnitude that is true.
     """
 
     fault: str
@@ -50,6 +52,7 @@ class Way:
     why: str
     ends: bool = False
     replica: bool = False
+    beside: Mapping[str, float] = field(default_factory=dict)
 
 
 _ONE: Final = frozenset({Target.ONE_REPLICA})
@@ -65,6 +68,8 @@ WAYS: Final[Mapping[str, Way]] = {
     "replica_kill": Way(
         fault="killed_replica", targets=_ONE, cure=Cure.RESTART, low=1.0, high=1.0,
         why="one process is killed", replica=True,
+        # The proxy checks nobody's health: it sends until the slot has another process.
+        beside={"endpoint_stale_s": 60.0},
     ),
     "variant_err_prob": Way(
         fault="bad_release_errors", targets=_NEW, cure=Cure.ROLLBACK,
@@ -234,14 +239,28 @@ class _Check:
                     f"{fault.primitive} would be how the deployment is; the local one has its "
                     "own settings: remove this fault",
                 )
-        if len(self.scenario.faults) > 1:
+        first = self.scenario.faults[0]
+        beside = WAYS[first.primitive].beside if first.primitive in WAYS else {}
+        for fault, node in zip(self.scenario.faults[1:], self.faults[1:], strict=True):
+            self._beside(fault, node, beside)
+        return first, self.faults[0]
+
+    def _beside(self, fault: Fault, node: Node, beside: Mapping[str, float]) -> None:
+        if fault.primitive not in beside:
             raise self._refuse(
-                self.faults[1],
+                node,
                 "primitive",
-                f"{len(self.scenario.faults)} faults; one at a time is done to real processes: "
-                "split the file",
+                f"{fault.primitive} is a fault of its own; one at a time is done to real "
+                "processes: split the file",
             )
-        return self.scenario.faults[0], self.faults[0]
+        least = beside[fault.primitive]
+        if bounds(fault.magnitude, dict(self.scenario.params))[0] < least:
+            raise self._refuse(
+                node,
+                "magnitude",
+                f"{fault.primitive} lasts until somebody acts here; write magnitude: {least:g}, "
+                "or more",
+            )
 
     def _way(self, fault: Fault, node: Node) -> Way:
         if fault.primitive not in WAYS:

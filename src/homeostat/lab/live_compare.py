@@ -23,11 +23,11 @@ from homeostat.lab.live_effects import (
     state,
 )
 
-# Smaller changes are none: the error ratio and a tenth of the latency that are promised, and what
-# ten seconds of Poisson arrivals vary by, in shares of the usual throughput.
+# Smaller changes are none: the error ratio and a tenth of the latency that are promised, and twice
+# the standard deviation of Poisson arrivals between two stretches of time.
 SAME_ERRORS: Final = 0.01
 SAME_P99_OF_OBJECTIVE: Final = 0.1
-SAME_THROUGHPUT: Final = 0.1
+SAME_DEVIATIONS: Final = 2.0
 QUANTITIES: Final = tuple(field.name for field in fields(State))
 
 
@@ -148,17 +148,20 @@ def rows(
         objective: p95 in ms and error ratio.
         usual_rps: Throughput without a fault.
     """
+    acted_s = _median(one.acted_s for one in happened)
+    shown_s = acted_s if acted_s is not None and math.isfinite(acted_s) else float(WINDOW_S)
+    variance = usual_rps * (1.0 / max(shown_s, 1.0) + 1.0 / WINDOW_S)
     none = {
         "error_ratio": SAME_ERRORS,
         "p99_ms": SAME_P99_OF_OBJECTIVE * objective[0],
-        "throughput": SAME_THROUGHPUT * usual_rps,
+        "throughput": SAME_DEVIATIONS * math.sqrt(variance),
     }
     found = [
         _row("recovery_s", said.recovery_s, _median(one.recovery_s for one in happened)),
         _row(
             "acted_s",
             np.where(np.isnan(said.acted_s), math.inf, said.acted_s),
-            _median(one.acted_s for one in happened),
+            acted_s,
         ),
     ]
     for name in QUANTITIES:

@@ -38,6 +38,10 @@ from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
 from homeostat.twin.signals import SLOT_SIGNALS
 
 _HEALTH: Final = SLOT_SIGNALS.index(names.PROBE_HEALTH)
+_SIZE: Final = SLOT_SIGNALS.index(names.BATCH_SIZE)
+_DEVICE: Final = SLOT_SIGNALS.index(names.DEVICE_TIME)
+_BLUR: Final = 0.3  # of a size; a device that is twice as slow is further off at any size
+_WIDTH: Final = 20  # draws side by side; fewer are filled up, so that one program serves them
 _ERRORS: Final = SLOT_SIGNALS.index(names.ERROR_RATIO)
 _INFERENCE: Final = SLOT_SIGNALS.index(names.PROBE_INFERENCE)
 _LATENCY: Final = SLOT_SIGNALS.index(names.PROBE_LATENCY)
@@ -84,7 +88,7 @@ def play(scenario: Scenario, seeds: Sequence[int], deployment: Deployment) -> Pr
     latest = max(episode.onset_s for episode in episodes)
     length_s = float(np.ceil(latest)) + GIVE_UP_S
     slow = [stretched(episode, factor, length_s=length_s) for episode in episodes]
-    world = World(compiled(slow[0].slots), width=len(slow))
+    world = World(compiled(slow[0].slots), width=max(len(slow), _WIDTH))
     entry = stretched_entry(deployment.entry, factor)
     controller = Demonstrated(entry)
     holding, acting = world.play(Hold(), slow), world.play(controller, slow)
@@ -114,12 +118,15 @@ class Demonstrated(Controller):
         """Forget everything and start one controller per episode."""
         self.done = [[] for _ in episodes]
         self._fails = np.array([_fails(episode) for episode in episodes])
+        service = [episode.params.service for episode in episodes]
+        laws = [(one.tau0_s[Variant.A], one.alpha_s[Variant.A]) for one in service]
+        self._law = np.array(laws, float)
         super().start(episodes)
 
     @override
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Decide, and keep what was written."""
-        found = super().act(now_s, shown(scrape, self._fails))
+        found = super().act(now_s, shown(scrape, self._fails, self._law))
         for row, mind in enumerate(self.minds):
             for intent in mind.done.writes:
                 levers = ", ".join(f"{lever}={value}" for lever, value in intent.post)
@@ -168,21 +175,26 @@ def _think(episode: Episode, entry: Managed, platform: Platform) -> Mind:
     return Runtime(loop_parts(), entry, platform, time_ns(0.0))
 
 
-def shown(scrape: Scrape, fails: npt.NDArray[np.bool_]) -> Scrape:
+def shown(scrape: Scrape, fails: npt.NDArray[np.bool_], law: Floats) -> Scrape:
     """Return a scrape as a real machine's pages have it.
 
     A hung process of the twin answers health checks and shows its page; one that is stopped answers
     nothing. On the twin's page a request that its user gave up, or that found the queue full, is a
-    failure; on a real server's page the one is answered late and the other refused.
+    failure; on a real server's page the one is answered late and the other refused. And the twin
+    blurs batch sizes and device times apart from each other; on a real page both are of the same
+    batches, and the controller learns from them how the one follows the other.
 
     Args:
         scrape: The twin's, batched.
         fails: Whether replicas fail requests by themselves [N].
+        law: Fixed time of a batch and time per request, s [N, 2].
     """
     hung = np.asarray(scrape.phase) == Phase.HUNG
     slot = np.array(scrape.slot, np.float32)
     errors = slot[..., _ERRORS]
     slot[..., _ERRORS] = np.where(np.isfinite(errors) & ~fails[:, None], 0.0, errors)
+    seen = slot.astype(np.float64)
+    slot[..., _SIZE] = _sizes(seen[..., _SIZE], seen[..., _DEVICE] / 1000.0, law)
     probed = slot[hung][:, _LATENCY]
     slot[hung] = np.nan
     slot[hung, _HEALTH] = slot[hung, _INFERENCE] = 0.0
@@ -207,6 +219,14 @@ def _drains_s(episode: Episode, played: Played, row: int) -> float:
     takes_s = float(service.tau0_s[variant] + service.alpha_s[variant] * batch)
     takes_s *= float(faults.magnitude[0])
     return min(max(held, 0.0) * takes_s / batch, float(episode.params.provision.drain_s))
+
+
+def _sizes(said: Floats, device_s: Floats, law: Floats) -> Floats:
+    """Return the batch sizes that device times belong to, where the device is well [N, S]."""
+    tau0, alpha = law[:, :1], law[:, 1:]
+    found = (device_s - tau0) / alpha
+    close = np.abs(found - said) <= _BLUR * said  # NaN is close to nothing
+    return np.where(close, np.maximum(found, 1.0), said)
 
 
 def _fails(episode: Episode) -> bool:
