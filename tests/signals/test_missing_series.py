@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from fleet_sim import Counts, managed, page_report, silent
+from fleet_sim import Counts, FleetSim, managed, page_report, silent
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -105,12 +106,12 @@ def is_known_as(frame: Frame, signal: str, wanted: float) -> bool:
     return quality is Quality.GOOD and math.isclose(value, wanted, rel_tol=1e-9)
 
 
-def reading(frame: Frame, signal: str) -> tuple[float, Quality]:
+def reading(frame: Frame, signal: str, subject: str = A) -> tuple[float, Quality]:
     signals = frame.signals
     for row, key in enumerate(signals.keys):
-        if (key.subject, key.signal) == (A, signal):
+        if (key.subject, key.signal) == (subject, signal):
             return float(signals.values[row]), signals.quality[row]
-    raise AssertionError(f"no series {signal}")
+    raise AssertionError(f"no series {subject} {signal}")
 
 
 TRUE = {names.ARRIVAL_RATE: 100.0, names.CPU_SHARE: 1.0, names.ERROR_RATIO: 0.1}
@@ -234,3 +235,35 @@ def test_a_checkpoint_within_a_gap_goes_on_bit_for_bit() -> None:
         assert one.values.tobytes() == other.values.tobytes()
         assert one.quality == other.quality
     assert to_bytes(restored.state) == to_bytes(straight.state)
+
+
+def calm(*, without: bool, gone: bool = False) -> list[Quality]:
+    """Return what the gateway's rate is worth once nobody asks for anything any more."""
+    sim, fleet = FleetSim(1), Fleet()
+    state, qualities = fleet.init(), []
+    for second in range(1, 21):
+        sim.rate = 100.0 if second <= 12 else 0.0
+        sim.server("a-1").gone = gone and second > 8
+        reports, world = sim.tick()
+        if without and second > 8:
+            reports = tuple(_lacking(report, "replica:a-1") for report in reports)
+        state, frame = fleet.step(state, reports, world, (managed(),), sim.now, second)
+        if second > 17:
+            qualities.append(reading(frame, names.ARRIVAL_RATE, names.GATEWAY)[1])
+    return qualities
+
+
+def _lacking(report: SourceReport, subject: str) -> SourceReport:
+    """Return the report without one replica's count of answers."""
+    key = (subject, raw.REQUESTS_OK)
+    seen = tuple(one for one in report.observations if (one.key.subject, one.key.signal) != key)
+    return replace(report, observations=seen)
+
+
+def test_a_sum_over_replicas_that_lacks_one_of_them_cannot_witness_calm() -> None:
+    assert calm(without=False) == [Quality.GOOD] * 3
+    assert calm(without=True) == [Quality.STALE] * 3
+
+
+def test_a_replica_that_is_gone_for_good_blinds_nobody_to_calm() -> None:
+    assert calm(without=False, gone=True) == [Quality.GOOD] * 3

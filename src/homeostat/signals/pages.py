@@ -183,9 +183,14 @@ def _witness(table: RawTable, page: PageId, number: int, tick: int) -> bool | No
     _, deployment, subject = page
     since = int(tick - table.page_moved[number]) - 1
     if subject == names.GATEWAY:
-        served = _passed(table, _rows(table, deployment, raw.REQUESTS_OK), since, tick)
+        rows = _rows(table, deployment, raw.REQUESTS_OK)
+        served = _passed(table, rows, since, tick)
         probed = _passed(table, _rows(table, deployment, raw.PROBES_ANSWERED), since, tick)
-        return None if served is None else served - (probed or 0.0) >= WITNESSES
+        if served is None:
+            return None
+        rose = served - (probed or 0.0) >= WITNESSES
+        # A sum that lacks the counter of a page that came is a least value: it cannot say "calm".
+        return None if not rose and _partly(table, rows, since, tick) else rose
     if not subject.startswith("replica:"):
         return None
     key = SeriesKey(deployment=deployment, subject=subject, signal=raw.PROBES_ANSWERED)
@@ -217,6 +222,14 @@ def _passed(table: RawTable, rows: list[int], since: int, tick: int) -> float | 
     if np.isnan(part).all():
         return None
     return float(np.nansum(part)) if since >= 1 else 0.0
+
+
+def _partly(table: RawTable, rows: list[int], since: int, tick: int) -> bool:
+    """Return whether any of the rows was missing on a page that came on the ticks between."""
+    width = table.inc.shape[1]
+    between = columns(tick - 1, max(min(since, width - 1), 1), width)
+    came = ~np.isnan(table.page_dt[np.ix_(table.page[rows], between)])
+    return bool((came & np.isnan(table.inc[np.ix_(np.array(rows), between)])).any())
 
 
 def _uptime_stuck(table: RawTable, got: Round, last: Floats, page: PageId, tick: int) -> bool:
