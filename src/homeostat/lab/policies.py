@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from homeostat.base.errors import HomeostatError
+from homeostat.lab.baselines import tuned
 from homeostat.lab.baselines.chance import Chance
 from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.baselines.hpa import hpa
@@ -34,6 +35,8 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "threshold": lambda scale: threshold(scale=scale),
     "hpa": lambda scale: hpa(scale=scale),
     "keda": lambda scale: keda(scale=scale),
+    "hpa_tuned": lambda scale: hpa(tuned.HPA, name="hpa_tuned", scale=scale),
+    "keda_tuned": lambda scale: keda(tuned.KEDA, name="keda_tuned", scale=scale),
     "runbook": lambda _: runbook_policy(),
     "random_safe": lambda _: random_safe(),
     "random": lambda _: Chance(),
