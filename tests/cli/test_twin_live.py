@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -67,6 +69,13 @@ def happened(**changes: Any) -> Measured:
     return Measured(**(plain | changes))
 
 
+def picked(asked: Asked) -> list[Any]:
+    """Return what is to be compared, without a worker."""
+    return twin_live.chosen(
+        asked, [(one, twin_live.check(one)) for one in twin_live.sources(asked)]
+    )
+
+
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, bool]]:
     """Stand in for the twin's worker and for the real processes; returns what was asked of them."""
@@ -77,9 +86,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, bool]]:
         plans.append((plan, control))
         return happened(seed=plan.seed)
 
-    monkeypatch.setattr(
-        twin_live, "_predicted", lambda work, seeds: {one.id: said(seeds) for _, one in work}
-    )
+    def predicted(asked: Asked) -> tuple[list[Any], dict[str, Prediction]]:
+        work = picked(asked)
+        return work, {one.id: said(asked.seeds) for _, one in work}
+
+    monkeypatch.setattr(twin_live, "_predicted", predicted)
     monkeypatch.setattr(live_run, "run", live)
     return plans
 
@@ -147,19 +158,25 @@ def test_predictions_alone_start_nothing(done: list[tuple[Plan, bool]]) -> None:
 
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_played(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'slow_replica'"):
-        twin_live.chosen(Asked(faults=("slow_repica",)))
+        picked(Asked(faults=("slow_repica",)))
     with pytest.raises(ConfigError, match="check the name"):
-        twin_live.chosen(Asked(file=tmp_path / "none.yaml"))
+        picked(Asked(file=tmp_path / "none.yaml"))
     assert run("slow_replica", "--runs", 3, "--seeds", 2).exit_code == 2
     mine = tmp_path / "mine.yaml"
     text = (twin_live.FOLDER / "slow_replica.yaml").read_text(encoding="utf-8")
     mine.write_text(text.replace("primitive: contention", "primitive: net_delay_s"), "utf-8")
     with pytest.raises(ConfigError, match=r"mine\.yaml:15: D01: net_delay_s cannot be done"):
-        twin_live.chosen(Asked(file=mine))
+        picked(Asked(file=mine))
     mine.write_text(text, "utf-8")
-    assert [one.name for _, one in twin_live.chosen(Asked(file=mine))] == ["slow_replica"]
+    assert [one.name for _, one in picked(Asked(file=mine))] == ["slow_replica"]
     with pytest.raises(ConfigError, match="unknown scenario 'hung_replica'"):
-        twin_live.chosen(Asked(file=mine, faults=("hung_replica",)))
+        picked(Asked(file=mine, faults=("hung_replica",)))
+
+
+def test_what_starts_processes_has_no_jax() -> None:
+    """JAX and `fork` do not go together: the twin's half has a process of its own."""
+    code = "import homeostat.cli.twin_live, sys; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.slow

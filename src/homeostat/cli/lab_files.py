@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat.base.errors import ConfigError
+from homeostat.cli import compiled
 from homeostat.lab.policies import names as policy_names
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import close_to
@@ -212,15 +213,8 @@ def _git(folder: Path, *words: str) -> str | None:
 
 
 def compile_cache() -> Path:
-    """Return the folder for compiled programs; another processor or JAX gets another one.
-
-    A program compiled for a processor's features may crash on one without them.
-    """
-    facts = _processor()
-    text = "\n".join([facts.get("flags", platform.machine()), version("jax"), version("jaxlib")])
-    key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "homeostat" / "jax" / key
+    """Return the folder for compiled programs; see `compiled.folder`."""
+    return compiled.folder(_processor())
 
 
 @cache
@@ -269,9 +263,4 @@ def _bytes(path: Path) -> bytes:
 
 @cache
 def _processor() -> dict[str, str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in lines)
-    return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
+    return compiled.processor()

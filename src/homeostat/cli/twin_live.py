@@ -3,7 +3,7 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 import typer
 
 from homeostat.base.errors import ConfigError, UnknownPartError
-from homeostat.cli import lab_files
+from homeostat.cli import compiled
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.output import Output, show, tell
@@ -49,25 +49,52 @@ def predict(job: tuple[Scenario, Sequence[int]]) -> Prediction:
     return live_predict.predict(job)
 
 
-def chosen(asked: Asked) -> list[Work]:
-    """Return file name and scenario of everything that is to be compared.
+def check(source: tuple[str, bytes]) -> tuple[Scenario, ...] | str:
+    """Return a file's scenarios, or what is wrong with it; runs in a worker, as `predict`."""
+    try:
+        return live_plan.scenarios(source[1], source[0])
+    except ConfigError as error:
+        return str(error)
+
+
+def sources(asked: Asked) -> list[tuple[str, bytes]]:
+    """Return name and content of every scenario file that is asked for.
 
     Raises:
-        ConfigError: A file cannot be read, asks for what cannot be done, or there is no such fault.
+        ConfigError: A file cannot be read, or there is no such fault.
     """
-    files = [asked.file] if asked.file is not None else _shipped(asked.faults)
-    found: list[Work] = []
-    for file in files:
+    found = []
+    for file in [asked.file] if asked.file is not None else _shipped(asked.faults):
         try:
-            data = file.read_bytes()
+            found.append((file.name, file.read_bytes()))
         except OSError as error:
             raise ConfigError(f"{file}: {error.strerror}; check the name") from error
-        found += [(file.name, one) for one in live_plan.scenarios(data, file.name)]
+    return found
+
+
+def chosen(
+    asked: Asked, checked: Iterable[tuple[tuple[str, bytes], tuple[Scenario, ...] | str]]
+) -> list[Work]:
+    """Return file name and scenario of everything that is to be compared.
+
+    Args:
+        asked: By whom.
+        checked: Every source with what `check` said of it, in any order.
+
+    Raises:
+        ConfigError: A file asks for what cannot be done, or holds no such scenario.
+    """
+    found: list[Work] = []
+    for (file, _), said in checked:
+        if isinstance(said, str):
+            raise ConfigError(said)
+        found += [(file, one) for one in said]
     names = dict.fromkeys(one.name for _, one in found)
     for name in asked.faults:
         if name not in names:
             raise UnknownPartError("scenario", name, names)
-    return [(file, one) for file, one in found if not asked.faults or one.name in asked.faults]
+    mine = [(file, one) for file, one in found if not asked.faults or one.name in asked.faults]
+    return sorted(mine, key=lambda work: work[1].id)
 
 
 def shipped() -> list[str]:
@@ -88,8 +115,7 @@ def compare(asked: Asked) -> list[dict[str, Any]]:
     Raises:
         ConfigError: The local deployment could not be started.
     """
-    work = chosen(asked)
-    said = _predicted(work, asked.seeds)
+    work, said = _predicted(asked)
     if asked.twin_only:
         return [_plain(one, said[one[1].id], (), asked) for one in work]
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="homeostat-live-"))
@@ -105,16 +131,18 @@ def compare(asked: Asked) -> list[dict[str, Any]]:
     return results
 
 
-def _predicted(work: Sequence[Work], seeds: int) -> dict[str, Prediction]:
-    """Return the twin's half by scenario; its process ends before any other is started."""
-    jobs = [(scenario, tuple(range(seeds))) for _, scenario in work]
-    tell(f"the twin plays {len(jobs)} faults with {seeds} draws each; the first compiles it")
-    found: dict[str, Prediction] = {}
-    with Pool(1, lab_files.compile_cache()) as pool:
+def _predicted(asked: Asked) -> tuple[list[Work], dict[str, Prediction]]:
+    """Return what is to be compared and the twin's half; its process ends before others start."""
+    given = sources(asked)
+    with Pool(1, compiled.folder(compiled.processor())) as pool:
+        work = chosen(asked, pool.each(check, given))
+        jobs = [(scenario, tuple(range(asked.seeds))) for _, scenario in work]
+        tell(f"the twin plays {len(jobs)} faults with {asked.seeds} draws each; it compiles first")
+        found: dict[str, Prediction] = {}
         for (scenario, _), prediction in pool.each(predict, jobs):
             found[scenario.id] = prediction
             tell(f"twin: {scenario.name} ({len(found)} of {len(jobs)})")
-    return found
+    return work, found
 
 
 def _done(

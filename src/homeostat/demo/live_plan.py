@@ -11,7 +11,6 @@ from typing import Final
 
 from homeostat.base.policy import Objective
 from homeostat.demo import artefact, load, place
-from homeostat.lab import scenario_schema
 from homeostat.lab.live_effects import Predicted
 from homeostat.lab.scenario import Basis, Fault, OnsetShape, Scenario, Target
 from homeostat.lab.scenario_errors import ScenarioError, close_to
@@ -157,6 +156,9 @@ def scenarios(data: bytes, file: str) -> tuple[Scenario, ...]:
     Raises:
         ScenarioError: It is no scenario file, or asks for what cannot be done to real processes.
     """
+    # It needs JAX, which must not be in a process that starts others; the rest of this does not.
+    from homeostat.lab import scenario_schema  # noqa: PLC0415 - see above
+
     found = scenario_schema.load(data, file)
     nodes = _nodes(read(data, file))
     for scenario in found:
