@@ -24,13 +24,14 @@ class Options:
     """What a run's results depend on besides scenarios, seeds and policies.
 
     Attributes:
-        width: Episodes side by side.
+        width: Episodes side by side: the more, the less a tick costs (`benchmarks`, 32 slots: 64
+            cost four fifths of what 32 do); many more of four hours would fill a worker's memory.
         person_scale: Multiplies the human model's delays.
         code: Names the version of the program; whoever can read files says it.
         sensitivity: Whether every row of the sensitivity table is judged too.
     """
 
-    width: int = 25
+    width: int = 50
     person_scale: float = 1.0
     code: str = ""
     sensitivity: bool = False

@@ -225,12 +225,8 @@ class Tables(eqx.Module):
         capacity, first = batch / (tau0 + alpha * batch), tau0 + alpha
         root = jnp.sqrt(alpha + 1e-12)
         place = root / (root + jnp.sqrt(grid.KNEE * tau0 + 1e-12))
-        by_batch, by_mix = apart(
-            lambda: (
-                _weights(jnp.log2(batch), len(grid.BATCHES)),
-                _weights(place * (grid.MIXES - 1), grid.MIXES),
-            )
-        )
+        axes = ((jnp.log2(batch), len(grid.BATCHES)), (place * (grid.MIXES - 1), grid.MIXES))
+        by_batch, by_mix = apart(lambda: tuple(_weights(at, size) for at, size in axes))
         pick = "...b,...m,bmk->k..."
         loads = _column(grid.LOADS, batch)
         floor = loads * capacity * first
