@@ -15,7 +15,6 @@ from homeostat.twin.rehearse import (
     probability,
     quantiles,
     rehearse,
-    rows,
 )
 from homeostat.twin.rehearse_orders import orders_of, standing_orders
 from homeostat.twin.rehearse_situation import Situation
@@ -156,5 +155,18 @@ def test_probabilities_keep_their_exact_intervals() -> None:
     assert difference(theirs, ours).p50 == -difference(ours, theirs).p50
 
 
-def test_few_sizes_are_compiled() -> None:
-    assert {rows(number) for number in range(1, 13)} == {4, 12}
+def test_more_candidates_than_fit_into_one_call_share_their_chance() -> None:
+    sizes = [
+        Action(kind=ActionKind.BATCH_UP, subject="pool:a", change=(("batch_max", size),))
+        for size in (9, 10, 12, 14, 16)
+    ]
+    answer = rehearsed(standing(rate_rps=600.0), *sizes, SAME)
+    assert [one.action for one in answer.prospects] == [HOLD, *sizes, SAME]
+    # In another call than HOLD, and still the same to the bit where nothing is changed.
+    assert found(answer, SAME).against_hold.latency_ms.p5 == 0.0
+    assert found(answer, SAME).against_hold.latency_ms.p95 == 0.0
+    seen = [found(answer, one).foreseen.latency_ms.p50 for one in sizes]
+    assert seen == [
+        found(rehearsed(standing(rate_rps=600.0), one), one).foreseen.latency_ms.p50
+        for one in sizes
+    ]

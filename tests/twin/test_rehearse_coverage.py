@@ -69,7 +69,7 @@ def real(number: int, seed: int) -> Real:
     tau0 = np.exp(chance.uniform(np.log(0.012), np.log(0.03), number))
     law = np.stack([tau0, 0.1 * tau0, np.exp(chance.uniform(-2, 0, number))], axis=1)
     capacity = 3 * 8 / (law[:, 0] + 8 * law[:, 1])
-    rate = chance.uniform(0.3, 0.6, number) * capacity
+    rate = chance.uniform(0.3, 0.75, number) * capacity  # a replica less: up to 1.12
     counted = chance.poisson(rate * COUNTED_S)
     fits, seen = [], []
     for m in range(number):
@@ -211,5 +211,5 @@ def test_ninety_per_cent_intervals_hold_nine_truths_of_ten(deployment: Params) -
     for k in range(3):
         assert 0.85 - 0.065 <= held["latency_ms"][k] <= 0.95 + 0.065
     for name in ("error_ratio", "availability"):
-        assert (held[name] >= 0.85 - 0.065).all()  # at ease most of them are exactly 0 or 1
+        assert (held[name] >= 0.85 - 0.065).all()  # at ease they are exactly 0 and 1
     assert (held["usd_per_hour"] >= 0.85).all()

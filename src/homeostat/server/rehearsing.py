@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -179,9 +179,7 @@ class TwinWorker:
         """
         environment = {**os.environ, **_THREADS, "JAX_COMPILATION_CACHE_DIR": str(self.plan.cache)}
         starting = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                *self.command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment
-            )
+            asyncio.create_subprocess_exec(*self.command, stdin=PIPE, stdout=PIPE, env=environment)
         )
         try:
             return await asyncio.shield(starting)

@@ -27,7 +27,7 @@ from homeostat.twin.shapes import SCRAPE_S
 LEVEL: Final = 0.9
 _ENDS: Final = (0.05, 0.5, 0.95)
 _HOUR_S: Final = 3600.0
-SIZES: Final = (4, 12)  # numbers of candidates, HOLD included, that are compiled for
+AT_A_TIME: Final = 4  # candidates of one call of the program, HOLD included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,7 @@ def rehearse(
     asked = [one for one in candidates if one.action != HOLD]
     seconds, why = horizon_s(question.horizon_s, [one.action for one in asked])
     every = [hold, *[one.orders for one in asked]]
-    padded = [*every, *[hold] * (rows(len(every)) - len(every))]
-    orders: Orders = jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
-    sums = stage.play(draws.lanes, orders, round(seconds / SCRAPE_S))
+    sums = _played(stage, draws, every, round(seconds / SCRAPE_S))
     found = _found(sums, draws.stretch, seconds)
     prospects = tuple(
         _prospect(action, found, at) for at, action in enumerate([HOLD, *[c.action for c in asked]])
@@ -114,18 +112,22 @@ def rehearse(
     )
 
 
-def rows(number: int) -> int:
-    """Return how many candidates are played: one of few sizes, each of which is compiled once.
+def _played(stage: Stage, draws: Draws, orders: Sequence[Orders], scrapes: int) -> Sums:
+    """Return what comes of every candidate in every draw [C, D], so many at a time.
 
-    >>> [rows(n) for n in (1, 3, 4, 5, 12, 13, 40)]
-    [4, 4, 4, 12, 12, 24, 48]
+    One size is compiled, which takes longer than any rehearsal; candidates in different groups
+    share their draws and their chance all the same.
     """
-    few, some = SIZES
-    if number <= few:
-        return few
-    while some < number:
-        some *= 2
-    return some
+    found = []
+    for first in range(0, len(orders), AT_A_TIME):
+        some = [*orders[first : first + AT_A_TIME]]
+        some += [orders[0]] * (AT_A_TIME - len(some))
+        stacked: Orders = jax.tree.map(lambda *leaves: jnp.stack(leaves), *some)
+        sums = stage.play(draws.lanes, stacked, scrapes)
+        found.append(jax.tree.map(np.asarray, sums))
+    return jax.tree.map(  # type: ignore[no-any-return]
+        lambda *leaves: np.concatenate(leaves)[: len(orders)], *found
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from homeostat.base.rehearsal import Rehearsal, Trust
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.twin.fit_values import Fit
 from homeostat.twin.orders import Orders
-from homeostat.twin.rehearse import SIZES, Candidate, Question, rehearse
+from homeostat.twin.rehearse import AT_A_TIME, Candidate, Question, rehearse
 from homeostat.twin.rehearse_draw import draw
 from homeostat.twin.rehearse_faults import suspected
 from homeostat.twin.rehearse_live import Unseen, situation
@@ -173,7 +173,7 @@ def _beyond(found: Fit, now: Situation, orders: Orders) -> list[str]:
 
 
 def warm(theatre: Theatre, slots: int) -> None:
-    """Compile the programs of one size by playing a second of nothing.
+    """Compile the program of one size by playing a scrape of nothing.
 
     Args:
         theatre: Keeps them.
@@ -190,6 +190,5 @@ def warm(theatre: Theatre, slots: int) -> None:
     )
     draws = draw(theatre.found, now, number=theatre.draws, slots=slots, seed=0)
     hold = standing_orders(now, slots)
-    for count in SIZES:
-        many: Orders = jax.tree.map(lambda leaf, n=count: jnp.stack([leaf] * n), hold)
-        jax.tree.map(np.asarray, theatre.stage(slots).play(draws.lanes, many, 1))
+    many: Orders = jax.tree.map(lambda leaf: jnp.stack([leaf] * AT_A_TIME), hold)
+    jax.tree.map(np.asarray, theatre.stage(slots).play(draws.lanes, many, 1))
