@@ -71,7 +71,7 @@ def test_six_faults_and_more_have_a_file_and_no_two_one_id() -> None:
         ("magnitude: 8", "magnitude: [0.5, 8]", "magnitude", "write magnitude: 1 to 1000"),
         ("cure: restart", "cure: rollback", "cure", "write cure: restart"),
         ("shape: step", "shape: ramp\n  ramp_s: 10", "shape", "write shape: step"),
-        ("start_s: 40", "start_s: 5", "start_s", "after 30 s"),
+        ("start_s: 40", "start_s: 5", "start_s", "after 20 s"),
         ("start_s: 40", "start_s: [40, 400]", "start_s", "longer than 300 s"),
         ("duration_s: until_fixed", "duration_s: 60", "duration_s", "lasts until_fixed"),
         ("length_s: 600", "length_s: 600\ndeployment: {replicas: 5}", "deployment", "remove it"),

@@ -137,13 +137,12 @@ def test_a_hung_process_is_shown_as_a_stopped_one(monkeypatch: pytest.MonkeyPatc
     }  # fmt: skip
 
 
-def test_batch_sizes_are_those_that_the_device_times_belong_to() -> None:
+def test_device_times_are_those_of_the_batch_sizes_that_the_page_shows() -> None:
     sizes = np.array([[1.5, 8.4, 8.0, np.nan]])
     times = np.array([[0.45 + 0.0525 * 1.6, 0.45 + 0.0525 * 8.0, 4.0, 1.0]])
-    found = live_play._sizes(sizes, times, LAW)[0]
-    assert found[:2] == pytest.approx([1.6, 8.0])
-    assert found[2] == 8.0  # a slow device says nothing of the size
-    assert np.isnan(found[3])
+    found = live_play._times_s(sizes, times, LAW)[0]
+    assert found[:2] == pytest.approx([0.45 + 0.0525 * 1.5, 0.45 + 0.0525 * 8.4])
+    assert found[2:].tolist() == [4.0, 1.0]  # a slow device, and a size that nobody reported
 
 
 @pytest.mark.parametrize("fails", [True, False])

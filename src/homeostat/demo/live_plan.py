@@ -18,7 +18,7 @@ from homeostat.lab.scenario_fields import bounds
 from homeostat.lab.scenario_text import Node, read
 from homeostat.twin.shapes import Cure
 
-READY_S: Final = 30.0  # by then a controller that reads every second knows what is normal
+READY_S: Final = 20.0  # by then a controller that reads every second knows what is normal
 LATEST_S: Final = 300.0
 _SLOWEST: Final = 1000.0  # as the model server's own limit
 _NEW: Final = frozenset({Target.NEW_VERSION, Target.A})

@@ -30,6 +30,7 @@ def described() -> live_play.Deployment:
     return live_play.Deployment(
         numbers=live_settings.numbers(),
         shares=live_settings.shares(),
+        retries=live_settings.retries(),
         entry=live_settings.managed(),
     )
 

@@ -13,6 +13,7 @@ import aiohttp
 
 ATTEMPT_S: Final = 1.0  # how long a user waits for one answer
 _RETRY_SHARE: Final = 0.20  # of requests; more would turn an overload into a collapse
+RETRY_SHARE: Final = _RETRY_SHARE
 _RETRY_BURST: Final = 50.0
 _PAUSE_S: Final = (0.005, 0.025)
 RETRIES: Final = 1  # attempts after the first, as long as the retry budget lasts

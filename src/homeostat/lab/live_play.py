@@ -33,7 +33,7 @@ from homeostat.lab.stretch import stretched, stretched_entry
 from homeostat.lab.types import Episode, Move
 from homeostat.lab.world import Played, World, compiled
 from homeostat.twin.outputs import Scrape
-from homeostat.twin.primitives import PRIMITIVES
+from homeostat.twin.primitives import INDEX, PRIMITIVES
 from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
 from homeostat.twin.signals import SLOT_SIGNALS
 
@@ -41,6 +41,7 @@ _HEALTH: Final = SLOT_SIGNALS.index(names.PROBE_HEALTH)
 _SIZE: Final = SLOT_SIGNALS.index(names.BATCH_SIZE)
 _DEVICE: Final = SLOT_SIGNALS.index(names.DEVICE_TIME)
 _BLUR: Final = 0.3  # of a size; a device that is twice as slow is further off at any size
+_NOTED_S: Final = 0.5  # more than one of the twin's blocks on any clock used here
 _WIDTH: Final = 20  # draws side by side; fewer are filled up, so that one program serves them
 _ERRORS: Final = SLOT_SIGNALS.index(names.ERROR_RATIO)
 _INFERENCE: Final = SLOT_SIGNALS.index(names.PROBE_INFERENCE)
@@ -55,11 +56,13 @@ class Deployment:
     Attributes:
         numbers: By the names of `deployments.DEFAULTS`.
         shares: Of the traffic at the start: A, B, canary.
+        retries: Attempts after the first, also in parts: those that a budget allows.
         entry: What its controller is configured with.
     """
 
     numbers: Mapping[str, float]
     shares: tuple[float, float, float]
+    retries: float
     entry: Managed
 
     @property
@@ -72,7 +75,7 @@ def drawn(scenario: Scenario, seeds: Sequence[int], deployment: Deployment) -> l
     """Return the scenario's episodes on that deployment, in its own time."""
     own = {name: fixed(value) for name, value in deployment.numbers.items()}
     mine = replace(scenario, deployment=own)
-    return [_weighted(draw(mine, seed), deployment.shares) for seed in seeds]
+    return [_as_it_is(draw(mine, seed), deployment) for seed in seeds]
 
 
 def play(scenario: Scenario, seeds: Sequence[int], deployment: Deployment) -> Predicted:
@@ -194,7 +197,7 @@ def shown(scrape: Scrape, fails: npt.NDArray[np.bool_], law: Floats) -> Scrape:
     errors = slot[..., _ERRORS]
     slot[..., _ERRORS] = np.where(np.isfinite(errors) & ~fails[:, None], 0.0, errors)
     seen = slot.astype(np.float64)
-    slot[..., _SIZE] = _sizes(seen[..., _SIZE], seen[..., _DEVICE] / 1000.0, law)
+    slot[..., _DEVICE] = 1000.0 * _times_s(seen[..., _SIZE], seen[..., _DEVICE] / 1000.0, law)
     probed = slot[hung][:, _LATENCY]
     slot[hung] = np.nan
     slot[hung, _HEALTH] = slot[hung, _INFERENCE] = 0.0
@@ -221,12 +224,12 @@ def _drains_s(episode: Episode, played: Played, row: int) -> float:
     return min(max(held, 0.0) * takes_s / batch, float(episode.params.provision.drain_s))
 
 
-def _sizes(said: Floats, device_s: Floats, law: Floats) -> Floats:
-    """Return the batch sizes that device times belong to, where the device is well [N, S]."""
+def _times_s(sizes: Floats, device_s: Floats, law: Floats) -> Floats:
+    """Return the device times that batch sizes take, where the device is well [N, S]."""
     tau0, alpha = law[:, :1], law[:, 1:]
-    found = (device_s - tau0) / alpha
-    close = np.abs(found - said) <= _BLUR * said  # NaN is close to nothing
-    return np.where(close, np.maximum(found, 1.0), said)
+    meant = (device_s - tau0) / alpha  # the size before it was blurred
+    close = np.abs(meant - sizes) <= _BLUR * sizes  # NaN is close to nothing
+    return np.where(close, tau0 + alpha * sizes, device_s)
 
 
 def _fails(episode: Episode) -> bool:
@@ -236,9 +239,18 @@ def _fails(episode: Episode) -> bool:
     return any(PRIMITIVES[int(row)].channel == "err" for row in rows)
 
 
-def _weighted(episode: Episode, shares: tuple[float, float, float]) -> Episode:
-    params = eqx.tree_at(lambda tree: tree.weights, episode.params, array(shares))
-    return replace(episode, params=params)
+def _as_it_is(episode: Episode, deployment: Deployment) -> Episode:
+    """Return an episode with what no scenario can say of a deployment."""
+    params = eqx.tree_at(
+        lambda tree: (tree.weights, tree.client.retries),
+        episode.params,
+        (array(deployment.shares), array(deployment.retries)),
+    )
+    # The balancer learns how long to go on when the process ends; after that it is no fault.
+    faults, stop_s = episode.faults, np.array(episode.faults.stop_s)
+    once = np.asarray(faults.primitive) == INDEX["endpoint_stale_s"]
+    stop_s[once] = np.asarray(faults.start_s)[once] + _NOTED_S
+    return replace(episode, params=params, faults=replace(faults, stop_s=array(stop_s)))
 
 
 def _seconds(
