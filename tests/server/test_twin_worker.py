@@ -51,12 +51,13 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> TwinPlan:
     batch = np.maximum(each * 0.02 / (1 - each * 0.002), 1.0) * np.exp(
         0.1 * chance.standard_normal(rows)
     )
+    scatter = np.sqrt(0.3 / (60.0 * 3 * each / batch))  # of a mean over so many batches, cv2 0.3
     columns = {
         "request_rate": 3 * each,
         "throughput": 3 * each,
         "replicas": np.full(rows, 3.0),
         "batch_size": np.minimum(batch, 8.0),
-        "service_s": (0.02 + 0.002 * batch) * np.exp(0.02 * chance.standard_normal(rows)),
+        "service_s": (0.02 + 0.002 * batch) * (1.0 + scatter * chance.standard_normal(rows)),
         "batch_limit": np.full(rows, 8.0),
     }
     recorded = frame(
