@@ -195,7 +195,7 @@ def test_the_twin_predicts_that_a_slow_replica_is_restarted_within_seconds() -> 
     # The same draws for real processes: victims and sizes differ from seed to seed.
     assert {plan["magnitude"] for plan in result["plans"]} <= {6.0, 8.0, 10.0}
     assert {plan["victim"] for plan in result["plans"]} <= {"a-1", "a-2", "a-3"}
-    assert all(24.0 <= plan["onset_s"] <= 30.0 for plan in result["plans"])
+    assert all(34.0 <= plan["onset_s"] <= 38.0 for plan in result["plans"])
 
 
 @pytest.mark.long

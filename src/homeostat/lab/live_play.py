@@ -41,6 +41,7 @@ _HEALTH: Final = SLOT_SIGNALS.index(names.PROBE_HEALTH)
 _SIZE: Final = SLOT_SIGNALS.index(names.BATCH_SIZE)
 _DEVICE: Final = SLOT_SIGNALS.index(names.DEVICE_TIME)
 _BLUR: Final = 0.3  # of a size; a device that is twice as slow is further off at any size
+_BLOCKS: Final = 15  # ticks; a scrape
 _NOTED_S: Final = 0.5  # more than one of the twin's blocks on any clock used here
 _WIDTH: Final = 20  # draws side by side; fewer are filled up, so that one program serves them
 _ERRORS: Final = SLOT_SIGNALS.index(names.ERROR_RATIO)
@@ -217,7 +218,8 @@ def _drains_s(episode: Episode, played: Played, row: int) -> float:
     queue, ill = np.asarray(truth.queue[row]), np.flatnonzero(np.asarray(truth.faulty[row]))
     if not ill.size or ill[-1] + 1 == len(queue):
         return 0.0
-    held = float(queue[ill[-1]] - queue[max(ill[0] - 1, 0)])
+    # The block in which the process ends counts as faulty, and its queue as gone.
+    held = float(queue[ill[-_BLOCKS:]].max() - queue[max(ill[0] - 1, 0)])
     batch, variant = float(service.batch_max[Variant.A]), Variant.A
     takes_s = float(service.tau0_s[variant] + service.alpha_s[variant] * batch)
     takes_s *= float(faults.magnitude[0])
