@@ -107,7 +107,7 @@ class TwinWorker:
         self._process: Process | None = None
         self._asked: tuple[str, asyncio.Future[Rehearsal | None]] | None = None
         self._busy_since: float | None = None
-        self._ending: asyncio.Future[int] | None = None
+        self._ending: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Keep a worker running until cancelled."""
@@ -192,7 +192,7 @@ class TwinWorker:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-        self._ending = asyncio.ensure_future(process.wait())
+        self._ending = asyncio.ensure_future(_gone(process))
         await asyncio.shield(self._ending)
 
     async def _answers(self, process: Process) -> None:
@@ -255,6 +255,17 @@ class Twins:
         if worker is None:
             return unanswered(command, "there is no twin to ask")
         return await worker.ask(command, state)
+
+
+async def _gone(process: Process) -> None:
+    """Wait until a process has ended and both of its pipes are closed."""
+    await process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+        with suppress(OSError):
+            await process.stdin.wait_closed()
+    if process.stdout is not None:
+        await process.stdout.read()
 
 
 def _parts(command: Rehearse, state: LoopState) -> list[bytes]:
