@@ -7,6 +7,7 @@ from homeostat.base.policy import KillLevel, TwinPolicy
 from homeostat.base.units import SECOND
 from homeostat.cli import tables
 from homeostat.server import view_plain
+from homeostat.server.api.answers import DecisionOut
 from homeostat.server.view import View
 from homeostat.testing import build
 from homeostat.testing import guard_scene as g
@@ -44,6 +45,7 @@ def test_a_decision_shows_what_was_foreseen_and_that_it_was_believed() -> None:
     plain = seen(twin=TWIN)
     shown = plain["rehearsal"]
     assert isinstance(shown, dict)
+    assert DecisionOut.model_validate(plain).model_dump(mode="json")["rehearsal"] == shown
     assert (shown["trusted"], shown["distrust"]) == (True, [])
     assert [one["action"] for one in shown["prospects"]] == ["hold model", "scale_up pool:a"]
     assert shown["prospects"][1]["against_hold"]["breach"] == [0.05, 0.1, 0.15]

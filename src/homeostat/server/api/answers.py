@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
+from homeostat.server.api.foreseen import RehearsalOut
 from homeostat.server.api.schemas import Body
 
 Lever = StrictInt | StrictFloat | StrictStr | None
@@ -216,6 +217,7 @@ class DecisionOut(Body):
     undoable: bool
     answer: AnswerOut | None
     outcome: OutcomeOut | None
+    rehearsal: RehearsalOut | None
 
 
 class IntentOut(Body):
