@@ -18,7 +18,7 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 
 NOBODY: Final = 65534  # the user without rights, on every Linux
-CHECK_EXAMPLES: Final = 20  # of a test that wants more; keeps `make check` under a minute
+CHECK_EXAMPLES: Final = 10  # of a test that wants more; keeps `make check` under a minute
 EXPLORE_FACTOR: Final = 10  # what `make test-long` can afford in minutes
 FOUND_BY_WORD: Final = ("live", "browser", "alone")  # `make test` looks for files that say these
 

@@ -29,7 +29,7 @@ def drawn(profile: str, config: pytest.Config) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize(("profile", "count"), [("check", 20), ("full", 50), ("explore", 500)])
+@pytest.mark.parametrize(("profile", "count"), [("check", 10), ("full", 50), ("explore", 500)])
 def test_a_profile_decides_how_many_examples_are_drawn(
     profile: str, count: int, pytestconfig: pytest.Config
 ) -> None:

@@ -80,6 +80,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Inline:
     return made
 
 
+@pytest.mark.slow
 def test_the_density_is_searched_and_measured_on_other_hours(pool: Inline, tmp_path: Path) -> None:
     found = Run(plan(tmp_path)).go()
     assert found == from_json((tmp_path / "cycles.json").read_text(encoding="utf-8"))
@@ -94,6 +95,7 @@ def test_the_density_is_searched_and_measured_on_other_hours(pool: Inline, tmp_p
     assert found.wall_s > 0.0
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_played_again(pool: Inline, tmp_path: Path) -> None:
     first = Run(plan(tmp_path)).go()
     played, pool.hours = pool.hours, 0
@@ -108,6 +110,7 @@ def test_what_is_there_is_not_played_again(pool: Inline, tmp_path: Path) -> None
     assert 400 < pool.hours <= 3 * 400  # an hour that two densities share is played once
 
 
+@pytest.mark.slow
 def test_a_run_that_was_broken_off_is_taken_up(pool: Inline, tmp_path: Path) -> None:
     pool.fail_after = 500
     with pytest.raises(KeyboardInterrupt):
@@ -121,6 +124,7 @@ def test_a_run_that_was_broken_off_is_taken_up(pool: Inline, tmp_path: Path) -> 
     assert whole == pool.hours
 
 
+@pytest.mark.slow
 def test_a_damaged_piece_is_played_again_and_named(
     pool: Inline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,6 +173,7 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_played(tmp_path:
         picked(Asked(file=mine, faults=("hung_replica",)))
 
 
+@pytest.mark.slow
 def test_what_starts_processes_has_no_jax() -> None:
     """JAX and `fork` do not go together: the twin's half has a process of its own."""
     code = "import homeostat.cli.twin_live, sys; sys.exit('jax' in sys.modules)"

@@ -65,6 +65,7 @@ def test_a_station_that_takes_one_waits_as_theory_says(cv2: float, ca2: float) -
 
 
 @pytest.mark.parametrize(("ca2", "cv2"), [(4.0, 0.0), (1.0, 0.5)])
+@pytest.mark.slow
 def test_chance_moves_the_tables_as_it_moves_the_reference(ca2: float, cv2: float) -> None:
     station = Station(tau0_s=0.02, alpha_s=0.002, batch_max=8, cv2=cv2)
     measured = settled(station, 0.8, size=(256, 5000), ca2=ca2).mean()

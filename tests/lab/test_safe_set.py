@@ -150,6 +150,7 @@ def test_an_episode_without_a_fault_is_asked_where_a_fault_would_begin() -> None
     assert {asked.at_s for asked in kept[0].best.values()} == {600.0}
 
 
+@pytest.mark.slow
 def test_rows_become_findings_and_findings_a_gate() -> None:
     def judged(policy: Policy, episodes: Sequence[Episode]) -> Sequence[tuple[str, ...]]:
         assert isinstance(policy, Controller)

@@ -99,6 +99,7 @@ async def test_a_question_gets_its_answer_and_the_next_one_too(tmp_path: Path) -
     assert not any(is_alive(pid) for pid in pids(tmp_path))
 
 
+@pytest.mark.slow
 async def test_a_slow_answer_is_unknown_and_spoils_no_later_one(tmp_path: Path) -> None:
     async with worker(tmp_path, "slow") as one:
         late = await one.ask(question(1, seconds=0.1), state())
