@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 import pytest
 from fleet_sim import FleetSim, managed
@@ -488,9 +489,9 @@ def test_evidence_survives_the_journal(warm: Run) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=15, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_the_order_of_reports_and_of_observations_changes_nothing(random: object) -> None:
-    shuffle = random.shuffle  # type: ignore[attr-defined]
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_reports_and_of_observations_changes_nothing(seed: int) -> None:
+    shuffle = Random(seed).shuffle  # a seed is small enough to draw, thousands of places are not
     straight, shuffled = Run.fresh(seed=5), Run.fresh(seed=5)
     for _ in range(8):
         reports, world = straight.sim.tick()
