@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeostat.report.lab_figures import figure_text, made, table
-from homeostat.report.lab_results import Figure, Machine, ResultsError, build, to_plain
+from homeostat.report.lab_results import Figure, Machine, read, to_plain
 from homeostat.report.lab_words import Unit, written
 
 FORMAT: Final = "homeostat.dev/lab-cycles/v1"
@@ -121,15 +121,7 @@ def from_json(text: str) -> Cycles:
     Raises:
         ResultsError: It is no JSON, of another format, or a field is missing or of another type.
     """
-    try:
-        plain = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ResultsError(
-            f"cycles file: not JSON ({error}); run `homeostat lab cycles`"
-        ) from error
-    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        raise ResultsError(f"cycles file: its format is not {FORMAT!r}; run `homeostat lab cycles`")
-    return build(Cycles, plain, "cycles")
+    return read(Cycles, text, FORMAT, "cycles", "cycles")
 
 
 def markdown(found: Cycles) -> str:

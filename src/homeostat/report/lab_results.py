@@ -257,6 +257,29 @@ def from_json(text: str) -> Results:
     return build(Results, plain, "results")
 
 
+def read(kind: type[T], text: str, form: str, name: str, command: str) -> T:
+    """Return what a file of one of the lab's commands holds.
+
+    Args:
+        kind: Of the value.
+        text: The file's.
+        form: The format that it must name.
+        name: Of such files, for people.
+        command: That makes them: `homeostat lab COMMAND`.
+
+    Raises:
+        ResultsError: It is no JSON, of another format, or a field is missing or of another type.
+    """
+    again = f"run `homeostat lab {command}`"
+    try:
+        plain = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ResultsError(f"{name} file: not JSON ({error}); {again}") from error
+    if not isinstance(plain, dict) or plain.get("format") != form:
+        raise ResultsError(f"{name} file: its format is not {form!r}; {again}")
+    return build(kind, plain, name)
+
+
 def build(kind: type[T], plain: Any, where: str) -> T:
     """Return a dataclass built from plain values.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeostat.report.lab_figures import made, table
-from homeostat.report.lab_results import Machine, ResultsError, build, to_plain
+from homeostat.report.lab_results import Machine, read, to_plain
 from homeostat.report.lab_words import Unit, written
 
 FORMAT: Final = "homeostat.dev/lab-safe-set/v1"
@@ -121,14 +121,7 @@ def from_json(text: str) -> SafeSetCheck:
     Raises:
         ResultsError: It is no JSON, of another format, or a field is missing or of another type.
     """
-    again = "run `homeostat lab safe-set`"
-    try:
-        plain = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ResultsError(f"safe-set file: not JSON ({error}); {again}") from error
-    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        raise ResultsError(f"safe-set file: its format is not {FORMAT!r}; {again}")
-    return build(SafeSetCheck, plain, "safe-set")
+    return read(SafeSetCheck, text, FORMAT, "safe-set", "safe-set")
 
 
 def markdown(found: SafeSetCheck) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from homeostat.report.lab_figures import made, table
-from homeostat.report.lab_results import Machine, ResultsError, build, to_plain
+from homeostat.report.lab_results import Machine, read, to_plain
 
 FORMAT: Final = "homeostat.dev/lab-tuning/v1"
 _SHOWN: Final = 3
@@ -73,13 +73,7 @@ def from_json(text: str) -> Tuning:
     Raises:
         ResultsError: It is no JSON, of another format, or a field is missing or of another type.
     """
-    try:
-        plain = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ResultsError(f"tuning file: not JSON ({error}); run `homeostat lab tune`") from error
-    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        raise ResultsError(f"tuning file: its format is not {FORMAT!r}; run `homeostat lab tune`")
-    return build(Tuning, plain, "tuning")
+    return read(Tuning, text, FORMAT, "tuning", "tune")
 
 
 def markdown(found: Tuning) -> str:
