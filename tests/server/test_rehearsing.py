@@ -171,6 +171,11 @@ def test_a_fit_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path) -> No
     assert json.loads(opening(checked))["good"] is True
     (tmp_path / "check.json").write_text('{"good": true, "same_recording": true}')
     assert json.loads(opening(checked))["good"] is False  # it shows nothing
+    good.fit.write_text('{"format": "homeostat-twin-fit/1", "input": {"sha256": "aa"}}')
+    for whose, believed in (("aa", True), ("bb", False)):
+        said = {"good": True, "same_recording": False, "fitted_sha256": whose}
+        (tmp_path / "check.json").write_text(json.dumps(said))
+        assert json.loads(opening(checked))["good"] is believed
     good.fit.write_text("{")
     with pytest.raises(ConfigError, match=r"fit\.json: no JSON"):
         opening(good)

@@ -53,6 +53,7 @@ def opening(plan: TwinPlan) -> bytes:
     if plan.check is not None:
         said, _ = _json(plan.check)
         good = said.get("good") is True and said.get("same_recording") is not True
+        good = good and _of(said, fit)
     body = {
         "fit": fit,
         "file": plan.fit.name,
@@ -65,6 +66,13 @@ def opening(plan: TwinPlan) -> bytes:
         "memory_bytes": plan.memory_bytes,
     }
     return json.dumps(body).encode()
+
+
+def _of(check: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:
+    """Return whether a check is this fit's; one that was written before checks said so may be."""
+    given = fit.get("input")
+    digest = given.get("sha256") if isinstance(given, Mapping) else None
+    return bool(check.get("fitted_sha256", digest) == digest)
 
 
 def _json(path: Path) -> tuple[dict[str, Any], int]:

@@ -99,6 +99,7 @@ class Check:
         sha256: Its digest.
         rows: Of it.
         outside: Share of rows outside the region that was seen; NaN if not known.
+        fitted: Digest of what the fit was fitted to: whose check this is.
         same: It is the very recording that was fitted to: no check at all.
         signals: One for each signal.
         effects: Of actions; empty if the recording has none.
@@ -109,6 +110,7 @@ class Check:
     sha256: str
     rows: int
     outside: float
+    fitted: str
     same: bool
     signals: tuple[Signal, ...]
     effects: tuple[Effect, ...]
@@ -148,6 +150,7 @@ def check(found: Fit, frame: Frame) -> Check:
         sha256=frame.sha256,
         rows=frame.rows,
         outside=_outside(found, frame, load),
+        fitted=found.sha256,
         same=frame.sha256 == found.sha256,
         signals=tuple(signals),
         effects=tuple(one for one in effects if one),
@@ -290,6 +293,7 @@ def to_plain(found: Check) -> Mapping[str, object]:
     return {
         "input": {"source": found.source, "sha256": found.sha256, "rows": found.rows},
         "good": found.good,
+        "fitted_sha256": found.fitted,
         "same_recording": found.same,
         "outside_region": number(found.outside),
         "levels": list(LEVELS),

@@ -97,6 +97,7 @@ def fit(frame: Frame, options: Options | None = None) -> Fit:
         region=seen,
         plans=plans,
         notes=notes,
+        window=frame.window,
     )
 
 
@@ -372,6 +373,8 @@ def _plans(
 
 def _notes(frame: Frame, core: Core, stated: bool) -> tuple[str, ...]:  # noqa: FBT001 - a fact about the limit, not a switch
     said = []
+    if not frame.window.is_dated:
+        said.append("the times are no dates: how old the data are is not known; record UTC seconds")
     if not stated:
         said.append("the largest batch is the largest seen; state it with --batch-limit")
     if core.law is not None and core.law.limited > 0.05:  # noqa: PLR2004 - one row in twenty

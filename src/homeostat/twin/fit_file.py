@@ -1,7 +1,8 @@
 """The fit file: a fitted twin as plain JSON values, and back.
 
 What is not known is null, never a number: null for an interval's upper end means unbounded where
-`known` is `bound`. The format's name changes when a reader of the old one would go wrong.
+`known` is `bound`. The format's name changes when a reader of the old one would go wrong; a file
+that was written before fits had a date has none.
 """
 
 import math
@@ -12,11 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from homeostat.base.errors import ConfigError
+from homeostat.twin import fit_window
 from homeostat.twin.fit import BEYOND, HORIZON_S, Fit, LawNotes
 from homeostat.twin.fit_estimate import Estimate, Known
 from homeostat.twin.fit_plan import Choice, Plan
 from homeostat.twin.fit_predict import Spread
 from homeostat.twin.fit_region import Region
+from homeostat.twin.fit_window import Window
 
 FORMAT: Final = "homeostat-twin-fit/1"
 _DIGITS: Final = 7
@@ -34,6 +37,8 @@ def to_plain(found: Fit) -> dict[str, Any]:
             "rows": found.rows,
             "span_s": _number(found.span_s),
             "step_s": _number(found.step_s),
+            "begins": fit_window.text(found.window.begins_s),
+            "ends": fit_window.text(found.window.ends_s),
         },
         "parameters": [_estimate(one) for one in found.estimates.values()],
         "interval": 0.9,
@@ -99,6 +104,10 @@ def _read(plain: Mapping[str, Any]) -> Fit:
         region=_region_from(plain["region"]),
         plans=tuple(_plan_from(one) for one in plain["plans"]),
         notes=tuple(map(str, plain["notes"])),
+        window=Window(
+            begins_s=fit_window.from_text(given.get("begins")),
+            ends_s=fit_window.from_text(given.get("ends")),
+        ),
     )
 
 

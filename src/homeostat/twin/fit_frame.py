@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from homeostat.base.errors import ConfigError, HomeostatError
+from homeostat.twin.fit_window import UNDATED, Window, spanning, together
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -78,6 +79,7 @@ class Frame:
         step_s: Seconds that each row stands for [n].
         segment: Number of the stretch without gaps that a row belongs to [n].
         columns: By the names of `COLUMNS`, NaN where not reported, [n] each.
+        window: When it was recorded.
     """
 
     source: str
@@ -87,6 +89,7 @@ class Frame:
     step_s: Floats
     segment: Ints
     columns: Mapping[str, Floats] = field(repr=False)
+    window: Window = UNDATED
 
     @property
     def rows(self) -> int:
@@ -126,6 +129,7 @@ class Frame:
             step_s=self.step_s[kept],
             segment=np.cumsum(broken | changed),
             columns={name: values[kept] for name, values in self.columns.items()},
+            window=self.window,
         )
 
 
@@ -169,6 +173,7 @@ def frame(
         step_s=np.concatenate([[usual], np.where(long, usual, gaps)]),
         segment=np.concatenate([[0], np.cumsum(long)]).astype(np.int64),
         columns={name: np.asarray(values, float) for name, values in columns.items()},
+        window=spanning(float(time_s[0]), float(time_s[-1])),
     )
 
 
@@ -196,6 +201,7 @@ def joined(frames: Sequence[Frame]) -> Frame:
         step_s=np.concatenate([one.step_s for one in frames]),
         segment=np.concatenate(segments),
         columns={name: np.concatenate([one[name] for one in frames]) for name in sorted(names)},
+        window=together([one.window for one in frames]),
     )
 
 

@@ -15,6 +15,7 @@ from homeostat.twin.fit_frame import Floats
 from homeostat.twin.fit_plan import Plan
 from homeostat.twin.fit_predict import Spread
 from homeostat.twin.fit_region import Region
+from homeostat.twin.fit_window import UNDATED, Window
 
 KEPT_DRAWS: Final = 200
 HORIZON_S: Final = 300.0  # of the naive forecasts that the twin is compared with
@@ -95,6 +96,7 @@ class Fit:
         region: Where the deployment was seen.
         plans: For the observed peak, and for the demand that was asked for.
         notes: What people should know.
+        window: When the recording was made; the end is the fit's date.
     """
 
     source: str
@@ -114,6 +116,7 @@ class Fit:
     region: Region | None
     plans: tuple[Plan, ...]
     notes: tuple[str, ...]
+    window: Window = UNDATED
 
     @property
     def theta(self) -> Floats:

@@ -27,7 +27,7 @@ from homeostat.twin.rehearse_orders import NotRehearsedError, orders_of, standin
 from homeostat.twin.rehearse_play import Stage
 from homeostat.twin.rehearse_prior import Prior
 from homeostat.twin.rehearse_situation import Situation, Slot
-from homeostat.twin.rehearse_trust import Standing, ready, said, state_of, trust
+from homeostat.twin.rehearse_trust import Standing, dated, ready, said, state_of, trust
 from homeostat.twin.shapes import SLOT_COUNTS, Phase, Variant
 
 _LAW: Final = 2
@@ -117,7 +117,7 @@ def answer(theatre: Theatre, asked: Asked) -> Rehearsal:
     candidates, left_out = _candidates(theatre.found, now, asked.candidates, slots)
     return rehearse(
         theatre.stage(slots),
-        draws.facing(wrong.faults, left_out),
+        draws.facing(wrong.faults, (*left_out, dated(theatre.found, theatre.standing, asked.at))),
         Question(id=asked.id, at=asked.at, horizon_s=asked.horizon_ns / SECOND),
         standing_orders(now, slots),
         candidates,

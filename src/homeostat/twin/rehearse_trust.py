@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from homeostat.base.rehearsal import Trust
-from homeostat.base.units import HOUR, TimeNs
+from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.twin.fit_region import Region
 from homeostat.twin.fit_values import Fit
+from homeostat.twin.fit_window import text
 from homeostat.twin.rehearse_situation import Situation
 from homeostat.twin.shapes import Phase, Variant
 
 _DAY_NS = 24 * HOUR
+_AHEAD_NS = 300 * SECOND  # two clocks may differ by as much; a recording has no other future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Standing:
     """What is known of a fit besides itself.
 
     Attributes:
-        made_at: When it was written.
+        made_at: When its file was written; stands for its date where the fit has none.
         good: Whether its check on a later recording held; None = it was never checked.
         oldest_ns: How old it may be.
     """
@@ -62,13 +64,42 @@ def _of_fit(found: Fit, standing: Standing, at: TimeNs) -> list[str]:
         reasons.append("it was never checked; run `homeostat twin check` on a later recording")
     elif not standing.good:
         reasons.append("it failed its check; fit it anew with `homeostat twin fit`")
-    age_ns = at - standing.made_at
+    age_ns = age(found, standing, at)
     if age_ns > standing.oldest_ns:
         reasons.append(
-            f"it is {age_ns / _DAY_NS:.1f} days old, the limit is "
-            f"{standing.oldest_ns / _DAY_NS:.1f}; fit it anew"
+            f"its data are {_long(age_ns)} old, the limit is {_long(standing.oldest_ns)}; "
+            "fit it anew to a later recording"
+        )
+    if age_ns < -_AHEAD_NS:
+        reasons.append(
+            f"its data end {_long(-age_ns)} from now; set the clock, or fit to times in UTC"
         )
     return reasons
+
+
+def age(found: Fit, standing: Standing, at: TimeNs) -> int:
+    """Return how old a fit's data are, nanoseconds; by its file's time where it has no date."""
+    if not found.window.is_dated:
+        return at - standing.made_at
+    return at - round(found.window.ends_s * SECOND)
+
+
+def dated(found: Fit, standing: Standing, at: TimeNs) -> str:
+    """Return a sentence that says what a twin was fitted to, and how old that is.
+
+    Args:
+        found: The fit.
+        standing: What is known of it besides.
+        at: The time.
+    """
+    since = _long(age(found, standing, at))
+    if not found.window.is_dated:
+        return (
+            f"the twin was fitted to {found.source}, which has no date: its file is {since} old, "
+            "its data are older"
+        )
+    begins, ends = (text(one) or "?" for one in (found.window.begins_s, found.window.ends_s))
+    return f"the twin was fitted to {found.source}, {begins} to {ends}, {since} ago"
 
 
 def outside(found: Fit, now: Situation) -> list[str]:
@@ -124,6 +155,15 @@ def state_of(
 
 def _batch(each: float, tau0: float, alpha: float, most: float) -> float:
     return min(max(each * tau0 / max(1.0 - each * alpha, 1e-3), 1.0), most)
+
+
+def _long(span_ns: int) -> str:
+    """Return a length of time in the largest unit that says something of it."""
+    if abs(span_ns) >= _DAY_NS:
+        return f"{span_ns / _DAY_NS:.1f} days"
+    if abs(span_ns) >= HOUR:
+        return f"{span_ns / HOUR:.1f} hours"
+    return f"{span_ns / (60 * SECOND):.0f} minutes"
 
 
 def _share(value: float) -> str:
