@@ -36,11 +36,18 @@ class Candidate:
 
     Attributes:
         action: The action.
-        orders: All levers at absolute values, and its impulses.
+        orders: All levers at absolute values, and its impulses; of a ramp at its end.
+        before: Of a ramp, each stage before its end: the lever's value, and the orders.
     """
 
     action: Action
     orders: Orders
+    before: tuple[tuple[float, Orders], ...] = ()
+
+    @property
+    def played(self) -> tuple[Orders, ...]:
+        """All that is played of it, its end last."""
+        return (*(orders for _, orders in self.before), self.orders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +102,18 @@ def rehearse(
     """
     asked = [one for one in candidates if one.action != HOLD]
     seconds, why = horizon_s(question.horizon_s, [one.action for one in asked])
-    every = [hold, *[one.orders for one in asked]]
+    every = [hold, *[orders for one in asked for orders in one.played]]
     sums = _played(stage, draws, every, round(seconds / SCRAPE_S))
     found = _found(sums, draws.stretch, seconds)
-    prospects = tuple(
-        _prospect(action, found, at) for at, action in enumerate([HOLD, *[c.action for c in asked]])
-    )
+    prospects, stages = _prospects(asked, found)
     return Rehearsal(
         id=question.id,
         at=question.at,
         horizon_ns=round(seconds * SECOND),
         draws=draws.number,
-        prospects=prospects,
+        prospects=(_prospect(HOLD, found, 0), *prospects),
         trust=trust,
-        notes=tuple(note for note in (why, *draws.notes) if note),
+        notes=tuple(note for note in (why, *stages, *draws.notes) if note),
     )
 
 
@@ -154,6 +159,40 @@ def _found(sums: Sums, stretch: Floats, seconds: float) -> _Found:
             breach=(got["breached"] > 0.0).astype(float),
             ended=(got["ended"] > 0.0).astype(float),
         )
+
+
+def _prospects(asked: Sequence[Candidate], found: _Found) -> tuple[list[Prospect], list[str]]:
+    """Return one prospect of each candidate, of a ramp its worst stage's, and which that is.
+
+    Each stage is played as if the ramp stopped there: a stage waits until it is verified.
+    """
+    prospects, notes, at = [], [], 1
+    for one in asked:
+        stages = [_prospect(one.action, found, at + k) for k in range(len(one.played))]
+        at += len(stages)
+        worst = max(range(len(stages)), key=lambda k: _harm(stages[k]))
+        prospects.append(stages[worst])
+        if one.before:
+            values = [f"{value:g}" for value, _ in one.before]
+            which = f"stage {values[worst]}" if worst < len(values) else "the end"
+            notes.append(
+                f"{one.action.kind} {one.action.subject}: each stage of the ramp was rehearsed "
+                f"({', '.join(values)}, the end); shown is the worst, {which}"
+            )
+    return prospects, notes
+
+
+def _harm(one: Prospect) -> tuple[float, ...]:
+    """Return how much worse than HOLD a stage is: first by what the guard refuses it for."""
+    against = one.against_hold
+    parts = (
+        against.breach.p5,
+        against.breach.p50,
+        -one.holds,
+        -against.availability.p50,
+        against.latency_ms.p50,
+    )
+    return tuple(math.inf if math.isnan(part) else part for part in parts)
 
 
 def _prospect(action: Action, found: _Found, at: int) -> Prospect:

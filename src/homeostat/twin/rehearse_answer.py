@@ -23,7 +23,7 @@ from homeostat.twin.rehearse import AT_A_TIME, Candidate, Question, rehearse
 from homeostat.twin.rehearse_draw import draw
 from homeostat.twin.rehearse_faults import suspected
 from homeostat.twin.rehearse_live import Unseen, situation
-from homeostat.twin.rehearse_orders import NotRehearsedError, orders_of, standing_orders
+from homeostat.twin.rehearse_orders import NotRehearsedError, orders_of, stages_of, standing_orders
 from homeostat.twin.rehearse_play import Stage
 from homeostat.twin.rehearse_prior import Prior
 from homeostat.twin.rehearse_situation import Situation, Slot
@@ -143,15 +143,19 @@ def _candidates(
         if action == HOLD or action.is_passive:
             continue
         try:
-            orders = orders_of(action, now, slots)
+            one = Candidate(
+                action=action,
+                orders=orders_of(action, now, slots),
+                before=stages_of(action, now, slots),
+            )
         except NotRehearsedError as error:
             left_out.append(f"{action.kind} {action.subject} was not rehearsed: {error}")
             continue
-        strange = _beyond(found, now, orders)
+        strange = [why for orders in one.played for why in _beyond(found, now, orders)]
         if strange:
             left_out.append(f"{action.kind} {action.subject} was not rehearsed: {strange[0]}")
         else:
-            kept.append(Candidate(action=action, orders=orders))
+            kept.append(one)
     return kept, tuple(left_out)
 
 

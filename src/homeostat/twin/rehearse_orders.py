@@ -1,12 +1,12 @@
 """An action's levers as orders to the twin, from where the deployment stands.
 
-A limit on requests in flight becomes a rate by Little's law with the latency seen now. A traffic
-ramp is rehearsed at its end: a stage between is no worse than the worse of its two ends. What the
-twin has no lever for is refused by name, never guessed.
+A limit on requests in flight becomes a rate by Little's law with the latency seen now. A ramp is as
+many orders as it has stages. What the twin has no lever for is refused by name, never guessed.
 """
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import jax.numpy as jnp
@@ -72,6 +72,26 @@ def orders_of(action: Action, now: Situation, slots: int) -> Orders:
         _order(changed, lever, value, now)
     changed["by_us"] = np.asarray(bool(action.change))
     return _on_device(changed)
+
+
+def stages_of(action: Action, now: Situation, slots: int) -> tuple[tuple[float, Orders], ...]:
+    """Return what the stages of a ramp order before its end, with the value of each.
+
+    Args:
+        action: The candidate; without a ramp there is no stage.
+        now: The deployment.
+        slots: Replica slots of the program.
+
+    Raises:
+        NotRehearsedError: The twin has no such lever, pool or replica.
+    """
+    if len(action.change) != 1:
+        return ()
+    ((lever, _),) = action.change
+    return tuple(
+        (value, orders_of(replace(action, change=((lever, value),)), now, slots))
+        for value in action.ramp[:-1]
+    )
 
 
 def _order(orders: dict[str, np.ndarray], lever: str, value: Scalar, now: Situation) -> None:
