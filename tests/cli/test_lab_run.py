@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from homeostat.cli import lab_episode, lab_files, lab_run
 from homeostat.cli.lab_pool import Pool, WorkerError
-from homeostat.cli.lab_run import Plan, Run
+from homeostat.cli.lab_run import FailedRunError, Plan, Run
 from homeostat.cli.lab_work import Piece, Wanted
 from homeostat.lab.metrics_score import score
 from homeostat.lab.shards import Options, Shard, to_plain
@@ -46,6 +46,7 @@ class Inline:
         self.play = play
         self.played: list[str] = []
         self.fail_after = 10**6
+        self.broken = ""
 
     def __call__(self, jobs: int, cache: Path) -> "Inline":
         return self
@@ -65,10 +66,11 @@ class Inline:
 
     def shard(self, shard: Shard) -> dict[str, Any]:
         self.played.append(shard.label)
+        if self.broken in {shard.policy, shard.label}:
+            return {"error": "ValueError: no luck", "trace": "all of it", "seconds": 0.5}
         (seed,) = shard.seeds
-        found = {p: scored(self.play, p, shard.scenario.id, seed) for p in shard.policies}
-        plain = {name: to_plain(one) for name, one in found.items()}
-        result = {"digest": shard.digest(), "policies": plain}
+        found = to_plain(scored(self.play, shard.policy, shard.scenario.id, seed))
+        result = {"digest": shard.digest(), "policy": shard.policy, "scores": found}
         return json.loads(json.dumps({"result": result, "seconds": 1.5}))  # type: ignore[no-any-return]
 
     def film(self, wanted: Wanted) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def test_a_run_writes_results_that_come_back_and_a_report(pool: Inline, tmp_path
     assert list(results.policies) == ["hold", "hpa"]
     assert list(results.scenarios) == ["S07", "S09"]
     assert results.seeds == 2
-    assert results.wall_s == 6.0  # four shards
+    assert results.wall_s == 12.0  # eight shards
     assert results.policies["hpa"].metrics["uptime"].n == 4
     assert results.command == ("homeostat lab run --only S07,S09 --policies hold,hpa --seeds 2")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -133,7 +135,52 @@ def test_a_run_that_was_broken_off_is_taken_up(pool: Inline, tmp_path: Path) -> 
     pool.fail_after = 10**6
     Run(plan(tmp_path)).go()
     shards = [name for name in pool.played if not name.startswith("film")]
-    assert len(shards) == len(set(shards)) == 4
+    assert len(shards) == len(set(shards)) == 8
+
+
+def test_one_more_policy_plays_its_own_shards_alone(pool: Inline, tmp_path: Path) -> None:
+    Run(plan(tmp_path)).go()
+    pool.played.clear()
+    found = Run(plan(tmp_path, policies=("hold", "hpa", "threshold"))).go().results
+    shards = [name for name in pool.played if not name.startswith("film")]
+    assert len(shards) == 4
+    assert all(name.endswith("threshold") for name in shards)
+    assert list(found.policies) == ["hold", "hpa", "threshold"]
+
+
+def test_hold_is_played_before_all_else_and_is_in_the_report_only_if_asked_for(
+    pool: Inline, tmp_path: Path
+) -> None:
+    found = Run(plan(tmp_path, policies=("threshold", "hpa"))).go().results
+    shards = [name.rpartition(" ")[2] for name in pool.played if not name.startswith("film")]
+    assert shards == ["hold"] * 4 + ["threshold", "hpa"] * 4
+    assert list(found.policies) == ["threshold", "hpa"]
+
+
+def test_a_policy_that_fails_names_itself_and_loses_nothing_of_the_others(
+    pool: Inline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool.broken = "S09 1-1 hpa"
+    outcome = Run(plan(tmp_path, policies=("hold", "hpa", "threshold"))).go()
+    assert list(outcome.results.policies) == ["hold", "threshold"]
+    assert outcome.failed == {"hpa": "S09 1-1 hpa: ValueError: no luck"}
+    assert "S09 1-1 hpa failed (ValueError: no luck)" in capsys.readouterr().err
+    (kept,) = (tmp_path / "shards").glob("S09_1-1_hpa_*.error.txt")
+    assert kept.read_text(encoding="utf-8") == "all of it"
+    pool.played.clear()
+    pool.broken = ""
+    again = Run(plan(tmp_path, policies=("hold", "hpa", "threshold"))).go()
+    assert [name for name in pool.played if not name.startswith("film")] == ["S09 1-1 hpa"]
+    assert list(again.results.policies) == ["hold", "hpa", "threshold"]
+
+
+def test_a_run_in_which_every_policy_fails_says_how_the_first_did(
+    pool: Inline, tmp_path: Path
+) -> None:
+    pool.broken = "hpa"
+    with pytest.raises(FailedRunError, match=r"no policy of hpa .* S07 0-0 hpa: ValueError"):
+        Run(plan(tmp_path, policies=("hpa",))).go()
+    assert not (tmp_path / "results.json").exists()
 
 
 def test_a_finished_run_plays_nothing_again(pool: Inline, tmp_path: Path) -> None:
@@ -149,21 +196,17 @@ def test_more_seeds_take_up_the_ones_that_are_there(pool: Inline, tmp_path: Path
     pool.played.clear()
     Run(plan(tmp_path, seeds=3)).go()
     shards = [name for name in pool.played if not name.startswith("film")]
-    assert shards == ["S07 2-2", "S09 2-2"]
+    assert shards == ["S07 2-2 hold", "S09 2-2 hold", "S07 2-2 hpa", "S09 2-2 hpa"]
 
 
-@pytest.mark.parametrize("change", ["code", "policies"])
-def test_what_was_computed_otherwise_is_never_taken_up(
-    pool: Inline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+def test_what_another_program_computed_is_never_taken_up(
+    pool: Inline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Run(plan(tmp_path)).go()
     pool.played.clear()
-    if change == "code":
-        monkeypatch.setattr(lab_files, "code_digest", lambda: "another program")
-        Run(plan(tmp_path)).go()
-    else:
-        Run(plan(tmp_path, policies=("hpa", "hold"))).go()
-    assert len([name for name in pool.played if not name.startswith("film")]) == 4
+    monkeypatch.setattr(lab_files, "code_digest", lambda: "another program")
+    Run(plan(tmp_path)).go()
+    assert len([name for name in pool.played if not name.startswith("film")]) == 8
 
 
 def test_a_damaged_shard_is_played_again_however_it_was_damaged(
@@ -174,7 +217,7 @@ def test_a_damaged_shard_is_played_again_however_it_was_damaged(
     pool.played.clear()
     files = sorted((tmp_path / "shards").glob("S*"))
     plain = json.loads(files[6].read_text(encoding="utf-8"))
-    del plain["result"]["policies"]["hpa"]["service"]["usd"]
+    del plain["result"]["scores"]["service"]["usd"]
     lacking = json.dumps(plain)
     for file, text in zip(
         files, ("", "{", '{"result": {}}', '{"seconds": 1}', "[]", "null", lacking), strict=False

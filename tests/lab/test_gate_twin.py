@@ -4,14 +4,13 @@ from functools import cache
 from importlib import resources
 
 import pytest
+from batch_plays import play_all
 
 from homeostat.lab.draw import draw
 from homeostat.lab.gate import checks, passed
 from homeostat.lab.metrics import arms
 from homeostat.lab.metrics_score import Scores, joined
-from homeostat.lab.run import play_all
 from homeostat.lab.scenario_schema import load
-from homeostat.lab.shards import Options
 from homeostat.report.lab_results import Check
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -31,7 +30,7 @@ def scores() -> dict[str, Scores]:
         file = f"{family}.yaml"
         case = next(one for one in load((folder / file).read_bytes(), file) if one.id == wanted)
         episodes = [draw(case, seed, slots=SLOTS) for seed in range(SEEDS)]
-        for name, found in play_all(episodes, POLICIES, Options(width=SEEDS)).items():
+        for name, found in play_all(episodes, POLICIES, SEEDS).items():
             parts[name].append(found)
     return {name: joined(found) for name, found in parts.items()}
 

@@ -8,10 +8,12 @@ import jax
 import numpy as np
 import pytest
 
+from homeostat.lab import plays
 from homeostat.lab.baselines.chance import Chance
 from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.draw import draw
 from homeostat.lab.pairing import Holds, hold_from
+from homeostat.lab.plays import pack, unpack
 from homeostat.lab.run import world_of
 from homeostat.lab.scenario_schema import load
 from homeostat.lab.types import Episode
@@ -73,6 +75,21 @@ def test_an_episode_does_not_depend_on_its_neighbours(
     same(lottery.trace.truth, alone.trace.truth, [2])
     mixed = world.play(Chance(), [episodes[3], episodes[0]])
     same(lottery.trace.truth, mixed.trace.truth, [3, 0])
+
+
+@pytest.mark.slow
+def test_a_kept_play_comes_back_bit_for_bit_with_its_ticks_or_by_playing_its_orders_again(
+    episodes: list[Episode], lottery: Played
+) -> None:
+    whole = unpack(pack(lottery, ticks=True), episodes)
+    again = plays.again(world_of(SLOTS, WIDTH), pack(lottery, ticks=False), episodes)
+    for found in (whole, again):
+        same(lottery.trace.truth, found.trace.truth)
+        same(lottery.orders, found.orders)
+        assert found.trace.policy == lottery.trace.policy
+        assert {
+            k: v.tolist() for k, v in found.trace.moves.items() if k != "breach_probability"
+        } == {k: v.tolist() for k, v in lottery.trace.moves.items() if k != "breach_probability"}
 
 
 @pytest.mark.slow

@@ -5,13 +5,15 @@ from dataclasses import replace
 from importlib import resources
 
 import pytest
+from batch_plays import play_all
 
+from homeostat.lab import run as lab_run
 from homeostat.lab.draw import draw
-from homeostat.lab.policies import UnknownPolicyError, make, names
-from homeostat.lab.run import play_all, run, run_shard
+from homeostat.lab.policies import GROUPS, UnknownPolicyError, make, members, names
+from homeostat.lab.run import run
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_schema import load
-from homeostat.lab.shards import Options, merged, shards, to_plain
+from homeostat.lab.shards import Options, Shard, merged, to_plain
 
 SLOTS, WIDTH, LENGTH_S = 16, 4, 1800
 POLICIES = ["hold", "threshold", "random"]
@@ -27,14 +29,14 @@ def cases() -> list[Scenario]:
 @pytest.mark.slow
 def test_shards_merge_to_the_whole_in_any_order(cases: list[Scenario]) -> None:
     options = Options(width=WIDTH)
-    results = [run_shard(shard) for shard in shards(cases, POLICIES, range(6), options)]
+    results = [event.result for event in run(cases, POLICIES, range(6), options=options)]
     parts = merged(json.loads(json.dumps(one)) for one in reversed(results))
     for name in POLICIES:
         assert parts[name].scenario == ("S03",) * 6 + ("S05",) * 6
         assert parts[name].seed == tuple(range(6)) * 2
     # The same episodes in one batch, in another company.
     pair = [(cases[1], 5), (cases[0], 2)]
-    whole = play_all([draw(case, seed) for case, seed in pair], POLICIES, options)
+    whole = play_all([draw(case, seed) for case, seed in pair], POLICIES, WIDTH)
     for name in POLICIES:
         for row, (case, seed) in enumerate(pair):
             at = list(zip(parts[name].scenario, parts[name].seed, strict=True)).index((
@@ -70,3 +72,37 @@ def test_every_name_but_the_oracle_makes_a_policy_of_that_name() -> None:
     made = {name: make(name).name for name in names() if name != "oracle"}
     assert made == {name: name for name in made}
     assert {"hold", "escalate", "threshold", "hpa", "keda", "random", "homeostat"} <= set(made)
+
+
+def test_the_baselines_are_all_that_need_no_learning_and_all_is_all() -> None:
+    assert set(members(["baselines"])) == set(names()) - {"homeostat", "oracle"}
+    assert set(members(["all"])) == set(names())
+    assert members(["oracle", "hold", "baselines"])[:3] == ("oracle", "hold", "escalate")
+    assert not set(GROUPS) & set(names())
+
+
+def test_one_more_policy_plays_its_own_shards_alone(
+    cases: list[Scenario], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def play(shard: Shard, *_: object) -> str:
+        started.append(shard.policy)
+        return shard.policy
+
+    def result(shard: Shard, *plays: str) -> dict[str, str]:
+        return {"of": shard.policy, "played": " beside ".join(plays)}
+
+    monkeypatch.setattr(lab_run, "play", play)
+    monkeypatch.setattr(lab_run, "result_of", result)
+    first = list(run(cases[:1], ["threshold"], range(2)))
+    assert [event.result for event in first] == [
+        {"of": "hold", "played": "hold beside hold"},
+        {"of": "threshold", "played": "threshold beside hold"},
+    ]
+    kept = {event.shard.digest(): event.result for event in first}
+    started.clear()
+    more = list(run(cases[:1], ["threshold", "hpa"], range(2), kept=kept))
+    fresh = {event.shard.policy: event.fresh for event in more}
+    assert fresh == {"hold": False, "threshold": False, "hpa": True}
+    assert started == ["hold", "hpa"]  # HOLD's play is kept by whoever has a disk: `cli.lab_plays`

@@ -61,6 +61,7 @@ def some_scores(scenario: str, seeds: tuple[int, ...]) -> Scores:
 
 def test_every_episode_is_in_one_shard_and_blocks_are_even() -> None:
     pieces = shards(CASES, ["hold"], range(100), Options(width=30))
+    assert {piece.policy for piece in pieces} == {"hold"}
     played = [(piece.scenario.id, seed) for piece in pieces for seed in piece.seeds]
     assert sorted(played) == sorted((case.id, seed) for case in CASES for seed in range(100))
     assert {len(piece.seeds) for piece in pieces} == {25}
@@ -68,7 +69,36 @@ def test_every_episode_is_in_one_shard_and_blocks_are_even() -> None:
 
 def test_the_whole_catalogue_comes_before_anything_twice() -> None:
     pieces = shards(CASES, ["hold"], range(10), Options(width=5))
-    assert [piece.label for piece in pieces][:4] == ["S00 0-4", "S01 0-4", "S02 0-4", "S00 5-9"]
+    assert [piece.label for piece in pieces][:4] == [
+        "S00 0-4 hold",
+        "S01 0-4 hold",
+        "S02 0-4 hold",
+        "S00 5-9 hold",
+    ]
+
+
+def test_hold_is_played_whether_asked_for_or_not_and_the_oracle_starts_from_the_others() -> None:
+    pieces = shards(CASES[:1], ["oracle", "hpa"], [0])
+    assert [(piece.policy, piece.others) for piece in pieces] == [
+        ("hold", ()),
+        ("hpa", ()),
+        ("oracle", ("hold", "hpa")),
+    ]
+
+
+def test_another_policy_in_the_run_is_another_shard_for_the_oracle_alone() -> None:
+    few = {one.policy: one.digest() for one in shards(CASES[:1], ["oracle", "hpa"], [0])}
+    more = {one.policy: one.digest() for one in shards(CASES[:1], ["oracle", "hpa", "keda"], [0])}
+    assert {name for name in few if few[name] != more[name]} == {"oracle"}
+
+
+def test_a_play_is_the_same_however_strictly_it_is_judged() -> None:
+    base = Shard(scenario=CASES[0], seeds=(0,), policy="hold", options=Options())
+    strict = replace(base, options=Options(sensitivity=True))
+    assert base.digest() != strict.digest()
+    assert base.play_digest() == strict.play_digest()
+    for other in (replace(base, policy="hpa"), replace(base, options=Options(code="next"))):
+        assert other.play_digest() != base.play_digest()
 
 
 @pytest.mark.parametrize("missing", ["scenarios", "policies", "seeds"])
@@ -79,11 +109,12 @@ def test_an_empty_run_is_an_error(missing: str) -> None:
 
 
 def test_the_digest_moves_with_all_that_the_result_depends_on() -> None:
-    base = Shard(scenario=CASES[0], seeds=(0, 1), policies=("hold",), options=Options())
+    base = Shard(scenario=CASES[0], seeds=(0, 1), policy="hold", options=Options())
     other = (
         replace(base, scenario=replace(CASES[0], length_s=7200)),
         replace(base, seeds=(0, 2)),
-        replace(base, policies=("hold", "hpa")),
+        replace(base, policy="hpa"),
+        replace(base, others=("hpa",)),
         replace(base, options=Options(person_scale=2.0)),
         replace(base, options=Options(code="next")),
     )
@@ -114,7 +145,7 @@ def test_a_result_of_another_version_is_refused() -> None:
 
 def test_shards_merge_to_the_same_run_in_any_order() -> None:
     results = [
-        {"policies": {"hold": to_plain(some_scores(case, seeds))}}
+        {"policy": "hold", "scores": to_plain(some_scores(case, seeds))}
         for case in ("S02", "S01")
         for seeds in ((2, 3), (0, 1))
     ]

@@ -74,7 +74,9 @@ def run(
     scenarios: list[Path] | None = _SCENARIOS,
     trace: list[str] | None = _TRACES,
     policies: str = typer.Option(
-        "hold,threshold,hpa", "--policies", help="Names, separated by commas."
+        "baselines",
+        "--policies",
+        help="Names, separated by commas; baselines and all stand for several.",
     ),
     seeds: int = typer.Option(100, "--seeds", min=1, help="Episodes of each scenario."),
     first_seed: int = typer.Option(0, "--first-seed", min=0, help="Seeds count up from here."),
@@ -95,9 +97,7 @@ def run(
     from homeostat.cli.lab_run import Plan, Run
 
     catalogue = files.catalogue(scenarios or ()).with_traces(trace or ()).only(_names(only))
-    names = _names(policies)
-    for name in names:
-        files.known("policy", name, files.policies())
+    names = files.members(_names(policies))
     if not names:
         tell("homeostat: --policies names none; see `homeostat lab list --policies`")
         raise typer.Exit(Exit.USAGE)
@@ -120,6 +120,9 @@ def run(
     else:
         show(outcome.plain(), output)
     tell(f"wrote {outcome.json_file} and {outcome.html_file}")
+    if outcome.failed:
+        tell(f"homeostat: without {', '.join(outcome.failed)}, which failed; see above")
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command("cycles")

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from homeostat.base.errors import ConfigError
 from homeostat.cli import compiled
+from homeostat.lab.policies import GROUPS
+from homeostat.lab.policies import members as policy_members
 from homeostat.lab.policies import names as policy_names
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import close_to
@@ -132,6 +134,17 @@ def policies() -> list[str]:
     return policy_names()
 
 
+def members(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the policies that names of policies and groups stand for, each once.
+
+    Raises:
+        ConfigError: A name is neither.
+    """
+    for name in given:
+        known("policy", name, [*policies(), *GROUPS])
+    return policy_members(given)
+
+
 def policy_rows() -> list[dict[str, Any]]:
     """Return one row for each policy."""
     return [{"policy": name, "does": POLICIES.get(name, "")} for name in policies()]
@@ -234,9 +247,14 @@ def digest_of(package: Path) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all: whoever reads it never sees half of it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, also when another process writes the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
     part.replace(path)
 
 

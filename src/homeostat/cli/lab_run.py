@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat import __version__
+from homeostat.base.errors import HomeostatError
 from homeostat.cli import lab_files
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.lab_work import Piece, Wanted, play_episode, play_shard
 from homeostat.cli.output import tell
 from homeostat.lab.metrics import summarise
-from homeostat.lab.shards import Options, Shard, from_plain, merged, shards
+from homeostat.lab.shards import HOLD, ORACLE, Options, Shard, from_plain, merged, shards
 from homeostat.lab.thresholds import FROZEN
 from homeostat.report.lab_html import Film, page, standalone
 from homeostat.report.lab_results import PolicyResults, Results, to_json, to_plain
@@ -55,13 +56,31 @@ class Plan:
     sensitivity: bool = False
 
 
+class FailedRunError(HomeostatError):
+    """Every policy of a run failed somewhere: there is nothing to compare."""
+
+    def __init__(self, failed: Mapping[str, str]) -> None:
+        first = next(iter(failed.values()), "no policy was named")
+        super().__init__(
+            f"no policy of {', '.join(failed)} could be played everywhere; the first: {first}"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run wrote."""
+    """What a run wrote.
+
+    Attributes:
+        results: Of the policies that could be played everywhere.
+        json_file: Where they are.
+        html_file: The report.
+        failed: The others, each with where and how it failed first.
+    """
 
     results: Results
     json_file: Path
     html_file: Path
+    failed: Mapping[str, str]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row for each policy: the headline metrics with their intervals."""
@@ -89,32 +108,65 @@ class Run:
 
         Raises:
             WorkerError: A worker process was ended from outside.
+            FailedRunError: No policy could be played everywhere.
         """
         plan = self._plan
         kept = {piece.digest(): found for piece in self._pieces if (found := self._kept(piece))}
-        missing = [
-            Piece(shard=piece, recorded=plan.catalogue.recorded)
-            for piece in self._pieces
-            if piece.digest() not in kept
-        ]
+        missing = [piece for piece in self._pieces if piece.digest() not in kept]
         if kept and missing:
             tell(f"{len(kept)} of {len(self._pieces)} shards are there already")
         with Pool(plan.jobs, lab_files.compile_cache()) as pool:
-            with progress("shards", len(self._pieces), len(kept)) as advance:
-                for piece, done in pool.each(play_shard, missing):
-                    self._keep(piece.shard, done)
-                    kept[piece.shard.digest()] = done
-                    advance(f"{piece.shard.label} ({done['seconds']:.0f} s)")
-            results = self._results(list(kept.values()))
+            failed = self._play(pool, missing, kept)
+            results = self._results(list(kept.values()), failed)
             films = self._films(pool, results.policies)
         json_file, html_file = plan.out / "results.json", plan.out / "report.html"
         lab_files.write(json_file, to_json(results))
         lab_files.write(html_file, page(results, films))
-        return Outcome(results=results, json_file=json_file, html_file=html_file)
+        return Outcome(results=results, json_file=json_file, html_file=html_file, failed=failed)
+
+    def _play(
+        self, pool: Pool, missing: Sequence[Shard], kept: dict[str, dict[str, Any]]
+    ) -> dict[str, str]:
+        """Play what is missing and keep it; return each policy that failed with how it did."""
+        failed: dict[str, str] = {}
+        with progress("shards", len(self._pieces), len(kept)) as advance:
+            for piece, done in self._played(pool, missing):
+                if "error" in done:
+                    self._tell_failed(piece, done, failed)
+                else:
+                    self._keep(piece, done)
+                    kept[piece.digest()] = done
+                advance(f"{piece.label} ({done['seconds']:.0f} s)")
+        return failed
+
+    def _played(self, pool: Pool, missing: Sequence[Shard]) -> Iterator[tuple[Shard, Any]]:
+        """Yield what is missing as it is played: HOLD first, which all need, the oracle last."""
+        later = [one for one in missing if one.policy != HOLD]
+        stages = (
+            [one for one in missing if one.policy == HOLD],
+            [one for one in later if one.policy != ORACLE],
+            [one for one in later if one.policy == ORACLE],
+        )
+        recorded, folder = self._plan.catalogue.recorded, self._folder
+        for stage in stages:
+            pieces = [Piece(shard=one, recorded=recorded, folder=folder) for one in stage]
+            for piece, done in pool.each(play_shard, pieces):
+                yield piece.shard, done
+
+    def _tell_failed(self, piece: Shard, done: Mapping[str, Any], failed: dict[str, str]) -> None:
+        """Say which policy failed where, and keep how."""
+        failed.setdefault(piece.policy, f"{piece.label}: {done['error']}")
+        file = self._file(piece).with_suffix(".error.txt")
+        lab_files.write(file, done["trace"])
+        tell(f"{piece.label} failed ({done['error']}); see {file}; the others go on")
+
+    @property
+    def _folder(self) -> Path:
+        return self._plan.out / "shards"
 
     def _file(self, piece: Shard) -> Path:
-        name = f"{piece.scenario.id}_{piece.seeds[0]}-{piece.seeds[-1]}_{piece.digest()[:16]}.json"
-        return self._plan.out / "shards" / name
+        stem = f"{piece.scenario.id}_{piece.seeds[0]}-{piece.seeds[-1]}_{piece.policy}"
+        return self._folder / f"{stem}_{piece.digest()[:16]}.json"
 
     def _kept(self, piece: Shard) -> dict[str, Any] | None:
         """Return a shard's kept result; None when there is none that can be used."""
@@ -122,8 +174,7 @@ class Run:
             found = json.loads(self._file(piece).read_text(encoding="utf-8"))
             if found["result"]["digest"] != piece.digest():
                 return None
-            for plain in found["result"]["policies"].values():
-                from_plain(plain)
+            from_plain(found["result"]["scores"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -138,10 +189,13 @@ class Run:
                 f"{piece.label} took {done['seconds'] / 60:.0f} min; a shard should take 30 at most"
             )
 
-    def _results(self, done: Sequence[dict[str, Any]]) -> Results:
+    def _results(self, done: Sequence[dict[str, Any]], failed: Mapping[str, str]) -> Results:
         plan = self._plan
+        whole = [name for name in plan.policies if name not in failed]
+        if not whole:
+            raise FailedRunError(failed)
         scores = merged(one["result"] for one in done)
-        found = summarise({name: scores[name] for name in plan.policies})
+        found = summarise({name: scores[name] for name in whole})
         return Results(
             version=__version__,
             made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -175,7 +229,7 @@ class Run:
                     scenario=plan.catalogue.get(one.scenario),
                     seed=one.seed,
                     policy=name,
-                    others=plan.policies,
+                    others=plan.policies if name == ORACLE else (),
                     options=self._options,
                     recorded=plan.catalogue.recorded,
                 )

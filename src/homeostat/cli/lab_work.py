@@ -7,17 +7,19 @@ import ctypes
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
+from pathlib import Path
+from time import monotonic, process_time
+from traceback import format_exception
 from typing import Any
 
-from homeostat.cli import lab_episode
+from homeostat.cli import lab_episode, lab_plays
 from homeostat.lab.draw import draw
 from homeostat.lab.metrics_score import score
 from homeostat.lab.oracle import Oracle
-from homeostat.lab.policies import ORACLE, make
-from homeostat.lab.run import run_shard, world_of
+from homeostat.lab.policies import make
+from homeostat.lab.run import episodes_of, play, result_of, world_of
 from homeostat.lab.scenario import Scenario
-from homeostat.lab.shards import Options, Shard
+from homeostat.lab.shards import HOLD, ORACLE, Options, Shard
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played
@@ -49,18 +51,55 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A shard with the recorded loads that its scenario replays."""
+    """A shard to play.
+
+    Attributes:
+        shard: Which.
+        recorded: The recorded loads that its scenario replays.
+        folder: Where plays are kept.
+    """
 
     shard: Shard
     recorded: Mapping[str, Recorded]
+    folder: Path
 
 
 def play_shard(piece: Piece) -> dict[str, Any]:
-    """Return a shard's result and the seconds that it took."""
-    begun = monotonic()
-    result = run_shard(piece.shard, piece.recorded)
+    """Return a shard's result and the seconds that it took; or how it failed, and the rest goes on.
+
+    Returns:
+        `result` and `seconds`, or `error` (one line), `trace` (all of it) and `seconds`.
+    """
+    begun, spent = monotonic(), process_time()
+    try:
+        result = _shard(piece)
+    except Exception as error:  # noqa: BLE001  # a policy may fail in any way; the others go on
+        return {
+            "error": f"{type(error).__name__}: {error}",
+            "trace": "".join(format_exception(error)),
+            "seconds": monotonic() - begun,
+        }
     _give_back()
-    return {"result": result, "seconds": monotonic() - begun}
+    return {
+        "result": result,
+        "seconds": monotonic() - begun,
+        "cpu_s": process_time() - spent,
+    }
+
+
+def _shard(piece: Piece) -> dict[str, Any]:
+    shard, folder = piece.shard, piece.folder
+    episodes = episodes_of(shard, piece.recorded)
+    hold = lab_plays.hold_of(folder, shard, episodes)
+    if shard.policy == HOLD:
+        return result_of(shard, hold, hold)
+    plays = {HOLD: hold}
+    for name in shard.others:
+        if name != HOLD:
+            plays[name] = lab_plays.other_of(folder, shard.under(name), episodes)
+    played = play(shard, episodes, plays)
+    lab_plays.keep(folder, shard, played)
+    return result_of(shard, played, hold)
 
 
 def play_episode(wanted: Wanted) -> dict[str, Any]:

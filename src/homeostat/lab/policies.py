@@ -3,7 +3,7 @@
 Each call makes a new one; nothing is shared between episodes or processes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from homeostat.base.errors import HomeostatError
@@ -16,9 +16,8 @@ from homeostat.lab.baselines.paging import escalate, threshold
 from homeostat.lab.homeostat import homeostat
 from homeostat.lab.random_safe import random_safe
 from homeostat.lab.runbook_policy import runbook_policy
+from homeostat.lab.shards import ORACLE
 from homeostat.lab.types import Policy
-
-ORACLE: Final = "oracle"  # no policy: it needs the twin's state (see `oracle`)
 
 
 class UnknownPolicyError(HomeostatError):
@@ -43,6 +42,12 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "homeostat": lambda _: homeostat(),
 }
 
+# Names that stand for several; the baselines are those that need no learning.
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "baselines": tuple(name for name in MAKERS if name != "homeostat"),
+    "all": (*MAKERS, ORACLE),
+}
+
 
 def make(name: str, *, person_scale: float = 1.0) -> Policy:
     """Return a new policy.
@@ -57,6 +62,16 @@ def make(name: str, *, person_scale: float = 1.0) -> Policy:
     if name not in MAKERS:
         raise UnknownPolicyError(name, names())
     return MAKERS[name](person_scale)
+
+
+def members(given: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with every group in place of its name, each policy once, in order.
+
+    >>> members(["homeostat", "baselines"])[:3]
+    ('homeostat', 'hold', 'escalate')
+    """
+    found = (one for name in given for one in GROUPS.get(name, (name,)))
+    return tuple(dict.fromkeys(found))
 
 
 def names() -> list[str]:

@@ -2,7 +2,8 @@
 
 Pure: no clock, no files. `run` yields an event after each shard; whoever calls it shows progress,
 keeps the results that the events carry and hands back those of a run that was broken off. Several
-processes may each call `run_shard`, which takes and returns plain values.
+processes may each call `play` and `result_of`; the result is plain values, the play is bytes if
+it must travel (see `plays`).
 """
 
 import functools
@@ -11,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homeostat.lab.draw import draw
-from homeostat.lab.metrics_score import Scores, score
+from homeostat.lab.metrics_score import score
 from homeostat.lab.oracle import Oracle
-from homeostat.lab.policies import ORACLE, make
+from homeostat.lab.policies import make
 from homeostat.lab.scenario import Scenario
-from homeostat.lab.shards import Options, Shard, merged, shards, to_plain
-from homeostat.lab.thresholds import Thresholds, variants
+from homeostat.lab.shards import HOLD, ORACLE, Options, Shard, shards, to_plain
+from homeostat.lab.thresholds import variants
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played, World, compiled
@@ -62,17 +63,31 @@ def run(
         An event after each shard; `shards.merged` of the results is the run.
     """
     pieces = shards(scenarios, policies, seeds, options)
-    known = kept or {}
+    known, plays = kept or {}, dict[str, Played]()
     for done, shard in enumerate(pieces, 1):
+        if shard.policy == HOLD:
+            plays = {}
         found = known.get(shard.digest())
-        result = run_shard(shard) if found is None else found
+        result = _play(shard, plays) if found is None else found
         yield Progress(
             done=done, total=len(pieces), shard=shard, result=result, fresh=found is None
         )
 
 
-def run_shard(shard: Shard, recorded: Mapping[str, Recorded] | None = None) -> dict[str, Any]:
-    """Play and score one shard; return its result as plain values, which JSON can hold.
+def _play(shard: Shard, plays: dict[str, Played]) -> dict[str, Any]:
+    """Play one shard beside what was played of the same episodes; keep its play there."""
+    episodes = episodes_of(shard)
+    for name in (HOLD, *shard.others):
+        if name not in plays:
+            plays[name] = play(shard.under(name), episodes)
+    one = plays.get(shard.policy)
+    if one is None:
+        one = plays[shard.policy] = play(shard, episodes, plays)
+    return result_of(shard, one, plays[HOLD])
+
+
+def episodes_of(shard: Shard, recorded: Mapping[str, Recorded] | None = None) -> list[Episode]:
+    """Return a shard's episodes.
 
     Args:
         shard: The piece.
@@ -80,57 +95,61 @@ def run_shard(shard: Shard, recorded: Mapping[str, Recorded] | None = None) -> d
             `Options.code`, because the shard's digest cannot.
 
     Raises:
-        UnknownPolicyError: A policy's name is unknown.
         DrawError: A recorded load that the scenario replays is not there.
     """
-    episodes = [draw(shard.scenario, seed, recorded=recorded) for seed in shard.seeds]
-    scores = play_all(episodes, shard.policies, shard.options)
+    return [draw(shard.scenario, seed, recorded=recorded) for seed in shard.seeds]
+
+
+def play(
+    shard: Shard, episodes: Sequence[Episode], plays: Mapping[str, Played] | None = None
+) -> Played:
+    """Return what a shard's policy does.
+
+    Args:
+        shard: The piece.
+        episodes: Its own.
+        plays: Of the same episodes, by policy: HOLD's and those that the shard starts from. Only
+            the oracle looks at them.
+
+    Raises:
+        UnknownPolicyError: The policy's name is unknown.
+        KeyError: A play that the oracle starts from is not there.
+    """
+    world = world_of(episodes[0].slots, shard.options.width)
+    scale = shard.options.person_scale
+    if shard.policy != ORACLE:
+        return world.play(make(shard.policy, person_scale=scale), episodes)
+    there = plays or {}
+    others = [there[name] for name in shard.others if name != HOLD]
+    return Oracle(world, person_scale=scale).play(episodes, there[HOLD], others)
+
+
+def result_of(shard: Shard, played: Played, hold: Played) -> dict[str, Any]:
+    """Return a shard's result as plain values, which JSON can hold.
+
+    Args:
+        shard: The piece.
+        played: What its policy did.
+        hold: HOLD's play of the same episodes.
+    """
+    rows = variants() if shard.options.sensitivity else {}
+    scores = score(
+        played.trace,
+        hold.trace,
+        orders=played.orders,
+        person_scale=shard.options.person_scale,
+        rows=rows,
+    )
     return {
         "digest": shard.digest(),
         "scenario": shard.scenario.id,
         "seeds": list(shard.seeds),
-        "policies": {name: to_plain(one) for name, one in scores.items()},
+        "policy": shard.policy,
+        "scores": to_plain(scores),
     }
-
-
-def play_all(
-    episodes: Sequence[Episode], policies: Sequence[str], options: Options
-) -> dict[str, Scores]:
-    """Return the scores of each policy over one batch of episodes of equal size and length.
-
-    The oracle starts from what the other policies of the run did.
-    """
-    world = world_of(episodes[0].slots, options.width)
-    hold = world.play(make("hold"), episodes)
-    scale = options.person_scale
-    rows = variants() if options.sensitivity else {}
-    scores: dict[str, Scores] = {}
-    played: list[Played] = []
-    for name in policies:
-        if name == ORACLE:
-            continue
-        one = hold if name == "hold" else world.play(make(name, person_scale=scale), episodes)
-        scores[name] = _scored(one, hold, scale, rows)
-        if ORACLE in policies:
-            played.append(one)
-    if ORACLE in policies:
-        best = Oracle(world, person_scale=scale).play(episodes, hold, played)
-        scores[ORACLE] = _scored(best, hold, scale, rows)
-    return {name: scores[name] for name in policies}
 
 
 @functools.cache
 def world_of(slots: int, width: int) -> World:
     """Return the world of one size; what it compiles stays for the process."""
     return World(compiled(slots), width=width)
-
-
-def _scored(
-    one: Played, hold: Played, person_scale: float, rows: Mapping[str, Thresholds]
-) -> Scores:
-    return score(one.trace, hold.trace, orders=one.orders, person_scale=person_scale, rows=rows)
-
-
-__all__ = [
-    "Options", "Progress", "Shard", "merged", "play_all", "run", "run_shard", "shards", "world_of",
-]  # fmt: skip

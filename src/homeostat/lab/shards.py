@@ -1,22 +1,26 @@
 """A run in pieces: which episodes belong to a piece, and its result as plain values.
 
-A shard is one scenario with a block of seeds under all policies of the run: the HOLD
-counterfactual is played once for all of them. Shards know nothing of each other, so they may be
-run in any order and in several processes; merged they are the whole run. A result carries the
-digest of all that it depends on, so that a run that was broken off takes up what is still right.
+A shard is one scenario with a block of seeds under one policy, judged against HOLD's play of the
+same episodes, which whoever runs shards keeps for all of them. Shards may be run in any order and
+in several processes; merged they are the whole run. A result carries the digest of all that it
+depends on, so that a run that was broken off takes up what is still right, and one more policy is
+its own shards and no other's. Only the oracle's depend on the other policies: it starts from them.
 """
 
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, cast, get_type_hints
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Final, cast, get_type_hints
 
 import numpy as np
 
 from homeostat.lab.metrics_score import Scores, chosen, joined
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.thresholds import FROZEN
+
+HOLD: Final = "hold"
+ORACLE: Final = "oracle"  # no policy: it needs the twin's state (see `oracle`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +48,37 @@ class Shard:
     Attributes:
         scenario: Which.
         seeds: Of its episodes, at most the width.
-        policies: Names.
+        policy: Name.
         options: Of the run.
+        others: Policies that this one starts from; the oracle's alone.
     """
 
     scenario: Scenario
     seeds: tuple[int, ...]
-    policies: tuple[str, ...]
+    policy: str
     options: Options
+    others: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """Name the shard for people."""
-        return f"{self.scenario.id} {self.seeds[0]}-{self.seeds[-1]}"
+        return f"{self.scenario.id} {self.seeds[0]}-{self.seeds[-1]} {self.policy}"
+
+    def under(self, policy: str) -> "Shard":
+        """Return the same episodes under another policy, which starts from none."""
+        return replace(self, policy=policy, others=())
 
     def digest(self) -> str:
         """Return the SHA-256 of all that the result depends on."""
-        parts = (self.scenario, self.seeds, self.policies, self.options, FROZEN.digest())
+        parts = (
+            self.scenario, self.seeds, self.policy, self.others, self.options, FROZEN.digest(),
+        )  # fmt: skip
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def play_digest(self) -> str:
+        """Return the SHA-256 of all that the play depends on: how it is judged is not among it."""
+        played = replace(self.options, sensitivity=False)
+        parts = ("play", self.scenario, self.seeds, self.policy, self.others, played)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -73,7 +91,8 @@ def shards(
     """Return a run's pieces: the seeds in blocks of nearly equal size, the scenarios in turn.
 
     Every scenario's first block comes before any second one: what is there of a broken run is
-    the whole catalogue with fewer seeds.
+    the whole catalogue with fewer seeds. An episode's policies follow each other, HOLD first,
+    which is played whether it is asked for or not, and the oracle last.
 
     Raises:
         ValueError: There is nothing to run.
@@ -86,11 +105,24 @@ def shards(
         )
     count = -(-len(seeds) // setting.width)
     blocks = [tuple(int(s) for s in block) for block in np.array_split(np.array(seeds), count)]
+    order = sorted(dict.fromkeys((HOLD, *policies)), key=_rank)
+    others = tuple(name for name in order if name != ORACLE)
     return tuple(
-        Shard(scenario=case, seeds=block, policies=tuple(policies), options=setting)
+        Shard(
+            scenario=case,
+            seeds=block,
+            policy=name,
+            options=setting,
+            others=others if name == ORACLE else (),
+        )
         for block in blocks
         for case in cases
+        for name in order
     )
+
+
+def _rank(policy: str) -> int:
+    return {HOLD: 0, ORACLE: 2}.get(policy, 1)
 
 
 def merged(results: Iterable[Mapping[str, Any]]) -> dict[str, Scores]:
@@ -104,8 +136,7 @@ def merged(results: Iterable[Mapping[str, Any]]) -> dict[str, Scores]:
     """
     parts: dict[str, list[Scores]] = {}
     for result in results:
-        for policy, plain in result["policies"].items():
-            parts.setdefault(policy, []).append(from_plain(plain))
+        parts.setdefault(result["policy"], []).append(from_plain(result["scores"]))
     if not parts:
         raise ValueError("no shard has been run yet")
     whole = {policy: joined(found) for policy, found in parts.items()}
