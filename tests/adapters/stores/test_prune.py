@@ -58,6 +58,27 @@ def test_without_a_snapshot_no_event_is_dropped(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_deployment_that_is_managed_no_more_keeps_its_last_snapshot_and_what_came_after(
+    tmp_path: Path,
+) -> None:
+    """Managed again, it must not take up old numbers anew, nor forget what it was stopped for."""
+    journal = opened(tmp_path / "j.db")
+    story = ["m event", "gone event", "brief event", " frame", "m state", "gone state"]
+    story += ["gone event", " frame", "m event", "m state", " frame"]
+    journal.append(
+        [
+            (TimeNs(at), name, kind, b'{"%d":1}' % at)
+            for at, (name, _, kind) in enumerate(entry.partition(" ") for entry in story)
+        ],
+        durable=True,
+    )
+    dropped = journal.prune(before=TimeNs(99), now=TimeNs(100), kinds=("frame", "event", "state"))
+    assert dropped == 6
+    left = [f"{entry.deployment} {entry.kind}" for entry in journal.read() if entry.kind != "note"]
+    assert left == ["brief event", "gone state", "gone event", "m state", " frame"]
+    journal.close()
+
+
 @pytest.mark.parametrize("kind", ["command", "note", "gossip"])
 def test_decisions_and_notes_are_never_dropped(tmp_path: Path, kind: str) -> None:
     journal = opened(tmp_path / "j.db")

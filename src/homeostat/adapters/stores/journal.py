@@ -142,9 +142,9 @@ class SqlJournal:
     def prune(self, *, before: TimeNs, now: TimeNs, kinds: Sequence[str] = ("frame",)) -> int:
         """Drop old entries; the chain still verifies. Commands and notes are never dropped.
 
-        Dropping events or states too makes replay start at the newest snapshot from before that
-        time (snapshots of one moment share one time), so nothing after that snapshot is dropped;
-        without such a snapshot nothing is.
+        Dropping events or states too makes replay of a deployment start at its newest snapshot from
+        before that time, so nothing of it after that snapshot is dropped; of a deployment without
+        such a snapshot nothing is.
 
         Args:
             before: Entries written before this time may go.

@@ -60,19 +60,28 @@ def covering(gaps: Iterable[Gap], seq: int) -> Gap | None:
 def droppable(
     connection: sa.Connection, before: int, kinds: Sequence[str]
 ) -> Sequence[tuple[int, str]]:
-    """Return (seq, digest) of entries that may go, oldest first, at most a chunk."""
+    """Return (seq, digest) of entries that may go, oldest first, at most a chunk.
+
+    Each deployment keeps its own newest snapshot from before that time and what came after: one
+    that is not managed any more may be again, and takes up its numbers and its pauses where it was.
+    """
     wanted = sa.select(ENTRY.c.seq, ENTRY.c.digest).where(
         ENTRY.c.kind.in_(kinds), ENTRY.c.at < before
     )
     if set(kinds) - {"frame"}:
-        states = sa.select(ENTRY.c.at).where(ENTRY.c.kind == "state", ENTRY.c.at <= before)
-        newest = states.order_by(ENTRY.c.seq.desc()).limit(1).scalar_subquery()
-        snapshot = connection.scalar(
-            sa.select(sa.func.min(ENTRY.c.seq)).where(ENTRY.c.kind == "state", ENTRY.c.at == newest)
+        newest = (
+            sa
+            .select(ENTRY.c.deployment, sa.func.max(ENTRY.c.seq).label("seq"))
+            .where(ENTRY.c.kind == "state", ENTRY.c.at <= before)
+            .group_by(ENTRY.c.deployment)
+            .subquery()
         )
-        if snapshot is None:
-            return []
-        wanted = wanted.where(ENTRY.c.seq < snapshot)
+        # A frame is the whole fleet's; snapshots of one moment stand side by side.
+        last = sa.select(sa.func.max(newest.c.seq)).scalar_subquery()
+        framed = sa.and_(ENTRY.c.kind == "frame", ENTRY.c.seq < last)
+        wanted = wanted.outerjoin(newest, newest.c.deployment == ENTRY.c.deployment).where(
+            sa.or_(framed, ENTRY.c.seq < newest.c.seq)
+        )
     found = connection.execute(wanted.order_by(ENTRY.c.seq).limit(_CHUNK))
     return [(row.seq, row.digest) for row in found]
 
