@@ -48,6 +48,7 @@ def episode(seed: int = 0, **changes: Any) -> Episode:
             budget_usd_per_hour=np.float32(12),
         ),
         promise=group(p.Promise, p99_s=np.float32(0.5), availability=np.float32(0.999)),
+        client=group(p.Client, timeout_s=np.float32(10)),
         actuation=group(p.Actuation, latency_s=np.float32(2)),
         provision=group(p.Provision, load_s=np.float32(30)),
         replicas=np.array([5.0, 1.0, 0.0], np.float32),

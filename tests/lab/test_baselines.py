@@ -35,7 +35,7 @@ def episode(seed: int = 0, **changes: Any) -> Episode:
         p.Params,
         service=group(p.Service, batch_max=8 * variants, concurrency=np.float32(64)),
         demand=group(p.Demand, knots_rps=np.full(257, 100.0, np.float32)),
-        client=group(p.Client),
+        client=group(p.Client, timeout_s=np.float32(5)),
         provision=group(p.Provision),
         memory=group(p.Memory),
         quality=group(p.Quality, floor=np.float32(0.85)),

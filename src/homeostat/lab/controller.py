@@ -130,7 +130,7 @@ class Controller:
         evidence = self._evidence(now_s, scrape)
         for mind, found in zip(self._minds, evidence, strict=True):
             mind.tick(found, at)
-        return self._move(now_s)
+        return self._move(now_s, scrape)
 
     def _answers(self, now_s: float, scrape: Scrape) -> None:
         """Read the platforms back, and let the controllers hear what became of their writes."""
@@ -164,7 +164,7 @@ class Controller:
         )
         return evidence
 
-    def _move(self, now_s: float) -> Move:
+    def _move(self, now_s: float, scrape: Scrape) -> Move:
         done = [mind.done for mind in self._minds]
         for number, one in enumerate(done):
             for intent in one.writes:
@@ -172,17 +172,19 @@ class Controller:
             for impulse in one.impulses:
                 self._desk.press(number, impulse)
         told = np.array([one.told for one in done])
-        paged, minutes, fixes = self._pager.step(now_s, told)
+        called = self._pager.step(now_s, told, scrape)
         orders = self._desk.orders
         if self._person:
-            orders = changed(orders, person_fixes=fixes)
+            # People and the controller may both limit the gateway: the lower limit is in force.
+            least = np.minimum(orders.admit_rps, called.admit_rps)
+            orders = changed(orders, person_fixes=called.fixes, admit_rps=least)
         return Move(
             orders=orders,
             intervened=np.array([bool(one.writes or one.impulses) for one in done]),
-            paged=paged,
+            paged=called.paged,
             family=np.array([mind.family for mind in self._minds]),
             destructive=np.array([one.destructive for one in done]),
-            person_minutes=minutes,
+            person_minutes=called.minutes,
             alarm=np.array([mind.alarm for mind in self._minds]),
             breach_probability=np.array(
                 [breach_probability(mind.state.evidence) for mind in self._minds], np.float32

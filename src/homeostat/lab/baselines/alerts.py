@@ -7,11 +7,13 @@ the gateway for 5 minutes. The person follows the pre-registered human model (`l
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from homeostat.base import names
 from homeostat.lab import human
+from homeostat.lab.baselines.shedding import Shedding
 from homeostat.lab.types import Episode
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
@@ -53,8 +55,24 @@ class StaticAlert:
         return np.maximum(self._bad_s, self._blind_s) >= self._hold_s
 
 
+class Called(NamedTuple):
+    """What people do after one scrape, each [N].
+
+    Attributes:
+        paged: Who is woken now.
+        minutes: Of their time.
+        fixes: Whose repair takes effect now.
+        admit_rps: Most requests per second that they let in; inf = all.
+    """
+
+    paged: np.ndarray
+    minutes: np.ndarray
+    fixes: np.ndarray
+    admit_rps: np.ndarray
+
+
 class Pager:
-    """Wakes a person, counts the minutes and lets the fix take effect.
+    """Wakes a person, counts the minutes, lets the fix take effect, and sheds load if it does not.
 
     One page is open at a time in an episode; who is at it already is not woken again. After the
     fix the alert may wake the person anew.
@@ -68,13 +86,15 @@ class Pager:
         self._episodes = tuple(episodes)
         self._scale = scale
         self._fixed_s = np.full(len(episodes), np.inf)
+        self._shedding = Shedding(episodes)
 
-    def step(self, now_s: float, alarm: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return who is paged now [N], the minutes it costs [N], and whose fix takes effect [N].
+    def step(self, now_s: float, alarm: np.ndarray, scrape: Scrape) -> Called:
+        """Return what people do after a scrape.
 
         Args:
             now_s: Since the start.
             alarm: Whether somebody should be told [N].
+            scrape: What they see.
         """
         fixes = self._fixed_s <= now_s
         self._fixed_s[fixes] = np.inf
@@ -83,4 +103,4 @@ class Pager:
         for i in np.flatnonzero(paged):
             response = human.respond(self._episodes[i], now_s, scale=self._scale)
             self._fixed_s[i], minutes[i] = response.fixed_s, response.minutes
-        return paged, minutes, fixes
+        return Called(paged, minutes, fixes, self._shedding.step(scrape, fixes))

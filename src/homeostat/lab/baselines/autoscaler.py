@@ -50,7 +50,7 @@ class Autoscaler:
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Evaluate the metric when it is time; page when the alert fires."""
         alarm = self._alert.step(scrape)
-        paged, minutes, fixes = self._pager.step(now_s, alarm)
+        called = self._pager.step(now_s, alarm, scrape)
         current = np.asarray(self._orders.replicas)
         wanted = current
         if now_s % self._rules.sync_s == 0:
@@ -58,13 +58,17 @@ class Autoscaler:
         acts = (wanted != current).any(axis=1)
         # What takes effect is told apart from what stands: `by_us` marks this scrape's change.
         self._orders = changed(
-            self._orders, replicas=wanted.astype(np.float32), person_fixes=fixes, by_us=acts
+            self._orders,
+            replicas=wanted.astype(np.float32),
+            person_fixes=called.fixes,
+            admit_rps=called.admit_rps,
+            by_us=acts,
         )
         return move(
             self._orders,
             intervened=acts,
-            paged=paged,
+            paged=called.paged,
             destructive=np.asarray((wanted < current).any(axis=1)),
-            person_minutes=minutes,
+            person_minutes=called.minutes,
             alarm=alarm,
         )

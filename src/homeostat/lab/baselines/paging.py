@@ -33,11 +33,11 @@ class Paging:
         self._pager = Pager(episodes, scale=self._scale)
 
     def act(self, now_s: float, scrape: Scrape) -> Move:
-        """Page when the alert fires; pass on the person's fix."""
+        """Page when the alert fires; pass on what the person does."""
         alarm = self._alert.step(scrape)
-        paged, minutes, fixes = self._pager.step(now_s, alarm)
-        orders = changed(self._orders, person_fixes=fixes)
-        return move(orders, paged=paged, person_minutes=minutes, alarm=alarm)
+        called = self._pager.step(now_s, alarm, scrape)
+        orders = changed(self._orders, person_fixes=called.fixes, admit_rps=called.admit_rps)
+        return move(orders, paged=called.paged, person_minutes=called.minutes, alarm=alarm)
 
 
 def threshold(*, scale: float = 1.0) -> Paging:
