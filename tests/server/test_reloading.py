@@ -14,6 +14,7 @@ from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.server.config import Watcher
 from homeostat.server.planning import plan_of
 from homeostat.server.reloading import bring_into_force
+from homeostat.server.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
 FRIDAY = TimeNs(round(datetime.fromisoformat("2026-01-02T17:00:00+01:00").timestamp()) * SECOND)
@@ -35,6 +36,8 @@ class Life:
         self.known: dict[str, Managed] = {}
 
     async def start(self) -> "Life":
+        deployment = self.ready.runtime.shell.deployments["credit"]
+        deployment.managed = replace(deployment.managed, mode=Mode.SHADOW)  # as the file says
         await self.ready.runtime.start()
         self.known = {one.name: one for one in self.watcher.config.managed(None)}
         return self
@@ -42,6 +45,17 @@ class Life:
     def mode(self) -> str:
         """Return the mode in force."""
         return self.ready.runtime.states["credit"].managed.mode.value
+
+    def person_sets(self, mode: Mode) -> None:
+        managed = replace(self.ready.runtime.states["credit"].managed, mode=mode)
+        at = self.ready.clock.now()
+        self.ready.runtime.take("credit", Reconfigured(at=at, managed=managed, by="anna"))
+
+    def file_says(self, old: str, new: str) -> None:
+        text = self.file.read_text(encoding="utf-8").replace(old, new)
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(self.file)
 
     def look(self) -> bool:
         """Look at the files once; returns whether the deployment is frozen then."""
@@ -100,16 +114,41 @@ async def test_what_the_journal_refused_is_tried_again(tmp_path: Path) -> None:
 async def test_a_mode_that_a_person_set_stays_until_the_file_says_another(tmp_path: Path) -> None:
     life = await Life(tmp_path, TimeNs(FRIDAY - 24 * HOUR)).start()
     life.look()
-    state = life.ready.runtime.states["credit"]
-    managed = replace(state.managed, mode=Mode.APPROVE)
-    at = life.ready.clock.now()
-    life.ready.runtime.take("credit", Reconfigured(at=at, managed=managed, by="anna"))
+    life.person_sets(Mode.APPROVE)
     life.ready.clock.advance(24 * HOUR)
     assert life.look()  # a freeze begins, and is no word about the mode
     assert life.mode() == "approve"
-    text = life.file.read_text(encoding="utf-8").replace("mode: shadow", "mode: auto")
-    fresh = life.file.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(life.file)
+    life.file_says("mode: shadow", "mode: auto")
     life.look()
     assert life.mode() == "auto"
+
+
+async def test_a_mode_that_a_person_withdrew_stays_withdrawn_though_the_file_caught_up_before(
+    tmp_path: Path,
+) -> None:
+    """A person tries autonomy, then writes it into the file, then takes it back: a restart obeys.
+
+    The file said nothing new to the running controller, which already was in that mode.
+    """
+    life = await Life(tmp_path, TimeNs(FRIDAY - 24 * HOUR)).start()
+    life.look()
+    life.person_sets(Mode.AUTO)
+    life.file_says("mode: shadow", "mode: auto")
+    life.look()
+    life.person_sets(Mode.SHADOW)
+    again = Runtime(life.ready.runtime.shell, life.ready.runtime.clock)
+    again.shell.deployments["credit"].managed = plan_of(life.watcher.config).deployments[0].managed
+    await again.start()
+    assert again.states["credit"].managed.mode is Mode.SHADOW
+
+
+async def test_a_mode_that_the_file_names_anew_is_in_force_after_a_restart(tmp_path: Path) -> None:
+    life = await Life(tmp_path, TimeNs(FRIDAY - 24 * HOUR)).start()
+    life.look()
+    life.person_sets(Mode.APPROVE)
+    life.file_says("mode: shadow", "mode: auto")
+    fresh = Watcher([life.file]).config
+    again = Runtime(life.ready.runtime.shell, life.ready.runtime.clock)
+    again.shell.deployments["credit"].managed = plan_of(fresh).deployments[0].managed
+    await again.start()
+    assert again.states["credit"].managed.mode is Mode.AUTO

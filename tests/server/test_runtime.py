@@ -19,16 +19,26 @@ from runtime_harness import (
     superseded,
 )
 
-from homeostat.base import codec
+from homeostat.base import codec, names
+from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.errors import ActuatorError, StoreError, SupersededError
-from homeostat.base.events import ClockJumped, Received, Reconfigured, Started, Ticked, Write
+from homeostat.base.events import (
+    ClockJumped,
+    Received,
+    Reconfigured,
+    Started,
+    Ticked,
+    UndoRequested,
+    Write,
+)
 from homeostat.base.evidence import Quality
-from homeostat.base.intent import Intent, ReceiptStatus
+from homeostat.base.intent import ActionState, Intent, ReceiptStatus
 from homeostat.base.policy import KillLevel, Objective
 from homeostat.base.ports import Source
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.loop import step as loop_step
+from homeostat.loop.protocol import propose
 from homeostat.server import runtime as runtime_module
 from homeostat.server.restore import replay, restore
 from homeostat.server.wiring import loop_parts
@@ -170,6 +180,33 @@ async def test_the_kill_switch_is_read_again_right_before_a_write(level: KillLev
     assert received.receipt.status is ReceiptStatus.NOT_APPLIED
     assert received.kill is level
     assert "kill switch" in received.receipt.detail
+
+
+@pytest.mark.parametrize(("level", "batch"), [("off", 4), ("no_new", 4), ("nothing", 8)])
+async def test_what_a_person_takes_back_passes_the_kill_switch_as_far_as_any_undo(
+    level: str, batch: int
+) -> None:
+    """Whoever stops the controller and then wants its last change gone must get that."""
+    ready = await started()
+    await ready.cycles(1)
+    action = Action(
+        kind=ActionKind.BATCH_UP,
+        subject=names.MODEL,
+        actuator="host",
+        change=((names.BATCH_MAX, 8),),
+        undo=UndoKind.EXACT,
+    )
+    done = propose(
+        action, id="d-0001", deployment="m", incident_id="", epoch=1, now=ready.clock.now()
+    )
+    done = replace(done, state=ActionState.SUCCEEDED, first_pre=((names.BATCH_MAX, 4),))
+    ready.runtime.states["m"] = replace(ready.runtime.states["m"], finished=(done,), decisions=1)
+    ready.kill = KillLevel(level)
+    await ready.cycles(1)
+    wish = UndoRequested(at=ready.clock.now(), decision_id="d-0001", by="anna", kill=ready.kill)
+    ready.runtime.take("m", wish)
+    await ready.runtime.settle()
+    assert ready.target.levers[names.BATCH_MAX] == batch
 
 
 async def test_an_undo_passes_the_first_level_of_the_kill_switch_and_not_the_second() -> None:

@@ -10,7 +10,7 @@ from homeostat.base.actions import Action
 from homeostat.base.decisions import DecisionRecord, Notice, Outcome
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.intent import ActionRecord, Intent, Receipt
-from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
@@ -85,7 +85,8 @@ class Approval:
     """A person answered a question.
 
     `deployment` is empty in a journal that belongs to one deployment: decision ids are unique
-    within it, and only there.
+    within it, and only there. `fleet` is what else was going on at that moment; None in journals
+    from before it was recorded: what the last tick saw.
     """
 
     at: TimeNs
@@ -95,6 +96,7 @@ class Approval:
     why: str
     kill: KillLevel
     deployment: str = ""
+    fleet: FleetView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +112,16 @@ class UndoRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconfigured:
-    """A new configuration was read and found good (mode and freezes arrive this way too)."""
+    """A new configuration was read and found good (mode and freezes arrive this way too).
+
+    `file_mode` is the mode that the file itself names, whichever is in force; None when it is not
+    the file that speaks, and in journals from before it was recorded.
+    """
 
     at: TimeNs
     managed: Managed
     by: str
+    file_mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +134,15 @@ class ClockJumped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """The answer to `Rehearse`; the rehearsal says itself when it is none."""
+    """The answer to `Rehearse`; the rehearsal says itself when it is none.
+
+    `fleet` as in `Approval`.
+    """
 
     at: TimeNs
     rehearsal: Rehearsal
     kill: KillLevel
+    fleet: FleetView | None = None
 
 
 Event = (

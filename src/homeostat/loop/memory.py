@@ -13,6 +13,8 @@ from homeostat.base.world import ReplicaState, Snapshot
 TRUST_FACTOR = 2
 # The last hour is what the rate guard counts; two keep back-off and undo in sight.
 PAST_NS = 2 * HOUR
+# The cooldown guard doubles no more often than this (`safety.counted`).
+MOST_DOUBLINGS = 6
 FINISHED_KEPT = 20
 
 
@@ -24,11 +26,22 @@ def remember(state: LoopState, now: TimeNs) -> LoopState:
     trials, verified = _trials(state, world)
     peaks = _peaks(state, world, now)
     past = state.past
-    if past and now - past[0].at > PAST_NS:
-        past = tuple(action for action in past if now - action.at <= PAST_NS)
+    if past and now - past[0].at > (kept_ns := _kept_ns(state)):
+        own = state.record.id if state.record is not None else ""
+        past = tuple(one for one in past if now - one.at <= kept_ns or one.id == own)
     if (trials, verified, peaks, past) == (state.trials, state.verified, state.peaks, state.past):
         return state
     return replace(state, trials=trials, verified=verified, peaks=peaks, past=past)
+
+
+def _kept_ns(state: LoopState) -> int:
+    """Return how long actions are remembered: no guard's wait may outlast what it is counted by.
+
+    The cooldown doubles with each try that did not help, of which an incident has `max_tries`.
+    """
+    guard = state.managed.guard
+    doubled = guard.cooldown_scrapes * float(2 ** min(guard.max_tries, MOST_DOUBLINGS))
+    return max(PAST_NS, round(max(doubled, guard.scale_in_scrapes) * state.managed.scrape_ns))
 
 
 def in_rotation(world: Snapshot, pool: str | None = None) -> int:

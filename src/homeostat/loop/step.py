@@ -182,6 +182,7 @@ def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
     record = state.record
     if record is None or record.id != event.decision_id:
         return state, (_tell(state, event.at, f"{event.decision_id} is not waiting for an answer"),)
+    state = replace(state, fleet=event.fleet or state.fleet)
     news: News = Approved(by=event.by) if event.approved else Rejected(by=event.by, why=event.why)
     return _tell_record(parts, state, news, event)
 
@@ -206,7 +207,7 @@ def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
 
 def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:
     by_file = event.by == THE_FILE and event.managed.mode is not state.managed.mode
-    file_mode = event.managed.mode if by_file else state.file_mode
+    file_mode = event.file_mode or (event.managed.mode if by_file else state.file_mode)
     state = replace(state, managed=event.managed, file_mode=file_mode, held_because=())
     if event.by != THE_FILE:
         state = replace(state, foreign_until=None)  # whoever sets the mode has looked at it
@@ -227,7 +228,7 @@ def _rehearsed(parts: LoopParts, state: LoopState, event: Rehearsed) -> Stepped:
     answered = rehearsing.answered(state, event)
     if answered is state:
         return state, ()
-    state = replace(answered, kill=event.kill)
+    state = replace(answered, kill=event.kill, fleet=event.fleet or state.fleet)
     if state.record is None:
         return deciding.consider(parts, state, event.at)
     if not thrown:

@@ -1,53 +1,94 @@
-"""What one deployment's guards must know of the others, worked out once per tick."""
+"""What one deployment's guards must know of the others, kept true while a tick goes on.
 
-from collections.abc import Mapping, Sequence
+Deployments are stepped one after the other: what the first of them begins is news to the second,
+and what all are about to suspect together is known before the first may act on it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 from homeostat.base.events import FleetView
-from homeostat.base.evidence import Evidence, Family
+from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.intent import ActionState
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, TimeNs
+from homeostat.loop import incidents
 
 
-def views(
-    states: Mapping[str, LoopState], evidences: Sequence[Evidence], now: TimeNs
-) -> dict[str, FleetView]:
-    """Return each deployment's view of the fleet."""
-    replicas = {e.deployment: len(e.world.replicas) if e.world else 0 for e in evidences}
-    # A question that nobody has answered yet changes nothing, and stops nobody else.
-    changing = {
-        name: state.record.action.replicas_touched
-        for name, state in states.items()
-        if state.record is not None and state.record.state is not ActionState.AWAITING_APPROVAL
-    }
-    anomalous = {name for name, state in states.items() if _went_anomalous(state, now)}
-    recent = {
-        name: sum(now - action.at <= HOUR for action in state.past)
-        for name, state in states.items()
-    }
-    blind = [e for e in evidences if _blind(e)]
-    # One deployment that cannot be seen is its own affair (its guards hold); when the greater
-    # part of several is unseen, the sensors are the common cause.
-    sensors_ok = len(evidences) < 2 or 2 * len(blind) <= len(evidences)  # noqa: PLR2004 - half
-    return {
-        name: FleetView(
-            targets=len(states),
-            targets_changing=sum(other != name for other in changing),
-            replicas=sum(replicas.values()),
-            replicas_changing=sum(n for other, n in changing.items() if other != name),
-            anomalous=len(anomalous),
-            actions_last_hour=sum(n for other, n in recent.items() if other != name),
-            sensors_ok=sensors_ok,
+class Fleet:
+    """The counts of one moment; `stepped` brings them up to date after each deployment's step.
+
+    Args:
+        states: Every deployment's state.
+        evidences: What each is about to be stepped with; none between two ticks.
+        now: The time.
+    """
+
+    def __init__(
+        self, states: Mapping[str, LoopState], evidences: Sequence[Evidence], now: TimeNs
+    ) -> None:
+        self._now = now
+        self._targets = len(states)
+        coming = {evidence.deployment: evidence for evidence in evidences}
+        latest = [
+            evidence
+            for name, state in states.items()
+            if (evidence := coming.get(name, state.evidence)) is not None
+        ]
+        self._replicas = sum(len(e.world.replicas) for e in latest if e.world is not None)
+        self._sensors_ok = _sensors_ok(latest)
+        self._anomalous = sum(
+            _anomalous(state, coming.get(name), now) for name, state in states.items()
         )
-        for name in states
-    }
+        self._touched: dict[str, int] = {}
+        self._recent: dict[str, int] = {}
+        for name, state in states.items():
+            self.stepped(name, state)
+
+    def stepped(self, name: str, state: LoopState) -> None:
+        """Take note of what a deployment has just begun or ended."""
+        self._recent[name] = sum(self._now - action.at <= HOUR for action in state.past)
+        self._touched.pop(name, None)
+        record = state.record
+        # A question that nobody has answered yet changes nothing, and stops nobody else.
+        if record is not None and record.state is not ActionState.AWAITING_APPROVAL:
+            self._touched[name] = record.action.replicas_touched
+
+    def view(self, name: str) -> FleetView:
+        """Return one deployment's view of the fleet."""
+        return FleetView(
+            targets=self._targets,
+            targets_changing=len(self._touched) - (name in self._touched),
+            replicas=self._replicas,
+            replicas_changing=sum(self._touched.values()) - self._touched.get(name, 0),
+            anomalous=self._anomalous,
+            actions_last_hour=sum(self._recent.values()) - self._recent.get(name, 0),
+            sensors_ok=self._sensors_ok,
+        )
 
 
-def _went_anomalous(state: LoopState, now: TimeNs) -> bool:
-    if state.incident is None or state.incident.confirmed_at is None:
+def _anomalous(state: LoopState, coming: Evidence | None, now: TimeNs) -> bool:
+    """Return whether a deployment has gone anomalous, or does so at the step that is coming.
+
+    A fault that all have in common is confirmed everywhere at one tick: counted only afterwards,
+    it would have been acted on everywhere.
+    """
+    incident: Incident | None = state.incident
+    if coming is not None:
+        _, incident, _, _ = incidents.follow(state, coming, now)
+    if incident is None or incident.confirmed_at is None:
         return False
     window_ns = round(state.managed.guard.correlated_scrapes * state.managed.scrape_ns)
-    return now - state.incident.opened_at <= window_ns
+    return now - incident.opened_at <= window_ns
+
+
+def _sensors_ok(latest: Iterable[Evidence]) -> bool:
+    """Return whether the sensors seem well.
+
+    One deployment that cannot be seen is its own affair (its guards hold); when the greater part of
+    several is unseen, the sensors are the common cause.
+    """
+    blind = [_blind(evidence) for evidence in latest]
+    return len(blind) < 2 or 2 * sum(blind) <= len(blind)  # noqa: PLR2004 - half
 
 
 def _blind(evidence: Evidence) -> bool:

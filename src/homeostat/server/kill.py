@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from homeostat.base.errors import StoreError
+from homeostat.base.intent import ActionRecord, Intent
 from homeostat.base.policy import KillLevel
 
 ENV: Final = "HOMEOSTAT_KILL"
@@ -80,6 +81,25 @@ class KillSwitch:
             self._unstored = strictest(self._unstored or KillLevel.OFF, level)
             raise
         self._unstored = None
+
+
+def forbids(level: KillLevel, intent: Intent, record: ActionRecord | None) -> bool:
+    """Return whether the switch stops a write that is about to leave.
+
+    Args:
+        level: The level in force.
+        intent: The write.
+        record: The deployment's action in flight. Where a person takes a finished action back, its
+            writes are a way back too, as they are for the guard (G11).
+    """
+    asked_back = record is not None and record.id == intent.action_id and record.undoes != ""
+    match level:
+        case KillLevel.OFF:
+            return False
+        case KillLevel.NO_NEW:
+            return not (intent.undo or asked_back)
+        case KillLevel.NOTHING:
+            return True
 
 
 def strictest(*levels: KillLevel) -> KillLevel:

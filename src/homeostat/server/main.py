@@ -21,6 +21,7 @@ from homeostat.server.api.app import create_app
 from homeostat.server.bearer import token_in
 from homeostat.server.clock import Clock
 from homeostat.server.config import Watcher
+from homeostat.server.fleet import Fleet
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
@@ -91,7 +92,7 @@ async def _serve(
     runtime = Runtime(shell, clock)
     app = create_app(
         view=view,
-        submit=_submitter(runtime),
+        submit=submitter(runtime),
         kill=kill,
         labels=_labels(labellings, runtime) if labellings else None,
         token=token,
@@ -144,7 +145,9 @@ async def _run(runtime: Runtime, watcher: Watcher, plan: ControllerPlan, *, once
         watch.cancel()
 
 
-def _submitter(runtime: Runtime) -> Any:
+def submitter(runtime: Runtime) -> Any:
+    """Return what takes an event from outside to its deployment, and answers why not if not."""
+
     async def submit(event: Event) -> str | None:
         match event:
             case Reconfigured(managed=managed):
@@ -155,6 +158,8 @@ def _submitter(runtime: Runtime) -> Any:
                 return f"{type(event).__name__} does not come from outside"
         if name not in runtime.states:
             return f"{name} is not managed by this controller"
+        if isinstance(event, Approval):  # what has begun elsewhere since the last tick counts
+            event = replace(event, fleet=Fleet(runtime.states, (), event.at).view(name))
         try:
             runtime.take(name, event)
         except HomeostatError as error:

@@ -59,7 +59,8 @@ def bring_into_force(
             continue
         mode = entry.mode if _mode_changed(in_force, entry) else state.managed.mode
         managed = replace(entry, mode=mode)
-        event = Reconfigured(at=runtime.clock.now(), managed=managed, by=THE_FILE)
+        now = runtime.clock.now()
+        event = Reconfigured(at=now, managed=managed, by=THE_FILE, file_mode=entry.mode)
         try:
             runtime.take(entry.name, event)
         except StoreError as error:  # not in force yet; a freeze must not be lost for good

@@ -41,9 +41,10 @@ from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.rehearsing import unanswered
-from homeostat.server import fleet
 from homeostat.server.clock import Clock
 from homeostat.server.code_version import code_version
+from homeostat.server.fleet import Fleet
+from homeostat.server.kill import forbids
 from homeostat.server.reading import (
     Deployment,
     close_all,
@@ -215,13 +216,14 @@ class Runtime:
         if shell.encode_frame is not None:
             shell.journal.append([(now, "", "frame", shell.encode_frame(signals))], durable=False)
         kill = shell.kill()
-        views = fleet.views(self.states, evidences, now)
+        others = Fleet(self.states, evidences, now)
         for evidence in evidences:
             name = evidence.deployment
             if by_ns := self._jumped.get(name, 0):
                 self.take(name, ClockJumped(at=now, by_ns=by_ns))
                 del self._jumped[name]  # only now: a jump that is not journaled is told again
-            self.take(name, Ticked(at=now, evidence=evidence, fleet=views[name], kill=kill))
+            self.take(name, Ticked(at=now, evidence=evidence, fleet=others.view(name), kill=kill))
+            others.stepped(name, self.states[name])  # the next one is told of what this one began
         if self.tick % SNAPSHOT_TICKS == 0:
             self._snapshot(now)
         if shell.took is not None:
@@ -320,10 +322,8 @@ class Runtime:
 
     async def _write(self, name: str, intent: Intent) -> None:
         kill = self.shell.kill()
-        blocked = kill is KillLevel.NOTHING or (kill is KillLevel.NO_NEW and not intent.undo)
-        if blocked:
-            detail = f"kill switch is at {kill}"
-            receipt = self._receipt(intent, ReceiptStatus.NOT_APPLIED, detail)
+        if forbids(kill, intent, self.states[name].record):
+            receipt = self._receipt(intent, ReceiptStatus.NOT_APPLIED, f"kill switch is at {kill}")
         else:
             receipt = await self._apply(name, intent)
         self.take(name, Received(at=self.clock.now(), receipt=receipt, kill=kill))
@@ -385,7 +385,9 @@ class Runtime:
             answer = unanswered(command, "there is no twin to ask")
         else:
             answer = await rehearse(command, self.states[name])
-        self.take(name, Rehearsed(at=self.clock.now(), rehearsal=answer, kill=self.shell.kill()))
+        now, kill = self.clock.now(), self.shell.kill()
+        others = Fleet(self.states, (), now).view(name)
+        self.take(name, Rehearsed(at=now, rehearsal=answer, kill=kill, fleet=others))
 
     async def _tell(self, command: Tell) -> None:
         for notifier in self.shell.notifiers:
