@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from homeostat.server.api.app import create_app
 from homeostat.server.http import serve_app
 from homeostat.server.view import View
 from homeostat.testing.story import Beat, story
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))  # what tests of the lab share
 
 TOKEN = "t" * 43
 START = TimeNs(1_700_000_000 * SECOND)

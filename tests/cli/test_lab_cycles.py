@@ -1,11 +1,12 @@
 """`homeostat lab cycles`: it searches, measures, keeps every piece, and takes up what is there."""
 
-from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
+from pool_by_hand import Inline
+from typing_extensions import override
 
 from homeostat.cli import lab_cycles, lab_files
 from homeostat.cli.exits import Exit
@@ -16,31 +17,22 @@ from homeostat.report.lab_cycles import from_json
 _OFFERED = 1000.0
 
 
-class Inline:
-    """Stands in for the pool: every incident costs a tenth of the hour; counts what is played."""
+class Hours(Inline):
+    """Every incident costs a tenth of the hour; counts the hours that are played."""
 
     def __init__(self) -> None:
-        self.hours = 0
+        super().__init__()
         self.policies: set[str] = set()
-        self.fail_after = 10**9
 
-    def __call__(self, jobs: int, cache: Path) -> "Inline":
-        return self
+    @override
+    def size(self, item: Piece) -> int:
+        return len(item.pairs)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def each(self, work: Callable[..., Any], items: Iterable[Piece]) -> Iterator[Any]:
-        for piece in items:
-            if self.hours >= self.fail_after:
-                raise KeyboardInterrupt
-            self.hours += len(piece.pairs)
-            self.policies.add(piece.policy)
-            rows = {(piece.policy, cycle.number, count): row(count) for cycle, count in piece.pairs}
-            yield piece, Timed(rows=rows, seconds=2.0)
+    @override
+    def made(self, item: Piece) -> Timed:
+        self.policies.add(item.policy)
+        rows = {(item.policy, cycle.number, count): row(count) for cycle, count in item.pairs}
+        return Timed(rows=rows, seconds=2.0)
 
 
 def row(count: int) -> tuple[float, ...]:
@@ -74,14 +66,14 @@ def plan(out: Path, policies: tuple[str, ...] = ("threshold",)) -> Plan:
 
 
 @pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> Inline:
-    made = Inline()
+def pool(monkeypatch: pytest.MonkeyPatch) -> Hours:
+    made = Hours()
     monkeypatch.setattr(lab_cycles, "Pool", made)
     return made
 
 
 @pytest.mark.slow
-def test_the_density_is_searched_and_measured_on_other_hours(pool: Inline, tmp_path: Path) -> None:
+def test_the_density_is_searched_and_measured_on_other_hours(pool: Hours, tmp_path: Path) -> None:
     found = Run(plan(tmp_path)).go()
     assert found == from_json((tmp_path / "cycles.json").read_text(encoding="utf-8"))
     assert found.steps[-1].uptime == pytest.approx(0.78, abs=0.005)
@@ -96,45 +88,45 @@ def test_the_density_is_searched_and_measured_on_other_hours(pool: Inline, tmp_p
 
 
 @pytest.mark.slow
-def test_what_is_there_is_not_played_again(pool: Inline, tmp_path: Path) -> None:
+def test_what_is_there_is_not_played_again(pool: Hours, tmp_path: Path) -> None:
     first = Run(plan(tmp_path)).go()
-    played, pool.hours = pool.hours, 0
+    played, pool.count = pool.count, 0
     pool.policies.clear()
     again = Run(plan(tmp_path)).go()
     assert played > 800
-    assert pool.hours == 0
+    assert pool.count == 0
     assert again.lines == first.lines
     assert again.wall_s == first.wall_s
     Run(plan(tmp_path, ("threshold", "hpa"))).go()
     assert pool.policies == {"hpa"}
-    assert 400 < pool.hours <= 3 * 400  # an hour that two densities share is played once
+    assert 400 < pool.count <= 3 * 400  # an hour that two densities share is played once
 
 
 @pytest.mark.slow
-def test_a_run_that_was_broken_off_is_taken_up(pool: Inline, tmp_path: Path) -> None:
+def test_a_run_that_was_broken_off_is_taken_up(pool: Hours, tmp_path: Path) -> None:
     pool.fail_after = 500
     with pytest.raises(KeyboardInterrupt):
         Run(plan(tmp_path)).go()
-    before, pool.fail_after = pool.hours, 10**9
+    before, pool.fail_after = pool.count, 10**9
     Run(plan(tmp_path)).go()
-    whole = pool.hours
-    pool.hours = 0
+    whole = pool.count
+    pool.count = 0
     Run(plan(tmp_path / "other")).go()
     assert before >= 500
-    assert whole == pool.hours
+    assert whole == pool.count
 
 
 @pytest.mark.slow
 def test_a_damaged_piece_is_played_again_and_named(
-    pool: Inline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pool: Hours, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Run(plan(tmp_path)).go()
     files = sorted((tmp_path / "cycles").rglob("*.json"))
     files[0].write_text('{"seconds": 1, "rows": [["hold", 1, 1, [2.0]]]}', encoding="utf-8")
     files[1].write_text("{", encoding="utf-8")
-    pool.hours = 0
+    pool.count = 0
     Run(plan(tmp_path)).go()
-    assert pool.hours > 0
+    assert pool.count > 0
     said = capsys.readouterr().err
     assert files[0].name in said
     assert files[1].name in said

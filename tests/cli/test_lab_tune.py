@@ -1,11 +1,12 @@
 """`homeostat lab tune`: one search for each autoscaler, kept piece by piece, with its record."""
 
-from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
+from pool_by_hand import Inline
+from typing_extensions import override
 
 from homeostat.cli import lab_files, lab_tune
 from homeostat.cli.lab_tune import Plan, Run
@@ -15,29 +16,13 @@ from homeostat.report.lab_results import ResultsError
 from homeostat.report.lab_tuning import from_json, markdown, shown
 
 
-class Inline:
-    """Stands in for the pool: the lower an autoscaler's target, the better; counts pieces."""
+class Targets(Inline):
+    """The lower an autoscaler's target, the better; counts pieces."""
 
-    def __init__(self) -> None:
-        self.pieces = 0
-        self.fail_after = 10**6
-
-    def __call__(self, jobs: int, cache: Path) -> "Inline":
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def each(self, work: Callable[..., Any], items: Iterable[Part]) -> Iterator[Any]:
-        for part in items:
-            if self.pieces >= self.fail_after:
-                raise KeyboardInterrupt
-            self.pieces += 1
-            sums = [-len(part.pairs) * worth(config) for config in part.configs]
-            yield part, {"sums": sums, "seconds": 4.0}
+    @override
+    def made(self, item: Part) -> dict[str, Any]:
+        sums = [-len(item.pairs) * worth(config) for config in item.configs]
+        return {"sums": sums, "seconds": 4.0}
 
 
 def worth(config: Config) -> float:
@@ -55,7 +40,7 @@ def plan(out: Path, budget: int = 6) -> Plan:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Inline:
-    made = Inline()
+    made = Targets()
     monkeypatch.setattr(lab_tune, "Pool", made)
     return made
 
@@ -83,11 +68,11 @@ def test_what_is_there_is_not_played_again_and_a_broken_run_is_taken_up(
         Run(plan(tmp_path)).go()
     pool.fail_after = 10**6
     first = Run(plan(tmp_path)).go()
-    assert pool.pieces == 6  # three kinds of episodes for each of the two
+    assert pool.count == 6  # three kinds of episodes for each of the two
     assert Run(plan(tmp_path)).go().policies == first.policies
-    assert pool.pieces == 6
+    assert pool.count == 6
     Run(plan(tmp_path, budget=7)).go()
-    assert pool.pieces == 12  # another search
+    assert pool.count == 12  # another search
 
 
 def test_a_damaged_piece_is_played_again(
@@ -98,7 +83,7 @@ def test_a_damaged_piece_is_played_again(
     files[0].write_text("{", encoding="utf-8")
     files[1].write_text('{"sums": [1.0], "seconds": 1}', encoding="utf-8")
     Run(plan(tmp_path)).go()
-    assert pool.pieces == 8
+    assert pool.count == 8
     assert files[0].name in capsys.readouterr().err
 
 
