@@ -66,6 +66,7 @@ def _calmed(episode: Episode, crowd: float) -> Episode:
         "demand.ca2": np.float32(1.0), "demand.heavy_share": no,
         "client.timeout_s": np.float32(4.0), "client.retries": np.float32(2.0),
         "client.backoff_s": np.float32(1.5), "client.cancel": no, "client.least_loaded": no,
+        "client.in_turn": no,
         "service.batch_max": np.full(3, 8.0, np.float32), "service.batch_limit": np.float32(64.0),
         "service.queue_delay_s": no, "service.concurrency": np.float32(1e6),
         "service.kv_capacity": none, "limits.frontend_rps": none, "limits.connections": none,

@@ -23,7 +23,6 @@ from homeostat.twin.signals import SLOT_SIGNALS
 
 SHIPPED = live_settings.__file__.rpartition("/")[0] + "/scenarios"
 FACTOR = 15
-LAW = np.array([[0.45, 0.0525]])
 
 
 def episodes(fault: str, seeds: range = range(2)) -> list[Episode]:
@@ -126,45 +125,28 @@ class Bare(SimpleNamespace):
     """Stands for a scrape where only two of its fields matter."""
 
 
-def test_a_hung_process_is_shown_as_a_stopped_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_process_shows_nothing_and_answers_no_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(live_play, "replace", lambda one, **more: Bare(**{**vars(one), **more}))
-    found = live_play.shown(scrape([Phase.READY, Phase.HUNG]), np.array([True]), LAW)
-    told = np.asarray(found.slot)[0]
-    assert (told[0] == 1.0).all()
+    said = scrape([Phase.READY] * 3)  # no platform knows that a process hangs
+    inference = SLOT_SIGNALS.index(names.PROBE_INFERENCE)
+    cast("Any", said).slot[0, 1:, inference] = 0.0
+    told = np.asarray(live_play.shown(said, np.array([[True, True, False]])).slot)[0]
+    assert (told[0] == 1.0).all()  # not stopped yet
     kept = {name: told[1, at] for at, name in enumerate(SLOT_SIGNALS) if np.isfinite(told[1, at])}
     assert kept == {
         names.PROBE_HEALTH: 0.0, names.PROBE_INFERENCE: 0.0, names.PROBE_LATENCY: 1.0,
     }  # fmt: skip
+    assert np.isfinite(told[2]).all()  # fails its probes, and nobody stopped it
 
 
-def test_device_times_are_those_of_the_batch_sizes_that_the_page_shows() -> None:
-    sizes = np.array([[1.5, 8.4, 8.0, np.nan]])
-    times = np.array([[0.45 + 0.0525 * 1.6, 0.45 + 0.0525 * 8.0, 4.0, 1.0]])
-    found = live_play._times_s(sizes, times, LAW)[0]
-    assert found[:2] == pytest.approx([0.45 + 0.0525 * 1.5, 0.45 + 0.0525 * 8.4])
-    assert found[2:].tolist() == [4.0, 1.0]  # a slow device, and a size that nobody reported
-
-
-@pytest.mark.parametrize("fails", [True, False])
-def test_a_request_that_was_given_up_is_no_failure_of_the_server_that_shows_its_page(
-    monkeypatch: pytest.MonkeyPatch, *, fails: bool
-) -> None:
-    monkeypatch.setattr(live_play, "replace", lambda one, **more: Bare(**{**vars(one), **more}))
-    said = scrape([Phase.READY, Phase.DEAD])
-    errors = SLOT_SIGNALS.index(names.ERROR_RATIO)
-    cast("Any", said).slot[0, 1, errors] = np.nan
-    told = np.asarray(live_play.shown(said, np.array([fails]), LAW).slot)[0]
-    assert told[0, errors] == (1.0 if fails else 0.0)
-    assert np.isnan(told[1, errors])  # not reported stays not reported
-    assert (np.delete(told, errors, axis=1) == 1.0).all()
-
-
-def test_only_faults_that_make_replicas_fail_show_as_failures() -> None:
-    known = {name: episodes(name, range(1))[0] for name in ("bad_release_errors", "flash_crowd")}
-    assert {name: live_play._fails(one) for name, one in known.items()} == {
-        "bad_release_errors": True,
-        "flash_crowd": False,
-    }
+def test_only_the_slots_that_a_fault_stops_can_be_stopped() -> None:
+    hung, slow = episodes("hung_replica", range(1))[0], episodes("slow_replica", range(1))[0]
+    stopped = live_play._hangs(hung)
+    assert stopped.tolist() == np.asarray(hung.faults.slots[0]).tolist()
+    assert 0 < stopped.sum() < len(stopped)
+    assert not live_play._hangs(slow).any()
 
 
 def test_a_release_shows_from_the_onset_on_and_not_before() -> None:

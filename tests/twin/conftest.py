@@ -85,6 +85,7 @@ def deployment() -> params.Params:
             cancel=_number(0.0),
             sticky=_number(0.0),
             least_loaded=_number(0.0),
+            in_turn=_number(0.0),
         ),
         provision=params.Provision(
             delay_s=_number(60.0),

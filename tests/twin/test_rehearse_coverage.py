@@ -129,6 +129,7 @@ def truths(deployment: Params, made: Real) -> Params:
             full.client,
             **{n: f(v[n]) for n in ("timeout_s", "retries", "backoff_s", "cancel", "sticky")},
             least_loaded=f(v["least_loaded"]),
+            in_turn=f(0.0),
         ),
         provision=replace(
             full.provision, delay_s=f(v["provision_s"]), load_s=f(v["load_s"]),

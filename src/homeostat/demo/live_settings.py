@@ -121,7 +121,8 @@ def _users(host: HostSettings) -> dict[str, float]:
         "backoff_s": load_client.PAUSE_MEAN_S,
         "cancel": 0.0,  # a request whose user has gone still takes its place in a batch
         "sticky": 0.0,
-        "least_loaded": 0.0,  # round robin, blind to load
+        "least_loaded": 0.0,  # round robin: blind to load
+        "in_turn": 1.0,
         "network_s": PASSAGE_S,
         "drain_s": host.drain_timeout_s,
     }

@@ -205,6 +205,7 @@ def to_params(built: Built, knots_rps: np.ndarray, spacing_s: float, slots: int)
             cancel=_f(n["cancel"]),
             sticky=_f(n["sticky"]),
             least_loaded=_f(n["least_loaded"]),
+            in_turn=_f(n["in_turn"]),
         ),
         provision=_provision(built, slots),
         memory=Memory(

@@ -124,6 +124,8 @@ DEFAULTS: Final[Mapping[str, Setting]] = {
     # The platform.
     "write_s": _s(_r(1, 5), 0, 600, "time between a write and its effect, s"),
     "write_fail": _s(0.0, 0, 1, "probability that a write is lost"),
-    # Last, because numbers are drawn in this order: which inputs a shift of inputs hits.
+    # Last, because numbers are drawn in this order: which inputs a shift of inputs hits, and how
+    # a balancer that does not look deals.
     "affected_features": _s(_ONE, 0, 1, "share of the inputs that a shift of inputs hits"),
+    "in_turn": _s(0.0, 0, 1, "1 = replicas in turn, where not the least loaded one is chosen"),
 }  # fmt: skip

@@ -34,17 +34,13 @@ from homeostat.lab.types import Episode, Move
 from homeostat.lab.world import Played, World, compiled
 from homeostat.twin.outputs import Scrape
 from homeostat.twin.primitives import INDEX, PRIMITIVES
-from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
+from homeostat.twin.shapes import SCRAPE_S, Cure, Variant
 from homeostat.twin.signals import SLOT_SIGNALS
 
 _HEALTH: Final = SLOT_SIGNALS.index(names.PROBE_HEALTH)
-_SIZE: Final = SLOT_SIGNALS.index(names.BATCH_SIZE)
-_DEVICE: Final = SLOT_SIGNALS.index(names.DEVICE_TIME)
-_BLUR: Final = 0.3  # of a size; a device that is twice as slow is further off at any size
 _BLOCKS: Final = 15  # ticks; a scrape
 _NOTED_S: Final = 0.5  # more than one of the twin's blocks on any clock used here
 _WIDTH: Final = 20  # draws side by side; fewer are filled up, so that one program serves them
-_ERRORS: Final = SLOT_SIGNALS.index(names.ERROR_RATIO)
 _INFERENCE: Final = SLOT_SIGNALS.index(names.PROBE_INFERENCE)
 _LATENCY: Final = SLOT_SIGNALS.index(names.PROBE_LATENCY)
 GIVE_UP_S: Final = 90  # as the demo's judge: what is not healed by then is not healed
@@ -121,16 +117,13 @@ class Demonstrated(Controller):
     def start(self, episodes: Sequence[Episode]) -> None:
         """Forget everything and start one controller per episode."""
         self.done = [[] for _ in episodes]
-        self._fails = np.array([_fails(episode) for episode in episodes])
-        service = [episode.params.service for episode in episodes]
-        laws = [(one.tau0_s[Variant.A], one.alpha_s[Variant.A]) for one in service]
-        self._law = np.array(laws, float)
+        self._hangs = np.array([_hangs(episode) for episode in episodes])
         super().start(episodes)
 
     @override
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Decide, and keep what was written."""
-        found = super().act(now_s, shown(scrape, self._fails, self._law))
+        found = super().act(now_s, shown(scrape, self._hangs))
         for row, mind in enumerate(self.minds):
             for intent in mind.done.writes:
                 levers = ", ".join(f"{lever}={value}" for lever, value in intent.post)
@@ -179,26 +172,19 @@ def _think(episode: Episode, entry: Managed, platform: Platform) -> Mind:
     return Runtime(loop_parts(), entry, platform, time_ns(0.0))
 
 
-def shown(scrape: Scrape, fails: npt.NDArray[np.bool_], law: Floats) -> Scrape:
+def shown(scrape: Scrape, hangs: npt.NDArray[np.bool_]) -> Scrape:
     """Return a scrape as a real machine's pages have it.
 
     A hung process of the twin answers health checks and shows its page; one that is stopped answers
-    nothing. On the twin's page a request that its user gave up, or that found the queue full, is a
-    failure; on a real server's page the one is answered late and the other refused. And the twin
-    blurs batch sizes and device times apart from each other; on a real page both are of the same
-    batches, and the controller learns from them how the one follows the other.
+    nothing.
 
     Args:
         scrape: The twin's, batched.
-        fails: Whether replicas fail requests by themselves [N].
-        law: Fixed time of a batch and time per request, s [N, 2].
+        hangs: Which slots' processes the fault stops [N, S].
     """
-    hung = np.asarray(scrape.phase) == Phase.HUNG
     slot = np.array(scrape.slot, np.float32)
-    errors = slot[..., _ERRORS]
-    slot[..., _ERRORS] = np.where(np.isfinite(errors) & ~fails[:, None], 0.0, errors)
-    seen = slot.astype(np.float64)
-    slot[..., _DEVICE] = 1000.0 * _times_s(seen[..., _SIZE], seen[..., _DEVICE] / 1000.0, law)
+    # Healthy and answering nothing, in a slot that the fault stops; no platform says so.
+    hung = hangs & (slot[..., _HEALTH] == 1.0) & (slot[..., _INFERENCE] == 0.0)
     probed = slot[hung][:, _LATENCY]
     slot[hung] = np.nan
     slot[hung, _HEALTH] = slot[hung, _INFERENCE] = 0.0
@@ -226,19 +212,13 @@ def _drains_s(episode: Episode, played: Played, row: int) -> float:
     return min(max(held, 0.0) * takes_s / batch, float(episode.params.provision.drain_s))
 
 
-def _times_s(sizes: Floats, device_s: Floats, law: Floats) -> Floats:
-    """Return the device times that batch sizes take, where the device is well [N, S]."""
-    tau0, alpha = law[:, :1], law[:, 1:]
-    meant = (device_s - tau0) / alpha  # the size before it was blurred
-    close = np.abs(meant - sizes) <= _BLUR * sizes  # NaN is close to nothing
-    return np.where(close, tau0 + alpha * sizes, device_s)
-
-
-def _fails(episode: Episode) -> bool:
-    """Return whether a fault of the episode makes replicas fail requests by themselves."""
-    begins = np.isfinite(np.asarray(episode.faults.start_s))
-    rows = np.asarray(episode.faults.primitive)[begins]
-    return any(PRIMITIVES[int(row)].channel == "err" for row in rows)
+def _hangs(episode: Episode) -> npt.NDArray[np.bool_]:
+    """Return which slots' processes a fault of the episode stops [S]."""
+    faults = episode.faults
+    stops = np.asarray(faults.primitive) == INDEX["replica_hang"]
+    stops &= np.isfinite(np.asarray(faults.start_s))
+    stopped: npt.NDArray[np.bool_] = (np.asarray(faults.slots, bool) & stops[:, None]).any(axis=0)
+    return stopped
 
 
 def _as_it_is(episode: Episode, deployment: Deployment) -> Episode:

@@ -27,7 +27,7 @@ class Counts(eqx.Module):
         invalid: Answers that are no numbers [V].
         waiting: Requests waiting [S].
         served: Requests being worked on [S].
-        tried: Attempts at each slot [S].
+        tried: Attempts that each slot answered [S].
         slot_failed: Of them failed [S].
         batches: Formed by each slot [S], at least 1.
         full: Of them full ones [S].
@@ -71,9 +71,9 @@ def count(deployment: params.Params, window: Window, gauges: Gauges, draws: nois
     arrived = burst[:VARIANTS]
     failing = _share(sums.variant_errors, sums.variant_attempts)
     answered = jnp.round(arrived * (1.0 - failing))
-    tried = jnp.round(sums.slot_attempts)
-    batch = jnp.maximum(jnp.nan_to_num(noise.per(sums.batch, sums.slot_attempts)), 1.0)
-    batches = jnp.maximum(jnp.round(sums.slot_attempts / batch), 1.0)
+    tried = jnp.round(sums.slot_answered)
+    batch = jnp.maximum(jnp.nan_to_num(noise.per(sums.batch, sums.slot_served)), 1.0)
+    batches = jnp.maximum(jnp.round(sums.slot_served / batch), 1.0)
     found = sampling.binomial(
         jnp.concatenate(
             [
@@ -85,8 +85,8 @@ def count(deployment: params.Params, window: Window, gauges: Gauges, draws: nois
         jnp.concatenate(
             [
                 failing, jnp.clip(gauges.invalid_share, 0.0, 1.0),
-                _share(sums.slot_errors, sums.slot_attempts),
-                _share(sums.batch_full, sums.slot_attempts),
+                _share(sums.slot_errors, sums.slot_answered),
+                _share(sums.batch_full, sums.slot_served),
             ]
         ),
     )  # fmt: skip

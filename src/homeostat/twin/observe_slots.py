@@ -30,7 +30,7 @@ _MEMORY_SD: Final = 0.003
 _CPU_SD: Final = 0.03
 _GPU_SD: Final = 0.03
 _PROBE_SD: Final = 0.3
-_BATCH_SD: Final = 0.3  # of one batch against the mean batch
+_LEAST_MORE: Final = 1e-6  # requests beside the first of a batch
 _LEAST_SPREAD: Final = 0.2  # sigma of a replica's latencies, even of a constant service time
 
 
@@ -118,22 +118,23 @@ def _server(
 ) -> dict[str, Array]:
     """Return what the server itself exports."""
     sums, service = window.sums, deployment.service
-    attempts = sums.slot_attempts
-    batch = noise.per(sums.batch, attempts)
+    batch = noise.per(sums.batch, sums.slot_served)
     per_request = service.alpha_s[gauges.slot_variant] * jnp.nan_to_num(batch)
     fixed = service.tau0_s[gauges.slot_variant]
     lean = per_request / jnp.maximum(per_request + fixed, 1e-9)
     gpu = windows.busy(window) * (_GPU_FIXED + (1.0 - _GPU_FIXED) * lean)
     cv = jnp.sqrt(service.cv2)[gauges.slot_variant]
-    p95 = noise.per(sums.slot_p95_s, attempts)
+    p95 = noise.per(sums.slot_p95_s, sums.slot_attempts)
     works = (batch > 0.0) & (windows.busy(window) > 0.0)
-    device_ms = noise.per(sums.device_s, attempts) * 1000.0
+    sizes = _sizes(batch, noise.per(sums.batch_full, sums.slot_served), counted, draw)
+    # Both are means over the same batches: larger ones took longer.
+    device_ms = noise.per(sums.device_s, sums.slot_served) * 1000.0
+    device_ms = device_ms * (1.0 + lean * (sizes / jnp.maximum(batch, 1.0) - 1.0))
     device_ms = device_ms * noise.factor(draw[names.DEVICE_TIME], cv / jnp.sqrt(counted.batches))
-    sizes = batch * noise.factor(draw[names.BATCH_SIZE], _BATCH_SD / jnp.sqrt(counted.batches))
     return {
         GPU_SHARE: jnp.maximum(gpu * (1.0 + _GPU_SD * draw[GPU_SHARE]), 0.0),
         names.DEVICE_TIME: jnp.where(works, device_ms, jnp.nan),
-        names.BATCH_SIZE: jnp.where(works, jnp.maximum(sizes, 1.0), jnp.nan),
+        names.BATCH_SIZE: jnp.where(works, sizes, jnp.nan),
         names.BATCH_FULL_SHARE: jnp.where(works, counted.full / counted.batches, jnp.nan),
         names.QUEUE_LENGTH: counted.waiting,
         IN_FLIGHT: counted.waiting + counted.served,
@@ -142,3 +143,15 @@ def _server(
             names.LATENCY_P95, p95, jnp.maximum(cv, _LEAST_SPREAD), counted.tried, draw
         ),
     }
+
+
+def _sizes(batch: Array, full: Array, counted: Counts, draw: Mapping[str, Array]) -> Array:
+    """Return the mean size of the batches of a scrape, at least 1 [S].
+
+    What a batch holds beside its first request is a count of arrivals: its variance is its mean,
+    and nothing where every batch is full.
+    """
+    more = jnp.maximum(batch - 1.0, 0.0)
+    sigma = jnp.sqrt((1.0 - full) / jnp.maximum(more * counted.batches, _LEAST_MORE))
+    sigma = jnp.minimum(jnp.maximum(sigma, 0.0), 1.0)
+    return 1.0 + more * noise.factor(draw[names.BATCH_SIZE], sigma)

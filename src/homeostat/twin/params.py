@@ -67,6 +67,8 @@ class Client(eqx.Module):
         cancel: Share of given-up attempts whose work the server drops.
         sticky: Share of traffic that follows a change of weights only slowly.
         least_loaded: 0 = random choice of a replica, 1 = the one with the least work.
+        in_turn: Share of what is chosen blindly that goes to one replica after the other; 0 = all
+            of it at random.
     """
 
     timeout_s: Array
@@ -75,6 +77,7 @@ class Client(eqx.Module):
     cancel: Array
     sticky: Array
     least_loaded: Array
+    in_turn: Array
 
 
 class Provision(eqx.Module):

@@ -77,6 +77,7 @@ def to_params(
             cancel=f32(values["cancel"]),
             sticky=f32(values["sticky"]),
             least_loaded=f32(values["least_loaded"]),
+            in_turn=same(0.0),  # a fit cannot tell, and at random the queues are longer
         ),
         provision=params.Provision(
             delay_s=f32(values["provision_s"]),

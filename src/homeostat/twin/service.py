@@ -100,10 +100,8 @@ def kinds(
     spread = over_slots(ready * fx.of("service_cv2_mult"), variant) / count
     cv2 = own.cv2 * jnp.where(spread > 0.0, spread, 1.0)
     cv2 = cv2 + mix_cv2 * alpha * batch_max / (tau0 + alpha * batch_max)
-    # A random split of a bursty stream is less bursty: 1 + share (ca2 - 1).
-    share = levers.weights / jnp.maximum(levers.weights.sum(), _TINY) / count
-    ca2 = 1.0 + share * (deployment.demand.ca2 - 1.0)
     pooled = tables.pooling_gain(jnp.clip(deployment.client.least_loaded, 0.0, 1.0), count)
+    ca2 = _split_ca2(deployment, levers, count)
     rows = curves.row(tau0, alpha, batch_max, cv2, ca2, pooled)
     row: tables.Row = jax.tree.map(lambda leaf: by_variant(leaf, variant), rows)
     return Kinds(
@@ -112,6 +110,19 @@ def kinds(
         alpha_s=by_variant(alpha, variant),
         batch_max=by_variant(batch_max, variant),
     )
+
+
+def _split_ca2(deployment: params.Params, levers: Levers, count: Array) -> Array:
+    """Return the burstiness of what one replica of each variant is sent [V].
+
+    A random split of a stream is less bursty, 1 + share (ca2 - 1). Dealt in turn, every n-th of its
+    requests comes after the sum of n times between them: ca2 / n.
+    """
+    client = deployment.client
+    own = levers.weights / jnp.maximum(levers.weights.sum(), _TINY)
+    more = deployment.demand.ca2 - 1.0
+    turn = jnp.clip(client.in_turn, 0.0, 1.0)
+    return (1.0 - turn) * (1.0 + own / count * more) + turn * (1.0 + own * more) / count
 
 
 def service(

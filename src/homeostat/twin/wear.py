@@ -71,12 +71,16 @@ def seen(
     """Return what the block shows to whoever measures it."""
     law, sums = ground.service, traffic.sums
     served = sums.served / seconds
-    # Mean batch lambda tau0 / (1 - lambda alpha) once batches follow each other.
     tau0_s, alpha_s = law.kinds.tau0_s * law.contention, law.kinds.alpha_s * law.contention
-    spare = jnp.maximum(1.0 - served * alpha_s, _TINY)
-    batch = jnp.clip(served * tau0_s / spare, 1.0, law.kinds.batch_max)
+    batch = _mean_batch(served, tau0_s, alpha_s, law.fill_s, law.kinds.batch_max)
     device_s = tau0_s + alpha_s * batch
     works = (served > 0.0) & (law.speed > 0.0)
+    # The page counts what the process answers. Whom it turned away it did not serve, and a request
+    # whose user gave up is answered late.
+    answered = (sums.tried - sums.turned) * law.answers
+    fast = sums.tried * law.fast
+    own = fast + jnp.maximum(sums.tried - fast - sums.turned, 0.0) * law.error
+    own = jnp.minimum(own, sums.tried - sums.turned) * law.answers
     return windows.Tick(
         refused=sums.refused / seconds,
         p50_s=late.gateway[0],
@@ -88,7 +92,9 @@ def seen(
         variant_p50_s=late.variant[0],
         variant_p95_s=late.variant[1],
         slot_attempts=sums.tried / seconds,
-        slot_errors=sums.wrong / seconds,
+        slot_answered=answered / seconds,
+        slot_errors=own / seconds,
+        slot_served=served,
         slot_p95_s=late.slot_p95,
         busy=jnp.where(works, jnp.minimum(served * device_s / batch, 1.0), 0.0),
         batch=jnp.where(works, batch, 0.0),
@@ -96,3 +102,18 @@ def seen(
         device_s=jnp.where(works, device_s, 0.0),
         contention=law.contention,
     )
+
+
+def _mean_batch(served: Array, tau0_s: Array, alpha_s: Array, fill_s: Array, most: Array) -> Array:
+    """Return the mean batch of each slot [S].
+
+    A batch holds who came during the last one, S(b) long; where nobody did (Poisson arrivals), the
+    next to come and whoever follows in the time for filling. Without the second part it is
+    lambda tau0 / (1 - lambda alpha), the mean where batches follow each other.
+    """
+    batch = jnp.clip(served * tau0_s / jnp.maximum(1.0 - served * alpha_s, _TINY), 1.0, most)
+    for _ in range(2):  # one request more makes S(b) longer by alpha only: it settles at once
+        came = served * (tau0_s + alpha_s * batch)
+        nobody = jnp.exp(-came)
+        batch = jnp.clip(came + nobody * (1.0 + served * fill_s), 1.0, most)
+    return batch

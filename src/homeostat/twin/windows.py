@@ -29,8 +29,10 @@ class Tick(eqx.Module):
         variant_errors: Of them failed, 1/s [V].
         variant_p50_s: [V].
         variant_p95_s: [V].
-        slot_attempts: 1/s [S].
-        slot_errors: 1/s [S].
+        slot_attempts: Sent to the slot, 1/s [S].
+        slot_answered: Of them answered by its process, also too late or with an error, 1/s [S].
+        slot_errors: Of those its own errors, 1/s [S].
+        slot_served: Completed by its device, 1/s [S].
         slot_p95_s: [S].
         busy: Share of the time the device works [S], 0..1 (0 on a hung slot).
         batch: Mean batch [S].
@@ -49,7 +51,9 @@ class Tick(eqx.Module):
     variant_p50_s: Array
     variant_p95_s: Array
     slot_attempts: Array
+    slot_answered: Array
     slot_errors: Array
+    slot_served: Array
     slot_p95_s: Array
     busy: Array
     batch: Array
@@ -62,7 +66,7 @@ class Window(eqx.Module):
     """Sums over the ticks since the last scrape.
 
     Attributes:
-        sums: Rates x dt; latencies x requests; the rest x dt.
+        sums: Rates x dt; latencies x requests; batches x requests served; the rest x dt.
         seconds: How long.
     """
 
@@ -134,7 +138,9 @@ def open_window(slots: int) -> Window:
         variant_p50_s=by_variant,
         variant_p95_s=by_variant,
         slot_attempts=by_slot,
+        slot_answered=by_slot,
         slot_errors=by_slot,
+        slot_served=by_slot,
         slot_p95_s=by_slot,
         busy=by_slot,
         batch=by_slot,
@@ -165,12 +171,14 @@ def add(window: Window, tick: Tick, dt: float) -> Window:
         variant_p50_s=_weighted(tick.variant_p50_s, tick.variant_attempts),
         variant_p95_s=_weighted(tick.variant_p95_s, tick.variant_attempts),
         slot_attempts=tick.slot_attempts,
+        slot_answered=tick.slot_answered,
         slot_errors=tick.slot_errors,
+        slot_served=tick.slot_served,
         slot_p95_s=_weighted(tick.slot_p95_s, tick.slot_attempts),
         busy=tick.busy,
-        batch=_weighted(tick.batch, tick.slot_attempts),
-        batch_full=_weighted(tick.batch_full, tick.slot_attempts),
-        device_s=_weighted(tick.device_s, tick.slot_attempts),
+        batch=_weighted(tick.batch, tick.slot_served),
+        batch_full=_weighted(tick.batch_full, tick.slot_served),
+        device_s=_weighted(tick.device_s, tick.slot_served),
         contention=tick.contention,
     )
     sums = jax.tree.map(lambda total, value: total + value * dt, window.sums, weighted)
