@@ -6,7 +6,7 @@ worked out once for all its candidates. Telemetry and labels are not played: nob
 """
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import equinox as eqx
 import jax
@@ -157,33 +157,51 @@ def _group(
     params, faults, scene, limit, keys = draws
     begin = jax.vmap(_begin, in_axes=(0, 0, 0, 0, None))(params, faults, scene, keys, curves)
     count = jax.tree.leaves(orders)[0].shape[0]
-    states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), begin)
-    unseen = (begin.channel, begin.labels, begin.quality, begin.training)
+    common, own = eqx.partition(begin, _shared(begin))
+    mine = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), own)
     calm = jax.vmap(levers.quiet)(orders)
 
-    def one(deployment: Params, fault: Faults, state: State, order: Orders) -> tuple[State, Truth]:
+    def one(
+        deployment: Params, fault: Faults, common: State, mine: State, order: Orders
+    ) -> tuple[State, State, Truth]:
+        state = eqx.combine(common, mine)
         after, truth, _ = kernel.advance(deployment, fault, state, order, curves)
-        return after, truth
-
-    side_by_side = jax.vmap(one, in_axes=(0, 0, 0, None))
-    every = jax.vmap(side_by_side, in_axes=(None, None, 0, 0))
-
-    def scrape(at: Array, carry: tuple[State, Sums]) -> tuple[State, Sums]:
-        state, sums = carry
-        now = jax.tree.map(lambda first, rest: jnp.where(at == 0, first, rest), orders, calm)
         # Nobody looks at telemetry or answers here: begun anew each time they cost nothing.
-        state = eqx.tree_at(
-            lambda s: (s.channel, s.labels, s.quality, s.training),
-            state,
-            jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), unseen),
-        )
-        state, truth = every(params, faults, state, now)
-        return state, _added(sums, truth, limit)
+        after = eqx.tree_at(_unseen, after, _unseen(state))
+        return (*eqx.partition(after, _shared(after)), truth)
+
+    side_by_side = jax.vmap(one, in_axes=(0, 0, 0, 0, None))
+    every = jax.vmap(side_by_side, in_axes=(None, None, None, 0, 0), out_axes=(None, 0, 0))
+
+    def scrape(at: Array, carry: tuple[State, State, Sums]) -> tuple[State, State, Sums]:
+        common, mine, sums = carry
+        now = jax.tree.map(lambda first, rest: jnp.where(at == 0, first, rest), orders, calm)
+        common, mine, truth = every(params, faults, common, mine, now)
+        return common, mine, _added(sums, truth, limit)
 
     nothing = jnp.zeros((count, keys.shape[0]))
-    _, sums = jax.lax.fori_loop(0, scrapes, scrape, (states, Sums(*[nothing] * 8)))
+    _, _, sums = jax.lax.fori_loop(0, scrapes, scrape, (common, mine, Sums(*[nothing] * 8)))
     total: Sums = sums
     return total
+
+
+def _unseen(state: State) -> tuple[Any, ...]:
+    return (state.channel, state.labels, state.quality, state.training)
+
+
+def _of_the_draw(state: State) -> tuple[Any, ...]:
+    return (state.key, state.now_s, state.live.clients.ou, *_unseen(state))
+
+
+def _shared(state: State) -> State:
+    """Return which leaves of a state are the same whatever is ordered: the draw's own."""
+    none = jax.tree.map(lambda _: False, state)
+    shared: State = eqx.tree_at(_of_the_draw, none, replace_fn=_all)
+    return shared
+
+
+def _all(part: Any) -> Any:
+    return jax.tree.map(lambda _: True, part)
 
 
 def _begin(
