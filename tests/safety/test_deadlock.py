@@ -154,8 +154,8 @@ def test_reasons_name_the_guard_the_value_and_the_limit() -> None:
         reasons=(
             "G7 capacity: predicted utilisation unknown, allowed 0.8; not known: util_after_milli",
             (
-                "G7 one to spare: predicted utilisation unknown once one more is lost, allowed "
-                "0.8; not known: util_spare_milli"
+                "G7 one to spare: predicted utilisation unknown at the most load seen and with one "
+                "more lost, allowed 0.8; not known: util_spare_milli"
             ),
         )
     )

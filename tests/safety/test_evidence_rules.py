@@ -8,6 +8,7 @@ import pytest
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.evidence import Family, Quality, Verdict
+from homeostat.base.guard import GuardState
 from homeostat.base.world import ReplicaState
 from homeostat.safety.guard import guard
 from homeostat.safety.rule import Rule
@@ -95,6 +96,17 @@ def other_cases() -> Iterator[Case]:
     yield Case("scale-in", S(), DOWN)
     yield Case("scale-in, objectives missed", slo(S(), met=False), DOWN, "deny", trouble)
     yield Case("scale-in, objectives unknown", slo(S(), met=None), DOWN, "deny", trouble)
+    drift = g.suspect(S(), Family.DRIFT, names.MODEL)
+    yield Case("scale-in, something suspected", drift, DOWN, "deny", trouble)
+    memory = "G0 no shrinking while memory fills"
+    yield Case("scale-in, a leak in sight", g.filling(S()), DOWN, "deny", memory)
+    yield Case("scale-in, a leak in another pool", g.filling(S(), "b-1"), DOWN)
+    unseen = g.without(S(), [("replica:a-2", names.MEMORY_SHARE)])
+    yield Case("scale-in, a replica's memory unseen", unseen, DOWN, "deny", memory)
+    five = g.without(S(5), [("replica:a-5", names.MEMORY_SHARE)])
+    gone = g.with_slot(five, "a-5", ReplicaState.GONE)
+    yield Case("scale-in, one gone says nothing", gone, g.scale(4, DOWN.kind))
+    yield from batch_cases()
     where = "G0 where traffic goes"
     yield Case("shift to the older one", S(), SHIFT)
     yield Case("shift to the newer one", S(), TO_NEW)
@@ -106,6 +118,23 @@ def other_cases() -> Iterator[Case]:
         "shift to a suspected pool", g.suspect(S(), Family.RELEASE, "pool:b"), SHIFT, "deny", where
     )
     yield from rollback_cases()
+
+
+def batch_cases() -> Iterator[Case]:
+    full = "G0 full batches"
+    share = {n: (names.replica(f"a-{n}"), names.BATCH_FULL_SHARE) for n in (1, 2, 3)}
+
+    def told(*values: float) -> GuardState:
+        pairs = zip(share.values(), values, strict=False)
+        return g.told(S(), *(g.reading(*key, value) for key, value in pairs))
+
+    yield Case("every second batch is full", told(0.5, 0.5, 0.5), BATCH)
+    yield Case("in most replicas", told(0.1, 0.5, 0.9), BATCH)
+    yield Case("one full replica says nothing", told(0.1, 0.499, 1.0), BATCH, "deny", full)
+    yield Case("of two the less full one speaks", told(0.4, 0.9, 0.499), BATCH, "deny", full)
+    yield Case("a replica's batches unknown", g.without(S(), [share[2]]), BATCH, "deny", full)
+    other = g.told(S(), g.reading("replica:b-1", names.BATCH_FULL_SHARE, 0.0))
+    yield Case("the other pool's are its own matter", other, BATCH)
 
 
 def rollback_cases() -> Iterator[Case]:

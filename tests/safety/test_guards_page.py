@@ -54,6 +54,7 @@ def test_a_row_says_what_lifts_the_rule_and_what_follows(rule: Rule) -> None:
         ("G4 fleet rate", str(GuardPolicy().fleet_actions_per_hour)),
         ("G5 targets", f"{GuardPolicy().targets_share * 100:g} %, at least 1"),
         ("G5 replicas", f"{GuardPolicy().replicas_share * 100:g} %, at least 1"),
+        ("G7 watched", f"{GuardPolicy().watch_scrapes:g} scrapes"),
         ("G7 capacity", f"{GuardPolicy().utilisation_max * 100:g} %"),
         ("G13 freshness", "{0.approval_ttl_scrapes:g} scrapes; {0.fresh_scrapes:g} scrapes"),
     ],

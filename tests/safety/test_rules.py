@@ -285,6 +285,15 @@ def capacity_cases() -> Iterator[Case]:
     yield Case("scale-in beyond", used(S(4), 0.601), g.scale(3, DOWN.kind), "deny", both)
     blind = g.without(S(), [(names.pool("a"), names.UTILISATION)])
     yield Case("scale-in, load unknown", blind, DOWN, "deny", both)
+    peak = [replace(S(4), loads=g.watched(240.0, most)) for most in (1600, 1601)]
+    yield Case("scale-in, the peak with one lost", peak[0], g.scale(3, DOWN.kind))
+    yield Case("scale-in, beyond it", peak[1], g.scale(3, DOWN.kind), "deny", spare)
+    yield Case("scale-in, watched long enough", replace(S(), loads=g.watched(240.0)), DOWN)
+    brief = replace(S(), loads=g.watched(239.9))
+    yield Case("scale-in, watched too briefly", brief, DOWN, "deny", "G7 watched")
+    yield Case("scale-in, never watched", replace(S(), loads=()), DOWN, "deny", "G7 watched")
+    other = replace(S(), loads=g.watched(240.0)[1:])
+    yield Case("scale-in, another pool watched", other, DOWN, "deny", "G7 watched")
     yield Case("shift beyond", used(S(), 0.9), SHIFT)
     heavy = replace(SHIFT, change=(("weight.b", 50.0),))
     yield Case("a shift it cannot carry", used(S(), 0.9), heavy, "deny", capacity)
@@ -297,6 +306,7 @@ def capacity_cases() -> Iterator[Case]:
     even = used(g.slow(S(4, spares=0)), 0.6)
     yield Case("restart to 0.8, no spare", even, RESTART)
     yield Case("restart under load, a spare", used(g.slow(S()), 0.6), RESTART)
+    yield from batch_cases()
     yield Case("smaller replicas", used(S(), 0.6), RESIZE_DOWN)
     yield Case("too small replicas", used(S(), 0.601), RESIZE_DOWN, "deny", capacity)
     yield Case("within budget", budget(S(), 5.0), UP1)
@@ -307,6 +317,29 @@ def capacity_cases() -> Iterator[Case]:
     yield Case("beyond budget, free", budget(S(), 1.0), BATCH)
     claimed = replace(BATCH, cost_usd_per_hour=2.0)
     yield Case("a claimed cost counts", budget(S(), 5.0), claimed, "deny", "G8 budget")
+
+
+def batch_cases() -> Iterator[Case]:
+    room = "G7 room for the batch"
+    device = (names.replica("a-2"), names.DEVICE_TIME)
+    # 250 ms are promised: two batches, twice as long each.
+    yield Case("a larger batch that fits", g.told(S(), g.reading(*device, 62.5)), BATCH)
+    late = g.told(S(), g.reading(*device, 62.6))
+    yield Case("one slow replica leaves no room", late, BATCH, "deny", room)
+    little = replace(BATCH, change=(("batch_max", 9),))
+    yield Case("unless the step is small", late, little)
+    unseen = g.without(S(), [device])
+    yield Case("a replica's batches unseen", unseen, BATCH, "deny", room)
+    yield Case("unseen, in a paired run", policy(unseen, evidence_rules=False), BATCH)
+    wait = replace(BATCH, change=(("batch_wait_ms", 10.0),))
+    # Two batches of 122 ms as they are, and 5 ms more for them to fill.
+    yield Case("a longer wait", g.told(S(), g.reading(*device, 122.5)), wait)
+    slow = g.told(S(), g.reading(*device, 122.6))
+    yield Case("a longer wait that does not fit", slow, wait, "deny", room)
+    idle = g.with_levers(g.without(S(), [("replica:b-1", names.DEVICE_TIME)]), weight__b=0.0)
+    yield Case("a pool without traffic does not count", idle, BATCH)
+    fresh = g.with_slot(unseen, "a-2", ReplicaState.STARTING)
+    yield Case("nor does one that is starting", fresh, BATCH)
 
 
 def people_cases() -> Iterator[Case]:

@@ -39,6 +39,23 @@ class PastAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """The most that a pool had to carry in a stretch of time over which it was watched.
+
+    Attributes:
+        pool: The pool.
+        since: The stretch's first tick.
+        until: Its last one so far.
+        milli: The most work there was, in thousandths of what one replica can carry.
+    """
+
+    pool: str
+    since: TimeNs
+    until: TimeNs
+    milli: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardState:
     """Everything that may forbid an action.
 
@@ -57,6 +74,7 @@ class GuardState:
         foreign_until: Somebody else wrote to the deployment: change nothing before then. None if
             nobody did.
         rehearsal: The latest answer of the twin, None if there is none. It can only forbid.
+        loads: What the pools had to carry lately, oldest first within each pool, without a gap.
     """
 
     managed: Managed
@@ -72,6 +90,7 @@ class GuardState:
     verified: tuple[tuple[str, str], ...] = ()
     foreign_until: TimeNs | None = None
     rehearsal: Rehearsal | None = None
+    loads: tuple[Load, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,9 @@ class GuardPolicy:
         limits: G2: bounds and steps, by lever.
         cooldown_scrapes: G3: after any action on the target.
         scale_in_scrapes: G3: stabilisation before capacity is taken away.
+        watch_scrapes: G7: how long a pool's load must have been watched before any of its capacity
+            is taken away. An hour of 15 s scrapes: the longest window for scaling in that
+            Kubernetes' autoscaler takes (autoscaling/v2, stabilizationWindowSeconds).
         max_tries: G3: ineffective actions on one incident before a person is told.
         actions_per_hour: G4: per target.
         fleet_actions_per_hour: G4: over the fleet.
@@ -109,6 +112,7 @@ class GuardPolicy:
     limits: tuple[LeverLimit, ...] = ()
     cooldown_scrapes: float = 20.0
     scale_in_scrapes: float = 40.0
+    watch_scrapes: float = 240.0
     max_tries: int = 3
     actions_per_hour: int = 6
     fleet_actions_per_hour: int = 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from homeostat.base.actions import Action
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
-from homeostat.base.guard import PastAction
+from homeostat.base.guard import Load, PastAction
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
@@ -96,6 +96,7 @@ class LoopState:
         trials: Versions on their way to being trusted.
         verified: Pool and version pairs that served within the objectives long enough.
         peaks: (time, replicas in rotation) maxima within the scale-in window.
+        loads: What the pools had to carry lately (see `loop.watching`).
         observe_until: Observe only until then.
         foreign_until: Somebody else wrote, or an undo failed for good: act on nothing until then.
         file_mode: The mode that the configuration file named last; a person may have set another.
@@ -126,6 +127,7 @@ class LoopState:
     trials: tuple[Trial, ...] = ()
     verified: tuple[tuple[str, str], ...] = ()
     peaks: tuple[tuple[TimeNs, int], ...] = ()
+    loads: tuple[Load, ...] = ()
     observe_until: TimeNs | None = None
     foreign_until: TimeNs | None = None
     file_mode: Mode | None = None

@@ -1,4 +1,4 @@
-"""What the loop keeps from tick to tick: trusted versions, recent peaks, recent actions."""
+"""What the loop keeps from tick to tick: trusted versions, peaks, loads and recent actions."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ from homeostat.base.guard import GuardState, PastAction
 from homeostat.base.state import LoopState, Trial
 from homeostat.base.units import HOUR, TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
+from homeostat.loop.watching import watch
 
 # A version is trusted after this many times the persistence asked of a suspicion, in ticks,
 # with the objectives met and nothing suspected: twice what it takes to notice that it is bad.
@@ -19,19 +20,21 @@ FINISHED_KEPT = 20
 
 
 def remember(state: LoopState, now: TimeNs) -> LoopState:
-    """Return the state with trials, peaks and the past brought up to date."""
+    """Return the state with trials, peaks, loads and the past brought up to date."""
     world = state.world
     if world is None:
         return state
     trials, verified = _trials(state, world)
     peaks = _peaks(state, world, now)
+    loads = watch(state.loads, state.evidence, world, state.managed, now)
     past = state.past
     if past and now - past[0].at > (kept_ns := _kept_ns(state)):
         own = state.record.id if state.record is not None else ""
         past = tuple(one for one in past if now - one.at <= kept_ns or one.id == own)
-    if (trials, verified, peaks, past) == (state.trials, state.verified, state.peaks, state.past):
+    new = {"trials": trials, "verified": verified, "peaks": peaks, "loads": loads, "past": past}
+    if all(getattr(state, name) == value for name, value in new.items()):
         return state
-    return replace(state, trials=trials, verified=verified, peaks=peaks, past=past)
+    return replace(state, trials=trials, verified=verified, peaks=peaks, loads=loads, past=past)
 
 
 def _kept_ns(state: LoopState) -> int:
@@ -68,6 +71,7 @@ def guard_state(state: LoopState) -> GuardState:
         verified=state.verified,
         foreign_until=state.foreign_until,
         rehearsal=state.rehearsal,
+        loads=state.loads,
     )
 
 

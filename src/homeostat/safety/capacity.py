@@ -1,12 +1,14 @@
 """Predicted utilisation after capacity is taken away or traffic is moved.
 
-Uses one measured number per pool (`names.UTILISATION`, arrivals over what the pool can serve) and
-counts of replicas; no model. Demand is counted in replicas' worth of work, over every ready
-replica; what remains to carry it are the replicas seen healthy. Both choices err on the safe side.
+Uses one measured number per pool (`names.UTILISATION`, arrivals over what the pool can serve), the
+most of it that was watched lately, and counts of replicas; no model. Demand is counted in replicas'
+worth of work, over every ready replica; what remains to carry it are the replicas seen healthy.
+Both choices err on the safe side.
 """
 
 from homeostat.base import names
 from homeostat.base.actions import ActionKind
+from homeostat.base.units import MILLISECOND
 from homeostat.base.world import Levers, ReplicaState
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
@@ -63,10 +65,27 @@ def utilisation_with_one_lost(
 ) -> int | None:
     """Return what remains' predicted utilisation with one replica fewer still, in thousandths.
 
-    Of a single one that remains its own: whether there may be only one is the floor's to say.
+    Of the most that the pool had to carry while it was watched: what is idle now may be needed at
+    the next peak. Of a single one that remains its own: whether there may be only one is the
+    floor's to say.
     """
     carried = _carried(sight, out)
-    return None if carried is None else -(-carried[0] // max(carried[1] - 1, 1))
+    if carried is None or out is None or out[2] is None:
+        return None
+    seen = watched(out[2], sight)
+    most = max(carried[0], 0 if seen is None else seen[1])
+    return -(-most // max(carried[1] - 1, 1))
+
+
+def watched(pool: str, sight: Sight) -> tuple[int, int] | None:
+    """Return for how long a pool's load was watched without a gap, in ms, and the most of it.
+
+    The load is in thousandths of what one replica can carry. None when it was not watched.
+    """
+    seen = [load for load in sight.state.loads if load.pool == pool]
+    if not seen:
+        return None
+    return (sight.now - seen[0].since) // MILLISECOND, max(load.milli for load in seen)
 
 
 def _carried(

@@ -7,6 +7,7 @@ only to show in a paired run that holding is not muteness.
 
 from typing import Final
 
+from homeostat.base.actions import ActionKind
 from homeostat.safety.rule import (
     ACTIVE,
     DOWN,
@@ -24,6 +25,9 @@ from homeostat.safety.rule import (
     compare,
 )
 from homeostat.safety.tree import And, Compare, Not, Or, Ref, Scale
+
+# In thousandths. Every second batch at its largest: below that the limit holds hardly anybody up.
+_HALF: Final = 500
 
 EVIDENCE_RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -86,8 +90,33 @@ EVIDENCE_RULES: Final[tuple[Rule, ...]] = (
         name="no shrinking in trouble",
         source=TABLE + "G0 and G7: capacity is given back only while the objectives are met",
         kinds=frozenset({DOWN, RESIZE_DOWN}),
-        require=Or((Not(Ref("evidence_rules")), Ref("slo_met"))),
-        message="objectives met: {slo_met}",
+        require=Or((
+            Not(Ref("evidence_rules")),
+            And((Ref("slo_met"), compare("suspicions", "==", 0))),
+        )),
+        message="objectives met: {slo_met}, suspicions: {suspicions}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="no shrinking while memory fills",
+        source=TABLE + "G0: replicas of one age reach their limits together",
+        kinds=frozenset({DOWN}),
+        require=Or((
+            Not(Ref("evidence_rules")),
+            And((Ref("memory_seen"), compare("filling", "==", 0))),
+        )),
+        message="{filling} replicas are on their way to their memory limit, all seen: "
+        "{memory_seen}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G0",
+        name="full batches",
+        source=TABLE + "G0: what is not full needs not be larger, and is missed as a limit later",
+        kinds=frozenset({ActionKind.BATCH_UP}),
+        require=Or((Not(Ref("evidence_rules")), compare("batches_full_milli", ">=", _HALF))),
+        message="{batches_full_milli} of the batches are full, needed is 0.5",
         exempt=UNDO,
     ),
     Rule(

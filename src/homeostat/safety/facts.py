@@ -25,6 +25,7 @@ from homeostat.safety.change import (
 )
 from homeostat.safety.counted import counted
 from homeostat.safety.rehearsed import rehearsed
+from homeostat.safety.room import room
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.tree import Value
 
@@ -55,6 +56,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(_scope(action, change, sight, undo=undo))
     record.update(_evidence(action, change, sight))
     record.update(_levers(action, change, sight, undo=undo))
+    record.update(room(action, change, sight))
     record.update(counted(action, sight, own))
     record.update(_fleet(action, sight, own))
     record.update(_rest(action, sight, own))

@@ -198,11 +198,30 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="G7",
         name="one to spare",
-        source=TABLE + "G7: with surviving replicas N-1",
+        source=TABLE + "G7: with surviving replicas N-1, at the most load of the time watched",
         kinds=frozenset({DOWN}),
         require=compare("util_spare_milli", "<=", "util_max_milli"),
-        message="predicted utilisation {util_spare_milli} once one more is lost, allowed "
-        "{util_max_milli}",
+        message="predicted utilisation {util_spare_milli} at the most load seen and with one more "
+        "lost, allowed {util_max_milli}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G7",
+        name="watched",
+        source=TABLE + "G7: as an autoscaler's stabilisation window: the most of it, seen whole",
+        kinds=frozenset({DOWN}),
+        require=compare("watched_ms", ">=", "watch_ms"),
+        message="the pool's load was watched for {watched_ms} of {watch_ms}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G7",
+        name="room for the batch",
+        source=TABLE + "G7: everybody in a batch waits for all of it",
+        kinds=frozenset({ActionKind.BATCH_UP}),
+        require=compare("batch_ms", "<=", "promised_ms"),
+        message="two batches of the slowest replica could take {batch_ms}, promised are "
+        "{promised_ms}",
         exempt=UNDO,
     ),
     Rule(

@@ -156,6 +156,8 @@ def evidence(now: TimeNs = START, tick: int = 1, **changes: Any) -> Evidence:
         values[subject, names.PROBE_FAILURES] = 0.0
         values[subject, names.PROCESS_UP] = 1.0
         values[subject, names.DEVICE_TIME] = 35.0
+        values[subject, names.BATCH_FULL_SHARE] = 0.6
+        values[subject, names.MEMORY_SHARE] = 0.4
     values.update(changes.pop("values", {}))
     suspected = changes.get("suspicions", ())
     settings: dict[str, Any] = {

@@ -163,7 +163,8 @@ def young(state: GuardState) -> GuardState:
 
 def quiet(state: GuardState, *slots: str) -> GuardState:
     """Return the state in which nothing is heard of some replicas."""
-    signals = (names.PROBE_FAILURES, names.LATENCY_P95)
+    page = (names.LATENCY_P95, names.DEVICE_TIME, names.BATCH_FULL_SHARE)
+    signals = (names.PROBE_FAILURES, *page)
     return g.without(state, [(names.replica(slot), signal) for slot in slots for signal in signals])
 
 

@@ -11,8 +11,16 @@ from dataclasses import replace
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.events import FleetView
-from homeostat.base.evidence import Evidence, Family, Quality, Reading, Suspicion, Verdict
-from homeostat.base.guard import GuardState
+from homeostat.base.evidence import (
+    Evidence,
+    Family,
+    Forecast,
+    Quality,
+    Reading,
+    Suspicion,
+    Verdict,
+)
+from homeostat.base.guard import GuardState, Load
 from homeostat.base.policy import GuardPolicy, KillLevel, LeverLimit, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
@@ -133,6 +141,9 @@ def evidence(snapshot: Snapshot) -> Evidence:
         told += [
             reading(names.replica(slot.name), names.PROBE_FAILURES, 0.0),
             reading(names.replica(slot.name), names.LATENCY_P95, 60.0),
+            reading(names.replica(slot.name), names.DEVICE_TIME, 40.0),
+            reading(names.replica(slot.name), names.BATCH_FULL_SHARE, 0.6),
+            reading(names.replica(slot.name), names.MEMORY_SHARE, 0.4),
         ]
     return Evidence(
         deployment=snapshot.deployment,
@@ -165,6 +176,20 @@ def scene(
         peak_replicas=size,
         observe_until=None,
         verified=((STABLE, OLD), (FALLBACK, OLD)),
+        loads=watched(policy.watch_scrapes),
+    )
+
+
+def watched(seconds: float, milli: int = 0) -> tuple[Load, ...]:
+    """Return that both pools were watched so long, with so much work in thousandths of a replica.
+
+    Args:
+        seconds: How long, until now.
+        milli: The most work there was; 0 leaves the word to what is measured now.
+    """
+    since = TimeNs(NOW - round(seconds * SECOND))
+    return tuple(
+        Load(pool=pool, since=since, until=NOW, milli=milli) for pool in (STABLE, FALLBACK)
     )
 
 
@@ -193,6 +218,21 @@ def suspect(state: GuardState, family: Family, subject: str) -> GuardState:
     return replace(
         state,
         evidence=replace(state.evidence, suspicions=(*state.evidence.suspicions, one)),
+    )
+
+
+def filling(state: GuardState, name: str = "a-1", seconds: float = 3600.0) -> GuardState:
+    """Return the state with one replica that will reach its memory limit in so long."""
+    if state.evidence is None:
+        return state
+    one = Forecast(
+        subject=names.replica(name),
+        signal=names.MEMORY_SHARE,
+        limit=1.0,
+        time_to_limit_ns=round(seconds * SECOND),
+    )
+    return replace(
+        state, evidence=replace(state.evidence, forecasts=(*state.evidence.forecasts, one))
     )
 
 
@@ -256,7 +296,8 @@ def rollback(version: str = OLD) -> Action:
 def hung(state: GuardState, name: str = "a-1", rounds: float = 3.0) -> GuardState:
     """Return the state with one replica whose probes fail; its own page is silent."""
     subject = names.replica(name)
-    silent = without(state, [(subject, names.LATENCY_P95)])
+    page = (names.LATENCY_P95, names.DEVICE_TIME, names.BATCH_FULL_SHARE)
+    silent = without(state, [(subject, signal) for signal in page])
     return told(silent, reading(subject, names.PROBE_FAILURES, rounds, Verdict.ANOMALOUS))
 
 

@@ -322,6 +322,7 @@ def test_every_guard_setting_can_be_said() -> None:
         "limits": {"batchMax": {"min": 1, "max": 2}},
         "cooldown": "21s",
         "scaleInStabilization": "41s",
+        "scaleInWatch": "241s",
         "maxTries": 4,
         "maxActionsPerHour": 7,
         "maxFleetActionsPerHour": 21,

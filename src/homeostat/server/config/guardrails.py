@@ -105,6 +105,9 @@ class Guardrails(Strict):
     )
     cooldown: Span | None = Field(default=None, description="G3: after any action.")
     scale_in_stabilization: Span | None = Field(default=None, description="G3.")
+    scale_in_watch: Span | None = Field(
+        default=None, description="G7: how long load is watched before capacity is taken away."
+    )
     max_tries: Some | None = Field(default=None, description="G3: then a person is told.")
     max_actions_per_hour: Some | None = Field(default=None, description="G4: per deployment.")
     max_fleet_actions_per_hour: Some | None = Field(default=None, description="G4.")
@@ -151,6 +154,7 @@ _SPANS: Final = {
     "fresh_scrapes": "freshness",
     "cooldown_scrapes": "cooldown",
     "scale_in_scrapes": "scale_in_stabilization",
+    "watch_scrapes": "scale_in_watch",
     "approval_ttl_scrapes": "approval_ttl",
     "verify_scrapes": "verify",
     "blind_scrapes": "blind",

@@ -1,0 +1,126 @@
+"""How much room is left: under the latency that was promised, and under memory limits.
+
+What is idle at this moment says little. A larger batch costs everybody in it the time of the whole
+batch, and a replica fewer is missed when the memory of those that stay runs full. Arithmetic over
+what was measured; what was not measured leaves no room.
+"""
+
+from collections.abc import Sequence
+
+from homeostat.base import names
+from homeostat.base.actions import Action
+from homeostat.base.world import Replica, ReplicaState
+from homeostat.safety import capacity
+from homeostat.safety.change import Change
+from homeostat.safety.sight import Sight, milli, scrapes_ms
+from homeostat.safety.tree import Value
+
+# Where every batch takes all that wait, a request waits for the rest of the batch that is in
+# service when it comes, and is answered with the next one: two batches' time at the most.
+_BATCHES = 2
+
+
+def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
+    """Return the facts about room.
+
+    Args:
+        action: What would be done.
+        change: Its levers against the live ones.
+        sight: What can be seen.
+    """
+    managed = sight.state.managed
+    pool = names.bare(action.subject)
+    inside = sight.replicas(pool)
+    promised = milli(managed.objective.latency_p95_ms)
+    watched = capacity.watched(pool, sight)
+    return {
+        "batch_ms": _batch_ms(change, sight),
+        "batches_full_milli": _batches_full(sight),
+        "promised_ms": None if promised is None else promised // 1000,
+        "memory_seen": True if all(_memory_seen(slot, sight) for slot in inside) else None,
+        "filling": None if sight.world is None else _filling(inside, sight),
+        "watched_ms": None if watched is None else watched[0],
+        "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),
+        "suspicions": None if sight.state.evidence is None else len(sight.suspects),
+    }
+
+
+def _batch_ms(change: Change, sight: Sight) -> int | None:
+    """Return what two batches of the slowest replica would take, in ms; None if unknown.
+
+    A batch twice as large takes at most twice as long: its setup time is not negative.
+    """
+    times = _measured(_serving(sight), names.DEVICE_TIME, sight)
+    grown = _grown(change)
+    if not times or grown is None:
+        return None
+    (after, before), wait = grown
+    slowest = -(-max(times) * after // before)
+    return -(-(_BATCHES * slowest + wait) // 1000)
+
+
+def _grown(change: Change) -> tuple[tuple[int, int], int] | None:
+    """Return the largest batch (wanted, live) and how much longer one may wait, in thousandths.
+
+    None when a live value is not known. A batch that gets smaller is taken as it is.
+    """
+    size, wait = (1, 1), 0
+    for (lever, wanted), live in zip(change.writes, change.live, strict=True):
+        after, before = milli(wanted), milli(live)
+        if after is None or before is None or (lever == names.BATCH_MAX and before <= 0):
+            return None
+        if lever == names.BATCH_MAX:
+            size = max(before, after), before
+        elif lever == names.BATCH_WAIT:
+            wait = max(0, after - before)
+    return size, wait
+
+
+def _batches_full(sight: Sight) -> int | None:
+    """Return which share of batches half of the stable pool's replicas reach, in thousandths.
+
+    The fallback pool gets what little traffic it is given: its batches say nothing of the need.
+    """
+    stable = sight.state.managed.stable_pool
+    slots = [slot for slot in _serving(sight) if slot.pool == stable]
+    shares = _measured(slots, names.BATCH_FULL_SHARE, sight)
+    return sorted(shares)[(len(shares) - 1) // 2] if shares else None
+
+
+def _serving(sight: Sight) -> list[Replica]:
+    """Return the replicas in rotation of the pools that get traffic; none when that is unknown."""
+    shares = capacity.shares(sight) or {}
+    return [
+        slot
+        for slot in sight.replicas()
+        if slot.state is ReplicaState.READY and shares.get(slot.pool, 0) > 0
+    ]
+
+
+def _measured(slots: Sequence[Replica], signal: str, sight: Sight) -> list[int] | None:
+    """Return a signal of every replica in thousandths, None when one of them is not known."""
+    found = [milli(sight.value(names.replica(slot.name), signal)) for slot in slots]
+    if not sight.state.managed.guard.evidence_rules:
+        # A paired run reads missing data as zero, to show what holding is for.
+        found = [0 if value is None else value for value in found]
+    known = [value for value in found if value is not None and value >= 0]
+    return known if len(known) == len(found) else None
+
+
+def _memory_seen(slot: Replica, sight: Sight) -> bool:
+    """Return whether a replica that serves says how full its memory is."""
+    if slot.state is not ReplicaState.READY:
+        return True
+    return sight.value(names.replica(slot.name), names.MEMORY_SHARE) is not None
+
+
+def _filling(slots: tuple[Replica, ...], sight: Sight) -> int:
+    """Return how many replicas are on their way to their memory limit."""
+    subjects = {names.replica(slot.name) for slot in slots}
+    return len({
+        forecast.subject
+        for forecast in sight.forecasts()
+        if forecast.subject in subjects
+        and forecast.signal == names.MEMORY_SHARE
+        and forecast.time_to_limit_ns is not None
+    })
