@@ -4,9 +4,11 @@ from homeostat.base.actions import Action
 from homeostat.base.decisions import Apply, DecisionRecord
 from homeostat.base.events import Record, Rehearsed, Started
 from homeostat.base.policy import KillLevel, TwinPolicy
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import SECOND
 from homeostat.cli import tables
-from homeostat.server import view_plain
+from homeostat.govern.decide import label
+from homeostat.server import view_plain, view_rehearsal
 from homeostat.server.api.answers import DecisionOut
 from homeostat.server.view import View
 from homeostat.testing import build
@@ -17,11 +19,14 @@ UP = g.scale(5)
 TWIN = TwinPolicy(deadline_ns=2 * SECOND, good_ns=10 * SECOND)
 
 
-def decision(number: int, at_s: float, action: Action = UP) -> Record:
+def decision(
+    number: int, at_s: float, action: Action = UP, allowed: tuple[str, ...] = (label(UP),)
+) -> Record:
     return Record(
         fact=DecisionRecord(
             id=f"d-{number:04d}", deployment="m", incident_id="i-0001", at=build.at(at_s),
-            decision=Apply(action=action, because=("busy",)), considered=(), allowed=(),
+            decision=Apply(action=action, because=("busy",)), considered=(),
+            allowed=allowed,
             refused=(), policy_digest="0" * 64, mode="auto",
         )
     )  # fmt: skip
@@ -51,7 +56,18 @@ def test_a_decision_shows_what_was_foreseen_and_that_it_was_believed() -> None:
     assert shown["prospects"][1]["against_hold"]["breach"] == [0.05, 0.1, 0.15]
     fields = tables.decision(plain)
     assert fields["trusted"] == ["yes"]
-    assert "scale_up pool:a: p95" in fields["foreseen"][1]
+    assert fields["foreseen"][1].startswith("2. scale_up pool:a: p95")
+
+
+def test_what_is_refused_or_foreseen_by_a_twin_that_is_not_trusted_has_no_rank() -> None:
+    trusted, not_trusted = rehearsal(UP), rehearsal(UP, why="it was never checked")
+
+    def ranks(answer: Rehearsal, *allowed: str) -> list[int | None]:
+        return [one["rank"] for one in view_rehearsal.rehearsal(answer, allowed)["prospects"]]
+
+    assert ranks(trusted, label(UP)) == [1, 2]  # equal: HOLD first
+    assert ranks(trusted) == [1, None]
+    assert ranks(not_trusted, label(UP)) == [None, None]
 
 
 def test_a_decision_shows_why_the_twin_was_not_believed() -> None:

@@ -4,6 +4,8 @@ A rehearsal is advice: it ranks and explains, and it can forbid. It never permit
 rehearsal that did not come is no yes. Who rehearses is `twin.rehearse`; who obeys is `safety`.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from homeostat.base.actions import HOLD, Action
@@ -108,3 +110,18 @@ class Rehearsal:
     def hold(self) -> Prospect | None:
         """What is foreseen if nothing is done."""
         return self.of(HOLD)
+
+
+def ranked(prospects: Iterable[Prospect]) -> tuple[Prospect, ...]:
+    """Return prospects, the best foreseen first; equal ones stay in their order, HOLD before all.
+
+    By the probability that the objectives are missed, then by how often they are missed at the
+    end, then by what it costs; what is not a number is worst. An order among what others permit:
+    it permits nothing, and who chooses is free to weigh more than this (see `policy`).
+    """
+
+    def merit(one: Prospect) -> tuple[float, ...]:
+        parts = (one.foreseen.breach.p50, -one.holds, one.foreseen.usd_per_hour.p50)
+        return tuple(math.inf if math.isnan(part) else part for part in parts)
+
+    return tuple(sorted(prospects, key=lambda one: (*merit(one), one.action != HOLD)))

@@ -163,7 +163,7 @@ def decision(row: Plain) -> dict[str, str | list[str]]:
 def _rehearsal(row: Plain) -> dict[str, str | list[str]]:
     """Return what the twin foresaw, and whether it may be believed."""
     seen = [
-        f"{one['action']}: p95 {_ends(one['foreseen']['latency_ms'])} ms, "
+        f"{_place(one.get('rank'))}{one['action']}: p95 {_ends(one['foreseen']['latency_ms'])} ms, "
         f"errors {_ends(one['foreseen']['error_ratio'])}, "
         f"objectives missed {_ends(one['foreseen']['breach'])}"
         for one in row["prospects"]
@@ -174,6 +174,11 @@ def _rehearsal(row: Plain) -> dict[str, str | list[str]]:
         "trusted": row["distrust"] or ["yes"],
     }
     return fields | ({"noted": row["notes"]} if row["notes"] else {})
+
+
+def _place(rank: int | None) -> str:
+    """Return a prospect's place among what is permitted; nothing where it has none."""
+    return "" if rank is None else f"{rank}. "
 
 
 def _ends(ends: Sequence[float | None]) -> str:

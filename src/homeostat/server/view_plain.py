@@ -224,7 +224,7 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
             "at": when(answer.at),
         },
         "outcome": outcome(result) if result else None,
-        "rehearsal": rehearsal(foreseen) if foreseen else None,
+        "rehearsal": rehearsal(foreseen, record.allowed) if foreseen else None,
     }
 
 

@@ -19,6 +19,7 @@ class ProspectOut(Body):
     """One candidate's prospect."""
 
     action: str
+    rank: int | None  # among what is permitted, 1 = best foreseen; by a trusted twin only
     foreseen: ForeseenOut
     against_hold: ForeseenOut
     ends_well: float | None
