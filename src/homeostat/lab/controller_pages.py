@@ -17,7 +17,7 @@ import numpy as np
 
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
-from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.units import MILLISECOND, SECOND, TimeNs
 from homeostat.lab.controller_counters import COLUMN, Counters, Floats, Requests
 from homeostat.lab.controller_names import POOLS, SERVING, START_S, time_ns
 from homeostat.twin import signals
@@ -33,6 +33,9 @@ _REQUESTS: Final = (
     raw.REQUESTS_5XX,
     raw.REQUESTS_REFUSED,
 )
+READ_NS: Final = 100 * MILLISECOND
+"""Age of what was read just now: the server stamps a page when it begins to read, and judges it
+after the slowest one. Without it, evidence that is just as old as may be would count as fresh."""
 # Of the three samples of `Requests.known`, the one that each counter of a page comes with.
 _SAMPLE_OF: Final = (0, 1, 1, 1)
 _OF_LATENCY: Final = 2
@@ -136,7 +139,7 @@ class Pages:
             counters: After this scrape.
             slots: Index, name and start of the process of each slot that is not empty.
         """
-        at, n = time_ns(now_s), self._number
+        at, n = TimeNs(time_ns(now_s) - READ_NS), self._number
         phases = scrape.phase[n].tolist()
         variants = scrape.slot_variant[n].tolist()
         there = {v for v, phase in zip(variants, phases, strict=True) if phase != Phase.EMPTY}
@@ -240,7 +243,7 @@ def _requests(
 ) -> None:
     """Say the counters and the latency histogram of a gateway or a pool."""
     known = counted.known[where].tolist()
-    at = [time_ns(sampled) for sampled in counted.sampled[where].tolist()]
+    at = [TimeNs(time_ns(s) - READ_NS) for s in counted.sampled[where].tolist()]
     for signal, value, sample in zip(
         _REQUESTS, counted.total[where].tolist(), _SAMPLE_OF, strict=True
     ):

@@ -19,6 +19,7 @@ from homeostat.twin.service import throughput
 from homeostat.twin.state import Slots, by_variant, over_slots
 
 _TIMES: Final = 14
+_NORMAL: Final = (0.0, 1.645, 2.326)  # p50, p95 and p99 of the standard normal distribution
 _CHANCES: Final = (0.5, 0.05, 0.01)  # of waiting longer than the median, p95, p99
 _LEAST_JOBS: Final = 1e-6
 _TINY: Final = 1e-9
@@ -100,10 +101,27 @@ def _each(
     front_s = slots.front / ground.frontend_rps
     extra = ground.delay_s + front_s + by_variant(dep_s, ground.variant) + 0.5 * _fill(ground, sums)
     stands = (ground.hung + ground.dead) > 0.0
+    most = _at_most(ground, slots)
     mean_s, p50, p95, p99 = (
-        jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S)) for each in (mean_s, *found)
+        jnp.where(stands, LONGEST_S, jnp.minimum(each, LONGEST_S))
+        for each in (mean_s, *(jnp.minimum(*pair) for pair in zip(found, most, strict=True)))
     )
     return mean_s, p50, p95, p99, extra
+
+
+def _at_most(ground: Ground, slots: Slots) -> tuple[Array, Array, Array]:
+    """Return the most that p50, p95 and p99 can be of what was let in, the queue being bounded [S].
+
+    The last to be let in waits for the batch in service, and then for full ones until its own is
+    done: 1 + (N - 1) / b batches, rounded up. Their sum varies by the root of their number.
+    """
+    kinds, speed = ground.service.kinds, jnp.maximum(ground.service.speed, _TINY)
+    held = jnp.maximum(ground.concurrency, slots.jobs)
+    batches = 1.0 + jnp.ceil(jnp.maximum(held - 1.0, 0.0) / kinds.batch_max)
+    full_s = (kinds.tau0_s + kinds.alpha_s * kinds.batch_max) / speed
+    spread = jnp.sqrt(kinds.cv2 / batches)
+    p50, p95, p99 = (batches * full_s * (1.0 + z * spread) for z in _NORMAL)
+    return p50, p95, p99
 
 
 def _waits(

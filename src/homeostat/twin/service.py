@@ -32,12 +32,14 @@ class Kinds(eqx.Module):
         tau0_s: Fixed time of a batch.
         alpha_s: Time per request of a batch.
         batch_max: Largest batch.
+        cv2: Squared coefficient of variation of a batch's time.
     """
 
     row: tables.Row
     tau0_s: Array
     alpha_s: Array
     batch_max: Array
+    cv2: Array
 
 
 class Service(eqx.Module):
@@ -109,6 +111,7 @@ def kinds(
         tau0_s=by_variant(tau0, variant),
         alpha_s=by_variant(alpha, variant),
         batch_max=by_variant(batch_max, variant),
+        cv2=by_variant(cv2, variant),
     )
 
 
