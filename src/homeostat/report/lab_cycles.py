@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeostat.report.lab_figures import figure_text, made, table
-from homeostat.report.lab_results import Figure, Machine, read, to_plain
+from homeostat.report.lab_made import Provenance
+from homeostat.report.lab_results import Figure, read, to_plain
 from homeostat.report.lab_words import Unit, written
 
 FORMAT: Final = "homeostat.dev/lab-cycles/v1"
@@ -58,19 +59,10 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cycles:
-    """What `lab cycles` found.
+class Cycles(Provenance):
+    """What `lab cycles` found, with how it was made.
 
     Attributes:
-        format: `FORMAT`.
-        version: Of the package.
-        made_at: ISO 8601 time of the end.
-        commit: As in results.
-        command: That makes it again.
-        wall_s: Seconds of computing.
-        machine: Where it ran.
-        catalogue: Its name or file.
-        catalogue_digest: SHA-256 of the scenario file.
         thresholds_digest: SHA-256 of the judge's frozen thresholds.
         cycles: Hours in each line.
         search_cycles: Hours, drawn with other seeds, on which the density was searched.
@@ -82,14 +74,6 @@ class Cycles:
     """
 
     format: str = FORMAT
-    version: str
-    made_at: str
-    commit: str
-    command: str
-    wall_s: float
-    machine: Machine
-    catalogue: str
-    catalogue_digest: str
     thresholds_digest: str
     cycles: int
     search_cycles: int

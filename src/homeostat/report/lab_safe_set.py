@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeostat.report.lab_figures import made, table
-from homeostat.report.lab_results import Machine, read, to_plain
+from homeostat.report.lab_made import Provenance
+from homeostat.report.lab_results import read, to_plain
 from homeostat.report.lab_words import Unit, written
 
 FORMAT: Final = "homeostat.dev/lab-safe-set/v1"
@@ -53,19 +54,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SafeSetCheck:
-    """What `lab safe-set` found.
+class SafeSetCheck(Provenance):
+    """What `lab safe-set` found, with how it was made.
 
     Attributes:
-        format: `FORMAT`.
-        version: Of the package.
-        made_at: ISO 8601 time of the end.
-        commit: As in results.
-        command: That makes it again.
-        wall_s: Seconds of computing.
-        machine: Where it ran.
-        catalogue: Its name or file.
-        catalogue_digest: SHA-256 of the scenario file.
         thresholds_digest: SHA-256 of the judge's frozen thresholds.
         scenarios: How many were examined.
         seeds: Replays of each action.
@@ -77,14 +69,6 @@ class SafeSetCheck:
     """
 
     format: str = FORMAT
-    version: str
-    made_at: str
-    commit: str
-    command: str
-    wall_s: float
-    machine: Machine
-    catalogue: str
-    catalogue_digest: str
     thresholds_digest: str
     scenarios: int
     seeds: int

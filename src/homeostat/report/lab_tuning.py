@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from homeostat.report.lab_figures import made, table
-from homeostat.report.lab_results import Machine, read, to_plain
+from homeostat.report.lab_made import Provenance
+from homeostat.report.lab_results import read, to_plain
 
 FORMAT: Final = "homeostat.dev/lab-tuning/v1"
 _SHOWN: Final = 3
@@ -28,19 +29,10 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
-    """What `lab tune` found.
+class Tuning(Provenance):
+    """What `lab tune` found, with how it was made.
 
     Attributes:
-        format: `FORMAT`.
-        version: Of the package.
-        made_at: ISO 8601 time of the end.
-        commit: As in results.
-        command: That makes it again.
-        wall_s: Seconds of computing.
-        machine: Where it ran.
-        catalogue: Its name.
-        catalogue_digest: SHA-256 of the scenario file.
         budget: Settings tried of each policy.
         seed_first: First seed of the episodes; no evaluation uses them.
         episodes: On which every setting was tried.
@@ -48,14 +40,6 @@ class Tuning:
     """
 
     format: str = FORMAT
-    version: str
-    made_at: str
-    commit: str
-    command: str
-    wall_s: float
-    machine: Machine
-    catalogue: str
-    catalogue_digest: str
     budget: int
     seed_first: int
     episodes: int
