@@ -1,6 +1,7 @@
 """Autoscalers are tuned with equal budgets on seeds of their own, and never end below stock."""
 
 import itertools
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 
@@ -85,3 +86,14 @@ def test_a_piece_is_played_in_the_twin_and_settings_differ() -> None:
     stock, low = tuning.play_part(piece)
     assert stock != low
     assert max(stock, low) < 0.0
+
+
+@pytest.mark.slow
+def test_settings_that_share_batches_come_to_what_they_come_to_alone() -> None:
+    case = tuple(replace(one, length_s=900) for one in scenarios() if one.id == "S10")
+    configs = tuning.trials("hpa", budget=3)
+    (piece,) = tuning.parts(case, configs, 3, 4)
+    together = tuning.play_part(piece)  # 3 settings of 3 episodes in 3 batches of 4
+    alone = [tuning.play_part(replace(piece, configs=(one,)))[0] for one in configs]
+    assert list(together) == pytest.approx(alone, rel=1e-12)
+    assert len(set(alone)) > 1

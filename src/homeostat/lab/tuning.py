@@ -7,6 +7,7 @@ with something worse. Use seeds that no evaluation uses: from `FIRST_SEED` on by
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.baselines.hpa import METRICS, HpaConfig, hpa
 from homeostat.lab.baselines.keda import KedaConfig, keda
 from homeostat.lab.baselines.scaling import Rules
+from homeostat.lab.beside import Beside, part_of
 from homeostat.lab.draw import draw, slots_for
 from homeostat.lab.metrics_score import score
 from homeostat.lab.run import world_of
@@ -120,16 +122,30 @@ def parts(
 
 
 def play_part(part: Part) -> tuple[float, ...]:
-    """Return the sum of J over the piece's episodes for each setting."""
+    """Return the sum of J over the piece's episodes for each setting.
+
+    Settings share batches: an episode does not depend on its neighbours.
+    """
     episodes = [draw(scenario, seed) for scenario, seed in part.pairs]
     world = world_of(episodes[0].slots, part.width)
     hold = world.play(Hold(), episodes)
-    sums = []
-    for config in part.configs:
-        played = world.play(policy(config), episodes)
-        found = score(played.trace, hold.trace, orders=played.orders)
-        sums.append(float(found.value.sum()))
-    return tuple(sums)
+    sums = np.zeros(len(part.configs))
+    rows = [(k, i) for k in range(len(part.configs)) for i in range(len(episodes))]
+    for first in range(0, len(rows), part.width):
+        batch = [
+            (k, [i for _, i in some])
+            for k, some in groupby(rows[first : first + part.width], lambda row: row[0])
+        ]
+        beside = Beside([(policy(part.configs[k]), len(which)) for k, which in batch])
+        played = world.play(beside, [episodes[i] for _, which in batch for i in which])
+        begin = 0
+        for k, which in batch:
+            one = part_of(played, slice(begin, begin + len(which)))
+            held = part_of(hold, slice(which[0], which[-1] + 1))
+            found = score(one.trace, held.trace, orders=one.orders)
+            sums[k] += float(found.value.sum())
+            begin += len(which)
+    return tuple(sums.tolist())
 
 
 def ranked(played: Sequence[tuple[Part, Sequence[float]]]) -> tuple[Trial, ...]:
