@@ -29,6 +29,7 @@ class Hits(eqx.Module):
         slots: [F, S].
         signals: [F, CLASSES].
         faulty: Bool: one is active, also between its pulses.
+        strong: Bool: one has a strength; without it every strength here is 0.
     """
 
     deployment: Array
@@ -36,6 +37,7 @@ class Hits(eqx.Module):
     slots: Array
     signals: Array
     faulty: Array
+    strong: Array
 
 
 class Written(eqx.Module):
@@ -92,6 +94,7 @@ def hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Ar
         slots=on[:, None] * hit,
         signals=(on * alive)[:, None] * faults.signals,
         faulty=(within & ~cured.cleared & alive).any(),
+        strong=(on != 0.0).any(),
     )
 
 

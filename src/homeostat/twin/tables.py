@@ -356,7 +356,8 @@ def _pooling_onset(loads: Array, batch: Array) -> Array:
     batching = 1.0 - 1.0 / batch
     start = 0.8 * batching
     risen = jnp.clip((loads - start) / (1.0 - start), 1e-6, 1.0)
-    return risen**batching * jnp.minimum(1.0, 8.0 / batch)
+    # A power that vectors can work out; `risen` is never nothing.
+    return jnp.exp(batching * jnp.log(risen)) * jnp.minimum(1.0, 8.0 / batch)
 
 
 def _lines(jobs: Array, loads: Array) -> tuple[Array, Array]:

@@ -36,6 +36,7 @@ from homeostat.twin.signals import (
     USD_PER_HOUR,
     VARIANT_SIGNALS,
 )
+from homeostat.twin.together import if_any, put_row
 from homeostat.twin.windows import Gauges, Observed, Tick, Window, add, open_window
 
 __all__ = [
@@ -204,18 +205,13 @@ def scrape(
             with other actions sees the same draws.
     """
     slots = gauges.phase.shape[0]
-    each = apart(lambda: _by_signal(inputs, slots))
     here = apart(lambda: fold(key, channel.index))
     bits = apart(lambda: words(here, channel.held.shape))
     draws = ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
-    # One draw for all: what collects series, or reads them, loses whole scrapes of them.
-    loss = uniform(fold(here, jnp.uint32(2)), ())
     true = apart(lambda: observe.observe(deployment, window, gauges, _parts(draws, slots)))
     observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
-    observed = jnp.where(_fails(each, window, gauges), jnp.nan, observed)
-    channel, seen, lost, frozen = _through(
-        inputs, each, channel, observed, loss, here, window.seconds
-    )
+    channel, lost, frozen = _through(inputs, channel, observed, here, window, gauges)
+    seen = channel.held
     gateway = slice(0, len(GATEWAY_SIGNALS))
     ages = class_of(slots)[gateway]
     told = ~jnp.isnan(seen[gateway]) & ~lost[gateway]
@@ -271,26 +267,68 @@ def _fails(each: Inputs, window: Window, gauges: Gauges) -> Array:
     return rho > each.scrape_fail_when_rho_gt
 
 
+def _touched(inputs: Inputs) -> Array:
+    """Return whether anything is wrong with the telemetry."""
+    usual = neutral()
+    return jnp.stack([
+        (getattr(inputs, field.name) != getattr(usual, field.name)).any()
+        for field in fields(inputs)
+    ]).any()
+
+
 def _through(
     inputs: Inputs,
-    each: Inputs,
     channel: Channel,
     observed: Array,
-    loss: Array,
     key: Array,
-    seconds: Array,
-) -> tuple[Channel, Array, Array, Array]:
-    """Return the channel, the values that come out, which are lost and which are frozen, [N]."""
-    number = observed.shape[0]
-    rest = len(GATEWAY_SIGNALS) + VARIANTS * len(VARIANT_SIGNALS)
-    kind = class_of((number - rest) // len(SLOT_SIGNALS))
-    counted, total = apart(lambda: _counters(inputs, each, channel.total, observed, key, seconds))
-    ring = channel.ring.at[channel.index % SCRAPES_KEPT].set(counted)
+    window: Window,
+    gauges: Gauges,
+) -> tuple[Channel, Array, Array]:
+    """Return the channel with what it shows, and which signals are lost and which frozen, [N]."""
+    no = jnp.zeros(observed.shape, bool)
+    # Nearly always nothing is wrong with it, and what is observed is what is shown.
+    counted, total, value, shown, lost, frozen = if_any(
+        _touched(inputs),
+        lambda: _bent(inputs, channel, observed, key, window, gauges),
+        lambda: (
+            observed, jnp.zeros_like(channel.total), observed,
+            jnp.full_like(channel.shown, channel.index), no, no,
+        ),
+    )  # fmt: skip
+    ring = put_row(channel.ring, channel.index % SCRAPES_KEPT, counted)
+    channel = eqx.tree_at(
+        lambda c: (c.ring, c.held, c.total, c.shown), channel, (ring, value, total, shown)
+    )
+    return channel, lost, frozen
+
+
+def _bent(
+    inputs: Inputs,
+    channel: Channel,
+    observed: Array,
+    key: Array,
+    window: Window,
+    gauges: Gauges,
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Return what counters say, their sums, what is shown, of which scrape, what is lost, frozen.
+
+    All [N] but the scrape, which is by class.
+    """
+    slots = gauges.phase.shape[0]
+    kind = class_of(slots)
+    each = apart(lambda: _by_signal(inputs, slots))
+    # One draw for all: what collects series, or reads them, loses whole scrapes of them.
+    loss = uniform(fold(key, jnp.uint32(2)), ())
+    observed = jnp.where(_fails(each, window, gauges), jnp.nan, observed)
+    counted, total = apart(
+        lambda: _counters(inputs, each, channel.total, observed, key, window.seconds)
+    )
     late = jnp.round(inputs.metric_delay_s / SCRAPE_S).astype(jnp.int32)
     late = jnp.clip(late, 0, SCRAPES_KEPT - 1)
     # What has been shown is not taken back: a delay that begins first looks like a freeze.
     shown = jnp.maximum(channel.shown, channel.index - late)
-    value = ring[(shown % SCRAPES_KEPT)[kind], jnp.arange(number)]
+    before = channel.ring[(shown % SCRAPES_KEPT)[kind], jnp.arange(observed.shape[0])]
+    value = jnp.where((shown == channel.index)[kind], counted, before)
     value = value * each.metric_scale + each.metric_bias
     chance = each.metric_drop
     lost = loss < chance
@@ -298,10 +336,7 @@ def _through(
     value = jnp.where(lost, jnp.where(zero, 0.0, jnp.nan), value)
     frozen = (channel.luck < each.metric_freeze) & ~jnp.isnan(channel.held)
     value = jnp.where(frozen, channel.held, value)
-    channel = eqx.tree_at(
-        lambda c: (c.ring, c.held, c.total, c.shown), channel, (ring, value, total, shown)
-    )
-    return channel, value, lost & ~frozen, frozen
+    return counted, total, value, shown, lost & ~frozen, frozen
 
 
 def _counters(
