@@ -99,7 +99,7 @@ def test_the_oldest_are_those_of_the_age_that_is_hit(slot: int | None, restarted
 
 def test_a_repetition_is_permitted_only_if_each_time_of_it_is() -> None:
     kept: list[Forced] = []
-    controller = forcing(unsafe("S13", "batch", "batch *2 x3"), kept)
+    controller = forcing(unsafe("S13", "shed", "shed 0.9 x3"), kept)
     controller.start([faulty(2)])
     moves = run(controller, Made(rate=500.0), dead_at=99, scrapes=70)
     assert sum(bool(move.intervened[0]) for move in moves) == 3
