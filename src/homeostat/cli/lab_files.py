@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat.base.errors import ConfigError
-from homeostat.cli import compiled
 from homeostat.lab.policies import GROUPS
 from homeostat.lab.policies import members as policy_members
 from homeostat.lab.policies import names as policy_names
@@ -27,6 +26,7 @@ from homeostat.lab.scenario_schema import load, merge
 from homeostat.lab.traces import Recorded, read
 from homeostat.report.lab_results import Machine, ScenarioLine
 from homeostat.report.lab_words import POLICIES
+from homeostat.server import compiled
 
 # A run's results depend on these rooms; a change to any of them makes kept shards worthless.
 _ROOMS: Final = (
@@ -238,11 +238,7 @@ def code_digest() -> str:
 
 def digest_of(package: Path) -> str:
     """Return the SHA-256 of the rooms of a package that a result is computed by."""
-    total = hashlib.sha256()
-    for room in _ROOMS:
-        for file in sorted((package / room).rglob("*.py")):
-            total.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
-    return total.hexdigest()
+    return compiled.digest_of(package, _ROOMS)
 
 
 def write(path: Path, text: str) -> None:

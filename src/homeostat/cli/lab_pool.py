@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from homeostat.base.errors import HomeostatError
+from homeostat.server import compiled
+from homeostat.twin import store
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -97,10 +99,9 @@ def _begin(cache: str, started: Any, cores: list[int]) -> None:
     """Prepare a worker, before it imports JAX."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    for name, value in compiled.environment(Path(cache)).items():
+        os.environ.setdefault(name, value)
+    store.use(compiled.Folder(Path(cache)))
     if cores:
         with started.get_lock():
             index, started.value = started.value, started.value + 1

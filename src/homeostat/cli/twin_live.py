@@ -11,7 +11,6 @@ from typing import Any, Final
 import typer
 
 from homeostat.base.errors import ConfigError, UnknownPartError
-from homeostat.cli import compiled
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.output import Output, show, tell
@@ -21,6 +20,7 @@ from homeostat.demo.live_run import Measured
 from homeostat.demo.story import Story
 from homeostat.lab import live_compare
 from homeostat.lab.scenario import Scenario
+from homeostat.server import compiled
 
 FOLDER: Final = Path(place.__file__).parent / "scenarios"
 FORMAT: Final = "homeostat-twin-live/1"

@@ -24,7 +24,7 @@ from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.state import LoopState
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.loop.rehearsing import unanswered
-from homeostat.server import twin_frames
+from homeostat.server import compiled, twin_frames
 from homeostat.server.plan import TwinPlan
 
 log = structlog.get_logger()
@@ -34,11 +34,9 @@ _LONGEST_PAUSE_S: Final = 60.0
 _WELL_S: Final = 300.0  # a worker that lived for so long starts with a clean slate
 _HANGS_S: Final = 300.0  # no question takes so long, and no program takes so long to compile
 _THREADS: Final = {
-    "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
 }
 
 
@@ -185,7 +183,7 @@ class TwinWorker:
             OSError: It cannot be started.
             CancelledError: The controller ends.
         """
-        environment = {**os.environ, **_THREADS, "JAX_COMPILATION_CACHE_DIR": str(self.plan.cache)}
+        environment = {**os.environ, **compiled.environment(self.plan.cache), **_THREADS}
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(*self.command, stdin=PIPE, stdout=PIPE, env=environment)
         )

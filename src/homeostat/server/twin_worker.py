@@ -11,13 +11,15 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from homeostat.base import codec
 from homeostat.base.events import Rehearse
 from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
-from homeostat.server import twin_frames
+from homeostat.server import compiled, twin_frames
+from homeostat.twin import store
 from homeostat.twin.fit_file import from_plain
 from homeostat.twin.rehearse_answer import Asked, Theatre, answer, warm
 from homeostat.twin.rehearse_prior import Prior
@@ -36,6 +38,8 @@ def main() -> int:
         return 0
     plain = json.loads(begun[0])
     _limit(int(plain["memory_bytes"]))
+    if cache := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        store.use(compiled.Folder(Path(cache)))
     theatre = _theatre(plain)
     for slots in plain["slots"]:
         warm(theatre, slots)

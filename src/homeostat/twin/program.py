@@ -1,7 +1,7 @@
 """The twin, compiled for a size: fleets of deployments side by side, each its own episode.
 
-Compilation happens at the first call of each batch size; whoever starts the process decides where
-compiled programs are kept (JAX's persistent cache is its business, not this module's).
+Compilation happens at the first call of each batch size, unless another process of the same program
+has kept what it compiled; whoever starts the process decides where that is (see `store`).
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from jax import Array
 
 from homeostat.twin import kernel, tables
 from homeostat.twin.faults import Faults
+from homeostat.twin.kept import Kept
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.params import Params
@@ -51,7 +52,8 @@ class Program:
         step = partial(kernel.advance, ticks=ticks, tick_s=tick_s)
         options = dict(OPTIONS)
         first = jax.vmap(kernel.init, in_axes=(0, 0, 0, None))
-        self._init = jax.jit(first, compiler_options=options)
+        size = f"{slots} slots, {ticks} ticks of {tick_s} s, {sorted(options.items())}"
+        self._init = Kept(jax.jit(first, compiler_options=options), f"init: {size}")
         fleet = jax.vmap(step, in_axes=(0, 0, 0, 0, None))
 
         def spend(
@@ -61,8 +63,9 @@ class Program:
 
         # The old state's memory is used for the new one; not that of the key and of the last
         # orders, which callers hold as well.
-        self._advance = jax.jit(spend, donate_argnums=(3,), compiler_options=options)
-        self._look = jax.jit(fleet, compiler_options=options)
+        advance = jax.jit(spend, donate_argnums=(3,), compiler_options=options)
+        self._advance = Kept(advance, f"advance: {size}")
+        self._look = Kept(jax.jit(fleet, compiler_options=options), f"look: {size}")
 
     def init(self, params: Params, faults: Faults, keys: Array) -> State:
         """Return a fleet at the beginning of its episodes.

@@ -15,6 +15,7 @@ from jax import Array
 
 from homeostat.twin import kernel, levers, tables
 from homeostat.twin.faults import Faults
+from homeostat.twin.kept import Kept
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Truth
 from homeostat.twin.params import Params
@@ -101,7 +102,10 @@ class Stage:
         self.slots = slots
         self.at_once = at_once
         self.curves = tables.load()
-        self._play = jax.jit(partial(_play, at_once), compiler_options=dict(OPTIONS))
+        play = jax.jit(partial(_play, at_once), compiler_options=dict(OPTIONS))
+        self._play = Kept(
+            play, f"rehearse: {slots} slots, {at_once} at once, {sorted(OPTIONS.items())}"
+        )
 
     def play(
         self,

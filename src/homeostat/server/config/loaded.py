@@ -13,6 +13,7 @@ from typing import Final
 from homeostat.base import codec
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
+from homeostat.server import compiled
 from homeostat.server.config import twins
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
@@ -210,7 +211,9 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails, base: Path) -> De
         scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
         probe=_probe(spec),
         labels_path=None if spec.labels is None else spec.labels.path,
-        twin=twins.plan(spec.twin, base, state_folder() / "programs"),
+        twin=twins.plan(
+            spec.twin, base, compiled.folder(compiled.processor(), state_folder() / "programs")
+        ),
     )
 
 
