@@ -8,7 +8,7 @@ what was measured; what was not measured leaves no room.
 from collections.abc import Sequence
 
 from homeostat.base import names
-from homeostat.base.actions import Action
+from homeostat.base.actions import Action, ActionKind
 from homeostat.base.world import Replica, ReplicaState
 from homeostat.safety import capacity
 from homeostat.safety.change import Change
@@ -29,20 +29,26 @@ def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         sight: What can be seen.
     """
     managed = sight.state.managed
-    pool = names.bare(action.subject)
-    inside = sight.replicas(pool)
     promised = milli(managed.objective.latency_p95_ms)
-    watched = capacity.watched(pool, sight)
-    return {
-        "batch_ms": _batch_ms(change, sight),
-        "batches_full_milli": _batches_full(sight),
+    larger = change.kind is ActionKind.BATCH_UP  # other kinds have no rule that asks for it
+    facts: dict[str, Value] = {
+        "batch_ms": _batch_ms(change, sight) if larger else None,
+        "batches_full_milli": _batches_full(sight) if larger else None,
         "promised_ms": None if promised is None else promised // 1000,
-        "memory_seen": True if all(_memory_seen(slot, sight) for slot in inside) else None,
-        "filling": None if sight.world is None else _filling(inside, sight),
-        "watched_ms": None if watched is None else watched[0],
-        "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),
         "suspicions": None if sight.state.evidence is None else len(sight.suspects),
+        "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),
+        "watched_ms": None,
+        "memory_seen": None,
+        "filling": None,
     }
+    if change.kind is ActionKind.SCALE_DOWN:
+        pool = names.bare(action.subject)
+        inside, watched = sight.replicas(pool), capacity.watched(pool, sight)
+        seen = all(_memory_seen(slot, sight) for slot in inside)
+        facts["watched_ms"] = None if watched is None else watched[0]
+        facts["memory_seen"] = True if seen else None
+        facts["filling"] = None if sight.world is None else _filling(inside, sight)
+    return facts
 
 
 def _batch_ms(change: Change, sight: Sight) -> int | None:
