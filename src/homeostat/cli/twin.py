@@ -1,4 +1,4 @@
-"""`homeostat twin`: fit the twin to recorded metrics, check it, and hold it to real processes."""
+"""`homeostat twin`: record, fit the twin to recorded metrics, check it, hold it to processes."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,19 @@ _SOURCES: Final = typer.Argument(help="Recorded metrics (CSV); several are one a
 @app.callback()
 def root() -> None:
     """Fit the digital twin to recorded metrics, and check it."""
+
+
+@app.command("record")
+def record(
+    journal: Path = typer.Argument(help="A controller's journal (homeostat.db)."),
+    out: Path = typer.Option(..., "--out", help="The recording (CSV) for `twin fit`."),
+    deployment: str | None = typer.Option(None, "--deployment", "-d", help="Which, if several."),
+) -> None:
+    """Turn what a controller saw into a recording to fit to. Exits 6 if there is none."""
+    _needs("jax", "equinox", extra="twin")
+    from homeostat.cli import twin_record
+
+    twin_record.record(journal, out, deployment)
 
 
 @app.command("fit")
@@ -84,6 +97,7 @@ def live(
     twin_only: bool = typer.Option(False, "--twin-only", help="Predict; start nothing."),
     control: bool = typer.Option(False, "--control", help="Controller off, on both sides."),
     folder: Path | None = typer.Option(None, "--dir", help="Keep logs and journals here."),
+    out: Path | None = typer.Option(None, "--out", help="Keep the figures here, for `lab docs`."),
     as_json: bool = typer.Option(False, "--json", help="The same as --output json."),
     output: Output = OUTPUT,
 ) -> None:
@@ -101,6 +115,7 @@ def live(
         twin_only=twin_only,
         control=control,
         folder=folder,
+        out=out,
     )
     twin_live.main(asked, Output.JSON if as_json else output)
 
