@@ -1,6 +1,5 @@
 """Compiled programs that outlive their process: the same numbers, and no trust in what is kept."""
 
-import pickle
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -8,9 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fleet_by_hand import faults
 
-from homeostat.twin import store
-from homeostat.twin.kept import Kept
+from homeostat.twin import kernel, store, tables
+from homeostat.twin.kept import Kept, blank
+from homeostat.twin.outputs import Scrape, Truth
+from homeostat.twin.params import Params
+from homeostat.twin.state import State
 
 
 class Shelf(dict[str, bytes]):
@@ -43,7 +46,7 @@ class Traced:
             self.times += 1
             return {"sum": (tree["a"] + spent, spent.sum()), "none": ()}
 
-        return Kept(jax.jit(f, donate_argnums=(1,)), name)
+        return Kept(jax.jit(f, donate_argnums=(1,)), name, {"sum": (0, 0), "none": ()})
 
 
 def call(one: Kept, size: int = 3) -> tuple[list[float], float]:
@@ -90,32 +93,50 @@ def test_another_name_or_other_sources_are_another_program(shelf: Shelf, other: 
     assert (traced.times, len(shelf)) == (2, 2)
 
 
-def signed(body: bytes) -> bytes:
-    return sha256(body).digest() + body
+def signed(name: str, code: bytes) -> bytes:
+    head = name.encode()
+    return head + sha256(head + code).digest() + code
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign", "no program", "no tree"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign", "renamed", "no program"])
 def test_what_is_damaged_or_foreign_is_compiled_anew_and_replaced(
     shelf: Shelf, damage: str
 ) -> None:
     traced = Traced()
     call(traced.kept())
     (name,) = shelf
-    good = shelf[name]
-    own, code, shape = pickle.loads(good[32:])
+    good, code, other = shelf[name], shelf[name][len(name) + 32 :], "0" * len(name)
+    assert good == signed(name, code)
     shelf[name] = {
         "empty": b"",
         "cut": good[:-10],
         "flipped": good[:-10] + bytes([good[-10] ^ 1]) + good[-9:],
-        "foreign": signed(pickle.dumps(("another program", code, shape))),
-        "no program": signed(pickle.dumps((own, b"nothing", shape))),
-        "no tree": signed(b"text"),
+        "foreign": signed(other, code),
+        "renamed": name.encode() + signed(other, code)[len(name) :],
+        "no program": signed(name, b"nothing"),
     }[damage]
     assert call(traced.kept()) == ([1.0, 2.0, 3.0], 3.0)
     assert traced.times == 2
-    assert pickle.loads(shelf[name][32:])[0] == own
+    assert shelf[name] == signed(name, shelf[name][len(name) + 32 :])
     assert call(traced.kept()) == ([1.0, 2.0, 3.0], 3.0)
     assert traced.times == 2
+
+
+def test_a_program_that_returns_another_tree_than_was_said_is_an_error(shelf: Shelf) -> None:
+    wrong = Kept(jax.jit(lambda a: (a, a)), "g", 0)
+    with pytest.raises(ValueError, match="g returns"):
+        wrong(jnp.zeros(2))
+    assert not shelf
+
+
+@pytest.mark.slow
+def test_the_trees_that_the_twin_says_are_those_that_it_returns(deployment: Params) -> None:
+    broken, curves = faults([]), tables.load()
+    state = jax.eval_shape(kernel.init, deployment, broken, jax.random.PRNGKey(0), curves)
+    assert str(jax.tree.structure(state)) == str(jax.tree.structure(blank(State)))
+    after = jax.eval_shape(kernel.advance, deployment, broken, state, state.ordered, curves)
+    said = (blank(State), blank(Truth), blank(Scrape))
+    assert str(jax.tree.structure(after)) == str(jax.tree.structure(said))
 
 
 def test_a_store_that_keeps_nothing_costs_a_compilation_and_no_more(shelf: Shelf) -> None:

@@ -4,6 +4,7 @@ Ctrl-C reaches the command alone, which ends its workers; a worker whose command
 itself. Nothing is shared between them but the folder of compiled programs.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,11 +14,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from homeostat.base.errors import HomeostatError
 from homeostat.server import compiled
 from homeostat.twin import store
+
+_RARELY: Final = (200_000, 20, 1000)
+"""When a worker looks for garbage that refers to itself. The controller makes millions of small
+objects that do not, beside JAX's that stay: by Python's own thresholds the runbook spends a third
+of its time on looking (50 episodes of S01). `lab_work` looks after every shard."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -102,6 +108,7 @@ def _begin(cache: str, started: Any, cores: list[int]) -> None:
     for name, value in compiled.environment(Path(cache)).items():
         os.environ.setdefault(name, value)
     store.use(compiled.Folder(Path(cache)))
+    gc.set_threshold(*_RARELY)
     if cores:
         with started.get_lock():
             index, started.value = started.value, started.value + 1

@@ -4,6 +4,7 @@ Runs in another process; what goes in and out is plain.
 """
 
 import ctypes
+import gc
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,10 +120,11 @@ def play_episode(wanted: Wanted) -> dict[str, Any]:
 
 
 def _give_back() -> None:
-    """Return to the system what compiling needed: 125 MB of a worker, of no use to it afterwards.
+    """Return to the system what is of no use any more: of compiling alone 125 MB of a worker.
 
     Only some C libraries can be asked; with the others the memory stays where it is.
     """
+    gc.collect()
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 

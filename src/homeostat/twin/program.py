@@ -14,7 +14,7 @@ from jax import Array
 
 from homeostat.twin import kernel, tables
 from homeostat.twin.faults import Faults
-from homeostat.twin.kept import Kept
+from homeostat.twin.kept import Kept, blank
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.params import Params
@@ -53,7 +53,7 @@ class Program:
         options = dict(OPTIONS)
         first = jax.vmap(kernel.init, in_axes=(0, 0, 0, None))
         size = f"{slots} slots, {ticks} ticks of {tick_s} s, {sorted(options.items())}"
-        self._init = Kept(jax.jit(first, compiler_options=options), f"init: {size}")
+        self._init = Kept(jax.jit(first, compiler_options=options), f"init: {size}", blank(State))
         fleet = jax.vmap(step, in_axes=(0, 0, 0, 0, None))
 
         def spend(
@@ -64,8 +64,9 @@ class Program:
         # The old state's memory is used for the new one; not that of the key and of the last
         # orders, which callers hold as well.
         advance = jax.jit(spend, donate_argnums=(3,), compiler_options=options)
-        self._advance = Kept(advance, f"advance: {size}")
-        self._look = Kept(jax.jit(fleet, compiler_options=options), f"look: {size}")
+        found = (blank(State), blank(Truth), blank(Scrape))
+        self._advance = Kept(advance, f"advance: {size}", found)
+        self._look = Kept(jax.jit(fleet, compiler_options=options), f"look: {size}", found)
 
     def init(self, params: Params, faults: Faults, keys: Array) -> State:
         """Return a fleet at the beginning of its episodes.

@@ -15,7 +15,7 @@ from jax import Array
 
 from homeostat.twin import kernel, levers, tables
 from homeostat.twin.faults import Faults
-from homeostat.twin.kept import Kept
+from homeostat.twin.kept import Kept, blank
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Truth
 from homeostat.twin.params import Params
@@ -103,9 +103,8 @@ class Stage:
         self.at_once = at_once
         self.curves = tables.load()
         play = jax.jit(partial(_play, at_once), compiler_options=dict(OPTIONS))
-        self._play = Kept(
-            play, f"rehearse: {slots} slots, {at_once} at once, {sorted(OPTIONS.items())}"
-        )
+        size = f"{slots} slots, {at_once} at once, {sorted(OPTIONS.items())}"
+        self._play = Kept(play, f"rehearse: {size}", blank(Sums))
 
     def play(
         self,

@@ -4,7 +4,8 @@ Whoever starts a process says where (`use`), before the first program of the pro
 Nothing here reads or writes a file: a store may be a folder, a dictionary or nothing.
 """
 
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Final, Protocol
 
 
 class Store(Protocol):
@@ -24,14 +25,16 @@ class Store(Protocol):
         """Keep bytes under a name, whole or not at all; what cannot be kept is not."""
 
 
-_used: list[Store] = []
+_USED: Final[ContextVar[Store | None]] = ContextVar(
+    "where compiled programs are kept", default=None
+)
 
 
 def use(store: Store | None) -> None:
     """Keep this process's programs here from now on; None = nowhere."""
-    _used[:] = [] if store is None else [store]
+    _USED.set(store)
 
 
 def used() -> Store | None:
     """Return where programs are kept; None = nowhere."""
-    return _used[0] if _used else None
+    return _USED.get()
