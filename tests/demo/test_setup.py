@@ -8,6 +8,7 @@ import yaml
 
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import Mode
+from homeostat.base.units import SECOND
 from homeostat.demo import setup
 from homeostat.demo.faults import FAULTS
 from homeostat.demo.place import Place
@@ -41,6 +42,27 @@ def test_the_files_that_are_written_are_good_configuration(
     assert ActionKind.RESTART_REPLICA in managed.guard.auto_kinds
     assert ActionKind.RESTART_ALL not in managed.guard.auto_kinds
     assert (plan.api_host, plan.api_port) == ("127.0.0.1", 7373)
+
+
+def test_a_twin_is_asked_for_only_when_it_is_named_and_by_its_own_path(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (without,) = plan_of(
+        config.load(setup.controller(place, 7373, "t" * 43, evidence_rules=True).files)
+    ).deployments
+    assert (without.twin, without.managed.twin) == (None, None)
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    files = setup.TwinFiles(fit=Path("fit.json"), check=Path("check.json"))
+    written = setup.controller(place, 7373, "t" * 43, evidence_rules=True, twin=files)
+    (entry,) = plan_of(config.load(written.files)).deployments
+    assert entry.twin is not None
+    assert (entry.twin.fit, entry.twin.check) == (here / "fit.json", here / "check.json")
+    assert entry.managed.twin is not None
+    # A question that nobody answers must not keep a heal waiting beyond its goal.
+    assert entry.managed.twin.deadline_ns <= 3 * SECOND
+    assert ("provision_s", 0.0, 1.0) in entry.twin.assume
 
 
 def test_the_policy_is_the_shipped_one(place: Place) -> None:

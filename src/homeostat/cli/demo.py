@@ -21,12 +21,17 @@ def demo(
         "--evidence-rules/--no-evidence-rules",
         help="Off: act on missing data and single ticks, as a paired run; never do this elsewhere.",
     ),
+    twin: Path | None = typer.Option(None, "--twin", help="Rehearse actions in this fitted twin."),
+    twin_check: Path | None = typer.Option(
+        None, "--twin-check", help="Its check (`twin check --output json`), or it is not trusted."
+    ),
     list_faults: bool = typer.Option(False, "--list", help="List the faults and end."),
     output: Output = OUTPUT,
 ) -> None:
     """Start model servers, a proxy and load on this machine, break them, and heal them."""
     try:
         from homeostat.demo.runner import Options, list_rows, run_demo
+        from homeostat.demo.setup import TwinFiles
     except ModuleNotFoundError as error:
         tell(
             f"homeostat: the demo needs {error.name}; "
@@ -36,6 +41,9 @@ def demo(
     if list_faults:
         show(list_rows(), output)
         return
+    if twin is None and twin_check is not None:
+        tell("homeostat: --twin-check is the check of a fit; name that with --twin")
+        raise typer.Exit(Exit.USAGE)
     options = Options(
         headless=headless,
         fault=fault,
@@ -45,5 +53,6 @@ def demo(
         json_file=json_file,
         folder=folder,
         evidence_rules=evidence_rules,
+        twin=None if twin is None else TwinFiles(fit=twin, check=twin_check),
     )
     raise typer.Exit(run_demo(options))

@@ -57,6 +57,7 @@ class Round:
         evidence_rules: G0 and persistence; off only for the paired run.
         story: The terminal.
         started: When the demo started, epoch seconds.
+        twin: Fitted twin that actions are rehearsed in; None for none.
         onset_s: The first fault comes so many seconds after the controller was started, or as
             soon as that knows what is normal; None for a seeded moment.
     """
@@ -67,6 +68,7 @@ class Round:
     evidence_rules: bool
     story: Story
     started: float
+    twin: setup.TwinFiles | None = None
     onset_s: float | None = None
     _known: set[tuple[str, str, str]] = field(default_factory=set)
 
@@ -89,7 +91,11 @@ class Round:
             place.start(lambda text: self.story.say("starting", text))
             if not self.control:
                 controller = setup.controller(
-                    place, api_port, api_token, evidence_rules=self.evidence_rules
+                    place,
+                    api_port,
+                    api_token,
+                    evidence_rules=self.evidence_rules,
+                    twin=self.twin,
                 )
                 controller.start()
                 self.story.banner(setup.banner(place, api_port, api_token))

@@ -18,6 +18,7 @@ from homeostat.base.errors import ConfigError, HomeostatError
 from homeostat.demo.faults import FAULTS, Fault, fault_named
 from homeostat.demo.judge import Judged
 from homeostat.demo.round import Round
+from homeostat.demo.setup import TwinFiles
 from homeostat.demo.story import Story
 
 STORY: Final = ("killed_replica", "bad_release_errors", "slow_replica")
@@ -36,6 +37,7 @@ class Options:
     json_file: Path | None = None
     folder: Path | None = None
     evidence_rules: bool = True
+    twin: TwinFiles | None = None
 
 
 def list_rows() -> list[dict[str, Any]]:
@@ -73,6 +75,7 @@ def run_demo(options: Options) -> int:
                 evidence_rules=options.evidence_rules,
                 story=story,
                 started=started,
+                twin=options.twin,
             )
             judged, totals = round_.run(faults, chance, stay_s=_stay(options, started))
             results += judged
@@ -98,19 +101,23 @@ def run_demo(options: Options) -> int:
 
 
 def _check_places(options: Options) -> None:
-    """See that results can be kept, before minutes are spent on them.
+    """See that results can be kept and the twin be read, before minutes are spent on them.
 
     Raises:
-        ConfigError: A folder or file cannot be written.
+        ConfigError: A folder or file cannot be written, or a twin's file not be read.
     """
     try:
         if options.folder is not None:
             options.folder.mkdir(parents=True, exist_ok=True)
         if options.json_file is not None:
             options.json_file.touch()
+        if options.twin is not None:
+            for file in filter(None, (options.twin.fit, options.twin.check)):
+                file.open("rb").close()
     except OSError as error:
         raise ConfigError(
-            f"{error.filename}: {error.strerror}; give --dir and --json places that can be written"
+            f"{error.filename}: {error.strerror}; give --dir and --json places that can be "
+            "written, and --twin and --twin-check files that are there"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,30 @@ CONSOLE_PORT: Final = 7373
 OBJECTIVE: Final = Objective(latency_p95_ms=250.0, error_ratio=0.01, accuracy=0.80)
 NAME: Final = "credit"
 API_VERSION: Final = "homeostat.dev/v1alpha1"
+
+
+# What stands in the fit of a minute's recording as hardly known, and is known of this deployment:
+# warm spares, on one machine, behind one proxy (docs/explanation/local-deployment.md).
+_TWIN_ASSUMES: Final = {
+    "provision_s": [0, 1],
+    "load_s": [0, 1],
+    "warm_s": 0,
+    "cold_speed": 1,
+    "write_s": [0.05, 1],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinFiles:
+    """A fitted twin of the demo's deployment.
+
+    Attributes:
+        fit: Written by `homeostat twin fit`.
+        check: What `homeostat twin check --output json` printed; None = it is not trusted.
+    """
+
+    fit: Path
+    check: Path | None = None
 
 
 def api_access() -> tuple[int, str]:
@@ -44,13 +69,18 @@ def policy_file() -> Path:
     raise ConfigError("the demo's policy demo.yaml is not there; reinstall homeostat")
 
 
-def controller(place: Place, port: int, token: str, *, evidence_rules: bool) -> Controller:
+def controller(
+    place: Place, port: int, token: str, *, evidence_rules: bool, twin: TwinFiles | None = None
+) -> Controller:
     """Write the controller's configuration and return it, not yet started."""
     token_file = place.folder / "token"
     token_file.touch(mode=0o600)
     token_file.write_text(token + "\n", encoding="utf-8")
     file = place.folder / "homeostat.yaml"
-    documents = (_model(place, evidence_rules=evidence_rules), _controller(port))
+    model = _model(place, evidence_rules=evidence_rules)
+    if twin is not None:
+        model["spec"]["twin"] = _twin(twin)
+    documents = (model, _controller(port))
     file.write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
     return Controller(
         files=(file, policy_file()),
@@ -127,6 +157,14 @@ def _model(place: Place, *, evidence_rules: bool) -> dict[str, Any]:
         "metadata": {"name": NAME},
         "spec": spec,
     }
+
+
+def _twin(files: TwinFiles) -> dict[str, Any]:
+    # A minute is longer than any heal here, and an answer within 3 s delays none beyond its goal.
+    spec: dict[str, Any] = {"fit": str(files.fit.resolve()), "horizon": "1m", "deadline": "3s"}
+    if files.check is not None:
+        spec["check"] = str(files.check.resolve())
+    return spec | {"assume": _TWIN_ASSUMES}
 
 
 def _controller(port: int) -> dict[str, Any]:
