@@ -17,6 +17,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.ports import Actuator, Source
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
+from homeostat.server.strangers import whole_report, whole_world
 from homeostat.server.world import compose
 
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ async def read_world(deployment: Deployment, now: TimeNs, limit_s: float) -> Sna
     async def one(actuator: Actuator) -> Snapshot | None:
         try:
             async with asyncio.timeout(limit_s):
-                return await actuator.read(deployment.managed.name, now)
+                return whole_world(await actuator.read(deployment.managed.name, now))
         except (ActuatorError, TimeoutError) as error:
             log.warning("read", actuator=actuator.name, problem=str(error) or "timed out")
         except Exception as error:  # noqa: BLE001 - a plug-in's bug is its target's silence
@@ -94,7 +95,7 @@ async def observe(deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ..
     async def one(source: Source) -> SourceReport:
         try:
             async with asyncio.timeout(limit_s):
-                report = await source.observe(now)
+                report = whole_report(await source.observe(now))
         except TimeoutError:
             return _silent(deployment, source, now, f"no report within {limit_s:.2f} s")
         except Exception as error:  # noqa: BLE001 - a plug-in's bug is its source's silence

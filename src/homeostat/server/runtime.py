@@ -41,6 +41,7 @@ from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.rehearsing import unanswered
+from homeostat.server.claiming import claiming
 from homeostat.server.clock import Clock
 from homeostat.server.code_version import code_version
 from homeostat.server.fleet import Fleet
@@ -197,7 +198,11 @@ class Runtime:
             raise self._fatal
 
     async def cycle(self) -> None:
-        """One tick: read everything, sense the fleet, step every deployment."""
+        """One tick: read everything, sense the fleet, step every deployment.
+
+        Raises:
+            StoreError: The journal refused; the deployments after that have no tick.
+        """
         shell = self.shell
         now = began = self.clock.now()
         self._note_jump(self.clock.jumped_by())
@@ -222,8 +227,14 @@ class Runtime:
             if by_ns := self._jumped.get(name, 0):
                 self.take(name, ClockJumped(at=now, by_ns=by_ns))
                 del self._jumped[name]  # only now: a jump that is not journaled is told again
-            self.take(name, Ticked(at=now, evidence=evidence, fleet=others.view(name), kill=kill))
-            others.stepped(name, self.states[name])  # the next one is told of what this one began
+            try:
+                view = others.view(name)  # with what those before it have just begun
+                self.take(name, Ticked(at=now, evidence=evidence, fleet=view, kill=kill))
+            except StoreError:
+                raise  # then nobody's tick can be recorded
+            except Exception as error:  # noqa: BLE001 - what one said costs no other its tick
+                log.critical("tick", deployment=name, effect="not judged", problem=plain(error))
+            others.stepped(name, self.states[name])
         if self.tick % SNAPSHOT_TICKS == 0:
             self._snapshot(now)
         if shell.took is not None:
@@ -363,20 +374,7 @@ class Runtime:
             return  # without compare-and-set nothing can be stamped; the protocol waits instead
         if self.shell.kill() is KillLevel.NOTHING:
             return  # nothing means nothing: not even our epoch is written
-        intent = Intent(
-            id=f"claim.{command.epoch}.{self.clock.now()}",
-            action_id="",
-            deployment=name,
-            actuator=command.actuator,
-            epoch=command.epoch,
-            stage=0,
-            pre=(),
-            post=(),
-            token=None,
-            evidence_at=self.clock.now(),
-            deadline=command.deadline,
-        )
-        receipt = await self._apply(name, intent)
+        receipt = await self._apply(name, claiming(name, command, self.clock.now()))
         log.info("claim", deployment=name, epoch=command.epoch, status=receipt.status.value)
 
     async def _rehearse(self, name: str, command: Rehearse) -> None:
