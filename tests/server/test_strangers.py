@@ -96,7 +96,7 @@ async def two(break_it: Callable[[Stage], None], *, sensed: bool) -> Stage:
 @pytest.mark.parametrize("said", [None, *(report(**odd) for odd in ODD[:3])], ids=str)
 async def test_a_source_out_of_its_mind_leaves_the_fleet_its_tick(said: Any) -> None:
     def break_it(ready: Stage) -> None:
-        async def observe(now: TimeNs) -> SourceReport:  # noqa: ARG001 - as the port calls it
+        async def observe(now: TimeNs) -> SourceReport:
             return cast("SourceReport", said)
 
         setattr(ready.pages["bad"], "observe", observe)  # noqa: B010 - no such method, says mypy
