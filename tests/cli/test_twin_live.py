@@ -22,6 +22,7 @@ from homeostat.demo import live_run
 from homeostat.demo.live_plan import Bound, Plan, Prediction
 from homeostat.demo.live_run import Measured
 from homeostat.lab.live_effects import Predicted, Seconds, State
+from homeostat.report import lab_live
 
 pytest.importorskip("jax")
 
@@ -146,6 +147,21 @@ def test_the_controller_is_off_on_both_sides(done: list[tuple[Plan, bool]]) -> N
     assert result["controller"] is False
     assert rows["recovery_s"]["median"] is None  # nobody acts, so nothing heals
     assert rows["action: p99_ms"]["median"] is None
+
+
+def test_what_was_found_can_be_kept_for_the_documentation(
+    done: list[tuple[Plan, bool]], tmp_path: Path
+) -> None:
+    out = tmp_path / "kept" / "live.json"
+    found = run("slow_replica", "--runs", 2, "--out", out)
+    assert found.exit_code == 0, found.output
+    assert len(done) == 2
+    kept = lab_live.from_json(out.read_text(encoding="utf-8"))
+    assert kept.command == "homeostat twin live slow_replica --seeds 20 --runs 2"
+    assert (kept.draws, kept.runs, kept.faults, kept.signs, kept.starved) == (20, 2, 1, 1, 0)
+    line = next(one for one in kept.lines if one.quantity == "recovery_s")
+    assert (line.fault, line.median, line.measured, line.inside) == ("slow_replica", 7, 8, False)
+    assert len(kept.catalogue_digest) == 64
 
 
 def test_predictions_alone_start_nothing(done: list[tuple[Plan, bool]]) -> None:

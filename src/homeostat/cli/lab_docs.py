@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from homeostat.base.errors import ConfigError
-from homeostat.report import lab_cycles, lab_figures, lab_results, lab_safe_set, lab_tuning
+from homeostat.report import (
+    lab_cycles,
+    lab_figures,
+    lab_live,
+    lab_results,
+    lab_safe_set,
+    lab_tuning,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,11 @@ KINDS: Final[dict[str, Kind]] = {
         name="tuning",
         kept=lambda text: lab_tuning.to_json(lab_tuning.from_json(text)),
         table=lambda text: lab_tuning.markdown(lab_tuning.from_json(text)),
+    ),
+    lab_live.FORMAT: Kind(
+        name="live",
+        kept=lambda text: lab_live.to_json(lab_live.from_json(text)),
+        table=lambda text: lab_live.markdown(lab_live.from_json(text)),
     ),
 }
 """By the format that a file says it has."""

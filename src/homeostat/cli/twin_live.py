@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,6 +41,14 @@ class Asked:
     twin_only: bool = False
     control: bool = False
     folder: Path | None = None
+    out: Path | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """Faults and options that make the same comparison again."""
+        words = [*self.faults, "--seeds", str(self.seeds), "--runs", str(self.runs)]
+        words += ["--scenarios", str(self.file)] if self.file is not None else []
+        return [*words, *["--control"] * self.control]
 
 
 def predict(job: tuple[Scenario, Sequence[int]]) -> Prediction:
@@ -223,7 +232,14 @@ def main(asked: Asked, output: Output) -> None:
     if asked.runs > asked.seeds:
         tell(f"homeostat: {asked.runs} runs need as many draws; use --seeds {asked.runs}")
         raise typer.Exit(Exit.USAGE)
+    began = time.monotonic()
     results = compare(asked)
+    if asked.out is not None:
+        from homeostat.cli import twin_live_kept  # needs JAX, which no starter of processes may
+
+        spent_s = time.monotonic() - began
+        found = twin_live_kept.figures(results, sources(asked), asked.words, spent_s)
+        twin_live_kept.write(asked.out, found)
     if output is Output.TABLE:
         table(results, live=not asked.twin_only)
     else:
