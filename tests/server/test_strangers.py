@@ -1,18 +1,21 @@
 """What a plug-in says in a wrong shape costs its own deployment that round, and no other."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from runtime_harness import Stage, stage
+from runtime_harness import Page, Stage, stage
+from typing_extensions import override
 
 from homeostat.base import names
 from homeostat.base.errors import ActuatorError, SourceError
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
 from homeostat.base.units import TimeNs
-from homeostat.server import wiring
+from homeostat.server import reading, wiring
 from homeostat.server.strangers import whole_report, whole_world
 from homeostat.testing import build
 
@@ -132,3 +135,19 @@ async def test_what_nobody_thought_of_costs_one_deployment_its_tick_and_is_not_r
     assert {entry.deployment for entry in ready.journal.entries if b"Ticked" in entry.body} == {
         "good"
     }
+
+
+async def test_connections_that_do_not_end_are_given_up_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pool whose replicas all go at once would else hold up everybody's tick one by one."""
+
+    class Clinging(Page):
+        @override
+        async def close(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(reading, "CLOSE_S", 0.2)
+    began = time.monotonic()
+    await reading.close_all([Clinging(f"page:{number}") for number in range(50)])
+    assert time.monotonic() - began < 50 * 0.2 / 2

@@ -108,13 +108,16 @@ async def observe(deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ..
 
 
 async def close_all(adapters: Sequence[Source | Actuator]) -> None:
-    """Release connections; one that cannot be released is no reason to stop."""
-    for adapter in adapters:
+    """Release connections, side by side; one that cannot be released is no reason to stop."""
+
+    async def one(adapter: Source | Actuator) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await adapter.close()
         except Exception as error:  # noqa: BLE001 - nothing depends on it; it is logged
             log.warning("close", adapter=adapter.name, problem=repr(error))
+
+    await asyncio.gather(*(one(adapter) for adapter in adapters))
 
 
 def plain(error: BaseException) -> str:
