@@ -14,6 +14,7 @@ from homeostat.twin.faults import Faults
 from homeostat.twin.primitives import INDEX
 from homeostat.twin.shapes import Cure, Phase
 from homeostat.twin.state import Cured, Slots, by_variant, over_slots
+from homeostat.twin.together import if_any
 
 # Which lever's write replaces which primitive; a write of any lever replaces the rest.
 _BY_BATCH = np.asarray([INDEX["bmax_override"], INDEX["max_queue_delay_ms"]], np.int32)
@@ -71,8 +72,25 @@ def hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Ar
         cured: What is over before its time.
         slots: For their variants, and which are there.
         strength: 0..1 [F].
-        within: Whether a fault's time has come and not gone [F], bool.
+        within: Whether a fault's time has come and not gone [F], bool; a fault that is none of
+            these has no strength.
     """
+    number, here = faults.slots.shape
+    return if_any(
+        within.any(),
+        lambda: _hits(faults, cured, slots, strength, within),
+        lambda: Hits(
+            deployment=jnp.zeros(number),
+            variants=jnp.zeros(faults.variants.shape),
+            slots=jnp.zeros((number, here)),
+            signals=jnp.zeros(faults.signals.shape),
+            faulty=jnp.zeros((), bool),
+            strong=jnp.zeros((), bool),
+        ),
+    )
+
+
+def _hits(faults: Faults, cured: Cured, slots: Slots, strength: Array, within: Array) -> Hits:
     on = jnp.where(cured.cleared, 0.0, strength)
     there = slots.phase != Phase.EMPTY
     aimed = faults.slots & by_variant(faults.variants, slots.variant)
@@ -110,6 +128,16 @@ def by_process(faults: Faults, cured: Cured, started: Array, swapped: Array, now
         swapped: Slots that run the previous version now [S], bool.
         now_s: Seconds since the episode began.
     """
+    return if_any(
+        (started | swapped).any(),
+        lambda: _by_process(faults, cured, started, swapped, now_s),
+        lambda: cured,
+    )
+
+
+def _by_process(
+    faults: Faults, cured: Cured, started: Array, swapped: Array, now_s: Array
+) -> Cured:
     begun = faults.start_s <= now_s
     anew = (begun & (faults.cure == Cure.RESTART))[:, None] & started
     back = (begun & (faults.cure == Cure.ROLLBACK))[:, None] & swapped

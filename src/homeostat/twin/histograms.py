@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
+from homeostat.twin.apart import untouched
 from homeostat.twin.chance import normal
 from homeostat.twin.shapes import BINS
 
@@ -70,7 +71,8 @@ def _density(logits: Array, prior: Array, sharpness: Array) -> Array:
     rising = jax.nn.log_sigmoid(logits)
     left = (prior * sharpness)[..., None]
     right = ((1.0 - prior) * sharpness)[..., None]
-    power = left * rising + right * (rising - logits)  # rising - logits: log of 1 - sigmoid
+    # rising - logits: log of 1 - sigmoid
+    power = untouched(lambda: left * rising + right * (rising - logits))
     return jnp.exp(power - power.max(axis=-1, keepdims=True))
 
 

@@ -3,14 +3,14 @@
 Factors have mean one and counts the right mean: nothing here is a bias.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from homeostat.base import names
-from homeostat.twin.apart import apart
+from homeostat.twin.apart import apart, untouched
 from homeostat.twin.chance import as_normal
 from homeostat.twin.signals import (
     GATEWAY_SIGNALS,
@@ -72,8 +72,7 @@ def draws(uniform: Observed) -> Draws:
         values[..., [order.index(name) for name in _READINGS[table]]]
         for table, (values, order) in tables.items()
     ]
-    flat = jnp.concatenate([part.ravel() for part in parts])
-    normal = apart(lambda: as_normal(jnp.clip(flat, 1e-6, 1.0 - 1e-6)))
+    normal = apart(lambda: as_normal(jnp.clip(_flat(parts), 1e-6, 1.0 - 1e-6)))
     found, start = {}, 0
     for (table, (values, order)), part in zip(tables.items(), parts, strict=True):
         here = normal[start : start + part.size].reshape(part.shape)
@@ -114,3 +113,7 @@ def quantile(
     )
     seen = value_s * 1000.0 * factor(draw[name], sigma)
     return jnp.where(number > 0.0, seen, jnp.nan)
+
+
+def _flat(parts: Sequence[Array]) -> Array:
+    return untouched(lambda: jnp.concatenate([part.ravel() for part in parts]))

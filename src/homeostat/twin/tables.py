@@ -218,9 +218,9 @@ class Tables(eqx.Module):
             pooled: `pooling_gain` of the balancer [...]; 0 = random choice.
         """
         args = (tau0_s, alpha_s, batch_max, cv2, ca2, pooled)
-        tau0, alpha, batch, cv2, ca2, pooled = jnp.broadcast_arrays(
-            *(jnp.asarray(value, float) for value in args)
-        )
+        each = [jnp.asarray(value, float) for value in args]
+        # Apart, or the compiler works them out anew for every knot.
+        tau0, alpha, batch, cv2, ca2, pooled = apart(lambda: jnp.broadcast_arrays(*each))
         batch = jnp.clip(batch, 1.0, _TOP)
         capacity, first = batch / (tau0 + alpha * batch), tau0 + alpha
         root = jnp.sqrt(alpha + 1e-12)
