@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from controller_made import Made, episode, play
 
-from homeostat.base.actions import ActionKind
+from homeostat.base.actions import HOLD, ActionKind
 from homeostat.base.evidence import Evidence
+from homeostat.base.units import TimeNs, ns
 from homeostat.base.world import Snapshot
 from homeostat.lab.controller import Controller
 from homeostat.lab.homeostat import homeostat
-from homeostat.lab.random_safe import random_safe
+from homeostat.lab.random_safe import DECISION_S, Lottery, random_safe
 from homeostat.lab.runbook_policy import runbook_policy
 from homeostat.lab.safe_set_actions import every
 from homeostat.lab.types import Move
@@ -75,3 +76,22 @@ def test_every_kind_of_action_can_be_named_and_one_is_refused_always() -> None:
     assert ActionKind.RESTART_ALL in refused
     assert all(any("G1 shape" not in r for r in one.reasons) for one in safe.refused)
     assert any(action.kind is ActionKind.SCALE_UP for action in safe.allowed)
+
+
+def test_random_safe_draws_evenly_from_all_that_is_allowed_and_from_nothing_else() -> None:
+    controller, made = homeostat(), Made()
+    begun(controller, made)
+    state = controller.minds[0].state
+    assert state.evidence is not None
+    assert state.world is not None
+    now = state.evidence.at
+    wanted = list(every(state.world, state.evidence, state.managed))
+    allowed = permit(wanted, memory.guard_state(state), now).allowed
+    assert 2 <= len(allowed) < len(wanted)
+    lottery, times = Lottery(episode()), 40 * len(allowed)
+    drawn = Counter(lottery.choose(state, now)[0] for _ in range(times))
+    assert set(drawn) == set(allowed)
+    # Even to five standard deviations of a count of 40.
+    assert all(8 <= count <= 72 for count in drawn.values())
+    between = TimeNs(now + ns(0.5 * DECISION_S))
+    assert {lottery.choose(state, between)[0] for _ in range(5)} == {HOLD}

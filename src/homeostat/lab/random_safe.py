@@ -1,9 +1,10 @@
 """Policy `random_safe`: uniform over the real safe set at each decision, HOLD included.
 
-What the guards alone are worth, with no thought behind them. Everything that can be named is put
-to the kernel (`safe_set_actions.every`); only what it allows without asking is drawn from. The
-draws are the episode's own, so an episode's actions do not depend on its neighbours. Nobody is
-ever told.
+What the guards alone are worth, with no thought behind them. Everything that can be named
+(`safe_set_actions.every`) and HOLD are put to the kernel in a random order; the first that it
+allows without asking is done. That is uniform over all that it allows, and the rest need not be
+asked about. The draws are the episode's own, so an episode's actions do not depend on its neighbours.
+Nobody is ever told.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from homeostat.base.actions import Action, SafeSet
+from homeostat.base.actions import HOLD, Action, SafeSet
 from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs, ns
@@ -25,6 +26,7 @@ from homeostat.loop import memory
 from homeostat.safety.permit import permit
 
 DECISION_S: Final = 30.0  # the catalogue's default; also what `random` uses
+_AT_ONCE: Final = 8  # asked about with one look at the world: mostly one of them is allowed
 
 
 def random_safe() -> Controller:
@@ -45,16 +47,22 @@ class Lottery:
         self._rng = np.random.default_rng(word)
 
     def choose(self, state: LoopState, now: TimeNs) -> tuple[Action, SafeSet]:
-        """Return a member of the safe set and the set; between two decisions HOLD."""
-        luck = self._rng.random()  # one draw a tick, whatever is permitted
+        """Return a member of the safe set, and the set of what was asked about; else HOLD."""
         seen = memory.guard_state(state)
         due = (now - time_ns(0.0)) % ns(DECISION_S) == 0
         evidence, world = state.evidence, state.world
-        wanted: list[Action] = []
-        if due and evidence is not None and world is not None:
-            wanted = list(every(world, evidence, state.managed))
-        safe_set = permit(wanted, seen, now)
-        return safe_set.allowed[int(luck * len(safe_set.allowed))], safe_set
+        if not due or evidence is None or world is None:
+            return HOLD, permit((), seen, now)
+        options = list(dict.fromkeys([HOLD, *every(world, evidence, state.managed)]))
+        order = [options[k] for k in self._rng.permutation(len(options)).tolist()]
+        before = order[: order.index(HOLD)]  # HOLD is always allowed: nobody comes after it
+        for first in range(0, len(before), _AT_ONCE):
+            asked = before[first : first + _AT_ONCE]
+            safe_set = permit(asked, seen, now)
+            for action in asked:
+                if action in safe_set.allowed:
+                    return action, safe_set
+        return HOLD, permit((), seen, now)
 
 
 def _think(episode: Episode, managed: Managed, platform: Platform) -> Mind:
