@@ -1,0 +1,235 @@
+"""Conformal p-values: how rare is a score among those of the same series while all was well.
+
+p = (1 + scores at least as large) / (1 + scores): if the new score is exchangeable with those in
+the table, P(p <= level) <= level for every level, whatever the distribution. (Vovk, Gammerman &
+Shafer, "Algorithmic Learning in a Random World" (2005), section 2.2.) A score above all of a table
+has 1 / (1 + scores) by that; how far above, the tail of its highest eighth says (`stats.tail`).
+
+The table of each series is guarded: the caller says what may enter, and flagged points must not.
+It is kept sorted, so a p-value costs a binary search. A full table takes a score only every `block`
+ticks, because neighbours in time say the same thing, and drops one by chance (a hash of the count,
+the same on every machine): what stays is a random sample of a past that fades, and takes 2 KiB.
+Scores are kept in single precision, rounding the new one alike, so ties stay ties.
+
+A season's buckets are so many tables (`BySeason`). Not here: what the score is.
+"""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from homeostat.stats.tail import ln_exceeded
+
+_LN10: Final = 2.302585092994046
+# The share of a full table that is its tail: 64 peaks of 512, see `stats.tail`.
+_TAIL: Final = 8
+# Counts stop here; far from where int32 ends.
+_COUNT_MAX: Final = 1_000_000_000
+_WAIT_MAX: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of a table.
+
+    Attributes:
+        size: Scores in a full table, 16 to 4,096; 4 bytes each.
+        block: A full table takes one score in this many ticks, at least 1.
+        least: Scores before anything is judged; 1 / (1 + least) is then the smallest p.
+    """
+
+    size: int = 512
+    block: int = 8
+    least: int = 19
+
+    def __post_init__(self) -> None:
+        """Refuse a table that cannot work.
+
+        Raises:
+            ValueError: Names the setting, its value and the range.
+        """
+        if not 16 <= self.size <= 4096:  # noqa: PLR2004 - two peaks; 16 KiB a series
+            raise ValueError(f"conformal: size must be in 16..4096, got {self.size}")
+        if self.block < 1:
+            raise ValueError(f"conformal: block must be 1 or more, got {self.block}")
+        if not 1 <= self.least <= self.size:
+            raise ValueError(f"conformal: least must be in 1..{self.size}, got {self.least}")
+
+
+class Table(NamedTuple):
+    """What is known of each series.
+
+    Attributes:
+        scores: Ascending, float32, `[size, series]`; -inf where there is none yet.
+        entered: Scores that ever entered, int32, `[series]`.
+        wait: Ticks since the last one did, int32, `[series]`.
+    """
+
+    scores: Any
+    entered: Any
+    wait: Any
+
+
+class Conformal:
+    """Tables and their p-values, batched over series; see the module.
+
+    Args:
+        config: Settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def init(self, xp: ModuleType, series: int) -> Table:
+        """Return empty tables."""
+        none = xp.zeros(series, dtype=xp.int32)
+        empty = xp.full((self.config.size, series), -xp.inf, dtype=xp.float32)
+        return Table(scores=empty, entered=none, wait=none)
+
+    def neg_log10_p(self, xp: ModuleType, state: Table, scores: Any) -> Any:
+        """Return -log10 p, `[series]`; the larger a score, the rarer.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: The tables.
+            scores: `[series]`; NaN and infinities are unknown.
+
+        Returns:
+            0 or more and finite; NaN where the score is unknown or the table is too young.
+        """
+        size = self.config.size
+        new = xp.asarray(scores, dtype=xp.float32)
+        there = xp.minimum(state.entered, size)
+        known = xp.isfinite(new) & (there >= self.config.least)
+        new = xp.where(known, new, 0.0)
+        higher = size - _below(xp, state.scores, new)
+        out = xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(higher, there))
+        far = known & (higher == 0) & (2 * there >= size)
+        if xp is np:
+            columns = np.flatnonzero(far)
+            if columns.size:
+                out[columns] += _further(np, state.scores[:, columns], new[columns])
+        else:
+            out = out + xp.where(far, _further(xp, state.scores, new), 0.0)
+        return xp.where(known, out, xp.nan)
+
+    def learn(self, xp: ModuleType, state: Table, scores: Any, allowed: Any) -> Table:
+        """Let scores enter where they may.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: The tables.
+            scores: `[series]`; NaN and infinities never enter.
+            allowed: Bool `[series]`, or one bool: False for flagged and masked points.
+        """
+        new = xp.asarray(scores, dtype=xp.float32)
+        due = (state.entered < self.config.size) | (state.wait + 1 >= self.config.block)
+        enters = xp.isfinite(new) & xp.asarray(allowed) & due
+        wait = xp.where(enters, 0, xp.minimum(state.wait + 1, _WAIT_MAX))
+        wait = xp.asarray(wait, dtype=xp.int32)
+        entered = xp.asarray(xp.minimum(state.entered + enters, _COUNT_MAX), dtype=xp.int32)
+        if xp is not np:
+            moved = _replaced(xp, state.scores, xp.where(enters, new, 0.0), state.entered)
+            return Table(xp.where(enters, moved, state.scores), entered, wait)
+        columns = np.flatnonzero(enters)
+        if not columns.size:
+            return Table(state.scores, entered, wait)
+        if columns.size == enters.size:
+            return Table(_replaced(np, state.scores, new, state.entered), entered, wait)
+        table = state.scores.copy()
+        some = _replaced(np, table[:, columns], new[columns], state.entered[columns])
+        table[:, columns] = some
+        return Table(table, entered, wait)
+
+    def restart(self, xp: ModuleType, state: Table, rows: Any) -> Table:
+        """Return the tables with those of these rows (bool `[series]`) empty."""
+        fresh = self.init(xp, state.entered.shape[0])
+        return Table(*(xp.where(rows, new, old) for new, old in zip(fresh, state, strict=True)))
+
+
+class BySeason:
+    """One table for each part of a season, such as the hour of the day.
+
+    Args:
+        config: Settings of each table; memory is so many times that of one.
+        buckets: Parts of a season, at least 1.
+
+    Raises:
+        ValueError: There are no parts.
+    """
+
+    def __init__(self, config: Config, buckets: int) -> None:
+        if buckets < 1:
+            raise ValueError(f"conformal: buckets must be 1 or more, got {buckets}")
+        self.tables, self.buckets = Conformal(config), buckets
+
+    def init(self, xp: ModuleType, series: int) -> tuple[Table, ...]:
+        """Return empty tables."""
+        return tuple(self.tables.init(xp, series) for _ in range(self.buckets))
+
+    def neg_log10_p(
+        self, xp: ModuleType, state: tuple[Table, ...], bucket: int, scores: Any
+    ) -> Any:
+        """Return -log10 p among the scores of this part of the season."""
+        return self.tables.neg_log10_p(xp, state[bucket], scores)
+
+    def learn(
+        self, xp: ModuleType, state: tuple[Table, ...], bucket: int, scores: Any, allowed: Any
+    ) -> tuple[Table, ...]:
+        """Let scores enter the table of this part of the season."""
+        learnt = self.tables.learn(xp, state[bucket], scores, allowed)
+        return (*state[:bucket], learnt, *state[bucket + 1 :])
+
+
+def _below(xp: ModuleType, table: Any, new: Any) -> Any:
+    """Return how many entries are smaller, by binary search over all series at once."""
+    size = table.shape[0]
+    at = xp.zeros(new.shape, dtype=xp.int32)
+    step = 1 << (size.bit_length() - 1)
+    while step:
+        probe = at + step
+        value = xp.take_along_axis(table, xp.minimum(probe, size)[None] - 1, axis=0)[0]
+        at = xp.where((probe <= size) & (value < new), probe, at)
+        step >>= 1
+    return at
+
+
+def _replaced(xp: ModuleType, table: Any, new: Any, entered: Any) -> Any:
+    """Return the tables with one entry dropped and the new one in its place in the order."""
+    size = table.shape[0]
+    drop = xp.where(entered < size, 0, _chance(xp, entered) % size)
+    place = _below(xp, table, new)
+    place = xp.where(place > drop, place - 1, place)
+    row = xp.arange(size, dtype=xp.int32)[:, None]
+    up = xp.concatenate([table[1:], table[-1:]])
+    down = xp.concatenate([table[:1], table[:-1]])
+    moved = xp.where((row >= drop) & (row < place), up, table)
+    moved = xp.where((row > place) & (row <= drop), down, moved)
+    return xp.where(row == place, new, moved)
+
+
+def _chance(xp: ModuleType, count: Any) -> Any:
+    """Return 0 .. 2^31 - 1, as if random in the count (finaliser of MurmurHash3, by Appleby)."""
+    mixed = xp.asarray(count, dtype=xp.int32)
+    for factor, shift in ((-2048144789, 16), (-1028477387, 13)):
+        mixed = mixed ^ ((mixed >> shift) & ((1 << (32 - shift)) - 1))
+        mixed = mixed * xp.asarray(factor, dtype=xp.int32)
+    return (mixed ^ ((mixed >> 16) & 0xFFFF)) & 0x7FFFFFFF
+
+
+def _further(xp: ModuleType, table: Any, new: Any) -> Any:
+    """Return -log10 of how much rarer than "above all" a score above all is.
+
+    The smaller claim of two: continued from the highest entry, and from the tail's threshold.
+    """
+    size = table.shape[0]
+    count = size // _TAIL
+    wide = xp.asarray(table[size - count - 1 :], dtype=xp.zeros(0).dtype)
+    threshold = wide[0]
+    size_over = xp.stack([new - threshold, wide[-1] - threshold])
+    ln_new, ln_top = ln_exceeded(xp, wide[1:] - threshold, size_over)
+    from_top = ln_top - ln_new
+    from_threshold = -ln_new - xp.log(xp.asarray(1.0 + count))
+    return xp.maximum(xp.minimum(from_top, from_threshold), 0.0) / _LN10
