@@ -3,8 +3,8 @@
 What the guards alone are worth, with no thought behind them. Everything that can be named
 (`safe_set_actions.every`) and HOLD are put to the kernel in a random order; the first that it
 allows without asking is done. That is uniform over all that it allows, and the rest need not be
-asked about. The draws are the episode's own, so an episode's actions do not depend on its neighbours.
-Nobody is ever told.
+asked about. The draws are the episode's own, so an episode's actions do not depend on its
+neighbours. Nobody is ever told.
 """
 
 import hashlib
