@@ -129,7 +129,7 @@ def merged(results: Iterable[Mapping[str, Any]]) -> dict[str, Scores]:
     """Return the scores of each policy over all shards, by scenario and seed in order.
 
     Args:
-        results: As `run.run_shard` returns them, in any order.
+        results: As `run.result_of` returns them, in any order.
 
     Raises:
         ValueError: There are none.
