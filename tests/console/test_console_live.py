@@ -246,3 +246,37 @@ def test_five_hundred_deployments_are_shown_quickly_and_live(
     print(f"500 deployments: drawn after {drawn:.0f} ms, 500 ticks shown in {took * 1000:.0f} ms")
     assert drawn < 5000  # measured about a tenth of it; the machine may be busy
     assert took < 5.0
+
+
+def test_what_is_off_the_screen_is_drawn_in_idle_moments_and_is_fresh_when_it_comes_into_sight(
+    until: Callable[..., None], site: Any, open_page: Callable[..., Any]
+) -> None:
+    first: Any = next(story(site.clock())).items[0]
+    calm, names = calm_tick(site), [f"model-{n:03d}" for n in range(150)]
+
+    def tell(p95: float) -> None:
+        readings = tuple(
+            replace(one, value=p95) if one.signal == "latency_p95_ms" else one
+            for one in calm.evidence.readings
+        )
+        evidence = replace(calm.evidence, at=site.clock(), readings=readings)
+        for name in names:
+            mine = replace(evidence, deployment=name)
+            site.view.observe(name, replace(calm, at=evidence.at, evidence=mine))
+
+    site.call(
+        lambda: [
+            site.view.observe(n, replace(first, managed=replace(first.managed, name=n)))
+            for n in names
+        ]
+    )
+    site.call(lambda: tell(41.0))
+    page = open_page("/")
+    cell = "document.querySelector('#rows tr:{}-child [data-label=p95]').textContent"
+    last, top = cell.format("last"), cell.format("nth").replace("nth-child", "nth-child(3)")
+    until(page, f"{last}.includes('41 ms')")  # nobody has scrolled there
+    site.call(lambda: tell(43.0))
+    until(page, f"{top}.includes('43 ms')")
+    assert "41 ms" in page.evaluate(last)
+    page.evaluate("document.querySelector('#rows tr:last-child').scrollIntoView()")
+    until(page, f"{last}.includes('43 ms')")

@@ -74,7 +74,7 @@ def mount(app: FastAPI, *, view: View, clock: Callable[[], TimeNs], read_only: b
     @app.get("/", include_in_schema=False)
     async def fleet() -> HTMLResponse:
         now = clock()
-        rows = [view_plain.summary(state, now) for state in view.deployments()]
+        rows = [(state.name, state.health(now)) for state in view.deployments()]
         page = templates.get_template("fleet.html").render(**common, rows=rows, name="")
         return HTMLResponse(page)
 

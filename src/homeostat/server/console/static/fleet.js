@@ -8,9 +8,10 @@ import { say, showKill, showLink, start } from "./shell.js";
 
 const URGENCY = ["asking", "breach", "healing", "incident", "unknown", "learning", "ok"];
 const KINDS = "tick,config,decision,kill,reset";
-const rows = new Map(); // name -> {data, node}
+const rows = new Map(); // name -> {data, node, old}; old: what is drawn is not what is known
 const time = new ServerClock(Date.now() / 1000);
-let sorted = "";
+const SCREENFUL = 40; // rows drawn at once; the others follow
+let sorted = null;
 
 function ribbon(shares) {
   const known = shares.filter((s) => s !== null);
@@ -43,13 +44,47 @@ function cells(row) {
   ];
 }
 
+/** Take news of one deployment; off the screen only a change of its state is drawn at once. */
 function show(row) {
   const known = rows.get(row.deployment);
-  const data = known ? { ...known.data, ...row } : row;
-  const node = known?.node ?? el("tr", { role: "row" });
-  rows.set(row.deployment, { data, node });
-  swap(node, cells(data));
+  const entry = { data: known ? { ...known.data, ...row } : row, node: known?.node ?? newNode(row.deployment), old: true };
+  rows.set(row.deployment, entry);
+  if (known && (known.data.health !== entry.data.health || onScreen(entry.node))) draw(entry);
 }
+
+function draw(entry) {
+  entry.old = false;
+  swap(entry.node, cells(entry.data));
+}
+
+const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 0 }), 20));
+let filling = false;
+
+/** Draw the rest while nothing else is to be done: for whoever searches, scrolls or listens. */
+function fill() {
+  if (filling) return;
+  filling = true;
+  idle(function some(left) {
+    const old = [...rows.values()].filter((entry) => entry.old);
+    do {
+      for (const entry of old.splice(0, 10)) draw(entry);
+    } while (old.length && left.timeRemaining() > 4);
+    filling = old.length > 0;
+    if (filling) idle(some, { timeout: 200 });
+  }, { timeout: 200 });
+}
+
+function newNode(name) {
+  const node = el("tr", { role: "row" });
+  node.addEventListener("contentvisibilityautostatechange", (event) => {
+    const entry = rows.get(name);
+    if (!event.skipped && entry.old) draw(entry);
+  });
+  return node;
+}
+
+/** Whether the browser lays out what is in a row; one that cannot tell draws them all. */
+const onScreen = (node) => node.firstElementChild?.checkVisibility?.({ contentVisibilityAuto: true }) ?? true;
 
 /** Order by urgency, then name; rows move only when some state changed. */
 function order() {
@@ -59,7 +94,9 @@ function order() {
   const key = visible.map(({ data }) => data.deployment).join();
   if (key !== sorted) {
     sorted = key;
+    for (const entry of visible.slice(0, SCREENFUL)) if (entry.old) draw(entry);
     byId("rows").replaceChildren(...visible.map(({ node }) => node));
+    fill();
   }
   const counts = new Map();
   for (const { data } of list) counts.set(data.health, (counts.get(data.health) ?? 0) + 1);
@@ -73,6 +110,7 @@ async function load() {
   showKill(body.kill);
   for (const row of body.deployments) show(row);
   order();
+  fill();
   return body.cursor;
 }
 
@@ -83,7 +121,7 @@ function soon() {
   setTimeout(() => {
     waiting = false;
     order();
-  }, 50);
+  }, 200);
 }
 
 start({ "/": () => byId("filter").focus() });
@@ -91,7 +129,6 @@ byId("filter").addEventListener("input", () => order());
 
 async function begin() {
   try {
-    byId("rows").replaceChildren();
     const cursor = await load();
     follow(`kinds=${KINDS}`, cursor, {
       link: showLink,
