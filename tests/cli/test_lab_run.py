@@ -198,6 +198,7 @@ def test_what_another_program_computed_is_never_taken_up(
     assert len([name for name in pool.played if not name.startswith("film")]) == 8
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_played_again_however_it_was_damaged(
     pool: Shards, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

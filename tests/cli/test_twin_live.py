@@ -114,6 +114,7 @@ def test_both_sides_are_printed_and_equal_signs_end_with_zero(
     assert len(result["live"]) == 2
 
 
+@pytest.mark.slow
 def test_another_sign_ends_with_one_and_keeps_the_logs(
     done: list[tuple[Plan, bool]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def test_what_was_found_can_be_kept_for_the_documentation(
     assert len(kept.catalogue_digest) == 64
 
 
+@pytest.mark.slow
 def test_predictions_alone_start_nothing(done: list[tuple[Plan, bool]]) -> None:
     found = run("slow_replica", "hung_replica", "--twin-only")
     assert found.exit_code == 0, found.output

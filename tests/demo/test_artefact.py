@@ -77,6 +77,7 @@ def test_a_shift_moves_the_shifted_features_and_no_other() -> None:
     assert np.abs(moved[4:] / PEOPLE.inputs.std(axis=0)[4:]).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_building_is_quick_and_repeats_bit_for_bit(tmp_path: Path) -> None:
     began = time.process_time()
     versions = build_artefacts(tmp_path / "one", 3)

@@ -142,6 +142,7 @@ async def test_the_log_names_each_changed_lever_and_can_be_read_on(api: Api) -> 
     assert (await api.client.get("/v1/log?after=x")).status_code == 400
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200), st.text(max_size=8))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_bring_it_down(tmp_path: Path, body: bytes, revision: str) -> None:

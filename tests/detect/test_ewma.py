@@ -153,6 +153,7 @@ def test_a_one_sided_chart_sees_its_side_only(side: Side, found: list[bool]) -> 
     assert np.isnan(last.high).all() == (side is Side.DOWN)
 
 
+@pytest.mark.slow
 def test_the_guarded_baseline_keeps_its_level_while_the_adaptive_one_follows_a_shift() -> None:
     values = noise(900, 20)
     values[300:] += 15.0
@@ -163,6 +164,7 @@ def test_the_guarded_baseline_keeps_its_level_while_the_adaptive_one_follows_a_s
     assert (outputs[-1].high < 110.0).all()  # and the band shown is the guarded one
 
 
+@pytest.mark.slow
 def test_the_adaptive_baseline_alone_would_have_forgotten_the_shift() -> None:
     values = noise(900, 20)
     values[300:] += 15.0
@@ -207,6 +209,7 @@ def test_a_step_in_a_constant_series_is_found() -> None:
     assert alarms(outputs)[50:53].all()
 
 
+@pytest.mark.slow
 def test_a_change_too_small_to_matter_is_never_an_alarm() -> None:
     values = 100.0 + 0.01 * (noise(300, 2, level=0.0))
     values[200:] += [1.0, 3.0]  # 100 and 300 sigmas, 1 % and 3 %
@@ -236,6 +239,7 @@ def test_outliers_in_the_warm_up_do_not_blind_the_chart() -> None:
     assert alarms(outputs)[120:125].any(axis=0).mean() >= 0.95
 
 
+@pytest.mark.slow
 def test_a_series_whose_spread_was_underestimated_at_the_start_recovers() -> None:
     values = noise(600, 20)
     values[:12] = 100.0  # flat at first, then alive
@@ -243,6 +247,7 @@ def test_a_series_whose_spread_was_underestimated_at_the_start_recovers() -> Non
     assert alarms(outputs)[-100:].mean() < 0.001
 
 
+@pytest.mark.slow
 def test_a_long_gap_in_correlated_noise_is_no_departure() -> None:
     rng, series, phi = np.random.default_rng(5), 2000, 0.9
     y = rng.standard_normal(series)

@@ -116,6 +116,7 @@ def test_before_there_is_a_reference_nothing_is_known() -> None:
     assert (reading.verdict, reading.value) == (Verdict.UNKNOWN, None)
 
 
+@pytest.mark.slow
 def test_healthy_windows_stay_healthy_for_a_thousand_ticks() -> None:
     watch = Watch().warmed()
     verdicts = {reading.verdict for _ in range(1_000) for reading in watch.see(USUAL).readings}

@@ -70,6 +70,7 @@ def test_one_primitive_at_most_is_one_and_its_partners() -> None:
         unseen(0, most=4)
 
 
+@pytest.mark.slow
 def test_two_scenarios_happen_together_each_in_its_own_way() -> None:
     both = together(scenario("S07"), scenario("S23"), gap_s=60.0)
     (read,) = load(dump([both]), "both.yaml")

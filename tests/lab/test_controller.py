@@ -111,6 +111,7 @@ def test_a_dead_replica_is_restarted_and_nothing_else_is() -> None:
     assert replica.incarnation == 2
 
 
+@pytest.mark.slow
 def test_a_hung_replica_is_found_by_its_probes() -> None:
     made = Made()
     controller, moves = warm(made)
@@ -120,6 +121,7 @@ def test_a_hung_replica_is_found_by_its_probes() -> None:
     assert restarted[0] == [1]
 
 
+@pytest.mark.slow
 def test_silence_changes_nothing_and_is_told_as_what_it_is() -> None:
     made = Made()
     controller, moves = warm(made)
@@ -133,6 +135,7 @@ def test_silence_changes_nothing_and_is_told_as_what_it_is() -> None:
     assert moves[-1].family[0] == FAMILIES.index("observability")
 
 
+@pytest.mark.slow
 def test_a_frozen_page_is_not_taken_for_calm() -> None:
     made = Made()
     controller, moves = warm(made)

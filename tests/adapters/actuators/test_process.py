@@ -192,6 +192,7 @@ junk = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(STATE)), junk)
 async def test_a_state_with_junk_in_it_is_a_snapshot_or_an_actuator_error(
     key: str, value: Any

@@ -189,6 +189,7 @@ async def test_a_page_with_too_many_series_is_refused_whole() -> None:
     assert (await page(body, max_series=101)).quality is Quality.GOOD
 
 
+@pytest.mark.slow
 async def test_a_million_series_are_refused_within_the_deadline() -> None:
     body = b"".join(b"n%d 1\n" % n for n in range(1_000_000))
     report = await page(body, max_bytes=64 * 1024 * 1024, timeout_s=2.0)

@@ -98,6 +98,7 @@ def test_reading_may_begin_inside_beside_and_after_a_gap(tmp_path: Path) -> None
     journal.close()
 
 
+@pytest.mark.slow
 def test_a_long_run_is_dropped_in_chunks_and_leaves_few_gaps(tmp_path: Path) -> None:
     journal = opened(tmp_path / "j.db")
     fill(journal, "c" + "f" * 4500 + "c")
@@ -111,6 +112,7 @@ def test_a_long_run_is_dropped_in_chunks_and_leaves_few_gaps(tmp_path: Path) -> 
     assert (tmp_path / "j.db").stat().st_size < size * 1.2  # freed pages are used again
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_history_of_appends_and_drops_verifies_and_keeps_what_it_must(
