@@ -18,6 +18,7 @@ from runtime_harness import (
     stage,
     superseded,
 )
+from structlog.testing import capture_logs
 
 from homeostat.base import codec, names
 from homeostat.base.actions import Action, ActionKind, UndoKind
@@ -58,6 +59,22 @@ async def test_it_claims_the_target_before_anything_else() -> None:
     ready = await started()
     assert ready.target.calls[0] == "claim 1"
     assert isinstance(ready.journal.decoded(Started)[0], Started)
+
+
+async def test_a_controller_that_comes_too_late_says_so_and_changes_nothing() -> None:
+    """As after a journal was thrown away: its epochs begin again, the target's go on."""
+    ready = stage()
+    ready.target.epoch = 5
+    with capture_logs() as logs:
+        await ready.runtime.start()
+        await ready.runtime.settle()
+    said = [line for line in logs if line["log_level"] == "error"]
+    assert [line["deployment"] for line in said] == ["m"]
+    assert "later controller" in said[0]["problem"]
+    assert "put that one back" in said[0]["fix"]
+    ready.faulty.add("m")
+    await ready.cycles(3)
+    assert ready.target.applied() == []
 
 
 async def test_a_fault_is_acted_on_once_and_the_intent_was_durable_before_it_was_sent() -> None:

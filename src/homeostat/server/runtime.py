@@ -41,7 +41,7 @@ from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.rehearsing import unanswered
-from homeostat.server.claiming import claiming
+from homeostat.server.claiming import claiming, note_claim
 from homeostat.server.clock import Clock
 from homeostat.server.code_version import code_version
 from homeostat.server.fleet import Fleet
@@ -375,7 +375,7 @@ class Runtime:
         if self.shell.kill() is KillLevel.NOTHING:
             return  # nothing means nothing: not even our epoch is written
         receipt = await self._apply(name, claiming(name, command, self.clock.now()))
-        log.info("claim", deployment=name, epoch=command.epoch, status=receipt.status.value)
+        note_claim(command, receipt)
 
     async def _rehearse(self, name: str, command: Rehearse) -> None:
         rehearse = self.shell.rehearse
