@@ -2,7 +2,7 @@
 
 p = (1 + scores at least as large) / (1 + scores): if the new score is exchangeable with those in
 the table, P(p <= level) <= level for every level, whatever the distribution. (Vovk, Gammerman &
-Shafer, "Algorithmic Learning in a Random World" (2005), section 2.2.) A score above all of a table
+Shafer, "Algorithmic Learning in a Random World" (2005).) A score above all of a table
 has 1 / (1 + scores) by that; how far above, the tail of its highest eighth says (`stats.tail`).
 
 The table of each series is guarded: the caller says what may enter, and flagged points must not.

@@ -9,9 +9,9 @@ must be super-uniform given the past. Evidence is a mixture over sizes of the be
 must be chosen. Errors that come in runs break "given the past": put `Blocks` in front, several
 times as long as a run.
 
-Source: Shin, Ramdas & Rinaldo, "E-detectors", New England J. Statistics in Data Science (2024),
-definitions 2.4 and 2.5, theorem 2.4, section 4; the p-value bet is k p^(k-1) of Vovk & Wang,
-Annals of Statistics 49 (2021), section 2. Batched over series, O(1), state in arrays.
+Source: Shin, Ramdas & Rinaldo, "E-detectors", arXiv 2203.03532 (2022); the p-value bet is the
+calibrator k p^(k-1) of Vovk & Wang, Annals of Statistics 49 (2021). Batched over series, O(1),
+state in arrays.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-# Evidence and single wins stop counting here; their product must fit single precision.
+# Single wins stop counting here; their product with evidence must fit single precision.
 _MOST: Final = 1e18
+# Evidence stops at this many times what an alarm takes, so that it ends soon after its cause.
+_ENOUGH: Final = 10.0
 # Bets as shares of the largest one: a change to twice the level is found best with the smallest,
 # one to twenty times with the largest. Six, each twice the last, lose little to the best one.
 _SHARES: Final = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -57,7 +59,7 @@ class Config:
         Raises:
             ValueError: The run length is out of range.
         """
-        if not 1.0 < self.run_length <= 1e15:  # noqa: PLR2004 - see _MOST
+        if not 1.0 < self.run_length <= 1e15:  # noqa: PLR2004 - well below _MOST
             raise ValueError(f"e-detector: run_length must be in (1, 1e15], got {self.run_length}")
 
 
@@ -71,7 +73,7 @@ class Heard(NamedTuple):
     """What one tick says, `[series]` each.
 
     Attributes:
-        log10_evidence: At most `_MOST`'s; NaN where there was nothing to test.
+        log10_evidence: At most one above that of an alarm; NaN where there was nothing to test.
         alarm: Evidence has reached the run length; stays so until the row is restarted or the
             bets lose again. False where there was nothing to test.
     """
@@ -112,7 +114,8 @@ class EDetector:
         win = xp.clip(xp.where(known, factors, 1.0), 0.0, _MOST)
         cusum = self.config.kind is Kind.CUSUM
         started = xp.maximum(state.won, 1.0) if cusum else state.won + 1.0
-        won = xp.where(known, xp.minimum(started * win, _MOST), state.won)
+        most = min(_ENOUGH * self.config.run_length, _MOST)
+        won = xp.where(known, xp.minimum(started * win, most), state.won)
         evidence = won.mean(axis=0)
         heard = xp.log10(xp.maximum(evidence, 1.0 / _MOST))
         return Evidence(won), Heard(

@@ -5,7 +5,7 @@ Here a test is a series over a block of ticks: its evidence is a mixture of prod
 block's p-values, so by Ville's inequality 1 / (its largest value so far) is a p-value at every
 tick of the block. Weak evidence that repeats adds up, strong evidence is there at once.
 
-Source: Ville (1939); Ramdas, Grunwald, Vovk & Shafer, Statistical Science 38 (2023), section 3.2;
+Source: Ville (1939); Ramdas, Grunwald, Vovk & Shafer, Statistical Science 38 (2023);
 the bets are those of `edetector`.
 """
 

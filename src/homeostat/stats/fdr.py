@@ -8,15 +8,15 @@ Each allowance is `sum of gamma_(age)` over the money that came in at that age. 
 mixture of geometric sequences, so a handful of balances that each shrink by their own factor hold
 the whole past: O(1) a test, whatever the number of discoveries, and exactly valid, because any
 sequence that sums to one is. The mixture follows j gamma_j ~ log j / exp(sqrt(log j)), the shape
-that Javanmard & Montanari recommend (Annals of Statistics 46 (2018), section 3.2).
+that Javanmard & Montanari recommend (Annals of Statistics 46 (2018)).
 
-* `candidate = 0`: LORD++ (Ramdas, Yang, Wainwright & Jordan, NeurIPS 2017, eq. 10). Null p-values
+* `candidate = 0`: LORD++ (Ramdas, Yang, Wainwright & Jordan, NeurIPS 2017). Null p-values
   must be super-uniform given the past.
-* `candidate > 0`: SAFFRON (Ramdas, Zrnic, Wainwright & Jordan, ICML 2018, eq. 4): tests that come
+* `candidate > 0`: SAFFRON (Ramdas, Zrnic, Wainwright & Jordan, ICML 2018): tests that come
   out small cost nothing. Gains where anomalies are frequent.
 * `memory_ticks`: decaying memory (Rebjock, Kurt, Januschowski & Callot, NeurIPS 2021): the promise
   is about recent alarms, and the allowance never dies when anomalies are rare.
-* `ELond`: e-values with any dependence (Xu & Ramdas, AISTATS 2024, eq. 4); has less power.
+* `ELond`: e-values with any dependence (Xu & Ramdas, AISTATS 2024); has less power.
 
 Not here: how p-values and e-values are made, and the limit on false incidents a day (`fdr_budget`).
 """

@@ -4,7 +4,7 @@ Peaks over a threshold follow a generalised Pareto law (Pickands, Annals of Stat
 which is what SPOT extrapolates with (Siffer, Fouque, Termier & Largouet, KDD 2017). One estimate
 from the few dozen peaks there are is badly overconfident: what the fit of Zhang & Stephens to 64
 peaks claims to be one in a million happens 90 to 180 times as often. Here the shape is averaged
-over its profile likelihood on their grid (Technometrics 51 (2009), section 3), flattened by the
+over its profile likelihood on their grid (Technometrics 51 (2009)), flattened by the
 power `_TEMPER`, and a finite end point is never believed: a shape below 0 counts as exponential.
 
 Measured over 100 tables of 512 values and their 64 highest: mean of (true / claimed) probability,
@@ -26,7 +26,7 @@ import numpy as np
 # Chosen on simulated normal, t and log-normal tables: 1 claims too much beyond 20 times the
 # table's resolution, 1/4 gives an 8-sigma point p = 1e-4 where 1/2 gives 3e-5; see the table above.
 _TEMPER: Final = 0.5
-# Shapes of the grid beside the square root of the number of peaks (Zhang & Stephens, section 3).
+# Shapes of the grid beside the square root of the number of peaks (Zhang & Stephens).
 _GRID: Final = 20
 # Keeps the grid off the exponential law, where scale and shape cannot be told apart.
 _LEAST: Final = 1e-4

@@ -33,14 +33,15 @@ class Config:
     Attributes:
         weight: Weight of the newest value in level, spread and correlation, in (0, 1].
         warmup: Values before errors are given, at least 8.
-        doubt_sigmas: An error this large is not taken for the last value, above 0.
+        doubt_sigmas: An error this large is not taken for the last value, above 0; 1 in 2,000
+            normal ones.
         patience: After so many doubted values in a row the level moves, at least 1.
         sigma_floor_relative: Smallest spread as a share of the level; covers rounding.
     """
 
     weight: float = 0.01
     warmup: int = 30
-    doubt_sigmas: float = 5.0
+    doubt_sigmas: float = 3.5
     patience: int = 60
     sigma_floor_relative: float = 1e-6
 

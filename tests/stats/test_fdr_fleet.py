@@ -1,0 +1,144 @@
+"""The whole chain on a fleet: whitened, calibrated, tested in blocks, at most 5 % false.
+
+Five kinds of noise that a fleet may have, some series with a lasting shift of eight standard
+deviations. `long` runs the full size, 10,000 series; the shorter form is the same on fewer.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from homeostat.stats.conformal import Config as TableConfig
+from homeostat.stats.conformal import Conformal
+from homeostat.stats.edetector_blocks import BlockTests
+from homeostat.stats.fdr import Config, OnlineFdr
+from homeostat.stats.whiten import Config as WhitenConfig
+from homeostat.stats.whiten import Whitener
+
+WARM, TESTED, BLOCK, LASTS = 800, 320, 16, 32
+SHIFT = 8.0
+
+
+def independent(draw: Callable[[Any, int], Any]) -> Callable[[Any, int], Iterator[Any]]:
+    def ticks(rng: Any, series: int) -> Iterator[Any]:
+        while True:
+            yield draw(rng, series)
+
+    return ticks
+
+
+def correlated(rng: Any, series: int) -> Iterator[Any]:
+    y = rng.standard_normal(series)
+    while True:
+        y = 0.9 * y + np.sqrt(1.0 - 0.81) * rng.standard_normal(series)
+        yield y
+
+
+def seasonal(rng: Any, series: int) -> Iterator[Any]:
+    """A season of 200 ticks and two deviations, and levels that jump by about one now and then."""
+    phase, level, tick = rng.random(series) * 200.0, np.zeros(series), 0
+    while True:
+        jumps = rng.random(series) < 1.0 / 400.0
+        level = 0.995 * level + jumps * rng.standard_normal(series)
+        wave = 2.0 * np.sin(2.0 * np.pi * (tick + phase) / 200.0)
+        yield wave + level + rng.standard_normal(series)
+        tick += 1
+
+
+# Each in its own standard deviations; those of the seasonal one are its noise's.
+FAMILIES: dict[str, Callable[[Any, int], Iterator[Any]]] = {
+    "normal": independent(lambda rng, n: rng.standard_normal(n)),
+    "t4": independent(lambda rng, n: rng.standard_t(4, n) / np.sqrt(2.0)),
+    "lognormal": independent(lambda rng, n: np.exp(rng.standard_normal(n)) / 2.1612),
+    "correlated": correlated,
+    "seasonal": seasonal,
+}
+
+
+class Played(NamedTuple):
+    """p-values of blocks `[block, series]`, and which blocks touch an anomaly."""
+
+    scores: Any
+    ill: Any
+    just_after: Any
+    onset: Any
+
+
+def play(family: str, *, series: int, ill: int, seed: int) -> Played:
+    """Return the p-values of a fleet in which the first series fall ill, each once."""
+    rng = np.random.default_rng(seed)
+    onset = np.full(series, 10**6)
+    onset[:ill] = WARM + rng.integers(0, TESTED - LASTS, ill)
+    whitener, tables, blocks = Whitener(WhitenConfig()), Conformal(TableConfig()), BlockTests(BLOCK)
+    model, table, block = (
+        whitener.init(np, series),
+        tables.init(np, series),
+        blocks.init(np, series),
+    )
+    values, out = FAMILIES[family](rng, series), []
+    for tick in range(WARM + TESTED):
+        sick = (tick >= onset) & (tick < onset + LASTS)
+        row = next(values) + SHIFT * sick
+        score = np.abs(whitener.errors(np, model, row).sigmas)
+        p = tables.neg_log10_p(np, table, score)
+        # Who is ill is flagged by what the alarm would say: nothing here knows the truth.
+        if tick >= WARM:
+            block, peeked = blocks.step(np, block, p)
+            calm = ~(peeked.neg_log10_p > 3.0)
+            if peeked.full:
+                out.append(peeked.neg_log10_p)
+        else:
+            calm = np.ones(series, dtype=bool)
+        model = whitener.learn(np, model, row, calm)
+        table = tables.learn(np, table, score, calm)
+    first = WARM + BLOCK * np.arange(TESTED // BLOCK)[:, None]
+    touches = (first + BLOCK > onset) & (first < onset + LASTS)
+    # Its end is a jump too: true news, though no anomaly.
+    after = (first + BLOCK > onset + LASTS) & (first < onset + LASTS + 2 * BLOCK) & ~touches
+    return Played(np.array(out), touches, after, onset)
+
+
+def judged(played: Played, config: Config) -> tuple[float, float, float]:
+    """Return the share of false alarms, its standard error, and the share of anomalies found."""
+    rule = OnlineFdr(config)
+    state, rejected = rule.init(np), []
+    for scores in played.scores:
+        state, decided = rule.step(np, state, scores)
+        rejected.append(decided.rejected)
+    alarms = np.array(rejected)
+    false = (alarms & ~played.ill & ~played.just_after).sum()
+    true = (alarms & played.ill).sum()
+    share = false / max(false + true, 1)
+    error = np.sqrt(share * (1.0 - share) / max(false + true, 1))
+    there = played.ill.any(axis=0)
+    return share, error, (alarms & played.ill).any(axis=0)[there].mean()
+
+
+def check(family: str, *, series: int, ill: int, seed: int) -> None:
+    played = play(family, series=series, ill=ill, seed=seed)
+    for name, config in (("lord", Config()), ("saffron", Config(candidate=0.5))):
+        share, error, power = judged(played, config)
+        print(f"{family} {name}: false {share:.3f} +- {error:.3f}, found {power:.3f}")
+        assert share <= config.rate + 3.0 * error, (family, name)
+        assert power >= 0.9, (family, name)
+    # The p-values themselves, where nothing is wrong.
+    healthy = played.scores[:, played.onset > WARM + TESTED]
+    for level in (0.01, 0.001):
+        got = (healthy >= -np.log10(level)).mean()
+        print(f"{family}: p <= {level:g} in {got:.2g} of healthy blocks")
+        assert got <= level + 3.0 * np.sqrt(level / healthy.size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_fleet_keeps_its_false_alarms_to_a_twentieth_and_finds_shifts(family: str) -> None:
+    check(family, series=500, ill=40, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ten_thousand_series_keep_the_promise_too(family: str, seed: int) -> None:
+    check(family, series=10_000, ill=200, seed=seed)
