@@ -1,6 +1,7 @@
 """From evidence to the twin: what is read is taken, what is not read is never guessed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from homeostat.base.evidence import Evidence, Family, Forecast, Incident
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.base.world import ReplicaState
 from homeostat.testing import build
+from homeostat.twin.fit_estimate import Known
 from homeostat.twin.fit_file import from_plain, to_plain
 from homeostat.twin.primitives import INDEX
 from homeostat.twin.rehearse_answer import Asked, Theatre, answer
@@ -152,6 +154,21 @@ def test_the_fits_draws_become_the_twins_parameters_jointly() -> None:
     pairs = {tuple(row) for row in fit.draws.astype(np.float32).tolist()}
     assert {tuple(row) for row in got.astype(np.float32).tolist()} <= pairs
     assert len({row[0] for row in got.tolist()}) > 30
+
+
+def test_a_time_too_short_to_be_seen_is_drawn_between_its_ends() -> None:
+    # A warm spare was ready before the next row: value and lower end are 0, and 0 has no log.
+    at_once = {"low": 0.0, "high": 2.0, "known": Known.IDENTIFIED, "value": 0.0}
+    known = {"load_s": replace(fitted().estimates["load_s"], **at_once)}  # type: ignore[arg-type]
+    fit = replace(fitted(), estimates={**fitted().estimates, **known})
+    load_s = np.asarray(draw(fit, seen(), number=256, slots=8, seed=1).lanes[0].provision.load_s)
+    assert 0.0 <= load_s.min() < 0.1
+    assert 1.9 < load_s.max() <= 2.0
+    known["load_s"] = replace(known["load_s"], high=0.0)
+    never = replace(fit, estimates={**fit.estimates, **known})
+    assert not np.asarray(
+        draw(never, seen(), number=8, slots=8, seed=1).lanes[0].provision.load_s
+    ).any()
 
 
 def test_a_rate_counted_from_few_requests_is_drawn_widely() -> None:

@@ -135,7 +135,8 @@ class TwinWorker:
         """Return the answer, or by the question's deadline that there is none."""
         process = self._process
         if process is None or process.stdin is None:
-            return unanswered(command, "the twin's worker is being started")
+            again = f" again after {self.starts} starts; see the log" if self.starts > 1 else ""
+            return unanswered(command, f"the twin's worker is being started{again}")
         if not self.ready:
             return unanswered(command, "the twin is not ready yet")
         if self._asked is not None:

@@ -192,7 +192,8 @@ def warm(theatre: Theatre, slots: int) -> None:
         latency_ms=1000.0,
         error_ratio=0.01,
     )
-    draws = draw(theatre.found, now, number=theatre.draws, slots=slots, seed=0)
+    given = {"number": theatre.draws, "slots": slots, "seed": 0}
+    draws = draw(theatre.found, now, assume=theatre.assume, **given)
     hold = standing_orders(now, slots)
     many: Orders = jax.tree.map(lambda leaf: jnp.stack([leaf] * AT_A_TIME), hold)
     jax.tree.map(np.asarray, theatre.stage(slots).play(draws.lanes, many, 1))

@@ -150,7 +150,12 @@ def _values(
 
 
 def _around(value: float, low: float, high: float, share: Floats) -> Floats:
-    """Return lognormal draws around a positive value with these ends of a 90 % interval."""
+    """Return lognormal draws around a value with these ends of a 90 % interval.
+
+    A time so short that the recording shows none of it is 0: it has no log, and is drawn evenly.
+    """
+    if value <= 0.0:
+        return np.asarray(max(low, 0.0) + (max(high, 0.0) - max(low, 0.0)) * share)
     reach = math.log(max(high, value) / max(min(low, value), 1e-3 * value)) / (2.0 * _REACH)
     normal = np.sqrt(2.0) * np.asarray(jax.scipy.special.erfinv(2.0 * share - 1.0))
     return np.asarray(value * np.exp(max(reach, 0.0) * normal))
