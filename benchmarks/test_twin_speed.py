@@ -1,7 +1,10 @@
 """How many seconds of a deployment the twin plays a second, beside NumPy and plain Python.
 
 The goal: 0.4 million full ticks per second on two cores at 32 slots (and 1 million one day), a full
-tick being all that the twin does, its blocks and scrapes included. Beside it, in the same run and
+tick being all that the twin does, its blocks and scrapes included. What no deployment of a fleet
+needs is skipped, so it is measured twice: where nothing is broken, and with a fault of the replicas
+and one of the telemetry in force in all of them (a factor of 1, and a scrape's delay: neither
+changes the traffic). Beside it, in the same run and
 on the same fleet, the heart of the tick alone in NumPy and in plain Python (`twin_loops`, which
 says what they leave out); first it is checked that all three tell the same story of a crowd that
 comes, waits, gives up and tries again. Rates are per second of processor time of one core: the
@@ -32,6 +35,7 @@ from homeostat.lab.scenario_schema import load
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Batch
 from homeostat.twin import tables
+from homeostat.twin.primitives import INDEX
 from homeostat.twin.shapes import SCRAPE_S, Phase
 from twin_loops import Fleet, Seen, in_numpy, in_python
 
@@ -43,16 +47,23 @@ CHECKED: Final = 4  # deployments that plain Python plays
 
 
 @cache
-def calm(slots: int, width: int) -> tuple[Episode, ...]:
-    """Return episodes without a fault and without noise, whose load doubles for a minute."""
+def calm(slots: int, width: int, *, broken: bool = False) -> tuple[Episode, ...]:
+    """Return episodes without noise, whose load doubles for a minute.
+
+    Args:
+        slots: Of each deployment.
+        width: How many.
+        broken: Whether faults are in force all the time, none of which changes the traffic.
+    """
     text = (resources.files("homeostat.lab") / "catalogue" / "load.yaml").read_text()
     case = next(one for one in load(text, "load.yaml") if one.id == "S07")
     return tuple(
-        _calmed(draw(case, seed, slots=slots), 1.0 + seed % 8 / 8) for seed in range(width)
+        _calmed(draw(case, seed, slots=slots), 1.0 + seed % 8 / 8, broken=broken)
+        for seed in range(width)
     )
 
 
-def _calmed(episode: Episode, crowd: float) -> Episode:
+def _calmed(episode: Episode, crowd: float, *, broken: bool) -> Episode:
     p = episode.params
     count = np.zeros(3, np.float32)
     count[0] = episode.slots // 2
@@ -75,8 +86,17 @@ def _calmed(episode: Episode, crowd: float) -> Episode:
     }  # fmt: skip
     for path, value in changed.items():
         p = eqx.tree_at(lambda tree, at=path: _at(tree, at), p, value)  # type: ignore[misc]
+    start_s = np.full_like(episode.faults.start_s, np.inf)
+    primitive = np.array(episode.faults.primitive)
+    magnitude = np.array(episode.faults.magnitude)
+    primitive[:2] = INDEX["contention"], INDEX["metric_delay_s"]
+    magnitude[:2] = 1.0, float(SCRAPE_S)
+    if broken:
+        start_s[:2] = 0.0
     faults = eqx.tree_at(
-        lambda f: f.start_s, episode.faults, np.full_like(episode.faults.start_s, np.inf)
+        lambda f: (f.primitive, f.magnitude, f.start_s),
+        episode.faults,
+        (primitive, magnitude, start_s),
     )
     return Episode(**{name: getattr(episode, name) for name in episode.__slots__}
                    | {"params": p, "faults": faults})  # fmt: skip
@@ -155,8 +175,8 @@ def rate(play: Callable[[], Any], ticks: int, rounds: int) -> float:
     return ticks / min(took)
 
 
-def beside(slots: int, width: int, rounds: int) -> tuple[float, float, float]:
-    """Return ticks per second of the compiled twin, of NumPy and of plain Python.
+def beside(slots: int, width: int, rounds: int) -> tuple[float, float, float, float]:
+    """Return ticks per second of the compiled twin, calm and broken, of NumPy and plain Python.
 
     Raises:
         AssertionError: They do not tell the same story.
@@ -169,9 +189,14 @@ def beside(slots: int, width: int, rounds: int) -> tuple[float, float, float]:
     same(seen, told, width)
     few = some(fleet, CHECKED)
     same(in_python(few), told, CHECKED)
+    _, play_broken = compiled(calm(slots, width, broken=True))
+    told = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *play_broken())
+    assert told.faulty.all(), "nothing was broken: nothing else was measured"
+    same(seen, told, width)
     seconds = SCRAPES * SCRAPE_S
     return (
         rate(play, width * seconds, rounds),
+        rate(play_broken, width * seconds, rounds),
         rate(partial(in_numpy, fleet), width * seconds, 1),
         rate(partial(in_python, few), CHECKED * seconds, 1),
     )
@@ -184,9 +209,10 @@ def test_full_ticks_beside_numpy_and_plain_python(benchmark: BenchmarkFixture, s
         pytest.skip("measured with --benchmark-enable; the smallest size shows that it runs")
     rounds = 1 if benchmark.disabled else 5
     found = {width: beside(slots, width, rounds) for width in WIDTHS[slots]}
-    for width, (ours, numpy, plain) in found.items():
+    for width, (ours, broken, numpy, plain) in found.items():
         print(
-            f"\n{slots} slots, {width} side by side: {ours / 1e3:.0f} k full ticks/s of one core; "
+            f"\n{slots} slots, {width} side by side: {ours / 1e3:.0f} k full ticks/s of one core, "
+            f"{broken / 1e3:.0f} k with faults in force; "
             f"{ours / numpy:.1f} x the heart alone in NumPy ({numpy / 1e3:.1f} k), "
             f"{ours / plain:.0f} x in plain Python ({plain / 1e3:.2f} k)"
         )
