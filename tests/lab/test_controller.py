@@ -150,6 +150,24 @@ def test_a_frozen_page_is_not_taken_for_calm() -> None:
     assert reading.value is None
 
 
+def test_a_page_that_is_silent_for_as_long_as_it_may_be_old_is_not_believed_any_more() -> None:
+    made = Made()
+    controller, moves = warm(made)
+    patience = int(controller.minds[0].state.managed.guard.fresh_scrapes)
+    made.silent = frozenset({"slot"})
+    seen = []
+    for _ in range(patience):
+        moves = play(controller, made, 1, moves[-1].orders)
+        evidence = controller.minds[0].state.evidence
+        assert evidence is not None
+        (busy,) = (
+            r for r in evidence.readings if (r.subject, r.signal) == ("replica:a-1", "cpu_share")
+        )
+        seen.append(busy.value is not None)
+    # Reading takes time: what was read so many scrapes ago is older than that.
+    assert seen == [True] * (patience - 1) + [False]
+
+
 def test_samples_keep_the_time_they_were_taken_at() -> None:
     made = Made()
     controller, moves = warm(made)
