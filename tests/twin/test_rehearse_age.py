@@ -69,6 +69,8 @@ def test_what_a_twin_was_fitted_to_is_said_with_its_age() -> None:
     assert said.startswith("the twin was fitted to by hand, ")
     assert str(text(found.window.ends_s)) in said
     assert said.endswith(", 5.0 hours ago")
+    many = dated(replace(found, source="a.csv, b.csv, c.csv"), stands(), build.START)
+    assert "fitted to a.csv and 2 more, " in many
 
 
 def test_the_date_comes_from_the_recording_through_the_fit_and_its_file() -> None:

@@ -93,13 +93,15 @@ def dated(found: Fit, standing: Standing, at: TimeNs) -> str:
         at: The time.
     """
     since = _long(age(found, standing, at))
+    first, *others = found.source.split(", ")
+    source = f"{first} and {len(others)} more" if others else first
     if not found.window.is_dated:
         return (
-            f"the twin was fitted to {found.source}, which has no date: its file is {since} old, "
+            f"the twin was fitted to {source}, which has no date: its file is {since} old, "
             "its data are older"
         )
     begins, ends = (text(one) or "?" for one in (found.window.begins_s, found.window.ends_s))
-    return f"the twin was fitted to {found.source}, {begins} to {ends}, {since} ago"
+    return f"the twin was fitted to {source}, {begins} to {ends}, {since} ago"
 
 
 def outside(found: Fit, now: Situation) -> list[str]:
