@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from homeostat.base.units import SECOND
-from homeostat.detect.shesd import PART, Config, Shesd, State
+from homeostat.detect.shesd import PART, Config, Shesd, ShesdState
 from homeostat.detect.shesd_refit import Fit, install
 from homeostat.lab.controller_parts import sense_parts as lab_parts
 from homeostat.server.wiring import sense_parts as live_parts
@@ -17,7 +17,7 @@ from homeostat.stats.esd import Direction, critical_values
 SMALL = Config(ring=64, bins=48, refresh=4)
 
 
-def fed(detector: Shesd, values: Any, *, learn: Any = True, state: State | None = None) -> Any:
+def fed(detector: Shesd, values: Any, *, learn: Any = True, state: ShesdState | None = None) -> Any:
     """Feed `[tick, series]` and return the state, scores and alarms."""
     state = detector.init(np, values.shape[1]) if state is None else state
     scores, alarms = [], []
@@ -154,7 +154,7 @@ def test_a_season_longer_than_the_profile_is_averaged_into_it() -> None:
     detector = Shesd(SMALL)
     state = install(detector.init(np, 1), [0], [made(480, profile)])
     rows = state._asdict() | {"phase": tick}
-    wide = State(**{
+    wide = ShesdState(**{
         name: part if name in {"turn", "phase"} else np.broadcast_to(part, (*part.shape[:-1], 480))
         for name, part in rows.items()
     })
@@ -181,7 +181,7 @@ def test_a_restarted_row_knows_nothing_and_its_neighbour_all() -> None:
 def test_a_checkpoint_goes_on_bit_for_bit() -> None:
     detector = Shesd(SMALL)
     state, _, _ = fed(detector, noise(80, 3))
-    read = from_bytes(to_bytes(state), [State])
+    read = from_bytes(to_bytes(state), [ShesdState])
     ours, theirs = (
         fed(detector, noise(40, 3, 1), state=state),
         fed(detector, noise(40, 3, 1), state=read),

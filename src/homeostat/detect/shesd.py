@@ -42,7 +42,7 @@ _SIGMAS_MAX: Final = 1e6
 _SMALLEST: Final = 1e-18
 
 
-class State(NamedTuple):
+class ShesdState(NamedTuple):
     """All that the stream remembers.
 
     Attributes:
@@ -72,18 +72,18 @@ class State(NamedTuple):
     profile: Any
 
 
-class Shesd(Detector[State]):
+class Shesd(Detector[ShesdState]):
     """The stream; see the module. Causal and pure."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
     @override
-    def init(self, xp: ModuleType, series: int) -> State:
+    def init(self, xp: ModuleType, series: int) -> ShesdState:
         """Return the state of rows that have seen nothing."""
         whole, number = xp.zeros(series, dtype=xp.int32), xp.zeros(series)
         single = xp.float32
-        return State(
+        return ShesdState(
             turn=xp.zeros((), dtype=xp.int32),
             phase=whole, period=whole, place=whole, fitted=whole,
             origin=number + xp.nan, centre=number, scale=number, count=number,
@@ -91,7 +91,7 @@ class Shesd(Detector[State]):
             profile=xp.zeros((self.config.bins, series), dtype=single),
         )  # fmt: skip
 
-    def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
+    def restart(self, xp: ModuleType, state: ShesdState, rows: Any) -> ShesdState:
         """Return the state with these rows as if new: what they were no longer holds.
 
         Args:
@@ -101,12 +101,12 @@ class Shesd(Detector[State]):
         """
         fresh = self.init(xp, state.phase.shape[0])
         pairs = zip(fresh[1:], state[1:], strict=True)
-        return State(state.turn, *(xp.where(rows, new, old) for new, old in pairs))
+        return ShesdState(state.turn, *(xp.where(rows, new, old) for new, old in pairs))
 
     @override
     def step(
-        self, xp: ModuleType, state: State, values: Any, learn: Any
-    ) -> tuple[State, DetectorOutput]:
+        self, xp: ModuleType, state: ShesdState, values: Any, learn: Any
+    ) -> tuple[ShesdState, DetectorOutput]:
         """Judge one tick, then learn from it where that is allowed.
 
         Args:
@@ -127,14 +127,14 @@ class Shesd(Detector[State]):
         phase = xp.where(state.phase + 1 >= state.period, 0, state.phase + 1)
         return self._refreshed(xp, state._replace(phase=phase)), output
 
-    def judge(self, xp: ModuleType, state: State, values: Any) -> DetectorOutput:
+    def judge(self, xp: ModuleType, state: ShesdState, values: Any) -> DetectorOutput:
         """Judge without learning; rows may be ticks, when each has its own phase."""
         raw = xp.asarray(values, dtype=state.centre.dtype)
         seen = xp.isfinite(raw)
         x = xp.clip(xp.where(seen, raw, 0.0), -_LARGEST, _LARGEST)
         return self._judge(xp, state, x, self.season(xp, state), seen)[0]
 
-    def season(self, xp: ModuleType, state: State) -> Any:
+    def season(self, xp: ModuleType, state: ShesdState) -> Any:
         """Return the season's part of the tick's values, 0 without a season. `[series]`."""
         period = xp.maximum(state.period, 1)
         used = xp.minimum(period, self.config.bins)
@@ -148,7 +148,7 @@ class Shesd(Detector[State]):
         return xp.where(state.period > 0, out, 0.0).astype(state.centre.dtype)
 
     def _judge(
-        self, xp: ModuleType, state: State, x: Any, season: Any, seen: Any
+        self, xp: ModuleType, state: ShesdState, x: Any, season: Any, seen: Any
     ) -> tuple[DetectorOutput, Any]:
         config = self.config
         count = xp.maximum(state.count, 1.0)
@@ -174,7 +174,7 @@ class Shesd(Detector[State]):
             alarm=judged & (score > limit),
         ), sigmas
 
-    def _learn(self, xp: ModuleType, state: State, residual: Any, allowed: Any) -> State:
+    def _learn(self, xp: ModuleType, state: ShesdState, residual: Any, allowed: Any) -> ShesdState:
         """Put residuals into the ring where that is allowed."""
         column = xp.arange(state.place.shape[0])
         kept = state.ring[state.place, column]
@@ -187,7 +187,7 @@ class Shesd(Detector[State]):
         place = xp.where(allowed, state.place + 1, state.place)
         return state._replace(ring=ring, place=xp.where(place >= self.config.ring, 0, place))
 
-    def _refreshed(self, xp: ModuleType, state: State) -> State:
+    def _refreshed(self, xp: ModuleType, state: ShesdState) -> ShesdState:
         """Take centre and scale of the rows whose turn it is from their rings.
 
         Rows take turns because sorting a ring is the dearest thing here.
@@ -240,4 +240,4 @@ PART: Final = Part(
     build=Shesd,
 )
 
-__all__ = ["PART", "Config", "Shesd", "State"]
+__all__ = ["PART", "Config", "Shesd", "ShesdState"]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from homeostat.detect.season import find_season, without_season
-from homeostat.detect.shesd import MAD_BIAS, State
+from homeostat.detect.shesd import MAD_BIAS, ShesdState
 from homeostat.detect.shesd_config import Config
 from homeostat.stats.esd import MAD_SIGMA, esd
 from homeostat.stats.stl import stl_periodic
@@ -154,7 +154,7 @@ def _without_wild(x: Floats, period: int) -> Floats:
     return np.where(known & (np.abs(left - centre) > _WILD * scale) & (scale > 0.0), np.nan, x)
 
 
-def install(state: State, rows: Sequence[int], fits: Sequence[Fit]) -> State:
+def install(state: ShesdState, rows: Sequence[int], fits: Sequence[Fit]) -> ShesdState:
     """Return the state with refits for these rows (NumPy); rows without a fit stay as they are.
 
     Args:
@@ -175,7 +175,7 @@ def install(state: State, rows: Sequence[int], fits: Sequence[Fit]) -> State:
         parts["phase"][row] = 0
         parts["ring"][:, row], parts["place"][row] = np.nan, 0  # it held another season's residuals
         parts["profile"][:, row] = _binned(one.profile, bins)
-    return State(**parts)
+    return ShesdState(**parts)
 
 
 def _binned(profile: Floats, bins: int) -> Floats:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.detect.shesd import Shesd, State
+from homeostat.detect.shesd import Shesd, ShesdState
 from homeostat.detect.shesd_config import Config
 from homeostat.detect.shesd_refit import fit, install
 
@@ -77,7 +77,7 @@ def run(values: npt.ArrayLike, config: Config, *, learn: Bools | None = None) ->
     return Judged(neg_log10_p=out[0], low=out[1], high=out[2], alarm=alarm, periods=tuple(periods))
 
 
-def _as_rows(state: State, ticks: int) -> State:
+def _as_rows(state: ShesdState, ticks: int) -> ShesdState:
     """Return one series' state with the coming ticks as rows, each with its own phase."""
     wide = {
         name: np.broadcast_to(part, (*part.shape[:-1], ticks))
@@ -85,4 +85,4 @@ def _as_rows(state: State, ticks: int) -> State:
         if name != "turn"
     }
     wide["phase"] = (state.phase + np.arange(ticks)) % max(int(state.period[0]), 1)
-    return State(turn=state.turn, **wide)
+    return ShesdState(turn=state.turn, **wide)
