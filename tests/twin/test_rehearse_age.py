@@ -10,8 +10,8 @@ from rehearsed_by_hand import fitted, standing
 
 from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.testing import build
-from homeostat.twin import fit, fit_file
-from homeostat.twin.fit_frame import Frame, frame, from_csv, joined
+from homeostat.twin import check, fit, fit_file
+from homeostat.twin.fit_frame import Frame, NotIdentifiedError, frame, from_csv, joined
 from homeostat.twin.fit_values import Fit
 from homeostat.twin.fit_window import UNDATED, Window, from_text, spanning, text
 from homeostat.twin.rehearse_trust import Standing, age, dated, trust
@@ -116,3 +116,8 @@ def test_dates_in_a_csv_are_its_window() -> None:
     rows = "timestamp,queue\n2026-01-02T03:04:05,1\n2026-01-02T03:05:05,2\n"
     assert text(from_csv(rows.encode(), "a.csv").window.ends_s) == "2026-01-02T03:05:05Z"
     assert from_text("2026-01-02T03:05:05Z") == from_csv(rows.encode(), "a.csv").window.ends_s
+
+
+def test_a_fit_of_too_few_rows_is_said_to_be_one_and_not_the_later_recording() -> None:
+    with pytest.raises(NotIdentifiedError, match=r"metrics\.csv: the fit has no errors.*120 rows"):
+        check.check(fit.fit(recorded(1.7e9)), recorded(1.7e9 + 1e6))

@@ -125,13 +125,18 @@ def check(found: Fit, frame: Frame) -> Check:
         frame: A recording that it was not fitted to.
 
     Raises:
-        NotIdentifiedError: No signal of the fit was recorded.
+        NotIdentifiedError: No signal of the fit was recorded, or the fit is of too few rows.
     """
     said = fitting.expected(
         frame, found.theta, np.asarray(found.factors), found.batch_limit, found.ca2
     )
     load = fitting.load(frame, found.theta, found.batch_limit)
     order = load if found.unit == "request" else fit_law.batches(frame)
+    if not found.spreads:
+        raise NotIdentifiedError(
+            f"{found.source}: the fit has no errors of rows that it was not made from, so "
+            "nothing can be compared; fit it to a longer recording, of 120 rows or more"
+        )
     signals = []
     for name, spread in found.spreads.items():
         if name in said:
@@ -141,7 +146,7 @@ def check(found: Fit, frame: Frame) -> Check:
     if not signals:
         raise NotIdentifiedError(
             f"{frame.source}: nothing to compare; at least {FEWEST} rows of "
-            f"{' or '.join(found.spreads) or 'any signal'} are needed"
+            f"{' or '.join(found.spreads)} are needed"
         )
     effects = (_effect(frame, name, values) for name, values in said.items())
     at = LEVELS.index(_JUDGED)
