@@ -119,6 +119,15 @@ def test_the_banner_says_where_everything_is_and_what_was_granted(place: Place) 
     assert "restart_replica" in banner["granted"]
 
 
+def test_the_banner_says_how_to_ask_a_controller_that_is_not_where_commands_look(
+    place: Place,
+) -> None:
+    usual = setup.banner(place, setup.CONSOLE_PORT, "t" * 43)
+    assert usual["ask"] == "homeostat get decisions"
+    other = setup.banner(place, 7400, "t" * 43)
+    assert other["ask"] == "homeostat get decisions --url http://127.0.0.1:7400"
+
+
 def test_a_controller_that_learnt_nothing_is_reported_with_its_last_words(place: Place) -> None:
     (place.folder / "controller.log").write_text("first\nno journal\n", encoding="utf-8")
     assert "no journal" in str(setup.not_ready(place))

@@ -93,8 +93,12 @@ def banner(place: Place, port: int, token: str) -> dict[str, Any]:
     """Return what is printed at the start: where everything is, and what was granted."""
     policy = yaml.safe_load(policy_file().read_text(encoding="utf-8"))["spec"]
     autonomy = policy["autonomy"]
+    console = f"http://127.0.0.1:{port}"
+    # Commands ask port 7373 when nothing is said: another controller's, if that is taken.
+    ask = "" if port == CONSOLE_PORT else f" --url {console}"
     return {
-        "console": f"http://127.0.0.1:{port}",
+        "console": console,
+        "ask": f"homeostat get decisions{ask}",
         "token": f"{token}  (asked for by every change; also in {place.folder}/token)",
         "policy": f"{policy_file().name}: cooldown {policy['cooldown']}, "
         f"persistence {policy['persistence']} scrapes",
