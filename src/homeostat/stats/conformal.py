@@ -25,6 +25,8 @@ from homeostat.stats.tail import ln_exceeded
 _LN10: Final = 2.302585092994046
 # The share of a full table that is its tail: 64 peaks of 512, see `stats.tail`.
 _TAIL: Final = 8
+# Series at a time where tables change, so that they stay in the processor's cache.
+_CHUNK: Final = 256
 # Counts stop here; far from where int32 ends.
 _COUNT_MAX: Final = 1_000_000_000
 _WAIT_MAX: Final = 1_000_000
@@ -136,11 +138,12 @@ class Conformal:
         columns = np.flatnonzero(enters)
         if not columns.size:
             return Table(state.scores, entered, wait)
-        if columns.size == enters.size:
-            return Table(_replaced(np, state.scores, new, state.entered), entered, wait)
-        table = state.scores.copy()
-        some = _replaced(np, table[:, columns], new[columns], state.entered[columns])
-        table[:, columns] = some
+        every = columns.size == enters.size
+        table = np.empty_like(state.scores) if every else state.scores.copy()
+        for first in range(0, columns.size, _CHUNK):
+            some = columns[first : first + _CHUNK]
+            part = slice(first, first + _CHUNK) if every else some
+            table[:, part] = _replaced(np, state.scores[:, part], new[part], state.entered[part])
         return Table(table, entered, wait)
 
     def restart(self, xp: ModuleType, state: Table, rows: Any) -> Table:
@@ -185,29 +188,28 @@ class BySeason:
 
 def _below(xp: ModuleType, table: Any, new: Any) -> Any:
     """Return how many entries are smaller, by binary search over all series at once."""
-    size = table.shape[0]
-    at = xp.zeros(new.shape, dtype=xp.int32)
-    step = 1 << (size.bit_length() - 1)
-    while step:
-        probe = at + step
-        value = xp.take_along_axis(table, xp.minimum(probe, size)[None] - 1, axis=0)[0]
-        at = xp.where((probe <= size) & (value < new), probe, at)
-        step >>= 1
-    return at
+    size, series = table.shape
+    flat, at = table.reshape(-1), xp.arange(series)  # `at`: first candidate's place in `flat`
+    left = size
+    while left > 1:
+        half = left // 2
+        smaller = xp.take(flat, at + (half - 1) * series) < new
+        at = at + smaller * (half * series)
+        left -= half
+    last = xp.take(flat, at) < new
+    return at // series + last
 
 
 def _replaced(xp: ModuleType, table: Any, new: Any, entered: Any) -> Any:
     """Return the tables with one entry dropped and the new one in its place in the order."""
     size = table.shape[0]
     drop = xp.where(entered < size, 0, _chance(xp, entered) % size)
-    place = _below(xp, table, new)
-    place = xp.where(place > drop, place - 1, place)
-    row = xp.arange(size, dtype=xp.int32)[:, None]
-    up = xp.concatenate([table[1:], table[-1:]])
-    down = xp.concatenate([table[:1], table[:-1]])
-    moved = xp.where((row >= drop) & (row < place), up, table)
-    moved = xp.where((row > place) & (row <= drop), down, moved)
-    return xp.where(row == place, new, moved)
+    row = xp.arange(size - 1, dtype=xp.int32)[:, None]
+    rest = xp.where(row < xp.asarray(drop, dtype=xp.int32), table[:-1], table[1:])
+    # Below its place an entry stays, above it the one before moves up: both at once.
+    middle = xp.maximum(rest[:-1], xp.minimum(rest[1:], new))
+    first, last = xp.minimum(rest[:1], new), xp.maximum(rest[-1:], new)
+    return xp.concatenate([first, middle, last])
 
 
 def _chance(xp: ModuleType, count: Any) -> Any:
