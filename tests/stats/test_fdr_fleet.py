@@ -134,7 +134,7 @@ def check(family: str, *, series: int, ill: int, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_fleet_keeps_its_false_alarms_to_a_twentieth_and_finds_shifts(family: str) -> None:
-    check(family, series=500, ill=40, seed=1)
+    check(family, series=300, ill=40, seed=1)
 
 
 @pytest.mark.long
