@@ -11,5 +11,5 @@ from homeostat.lab.baselines.hpa import HpaConfig
 from homeostat.lab.baselines.keda import KedaConfig
 from homeostat.lab.baselines.scaling import Rules
 
-HPA: Final = HpaConfig(metric="gpu", target=0.39, rules=Rules(stabilise_s=600.0, least=2.0))
-KEDA: Final = KedaConfig()  # of those tried none was better than the stock setting
+HPA: Final = HpaConfig(metric="gpu", target=0.46, rules=Rules(stabilise_s=600.0))
+KEDA: Final = KedaConfig(target=3.2, rules=Rules(sync_s=30.0, stabilise_s=900.0))
