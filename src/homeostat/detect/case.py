@@ -4,7 +4,7 @@ Every question has three answers. What cannot be believed answers None, and None
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from homeostat.base import names
@@ -42,6 +42,7 @@ class Case:
         forecasts: What is about to happen.
         slo_met: The objectives on this tick.
         broken: One sentence for each objective that is missed.
+        ratios: What `slow` found so far, by slot: every rule about peers asks it of all of them.
     """
 
     managed: Managed
@@ -53,6 +54,7 @@ class Case:
     forecasts: Sequence[Forecast]
     slo_met: bool | None
     broken: tuple[str, ...]
+    ratios: dict[str, float | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def replicas(self) -> tuple[Replica, ...]:
@@ -90,6 +92,11 @@ class Case:
 
     def slow(self, replica: Replica) -> float | None:
         """Return a replica's device time over what its batch size explains, None for unknown."""
+        if replica.name not in self.ratios:
+            self.ratios[replica.name] = self._slow(replica)
+        return self.ratios[replica.name]
+
+    def _slow(self, replica: Replica) -> float | None:
         subject = names.replica(replica.name)
         time = self.value(subject, names.DEVICE_TIME)
         size = self.value(subject, names.BATCH_SIZE)

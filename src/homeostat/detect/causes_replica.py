@@ -144,6 +144,8 @@ def slow(case: Case) -> tuple[Suspicion, ...]:
 
 def slow_alone(case: Case, replica: Replica) -> tuple[str, ...]:
     """Return why a replica's device is slower than its peers', empty when it is not."""
+    if case.slow(replica) is None:
+        return ()  # nothing to compare
     return _slow_device(case, replica, _peers(case, replica))
 
 
@@ -162,17 +164,19 @@ def _peers(case: Case, replica: Replica) -> list[Replica]:
 def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
     own, time = case.slow(replica), case.value(names.replica(replica.name), names.DEVICE_TIME)
     others = [ratio for peer in peers if (ratio := case.slow(peer)) is not None]
+    if own is None or time is None or not others:
+        return ()
+    level = median(others)
+    if level <= 0.0:
+        return ()  # peers whose device time reads as nothing are no yardstick
+    if own < _SLOW_RATIO * level or level > _PEERS_WELL:
+        return ()
     times = [
         value
         for peer in peers
         if (value := case.value(names.replica(peer.name), names.DEVICE_TIME)) is not None
     ]
-    if own is None or time is None or not others or not times:
-        return ()
-    level = median(others)
-    if level <= 0.0:
-        return ()  # peers whose device time reads as nothing are no yardstick
-    if own < _SLOW_RATIO * level or level > _PEERS_WELL or time - median(times) < _SLOW_MS:
+    if not times or time - median(times) < _SLOW_MS:
         return ()
     return (
         f"device time of {replica.name} {time:.0f} ms, of its peers {median(times):.0f} ms",
@@ -183,14 +187,16 @@ def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[st
 def _slow_probe(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
     subject = names.replica(replica.name)
     own = case.value(subject, names.PROBE_LATENCY)
+    risen = case.risen(subject, names.PROBE_LATENCY, _PROBE_RATIO, _PROBE_MS)
+    # Probes wait in the queue with everybody else: a full replica is not a slow one.
+    if own is None or not risen or case.crowded(replica):
+        return ()
     others = [
         value
         for peer in peers
         if (value := case.value(names.replica(peer.name), names.PROBE_LATENCY)) is not None
     ]
-    risen = case.risen(subject, names.PROBE_LATENCY, _PROBE_RATIO, _PROBE_MS)
-    # Probes wait in the queue with everybody else: a full replica is not a slow one.
-    if own is None or not others or not risen or case.crowded(replica):
+    if not others:
         return ()
     level = median(others)
     if own < _PROBE_RATIO * level or own - level < _PROBE_MS:

@@ -270,15 +270,20 @@ def _pair_slots(
     keys: Sequence[SeriesKey], where: npt.NDArray[np.int64]
 ) -> dict[str, tuple[list[int], list[int]]]:
     """Return the slots of batch size and device time of the same replica, by deployment."""
-    slot = {key: int(place) for key, place in zip(keys, where, strict=True)}
+    places = where.tolist()
+    timed = {
+        (key.deployment, key.subject): place
+        for key, place in zip(keys, places, strict=True)
+        if key.signal == names.DEVICE_TIME
+    }
     out: dict[str, tuple[list[int], list[int]]] = {}
-    for key in keys:
+    for key, place in zip(keys, places, strict=True):
         if key.signal != names.BATCH_SIZE:
             continue
-        time = slot.get(replace(key, signal=names.DEVICE_TIME))
+        time = timed.get((key.deployment, key.subject))
         if time is not None:
             sizes, times = out.setdefault(key.deployment, ([], []))
-            sizes.append(slot[key])
+            sizes.append(place)
             times.append(time)
     return out
 

@@ -6,7 +6,7 @@ and what rounds of probes add up to (consecutive failures). Judges nothing but b
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,16 @@ from homeostat.signals import rounds, table
 from homeostat.signals.derive import Derived, Limits, derive
 from homeostat.signals.frame import Frame, Histogram, PageState
 from homeostat.signals.pages import AHEAD_NS
-from homeostat.signals.plan import Plan, plan
+from homeostat.signals.plan import COLUMN, Plan, plan, series
 from homeostat.signals.quality import GOOD, QUALITIES, STALE
 from homeostat.signals.table import RawTable
 
 # For series of a deployment that nobody manages (any more).
 _FRESH_NS: Final = 2 * SECOND
 _LEAST: Final = 20.0
+_PROBES: Final = frozenset({names.PROBE_HEALTH, names.PROBE_INFERENCE})
+# Whoever counts these serves requests.
+_SERVING: Final = [COLUMN[raw.REQUESTS_OK], COLUMN[raw.REQUESTS_ARRIVED]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +88,8 @@ class FleetState:
     probes: dict[tuple[str, str], ProbeRun]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    """One series of a frame, before it is an array."""
+class _Row(NamedTuple):
+    """One series of a frame, before it is an array; there are thousands on every tick."""
 
     key: SeriesKey
     value: float
@@ -149,7 +151,7 @@ class Fleet:
             resolution=np.array([row.resolution for row in rows]),
             histograms=_histograms(layout, found),
             invalid=dict(zip(layout.entities, found.invalid.tolist(), strict=True)),
-            pages=_pages(raw_table, managed, now),
+            pages=_pages(raw_table, layout, managed, now),
         )
         return FleetState(table=raw_table, plan=layout, probes=probes), frame
 
@@ -170,25 +172,17 @@ def fresh_ns(managed: Managed) -> int:
 
 
 def _rows(layout: Plan, found: Derived) -> list[_Row]:
-    return [
-        _Row(
-            key=key,
-            value=value,
-            age_ns=age,
-            samples=samples,
-            quality=QUALITIES[code],
-            resolution=resolution,
-        )
-        for key, value, age, samples, code, resolution in zip(
+    return list(
+        map(
+            _Row,
             layout.keys,
             found.value.tolist(),
             found.age_ns.tolist(),
             found.samples.tolist(),
-            found.code.tolist(),
+            [QUALITIES[code] for code in found.code.tolist()],
             found.resolution.tolist(),
-            strict=True,
         )
-    ]
+    )
 
 
 def _probe_failures(
@@ -203,7 +197,7 @@ def _probe_failures(
         for snapshot in world
         for replica in snapshot.replicas
     }
-    probes = [row for row in rows if row.key.signal in {names.PROBE_HEALTH, names.PROBE_INFERENCE}]
+    probes = [row for row in rows if row.key.signal in _PROBES]
     by_subject: dict[tuple[str, str], list[_Row]] = {}
     for row in probes:
         by_subject.setdefault((row.key.deployment, row.key.subject), []).append(row)
@@ -222,7 +216,7 @@ def _probe_failures(
         worst = believed[0] if believed else pair[0]
         counted.append(
             _Row(
-                key=replace(worst.key, signal=names.PROBE_FAILURES),
+                key=series(worst.key.deployment, worst.key.subject, names.PROBE_FAILURES),
                 value=run.failures if believed else np.nan,
                 age_ns=worst.age_ns,
                 samples=1.0,
@@ -245,15 +239,12 @@ def _of_world(world: Sequence[Snapshot], managed: Sequence[Managed], now: TimeNs
         age = now - snapshot.observed_at
         old = age > fresh.get(snapshot.deployment, _FRESH_NS) or age < -AHEAD_NS
         for replica in snapshot.replicas:
+            subject = names.replica(replica.name)
             for signal, value in _facts(replica):
                 believed = not old and value is not None
                 rows.append(
                     _Row(
-                        key=SeriesKey(
-                            deployment=snapshot.deployment,
-                            subject=names.replica(replica.name),
-                            signal=signal,
-                        ),
+                        key=series(snapshot.deployment, subject, signal),
                         value=value if believed and value is not None else np.nan,
                         age_ns=max(age, 0),
                         samples=1.0,
@@ -292,7 +283,7 @@ def _signals(
     values = np.array([row.value for row in rows], dtype=np.float64)
     quality = [row.quality for row in rows]
     naive = {entry.name for entry in managed if not entry.guard.evidence_rules}
-    for place, row in enumerate(rows):
+    for place, row in enumerate(rows if naive else ()):
         # What comparable controllers do with absent data; only to show what it leads to.
         if row.key.deployment in naive and row.quality is not Quality.GOOD:
             values[place], quality[place] = 0.0, Quality.GOOD
@@ -331,13 +322,12 @@ def _histograms(layout: Plan, found: Derived) -> tuple[Histogram, ...]:
     return tuple(out)
 
 
-def _pages(raw_table: RawTable, managed: Sequence[Managed], now: TimeNs) -> tuple[PageState, ...]:
+def _pages(
+    raw_table: RawTable, layout: Plan, managed: Sequence[Managed], now: TimeNs
+) -> tuple[PageState, ...]:
     fresh = {entry.name: fresh_ns(entry) for entry in managed}
-    serving = {
-        int(raw_table.page[row])
-        for (key, le), row in raw_table.index.items()
-        if le is None and key.signal in {raw.REQUESTS_OK, raw.REQUESTS_ARRIVED}
-    }
+    counts = layout.scalars[:, _SERVING]
+    serving = set(raw_table.page[counts[counts >= 0]].tolist())
     out = []
     for page, number in sorted(raw_table.page_index.items()):
         source, deployment, subject = page

@@ -6,6 +6,7 @@ subject and signal, so the order in which series first appeared does not show in
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -85,58 +86,78 @@ class Plan:
     rows_of: dict[str, Ints]
 
 
+@lru_cache(maxsize=1 << 17)
+def series(deployment: str, subject: str, signal: str) -> SeriesKey:
+    """Return a series' key, the same object each time: looking it up elsewhere is then cheap."""
+    return SeriesKey(deployment=deployment, subject=subject, signal=signal)
+
+
 def plan(table: RawTable) -> Plan:
     """Return the index arrays for a table's layout."""
-    found = {(key.deployment, key.subject) for key, _ in table.index}
-    entities = tuple(sorted(found))
+    entities = tuple(sorted({(key.deployment, key.subject) for key, _ in table.index}))
     place = {entity: number for number, entity in enumerate(entities)}
-    scalars = np.full((len(entities), len(SCALARS)), -1, dtype=np.int64)
+    scalars = [[-1] * len(SCALARS) for _ in entities]
     buckets: dict[tuple[int, str], list[tuple[float, int]]] = {}
     for (key, le), row in table.index.items():
         entity = place[key.deployment, key.subject]
         if le is not None:
             buckets.setdefault((entity, key.signal), []).append((le, row))
-        elif key.signal in COLUMN:
-            scalars[entity, COLUMN[key.signal]] = row
+        elif (column := COLUMN.get(key.signal)) is not None:
+            scalars[entity][column] = row
     histograms = tuple(sorted(buckets))
     rows, bounds, sizes = _padded([sorted(buckets[h]) for h in histograms])
-    keys = _derived(entities, scalars, histograms)
     latency = {entity: h for h, (entity, signal) in enumerate(histograms) if signal == raw.LATENCY}
-    owner = [place[key.deployment, key.subject] for key in keys]
+    derived = [
+        (number, signal)
+        for number, has in enumerate(scalars)
+        for signal in _signals(tuple(row >= 0 for row in has), timed=number in latency)
+    ]
     by_signal: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        by_signal.setdefault(key.signal, []).append(row)
+    for row, (_, signal) in enumerate(derived):
+        by_signal.setdefault(signal, []).append(row)
+    owner = np.array([entity for entity, _ in derived], dtype=np.int64)
+    where = np.array(scalars, dtype=np.int64).reshape(-1, len(SCALARS))
+    rows_of = {signal: np.array(rows, dtype=np.int64) for signal, rows in by_signal.items()}
     return Plan(
         layout=table.layout,
         entities=entities,
-        scalars=scalars,
+        scalars=where,
         histograms=histograms,
         buckets=rows,
         bounds=bounds,
         sizes=sizes,
-        keys=keys,
-        row_entity=np.array(owner, dtype=np.int64),
+        keys=tuple(series(*entities[entity], signal) for entity, signal in derived),
+        row_entity=owner,
         row_histogram=np.array(
-            [
-                latency.get(entity, -1) if key.signal in QUANTILES else -1
-                for entity, key in zip(owner, keys, strict=True)
-            ],
+            [latency[entity] if signal in QUANTILES else -1 for entity, signal in derived],
             dtype=np.int64,
         ),
-        row_parts=_parts(keys, owner, scalars),
-        rows_of={signal: np.array(rows, dtype=np.int64) for signal, rows in by_signal.items()},
+        row_parts=_parts(rows_of, owner, where),
+        rows_of=rows_of,
     )
 
 
-def _parts(keys: tuple[SeriesKey, ...], owner: list[int], scalars: Ints) -> Ints:
+def _parts(rows_of: Mapping[str, Ints], owner: Ints, scalars: Ints) -> Ints:
     widest = max(len(needs) + len(ALSO.get(signal, ())) for signal, needs in NEEDS.items())
-    parts = np.full((len(keys), widest), -2, dtype=np.int64)
-    for row, (key, entity) in enumerate(zip(keys, owner, strict=True)):
-        needed = [int(scalars[entity, COLUMN[part]]) for part in NEEDS.get(key.signal, ())]
-        also = [int(scalars[entity, COLUMN[part]]) for part in ALSO.get(key.signal, ())]
-        found = needed + [place for place in also if place >= 0]
-        parts[row, : len(found)] = found
+    parts = np.full((len(owner), widest), -2, dtype=np.int64)
+    for signal, rows in rows_of.items():
+        needs = NEEDS.get(signal, ())
+        for place, part in enumerate((*needs, *ALSO.get(signal, ()))):
+            found = scalars[owner[rows], COLUMN[part]]
+            parts[rows, place] = found if place < len(needs) else np.where(found < 0, -2, found)
     return parts
+
+
+@lru_cache(maxsize=1 << 12)
+def _signals(has: tuple[bool, ...], *, timed: bool) -> tuple[str, ...]:
+    """Return which signals can be derived of an entity that has these scalars, sorted.
+
+    Args:
+        has: Whether it has each of `SCALARS`.
+        timed: Whether it has a histogram of latencies.
+    """
+    found = [signal for signal, needs in NEEDS.items() if all(has[COLUMN[need]] for need in needs)]
+    return tuple(sorted((*found, *(QUANTILES if timed else ()))))
 
 
 def _padded(lists: list[list[tuple[float, int]]]) -> tuple[Ints, Floats, Ints]:
@@ -148,25 +169,3 @@ def _padded(lists: list[list[tuple[float, int]]]) -> tuple[Ints, Floats, Ints]:
         bounds[number] = [le for le, _ in padded]
         rows[number] = [row for _, row in padded]
     return rows, bounds, np.array([len(entries) for entries in lists], dtype=np.int64)
-
-
-def _derived(
-    entities: tuple[tuple[str, str], ...],
-    scalars: Ints,
-    histograms: tuple[tuple[int, str], ...],
-) -> tuple[SeriesKey, ...]:
-    have = set(histograms)
-    keys = []
-    for number, (deployment, subject) in enumerate(entities):
-        signals = [
-            signal
-            for signal, needs in NEEDS.items()
-            if all(scalars[number, COLUMN[need]] >= 0 for need in needs)
-        ]
-        if (number, raw.LATENCY) in have:
-            signals += QUANTILES
-        keys += [
-            SeriesKey(deployment=deployment, subject=subject, signal=signal)
-            for signal in sorted(signals)
-        ]
-    return tuple(keys)

@@ -16,7 +16,7 @@ from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.signals import pages, quality
 from homeostat.signals.pages import Round
-from homeostat.signals.quality import ABSURD, GOOD, MISSING, Bools, Floats, Ints
+from homeostat.signals.quality import ABSURD, GOOD, MISSING, Bools, Floats
 from homeostat.signals.table import (
     NEVER,
     Memo,
@@ -95,47 +95,60 @@ def take(
 
 def _gather(table: RawTable, reports: Sequence[SourceReport], most: int) -> tuple[RawTable, Round]:
     good = [report for report in reports if report.quality is Quality.GOOD and report.observations]
-    known = [_recall(table, report) for report in good]
-    if any(memo is None for memo in known):
-        table = _room(table, good, most)
-        memos = [_memo(table, report) for report in good]
-        kept = dict(table.memos)
-        kept.update((report.source, memo) for report, memo in zip(good, memos, strict=True))
-        table = replace(table, memos=kept)
-    else:
-        memos = [memo for memo in known if memo is not None]
-    parts = [_numbers(report.observations, memo) for report, memo in zip(good, memos, strict=True)]
-    if not parts:
+    if not good:
         none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
         return table, Round(row=none, page=none, value=nothing, at=none, epoch=nothing)
-    value, at, epoch = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return table, Round(
+    known = [_recall(table, report) for report in good]
+    strange = [report for report, memo in zip(good, known, strict=True) if memo is None]
+    if strange:
+        table = _room(table, strange, most)
+        kept = dict(table.memos)
+        kept.update((report.source, _memo(table, report)) for report in strange)
+        table = replace(table, memos=kept)
+    memos = [
+        table.memos[report.source] if memo is None else memo
+        for report, memo in zip(good, known, strict=True)
+    ]
+    return table, _round(good, memos)
+
+
+def _round(reports: Sequence[SourceReport], memos: Sequence[Memo]) -> Round:
+    """Return all that was said of series that have a row, source after source."""
+    seen = [one for report in reports for one in report.observations]
+    count, first, places = len(seen), 0, []
+    for report, memo in zip(reports, memos, strict=True):
+        places.append(memo.kept + first)
+        first += len(report.observations)
+    kept = np.concatenate(places)
+    return Round(
         row=np.concatenate([memo.row for memo in memos]),
         page=np.concatenate([memo.page for memo in memos]),
-        value=value,
-        at=at,
-        epoch=epoch,
+        value=np.fromiter([one.value for one in seen], np.float64, count)[kept],
+        at=np.fromiter([one.observed_at for one in seen], np.int64, count)[kept],
+        epoch=_epochs([one.epoch for one in seen])[kept],
     )
 
 
-def _numbers(seen: Sequence[Observation], memo: Memo) -> tuple[Floats, Ints, Floats]:
-    count = len(seen)
-    value = np.fromiter((one.value for one in seen), np.float64, count)
-    at = np.fromiter((one.observed_at for one in seen), np.int64, count)
-    epoch = np.fromiter((_epoch(one.epoch) for one in seen), np.float64, count)
-    return value[memo.kept], at[memo.kept], epoch[memo.kept]
+def _epochs(said: Sequence[float | None]) -> Floats:
+    """Return when each counting process began, NaN where that is not known."""
+    found = np.array(said, dtype=np.float64)  # None becomes NaN
+    with np.errstate(invalid="ignore"):
+        out: Floats = np.where(found > 0.0, found, np.nan)
+    return out
 
 
 def _recall(table: RawTable, report: SourceReport) -> Memo | None:
     """Return where the source's series are, if it says the same ones as last time.
 
-    Keys compare by identity first, so for sources that reuse theirs this costs next to nothing.
+    Rows and pages that others were given since then change nothing: only what is forgotten takes
+    rows away, and all memos with them. Keys compare by identity first, so for sources that reuse
+    theirs this costs next to nothing.
     """
     memo = table.memos.get(report.source)
-    if memo is None or memo.layout != table.layout:
+    if memo is None:
         return None
-    keys = [one.key for one in report.observations]
-    if keys != memo.keys or [one.le for one in report.observations] != memo.bounds:
+    seen = report.observations
+    if [one.key for one in seen] != memo.keys or [one.le for one in seen] != memo.bounds:
         return None
     return memo
 
@@ -171,7 +184,6 @@ def _memo(table: RawTable, report: SourceReport) -> Memo:
     )
     kept = np.flatnonzero((row >= 0) & (page >= 0))
     return Memo(
-        layout=table.layout,
         keys=[one.key for one in seen],
         bounds=[one.le for one in seen],
         kept=kept,
@@ -197,10 +209,6 @@ def _bound(le: float | None) -> bool:
     return le is not None and le == le  # noqa: PLR0124 - a NaN bound is no bound, and NaN != NaN
 
 
-def _epoch(epoch: float | None) -> float:
-    return epoch if epoch is not None and epoch > 0.0 else np.nan
-
-
 def _attempts(table: RawTable, reports: Sequence[SourceReport], tick: int) -> RawTable:
     """Note how each page's attempt went; a silent source is silent for all of its subjects."""
     seen, code = table.page_seen.copy(), table.page_code.copy()
@@ -210,10 +218,10 @@ def _attempts(table: RawTable, reports: Sequence[SourceReport], tick: int) -> Ra
         for subject in report.subjects:
             worst = failed.setdefault(report.source, {})
             worst[subject] = max(bad, worst.get(subject, GOOD))
-    for page, number in table.page_index.items():
-        source, _, subject = page
-        if subject in failed.get(source, {}):
-            seen[number], code[number] = tick, failed[source][subject]
+    for (source, _, subject), number in table.page_index.items():
+        went = failed.get(source)
+        if went is not None and subject in went:
+            seen[number], code[number] = tick, went[subject]
     return replace(table, page_seen=seen, page_code=code)
 
 
@@ -226,10 +234,11 @@ def _identities(table: RawTable, world: Sequence[Snapshot], tick: int) -> tuple[
     }
     incarnation, reborn = table.page_incarnation.copy(), table.page_reborn.copy()
     versions, changed = dict(table.page_version), np.zeros(len(incarnation), dtype=bool)
+    before = incarnation.tolist()
     for page, number in table.page_index.items():
-        process, version = live.get((page[1], page[2]), (None, None))
-        if process is not None and process != incarnation[number]:
-            if incarnation[number] >= 0:
+        process, version = live.get(page[1:], (None, None))
+        if process is not None and process != before[number]:
+            if before[number] >= 0:
                 reborn[number], changed[number] = tick, True
             incarnation[number] = process
         if version is not None and versions.get(page) != version:

@@ -29,7 +29,6 @@ class Memo:
     """Where the series of one source's last round are; worked out again when it says others.
 
     Attributes:
-        layout: The table layout it was made for.
         keys: Keys of its observations, in the order in which they came.
         bounds: Their buckets' bounds.
         kept: Places of the observations that have a row.
@@ -37,7 +36,6 @@ class Memo:
         page: Their pages.
     """
 
-    layout: int
     keys: list[SeriesKey]
     bounds: list[float | None]
     kept: Ints
