@@ -20,6 +20,11 @@ from homeostat.server.strangers import whole_report, whole_world
 from homeostat.testing import build
 
 
+def _kind(one: object) -> str:
+    """Name a case by what it is: an address would differ from worker to worker."""
+    return type(one).__name__
+
+
 def report(now: TimeNs = build.START, **odd: Any) -> SourceReport:
     key = SeriesKey(
         deployment="bad",
@@ -63,7 +68,7 @@ def test_an_absurd_number_is_a_number(value: float) -> None:
     assert whole_report(said) is said
 
 
-@pytest.mark.parametrize("said", [None, 3, "ok", (report(),)], ids=repr)
+@pytest.mark.parametrize("said", [None, 3, "ok", (report(),)], ids=_kind)
 def test_what_is_no_report_or_no_world_is_said_so(said: object) -> None:
     with pytest.raises(SourceError, match="no SourceReport"):
         whole_report(said)
@@ -71,7 +76,7 @@ def test_what_is_no_report_or_no_world_is_said_so(said: object) -> None:
         whole_world(said)
 
 
-@pytest.mark.parametrize("value", [None, [1], object(), np.float32(8.0), True], ids=repr)
+@pytest.mark.parametrize("value", [None, [1], object(), np.float32(8.0), True], ids=_kind)
 def test_a_lever_of_a_wrong_type_is_no_world(value: Any) -> None:
     world = replace(build.world(), levers=((names.BATCH_MAX, value),))
     with pytest.raises(ActuatorError, match=names.BATCH_MAX):
