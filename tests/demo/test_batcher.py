@@ -118,7 +118,7 @@ async def test_a_batch_that_waits_to_fill_looks_again_when_settings_change(chang
         assert not waiting.done()
         setattr(knobs, change, 2)
         batcher.changed()
-        assert list(await asyncio.wait_for(waiting, 1.0)) == [10, 20]
+        assert list(await asyncio.wait_for(waiting, 9.0)) == [10, 20]
 
 
 async def test_a_full_queue_and_too_much_concurrency_are_refused_and_the_rest_is_served() -> None:
@@ -179,7 +179,7 @@ async def test_a_caller_that_gave_up_before_its_batch_broke_does_not_end_the_ser
         with pytest.raises(RuntimeError, match="fell over"):
             await batcher.submit(2)
         device.broken = False
-        assert await asyncio.wait_for(batcher.submit(3), 1.0) == 30
+        assert await asyncio.wait_for(batcher.submit(3), 60.0) == 30
 
 
 async def test_requests_are_served_in_the_order_in_which_they_came() -> None:

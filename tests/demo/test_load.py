@@ -134,7 +134,7 @@ async def test_commands_take_effect_at_once_and_are_written_down() -> None:
     await asyncio.sleep(0.1)
     assert len(server.asked) == before
     generator.command(b'{"stop": true}')
-    await asyncio.wait_for(run, 1.0)
+    await asyncio.wait_for(run, 60.0)
     log.flush()
     read = LoadLog()
     read.feed(file.getvalue())

@@ -31,7 +31,7 @@ def page(count: int, *, process: str = "p", first: int = 1, value: float = 0.9) 
 def made(answer: Answer, *addresses: str) -> Labelling:
     """Return one that reads these replicas (default one) through `answer`."""
     one = Labelling("m")
-    one._client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), timeout=0.5)
+    one._client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), timeout=30.0)
     slots = addresses or ("10.0.0.1:80",)
     replicas = tuple(
         replace(build.replica(f"a-{n}"), address=slot) for n, slot in enumerate(slots, 1)
@@ -207,7 +207,7 @@ async def test_a_page_without_an_end_is_given_up_on(monkeypatch: pytest.MonkeyPa
     one = Labelling("m")
     port = server.sockets[0].getsockname()[1]
     one.follow(build.world(replicas=(build.replica("a-1", address=f"127.0.0.1:{port}"),)))
-    report = await asyncio.wait_for(one.observe(NOW), 3.0)
+    report = await asyncio.wait_for(one.observe(NOW), 60.0)
     assert "no whole page" in report.detail
     await one.close()
     server.close()

@@ -37,7 +37,7 @@ python_info{implementation="CPython"} 1
 def settings(url: str, **more: object) -> ScrapeSettings:
     base: dict[str, object] = {
         "name": "a-1", "url": url, "deployment": "credit", "subject": "replica:a-1",
-        "timeout_s": 1.0, "mapping": "homeostat_instrument",
+        "timeout_s": 20.0, "mapping": "homeostat_instrument",
     }  # fmt: skip
     return ScrapeSettings.model_validate(base | more)
 
