@@ -1,0 +1,92 @@
+"""The stack: one alarm an incident, whatever the scale, from what was seen so far."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from homeostat.detect.stack import Stack
+from homeostat.detect.stack_checkpoint import from_bytes, to_bytes
+from homeostat.detect.stack_play import play
+
+
+def _noise(ticks: int, entities: int, columns: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(size=(ticks, entities, columns))
+
+
+def _said_equal(one: Any, two: Any) -> None:
+    for name in one._fields:
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
+
+
+def test_a_shift_is_one_alarm_with_its_column_to_blame() -> None:
+    values = _noise(700, 2, 3)
+    values[500:600, 0, 1] += 9.0
+    said = play(Stack(), values).said
+    assert np.argwhere(said.alarm[:, 1]).size == 0
+    starts = np.flatnonzero(said.alarm[:, 0])
+    assert starts.tolist() == [500]
+    assert said.active[500:520, 0].all()
+    assert said.contributions[500, 0].argmax() == 1
+    assert said.contributions[500, 0].sum() == pytest.approx(1.0)
+
+
+def test_the_score_is_above_one_half_exactly_at_alarms() -> None:
+    values = _noise(700, 1, 1)
+    values[500:600] += 9.0
+    said = play(Stack(), values).said
+    known = ~said.unknown
+    assert said.alarm.any()
+    assert ((said.anomaly_score[known] >= 0.5) == said.alarm[known]).all()
+    assert said.anomaly_score[known].min() >= 0.0
+    assert said.anomaly_score[known].max() <= 1.0
+
+
+def test_nothing_reported_is_unknown_and_not_healthy() -> None:
+    values = _noise(300, 2, 2)
+    values[200:, 0] = np.nan
+    said = play(Stack(), values).said
+    assert said.unknown[200:, 0].all()
+    assert np.isnan(said.neg_log10_p[200:, 0]).all()
+    assert np.isnan(said.anomaly_score[200:, 0]).all()
+    assert not said.unknown[200:, 1].any()
+
+
+def test_what_is_said_of_a_prefix_is_what_is_said_of_the_whole() -> None:
+    values = _noise(400, 2, 2)
+    values[250:] += 6.0
+    whole = play(Stack(), values).said
+    part = play(Stack(), values[:300]).said
+    _said_equal(part, type(whole)(*(field[:300] for field in whole)))
+
+
+def test_entities_do_not_know_of_each_other() -> None:
+    values = _noise(300, 3, 2)
+    together = play(Stack(), values).said
+    alone = play(Stack(), values[:, 1:2]).said
+    _said_equal(alone, type(together)(*(field[:, 1:2] for field in together)))
+
+
+def test_a_state_goes_to_bytes_and_goes_on_where_it_stopped() -> None:
+    stack, values = Stack(), _noise(400, 2, 2)
+    values[300:] += 6.0
+    first = play(stack, values[:250])
+    data = to_bytes(stack, first.state)
+    state = from_bytes(stack, data, columns=2, entities=2)
+    assert to_bytes(stack, state) == data
+    second = play(stack, values[250:], state=state).said
+    _said_equal(second, type(second)(*(field[250:] for field in play(stack, values).said)))
+
+
+def test_a_checkpoint_of_other_columns_is_refused() -> None:
+    stack = Stack()
+    data = to_bytes(stack, stack.init(3))
+    with pytest.raises(ValueError, match="not of 1 entities with 2 columns"):
+        from_bytes(stack, data, columns=2)
+
+
+def test_a_damaged_checkpoint_is_refused() -> None:
+    stack = Stack()
+    data = to_bytes(stack, stack.init(1))
+    with pytest.raises(ValueError, match="checkpoint"):
+        from_bytes(stack, data[: len(data) // 2], columns=1)
