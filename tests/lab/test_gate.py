@@ -61,6 +61,12 @@ def test_falling_short_on_one_side_is_enough_to_fail(style: Style, side: str) ->
     assert not passed(checks(arms("ours", scores)))
 
 
+def test_a_repair_that_takes_hours_is_said_in_hours() -> None:
+    scores = everyone() | {"ours": scored(Style(repair_s=5400.0))}
+    said = {one.name: one.because for one in checks(arms("ours", scores))}
+    assert "5400 s (1.5 h)" in said["repair: p95 within its limit where a controller can repair"]
+
+
 def test_what_cannot_be_judged_is_not_passed() -> None:
     alone = checks(arms("ours", {"ours": scored(STYLES["ours"])}))
     assert {one.passed for one in alone} == {True, None}

@@ -32,6 +32,7 @@ def checks(arms: Arms) -> tuple[Check, ...]:
             plain,
             lambda value: value <= numbers.gate_mttr_p95_s,
             f"at most {numbers.gate_mttr_p95_s:.0f} s",
+            said=_seconds,
         ),
         _check(
             "repair: the right people told in time where it cannot",
@@ -132,14 +133,26 @@ def _shared(arms: Arms, reference: str) -> tuple[Scores, Scores] | None:
     return chosen(arms.scores, rows), theirs
 
 
+def _seconds(value: float) -> str:
+    """Say a time so that hours are seen to be hours."""
+    hour = 3600.0
+    return f"{value:.0f} s" if value < hour else f"{value:.0f} s ({value / hour:.1f} h)"
+
+
 def _check(
-    name: str, found: Measured, plain: Floats, holds: Callable[[float], bool], needs: str
+    name: str,
+    found: Measured,
+    plain: Floats,
+    holds: Callable[[float], bool],
+    needs: str,
+    *,
+    said: Callable[[float], str] = "{:.3g}".format,
 ) -> Check:
     statistic, n = found
     value = float(statistic(plain)[0]) if n else np.nan
     if not np.isfinite(value):
         return _unknown(name, "nothing to measure in this run")
-    return Check(name=name, passed=holds(value), because=f"{value:.3g}; needs {needs}")
+    return Check(name=name, passed=holds(value), because=f"{said(value)}; needs {needs}")
 
 
 def _unknown(name: str, why: str) -> Check:
