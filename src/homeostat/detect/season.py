@@ -239,13 +239,13 @@ def seasonal_median(x: Floats, period: int, *, cycles: int = 0) -> Floats:
     n = len(x)
     grid = np.full((-(-n // period), period), np.nan)
     grid.ravel()[-n:] = x
-    grid -= _middle(grid.T)[:, None]
-    profile = _middle(grid[-cycles:] if cycles else grid)
+    grid -= medians(grid.T)[:, None]
+    profile = medians(grid[-cycles:] if cycles else grid)
     out: Floats = np.tile(profile, len(grid))[-n:]
     return out
 
 
-def _middle(grid: Floats) -> Floats:
+def medians(grid: Floats) -> Floats:
     """Return the median of each column's known values, 0 where none is."""
     ordered = np.sort(grid, axis=0)
     count = np.isfinite(ordered).sum(axis=0)
@@ -265,7 +265,7 @@ def without_season(x: Floats, period: int) -> Floats:
     n = len(x)
     grid = np.full((-(-n // period), period), np.nan)
     grid.ravel()[-n:] = x
-    level = np.repeat(_middle(grid.T), period)[-n:]
+    level = np.repeat(medians(grid.T), period)[-n:]
     return x - level - seasonal_median(x, period)
 
 

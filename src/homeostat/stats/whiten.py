@@ -173,16 +173,47 @@ class Whitener:
             doubted=xp.where(known, xp.where(doubted, row, 0.0), state.doubted),
         )
 
+    def ahead(self, xp: ModuleType, state: Model, ticks: Any) -> tuple[Any, Any]:
+        """Return what a coming value is expected to be, and the error's deviation, `[series]` each.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: From `init` or `learn`.
+            ticks: How far ahead: 1 is the next tick. A number or `[series]`.
+        """
+        expected, sd, _ = self._expect(xp, state, ticks)
+        return expected, sd
+
+    def move(self, xp: ModuleType, state: Model, rows: Any, level: Any, sd: Any) -> Model:
+        """Return the models with the level of these rows moved, as `patience` does.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: From `init` or `learn`.
+            rows: Bool `[series]`.
+            level: Where to, `[series]`.
+            sd: Deviation of errors there, `[series]`; what is known already stays if it is larger.
+        """
+        young = xp.minimum(state.count, float(self.config.warmup))
+        return state._replace(
+            count=xp.where(rows, young, state.count),
+            mean=xp.where(rows, level, state.mean),
+            scale2=xp.where(rows, xp.maximum(state.scale2, sd * sd), state.scale2),
+            last=xp.where(rows, level, state.last),
+            gap=xp.where(rows, 0.0, state.gap),
+            doubted=xp.where(rows, 0.0, state.doubted),
+        )
+
     def restart(self, xp: ModuleType, state: Model, rows: Any) -> Model:
         """Return the models with those of these rows (bool `[series]`) as if new."""
         return Model(*(xp.where(rows, 0.0, part) for part in state))
 
-    def _expect(self, xp: ModuleType, state: Model) -> tuple[Any, Any, Any]:
+    def _expect(self, xp: ModuleType, state: Model, ticks: Any = 1.0) -> tuple[Any, Any, Any]:
         """Return the expected value, the error's deviation, and how a gap widened it."""
         sample = xp.clip(state.lag1 / xp.maximum(state.lag0, _SMALLEST * _SMALLEST), 0.0, 1.0)
         share = xp.maximum(1.0 / xp.maximum(state.count, 1.0), self.config.weight / 2.0)
         phi = xp.clip(sample + (1.0 + 3.0 * sample) * share, 0.0, _PHI_MAX)
-        reach = phi ** (state.gap + 1.0)
+        reach = phi ** (state.gap + ticks)
         grown = xp.sqrt((1.0 - reach * reach) / (1.0 - phi * phi))
         floor = xp.maximum(self.config.sigma_floor_relative * xp.abs(state.mean), _SMALLEST)
         sd = grown * xp.sqrt(xp.maximum(state.scale2, floor * floor))
