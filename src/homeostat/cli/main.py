@@ -5,7 +5,7 @@ import sys
 import typer
 
 from homeostat import __version__
-from homeostat.cli import act, audit, demo, explain, get, lab, replay, run, schema, twin
+from homeostat.cli import act, audit, demo, detect, explain, get, lab, replay, run, schema, twin
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import tell
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("detect")(detect.detect)
 app.command("get")(get.get)
 app.command("explain")(explain.explain)
 app.command("approve")(act.approve)

@@ -1,0 +1,80 @@
+"""`homeostat detect`: recorded or streamed values in, anomalies out."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from homeostat.cli.exits import Exit
+from homeostat.cli.output import Output, show, tell
+
+_STREAM: Final = Path("-")
+
+
+def detect(
+    source: Path = typer.Option(..., "--input", "-i", help="File or folder; - reads rows."),
+    output: Path = typer.Option(..., "--output", "-o", help="File or folder for what is said."),
+    json_file: Path | None = typer.Option(None, "--json", help="Write a summary; - prints it."),
+    columns: str | None = typer.Option(
+        None, "--columns", help="Columns to judge, separated by commas; else all of numbers."
+    ),
+    time: str | None = typer.Option(
+        None, "--time", help="The column of times; '' numbers the rows."
+    ),
+    counters: str = typer.Option(
+        "auto", "--counters", help="Columns that count up: names, none, or auto (by their names)."
+    ),
+) -> None:
+    """Find anomalies in recorded values (CSV, NPZ, Parquet); a row out for each row in.
+
+    Exits 6 if nothing could be judged, 1 if a file of a folder could not be read.
+    """
+    from homeostat.cli import detect_run
+    from homeostat.cli.detect_layout import EmptyError, Wanted
+
+    wanted = Wanted(time=time, columns=_names(columns), counters=_names(counters))
+    try:
+        summary = detect_run.detect(detect_run.Asked(source=source, output=output, wanted=wanted))
+    except EmptyError as error:
+        tell(f"homeostat: {error}")
+        raise typer.Exit(Exit.NO_DATA) from None
+    except KeyboardInterrupt:
+        tell("stopped; the same command goes on where it was")
+        raise typer.Exit(130) from None
+    _report(summary, json_file)
+
+
+def _report(summary: dict[str, Any], json_file: Path | None) -> None:
+    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+    if json_file == _STREAM:
+        typer.echo(text)
+    else:
+        show(_rows(summary), Output.TABLE)
+        if json_file is not None:
+            from homeostat.cli.detect_write import write_text
+
+            write_text(json_file, text + "\n")
+    if summary["failed"]:
+        tell(f"homeostat: {len(summary['failed'])} files could not be read")
+        raise typer.Exit(Exit.FAILED)
+    if not any(one["judged"] for one in summary["files"]):
+        tell("homeostat: nothing could be judged: too few rows, or no known values")
+        raise typer.Exit(Exit.NO_DATA)
+
+
+def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "input": one["input"],
+            "rows": one["rows"],
+            "judged": one["judged"],
+            "incidents": len(one["incidents"]),
+            "notes": one["quality"]["notes"],
+        }
+        for one in summary["files"]
+    ]
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())

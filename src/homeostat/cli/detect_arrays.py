@@ -1,0 +1,153 @@
+"""NPZ files: `train` is learnt from, and each row of `test` has a row in the output.
+
+Arrays are `[row]` or `[row, column]`. Times are `test_ts` and `train_ts` (or `timestamp`), numbers
+since the epoch; without them rows are numbered. Labels are not looked at. A file with one array
+alone is judged whole, whatever the array is called. Nothing in a file is run: arrays of objects are
+refused.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from homeostat.cli.detect_block import Block
+from homeostat.cli.detect_cells import Floats, Ints, unit_ns
+from homeostat.cli.detect_layout import LABELS, EmptyError, InputError, Wanted
+
+_ROWS: Final = 4096  # of a block
+_NAMES: Final = ("columns", "names", "features")
+_TIMES: Final = ("test_ts", "ts", "timestamp", "timestamps", "time", "test_timestamp")
+_TRAIN_TIMES: Final = ("train_ts", "train_timestamp")
+
+
+class ArrayTable:
+    """An NPZ file; its arrays are held in memory.
+
+    Args:
+        path: The file.
+        wanted: What a person says of its columns.
+
+    Raises:
+        InputError: It cannot be read, or its arrays are of no use.
+    """
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        self.path = path
+        arrays = _arrays(path)
+        main = _main(arrays, path)
+        test = _matrix(arrays[main], path, main)
+        train = test[:0]
+        notes = []
+        if "train" in arrays and main != "train":
+            train = _matrix(arrays["train"], path, "train")
+            notes.append(
+                f"learnt from {len(train):,} rows of train, which have no row in the output"
+            )
+        if train.shape[1] != test.shape[1]:
+            raise InputError(
+                f"{path}: train has {train.shape[1]} columns and {main} {test.shape[1]}; "
+                "give both the same"
+            )
+        names = _names(arrays, test.shape[1], path)
+        chosen = _chosen(names, wanted, path)
+        self.columns = tuple(names[place] for place in chosen)
+        self.notes = tuple(notes)
+        self._values: Floats = np.concatenate([train, test])[:, chosen]
+        self._shown = np.arange(len(self._values)) >= len(train)
+        self._texts, self._at = _times(arrays, path, len(train), len(test))
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all rows; see `detect_block.Table`."""
+        count = len(self._values)
+        for start in range(0, count, _ROWS):
+            which = slice(start, min(start + _ROWS, count))
+            yield Block(
+                self._texts[which], self._at[which], self._values[which], self._shown[which],
+                np.arange(which.start, which.stop) + 1,
+            )  # fmt: skip
+
+
+def _arrays(path: Path) -> Mapping[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise InputError(
+            f"{path}: is no NPZ file of numbers ({error}); write one with numpy.savez"
+        ) from error
+
+
+def _main(arrays: Mapping[str, np.ndarray], path: Path) -> str:
+    """Return the name of the array whose rows are judged."""
+    if "test" in arrays:
+        return "test"
+    known = {*_NAMES, *_TIMES, *_TRAIN_TIMES, *LABELS}
+    others = [name for name in arrays if name not in known and not name.endswith("label")]
+    if len(others) == 1:
+        return others[0]
+    raise InputError(
+        f"{path}: no array `test` (there are: {', '.join(arrays) or 'none'}); "
+        "write train and test with numpy.savez"
+    )
+
+
+def _matrix(array: np.ndarray, path: Path, name: str) -> Floats:
+    if array.ndim not in {1, 2} or not np.issubdtype(array.dtype, np.number):
+        raise InputError(
+            f"{path}: {name} is {array.dtype}{list(array.shape)}; "
+            "give numbers as [row] or [row, column]"
+        )
+    table: Floats = array.astype(float).reshape(len(array), -1 if array.size else 1)
+    if not table.shape[1]:
+        raise EmptyError(f"{path}: {name} has no column; give one at least")
+    return table
+
+
+def _names(arrays: Mapping[str, np.ndarray], width: int, path: Path) -> list[str]:
+    for known in _NAMES:
+        if known in arrays:
+            names = [str(name) for name in arrays[known].reshape(-1)]
+            if len(names) != width or len({*names}) != width:
+                raise InputError(
+                    f"{path}: {known} has {len({*names})} different names for {width} columns; "
+                    "give one for each"
+                )
+            return names
+    return ["value"] if width == 1 else [f"column_{place + 1}" for place in range(width)]
+
+
+def _chosen(names: list[str], wanted: Wanted, path: Path) -> list[int]:
+    for one in wanted.columns:
+        if one not in names:
+            raise InputError(
+                f"{path}: no column is called {one!r} (there are: {', '.join(names[:12])}); "
+                "correct --columns"
+            )
+    return [names.index(one) for one in wanted.columns] or list(range(len(names)))
+
+
+def _times(
+    arrays: Mapping[str, np.ndarray], path: Path, train: int, test: int
+) -> tuple[list[str], Ints]:
+    """Return the times of train and test, as text and in nanoseconds."""
+    own = next((name for name in _TIMES if name in arrays), None)
+    before = next((name for name in _TRAIN_TIMES if name in arrays), None)
+    if own is None or (train and before is None):
+        numbers = np.arange(-train, test)
+        return [str(one) for one in numbers], numbers * 10**9
+    parts = [arrays[own]] if not train or before is None else [arrays[before], arrays[own]]
+    stamps = np.concatenate([part.reshape(-1) for part in parts])
+    if len(stamps) != train + test or not np.issubdtype(stamps.dtype, np.number):
+        raise InputError(
+            f"{path}: {own} has {len(stamps)} times of {stamps.dtype} for {train + test} rows; "
+            "give one number for each row"
+        )
+    if not np.isfinite(stamps).all():
+        raise InputError(f"{path}: {own} holds times that are no numbers; correct them")
+    unit = unit_ns(float(stamps[0])) if len(stamps) else 1
+    whole = np.issubdtype(stamps.dtype, np.integer)
+    at = stamps.astype(np.int64) * unit if whole else np.round(stamps * unit).astype(np.int64)
+    return [str(one) for one in stamps.tolist()], at

@@ -1,0 +1,154 @@
+"""What the stack says of rows, as lines of text; whole under its name, or not there at all.
+
+Lines go into a part file beside the output, which gets its name when the last one is in it. A
+number that is not known is an empty cell; `anomaly_score` alone is always a number, 0 where nothing
+could be judged, because what reads scores wants one for each row: `verdict` says which zeros are
+unknown.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+
+from homeostat.base.errors import ConfigError
+from homeostat.base.evidence import Verdict
+from homeostat.cli.detect_block import Block
+from homeostat.detect.stack import Said
+
+HEAD: Final = ("timestamp", "anomaly_score", "neg_log10_p", "alarm", "verdict")
+"""Columns of the output; `contribution_<column>` follow where there are several columns."""
+
+
+def head(columns: Sequence[str]) -> str:
+    r"""Return the first line of an output.
+
+    >>> head(["cpu", "a,b"])
+    'timestamp,anomaly_score,neg_log10_p,alarm,verdict,contribution_cpu,"contribution_a,b"\n'
+    """
+    names = [*HEAD, *(f"contribution_{name}" for name in columns if len(columns) > 1)]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(names)
+    return text.getvalue()
+
+
+def lines(texts: Sequence[str], said: Said) -> list[str]:
+    """Return one line for each row.
+
+    Args:
+        texts: The rows' times as the input has them.
+        said: Of one entity, time first: `[row]`, contributions `[row, column]`.
+    """
+    score = np.where(np.isnan(said.anomaly_score), 0.0, said.anomaly_score).tolist()
+    evidence = said.neg_log10_p.tolist()
+    alarm, verdict = said.alarm.tolist(), verdicts(said)
+    out = [
+        f"{text},{one:.9g},{_known(p)},{a:d},{v}"
+        for text, one, p, a, v in zip(texts, score, evidence, alarm, verdict, strict=True)
+    ]
+    if said.contributions.shape[1] == 1:
+        return out
+    shares = said.contributions.tolist()
+    return [
+        f"{line},{','.join(_known(share) for share in row)}"
+        for line, row in zip(out, shares, strict=True)
+    ]
+
+
+def verdicts(said: Said) -> list[str]:
+    """Return each row's verdict; a row that could not be judged is unknown, whatever goes on."""
+    words = [
+        Verdict.UNKNOWN if unknown else Verdict.ANOMALOUS if active else Verdict.HEALTHY
+        for unknown, active in zip(said.unknown.tolist(), said.active.tolist(), strict=True)
+    ]
+    return [word.value for word in words]
+
+
+class Sink:
+    """An output that is being written.
+
+    Args:
+        path: Its final name.
+        columns: Names of the columns of values.
+        sort: Lines come in another order than that of the input, whose order they get.
+        begun: Bytes of a part file to go on with; None = begin.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, columns: Sequence[str], *, sort: bool = False, begun: int | None = None
+    ) -> None:
+        self.path, self.part = path, part_of(path)
+        self._sort, self._kept = sort, list[tuple[int, str]]()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if begun is None:
+                self._file: IO[bytes] = self.part.open("wb")
+                self._file.write(head(columns).encode())
+            else:
+                self._file = self.part.open("r+b")
+                self._file.truncate(begun)
+                self._file.seek(begun)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; choose another --output") from error
+
+    def write(self, block: Block, said: Said) -> None:
+        """Write rows; the order of the input's lines is restored at the end where it is asked."""
+        made = lines(block.texts, said)
+        if self._sort:
+            self._kept += zip(block.line.tolist(), made, strict=True)
+        else:
+            self._put(made)
+
+    def flush(self) -> int:
+        """Return how many bytes are surely on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def finish(self) -> None:
+        """Give the output its name."""
+        self._put([line for _, line in sorted(self._kept, key=lambda one: one[0])])
+        self.flush()
+        self._file.close()
+        self.part.replace(self.path)
+
+    def abandon(self, *, keep: bool = False) -> None:
+        """Leave nothing, or the part file alone for a later run to go on with."""
+        self._file.close()
+        if not keep:
+            self.part.unlink(missing_ok=True)
+
+    def _put(self, made: Sequence[str]) -> None:
+        if made:
+            self._file.write(("\n".join(made) + "\n").encode())
+
+
+def part_of(path: Path) -> Path:
+    """Return where an output is written until it is whole."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _known(value: float) -> str:
+    return "" if value != value else f"{value:.6g}"  # noqa: PLR0124 - not NaN
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    part = part_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; choose another place") from error

@@ -1,0 +1,125 @@
+"""`homeostat detect` end to end: what it writes, what it refuses, and how it ends."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from homeostat.cli.exits import Exit
+from homeostat.cli.main import app, main
+
+NAB = Path(__file__).parents[3] / "shared" / "data" / "nab" / "data"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["detect", *map(str, arguments)])
+
+
+def noise(seed: int, rows: int = 240, columns: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(10.0, 1.0, (rows, columns))
+
+
+def recording(path: Path, values: np.ndarray, names: str = "value") -> Path:
+    rows = [
+        f"2026-01-01 {k // 60:02d}:{k % 60:02d}:00,{','.join(f'{v:.6f}' for v in row)}"
+        for k, row in enumerate(values)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([f"timestamp,{names}", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_row_of_a_file_has_a_row_in_the_output_and_a_jump_raises_one_alarm(
+    tmp_path: Path,
+) -> None:
+    values = noise(1)
+    values[200:204] += 40.0
+    source = recording(tmp_path / "in.csv", values)
+    said = run("--input", source, "--output", tmp_path / "out.csv", "--json", tmp_path / "s.json")
+    assert said.exit_code == Exit.OK, said.output
+    rows = table(tmp_path / "out.csv")
+    assert [row["timestamp"] for row in rows] == [row["timestamp"] for row in table(source)]
+    assert [k for k, row in enumerate(rows) if row["alarm"] == "1"] == [200]
+    assert {row["verdict"] for row in rows[:20]} == {"unknown"}
+    assert {row["neg_log10_p"] for row in rows[:20]} == {""}
+    assert {row["verdict"] for row in rows[100:200]} == {"healthy"}
+    assert rows[200]["verdict"] == "anomalous"
+    assert all(0.0 <= float(row["anomaly_score"]) <= 1.0 for row in rows)
+    (one,) = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["files"]
+    assert one["rows"] == 240
+    assert one["incidents"][0]["start"] == "2026-01-01 03:20:00"
+    assert one["incidents"][0]["columns"] == [{"name": "value", "share": 1.0}]
+
+
+def test_of_several_columns_the_one_that_jumps_contributes_most(tmp_path: Path) -> None:
+    values = noise(2, columns=3)
+    values[150:154, 1] += 40.0
+    source = recording(tmp_path / "in.csv", values, 'cpu,"a,b",disk')
+    assert run("-i", source, "-o", tmp_path / "out.csv").exit_code == Exit.OK
+    row = table(tmp_path / "out.csv")[150]
+    shares = [float(row[f"contribution_{name}"]) for name in ("cpu", "a,b", "disk")]
+    assert row["alarm"] == "1"
+    assert sum(shares) == pytest.approx(1.0, abs=1e-4)
+    assert shares[1] > 0.9
+
+
+def test_a_folder_is_mirrored_and_what_cannot_be_read_stops_nothing_else(tmp_path: Path) -> None:
+    recording(tmp_path / "in" / "a.csv", noise(3, 60))
+    recording(tmp_path / "in" / "deep" / "er" / "b.csv", noise(4, 90))
+    (tmp_path / "in" / "bad.csv").write_text("timestamp,value\n2026-01-01,1\n2026-01-02,x\n")
+    said = run("-i", tmp_path / "in", "-o", tmp_path / "out", "--json", "-")
+    assert said.exit_code == Exit.FAILED
+    assert "bad.csv:3: value is 'x', no number" in said.stderr
+    found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/**/*.*"))
+    assert found == ["a.csv", "deep/er/b.csv"]
+    assert [one["rows"] for one in json.loads(said.stdout)["files"]] == [60, 90]
+
+
+def test_what_is_said_of_a_file_does_not_depend_on_those_beside_it(tmp_path: Path) -> None:
+    for seed, rows in ((5, 100), (6, 240), (7, 30)):
+        recording(tmp_path / "in" / f"{seed}.csv", noise(seed, rows))
+    assert run("-i", tmp_path / "in", "-o", tmp_path / "all").exit_code == Exit.OK
+    assert run("-i", tmp_path / "in" / "5.csv", "-o", tmp_path / "one.csv").exit_code == Exit.OK
+    assert (tmp_path / "all" / "5.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+
+def test_a_header_alone_has_a_header_in_the_output_and_no_data(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("timestamp,value\n")
+    said = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv")
+    assert said.exit_code == Exit.NO_DATA
+    head = "timestamp,anomaly_score,neg_log10_p,alarm,verdict\n"
+    assert (tmp_path / "out.csv").read_text() == head
+
+
+def test_a_file_that_is_refused_leaves_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.csv").write_text("timestamp,value\n2026-01-01,1\nnoon,2\n")
+    words = ["homeostat", "detect", "-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv"]
+    monkeypatch.setattr("sys.argv", [str(word) for word in words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == Exit.USAGE
+    assert "in.csv:3: 'noon' is no time as the first one is (ISO 8601)" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+
+
+@pytest.mark.slow
+def test_a_file_of_nab_is_judged_from_end_to_end(tmp_path: Path) -> None:
+    source = NAB / "realKnownCause" / "rogue_agent_key_hold.csv"
+    if not source.exists():
+        pytest.skip("the recordings of NAB are not beside this checkout (shared/data/nab)")
+    said = run("-i", source, "-o", tmp_path / "out.csv")
+    assert said.exit_code == Exit.OK, said.output
+    rows = table(tmp_path / "out.csv")
+    assert len(rows) == 1882
+    assert "3,456 rows are missing in 91 gaps" in said.stdout
+    assert {row["verdict"] for row in rows} == {"healthy", "anomalous", "unknown"}
