@@ -1,0 +1,206 @@
+"""What PCA learns from, and when: rows in blocks, a reservoir, fading correlations, refits.
+
+Rows wait for one to two blocks and are learnt only if nothing rare came up in the block that
+followed them, so that the first ticks of a fault do not teach what it is compared with. An entity's
+model is fitted anew when it has learnt `first` rows, then at every doubling, then at every `refit`
+rows. Each entity goes by its own count of rows: one does not change when another is refitted.
+
+NumPy only: which entities are refitted is decided here, by their counts.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from homeostat.detect import pca_model
+from homeostat.stats import conformal, covariance, reservoir
+
+# Ticks in a block: what waits is two of them, and a sixteenth of the work is done at each tick.
+BLOCK: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings.
+
+    Attributes:
+        rows: Rows that are kept, and how long the past is remembered.
+        first: Rows that the first model takes, at least 32.
+        refit: Rows learnt between two refits, at least 16.
+        explained: Share of the variance at which no further component is kept, in (0, 1].
+    """
+
+    rows: reservoir.Config = field(default_factory=reservoir.Config)
+    first: int = 64
+    refit: int = 256
+    explained: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            ValueError: Names the setting, its value and the range.
+        """
+        if not 32 <= self.first <= self.rows.size:  # noqa: PLR2004 - see pca_model._LEAST_VALUES
+            raise ValueError(f"pca: first must be in 32..{self.rows.size}, got {self.first}")
+        if self.refit < BLOCK:
+            raise ValueError(f"pca: refit must be {BLOCK} or more, got {self.refit}")
+        if not 0.0 < self.explained <= 1.0:
+            raise ValueError(f"pca: explained must be in (0, 1], got {self.explained}")
+
+
+class PastState(NamedTuple):
+    """What is known of the past of each entity.
+
+    Attributes:
+        tick: Ticks so far, int64, no axis.
+        waiting: Rows that may be learnt, by tick modulo two blocks, `[slot, entity, column]`.
+        open: Where they may, as far as each tick alone says, bool `[slot, entity]`.
+        rows: The reservoir.
+        moments: Fading sums of clipped deviations.
+        fitted: Rows learnt at the last refit, 0 before the first, int64 `[entity]`.
+        model: What the last refit found.
+        sizes: The reservoir's absolute deviations under that model, `[entity * column]` series.
+        distances: Its Q and T^2, `[entity * 2]` series.
+    """
+
+    tick: Any
+    waiting: Any
+    open: Any
+    rows: reservoir.Reservoir
+    moments: covariance.Moments
+    fitted: Any
+    model: pca_model.Model
+    sizes: conformal.Table
+    distances: conformal.Table
+
+
+def init(config: Config, entities: int, columns: int) -> PastState:
+    """Return the state of entities that have seen nothing."""
+    tables = conformal.Conformal(conformal.Config(size=config.rows.size))
+    return PastState(
+        tick=np.asarray(0, dtype=np.int64),
+        waiting=np.full((2 * BLOCK, entities, columns), np.nan),
+        open=np.zeros((2 * BLOCK, entities), dtype=bool),
+        rows=reservoir.init(config.rows, entities, columns),
+        moments=covariance.init(np, entities, columns),
+        fitted=np.zeros(entities, dtype=np.int64),
+        model=pca_model.init(entities, columns),
+        sizes=tables.init(np, entities * columns),
+        distances=tables.init(np, entities * 2),
+    )
+
+
+def step(config: Config, state: PastState, row: Any, allowed: Any) -> PastState:
+    """Let a tick's row wait; at the end of a block learn the block before.
+
+    Args:
+        config: Settings.
+        state: From `init` or the last step.
+        row: Float `[entity, column]`, NaN where a value is unknown or must not be learnt.
+        allowed: Bool `[entity]`: where the row may be learnt, as far as this tick says.
+    """
+    slot = int(state.tick) % (2 * BLOCK)
+    waiting, is_open = state.waiting.copy(), state.open.copy()
+    waiting[slot], is_open[slot] = row, allowed
+    state = state._replace(tick=state.tick + 1, waiting=waiting, open=is_open)
+    if (slot + 1) % BLOCK:
+        return state
+    oldest = (slot + 1) % (2 * BLOCK)
+    before, after = slice(oldest, oldest + BLOCK), slice(slot + 1 - BLOCK, slot + 1)
+    quiet = is_open[before] & is_open[after].all(axis=0)
+    quiet = np.flip(np.logical_and.accumulate(np.flip(quiet, axis=0), axis=0), axis=0)
+    quiet &= np.isfinite(waiting[before]).any(axis=2)
+    rows = reservoir.learn(config.rows, state.rows, waiting[before], quiet)
+    off = pca_model.clipped(state.model, np.moveaxis(waiting[before], 0, 1))
+    off = np.where(quiet[:, :, None], np.moveaxis(off, 1, 0), np.nan)
+    moments = covariance.learn(np, state.moments, off, float(config.rows.memory))
+    state = state._replace(rows=rows, moments=moments)
+    count, last = rows.offered, state.fitted
+    due = (count >= config.first) & ((count >= 2 * last) | (count - last >= config.refit))
+    return _refitted(config, state, np.flatnonzero(due)) if due.any() else state
+
+
+def _refitted(config: Config, state: PastState, entities: Any) -> PastState:
+    """Fit the models of some entities anew and score their reservoirs by them."""
+    count = state.rows.offered[entities]
+    rows = np.moveaxis(state.rows.rows[:, entities], 0, 1).astype(float)
+    moments = covariance.Moments(*(part[entities] for part in state.moments))
+    young = (count <= config.rows.size)[:, None, None]
+    # A young entity's rows are all there still; take them in the units of the new model.
+    again = _moments(config, rows)
+    moments = covariance.Moments(
+        *(np.where(young, new, old) for new, old in zip(again, moments, strict=True))
+    )
+    held = reservoir.held(config.rows, state.rows)[entities]
+    model = pca_model.fit(rows, moments, held, explained=config.explained)
+    seen = pca_model.score(model, rows)
+    return state._replace(
+        moments=covariance.Moments(*_put(state.moments, entities, moments)),
+        fitted=next(_put([state.fitted], entities, [count])),
+        model=pca_model.Model(*_put(state.model, entities, model)),
+        sizes=_ranked(state.sizes, entities, seen.sizes),
+        distances=_ranked(state.distances, entities, seen.distances),
+    )
+
+
+def _moments(config: Config, rows: Any) -> covariance.Moments:
+    """Return the sums over all rows `[entity, row, column]`, in units of their own spread."""
+    level, spread, moves = pca_model.scaled(rows)
+    scale = pca_model.init(len(rows), rows.shape[2])._replace(
+        level=level, spread=spread, moves=moves
+    )
+    off = np.moveaxis(pca_model.clipped(scale, rows), 1, 0)
+    empty = covariance.init(np, len(rows), rows.shape[2])
+    return covariance.learn(np, empty, off, float(config.rows.memory))
+
+
+def _put(wholes: Any, entities: Any, parts: Any) -> Any:
+    """Yield arrays in which these entities' parts are the new ones."""
+    for whole, part in zip(wholes, parts, strict=True):
+        out = whole.copy()
+        out[entities] = part
+        yield out
+
+
+def _ranked(table: conformal.Table, entities: Any, scores: Any) -> conformal.Table:
+    """Return the table with the scores `[entity, row, kind]` of these entities in it."""
+    size, kinds = table.scores.shape[0], scores.shape[2]
+    known = np.isfinite(scores)
+    ordered = np.sort(np.where(known, scores, -np.inf).astype(np.float32), axis=1)
+    out, count = table.scores.copy(), table.entered.copy()
+    out.reshape(size, -1, kinds)[:, entities] = np.moveaxis(ordered, 0, 1)
+    count.reshape(-1, kinds)[entities] = known.sum(axis=1)
+    return conformal.Table(out, count, table.wait)
+
+
+def restart(config: Config, state: PastState, entities: Any) -> PastState:
+    """Return the state with these entities (bool `[entity]`) as if new."""
+    fresh = init(config, *state.waiting.shape[1:])
+    out = state.waiting.shape[2]
+    kinds = {"sizes": np.repeat(entities, out), "distances": np.repeat(entities, 2)}
+    tables = conformal.Conformal(conformal.Config(size=config.rows.size))
+
+    def mixed(new: Any, old: Any, axis: int) -> Any:
+        shape = [1] * np.ndim(old)
+        shape[axis] = -1
+        return np.where(np.reshape(entities, shape), new, old)
+
+    def each(news: Any, olds: Any) -> Any:
+        return (mixed(new, old, 0) for new, old in zip(news, olds, strict=True))
+
+    return PastState(
+        tick=state.tick,
+        waiting=mixed(fresh.waiting, state.waiting, 1),
+        open=mixed(fresh.open, state.open, 1),
+        rows=reservoir.Reservoir(
+            mixed(fresh.rows.rows, state.rows.rows, 1),
+            mixed(fresh.rows.offered, state.rows.offered, 0),
+        ),
+        moments=covariance.Moments(*each(fresh.moments, state.moments)),
+        fitted=mixed(fresh.fitted, state.fitted, 0),
+        model=pca_model.Model(*each(fresh.model, state.model)),
+        sizes=tables.restart(np, state.sizes, kinds["sizes"]),
+        distances=tables.restart(np, state.distances, kinds["distances"]),
+    )
