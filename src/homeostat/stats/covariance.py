@@ -85,8 +85,8 @@ def components(
     Args:
         xp: numpy or jax.numpy.
         state: The sums.
-        usable: Bool `[entity, column]`: columns that vary; the others are components of their own,
-            of variance 1 and never kept.
+        usable: Bool `[entity, column]`: columns that vary; the others have components of their
+            own, of variance 1 and never kept.
         rows: Independent rows that the sums are worth, `[entity]`, for the limit of noise.
         explained: Share of the variance at which no further component is kept, in (0, 1].
 
