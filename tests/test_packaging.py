@@ -13,8 +13,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OURS = {"homeostat", "homeostat_instrument"}
-OPTIONAL = {"demo": ("demo",), "testing": ("twin",), "twin": ("twin",), "lab": ("twin",)}
-"""Extras beyond the plain install that a room may import: the kit compiles with jax if it can."""
+OPTIONAL = {
+    "demo": ("demo",),
+    "detect": ("twin",),
+    "testing": ("twin",),
+    "twin": ("twin",),
+    "lab": ("twin",),
+}
+"""Extras beyond the plain install that a room may import: the kit compiles with jax if it can, and
+detectors are trained with it."""
 
 
 def distribution(text: str) -> str:
