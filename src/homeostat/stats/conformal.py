@@ -117,6 +117,16 @@ class Conformal:
             out = out + xp.where(far, _further(xp, state.scores, new), 0.0)
         return xp.where(known, out, xp.nan)
 
+    def below(self, xp: ModuleType, state: Table, scores: Any) -> Any:
+        """Return how many entries of each table are smaller, the empty ones included, `[series]`.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: The tables.
+            scores: `[series]`, float32 and finite.
+        """
+        return _below(xp, state.scores, scores)
+
     def learn(self, xp: ModuleType, state: Table, scores: Any, allowed: Any) -> Table:
         """Let scores enter where they may.
 
