@@ -25,6 +25,10 @@ def detect(
     counters: str = typer.Option(
         "auto", "--counters", help="Columns that count up: names, none, or auto (by their names)."
     ),
+    state: Path | None = typer.Option(
+        None, "--state", help="Go on from here with added rows; leave the state here."
+    ),
+    fresh: bool = typer.Option(False, "--fresh", help="Judge a folder's files again, done or not."),
 ) -> None:
     """Find anomalies in recorded values (CSV, NPZ, Parquet); a row out for each row in.
 
@@ -35,12 +39,14 @@ def detect(
 
     wanted = Wanted(time=time, columns=_names(columns), counters=_names(counters))
     try:
-        summary = detect_run.detect(detect_run.Asked(source=source, output=output, wanted=wanted))
+        summary = detect_run.detect(
+            detect_run.Asked(source=source, output=output, wanted=wanted, state=state, fresh=fresh)
+        )
     except EmptyError as error:
         tell(f"homeostat: {error}")
         raise typer.Exit(Exit.NO_DATA) from None
     except KeyboardInterrupt:
-        tell("stopped; the same command goes on where it was")
+        tell("stopped; the same command takes it up again")
         raise typer.Exit(130) from None
     _report(summary, json_file)
 

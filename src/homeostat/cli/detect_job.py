@@ -1,21 +1,21 @@
-"""One input on its way through the stack: ticks out, what was said of them in.
+"""One input on its way through the stack: ticks out, what was said of them in, lines written.
 
-A job reads no more than it is asked for, so several go side by side in little memory. It knows
-which ticks are rows, and writes what is said of those.
+A job can be stopped between two ticks and taken up by a later run: `kept` is what that needs beside
+the stack's state, and `go_on` refuses an input that does not begin with the rows seen before.
 """
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from homeostat.cli import detect_ticks as ticks
-from homeostat.cli.detect_block import Block, Table, joined
-from homeostat.cli.detect_cells import Floats, Ints
+from homeostat.cli.detect_block import Block, Table
+from homeostat.cli.detect_cells import Floats
+from homeostat.cli.detect_feed import Feed, Past, Taken
 from homeostat.cli.detect_scan import Scan, as_json
 from homeostat.cli.detect_tally import Tally
-from homeostat.cli.detect_write import Sink
+from homeostat.cli.detect_write import Sink, part_of
 from homeostat.detect.stack import Said
 
 
@@ -36,60 +36,110 @@ class Job:
         self.source, self.output, self.table, self.scan = source, output, table, scan
         self.columns = table.columns
         self.tally = Tally(columns=table.columns)
-        self.rows = 0
+        self.done = False
         self._counters = counters
-        self._grid, self._counts = ticks.new_grid(), ticks.new_counts(len(table.columns))
-        self._blocks: Iterator[Block] = table.blocks()
-        self._ready = _Ready(len(table.columns))
-        self._asked: Ints = np.empty(0, dtype=np.int64)
-        self._block: Block | None = None
+        self._feed = Feed(table, counters)
+        self._taken: Taken | None = None
         self._sink: Sink | None = None
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows of the input were taken."""
+        return self._feed.rows
+
+    @property
+    def past(self) -> Past:
+        """Return what the rows leave behind; the job must be done."""
+        return self._feed.past
 
     def take(self, most: int) -> Floats:
         """Return the next ticks, fewer than `most` only at the end. `[tick, column]`."""
-        while self._ready.count < most and (block := next(self._blocks, None)) is not None:
-            self._grid, said = ticks.timing(self._grid, block.at)
-            finite = np.where(np.isfinite(block.values), block.values, np.nan)
-            self._counts, values = ticks.rates(self._counts, block.at, finite, self._counters)
-            self._ready.add(block, values, said.missing)
-        values, self._asked, self._block = self._ready.take(most)
-        return values
+        self._taken = self._feed.take(most)
+        return self._taken.values
 
-    def give(self, said: Said) -> None:
+    def give(self, said: Said) -> int:
         """Take what was said of the ticks that were taken last, and write it.
 
         Args:
             said: Time first: `[tick]`, contributions and bands `[tick, column]`.
+
+        Returns:
+            How many of the ticks are rows.
         """
-        block = self._block
-        if block is None:
-            return
-        self.rows += len(block.texts)
-        of_rows = Said(*(part[self._asked] for part in said))
+        taken = self._taken
+        if taken is None or taken.block is None:
+            return 0
+        block, of_rows = taken.block, Said(*(part[taken.place] for part in said))
         shown = block.shown
         if not shown.all():
-            block = Block(
-                [text for text, one in zip(block.texts, shown.tolist(), strict=True) if one],
-                block.at[shown], block.values[shown], shown[shown], block.line[shown],
-            )  # fmt: skip
+            texts = [text for text, one in zip(block.texts, shown.tolist(), strict=True) if one]
+            block = Block(texts, *(part[shown] for part in block[1:]))
             of_rows = Said(*(part[shown] for part in of_rows))
-        if not len(block.at):
-            return
-        self.tally.add(block.texts, of_rows)
-        self._out().write(block, of_rows)
+        if len(block.at):
+            self.tally.add(block.texts, of_rows)
+            self._out().write(block, of_rows)
+        return len(taken.place)
 
     def finish(self) -> None:
         """Give the output its name."""
         self._out().finish()
+        self.done = True
 
-    def abandon(self) -> None:
-        """Leave no output."""
-        if self._sink is not None:
-            self._sink.abandon()
+    def abandon(self, *, keep: bool) -> None:
+        """Leave no output, or the part that a later run goes on with."""
+        if self._sink is not None and not self.done:
+            self._sink.abandon(keep=keep)
+
+    def kept(self) -> dict[str, Any]:
+        """Return what a later run needs to go on from here."""
+        size = self.output.stat().st_size if self.done else self._out().flush()
+        return {
+            "input": str(self.source),
+            "output": str(self.output),
+            "columns": list(self.columns),
+            "ticks": self._feed.ticks,
+            "rows": self._feed.rows,
+            "digest": self._feed.digest,
+            "bytes": size,
+            "done": self.done,
+            "tally": self.tally.plain(),
+        }
+
+    def go_on(self, kept: dict[str, Any]) -> bool:
+        """Go on from where an earlier run was; return whether that is possible.
+
+        It is not where the input does not begin with the rows seen before, or where what was
+        written of them is gone; the job is as new then.
+        """
+        written = self._written(kept)
+        fits = kept["columns"] == list(self.columns) and not self.scan.sorted_rows
+        if not (fits and written and self._feed.skip(kept["ticks"])):
+            self.anew()
+            return False
+        if self._feed.digest != kept["digest"]:
+            self.anew()
+            return False
+        part = part_of(self.output)
+        if written != part:
+            shutil.copyfile(written, part)
+        self._sink = Sink(self.output, self.columns, begun=kept["bytes"])
+        self.tally = Tally.of(self.columns, kept["tally"])
+        return True
+
+    def anew(self) -> None:
+        """Begin at the first row, whatever was gone on with."""
+        self.abandon(keep=False)
+        self._feed, self._sink = Feed(self.table, self._counters), None
+        self.tally = Tally(columns=self.columns)
+
+    def follow(self, past: Past) -> None:
+        """Take the rows as those that come after others."""
+        self._feed = Feed(self.table, self._counters, past)
 
     def summary(self) -> dict[str, Any]:
         """Return what is written of this input."""
         tally, scan = self.tally, self.scan
+        counters = zip(self.columns, self._counters.tolist(), strict=True)
         return {
             "input": str(self.source),
             "output": str(self.output),
@@ -99,66 +149,22 @@ class Job:
             "first": scan.first,
             "last": scan.last,
             "columns": list(self.columns),
-            "counters": [
-                c for c, is_one in zip(self.columns, self._counters, strict=True) if is_one
-            ],
+            "counters": [name for name, is_one in counters if is_one],
             "incidents": tally.incidents(),
             "quality": as_json(scan),
         }
+
+    def _written(self, kept: dict[str, Any]) -> Path | None:
+        """Return the file that holds what was written of the rows seen before."""
+        if kept["output"] != str(self.output):
+            return None
+        part = part_of(self.output)
+        if not kept["done"] and part.exists() and part.stat().st_size >= kept["bytes"]:
+            return part
+        whole = self.output.exists() and self.output.stat().st_size == kept["bytes"]
+        return self.output if whole else None
 
     def _out(self) -> Sink:
         if self._sink is None:
             self._sink = Sink(self.output, self.columns, sort=self.scan.sorted_rows)
         return self._sink
-
-
-class _Ready:
-    """Rows that were read and not yet taken; unknown ticks are made when they are taken."""
-
-    def __init__(self, columns: int) -> None:
-        self.count = 0
-        self._columns = columns
-        self._parts: list[_Part] = []
-
-    def add(self, block: Block, values: Floats, missing: Ints) -> None:
-        """Add rows with their values and the unknown ticks before each."""
-        place = np.cumsum(missing + 1) - 1
-        self._parts.append(_Part(block, values, place, 0))
-        self.count += int(place[-1]) + 1
-
-    def take(self, most: int) -> tuple[Floats, Ints, Block | None]:
-        """Return the next ticks, which of them are rows, and these rows."""
-        values: Floats = np.full((min(most, self.count), self._columns), np.nan)
-        asked, blocks, taken = [], [], 0
-        while taken < len(values):
-            part = self._parts.pop(0)
-            count = min(len(values) - taken, int(part.place[-1]) + 1 - part.begun)
-            end = part.begun + count
-            first, stop = np.searchsorted(part.place, [part.begun, end]).tolist()
-            at = part.place[first:stop] - part.begun + taken
-            values[at] = part.values[first:stop]
-            asked.append(at)
-            if stop > first:
-                blocks.append(part.block.rows(slice(first, stop)))
-            if end <= part.place[-1]:
-                self._parts.insert(0, part._replace(begun=end))
-            taken += count
-        self.count -= taken
-        places: Ints = np.concatenate([np.empty(0, dtype=np.int64), *asked])
-        return values, places, joined(blocks) if blocks else None
-
-
-class _Part(NamedTuple):
-    """Rows of one block.
-
-    Attributes:
-        block: The rows.
-        values: Their values, counters as rates. `[row, column]`.
-        place: The tick of each. `[row]`.
-        begun: Ticks that were taken.
-    """
-
-    block: Block
-    values: Floats
-    place: Ints
-    begun: int

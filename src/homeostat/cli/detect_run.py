@@ -1,28 +1,26 @@
-"""`homeostat detect` on files: opens them, plays them side by side, keeps what is done.
+"""`homeostat detect` on files: opens them, has them played, and leaves out what is done already.
 
-A tick of many entities costs the stack little more than a tick of one, so files with as many
-columns as each other are played together. What is said of one does not depend on the others.
+Beside the outputs of a folder lies a list of what was done, by the content of the inputs and the
+program's code: the same command takes up a run that was broken off, and judges new and changed
+files only.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from homeostat import __version__
 from homeostat.cli import detect_open, detect_scan
+from homeostat.cli.detect_done import NAME, Done
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError, Wanted
+from homeostat.cli.detect_play import Keep, groups, together
 from homeostat.cli.output import tell
-from homeostat.detect.stack import Said, Stack, StackState
-from homeostat.detect.stack_play import play
 
-TOGETHER: Final = 64
-"""Files that are played side by side: beyond it a tick costs as much a file as it did."""
-_TICKS: Final = 512  # played before what was said is written; bounds memory
+STATE: Final = ".homeostat-detect.state"
+"""Where the run of a folder is, until it is through."""
 FORMAT: Final = 1
 """Of the JSON summary; raised when a field changes its meaning."""
 
@@ -35,11 +33,15 @@ class Asked:
         source: File or folder.
         output: File or folder.
         wanted: What is said of the columns.
+        state: File to go on from and to leave the state in; None = none is kept.
+        fresh: Judge everything again.
     """
 
     source: Path
     output: Path
     wanted: Wanted
+    state: Path | None = None
+    fresh: bool = False
 
 
 def detect(asked: Asked) -> dict[str, Any]:
@@ -49,6 +51,8 @@ def detect(asked: Asked) -> dict[str, Any]:
         InputError: The only file cannot be read, or there is none.
         ConfigError: An output cannot be written.
     """
+    if asked.state is not None and asked.source.is_dir():
+        raise InputError(f"--state {asked.state}: takes one file, and {asked.source} is a folder")
     paths = detect_open.inputs(asked.source, asked.output)
     outputs = detect_open.outputs(paths, asked.source, asked.output)
     failed, jobs = [], []
@@ -60,16 +64,18 @@ def detect(asked: Asked) -> dict[str, Any]:
                 raise
             tell(f"homeostat: {error}")
             failed.append({"input": str(path), "error": str(error)})
-    total = sum(job.scan.rows for job in jobs)
-    with progress(total) as advance:
-        for group in _groups(jobs):
-            _together(group, advance)
+    done = _done(asked)
+    left = [job for job in jobs if not done.knows(job)]
+    with progress(sum(job.scan.rows for job in left)) as advance:
+        for group in groups(left):
+            together(group, _keep(asked, done), advance)
+            done.add(group)
     return {
         "format": FORMAT,
         "version": __version__,
         "input": str(asked.source),
         "output": str(asked.output),
-        "files": [job.summary() for job in jobs],
+        "files": [done.summary(job) for job in jobs],
         "failed": failed,
     }
 
@@ -86,55 +92,20 @@ def opened(path: Path, output: Path, wanted: Wanted) -> Job:
     return Job(path, output, table, scan, counters)
 
 
-def _groups(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Yield jobs with as many columns as each other, of like length, a few at a time."""
-    order = sorted(jobs, key=lambda job: (len(job.columns), -job.scan.rows))
-    group: list[Job] = []
-    for job in order:
-        if group and (len(group) == TOGETHER or len(job.columns) != len(group[0].columns)):
-            yield group
-            group = []
-        group.append(job)
-    if group:
-        yield group
+def _done(asked: Asked) -> Done:
+    """Return the list of what was done; of one file alone none is kept."""
+    path = asked.output / NAME if asked.source.is_dir() else None
+    return Done(path, repr(asked.wanted), fresh=asked.fresh)
 
 
-def _together(group: Sequence[Job], advance: Callable[[int], None]) -> None:
-    """Play jobs side by side; each gets its name as soon as it is through."""
-    stack, going = Stack(), dict(enumerate(group))
-    state = stack.init(len(group[0].columns), entities=len(group))
-    try:
-        while going:
-            state = _round(stack, state, going, len(group), advance)
-    except BaseException:
-        for job in going.values():
-            job.abandon()
-        raise
-
-
-def _round(
-    stack: Stack,
-    state: StackState,
-    going: dict[int, Job],
-    entities: int,
-    advance: Callable[[int], None],
-) -> StackState:
-    """Play some ticks of the jobs that go on; those that are through are taken out."""
-    taken = {place: job.take(_TICKS) for place, job in going.items()}
-    longest = max(len(values) for values in taken.values())
-    columns = len(next(iter(going.values())).columns)
-    values = np.full((longest, entities, columns), np.nan)
-    for place, own in taken.items():
-        values[: len(own), place] = own
-    said, state = play(stack, values, state=state)
-    for place, own in taken.items():
-        job, before = going[place], going[place].rows
-        job.give(Said(*(part[: len(own), place] for part in said)))
-        advance(job.rows - before)
-        if len(own) < _TICKS:
-            job.finish()
-            del going[place]
-    return state
+def _keep(asked: Asked, done: Done) -> Keep:
+    """Return where the run says where it is."""
+    made = {"code": done.code, "how": done.how}
+    if asked.state is not None:
+        return Keep(path=asked.state, made=made, asked=True)
+    folder = asked.output if asked.output.is_dir() else asked.output.parent
+    name = STATE if asked.source.is_dir() else f".{asked.source.name}.state"
+    return Keep(path=folder / name, made=made)
 
 
 @contextmanager

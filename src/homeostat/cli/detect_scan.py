@@ -8,6 +8,7 @@ A column is a counter if its name says so as Prometheus' conventions have it, or
 One that merely never falls is told and not touched: a slow morning never falls either.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,7 @@ import numpy as np
 
 from homeostat.cli import detect_ticks as ticks
 from homeostat.cli.detect_block import Block, Table, joined
+from homeostat.cli.detect_feed import digest
 from homeostat.cli.detect_layout import InputError, Wanted
 
 _COUNTERS: Final = ("_total", "_count", "_sum", "_bucket")  # Prometheus: metric and label naming
@@ -36,7 +38,9 @@ class Scan:
         columns: Names of the columns of values.
         rows: How many there are.
         shown: How many have a row in the output.
+        digest: SHA-256 of everything that is judged and written.
         first: The first time, as written.
+        first_ns: The same in nanoseconds since the epoch.
         last: The last one.
         step_s: Seconds between rows, None if they lie on no grid.
         missing_rows: Ticks of the grid that have no row.
@@ -54,6 +58,8 @@ class Scan:
     columns: tuple[str, ...]
     rows: int = 0
     shown: int = 0
+    digest: str = ""
+    first_ns: int | None = None
     first: str | None = None
     last: str | None = None
     step_s: float | None = None
@@ -176,9 +182,13 @@ def _pass(table: Table) -> Scan:
         zero, zero, nan + np.inf, nan - np.inf, nan, zero, zero, zero, zero - 1, zero - 1
     )
     seen.low, seen.high = np.full(width, np.inf), np.full(width, -np.inf)
+    total = hashlib.sha256("\0".join(table.columns).encode())
     for block in table.blocks():
+        digest(total, block)
+        total.update("\0".join(block.texts).encode())
         grid, said = ticks.timing(grid, block.at)
-        found.first = block.texts[0] if found.first is None else found.first
+        if found.first is None:
+            found.first, found.first_ns = block.texts[0], int(block.at[0])
         found.last = block.texts[-1]
         found.missing_rows += int(said.missing.sum())
         found.gaps += int((said.missing > 0).sum())
@@ -189,6 +199,7 @@ def _pass(table: Table) -> Scan:
         _see(seen, block.values, found.rows)
         found.rows += len(block.at)
         found.shown += int(block.shown.sum())
+    found.digest = total.hexdigest()
     found.step_s = None if np.isnan(grid.step[0]) else float(grid.step[0]) / 1e9
     unknown, names = found.rows - seen.known - seen.infinite, found.columns
     found.unknown = {names[k]: int(unknown[k]) for k in range(width) if unknown[k]}

@@ -1,7 +1,7 @@
 """What was found in one input: how many rows were judged, and each incident from start to end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
@@ -78,6 +78,27 @@ class Tally:
         """Return all incidents as they are written; one that still lasts has no end."""
         going = [] if self.going is None else [self._plain(self.going) | {"end": None}]
         return [*self.done, *going]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the tally as JSON can write it."""
+        going = None
+        if self.going is not None:
+            going = asdict(self.going) | {"weight": self.going.weight.tolist()}
+        return {
+            "rows": self.rows,
+            "unknown": self.unknown,
+            "alarms": self.alarms,
+            "done": self.done,
+            "going": going,
+        }
+
+    @classmethod
+    def of(cls, columns: Sequence[str], plain: dict[str, Any]) -> "Tally":
+        """Return the tally that `plain` made these values of."""
+        going = plain["going"]
+        if going is not None:
+            going = Incident(**(going | {"weight": np.array(going["weight"])}))
+        return cls(columns=columns, **(plain | {"going": going}))
 
     def _extend(self, texts: Sequence[str], said: Said, rows: slice) -> None:
         evidence = np.nan_to_num(said.neg_log10_p[rows], nan=0.0)

@@ -1,0 +1,184 @@
+"""Plays inputs through the stack side by side, and keeps where they are.
+
+A tick of many entities costs the stack little more than a tick of one, so inputs with as many
+columns as each other are played together. What is said of one does not depend on the others.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from homeostat.base.errors import ConfigError
+from homeostat.cli import detect_state
+from homeostat.cli.detect_job import Job
+from homeostat.cli.detect_layout import InputError
+from homeostat.detect import stack_play
+from homeostat.detect.stack import Said, Stack, StackState
+
+TOGETHER: Final = 64
+"""Inputs that are played side by side: beyond it one costs as much as it did."""
+_TICKS: Final = 512  # played before what was said is written; bounds memory
+_EVERY_S: Final = 20.0  # between two times that a run says where it is: what a stop may cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Where a run says where it is.
+
+    Attributes:
+        path: The file.
+        made: What must be the same for a later run to go on with it.
+        asked: A person named the file: it stays, and one that does not fit is an error.
+        every_s: Seconds between two times.
+    """
+
+    path: Path
+    made: dict[str, Any]
+    asked: bool = False
+    every_s: float = _EVERY_S
+
+
+def groups(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Yield jobs with as many columns as each other, of like length, a few at a time."""
+    order = sorted(jobs, key=lambda job: (_kind(job), -job.scan.rows, str(job.source)))
+    group: list[Job] = []
+    for job in order:
+        if group and (len(group) == TOGETHER or _kind(job) != _kind(group[0])):
+            yield group
+            group = []
+        group.append(job)
+    if group:
+        yield group
+
+
+def together(group: Sequence[Job], keep: Keep, advance: Callable[[int], None]) -> None:
+    """Play jobs side by side; each output gets its name as soon as it is whole.
+
+    Args:
+        group: Of as many columns as each other.
+        keep: Where to say where the run is, and to find where an earlier one was.
+        advance: Called with the number of rows that were judged.
+
+    Raises:
+        ConfigError: An output cannot be written, or the state that a person named does not fit.
+    """
+    run = _Run(group, keep, advance)
+    try:
+        while run.going:
+            run.round()
+    except BaseException:
+        run.stop()
+        raise
+    run.end()
+
+
+def _kind(job: Job) -> tuple[int, bool]:
+    """Return what jobs of one group have in common; sorted ones cannot be taken up midway."""
+    return len(job.columns), job.scan.sorted_rows
+
+
+class _Run:
+    """Jobs on their way; see `together`."""
+
+    def __init__(self, group: Sequence[Job], keep: Keep, advance: Callable[[int], None]) -> None:
+        self.group, self.keep, self.advance = group, keep, advance
+        self.columns = len(group[0].columns)
+        self.stack = Stack()
+        self.going = dict(enumerate(group))
+        self.midway = not any(job.scan.sorted_rows for job in group)
+        if keep.asked and not self.midway:
+            raise InputError(
+                f"{group[0].source}: with --state rows must be in order of time; sort the file"
+            )
+        self.kept, self.last = False, time.monotonic()
+        found = self._taken_up()
+        self.state = self._new() if found is None else found
+        advance(sum(job.rows for job in group))
+
+    def round(self) -> None:
+        """Play some ticks of the jobs that go on; those that are through are taken out."""
+        taken = {place: job.take(_TICKS) for place, job in self.going.items()}
+        longest = max(len(values) for values in taken.values())
+        values = np.full((longest, len(self.group), self.columns), np.nan)
+        for place, own in taken.items():
+            values[: len(own), place] = own
+        said, self.state = stack_play.play(self.stack, values, state=self.state)
+        for place, own in taken.items():
+            job = self.going[place]
+            self.advance(job.give(Said(*(part[: len(own), place] for part in said))))
+            if len(own) < _TICKS:
+                job.finish()
+                del self.going[place]
+        if self.midway and self.going and time.monotonic() - self.last >= self.keep.every_s:
+            self._say()
+
+    def stop(self) -> None:
+        """End before the end: what a later run can go on with stays, nothing else does."""
+        for job in self.group:
+            job.abandon(keep=self.kept)
+
+    def end(self) -> None:
+        """End as one should."""
+        if self.keep.asked:
+            self._say()
+        else:
+            self.keep.path.unlink(missing_ok=True)
+
+    def _say(self) -> None:
+        """Write where the run is."""
+        past = self.group[0].past if self.keep.asked and not self.going else None
+        jobs = [job.kept() for job in self.group]
+        kept = detect_state.Kept(self.keep.made, jobs, self.state, past)
+        detect_state.write(self.keep.path, self.stack, kept)
+        self.kept, self.last = True, time.monotonic()
+
+    def _new(self) -> StackState:
+        return self.stack.init(self.columns, entities=len(self.group))
+
+    def _taken_up(self) -> StackState | None:
+        """Return the stack's state where an earlier run was; None = begin."""
+        if not self.midway:
+            return None
+        try:
+            kept = detect_state.read(self.keep.path, self.stack, self.columns)
+        except ConfigError:
+            if self.keep.asked:
+                raise
+            return None
+        if kept is None:
+            return None
+        if self.keep.asked:
+            return self._asked(kept)
+        same = [one["input"] for one in kept.jobs] == [str(job.source) for job in self.group]
+        if kept.made != self.keep.made or not same:
+            return None
+        fits = [job.go_on(one) for job, one in zip(self.group, kept.jobs, strict=True)]
+        if not all(fits):
+            for job in self.group:
+                job.anew()
+            return None
+        self.kept = True
+        return kept.stack
+
+    def _asked(self, kept: detect_state.Kept) -> StackState:
+        """Return the state of a file that a person named, for the same input or the next one."""
+        job, path = self.group[0], self.keep.path
+        if len(kept.jobs) == 1 and job.go_on(kept.jobs[0]):
+            self.kept = True
+            return kept.stack
+        first, past = job.scan.first_ns, kept.past
+        same = len(kept.jobs) == 1 and kept.jobs[0]["columns"] == list(job.columns)
+        if same and past is not None and (first is None or first > int(past.grid.last[0])):
+            job.follow(past)
+            return kept.stack
+        seen = kept.jobs[0]
+        raise InputError(
+            f"{job.source}: does not go on from {path}, which has seen {seen['rows']:,} rows of "
+            f"{seen['input']} (columns {', '.join(seen['columns'])}) and wrote {seen['output']}: "
+            "give that file with rows added and its output in place, or a file of later rows; "
+            "or remove the state to begin anew"
+        )

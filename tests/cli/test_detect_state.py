@@ -1,0 +1,195 @@
+"""`homeostat detect` goes on where it stopped, bit for bit as in one go."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from homeostat.cli import detect_play, detect_run
+from homeostat.cli.exits import Exit
+from homeostat.cli.main import app
+from homeostat.detect import stack_play
+
+HEAD = "timestamp,cpu,disk\n"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["detect", *map(str, arguments)])
+
+
+def lines(seed: int, rows: int) -> list[str]:
+    """Return rows with gaps, unknown values and a jump."""
+    values = np.random.default_rng(seed).normal(10.0, 1.0, (rows, 2))
+    values[rows // 2 : rows // 2 + 5] += 50.0
+    values[7, 0] = np.nan
+    made = [
+        f"2026-01-01 {k // 60:02d}:{k % 60:02d}:00,{cpu:.6f},{disk:.6f}\n"
+        for k, (cpu, disk) in enumerate(values.tolist())
+    ]
+    return [line.replace("nan", "") for k, line in enumerate(made) if not 60 <= k < 64]
+
+
+def summary(result: Result) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(result.stdout)
+    return plain
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say after every few ticks where a run is."""
+    monkeypatch.setattr(detect_play, "_TICKS", 32)
+    monkeypatch.setattr(detect_run, "Keep", partial(detect_play.Keep, every_s=0.0))
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    """Press Ctrl-C in a round, after the stack has judged and before it is written."""
+    played, real = [0], stack_play.play
+
+    def play(*arguments: Any, **options: Any) -> Any:
+        played[0] += 1
+        if played[0] > rounds:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(stack_play, "play", play)
+
+
+def count_ticks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which every call of the stack adds how many ticks it judged."""
+    judged, real = list[int](), stack_play.play
+
+    def play(stack: Any, values: Any, **options: Any) -> Any:
+        judged.append(len(values))
+        return real(stack, values, **options)
+
+    monkeypatch.setattr(stack_play, "play", play)
+    return judged
+
+
+@pytest.mark.parametrize("first", [3, 62, 130])
+def test_added_rows_are_judged_as_if_all_had_been_there(tmp_path: Path, first: int) -> None:
+    rows = lines(1, 200)
+    source, state = tmp_path / "in.csv", tmp_path / "s"
+    source.write_text(HEAD + "".join(rows))
+    one = run("-i", source, "-o", tmp_path / "one.csv", "--json", "-")
+    assert one.exit_code == Exit.OK, one.output
+    source.write_text(HEAD + "".join(rows[:first]))
+    run("-i", source, "-o", tmp_path / "out.csv", "--state", state)
+    source.write_text(HEAD + "".join(rows))
+    two = run("-i", source, "-o", tmp_path / "out.csv", "--state", state, "--json", "-")
+    assert two.exit_code == Exit.OK, two.output
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    (whole,), (parts,) = summary(one)["files"], summary(two)["files"]
+    assert parts["incidents"] == whole["incidents"]
+    assert len(whole["incidents"]) == 1
+    assert parts | {"output": ""} == whole | {"output": ""}
+
+
+def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(HEAD + "".join(lines(2, 80)))
+    words = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--state", tmp_path / "s")
+    run(*words)
+    before = ((tmp_path / "out.csv").read_bytes(), (tmp_path / "s").read_bytes())
+    assert run(*words).exit_code == Exit.OK
+    assert ((tmp_path / "out.csv").read_bytes(), (tmp_path / "s").read_bytes()) == before
+
+
+def test_a_file_of_later_rows_goes_on_from_the_state_of_the_one_before(tmp_path: Path) -> None:
+    rows = lines(3, 200)
+    (tmp_path / "all.csv").write_text(HEAD + "".join(rows))
+    run("-i", tmp_path / "all.csv", "-o", tmp_path / "whole.csv")
+    said = []
+    for name, part in (("a", rows[:90]), ("b", rows[90:])):
+        (tmp_path / f"{name}.csv").write_text(HEAD + "".join(part))
+        out = tmp_path / f"{name}.out"
+        words = ("-i", tmp_path / f"{name}.csv", "-o", out, "--state", tmp_path / "s")
+        assert run(*words).exit_code == Exit.OK
+        said += out.read_text().splitlines()[1:]
+    assert said == (tmp_path / "whole.csv").read_text().splitlines()[1:]
+
+
+def test_a_state_of_other_rows_is_refused_and_left_alone(tmp_path: Path) -> None:
+    for name, seed in (("a", 4), ("b", 5)):
+        (tmp_path / f"{name}.csv").write_text(HEAD + "".join(lines(seed, 60)))
+    state = tmp_path / "s"
+    run("-i", tmp_path / "a.csv", "-o", tmp_path / "a.out", "--state", state)
+    before = state.read_bytes()
+    said = run("-i", tmp_path / "b.csv", "-o", tmp_path / "b.out", "--state", state)
+    assert "does not go on from" in str(said.exception)
+    assert state.read_bytes() == before
+    assert not (tmp_path / "b.out").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"\x08" + bytes(7) + b"{}      "])
+def test_a_damaged_state_is_refused(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "in.csv").write_text(HEAD + "".join(lines(6, 40)))
+    (tmp_path / "s").write_bytes(damage)
+    words = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--state", tmp_path / "s")
+    assert "remove the file to begin anew" in str(run(*words).exception)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("asked", [(), ("--state", "s")])
+def test_a_stopped_file_is_taken_up_and_ends_as_in_one_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text(HEAD + "".join(lines(7, 200)))
+    run("-i", "in.csv", "-o", "one.csv")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        stopped = run("-i", "in.csv", "-o", "out.csv", *asked)
+    assert stopped.exit_code == 130
+    assert not Path("out.csv").exists()
+    judged = count_ticks(monkeypatch)
+    assert run("-i", "in.csv", "-o", "out.csv", *asked).exit_code == Exit.OK
+    assert Path("out.csv").read_bytes() == Path("one.csv").read_bytes()
+    assert sum(judged) == 200 - 4 * 32
+    left = {"in.csv", "one.csv", "out.csv", *asked[1:]}
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+@pytest.mark.usefixtures("often")
+def test_a_stopped_folder_is_taken_up_and_what_is_done_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, rows in (("a", 60), ("b", 150), ("c", 200)):
+        path = Path("in") / name / "x.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(HEAD + "".join(lines(8, rows)))
+    run("-i", "in", "-o", "one")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert run("-i", "in", "-o", "out").exit_code == 130
+    assert [path.as_posix() for path in Path("out").rglob("*.csv")] == ["out/a/x.csv"]
+    assert run("-i", "in", "-o", "out").exit_code == Exit.OK
+    for name in "abc":
+        assert Path(f"out/{name}/x.csv").read_bytes() == Path(f"one/{name}/x.csv").read_bytes()
+    assert not [path for path in Path("out").rglob(".*") if path.name != ".homeostat-detect.json"]
+    stop_after(monkeypatch, 0)
+    again = run("-i", "in", "-o", "out", "--json", "-")
+    assert again.exit_code == Exit.OK, again.output
+    assert [one["rows"] for one in summary(again)["files"]] == [60, 146, 196]
+    assert run("-i", "in", "-o", "out", "--fresh").exit_code == 130
+
+
+def test_a_changed_input_or_output_of_a_folder_is_judged_again(tmp_path: Path) -> None:
+    source, out = tmp_path / "in" / "a.csv", tmp_path / "out" / "a.csv"
+    source.parent.mkdir()
+    source.write_text(HEAD + "".join(lines(9, 60)))
+    run("-i", tmp_path / "in", "-o", tmp_path / "out")
+    whole = out.read_bytes()
+    out.write_bytes(whole[:-10])
+    run("-i", tmp_path / "in", "-o", tmp_path / "out")
+    assert out.read_bytes() == whole
+    stamps = source.stat()
+    source.write_text(HEAD + "".join(lines(9, 60)).replace("1", "2", 1))
+    os.utime(source, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    run("-i", tmp_path / "in", "-o", tmp_path / "out")
+    assert out.read_bytes() != whole
