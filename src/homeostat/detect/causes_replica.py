@@ -8,7 +8,7 @@ from homeostat.base.evidence import Family, Suspicion
 from homeostat.base.units import seconds
 from homeostat.base.world import Replica, ReplicaState
 from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
-from homeostat.detect.verdicts import MEMORY_HIGH
+from homeostat.detect.matters import MEMORY_HIGH
 
 # A replica this much slower than its peers, batch size taken out, and by at least so much time.
 _SLOW_RATIO: Final = 2.0

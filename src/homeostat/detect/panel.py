@@ -16,28 +16,14 @@ from homeostat.base.evidence import SeriesKey
 from homeostat.base.ports import Detector, SignalsLike
 from homeostat.base.world import Snapshot
 from homeostat.detect import usual
-from homeostat.detect.slots import Slots, assign, carried, no_slots
+from homeostat.detect.layout import Layout, layout
+from homeostat.detect.slots import Slots, assign, carried, no_slots, seen_again
 from homeostat.detect.usual import Device, Pairs, Usual
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
-# Signals that have a level to leave. The others are judged by rules: a share that climbs or a
-# process that is gone needs no chart.
-CHARTED: Final = frozenset({
-    names.ARRIVAL_RATE,
-    names.ERROR_RATIO,
-    names.REFUSED_RATIO,
-    names.LATENCY_P50,
-    names.LATENCY_P95,
-    names.PROBE_LATENCY,
-    names.CPU_SHARE,
-    names.DEVICE_TIME,
-    names.BATCH_SIZE,
-    names.BATCH_FULL_SHARE,
-    names.QUEUE_LENGTH,
-    names.ACCURACY,
-})
 HISTORY: Final = 32
 # Memory given back, as a share of the limit: page accounting alone moves by less.
 DROP: Final = 0.02
@@ -52,6 +38,8 @@ class PanelState:
     Attributes:
         tick: The last step's tick, -1 before the first.
         slots: Which series is where.
+        layout: The rows of the last tick's frame.
+        where: The slot of each of them. `[row]`
         detectors: Each detector's state, by name.
         history: The last values, NaN where unknown. `[column, slot]`
         fallen: Highest value that each series' process has come down from by itself.
@@ -63,6 +51,8 @@ class PanelState:
 
     tick: int
     slots: Slots
+    layout: Layout
+    where: Ints
     detectors: dict[str, Any]
     history: Floats
     fallen: Floats
@@ -83,9 +73,10 @@ class Claims:
         high: Upper edge. `[row]`
         usual: Guarded mean, NaN before there is one. `[row]`
         learnt: Values behind it. `[row]`
-        history: The last values, oldest first, this tick's included. `[row, column]`
+        history: The last values, oldest first, this tick's included. `[remembered, column]`
         fallen: Highest value that the series' process has come down from. `[row]`
         devices: Device time against batch size, by deployment.
+        layout: The rows of the frame.
     """
 
     scores: dict[str, Floats]
@@ -97,6 +88,7 @@ class Claims:
     history: Floats
     fallen: Floats
     devices: dict[str, Device]
+    layout: Layout
 
 
 class Panel:
@@ -111,6 +103,8 @@ class Panel:
         return PanelState(
             tick=-1,
             slots=no_slots(size),
+            layout=layout(()),
+            where=np.zeros(0, dtype=np.int64),
             detectors={name: part.init(np, size) for name, part in self._detectors.items()},
             history=np.full((HISTORY, size), np.nan),
             fallen=np.full(size, np.nan),
@@ -127,32 +121,35 @@ class Panel:
             signals: The tick's aligned series.
             learn: Deployments in which nothing is suspected and nothing of ours is in flight.
         """
-        state, where = self._aligned(state, signals)
+        state = self._aligned(state, signals)
         state, reborn = _reborn(state, signals.world)
-        size, tick = len(state.slots.keys), signals.tick
+        state = _forget_processes(state, reborn)
+        rows, where, size = state.layout, state.where, len(state.slots.keys)
         values = np.full(size, np.nan)
         values[where] = signals.values
-        state = _forget_processes(state, reborn)
-        calm = _calm(state.calm, {key.deployment for key in signals.keys}, learn)
+        calm = _calm(state.calm, rows.deployments, learn)
+        ticks = np.array([calm[name] for name in rows.deployments], dtype=np.int64)[rows.owner]
         ready = np.zeros(size, dtype=bool)
-        ready[where] = [calm[key.deployment] > 0 for key in signals.keys]
-        charted = np.zeros(size, dtype=bool)
-        charted[where] = [key.signal in CHARTED for key in signals.keys]
+        ready[where] = ticks > 0
+        seen = np.full(size, np.nan)
+        seen[where] = np.where(rows.charted, signals.values, np.nan)
         outputs, detectors = {}, {}
         for name, part in self._detectors.items():
-            seen = np.where(charted, values, np.nan)
             detectors[name], outputs[name] = part.step(np, state.detectors[name], seen, ready)
-        claims = _claims(state, outputs, where, signals, tick)
-        state = _remember(replace(state, detectors=detectors, calm=calm), values, where, signals)
-        return state, claims
+        claims = _claims(state, outputs, signals)
+        allowed = np.zeros(size, dtype=bool)
+        allowed[where] = ticks > usual.DELAY
+        state = replace(state, detectors=detectors, calm=calm)
+        return _remember(state, values, allowed, signals.tick), claims
 
-    def _aligned(
-        self, state: PanelState, signals: SignalsLike
-    ) -> tuple[PanelState, npt.NDArray[np.int64]]:
+    def _aligned(self, state: PanelState, signals: SignalsLike) -> PanelState:
+        if signals.keys == state.layout.keys:
+            return replace(state, slots=seen_again(state.slots, state.where, signals.tick))
         before = len(state.slots.keys)
         slots, where, fresh = assign(state.slots, signals.keys, signals.tick, _FORGET)
+        state = replace(state, slots=slots, layout=layout(signals.keys), where=where)
         if not fresh.any():
-            return replace(state, slots=slots), where
+            return state
         size = len(slots.keys)
         empty = (
             np.full((HISTORY, size), np.nan),
@@ -166,9 +163,7 @@ class Panel:
             name: carried(state.detectors[name], part.init(np, size), fresh, before)
             for name, part in self._detectors.items()
         }
-        return replace(
-            state, slots=slots, detectors=detectors, history=history, fallen=fallen, usual=means
-        ), where
+        return replace(state, detectors=detectors, history=history, fallen=fallen, usual=means)
 
 
 def _reborn(
@@ -199,26 +194,20 @@ def _forget_processes(state: PanelState, reborn: frozenset[tuple[str, str]]) -> 
     return replace(state, history=history, fallen=fallen)
 
 
-def _calm(before: dict[str, int], present: set[str], learn: frozenset[str]) -> dict[str, int]:
-    return {
-        name: before.get(name, usual.DELAY) + 1 if name in learn else 0 for name in sorted(present)
-    }
+def _calm(before: dict[str, int], present: Sequence[str], learn: frozenset[str]) -> dict[str, int]:
+    return {name: before.get(name, usual.DELAY) + 1 if name in learn else 0 for name in present}
 
 
-def _claims(
-    state: PanelState,
-    outputs: dict[str, Any],
-    where: npt.NDArray[np.int64],
-    signals: SignalsLike,
-    tick: int,
-) -> Claims:
+def _claims(state: PanelState, outputs: dict[str, Any], signals: SignalsLike) -> Claims:
+    where = state.where
     low = high = np.full(len(where), np.nan)
     for output in outputs.values():
         low = np.where(np.isnan(low), np.asarray(output.low, dtype=np.float64)[where], low)
         high = np.where(np.isnan(high), np.asarray(output.high, dtype=np.float64)[where], high)
-    columns = (tick - np.arange(HISTORY)[::-1]) % HISTORY
-    history = state.history[columns][:, where].T
-    history[:, -1] = signals.values
+    columns = (signals.tick - np.arange(HISTORY)[::-1]) % HISTORY
+    remembered = state.layout.remembered
+    history = state.history[columns[:, None], where[remembered]].T.copy()
+    history[:, -1] = signals.values[remembered]
     return Claims(
         scores={
             name: np.asarray(output.neg_log10_p, dtype=np.float64)[where]
@@ -236,26 +225,23 @@ def _claims(
         devices={
             name: found for name, pairs in state.pairs.items() if (found := usual.device(pairs))
         },
+        layout=state.layout,
     )
 
 
-def _remember(
-    state: PanelState, values: Floats, where: npt.NDArray[np.int64], signals: SignalsLike
-) -> PanelState:
-    tick, calm = signals.tick, state.calm
+def _remember(state: PanelState, values: Floats, allowed: Bools, tick: int) -> PanelState:
+    """Return the state with one more tick of values, learnt late where that is allowed."""
     history = state.history.copy()
     passed = max(min(tick - state.tick, HISTORY), 1) if state.tick >= 0 else HISTORY
     history[(tick - np.arange(passed)) % HISTORY] = np.nan  # ticks that never came are gaps
     history[tick % HISTORY] = values
     before = history[(tick - 1) % HISTORY]
     delayed = history[(tick - usual.DELAY) % HISTORY]
-    allowed = np.zeros(len(values), dtype=bool)
-    allowed[where] = [calm[key.deployment] > usual.DELAY for key in signals.keys]
     pairs = dict(state.pairs)
-    for name, (sizes, times) in _pair_slots(signals.keys, where).items():
-        if calm[name] > usual.DELAY:
-            so_far = pairs.get(name, Pairs())
-            pairs[name] = usual.learn_pairs(so_far, delayed[sizes], delayed[times])
+    for name, (sizes, times) in state.layout.pairs.items():
+        if state.calm[name] > usual.DELAY:
+            so_far, where = pairs.get(name, Pairs()), state.where
+            pairs[name] = usual.learn_pairs(so_far, delayed[where[sizes]], delayed[where[times]])
     return replace(
         state,
         tick=tick,
@@ -266,27 +252,5 @@ def _remember(
     )
 
 
-def _pair_slots(
-    keys: Sequence[SeriesKey], where: npt.NDArray[np.int64]
-) -> dict[str, tuple[list[int], list[int]]]:
-    """Return the slots of batch size and device time of the same replica, by deployment."""
-    places = where.tolist()
-    timed = {
-        (key.deployment, key.subject): place
-        for key, place in zip(keys, places, strict=True)
-        if key.signal == names.DEVICE_TIME
-    }
-    out: dict[str, tuple[list[int], list[int]]] = {}
-    for key, place in zip(keys, places, strict=True):
-        if key.signal != names.BATCH_SIZE:
-            continue
-        time = timed.get((key.deployment, key.subject))
-        if time is not None:
-            sizes, times = out.setdefault(key.deployment, ([], []))
-            sizes.append(place)
-            times.append(time)
-    return out
-
-
-STATE_CLASSES: Final = (PanelState, Slots, Usual, Pairs, SeriesKey)
+STATE_CLASSES: Final = (PanelState, Slots, Layout, Usual, Pairs, SeriesKey)
 """What `stats.arrays.from_bytes` must know to read this part's state, its detectors' apart."""

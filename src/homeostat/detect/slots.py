@@ -60,6 +60,13 @@ def assign(
     return slots, where, fresh
 
 
+def seen_again(slots: Slots, where: npt.NDArray[np.int64], tick: int) -> Slots:
+    """Return the slots after a tick whose series are all in the slots given."""
+    seen = slots.seen.copy()
+    seen[where] = tick
+    return replace(slots, seen=seen)
+
+
 def _placed(
     slots: Slots, missing: Sequence[SeriesKey], tick: int, forget: int
 ) -> tuple[Slots, npt.NDArray[np.bool_]]:

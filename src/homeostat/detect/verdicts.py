@@ -2,56 +2,60 @@
 
 A detector may say that a value is unlikely; it is anomalous only if it is also far enough off, and
 in the direction that hurts. Values that cannot be believed are unknown, whatever anybody claims.
+All series of the fleet are judged together; what is said of them is then dealt out by deployment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+from typing_extensions import override
 
-from homeostat.base import names
-from homeostat.base.evidence import Anomaly, Quality, Reading, SeriesKey, Verdict
+from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
+from homeostat.base.many import many
 from homeostat.base.policy import Managed
 from homeostat.base.ports import SignalsLike
-from homeostat.detect.panel import CHARTED, Claims
+from homeostat.detect.layout import Layout
+from homeostat.detect.matters import MEMORY_HIGH, Rule
+from homeostat.detect.panel import Claims
 
-# A process this close to its limit is in danger whatever the trend (kernel reclaim starts earlier).
-MEMORY_HIGH: Final = 0.9
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Names = Mapping[tuple[str, str], int]
+
+_HEALTHY, _ANOMALOUS, _UNKNOWN = range(3)
+_VERDICTS: Final = (Verdict.HEALTHY, Verdict.ANOMALOUS, Verdict.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
-    """When a departure from the usual matters.
+class Column(Mapping[tuple[str, str], float]):
+    """One deployment's numbers by (subject, signal), read where they are; NaN is not there.
 
-    Attributes:
-        up: A rise matters.
-        down: A fall matters.
-        least: Smallest departure that matters, in the signal's unit.
-        share: Smallest departure that matters, as a share of the usual value.
+    Args:
+        places: Row of each series.
+        values: By row.
     """
 
-    up: bool = True
-    down: bool = False
-    least: float = 0.0
-    share: float = 0.0
+    __slots__ = ("_places", "_values")
 
+    def __init__(self, places: Names, values: Sequence[float]) -> None:
+        self._places, self._values = places, values
 
-# Small against what an objective can feel, large against a window's noise.
-MATTERS: Final = {
-    names.ARRIVAL_RATE: Matter(down=True, least=5.0, share=0.3),
-    names.ERROR_RATIO: Matter(least=0.01),
-    names.REFUSED_RATIO: Matter(least=0.01),
-    names.LATENCY_P50: Matter(least=10.0, share=0.3),
-    names.LATENCY_P95: Matter(least=20.0, share=0.3),
-    names.PROBE_LATENCY: Matter(least=50.0, share=1.0),
-    names.CPU_SHARE: Matter(least=0.2, share=0.5),
-    names.DEVICE_TIME: Matter(least=5.0, share=0.3),
-    names.BATCH_SIZE: Matter(down=True, least=0.5, share=0.3),
-    names.BATCH_FULL_SHARE: Matter(least=0.3),
-    names.QUEUE_LENGTH: Matter(least=3.0, share=1.0),
-    names.ACCURACY: Matter(up=False, down=True, least=0.03),
-}
+    @override
+    def __getitem__(self, name: tuple[str, str]) -> float:
+        value = self._values[self._places[name]]
+        if value != value:  # noqa: PLR0124 - NaN is not itself
+            raise KeyError(name)
+        return value
+
+    @override
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return (name for name in self._places if name in self)
+
+    @override
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +73,34 @@ class Judged:
 
     readings: tuple[Reading, ...]
     anomalies: tuple[Anomaly, ...]
-    usual: dict[tuple[str, str], float]
-    history: dict[tuple[str, str], Any]
-    fallen: dict[tuple[str, str], float]
-    learnt: dict[tuple[str, str], float]
+    usual: Mapping[tuple[str, str], float]
+    history: Mapping[tuple[str, str], Any]
+    fallen: Mapping[tuple[str, str], float]
+    learnt: Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    """One tick as arrays, one entry per row: what it is, and what is claimed of it.
+
+    Attributes:
+        signals: The tick's aligned series.
+        good: Where the value is believed.
+        claims: The detectors'.
+        unknown: By detector, charted series of which it knows nothing.
+        alarms: By detector, charted series at which it alarms and that matters.
+    """
+
+    signals: SignalsLike
+    good: Bools
+    claims: Claims
+    unknown: dict[str, Bools]
+    alarms: dict[str, Bools]
+
+    @property
+    def rows(self) -> Layout:
+        """Which row is what."""
+        return self.claims.layout
 
 
 def judge(signals: SignalsLike, claims: Claims, managed: Sequence[Managed]) -> dict[str, Judged]:
@@ -83,157 +111,139 @@ def judge(signals: SignalsLike, claims: Claims, managed: Sequence[Managed]) -> d
         claims: What the detectors say of them.
         managed: The deployments; others are left out.
     """
-    rows: dict[str, list[int]] = {entry.name: [] for entry in managed}
-    for row, key in enumerate(signals.keys):
-        if key.deployment in rows:
-            rows[key.deployment].append(row)
-    plain = _Plain.of(signals, claims)
-    return {entry.name: _deployment(rows[entry.name], plain, entry) for entry in managed}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plain:
-    """The arrays as Python numbers: read once, quickly."""
-
-    keys: tuple[SeriesKey, ...]
-    value: list[float]
-    age: list[int]
-    samples: list[float]
-    quality: tuple[Quality, ...]
-    low: list[float]
-    high: list[float]
-    usual: list[float]
-    learnt: list[float]
-    fallen: list[float]
-    history: Any
-    judged: list[bool]
-    scores: dict[str, list[float]]
-    alarms: dict[str, list[bool]]
-
-    @classmethod
-    def of(cls, signals: SignalsLike, claims: Claims) -> "_Plain":
-        return cls(
-            keys=signals.keys,
-            value=signals.values.tolist(),
-            age=signals.age_ns.tolist(),
-            samples=signals.samples.tolist(),
-            quality=signals.quality,
-            low=claims.low.tolist(),
-            high=claims.high.tolist(),
-            usual=claims.usual.tolist(),
-            learnt=claims.learnt.tolist(),
-            fallen=claims.fallen.tolist(),
-            history=claims.history,
-            judged=_judged(claims, len(signals.keys)),
-            scores={name: score.tolist() for name, score in claims.scores.items()},
-            alarms={name: alarm.tolist() for name, alarm in claims.alarms.items()},
+    seen, rows = _seen(signals, claims), claims.layout
+    readings, anomalies = _readings(seen, managed), _anomalies(seen)
+    usual, learnt = claims.usual.tolist(), claims.learnt.tolist()
+    history, fallen = _pasts(claims)
+    return {
+        name: Judged(
+            readings=tuple([readings[row] for row in rows.rows.get(name, ())]),
+            anomalies=tuple(anomalies.get(name, ())),
+            usual=Column(rows.places.get(name, {}), usual),
+            history=history.get(name, {}),
+            fallen=fallen.get(name, {}),
+            learnt=Column(rows.places.get(name, {}), learnt),
         )
+        for name in (entry.name for entry in managed)
+    }
 
 
-def _judged(claims: Claims, rows: int) -> list[bool]:
-    """Return where at least one detector has a baseline."""
-    known = [~np.isnan(score) for score in claims.scores.values()]
-    judged = np.any(known, axis=0) if known else np.zeros(rows, dtype=bool)
-    return [bool(one) for one in judged]
+def _seen(signals: SignalsLike, claims: Claims) -> _Seen:
+    good = np.array([quality is Quality.GOOD for quality in signals.quality], dtype=np.bool_)
+    charted, matters = claims.layout.charted, _matters(signals, claims)
+    unknown = {name: charted & (~good | np.isnan(score)) for name, score in claims.scores.items()}
+    alarms = {
+        name: charted & ~unknown[name] & alarm & matters for name, alarm in claims.alarms.items()
+    }
+    return _Seen(signals=signals, good=good, claims=claims, unknown=unknown, alarms=alarms)
 
 
-def _deployment(rows: list[int], plain: _Plain, managed: Managed) -> Judged:
-    readings, anomalies = [], []
-    usual, history, fallen, learnt = {}, {}, {}, {}
-    for row in rows:
-        key = plain.keys[row]
-        name = (key.subject, key.signal)
-        claimed = _claimed(row, plain) if key.signal in CHARTED else []
-        anomalies += claimed
-        readings.append(_reading(row, plain, _verdict(row, plain, claimed, managed)))
-        if plain.usual[row] == plain.usual[row]:
-            usual[name] = plain.usual[row]
-        learnt[name] = plain.learnt[row]
-        if key.signal == names.MEMORY_SHARE:
-            history[name], fallen[name] = plain.history[row], plain.fallen[row]
-    return Judged(
-        readings=tuple(readings),
-        anomalies=tuple(anomalies),
-        usual=usual,
-        history=history,
-        fallen=fallen,
-        learnt=learnt,
-    )
-
-
-def _claimed(row: int, plain: _Plain) -> list[Anomaly]:
-    key, out = plain.keys[row], []
-    for name, alarms in plain.alarms.items():
-        score = plain.scores[name][row]
-        unknown = plain.quality[row] is not Quality.GOOD or score != score  # noqa: PLR0124 - NaN
-        if unknown or (alarms[row] and _matters(row, plain)):
-            out.append(
-                Anomaly(
-                    detector=name,
-                    subject=key.subject,
-                    signal=key.signal,
-                    verdict=Verdict.UNKNOWN if unknown else Verdict.ANOMALOUS,
-                    neg_log10_p=None if unknown else score,
-                )
-            )
+def _matters(signals: SignalsLike, claims: Claims) -> Bools:
+    """Return where the departure from the usual is large enough, in a direction that hurts."""
+    rows, usual = claims.layout, claims.usual
+    share = rows.share * np.abs(usual)
+    change = signals.values - usual
+    far = np.abs(change) >= np.where(share > rows.least, share, rows.least)
+    out: Bools = np.isnan(usual) | (np.where(change > 0.0, rows.up, rows.down) & far)
     return out
 
 
-def _matters(row: int, plain: _Plain) -> bool:
-    usual, matter = plain.usual[row], MATTERS.get(plain.keys[row].signal, Matter())
-    if usual != usual:  # noqa: PLR0124 - NaN is not itself
-        return True
-    change = plain.value[row] - usual
-    right = matter.up if change > 0.0 else matter.down
-    return right and abs(change) >= max(matter.least, matter.share * abs(usual))
-
-
-def _verdict(row: int, plain: _Plain, claimed: list[Anomaly], managed: Managed) -> Verdict:
-    key = plain.keys[row]
-    if plain.quality[row] is not Quality.GOOD:
-        return Verdict.UNKNOWN
-    broken = _rule(key, plain.value[row], managed)
-    if broken or (claimed and any(claim.verdict is Verdict.ANOMALOUS for claim in claimed)):
-        return Verdict.ANOMALOUS
-    if key.signal not in CHARTED or broken is False:
-        return Verdict.HEALTHY
-    return Verdict.HEALTHY if plain.judged[row] else Verdict.UNKNOWN
-
-
-def _rule(key: SeriesKey, value: float, managed: Managed) -> bool | None:
-    """Return whether a fixed rule is broken; None where no rule sfallen of the series."""
-    promised = managed.objective
-    match key.signal:
-        case names.PROCESS_UP | names.PROBE_HEALTH | names.PROBE_INFERENCE:
-            return value < 1.0
-        case names.PROBE_FAILURES:
-            return value >= managed.guard.failed_probes
-        case names.MEMORY_SHARE:
-            return value >= MEMORY_HIGH
-        case names.ACCURACY:
-            return promised.accuracy is not None and value < promised.accuracy
-        case names.LATENCY_P95 if key.subject == names.GATEWAY:
-            return value > promised.latency_p95_ms or None
-        case names.ERROR_RATIO if key.subject == names.GATEWAY:
-            return value > promised.error_ratio or None
-        case _:
-            return None
-
-
-def _reading(row: int, plain: _Plain, verdict: Verdict) -> Reading:
-    key, value = plain.keys[row], plain.value[row]
-    return Reading(
-        subject=key.subject,
-        signal=key.signal,
-        value=value if plain.quality[row] is Quality.GOOD else None,
-        verdict=verdict,
-        quality=plain.quality[row],
-        low=_known(plain.low[row]),
-        high=_known(plain.high[row]),
-        age_ns=plain.age[row],
-        samples=plain.samples[row],
+def _readings(seen: _Seen, managed: Sequence[Managed]) -> list[Reading]:
+    signals, rows, good = seen.signals, seen.rows, seen.good.tolist()
+    verdicts = _verdicts(seen, managed).tolist()
+    return many(
+        Reading,
+        len(rows.keys),
+        subject=rows.subjects,
+        signal=rows.signals,
+        value=[
+            v if known else None for v, known in zip(signals.values.tolist(), good, strict=True)
+        ],
+        verdict=[_VERDICTS[code] for code in verdicts],
+        quality=signals.quality,
+        low=_known(seen.claims.low),
+        high=_known(seen.claims.high),
+        age_ns=signals.age_ns.tolist(),
+        samples=signals.samples.tolist(),
     )
 
 
-def _known(edge: float) -> float | None:
-    return edge if edge == edge else None  # noqa: PLR0124 - NaN is not itself
+def _verdicts(seen: _Seen, managed: Sequence[Managed]) -> npt.NDArray[np.int64]:
+    """Return one verdict per row: rules first, then charts; unknown where neither can tell."""
+    rows = seen.rows
+    broken, ruled = _rules(rows, seen.signals.values, managed)
+    judged = np.zeros(len(rows.keys), dtype=bool)
+    for name, score in seen.claims.scores.items():
+        broken |= seen.alarms[name]
+        judged |= ~np.isnan(score)
+    told = np.where(~rows.charted | ruled | judged, _HEALTHY, _UNKNOWN)
+    return np.where(seen.good, np.where(broken, _ANOMALOUS, told), _UNKNOWN)
+
+
+def _rules(rows: Layout, value: Floats, managed: Sequence[Managed]) -> tuple[Bools, Bools]:
+    """Return where a fixed rule is broken, and where one alone decides."""
+    limits = np.full((len(rows.deployments), len(Rule)), np.nan)
+    place = {name: number for number, name in enumerate(rows.deployments)}
+    for entry in managed:
+        if (number := place.get(entry.name)) is not None:
+            limits[number] = _limits(entry)
+    limit, rule = limits[rows.owner, rows.rule], rows.rule
+    below = ((rule == Rule.UP) | (rule == Rule.ACCURACY)) & (value < limit)
+    reached = ((rule == Rule.PROBES) | (rule == Rule.MEMORY)) & (value >= limit)
+    above = (rule >= Rule.LATENCY) & (value > limit)
+    return below | reached | above, (rule > Rule.NONE) & (rule < Rule.LATENCY)
+
+
+def _limits(entry: Managed) -> tuple[float, ...]:
+    """Return the limit of each rule, in the order of `Rule`; NaN where nothing was promised."""
+    promised = entry.objective
+    accuracy = np.nan if promised.accuracy is None else promised.accuracy
+    probes, latency = entry.guard.failed_probes, promised.latency_p95_ms
+    return np.nan, 1.0, probes, MEMORY_HIGH, accuracy, latency, promised.error_ratio
+
+
+def _anomalies(seen: _Seen) -> dict[str, list[Anomaly]]:
+    """Return the claims by deployment: by row, and by detector within it."""
+    rows, detectors = seen.rows, tuple(seen.alarms)
+    claimed = [seen.unknown[name] | seen.alarms[name] for name in detectors]
+    if not claimed:
+        return {}
+    where, which = np.nonzero(np.stack(claimed, axis=1))
+    place, number = where.tolist(), which.tolist()
+    unknown = np.stack([seen.unknown[name] for name in detectors], axis=1)[where, which].tolist()
+    scores = np.stack([seen.claims.scores[name] for name in detectors], axis=1)
+    made = many(
+        Anomaly,
+        len(place),
+        detector=[detectors[one] for one in number],
+        subject=[rows.subjects[row] for row in place],
+        signal=[rows.signals[row] for row in place],
+        verdict=[Verdict.UNKNOWN if one else Verdict.ANOMALOUS for one in unknown],
+        neg_log10_p=[
+            None if one else score
+            for one, score in zip(unknown, scores[where, which].tolist(), strict=True)
+        ],
+    )
+    out: dict[str, list[Anomaly]] = {}
+    for owner, claim in zip(rows.owner[where].tolist(), made, strict=True):
+        out.setdefault(rows.deployments[owner], []).append(claim)
+    return out
+
+
+def _pasts(
+    claims: Claims,
+) -> tuple[dict[str, dict[tuple[str, str], Any]], dict[str, dict[tuple[str, str], float]]]:
+    """Return the memory shares' recent values, and from where they fell, by deployment."""
+    rows = claims.layout
+    history: dict[str, dict[tuple[str, str], Any]] = {}
+    fallen: dict[str, dict[tuple[str, str], float]] = {}
+    from_where = claims.fallen[rows.remembered].tolist()
+    for row, past, fell in zip(rows.remembered.tolist(), claims.history, from_where, strict=True):
+        key = rows.keys[row]
+        history.setdefault(key.deployment, {})[key.subject, key.signal] = past
+        fallen.setdefault(key.deployment, {})[key.subject, key.signal] = fell
+    return history, fallen
+
+
+def _known(edges: Floats) -> list[float | None]:
+    return [edge if edge == edge else None for edge in edges.tolist()]  # noqa: PLR0124 - NaN
