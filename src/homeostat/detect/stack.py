@@ -1,14 +1,17 @@
 """The stack: every detector of this room together, as one answer for each entity and tick.
 
 An entity is what is judged as one: a file, a deployment, a machine. Its columns are signals. Each
-column is judged by per-row detectors; the stack turns what they say into one -log10 p, one score
-and one alarm for each incident of the entity, and says which columns it is about. It is causal:
-what it says of a prefix is what it says of the whole, and it uses no names, times or labels.
+column is screened (`detect.screen_rows`: seasons, several looks, how rare beside its own past); the
+stack turns that into one -log10 p, one score and one alarm for each incident of the entity, and
+says which columns it is about. It is causal: what it says of a prefix is what it says of the whole,
+and it uses no names, times or labels.
 
 `anomaly_score` lies in [0, 1] and 0.5 is the line: at or above it exactly at the tick at which an
-incident starts (`alarm`), below it at every other. On each side it is a fixed increasing function
-of `neg_log10_p`, so a threshold of 0.5 is the shipped detector, a higher one keeps only stronger
-alarms, and below the line the score still ranks the ticks of an incident above quiet ones.
+incident starts (`alarm`), below it at every other, and at or above 0.4 where a lesser incident
+starts, which the shipped detector does not tell of. Within each of the three ranges it is a fixed
+increasing function of `neg_log10_p`. So a threshold of 0.5 is the shipped detector, a higher or
+lower one tells of stronger or weaker incidents only, once each, and below 0.4 the score ranks the
+ticks of an incident above quiet ones.
 
 Not here: reading files, seasons people know of, causes.
 """
@@ -18,15 +21,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from homeostat.detect import conformal as ranks
-from homeostat.detect import ewma as chart
-from homeostat.detect import stack_incident
+from homeostat.detect import screen_rows, stack_incident
 
-# Evidence at which the score is half of its range. Half of what starts an incident would do; what
-# matters is that s / (s + 8) still tells 1e-300 from 1e-299 in double precision.
-_HALF: Final = 8.0
-# Two detectors share one p-value: Bonferroni, log10 of 2.
-_LOG10_DETECTORS: Final = 0.3010299956639812
+# Evidence at which the score is half of its range. What matters is that s / (s + 3) still tells
+# 1e-300 from 1e-299 in double precision; 3 is near what starts an incident, so all of the range is
+# used.
+_HALF: Final = 3.0
+# Where the ranges of the score end; see the module.
+_HINT, _ALARM = 0.4, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +36,18 @@ class StackConfig:
     """Settings of the stack; the default is the one that ships and that is measured.
 
     Attributes:
-        ewma: Settings of the chart.
-        conformal: Settings of the conformal detector.
-        incident: When an incident starts and ends.
+        rows: How each column is screened.
+        incident: When an incident starts and ends. The default was chosen on made-up recordings
+            (`benchmarks/detection/synthetic.py`) for the best F1 of events.
+        hint: The same for lesser incidents, which show in the score alone.
     """
 
-    ewma: chart.Config = field(default_factory=chart.Config)
-    conformal: ranks.Config = field(default_factory=ranks.Config)
+    rows: screen_rows.Config = field(default_factory=screen_rows.Config)
     incident: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=5.0, stay=2.0, quiet=60)
+        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=60)
+    )
+    hint: stack_incident.Config = field(
+        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=60)
     )
 
 
@@ -50,14 +55,14 @@ class StackState(NamedTuple):
     """All that the stack remembers; arrays only, see `detect.stack_checkpoint`.
 
     Attributes:
-        ewma: The chart's, rows are entities times columns.
-        conformal: The conformal detector's, likewise.
+        rows: Of the columns, `[entity * column]`.
         incident: One row an entity.
+        hint: Likewise.
     """
 
-    ewma: chart.State
-    conformal: ranks.State
+    rows: screen_rows.State
     incident: stack_incident.State
+    hint: stack_incident.State
 
 
 class Said(NamedTuple):
@@ -94,8 +99,7 @@ class Stack:
 
     def __init__(self, config: StackConfig | None = None) -> None:
         self.config = StackConfig() if config is None else config
-        self._ewma = chart.Ewma(self.config.ewma)
-        self._conformal = ranks.ConformalDetector(self.config.conformal)
+        self._rows = screen_rows.Rows(self.config.rows)
 
     def init(self, columns: int, *, entities: int = 1) -> StackState:
         """Return the state of entities that have seen nothing.
@@ -109,11 +113,10 @@ class Stack:
         """
         if columns < 1 or entities < 1:
             raise ValueError(f"stack: need columns and entities, got {columns} and {entities}")
-        rows = entities * columns
         return StackState(
-            ewma=self._ewma.init(np, rows),
-            conformal=self._conformal.init(np, rows),
+            rows=self._rows.init(np, entities * columns),
             incident=stack_incident.init(np, entities),
+            hint=stack_incident.init(np, entities),
         )
 
     def step(self, state: StackState, values: Any, learn: Any) -> tuple[StackState, Said]:
@@ -128,34 +131,34 @@ class Stack:
             The next state, and what is said.
         """
         table = np.asarray(values, dtype=float)
-        rows = table.reshape(-1)
-        allowed = np.broadcast_to(np.asarray(learn, dtype=bool), table.shape).reshape(-1)
-        charted, first = self._ewma.step(np, state.ewma, rows, allowed)
-        ranked, second = self._conformal.step(np, state.conformal, rows, allowed)
-        each = np.fmax(first.neg_log10_p, second.neg_log10_p) - _LOG10_DETECTORS
-        score = np.maximum(each, 0.0).reshape(table.shape)
-        evidence = _across(score)
+        allowed = np.broadcast_to(np.asarray(learn, dtype=bool), table.shape)
+        after, seen = self._rows.step(np, state.rows, table.reshape(-1), allowed.reshape(-1))
+        each = seen.evidence.reshape(table.shape)
+        evidence = _across(each)
         incident, alarm = stack_incident.step(np, self.config.incident, state.incident, evidence)
+        hint, lesser = stack_incident.step(np, self.config.hint, state.hint, evidence)
         said = Said(
             neg_log10_p=evidence,
-            anomaly_score=scale(evidence, alarm),
+            anomaly_score=scale(evidence, alarm, lesser),
             alarm=alarm,
             active=incident.active,
             unknown=np.isnan(evidence),
-            contributions=_shares(score),
-            low=first.low.reshape(table.shape),
-            high=first.high.reshape(table.shape),
+            contributions=_shares(each),
+            low=seen.low.reshape(table.shape),
+            high=seen.high.reshape(table.shape),
         )
-        return StackState(ewma=charted, conformal=ranked, incident=incident), said
+        return StackState(rows=after, incident=incident, hint=hint), said
 
 
-def scale(evidence: Any, alarm: Any) -> Any:
+def scale(evidence: Any, alarm: Any, lesser: Any) -> Any:
     """Return the score of evidence (-log10 p, any shape): see the module.
 
-    >>> scale(np.array([0.0, 8.0, 8.0]), np.array([False, False, True])).tolist()
-    [0.0, 0.25, 0.75]
+    >>> scale(np.array([3.0, 3.0, 3.0]), np.array([False, False, True]), np.array([0, 1, 1]))
+    array([0.2 , 0.45, 0.75])
     """
-    return 0.5 * evidence / (evidence + _HALF) + np.where(alarm, 0.5, 0.0)
+    share = evidence / (evidence + _HALF)
+    below = np.where(lesser, _HINT + (_ALARM - _HINT) * share, _HINT * share)
+    return np.where(alarm, _ALARM + (1.0 - _ALARM) * share, below)
 
 
 def _across(score: Any) -> Any:

@@ -1,0 +1,149 @@
+"""Rows screened: the season taken away, several looks at what is left and at the value itself.
+
+Each look is a score without a scale (`detect.screen`); how rarely the row's own past reached it
+(`detect.screen_rates`) is what looks have in common. A row's evidence is that of its most telling
+look: -log10 of how often a healthy tick starts an episode as extreme, paid for by the number of
+looks (weighted Bonferroni: Genovese, Roeder & Wasserman, Biometrika 93 (2006)).
+
+What was rare teaches the season nothing. Not here: several columns, alarms.
+"""
+
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from homeostat.detect import screen as looking
+from homeostat.detect import screen_rates, seasonal_memory
+
+# A row's value as it is, and without its season.
+_FORMS: Final = 2
+_LOOKS: Final = _FORMS * len(looking.LOOKS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings.
+
+    Attributes:
+        season: How seasons are found and learnt.
+        screen: How values are looked at.
+        rates: How rarity is counted.
+        weights: Share of each of `screen.LOOKS` in the chance of a false alarm, above 0. A step
+            gets less: one odd value is the commonest oddity and the least telling.
+        calm: -log10 p of a look, above 0, from which on a value teaches the season nothing.
+    """
+
+    season: seasonal_memory.Config = field(default_factory=seasonal_memory.Config)
+    screen: looking.Config = field(default_factory=looking.Config)
+    rates: screen_rates.Config = field(default_factory=screen_rates.Config)
+    weights: tuple[float, ...] = (0.3, 1.0, 1.0, 1.0)
+    calm: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Refuse weights that are not one for each look.
+
+        Raises:
+            ValueError: Names the setting and its value.
+        """
+        if len(self.weights) != len(looking.LOOKS) or min(self.weights) <= 0.0:
+            raise ValueError(
+                f"screen: weights must be {len(looking.LOOKS)} numbers above 0, got {self.weights}"
+            )
+
+
+class State(NamedTuple):
+    """What is remembered: the seasons of `[row]`, looks at `[2 * row]`, rates of looks."""
+
+    season: seasonal_memory.SeasonalMemory
+    screen: looking.State
+    rates: screen_rates.State
+
+
+class Seen(NamedTuple):
+    """What one tick says of each row.
+
+    Attributes:
+        evidence: See the module; 0 or more, NaN where unknown. Float `[row]`.
+        low: Lower edge of where the row's values mostly lie, NaN if not known. Float `[row]`.
+        high: The upper edge.
+    """
+
+    evidence: Any
+    low: Any
+    high: Any
+
+
+class Rows:
+    """See the module; batched over rows, causal, one row independent of the next.
+
+    Args:
+        config: Settings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.seasons = seasonal_memory.Seasons(config.season)
+        self.screen = looking.Screen(config.screen)
+        self.rates = screen_rates.Rates(config.rates)
+
+    def init(self, xp: ModuleType, rows: int) -> State:
+        """Return rows that have seen nothing."""
+        return State(
+            season=self.seasons.init(xp, rows),
+            screen=self.screen.init(xp, _FORMS * rows),
+            rates=self.rates.init(xp, _LOOKS * rows),
+        )
+
+    def step(self, xp: ModuleType, state: State, values: Any, learn: Any) -> tuple[State, Seen]:
+        """Judge one tick, then learn from it.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: From `init` or the last step.
+            values: Float `[row]`; NaN and infinities are unknown.
+            learn: Bool `[row]`: where anything may be learnt.
+        """
+        rows = values.shape[0]
+        values = xp.where(xp.isfinite(values), values, xp.nan)
+        removed = self.seasons.remove(xp, state.season, values)
+        forms = xp.concatenate([values, removed.values])
+        both = xp.concatenate([learn, learn])
+        looked, looks = self.screen.step(xp, state.screen, forms, both)
+        every = xp.tile(both, len(looking.LOOKS))
+        rated, rarity = self.rates.step(xp, state.rates, looks.reshape(-1), every)
+        parts = rarity.reshape(len(looking.LOOKS), _FORMS, rows)
+        odd = xp.where(xp.isfinite(parts[:, 1]), parts[:, 1], 0.0).max(axis=0)
+        season = self.seasons.learn(
+            xp, state.season, values, allowed=learn, calm=odd < self.config.calm
+        )
+        low, high = self._band(xp, state, removed, rows)
+        seen = Seen(self._evidence(xp, state, parts), low, high)
+        return self._fresh(xp, State(season, looked, rated)), seen
+
+    def _evidence(self, xp: ModuleType, state: State, parts: Any) -> Any:
+        """Return the evidence of each row from `[look, form, row]` of -log10 p of blocks."""
+        weights = xp.asarray(self.config.weights)
+        share = xp.log10(weights / (_FORMS * weights.sum()))[:, None, None]
+        each = parts + xp.log10(state.rates.length).reshape(parts.shape) + share
+        known = xp.isfinite(each)
+        most = xp.where(known, each, -xp.inf).max(axis=(0, 1))
+        return xp.where(known.any(axis=(0, 1)), xp.maximum(most, 0.0), xp.nan)
+
+    def _band(self, xp: ModuleType, state: State, removed: Any, rows: int) -> tuple[Any, Any]:
+        """Return the band: as far from the level as blocks reach at most, with the season."""
+        at = _FORMS * looking.LOOKS.index("level") * rows + rows
+        highest = state.rates.table.scores[-1, at : at + rows]
+        reach = xp.where(xp.isfinite(highest), highest, xp.nan) * state.screen.spread[rows:]
+        level = state.screen.level[rows:]
+        return removed.back(xp, level - reach), removed.back(xp, level + reach)
+
+    def _fresh(self, xp: ModuleType, state: State) -> State:
+        """Start anew with what is left of rows whose season has just become known."""
+        if not hasattr(state.season.ring, "at") and not state.season.fresh.any():
+            return state
+        rows = xp.concatenate([xp.zeros_like(state.season.fresh), state.season.fresh])
+        every = xp.tile(rows, len(looking.LOOKS))
+        return state._replace(
+            screen=self.screen.restart(xp, state.screen, rows),
+            rates=self.rates.restart(xp, state.rates, every),
+        )
