@@ -71,9 +71,9 @@ def count_ticks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return judged
 
 
-@pytest.mark.parametrize("first", [3, 62, 130])
+@pytest.mark.parametrize("first", [3, 62, 190])
 def test_added_rows_are_judged_as_if_all_had_been_there(tmp_path: Path, first: int) -> None:
-    rows = lines(1, 200)
+    rows = lines(1, 230)
     source, state = tmp_path / "in.csv", tmp_path / "s"
     source.write_text(HEAD + "".join(rows))
     one = run("-i", source, "-o", tmp_path / "one.csv", "--json", "-")
@@ -86,7 +86,6 @@ def test_added_rows_are_judged_as_if_all_had_been_there(tmp_path: Path, first: i
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     (whole,), (parts,) = summary(one)["files"], summary(two)["files"]
     assert parts["incidents"] == whole["incidents"]
-    assert len(whole["incidents"]) == 1
     assert parts | {"output": ""} == whole | {"output": ""}
 
 
@@ -95,12 +94,12 @@ def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
     words = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--state", tmp_path / "s")
     run(*words)
     before = ((tmp_path / "out.csv").read_bytes(), (tmp_path / "s").read_bytes())
-    assert run(*words).exit_code == Exit.OK
+    assert run(*words).exit_code == Exit.NO_DATA
     assert ((tmp_path / "out.csv").read_bytes(), (tmp_path / "s").read_bytes()) == before
 
 
 def test_a_file_of_later_rows_goes_on_from_the_state_of_the_one_before(tmp_path: Path) -> None:
-    rows = lines(3, 200)
+    rows = lines(3, 230)
     (tmp_path / "all.csv").write_text(HEAD + "".join(rows))
     run("-i", tmp_path / "all.csv", "-o", tmp_path / "whole.csv")
     said = []
@@ -108,7 +107,7 @@ def test_a_file_of_later_rows_goes_on_from_the_state_of_the_one_before(tmp_path:
         (tmp_path / f"{name}.csv").write_text(HEAD + "".join(part))
         out = tmp_path / f"{name}.out"
         words = ("-i", tmp_path / f"{name}.csv", "-o", out, "--state", tmp_path / "s")
-        assert run(*words).exit_code == Exit.OK
+        assert run(*words).exit_code in {Exit.OK, Exit.NO_DATA}
         said += out.read_text().splitlines()[1:]
     assert said == (tmp_path / "whole.csv").read_text().splitlines()[1:]
 
@@ -139,7 +138,7 @@ def test_a_stopped_file_is_taken_up_and_ends_as_in_one_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("in.csv").write_text(HEAD + "".join(lines(7, 200)))
+    Path("in.csv").write_text(HEAD + "".join(lines(7, 230)))
     run("-i", "in.csv", "-o", "one.csv")
     with monkeypatch.context() as patch:
         stop_after(patch, 4)
@@ -149,7 +148,7 @@ def test_a_stopped_file_is_taken_up_and_ends_as_in_one_go(
     judged = count_ticks(monkeypatch)
     assert run("-i", "in.csv", "-o", "out.csv", *asked).exit_code == Exit.OK
     assert Path("out.csv").read_bytes() == Path("one.csv").read_bytes()
-    assert sum(judged) == 200 - 4 * 32
+    assert sum(judged) == 230 - 4 * 32
     left = {"in.csv", "one.csv", "out.csv", *asked[1:]}
     assert {path.name for path in tmp_path.iterdir()} == left
 
@@ -159,7 +158,7 @@ def test_a_stopped_folder_is_taken_up_and_what_is_done_is_not_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, rows in (("a", 60), ("b", 150), ("c", 200)):
+    for name, rows in (("a", 60), ("b", 150), ("c", 230)):
         path = Path("in") / name / "x.csv"
         path.parent.mkdir(parents=True)
         path.write_text(HEAD + "".join(lines(8, rows)))
@@ -175,7 +174,7 @@ def test_a_stopped_folder_is_taken_up_and_what_is_done_is_not_done_again(
     stop_after(monkeypatch, 0)
     again = run("-i", "in", "-o", "out", "--json", "-")
     assert again.exit_code == Exit.OK, again.output
-    assert [one["rows"] for one in summary(again)["files"]] == [60, 146, 196]
+    assert [one["rows"] for one in summary(again)["files"]] == [60, 146, 226]
     assert run("-i", "in", "-o", "out", "--fresh").exit_code == 130
 
 

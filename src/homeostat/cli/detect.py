@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import Output, show, tell
+
+if TYPE_CHECKING:
+    from homeostat.cli.detect_layout import Wanted
 
 _STREAM: Final = Path("-")
 
@@ -34,33 +37,72 @@ def detect(
 
     Exits 6 if nothing could be judged, 1 if a file of a folder could not be read.
     """
-    from homeostat.cli import detect_run
     from homeostat.cli.detect_layout import EmptyError, Wanted
 
     wanted = Wanted(time=time, columns=_names(columns), counters=_names(counters))
     try:
-        summary = detect_run.detect(
-            detect_run.Asked(source=source, output=output, wanted=wanted, state=state, fresh=fresh)
-        )
+        if source == _STREAM:
+            summary, stopped = _stream(output, wanted, state, json_file)
+        else:
+            _no_standard_output(source, output)
+            summary, stopped = _files(source, output, wanted, state, fresh=fresh), False
     except EmptyError as error:
         tell(f"homeostat: {error}")
         raise typer.Exit(Exit.NO_DATA) from None
     except KeyboardInterrupt:
         tell("stopped; the same command takes it up again")
         raise typer.Exit(130) from None
-    _report(summary, json_file)
+    _report(summary, json_file, quiet=source == _STREAM)
+    if stopped:
+        raise typer.Exit(130)
+    _end(summary)
 
 
-def _report(summary: dict[str, Any], json_file: Path | None) -> None:
+def _files(
+    source: Path, output: Path, wanted: "Wanted", state: Path | None, *, fresh: bool
+) -> dict[str, Any]:
+    from homeostat.cli import detect_run
+
+    return detect_run.detect(
+        detect_run.Asked(source=source, output=output, wanted=wanted, state=state, fresh=fresh)
+    )
+
+
+def _stream(
+    output: Path, wanted: "Wanted", state: Path | None, json_file: Path | None
+) -> tuple[dict[str, Any], bool]:
+    from homeostat import __version__
+    from homeostat.cli import detect_stream
+    from homeostat.cli.detect_run import FORMAT
+
+    if output == _STREAM and json_file == _STREAM:
+        tell("homeostat: rows and the summary cannot both go to standard output; name a file")
+        raise typer.Exit(Exit.USAGE)
+    one, stopped = detect_stream.detect(output, wanted, state)
+    facts = {"format": FORMAT, "version": __version__, "input": "-", "output": str(output)}
+    return facts | {"files": [one | {"output": str(output)}], "failed": []}, stopped
+
+
+def _no_standard_output(source: Path, output: Path) -> None:
+    if output == _STREAM:
+        tell(f"homeostat: --output - goes with --input - alone; name a file or folder for {source}")
+        raise typer.Exit(Exit.USAGE)
+
+
+def _report(summary: dict[str, Any], json_file: Path | None, *, quiet: bool) -> None:
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
     if json_file == _STREAM:
         typer.echo(text)
-    else:
-        show(_rows(summary), Output.TABLE)
-        if json_file is not None:
-            from homeostat.cli.detect_write import write_text
+    elif json_file is not None:
+        from homeostat.cli.detect_write import write_text
 
-            write_text(json_file, text + "\n")
+        write_text(json_file, text + "\n")
+    if not quiet and json_file != _STREAM:
+        show(_rows(summary), Output.TABLE)
+
+
+def _end(summary: dict[str, Any]) -> None:
+    """End with the code that the summary means."""
     if summary["failed"]:
         tell(f"homeostat: {len(summary['failed'])} files could not be read")
         raise typer.Exit(Exit.FAILED)

@@ -13,7 +13,7 @@ import numpy as np
 from homeostat.cli.detect_block import Block, Table
 from homeostat.cli.detect_cells import Floats
 from homeostat.cli.detect_feed import Feed, Past, Taken
-from homeostat.cli.detect_scan import Scan, as_json
+from homeostat.cli.detect_look import Scan, as_json
 from homeostat.cli.detect_tally import Tally
 from homeostat.cli.detect_write import Sink, part_of
 from homeostat.detect.stack import Said

@@ -100,8 +100,7 @@ def layout(lines: Sequence[str], name: str, wanted: Wanted) -> Layout:
     if not rows:
         raise EmptyError(f"{name}: holds blank lines only; give a file with a header and rows")
     cells = [cell.strip() for cell in rows[0]]
-    named = any(cell.lower() in TIMES for cell in cells)
-    header = named or not any(_is_value(cell) for cell in cells)
+    header = _names_columns(cells)
     width = len(cells)
     sample = [row for row in rows[header:] if len(row) == width]
     names = cells if header else _made(cells)
@@ -145,6 +144,22 @@ def layout_of(
         comma=comma,
         notes=notes,
     )
+
+
+def is_header(line: str) -> bool:
+    """Return whether a line names columns, whatever separates them.
+
+    >>> is_header("timestamp;cpu"), is_header("2026-01-31 13:45:00;1,5")
+    (True, False)
+    """
+    mark = _separator([line])
+    return _names_columns([cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])])
+
+
+def _names_columns(cells: Sequence[str]) -> bool:
+    """Return whether cells are names: one is a known one, or none is a value."""
+    named = any(cell.lower() in TIMES for cell in cells)
+    return named or not any(_is_value(cell) for cell in cells)
 
 
 def _separator(lines: Sequence[str]) -> str:

@@ -1,0 +1,270 @@
+"""Rows on standard input: a row in, a row out, at once, until the end or Ctrl-C.
+
+The layout is known from the header and the first row. A row that cannot be read is answered as
+unknown, and told: a stream goes on. Rows are judged in the order in which they come. With a state
+the next run goes on where this one ended; what is written then is added to the output.
+"""
+
+import csv
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Final
+
+import numpy as np
+
+from homeostat.base.errors import ConfigError
+from homeostat.cli import detect_state
+from homeostat.cli import detect_ticks as ticks
+from homeostat.cli.detect_block import Block
+from homeostat.cli.detect_csv import LONGEST, read
+from homeostat.cli.detect_feed import Past, no_past
+from homeostat.cli.detect_layout import EmptyError, InputError, Layout, Wanted, is_header, layout
+from homeostat.cli.detect_look import Look, as_json
+from homeostat.cli.detect_scan import counters
+from homeostat.cli.detect_tally import Tally
+from homeostat.cli.detect_write import head, lines
+from homeostat.cli.output import tell
+from homeostat.detect.stack import Said, Stack
+
+NAME: Final = "standard input"
+_EVERY_S: Final = 20.0  # between two times that the state is written
+_TOLD: Final = 10  # rows that cannot be read are told, and the rest counted
+
+
+class Stopper:
+    """Ctrl-C and SIGTERM: they end the wait for a row, and never the work on one."""
+
+    def __init__(self) -> None:
+        self.asked = self.waiting = False
+
+    def __call__(self, *_: object) -> None:
+        """Be asked to stop."""
+        self.asked = True
+        if self.waiting:
+            raise KeyboardInterrupt
+
+    def lines(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield lines until the end, or until somebody asks to stop."""
+        while not self.asked:
+            try:
+                self.waiting = True
+                line = file.readline(LONGEST + 1)
+                self.waiting = False
+            except KeyboardInterrupt:
+                return
+            if not line:
+                return
+            yield line
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to signals."""
+        before = {one: signal.signal(one, self) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+
+class Stream:
+    """Rows that are judged one by one.
+
+    Args:
+        how: How they are written.
+        wanted: What a person says of the columns.
+        out: Where what is said goes.
+        state: File to go on from and to leave the state in; None = none is kept.
+
+    Raises:
+        ConfigError: The state cannot be used.
+    """
+
+    def __init__(self, how: Layout, wanted: Wanted, out: IO[bytes], state: Path | None) -> None:
+        self.how, self.out, self.path = how, out, state
+        self.columns = how.names
+        self.counters = counters(how.names, wanted, NAME)
+        self.look, self.tally = Look(how.names, how.notes), Tally(columns=how.names)
+        self.stack, self.rows, self.bad = Stack(), 0, 0
+        self.state, self.past = self.stack.init(len(how.names)), no_past(len(how.names))
+        self.went_on = self._take_up()
+        self.last = time.monotonic()
+
+    def row(self, line: bytes, number: int) -> None:
+        """Judge a row, write what is said of it, and flush.
+
+        Args:
+            line: As it came.
+            number: Of the line, from 1, for messages.
+        """
+        cells = next(csv.reader([_text(line)], delimiter=self.how.separator), [])
+        if not cells:
+            return
+        try:
+            block = self._block(cells, number)
+        except InputError as error:
+            self._refuse(cells, error)
+            return
+        said = self._judge(block)
+        self.tally.add(block.texts, said)
+        self._put(lines(block.texts, said))
+        if self.path is not None and time.monotonic() - self.last >= _EVERY_S:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write where the stream is, if a person wants that."""
+        if self.path is None:
+            return
+        job = {"input": "-", "output": "-", "columns": list(self.columns), "ticks": 0}
+        job |= {"rows": self.rows, "digest": "", "bytes": 0, "done": True}
+        kept = detect_state.Kept({}, [job], self.state, self.past)
+        detect_state.write(self.path, self.stack, kept)
+        self.last = time.monotonic()
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is written of the stream."""
+        scan, tally = self.look.found(), self.tally
+        if self.bad:
+            scan.notes.append(f"{self.bad:,} rows could not be read and are unknown")
+        names = zip(self.columns, self.counters.tolist(), strict=True)
+        return {
+            "input": "-",
+            "output": "-",
+            "rows": tally.rows + self.bad,
+            "judged": tally.rows - tally.unknown,
+            "unknown": tally.unknown + self.bad,
+            "first": scan.first,
+            "last": scan.last,
+            "columns": list(self.columns),
+            "counters": [name for name, is_one in names if is_one],
+            "incidents": tally.incidents(),
+            "quality": as_json(scan),
+        }
+
+    def begin(self) -> None:
+        """Write the header."""
+        self._put([head(self.columns).rstrip("\n")])
+
+    def _block(self, cells: list[str], number: int) -> Block:
+        if len(cells) != self.how.width:
+            raise InputError(
+                f"{NAME}:{number}: {len(cells)} cells where the first row has {self.how.width}; "
+                "complete the row"
+            )
+        return read([cells], [number], self.how, NAME, self.rows)
+
+    def _judge(self, block: Block) -> Said:
+        """Judge a row, after the ticks that are missing before it."""
+        grid, timing = ticks.timing(self.past.grid, block.at)
+        self.look.add(block, timing, float(grid.step[0]))
+        finite = np.where(np.isfinite(block.values), block.values, np.nan)
+        counts, values = ticks.rates(self.past.counts, block.at, finite, self.counters)
+        state = self.state
+        for _ in range(int(timing.missing[0])):
+            state, _said = self.stack.step(state, np.full_like(values, np.nan), learn=True)
+        self.state, said = self.stack.step(state, values, learn=True)
+        self.past, self.rows = Past(grid, counts), self.rows + 1
+        return said
+
+    def _refuse(self, cells: list[str], error: InputError) -> None:
+        self.bad += 1
+        if self.bad <= _TOLD:
+            tell(f"homeostat: {error}" + ("; the next ones are counted" * (self.bad == _TOLD)))
+        when = self.how.time
+        text = cells[when].strip() if when is not None and when < len(cells) else str(self.rows)
+        quoted = '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
+        self._put([f"{quoted},0,,0,unknown" + "," * len(self.columns) * (len(self.columns) > 1)])
+
+    def _put(self, made: list[str]) -> None:
+        self.out.write(("\n".join(made) + "\n").encode())
+        self.out.flush()
+
+    def _take_up(self) -> bool:
+        """Go on where the state says; return whether there is one."""
+        if self.path is None:
+            return False
+        kept = detect_state.read(self.path, self.stack, len(self.columns))
+        if kept is None:
+            return False
+        one = kept.jobs[0]
+        if len(kept.jobs) != 1 or one["columns"] != list(self.columns) or kept.past is None:
+            raise InputError(
+                f"{self.path}: is not the state of whole rows of {', '.join(self.columns)} "
+                f"(it has {', '.join(one['columns'])}); name another file, or remove it"
+            )
+        self.state, self.past, self.rows = kept.stack, kept.past, int(one["rows"])
+        return True
+
+
+def detect(output: Path, wanted: Wanted, state: Path | None) -> tuple[dict[str, Any], bool]:
+    """Judge rows until there is none; return the summary, and whether somebody asked to stop.
+
+    Args:
+        output: `-` is standard output.
+        wanted: What a person says of the columns.
+        state: As for `Stream`.
+
+    Raises:
+        EmptyError: There was no row at all.
+        InputError: The first rows are no table of numbers over time.
+        ConfigError: The output cannot be written.
+    """
+    stopper = Stopper()
+    with stopper.listening(), _open(output, state) as out:
+        rows = enumerate(stopper.lines(sys.stdin.buffer), 1)
+        first = list(_first(rows))
+        if not first:
+            raise EmptyError(f"{NAME}: no row came; send a header and rows")
+        how = layout([_text(line) for _, line in first], NAME, wanted)
+        stream = Stream(how, wanted, out, state)
+        try:
+            if not (stream.went_on and _holds(output)):
+                stream.begin()
+            for number, line in first[1 if how.header else 0 :]:
+                stream.row(line, number)
+            for number, line in rows:
+                stream.row(line, number)
+        except BrokenPipeError:
+            tell("homeostat: nobody reads the output any more")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            stopper.asked = True
+        stream.keep()
+    return stream.summary(), stopper.asked
+
+
+def _first(rows: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Yield the first row, after the header if there is one; blank lines are left out."""
+    for number, line in rows:
+        if not line.strip():
+            continue
+        yield number, line
+        if not is_header(_text(line)):
+            return
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8-sig", errors="replace").strip("\r\n")
+
+
+def _holds(output: Path) -> bool:
+    return output != Path("-") and output.exists() and output.stat().st_size > 0
+
+
+@contextmanager
+def _open(output: Path, state: Path | None) -> Iterator[IO[bytes]]:
+    if output == Path("-"):
+        yield sys.stdout.buffer
+        return
+    goes_on = state is not None and state.exists()
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        file = output.open("ab" if goes_on else "wb")
+    except OSError as error:
+        raise ConfigError(f"{output}: {error.strerror}; choose another --output") from error
+    with file:
+        yield file

@@ -1,0 +1,130 @@
+"""`homeostat detect --input -`: a row in, a row out, at once."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from homeostat.cli.exits import Exit
+from homeostat.cli.main import app
+
+HEAD = "timestamp,value\n"
+
+
+def run(text: str | bytes, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["detect", "-i", "-", *map(str, arguments)], input=text)
+
+
+def lines(seed: int, rows: int) -> list[str]:
+    values = np.random.default_rng(seed).normal(10.0, 1.0, rows)
+    values[rows // 2] = 90.0
+    made = [f"{1_767_225_600 + 15 * k},{value:.6f}\n" for k, value in enumerate(values.tolist())]
+    return [line for k, line in enumerate(made) if not 20 <= k < 23]
+
+
+def test_a_stream_is_answered_as_a_file_of_the_same_rows(tmp_path: Path) -> None:
+    text = HEAD + "".join(lines(1, 230))
+    (tmp_path / "in.csv").write_text(text)
+    words = ["detect", "-i", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv")]
+    CliRunner().invoke(app, words)
+    said = run(text, "-o", "-", "--json", tmp_path / "s.json")
+    assert said.exit_code == Exit.OK
+    assert said.stdout == (tmp_path / "out.csv").read_text()
+    (one,) = json.loads((tmp_path / "s.json").read_text())["files"]
+    assert one["quality"]["missing_rows"] == 3
+
+
+def test_a_stream_goes_on_from_its_state_and_adds_to_its_output(tmp_path: Path) -> None:
+    rows = lines(2, 230)
+    whole = run(HEAD + "".join(rows), "-o", "-").stdout
+    for part in (rows[:21], rows[21:100], rows[100:]):
+        words = ("-o", tmp_path / "out.csv", "--state", tmp_path / "s")
+        assert run(HEAD + "".join(part), *words).exit_code in {Exit.OK, Exit.NO_DATA}
+    assert (tmp_path / "out.csv").read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("bad", "answer", "told"),
+    [
+        ("1767226000,twelve\n", "1767226000,0,,0,unknown", "value is 'twelve', no number"),
+        ("noon,12\n", "noon,0,,0,unknown", "'noon' is no time"),
+        ("1767226000\n", "1767226000,0,,0,unknown", "1 cells where the first row has 2"),
+        ('"a,b",1,2\n', '"a,b",0,,0,unknown', "3 cells where the first row has 2"),
+        ("\xff\xfe,1\n", "ÿþ,0,,0,unknown", "is no time"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_unknown_and_the_stream_goes_on(
+    bad: str, answer: str, told: str
+) -> None:
+    rows = lines(3, 80)
+    said = run(HEAD + "".join([*rows[:70], bad, *rows[70:]]), "-o", "-")
+    plain = run(HEAD + "".join(rows), "-o", "-")
+    assert isinstance(said.exception, SystemExit)
+    assert told in said.stderr
+    answers = said.stdout.splitlines()
+    assert answers[71] == answer
+    assert answers[:71] + answers[72:] == plain.stdout.splitlines()
+
+
+def test_no_row_and_rows_that_say_nothing_are_no_data() -> None:
+    assert run("", "-o", "-").exit_code == Exit.NO_DATA
+    assert run(HEAD, "-o", "-").exit_code == Exit.NO_DATA
+    said = run(HEAD + "".join(f"{k},\n" for k in range(50)), "-o", "-")
+    assert said.exit_code == Exit.NO_DATA
+    assert said.stdout.count("unknown") == 50
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """Yield the command as a process, with both of its ends."""
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-m", "homeostat", "detect", "-i", "-", "-o", "-"]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as started:
+        yield started
+        started.kill()
+
+
+@pytest.mark.live
+def test_a_row_is_answered_before_the_next_one_comes_and_a_signal_ends_it(
+    process: subprocess.Popen[bytes],
+) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(HEAD.encode())
+    head = b""
+    for line in lines(4, 12):
+        process.stdin.write(line.encode())
+        process.stdin.flush()
+        head = head or process.stdout.readline()
+        assert process.stdout.readline().startswith(line.split(",")[0].encode())
+    assert head == b"timestamp,anomaly_score,neg_log10_p,alarm,verdict\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.live
+def test_a_reader_that_goes_away_ends_it_without_a_traceback(
+    process: subprocess.Popen[bytes],
+) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write((HEAD + lines(5, 12)[0]).encode())
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write("".join(lines(5, 12)[1:]).encode())
+    process.stdin.close()
+    said = process.stderr.read()
+    assert process.wait(30) == 130
+    assert b"nobody reads the output any more" in said
+    assert b"Traceback" not in said
+    assert b"Exception ignored" not in said
