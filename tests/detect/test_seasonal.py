@@ -44,7 +44,7 @@ def play(
 
 def test_without_a_season_it_is_the_conformal_detector_value_for_value() -> None:
     values = np.random.default_rng(2).standard_normal((160, 6))
-    values[100:110, 0] += 9.0
+    values[150:152, 0] += 9.0
     values[40:50, 1] = np.nan
     plain = conformal.ConformalDetector(conformal.Config())
     ours, theirs = DETECTOR.init(np, 6), plain.init(np, 6)
@@ -73,7 +73,7 @@ def test_a_season_is_found_and_makes_what_is_expected_as_good_as_the_noise_allow
 def test_a_fault_teaches_the_profile_nothing() -> None:
     state, _ = play(season(10 * PERIOD, 12))
     before = state.season.profile.copy()
-    ill = season(10 * PERIOD + 160, 12)[10 * PERIOD :] + 15.0
+    ill = season(10 * PERIOD + 96, 12)[10 * PERIOD :] + 15.0
     state, alarms = play(ill, state=state)
     assert alarms[20:].mean() > 0.95
     # What had been learnt and not yet written may be, and the first value before evidence came.
@@ -81,6 +81,7 @@ def test_a_fault_teaches_the_profile_nothing() -> None:
     assert np.median(np.abs(state.season.profile - before)) < 0.05
 
 
+@pytest.mark.slow
 def test_a_level_that_changed_for_good_is_the_level_after_patience() -> None:
     values = season(24 * PERIOD, 12)
     values[10 * PERIOD :] += 15.0

@@ -30,6 +30,8 @@ from homeostat.detect.seasonal_memory import Removed, SeasonalMemory, Seasons
 
 _RUN_TICKS: Final = 64.0  # what the level during a run of flagged values is taken from
 _SIGMA: Final = 1.2533  # standard deviations to a mean absolute deviation: sqrt(pi / 2)
+_YOUNG: Final = 0.25  # flagged ticks that outweigh one that was learnt
+_LEAST_PATIENCE: Final = 8
 _BACK: Final = 4.0  # one calm tick takes so many flagged ones away
 
 
@@ -40,8 +42,8 @@ class Config:
     Attributes:
         season: How seasons are found and learnt.
         judge: How what they leave is judged.
-        patience: Flagged ticks after which a changed level is the level, at least 8. The default
-            is an hour of ticks of 15 s.
+        patience: Flagged ticks after which a changed level is the level, at least 8; a quarter of
+            the values learnt before is enough. The default is an hour of ticks of 15 s.
     """
 
     season: seasonal_memory.Config = field(default_factory=seasonal_memory.Config)
@@ -54,7 +56,7 @@ class Config:
         Raises:
             ValueError: The patience is below 8.
         """
-        if self.patience < 8:  # noqa: PLR2004 - see the attribute
+        if self.patience < _LEAST_PATIENCE:
             raise ValueError(f"seasonal: patience must be 8 ticks or more, got {self.patience}")
 
 
@@ -191,7 +193,8 @@ class SeasonalDetector(Detector[SeasonalState]):
 
     def _moved(self, xp: ModuleType, state: SeasonalState) -> SeasonalState:
         """Move levels: where a season is new, and where patience has ended."""
-        ended = state.run >= self.config.patience
+        believed = xp.maximum(_YOUNG * state.season.age, _LEAST_PATIENCE)
+        ended = state.run >= xp.minimum(believed, self.config.patience)
         fresh = state.season.fresh
         level = xp.where(ended, state.run_level, state.season.level)
         sd = xp.where(ended, _SIGMA * state.run_size, 0.0)
