@@ -124,13 +124,15 @@ class Across:
         moved = state.blame + self.config.smoothing * (parts - state.blame)
         fresh = np.where(np.isnan(state.blame), parts, moved)
         blame = np.where(known[:, None], fresh, state.blame)
-        total = blame.sum(axis=1)
+        # One wild tick and some unrest that stays are both news: the score is the sum of both.
+        now = np.where(known[:, None], parts, 0.0) + blame
+        total = now.sum(axis=1)
         scores = np.where(known, total, np.nan)
         learnt = np.broadcast_to(np.asarray(learn, dtype=bool), scores.shape)
         calibrator, judged = self._calibrator.step(state.calibrator, scores, learnt)
         said = judged.neg_log10_p
         some = total[:, None] > 0.0
-        shares = np.where(some, blame / np.where(some, total[:, None], 1.0), 1.0 / blame.shape[1])
+        shares = np.where(some, now / np.where(some, total[:, None], 1.0), 1.0 / now.shape[1])
         output = EntityOutput(
             neg_log10_p=said,
             alarm=np.where(np.isfinite(said), said, 0.0) >= self.config.alarm,

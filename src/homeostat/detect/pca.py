@@ -38,11 +38,11 @@ class Config:
         across: How many columns are the worst, over how many ticks, and when to alarm.
     """
 
-    prediction_error: float = 1.0
+    prediction_error: float = 0.3
     hotelling: float = 0.1
-    columns: float = 0.5
+    columns: float = 1.0
     past: pca_past.Config = field(default_factory=pca_past.Config)
-    across: columnwise.Config = field(default_factory=columnwise.Config)
+    across: columnwise.Config = field(default_factory=lambda: columnwise.Config(most=5))
 
     def __post_init__(self) -> None:
         """Refuse weights that make no score.
@@ -76,7 +76,8 @@ class PcaOutput(NamedTuple):
         t2: Hotelling's T^2, `[entity]`.
         neg_log10_q: How rare Q is among the entity's past, `[entity]`.
         neg_log10_t2: How rare T^2 is, `[entity]`.
-        columns: How rare each column's deviation is in its own past, `[entity, column]`.
+        deviations: How far each column is from its level or from what all others say, whichever is
+            farther, `[entity, column]`: up to 3 in robust standard deviations, beyond by logarithm.
     """
 
     entity: columnwise.EntityOutput
@@ -84,7 +85,7 @@ class PcaOutput(NamedTuple):
     t2: Any
     neg_log10_q: Any
     neg_log10_t2: Any
-    columns: Any
+    deviations: Any
 
 
 class Pca:
@@ -129,33 +130,30 @@ class Pca:
         may = np.broadcast_to(np.asarray(learn, dtype=bool), known.shape)
         past = state.past
         seen = pca_model.score(past.model, known[:, None])
-        distances = seen.distances[:, 0]
         ready = past.fitted > 0
-        rare = self._tables.neg_log10_p(np, past.distances, distances.reshape(-1))
-        q, t2 = np.where(ready, rare.reshape(-1, 2).T, np.nan)
-        alone = self._tables.neg_log10_p(np, past.sizes, seen.sizes.reshape(-1))
-        columns = np.where(ready[:, None], alone.reshape(known.shape), np.nan)
-        parts = self._parts(columns, q, t2, seen.apart[:, 0])
+        distances = np.where(ready[:, None], seen.distances[:, 0], np.nan)
+        rare = self._tables.neg_log10_p(np, past.distances, distances.reshape(-1)).reshape(-1, 2)
+        deviations = np.where(ready[:, None], seen.deviations[:, 0], np.nan)
+        parts = self._parts(deviations, rare, seen.apart[:, 0])
         after, said, allowed = self._across.weigh(state.across, parts, may.any(axis=1))
         row = np.where(may, known, np.nan)
         return PcaState(pca_past.step(self.config.past, past, row, allowed), after), PcaOutput(
             entity=said,
-            q=np.where(ready, distances[:, 0], np.nan),
-            t2=np.where(ready, distances[:, 1], np.nan),
-            neg_log10_q=q,
-            neg_log10_t2=t2,
-            columns=columns,
+            q=distances[:, 0],
+            t2=distances[:, 1],
+            neg_log10_q=rare[:, 0],
+            neg_log10_t2=rare[:, 1],
+            deviations=deviations,
         )
 
-    def _parts(self, columns: Any, q: Any, t2: Any, apart: Any) -> Any:
+    def _parts(self, deviations: Any, rare: Any, apart: Any) -> Any:
         """Return each column's part in the score, `[entity, column]`."""
         config = self.config
-        worst = columnwise.worst(columns, config.across.most)
-        together = config.prediction_error * np.nan_to_num(q)
-        together += config.hotelling * np.nan_to_num(t2)
+        together = np.nan_to_num(rare) @ np.array([config.prediction_error, config.hotelling])
         pull = apart * apart
         total = pull.sum(axis=1, keepdims=True)
         share = np.where(total > 0.0, pull / np.where(total > 0.0, total, 1.0), 0.0)
+        worst = columnwise.worst(deviations, config.across.most)
         return config.columns * worst + together[:, None] * share
 
     def restart(self, state: PcaState, entities: Any) -> PcaState:

@@ -3,7 +3,8 @@
 Each column is measured from its median in a spread that heavy tails cannot make small: the widest
 of three quantile ranges, each worth one standard deviation under a normal law. Beyond three spreads
 a deviation counts by its logarithm, so that one wild column cannot be all there is. A column that
-never moved has no spread; it is left out of the components, and any move is its largest yet.
+never moved has no spread; it is left out of the components, and a value farther off than any yet
+counts three deviations, about what one value in some hundreds may say.
 
 Two distances: T^2 within the principal components (Hotelling) and Q, the squared prediction error
 outside of them (Jackson & Mudholkar, Technometrics 21 (1979)), each column's error in its own
@@ -11,9 +12,10 @@ standard deviation, so that two columns that always agree are heard when they pa
 not assumed: the rows of the reservoir, scored by the same model, say what is usual.
 
 A missing column is put where the others say it should be (conditional mean: Nelson, Taylor &
-MacGregor, Chemometrics 35 (1996)), and so adds nothing. How much each column contributes is the
+MacGregor, Chemometrics 35 (1996)), and so adds nothing. What single columns contribute is the
 reconstruction-based contribution of Alcala & Qin (Automatica 45 (2009), eq. 20) to the sum of all
-squared scores: the square of its distance from what all others say, in standard deviations.
+squared scores, which does not smear a fault over its neighbours: the square of a column's distance
+from what all others say. Where that distance is often large, it counts for less.
 """
 
 from typing import Any, Final, NamedTuple
@@ -48,6 +50,9 @@ class Model(NamedTuple):
         hold: 1 / variance of kept components, 0 of others, `[entity, component]`.
         rest: 1 / standard deviation of what the kept components leave, `[entity, column]`.
         precision: Inverse of the correlation matrix, `[entity, column, column]`.
+        alone: Robust standard deviation of a column's distance from what all others say, in that
+            of normal columns, at least 1, `[entity, column]`.
+        farthest: The largest deviation seen, `[entity, column]`.
     """
 
     level: Any
@@ -59,21 +64,24 @@ class Model(NamedTuple):
     hold: Any
     rest: Any
     precision: Any
+    alone: Any
+    farthest: Any
 
 
 class Scores(NamedTuple):
     """What a model says of rows.
 
     Attributes:
-        sizes: Absolute deviations in spreads, NaN where unknown, `[entity, row, column]`.
         distances: Q and T^2, NaN where too little is known, `[entity, row, 2]`.
-        apart: Distance of each column from what all others say, in standard deviations, 0 where
-            unknown, `[entity, row, column]`.
+        apart: Distance of each column from what all others say, in standard deviations of a
+            normal law, 0 where unknown, `[entity, row, column]`.
+        deviations: The larger of that and of its distance from its level, bounded, NaN where
+            unknown, likewise.
     """
 
-    sizes: Any
     distances: Any
     apart: Any
+    deviations: Any
 
 
 def init(entities: int, columns: int) -> Model:
@@ -82,7 +90,8 @@ def init(entities: int, columns: int) -> Model:
     square = np.zeros((entities, columns, columns)) + np.eye(columns)
     return Model(
         level=flat, spread=flat + 1.0, moves=flat > 0.0, centre=flat, width=flat + 1.0,
-        vectors=square, hold=flat, rest=flat + 1.0, precision=square,
+        vectors=square, hold=flat, rest=flat + 1.0, precision=square, alone=flat + 1.0,
+        farthest=flat,
     )  # fmt: skip
 
 
@@ -124,13 +133,20 @@ def score(model: Model, rows: Any) -> Scores:
     distances = np.stack([(error * error).sum(axis=2), hotelling], axis=2)
     many = model.moves.sum(axis=1)[:, None]
     enough = (here.sum(axis=2) >= _LEAST_SHARE * many) & (many > 0)
-    pull = unit @ model.precision
-    alone = np.sqrt(np.diagonal(model.precision, axis1=1, axis2=2))[:, None]
+    own = np.sqrt(np.diagonal(model.precision, axis1=1, axis2=2))
+    apart = np.where(here, unit @ model.precision / own[:, None], 0.0)
     return Scores(
-        sizes=np.abs(off),
         distances=np.where(enough[:, :, None], distances, np.nan),
-        apart=np.where(here, pull / alone, 0.0),
+        apart=apart,
+        deviations=np.where(known, _deviations(model, np.abs(off), np.abs(apart)), np.nan),
     )
+
+
+def _deviations(model: Model, sizes: Any, apart: Any) -> Any:
+    """Return how far each column is from where it should be, by either look."""
+    either = np.maximum(bounded(sizes), bounded(apart / model.alone[:, None]))
+    fresh = np.where(sizes > model.farthest[:, None], _LINEAR, 0.0)
+    return np.where(model.moves[:, None], either, fresh)
 
 
 def _filled(model: Model, unit: Any, lacking: Any) -> Any:
@@ -149,6 +165,16 @@ def _filled(model: Model, unit: Any, lacking: Any) -> Any:
 
 def scaled(rows: Any) -> tuple[Any, Any, Any]:
     """Return level, spread and which columns move, from rows `[entity, row, column]` with NaN."""
+    level, spread, count = _robust(rows)
+    floor = np.maximum(_ROUNDING * np.abs(level), _SMALLEST)
+    enough = count >= _LEAST_VALUES
+    moves = enough & (spread > floor)
+    level = np.where(enough, level, np.nan)
+    return level, np.where(moves, spread, floor), moves
+
+
+def _robust(rows: Any) -> tuple[Any, Any, Any]:
+    """Return median, widest spread and count of values of rows `[entity, row, column]`."""
     ordered = np.sort(rows, axis=1).astype(float)
     count = np.isfinite(ordered).sum(axis=1)
     last = np.maximum(count - 1, 0)
@@ -157,14 +183,8 @@ def scaled(rows: Any) -> tuple[Any, Any, Any]:
         place = np.rint(share * last).astype(np.int64)[:, None]
         return np.take_along_axis(ordered, place, axis=1)[:, 0]
 
-    level = quantile(0.5)
     wide = [(quantile(high) - quantile(low)) / sigmas for low, high, sigmas in _RANGES]
-    spread = np.max(wide, axis=0)
-    floor = np.maximum(_ROUNDING * np.abs(level), _SMALLEST)
-    enough = count >= _LEAST_VALUES
-    moves = enough & (spread > floor)
-    level = np.where(enough, level, np.nan)
-    return level, np.where(moves, spread, floor), moves
+    return quantile(0.5), np.max(wide, axis=0), count
 
 
 def fit(rows: Any, moments: covariance.Moments, held: Any, *, explained: float) -> Model:
@@ -180,10 +200,16 @@ def fit(rows: Any, moments: covariance.Moments, held: Any, *, explained: float) 
     basis = covariance.components(np, moments, moves, held, explained=explained)
     inverse = 1.0 / basis.variances
     rest = (basis.vectors**2 * np.where(basis.kept, 0.0, basis.variances)[:, None]).sum(axis=2)
-    return Model(
+    model = Model(
         level=level, spread=spread, moves=moves, centre=basis.centre, width=basis.width,
         vectors=basis.vectors,
         hold=np.where(basis.kept, inverse, 0.0),
         rest=1.0 / np.sqrt(np.maximum(rest, basis.variances[:, -1:])),
         precision=(basis.vectors * inverse[:, None]) @ np.swapaxes(basis.vectors, 1, 2),
+        alone=np.ones_like(level), farthest=np.zeros_like(level),
     )  # fmt: skip
+    off = np.abs(deviations(model, rows))
+    _, alone, _ = _robust(score(model, rows).apart)
+    return model._replace(
+        alone=np.maximum(alone, 1.0), farthest=np.where(np.isfinite(off), off, 0.0).max(axis=1)
+    )

@@ -61,8 +61,7 @@ class PastState(NamedTuple):
         moments: Fading sums of clipped deviations.
         fitted: Rows learnt at the last refit, 0 before the first, int64 `[entity]`.
         model: What the last refit found.
-        sizes: The reservoir's absolute deviations under that model, `[entity * column]` series.
-        distances: Its Q and T^2, `[entity * 2]` series.
+        distances: Q and T^2 of the reservoir under that model, `[entity * 2]` series.
     """
 
     tick: Any
@@ -72,7 +71,6 @@ class PastState(NamedTuple):
     moments: covariance.Moments
     fitted: Any
     model: pca_model.Model
-    sizes: conformal.Table
     distances: conformal.Table
 
 
@@ -87,7 +85,6 @@ def init(config: Config, entities: int, columns: int) -> PastState:
         moments=covariance.init(np, entities, columns),
         fitted=np.zeros(entities, dtype=np.int64),
         model=pca_model.init(entities, columns),
-        sizes=tables.init(np, entities * columns),
         distances=tables.init(np, entities * 2),
     )
 
@@ -135,13 +132,12 @@ def _refitted(config: Config, state: PastState, entities: Any) -> PastState:
     )
     held = reservoir.held(config.rows, state.rows)[entities]
     model = pca_model.fit(rows, moments, held, explained=config.explained)
-    seen = pca_model.score(model, rows)
+    seen = pca_model.score(model, rows).distances
     return state._replace(
         moments=covariance.Moments(*_put(state.moments, entities, moments)),
         fitted=next(_put([state.fitted], entities, [count])),
         model=pca_model.Model(*_put(state.model, entities, model)),
-        sizes=_ranked(state.sizes, entities, seen.sizes),
-        distances=_ranked(state.distances, entities, seen.distances),
+        distances=_ranked(state.distances, entities, seen),
     )
 
 
@@ -178,8 +174,6 @@ def _ranked(table: conformal.Table, entities: Any, scores: Any) -> conformal.Tab
 def restart(config: Config, state: PastState, entities: Any) -> PastState:
     """Return the state with these entities (bool `[entity]`) as if new."""
     fresh = init(config, *state.waiting.shape[1:])
-    out = state.waiting.shape[2]
-    kinds = {"sizes": np.repeat(entities, out), "distances": np.repeat(entities, 2)}
     tables = conformal.Conformal(conformal.Config(size=config.rows.size))
 
     def mixed(new: Any, old: Any, axis: int) -> Any:
@@ -201,6 +195,5 @@ def restart(config: Config, state: PastState, entities: Any) -> PastState:
         moments=covariance.Moments(*each(fresh.moments, state.moments)),
         fitted=mixed(fresh.fitted, state.fitted, 0),
         model=pca_model.Model(*each(fresh.model, state.model)),
-        sizes=tables.restart(np, state.sizes, kinds["sizes"]),
-        distances=tables.restart(np, state.distances, kinds["distances"]),
+        distances=tables.restart(np, state.distances, np.repeat(entities, 2)),
     )
