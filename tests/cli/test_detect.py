@@ -105,6 +105,17 @@ def test_what_is_said_of_a_file_does_not_depend_on_those_beside_it(tmp_path: Pat
     assert (tmp_path / "all" / "5.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
 
 
+def test_a_page_lies_beside_each_output_where_it_is_asked_for(tmp_path: Path) -> None:
+    recording(tmp_path / "in" / "a.csv", noise(8, 40))
+    words = ("-i", tmp_path / "in", "-o", tmp_path / "out")
+    run(*words)
+    assert not (tmp_path / "out" / "a.html").exists()
+    run(*words, "--plot")
+    text = (tmp_path / "out" / "a.html").read_text(encoding="utf-8")
+    assert "40 rows from 2026-01-01 00:00:00 to 2026-01-01 00:39:00" in text
+    assert text.count("<svg") == 1
+
+
 def test_a_header_alone_has_a_header_in_the_output_and_no_data(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("timestamp,value\n")
     said = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv")

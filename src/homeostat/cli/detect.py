@@ -31,6 +31,7 @@ def detect(
     state: Path | None = typer.Option(
         None, "--state", help="Go on from here with added rows; leave the state here."
     ),
+    plot: bool = typer.Option(False, "--plot", help="Draw a page (HTML) beside each output."),
     fresh: bool = typer.Option(False, "--fresh", help="Judge a folder's files again, done or not."),
 ) -> None:
     """Find anomalies in recorded values (CSV, NPZ, Parquet); a row out for each row in.
@@ -40,12 +41,14 @@ def detect(
     from homeostat.cli.detect_layout import EmptyError, Wanted
 
     wanted = Wanted(time=time, columns=_names(columns), counters=_names(counters))
+    stopped = False
     try:
         if source == _STREAM:
+            _refuse_plot(plot=plot)
             summary, stopped = _stream(output, wanted, state, json_file)
         else:
             _no_standard_output(source, output)
-            summary, stopped = _files(source, output, wanted, state, fresh=fresh), False
+            summary = _files(source, output, wanted, state, fresh=fresh, plot=plot)
     except EmptyError as error:
         tell(f"homeostat: {error}")
         raise typer.Exit(Exit.NO_DATA) from None
@@ -59,12 +62,14 @@ def detect(
 
 
 def _files(
-    source: Path, output: Path, wanted: "Wanted", state: Path | None, *, fresh: bool
+    source: Path, output: Path, wanted: "Wanted", state: Path | None, *, fresh: bool, plot: bool
 ) -> dict[str, Any]:
     from homeostat.cli import detect_run
 
     return detect_run.detect(
-        detect_run.Asked(source=source, output=output, wanted=wanted, state=state, fresh=fresh)
+        detect_run.Asked(
+            source=source, output=output, wanted=wanted, state=state, fresh=fresh, plot=plot
+        )
     )
 
 
@@ -81,6 +86,12 @@ def _stream(
     one, stopped = detect_stream.detect(output, wanted, state)
     facts = {"format": FORMAT, "version": __version__, "input": "-", "output": str(output)}
     return facts | {"files": [one | {"output": str(output)}], "failed": []}, stopped
+
+
+def _refuse_plot(*, plot: bool) -> None:
+    if plot:
+        tell("homeostat: --plot draws recordings; a stream has no end to draw it at")
+        raise typer.Exit(Exit.USAGE)
 
 
 def _no_standard_output(source: Path, output: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat.cli.detect_job import Job
-from homeostat.cli.detect_write import write_text
+from homeostat.cli.detect_write import page_of, write_text
 from homeostat.server import compiled
 
 NAME: Final = ".homeostat-detect.json"
@@ -27,10 +27,13 @@ class Done:
         path: The list; None = nothing is kept.
         how: What was said of the columns, as text.
         fresh: Everything is to be done again.
+        plot: An input without its page is not done.
     """
 
-    def __init__(self, path: Path | None, how: str, *, fresh: bool = False) -> None:
-        self.path, self.how, self.code = path, how, code_digest()
+    def __init__(
+        self, path: Path | None, how: str, *, fresh: bool = False, plot: bool = False
+    ) -> None:
+        self.path, self.how, self.code, self.plot = path, how, code_digest(), plot
         self._list: dict[str, Any] = {} if path is None or fresh else _read(path)
         self._now: dict[str, dict[str, Any]] = {}
 
@@ -40,7 +43,8 @@ class Done:
         if found is None or found.get("key") != self._key(job):
             return False
         try:
-            if job.output.stat().st_size != found["bytes"]:
+            missing = self.plot and not page_of(job.output).exists()
+            if missing or job.output.stat().st_size != found["bytes"]:
                 return False
         except OSError:
             return False

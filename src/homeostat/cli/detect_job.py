@@ -5,18 +5,22 @@ the stack's state, and `go_on` refuses an input that does not begin with the row
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from homeostat import __version__
 from homeostat.cli.detect_block import Block, Table
 from homeostat.cli.detect_cells import Floats
 from homeostat.cli.detect_feed import Feed, Past, Taken
 from homeostat.cli.detect_look import Scan, as_json
 from homeostat.cli.detect_tally import Tally
-from homeostat.cli.detect_write import Sink, part_of
+from homeostat.cli.detect_write import Sink, page_of, part_of, write_text
 from homeostat.detect.stack import Said
+from homeostat.report.detect_course import Course, Rows
+from homeostat.report.detect_page import page
 
 
 class Job:
@@ -28,15 +32,24 @@ class Job:
         table: The input, opened.
         scan: What a look at all of it found.
         counters: Which columns are counters. Bool `[column]`.
+        plot: A picture is wanted too.
     """
 
     def __init__(
-        self, source: Path, output: Path, table: Table, scan: Scan, counters: np.ndarray
+        self,
+        source: Path,
+        output: Path,
+        table: Table,
+        scan: Scan,
+        counters: np.ndarray,
+        *,
+        plot: bool = False,
     ) -> None:
         self.source, self.output, self.table, self.scan = source, output, table, scan
         self.columns = table.columns
         self.tally = Tally(columns=table.columns)
         self.done = False
+        self.course = Course(table.columns) if plot else None
         self._counters = counters
         self._feed = Feed(table, counters)
         self._taken: Taken | None = None
@@ -76,14 +89,18 @@ class Job:
             block = Block(texts, *(part[shown] for part in block[1:]))
             of_rows = Said(*(part[shown] for part in of_rows))
         if len(block.at):
+            self._draw(block.texts, taken.values[taken.place][shown], of_rows)
             self.tally.add(block.texts, of_rows)
             self._out().write(block, of_rows)
         return len(taken.place)
 
     def finish(self) -> None:
-        """Give the output its name."""
+        """Give the output its name, and draw it."""
         self._out().finish()
         self.done = True
+        if self.course is not None:
+            text = page(self.summary(), self.course, __version__)
+            write_text(page_of(self.output), text)
 
     def abandon(self, *, keep: bool) -> None:
         """Leave no output, or the part that a later run goes on with."""
@@ -131,6 +148,7 @@ class Job:
         self.abandon(keep=False)
         self._feed, self._sink = Feed(self.table, self._counters), None
         self.tally = Tally(columns=self.columns)
+        self.course = None if self.course is None else Course(self.columns)
 
     def follow(self, past: Past) -> None:
         """Take the rows as those that come after others."""
@@ -153,6 +171,21 @@ class Job:
             "incidents": tally.incidents(),
             "quality": as_json(scan),
         }
+
+    def _draw(self, texts: Sequence[str], values: Floats, said: Said) -> None:
+        if self.course is not None:
+            self.course.add(
+                Rows(
+                    texts=texts,
+                    values=values,
+                    low=said.low,
+                    high=said.high,
+                    evidence=said.neg_log10_p,
+                    shares=said.contributions,
+                    alarm=said.alarm,
+                    active=said.active,
+                )
+            )
 
     def _written(self, kept: dict[str, Any]) -> Path | None:
         """Return the file that holds what was written of the rows seen before."""

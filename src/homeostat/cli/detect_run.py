@@ -35,6 +35,7 @@ class Asked:
         wanted: What is said of the columns.
         state: File to go on from and to leave the state in; None = none is kept.
         fresh: Judge everything again.
+        plot: Draw a page beside each output.
     """
 
     source: Path
@@ -42,6 +43,7 @@ class Asked:
     wanted: Wanted
     state: Path | None = None
     fresh: bool = False
+    plot: bool = False
 
 
 def detect(asked: Asked) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def detect(asked: Asked) -> dict[str, Any]:
     failed, jobs = [], []
     for path, output in zip(paths, outputs, strict=True):
         try:
-            jobs.append(opened(path, output, asked.wanted))
+            jobs.append(opened(path, output, asked))
         except InputError as error:
             if not asked.source.is_dir():
                 raise
@@ -80,22 +82,22 @@ def detect(asked: Asked) -> dict[str, Any]:
     }
 
 
-def opened(path: Path, output: Path, wanted: Wanted) -> Job:
+def opened(path: Path, output: Path, asked: Asked) -> Job:
     """Return an input that was looked at and is ready to be played.
 
     Raises:
         InputError: It cannot be read.
     """
-    table = detect_open.table(path, wanted)
-    counters = detect_scan.counters(table.columns, wanted, str(path))
+    table = detect_open.table(path, asked.wanted)
+    counters = detect_scan.counters(table.columns, asked.wanted, str(path))
     table, scan = detect_scan.look(table, str(path))
-    return Job(path, output, table, scan, counters)
+    return Job(path, output, table, scan, counters, plot=asked.plot)
 
 
 def _done(asked: Asked) -> Done:
     """Return the list of what was done; of one file alone none is kept."""
     path = asked.output / NAME if asked.source.is_dir() else None
-    return Done(path, repr(asked.wanted), fresh=asked.fresh)
+    return Done(path, repr(asked.wanted), fresh=asked.fresh, plot=asked.plot)
 
 
 def _keep(asked: Asked, done: Done) -> Keep:

@@ -135,6 +135,15 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
+def page_of(output: Path) -> Path:
+    """Return where the page with the picture of an output goes.
+
+    >>> page_of(Path("out/a.csv")).as_posix()
+    'out/a.html'
+    """
+    return output.with_suffix(".html") if output.suffix else output.with_name(f"{output.name}.html")
+
+
 def _known(value: float) -> str:
     return "" if value != value else f"{value:.6g}"  # noqa: PLR0124 - not NaN
 
