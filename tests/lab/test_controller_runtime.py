@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from controller_made import Made, episode, play
+from pages_one_by_one import Pages
 from typing_extensions import override
 
 from homeostat.base import codec
@@ -40,12 +41,13 @@ class Tape(Controller):
         self.scrapes: list[Scrape] = []
         self.reports: list[dict[str, SourceReport]] = []
         self.decided: list[Told] = []
+        self._pages = Pages(NAME, 0)
 
     @override
     def act(self, now_s: float, scrape: Scrape) -> Any:
         move = super().act(now_s, scrape)
         mind = self.minds[0]
-        again = self._pages[0].reports(now_s, scrape, self._counters, mind.platform.processes())
+        again = self._pages.reports(now_s, scrape, self._counters, mind.platform.processes())
         self.scrapes.append(scrape)
         self.reports.append({report.source: report for report in again})
         self.decided += [summary(one) for one in mind.done.decisions]

@@ -24,7 +24,7 @@ from homeostat.lab.controller_counters import Counters
 from homeostat.lab.controller_forecast import breach_probability
 from homeostat.lab.controller_names import episode_name, time_ns
 from homeostat.lab.controller_orders import Desk
-from homeostat.lab.controller_pages import Pages
+from homeostat.lab.controller_pages import Sources
 from homeostat.lab.controller_parts import loop_parts, managed, sense_parts
 from homeostat.lab.controller_platform import ANSWERED_BEFORE_S, Platform
 from homeostat.lab.controller_runtime import Done, Runtime
@@ -107,11 +107,11 @@ class Controller:
         self._sense_parts = sense_parts()
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0
+        deployments = [episode_name(number) for number in range(len(episodes))]
+        self._sources = Sources(deployments, episodes[0].slots, self._counters.bounds_ms)
         self._minds: list[Mind] = []
-        self._pages: list[Pages] = []
         for number, episode in enumerate(episodes):
             name = episode_name(number)
-            self._pages.append(Pages(name, number))
             entry = self._configure(managed(episode, name))
             self._minds.append(self._think(episode, entry, Platform(name, episode.params)))
 
@@ -147,20 +147,18 @@ class Controller:
         at = time_ns(now_s)
         reborn = np.zeros(np.shape(scrape.phase), bool)
         for number, mind in enumerate(self._minds):
-            reborn[number, list(mind.platform.reborn)] = True
+            slots, again = mind.platform.slots, mind.platform.reborn
+            reborn[number, list(again)] = True
+            self._sources.restart(number, {index: slots[index].started for index in again})
         self._counters.restart(reborn)
         self._counters.take(now_s, scrape)
-        reports = [
-            report
-            for pages, mind in zip(self._pages, self._minds, strict=True)
-            for report in pages.reports(now_s, scrape, self._counters, mind.platform.processes())
-        ]
+        said = self._sources.round(now_s, scrape, self._counters)
         worlds = [mind.platform.snapshot(at) for mind in self._minds]
         entries = [mind.state.managed for mind in self._minds]
         busy = frozenset(m.state.managed.name for m in self._minds if m.busy)
         self._tick += 1
         self._sense, _, evidence = sense.step(
-            self._sense_parts, self._sense, reports, worlds, entries, busy, at, self._tick
+            self._sense_parts, self._sense, (said,), worlds, entries, busy, at, self._tick
         )
         return evidence
 

@@ -1,269 +1,248 @@
-"""What the controller's sources would say after one scrape: one report per page and per prober.
+"""What the controller's sources would say after one scrape, for all episodes of a batch at once.
 
 Same subjects, names and kinds as the shipped sources give: the gateway's page with its pools, a
 page and a prober per replica, and labels. A page whose process is not there does not answer. What
-the twin did not report is not on the page; nothing is filled in.
+the twin did not report is not on the page; nothing is filled in. All of it comes as columns; a test
+holds them against the same pages read one by one.
 
 Left out on purpose: histograms of latency on the replicas' own pages. They would double the number
 of series, and no rule of the diagnosis reads them.
 """
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from homeostat.base import names, raw
-from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
-from homeostat.base.units import MILLISECOND, SECOND, TimeNs
-from homeostat.lab.controller_counters import COLUMN, Counters, Floats, Requests
-from homeostat.lab.controller_names import POOLS, SERVING, START_S, time_ns
+from homeostat.base import names
+from homeostat.base.columns import Columns
+from homeostat.base.units import MILLISECOND, SECOND
+from homeostat.lab.controller_catalogue import (
+    BUCKETS,
+    PAGE,
+    PROBE,
+    PROBED,
+    REPLICA,
+    Shelf,
+)
+from homeostat.lab.controller_counters import COLUMN, Bools, Counters, Floats
+from homeostat.lab.controller_names import SERVING, START_S, time_ns
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
-from homeostat.twin.shapes import Phase
+from homeostat.twin.shapes import VARIANTS, Phase
 
-_S: Final = {name: place for place, name in enumerate(signals.SLOT_SIGNALS)}
-_V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
+Ints = npt.NDArray[np.int64]
 
-_REQUESTS: Final = (
-    raw.REQUESTS_ARRIVED,
-    raw.REQUESTS_OK,
-    raw.REQUESTS_5XX,
-    raw.REQUESTS_REFUSED,
-)
 READ_NS: Final = 100 * MILLISECOND
 """Age of what was read just now: the server stamps a page when it begins to read, and judges it
 after the slowest one. Without it, evidence that is just as old as may be would count as fresh."""
-# Of the three samples of `Requests.known`, the one that each counter of a page comes with.
-_SAMPLE_OF: Final = (0, 1, 1, 1)
-_OF_LATENCY: Final = 2
-
-# Predictions and features as two bins: what looks as usual, and what has moved. The share moved is
-# the distance that the twin reports, so the controller's own distance and test get the same input.
-_SPLIT: Final = 0.5
-_COUNTERS: Final = tuple(
-    (COLUMN[column], signal)
-    for column, signal in (
-        ("arrived", raw.REQUESTS_ARRIVED),
-        ("ok", raw.REQUESTS_OK),
-        ("failed", raw.REQUESTS_5XX),
-        ("batches", raw.BATCHES),
-        ("batched", raw.BATCH_SIZE_SUM),
-        ("full", raw.FULL_BATCHES),
-        ("device_s", raw.DEVICE_SECONDS),
-        ("cpu_s", raw.CPU_SECONDS),
-        ("invalid", raw.PREDICTIONS_INVALID),
-    )
-)
-_BINS: Final = (
-    (raw.PREDICTION, COLUMN["usual_predictions"], COLUMN["moved_predictions"]),
-    (raw.feature("x"), COLUMN["usual_features"], COLUMN["moved_features"]),
-)
-_PROBED: Final = tuple(
-    (_S[signal], signal)
-    for signal in (names.PROBE_HEALTH, names.PROBE_INFERENCE, names.PROBE_LATENCY)
-)
+_S: Final = {name: place for place, name in enumerate(signals.SLOT_SIGNALS)}
+_V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
+# Of the three samples of `Requests.known`, the one that each entry of a page comes with.
+_SAMPLE: Final = np.array([0, 1, 1, 1] + [2] * BUCKETS)
+_QUEUE: Final = _S[names.QUEUE_LENGTH]
+_PROBE_SIGNALS: Final = [_S[name] for name in PROBED]
+_COUNTED: Final = [COLUMN[name] for name in PAGE]
+_BINS: Final = [
+    [COLUMN[name] for name in ("usual_predictions", "usual_features")],
+    [COLUMN[name] for name in ("moved_predictions", "moved_features")],
+]
+_ANSWERED: Final = (*sorted(SERVING), Phase.DEAD)
+"""Phases in which somebody reads a replica's page; a process that starts has no page yet."""
+_GATEWAY_BEGAN: Final = float(START_S - 3600)  # it has been running for an hour
+_PROBER_BEGAN: Final = float(START_S)  # the prober's own start, not the replica's
 
 
-@dataclass(slots=True)
-class _Page:
-    """Collects one page's observations; keys are made once and reused, which makes reading fast."""
-
-    source: str
-    deployment: str
-    keys: dict[tuple[str, str], SeriesKey] = field(default_factory=dict)
-    found: list[Observation] = field(default_factory=list)
-    epoch: float | None = None
-
-    def say(
-        self,
-        subject: str,
-        signal: str,
-        value: float,
-        at: TimeNs,
-        kind: Kind = Kind.COUNTER,
-        le: float | None = None,
-    ) -> None:
-        key = self.keys.get((subject, signal))
-        if key is None:
-            key = SeriesKey(deployment=self.deployment, subject=subject, signal=signal)
-            self.keys[subject, signal] = key
-        self.found.append(
-            Observation(
-                source=self.source,
-                key=key,
-                kind=kind,
-                value=value,
-                observed_at=at,
-                le=le,
-                epoch=self.epoch,
-            )
-        )
-
-    def report(
-        self, at: TimeNs, subjects: tuple[str, ...], quality: Quality = Quality.GOOD
-    ) -> SourceReport:
-        """Return what was collected, and forget it."""
-        found, self.found = tuple(self.found), []
-        return SourceReport(
-            source=self.source, at=at, observations=found, subjects=subjects, quality=quality
-        )
-
-
-class Pages:
-    """The sources of one episode.
+class Sources:
+    """The sources of a batch of episodes.
 
     Args:
-        deployment: The deployment's name.
-        number: The episode's place in the batch.
+        deployments: Their names.
+        slots: Slots of each.
+        bounds_ms: Bounds of the latencies' buckets `[N, bucket]`, ms.
     """
 
-    def __init__(self, deployment: str, number: int) -> None:
-        self._deployment, self._number = deployment, number
-        self._pages: dict[str, _Page] = {}
+    def __init__(self, deployments: Sequence[str], slots: int, bounds_ms: Floats) -> None:
+        self._shelf = Shelf(deployments, slots, bounds_ms)
+        self._began: Floats = np.full((len(deployments), slots), np.nan)
 
-    def reports(
-        self,
-        now_s: float,
-        scrape: Scrape,
-        counters: Counters,
-        slots: Iterable[tuple[int, str, TimeNs]],
-    ) -> tuple[SourceReport, ...]:
-        """Return this scrape's reports.
+    def restart(self, number: int, began: Mapping[int, int]) -> None:
+        """Note when other processes began, by slot, in nanoseconds."""
+        for slot, at in began.items():
+            self._began[number, slot] = at / SECOND
+
+    def round(self, now_s: float, scrape: Scrape, counters: Counters) -> Columns[Any]:
+        """Return what is said after one scrape.
 
         Args:
             now_s: When the scrape was taken.
             scrape: Batched, NumPy.
             counters: After this scrape.
-            slots: Index, name and start of the process of each slot that is not empty.
         """
-        at, n = TimeNs(time_ns(now_s) - READ_NS), self._number
-        phases = scrape.phase[n].tolist()
-        variants = scrape.slot_variant[n].tolist()
-        there = {v for v, phase in zip(variants, phases, strict=True) if phase != Phase.EMPTY}
-        caps, told = scrape.batch_max[n].tolist(), scrape.slot[n].tolist()
-        known, total = counters.slot_known[n].tolist(), counters.slots[n].tolist()
-        out = [
-            self._gateway(at, counters, there),
-            self._labels(at, np.asarray(scrape.variant[n], np.float64)),
-        ]
-        for slot, name, started in slots:
-            if phases[slot] in _ANSWERED:
-                page = self._page(f"page-{name}")
-                page.epoch = started / SECOND
-                cap = caps[variants[slot]]
-                out.append(_replica(page, name, at, known[slot], total[slot], told[slot], cap))
-            answered = total[slot][COLUMN["answered_probes"]]
-            out.append(_probe(self._page(f"probe-{name}"), name, at, told[slot], answered))
-        return tuple(out)
+        at = time_ns(now_s) - READ_NS
+        phase = np.asarray(scrape.phase)
+        there = phase != Phase.EMPTY
+        variant = np.asarray(scrape.slot_variant, np.int64)
+        parts = (
+            self._gateways(counters, there, variant),
+            self._labels(at, np.asarray(scrape.variant, np.float64)),
+            *self._slots(at, scrape, counters, there, variant),
+        )
+        said, value, stamped, epoch, asked, answered = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        return Columns(
+            source="lab",
+            catalogue=self._shelf.catalogue,
+            said=said,
+            value=value,
+            at=stamped,
+            epoch=epoch,
+            asked=asked,
+            answered=answered,
+        )
 
-    def _page(self, source: str) -> _Page:
-        name = f"{source}:{self._deployment}"
-        page = self._pages.get(name)
-        if page is None:
-            page = self._pages[name] = _Page(name, self._deployment)
-        return page
+    def _gateways(self, counters: Counters, there: Bools, variant: Ints) -> "_Part":
+        """Return the gateways' pages: their own counters and latencies, and those of each pool."""
+        shelf, every = self._shelf, (counters.gateway, counters.pools)
+        known = _side_by_side(*(one.known for one in every))
+        shown = np.ones(known.shape[:2], bool)
+        for pool in range(VARIANTS):
+            shown[:, 1 + pool] = (there & (variant == pool)).any(axis=1)
+        said = known[..., _SAMPLE] & shown[..., None]
+        value = np.concatenate(
+            [
+                _side_by_side(*(one.total for one in every)),
+                _side_by_side(*(one.buckets for one in every)),
+            ],
+            axis=-1,
+        )
+        sampled = _side_by_side(*(one.sampled for one in every))
+        at = START_S * SECOND + np.rint(sampled * SECOND).astype(np.int64) - READ_NS
+        heard = np.broadcast_to(said.any(axis=(1, 2))[:, None], shown.shape)
+        return _part(
+            said,
+            shelf.gateway,
+            value,
+            at[..., _SAMPLE],
+            _GATEWAY_BEGAN,
+            shelf.gateway_pages[shown],
+            heard[shown],
+        )
 
-    def _gateway(self, at: TimeNs, counters: Counters, there: set[int]) -> SourceReport:
-        page, n = self._page("gateway"), self._number
-        page.epoch = float(START_S - 3600)  # it has been running for an hour
-        bounds = counters.bounds_ms[n].tolist()
-        _requests(page, names.GATEWAY, counters.gateway, (n,), bounds)
-        subjects = [names.GATEWAY]
-        for variant in sorted(there):
-            subjects.append(names.pool(POOLS[variant]))
-            _requests(page, subjects[-1], counters.pools, (n, variant), bounds)
-        quality = Quality.GOOD if page.found else Quality.UNREACHABLE
-        return page.report(at, tuple(subjects), quality)
+    def _labels(self, at: int, variant: Floats) -> "_Part":
+        """Return accuracy and label coverage of each episode; whoever labels always answers."""
+        value = np.stack(_labelled(variant), axis=-1)
+        pages = self._shelf.label_pages
+        return _part(
+            np.isfinite(value),
+            self._shelf.labels,
+            value,
+            at,
+            np.nan,
+            pages,
+            np.ones(len(pages), bool),
+        )
 
-    def _labels(self, at: TimeNs, variant: Floats) -> SourceReport:
-        page = self._page("labels")
-        accuracy, coverage = _labelled(variant)
-        if math.isfinite(accuracy):
-            page.say(names.MODEL, names.ACCURACY, accuracy, at, Kind.GAUGE)
-        if math.isfinite(coverage):
-            page.say(names.MODEL, names.LABEL_COVERAGE, coverage, at, Kind.GAUGE)
-        return page.report(at, (names.MODEL,))
-
-
-def _replica(
-    page: _Page,
-    name: str,
-    at: TimeNs,
-    known: Sequence[bool],
-    total: Sequence[float],
-    told: Sequence[float],
-    cap: float,
-) -> SourceReport:
-    """Return one replica's page: its counters, predictions, features, queue and batch limit."""
-    subject = names.replica(name)
-    for place, signal in _COUNTERS:
-        if known[place]:
-            page.say(subject, signal, total[place], at)
-    for signal, usual, moved in _BINS:
-        if known[usual] and known[moved]:
-            page.say(subject, signal, total[usual], at, Kind.BUCKET, _SPLIT)
-            page.say(subject, signal, total[usual] + total[moved], at, Kind.BUCKET, math.inf)
-    queue = told[_S[names.QUEUE_LENGTH]]
-    if math.isfinite(queue):
-        page.say(subject, raw.QUEUE, queue, at, Kind.GAUGE)
-    quality = Quality.GOOD if page.found else Quality.UNREACHABLE
-    if page.found and math.isfinite(cap):
-        page.say(subject, raw.BATCH_MAX, cap, at, Kind.GAUGE)
-    return page.report(at, (subject,), quality)
+    def _slots(
+        self, at: int, scrape: Scrape, counters: Counters, there: Bools, variant: Ints
+    ) -> "tuple[_Part, _Part]":
+        """Return the replicas' pages and what their probers found."""
+        shelf, told = self._shelf, np.asarray(scrape.slot, np.float64)
+        first, pages = shelf.replicas(variant)
+        cap = np.take_along_axis(np.asarray(scrape.batch_max, np.float64), variant, axis=1)
+        said, value = _replica(counters, told, cap)
+        reads = there & np.isin(np.asarray(scrape.phase), _ANSWERED)
+        said &= reads[..., None]
+        page = _part(
+            said,
+            first[..., None] + np.arange(REPLICA),
+            value,
+            at,
+            self._began[..., None],
+            pages[reads],
+            _any(said)[reads],
+        )
+        said, value = _probe(counters, told)
+        said &= there[..., None]
+        probe = _part(
+            said,
+            first[..., None] + REPLICA + np.arange(PROBE),
+            value,
+            at,
+            _PROBER_BEGAN,
+            pages[there] + 1,
+            _any(said)[there],
+        )
+        return page, probe
 
 
-def _probe(
-    page: _Page, name: str, at: TimeNs, told: Sequence[float], answered: float
-) -> SourceReport:
+_Part = tuple[Ints, Floats, Ints, Floats, Ints, Bools]
+"""Of some sources: what was said, values, times, epochs; what was asked, and what answered."""
+
+
+def _part(
+    said: Bools, place: Ints, value: Floats, at: Any, epoch: Any, asked: Ints, answered: Bools
+) -> _Part:
+    """Return what was said of each series, with one time and epoch for all or one for each."""
+    times = np.broadcast_to(np.asarray(at, dtype=np.int64), said.shape)[said]
+    began = np.broadcast_to(np.asarray(epoch, dtype=np.float64), said.shape)[said]
+    return place[said], value[said], times, began, asked, answered
+
+
+def _any(said: Bools) -> Bools:
+    out: Bools = said.any(axis=-1)
+    return out
+
+
+def _side_by_side(gateway: Any, pools: Any) -> Any:
+    """Return gateways' arrays `[N, ...]` and pools' `[N, V, ...]` as one `[N, 1 + V, ...]`."""
+    return np.concatenate([gateway[:, None], pools], axis=1)
+
+
+def _replica(counters: Counters, told: Floats, cap: Floats) -> tuple[Bools, Floats]:
+    """Return what a replica's page says: counters, two histograms, queue and batch limit."""
+    known, total = counters.slot_known, counters.slots
+    usual, moved = total[..., _BINS[0]], total[..., _BINS[1]]
+    both = known[..., _BINS[0]] & known[..., _BINS[1]]
+    queue = told[..., _QUEUE, None]
+    said = np.concatenate(
+        [known[..., _COUNTED], np.repeat(both, 2, axis=-1), np.isfinite(queue)], axis=-1
+    )
+    bins = np.stack([usual, usual + moved], axis=-1).reshape(*usual.shape[:-1], -1)
+    value = np.concatenate([total[..., _COUNTED], bins, queue, cap[..., None]], axis=-1)
+    limit = said.any(axis=-1) & np.isfinite(cap)  # a page that says nothing else is not there
+    return np.concatenate([said, limit[..., None]], axis=-1), value
+
+
+def _probe(counters: Counters, told: Floats) -> tuple[Bools, Floats]:
     """Return what a prober found; one that was not even able to try reports nothing."""
-    page.epoch = float(START_S)  # the prober's own start, not the replica's
-    subject = names.replica(name)
-    for place, signal in _PROBED:
-        value = told[place]
-        if math.isfinite(value):
-            page.say(subject, signal, value, at, Kind.GAUGE)
-    if page.found:
-        page.say(subject, raw.PROBES_ANSWERED, answered, at)
-    return page.report(at, (subject,), Quality.GOOD if page.found else Quality.UNREACHABLE)
+    found = told[..., _PROBE_SIGNALS]
+    said = np.isfinite(found)
+    answered = counters.slots[..., COLUMN["answered_probes"], None]
+    return (
+        np.concatenate([said, said.any(axis=-1, keepdims=True)], axis=-1),
+        np.concatenate([found, answered], axis=-1),
+    )
 
 
-_ANSWERED: Final = frozenset({*SERVING, Phase.DEAD})
-"""Phases in which somebody reads a replica's page; a process that starts has no page yet."""
-
-
-def _requests(
-    page: _Page,
-    subject: str,
-    counted: Requests,
-    where: tuple[int, ...],
-    bounds_ms: Sequence[float],
-) -> None:
-    """Say the counters and the latency histogram of a gateway or a pool."""
-    known = counted.known[where].tolist()
-    at = [TimeNs(time_ns(s) - READ_NS) for s in counted.sampled[where].tolist()]
-    for signal, value, sample in zip(
-        _REQUESTS, counted.total[where].tolist(), _SAMPLE_OF, strict=True
-    ):
-        if known[sample]:
-            page.say(subject, signal, value, at[sample])
-    if known[_OF_LATENCY]:
-        for le, value in zip(bounds_ms, counted.buckets[where].tolist(), strict=True):
-            page.say(subject, raw.LATENCY, value, at[_OF_LATENCY], Kind.BUCKET, le)
-
-
-def _labelled(variant: Floats) -> tuple[float, float]:
-    """Return accuracy and label coverage over all variants, weighted by their labels."""
-    rate = variant[:, _V[names.ARRIVAL_RATE]]
-    accuracy, coverage = variant[:, _V[names.ACCURACY]], variant[:, _V[names.LABEL_COVERAGE]]
+def _labelled(variant: Floats) -> tuple[Floats, Floats]:
+    """Return accuracy and label coverage over all variants, weighted by their labels `[N]`."""
+    rate = variant[..., _V[names.ARRIVAL_RATE]]
+    accuracy, coverage = variant[..., _V[names.ACCURACY]], variant[..., _V[names.LABEL_COVERAGE]]
     served = np.where(rate > 0.0, rate, 0.0)
     covered = served * np.nan_to_num(coverage)
     labelled = np.isfinite(accuracy) & (covered > 0.0)
     seen = np.isfinite(coverage) & (served > 0.0)
-    right = float((covered * np.nan_to_num(accuracy))[labelled].sum())
-    return (
-        right / float(covered[labelled].sum()) if labelled.any() else float("nan"),
-        float(covered[seen].sum() / served[seen].sum()) if seen.any() else float("nan"),
-    )
+    right = _total(covered * np.nan_to_num(accuracy), labelled)
+    with np.errstate(invalid="ignore"):
+        return (
+            np.where(labelled.any(axis=-1), right / _total(covered, labelled), np.nan),
+            np.where(seen.any(axis=-1), _total(covered, seen) / _total(served, seen), np.nan),
+        )
+
+
+def _total(values: Floats, which: Bools) -> Floats:
+    out: Floats = np.where(which, values, 0.0).sum(axis=-1)
+    return out

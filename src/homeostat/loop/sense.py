@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from homeostat.base import names
+from homeostat.base.columns import Columns
 from homeostat.base.evidence import (
     Anomaly,
     Evidence,
@@ -89,7 +90,7 @@ class SignalsPart(Protocol):
     def step(
         self,
         state: Any,
-        reports: Sequence[SourceReport],
+        reports: Sequence[SourceReport | Columns[Any]],
         world: Sequence[Snapshot],
         managed: Sequence[Managed],
         now: TimeNs,
@@ -232,7 +233,7 @@ def init(parts: SenseParts) -> SenseState:
 def step(
     parts: SenseParts,
     state: SenseState,
-    reports: Sequence[SourceReport],
+    reports: Sequence[SourceReport | Columns[Any]],
     world: Sequence[Snapshot],
     managed: Sequence[Managed],
     busy: frozenset[str],
@@ -244,7 +245,8 @@ def step(
     Args:
         parts: The stages.
         state: From `init` or the last step; it is consumed.
-        reports: This tick's rounds, at most one per source, in any order.
+        reports: This tick's rounds, at most one per source, in any order; those of many sources
+            may come as columns.
         world: The deployments as last read back; those that could not be read are not in it.
         managed: The deployments, in the order in which evidence is wanted.
         busy: Deployments with an action of ours in flight; nothing is learnt from them.

@@ -6,11 +6,12 @@ and what rounds of probes add up to (consecutive failures). Judges nothing but b
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from homeostat.base import names, raw
+from homeostat.base.columns import Catalogue, Columns
 from homeostat.base.evidence import Quality, SeriesKey, Signals, SourceReport
 from homeostat.base.policy import Managed
 from homeostat.base.units import SECOND, TimeNs
@@ -113,7 +114,7 @@ class Fleet:
     def step(
         self,
         state: FleetState,
-        reports: Sequence[SourceReport],
+        reports: Sequence[SourceReport | Columns[Any]],
         world: Sequence[Snapshot],
         managed: Sequence[Managed],
         now: TimeNs,
@@ -352,5 +353,14 @@ def _pages(
     return tuple(out)
 
 
-STATE_CLASSES: Final = (FleetState, RawTable, table.Memo, Plan, ProbeRun, SeriesKey)
+STATE_CLASSES: Final = (
+    FleetState,
+    RawTable,
+    table.Memo,
+    table.Places,
+    Catalogue,
+    Plan,
+    ProbeRun,
+    SeriesKey,
+)
 """What `stats.arrays.from_bytes` must know to read this part's state."""

@@ -5,7 +5,7 @@ A frozen page looks like calm: every counter stands still. Calm is believed only
 requests), or if nothing has ever witnessed the page; when the witness is silent, nobody knows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -53,6 +53,17 @@ class Round:
     value: Floats
     at: Ints
     epoch: Floats
+
+
+def joined(one: Round, other: Round) -> Round:
+    """Return what both said."""
+    if not len(one.row):
+        return other
+    parts = {
+        field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)])
+        for field in fields(Round)
+    }
+    return Round(**parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

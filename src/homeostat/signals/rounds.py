@@ -6,15 +6,16 @@ contradict each other, whichever came first. The same goes for a page that repea
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from homeostat.base import names, raw
+from homeostat.base.columns import Columns
 from homeostat.base.evidence import Kind, Observation, Quality, SourceReport
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
-from homeostat.signals import pages, quality
+from homeostat.signals import pages, places, quality
 from homeostat.signals.pages import Round
 from homeostat.signals.quality import ABSURD, GOOD, MISSING, Bools, Floats
 from homeostat.signals.table import (
@@ -58,7 +59,7 @@ _RAW: Final = frozenset({
 
 def take(
     table: RawTable,
-    reports: Sequence[SourceReport],
+    reports: Sequence[SourceReport | Columns[Any]],
     world: Sequence[Snapshot],
     now: TimeNs,
     tick: int,
@@ -78,14 +79,19 @@ def take(
         most_series: Most raw series remembered.
     """
     table = forgotten(table, tick, forget_ticks)
-    table, got = _gather(table, reports, most_series)
+    plain = [report for report in reports if isinstance(report, SourceReport)]
+    columns = [report for report in reports if isinstance(report, Columns)]
+    table, got = _gather(table, plain, most_series)
+    for one in columns:
+        table, more = places.heard(table, one, most_series)
+        got = pages.joined(got, more)
     table = replace(
         table,
         inc=opened(table.inc, tick, table.tick),
         cover=opened(table.cover, tick, table.tick),
         page_dt=opened(table.page_dt, tick, table.tick),
     )
-    table = _attempts(table, reports, tick)
+    table = _attempts(table, plain, columns, tick)
     table, changed = _identities(table, world, tick)
     table = _believe(table, got, now, tick)
     missing = (table.seen < tick) & (table.page_tick[table.page] == tick)
@@ -209,7 +215,9 @@ def _bound(le: float | None) -> bool:
     return le is not None and le == le  # noqa: PLR0124 - a NaN bound is no bound, and NaN != NaN
 
 
-def _attempts(table: RawTable, reports: Sequence[SourceReport], tick: int) -> RawTable:
+def _attempts(
+    table: RawTable, reports: Sequence[SourceReport], columns: Sequence[Columns[Any]], tick: int
+) -> RawTable:
     """Note how each page's attempt went; a silent source is silent for all of its subjects."""
     seen, code = table.page_seen.copy(), table.page_code.copy()
     failed: dict[str, dict[str, int]] = {}
@@ -218,10 +226,13 @@ def _attempts(table: RawTable, reports: Sequence[SourceReport], tick: int) -> Ra
         for subject in report.subjects:
             worst = failed.setdefault(report.source, {})
             worst[subject] = max(bad, worst.get(subject, GOOD))
-    for (source, _, subject), number in table.page_index.items():
+    for (source, _, subject), number in table.page_index.items() if failed else ():
         went = failed.get(source)
         if went is not None and subject in went:
             seen[number], code[number] = tick, went[subject]
+    for one in columns:
+        asked, why = places.attempted(table, one)
+        seen[asked], code[asked] = tick, why
     return replace(table, page_seen=seen, page_code=code)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from homeostat.base.columns import Catalogue
 from homeostat.base.evidence import SeriesKey
 from homeostat.signals.quality import GOOD, Bools, Codes, Floats, Ints
 from homeostat.signals.window import capacity_for, grown
@@ -44,6 +45,21 @@ class Memo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Places:
+    """Where the series of sources that report in columns are.
+
+    Attributes:
+        catalogue: What they may say.
+        row: Row of each series, -1 for none yet. `[series]`
+        page: Number of each page, -1 for none yet. `[page]`
+    """
+
+    catalogue: Catalogue[Any]
+    row: Ints
+    page: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawTable:
     """Everything remembered of the raw series.
 
@@ -56,6 +72,7 @@ class RawTable:
         tick: The last round's tick.
         refused: Series that did not fit, in all.
         memos: Where each source's series are.
+        places: The same for those that report in columns.
         counter: True for counters and buckets. `[row]`
         page: The page each row was last read from. `[row]`
         last: Last believed value, NaN for none. `[row]`
@@ -88,6 +105,7 @@ class RawTable:
     tick: int
     refused: int
     memos: dict[str, Memo]
+    places: dict[str, Places]
     page_version: dict[PageId, str]
     counter: Bools
     page: Ints
@@ -172,6 +190,7 @@ def empty(width: int, rows: int = 16) -> RawTable:
         tick=NEVER,
         refused=0,
         memos={},
+        places={},
         page_version={},
         **arrays,
     )
@@ -244,6 +263,7 @@ def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
         page_version={page: v for page, v in table.page_version.items() if page in pages},
         layout=table.layout + 1,
         memos={},
+        places={},
         **cleared,
     )
 
