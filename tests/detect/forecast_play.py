@@ -1,4 +1,4 @@
-"""Plays recordings through the forecasters, and judges what they said."""
+"""Plays recordings through the outlook, and judges what was said."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from homeostat.detect import breach, demand, forecast_quantiles
+from homeostat.detect import demand
+from homeostat.detect.demand_outlook import Config, Outlook, State
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -17,7 +18,7 @@ class Played(NamedTuple):
     points: Floats
     quantiles: Floats
     chance: Floats
-    states: tuple[Any, Any, Any]
+    state: State
 
 
 def play(
@@ -28,41 +29,34 @@ def play(
     season: Callable[[int], demand.Season] | None = None,
     held: Callable[[int], Any] = lambda _: True,
 ) -> Played:
-    """Feed `[time, series]` tick by tick."""
-    ticks, series = values.shape
-    forecaster = demand.Demand(demand.Config(horizons=horizons))
-    ranges = forecast_quantiles.Quantiles(forecast_quantiles.Config(horizons=horizons))
-    chances = breach.Breach(breach.Config(horizons=horizons))
-    one, two = forecaster.init(np, series), ranges.init(np, series)
-    three = chances.init(np, series)
-    none = forecaster.no_season(np, series)
-    points, quantiles, chance = [], [], []
-    for tick in range(ticks):
-        profile = none if season is None else season(tick)
-        one, said = forecaster.step(np, one, values[tick], profile)
-        two, edges = ranges.step(np, two, values[tick], said, held(tick))
-        three, p = chances.step(np, three, values[tick], limit, said, held(tick))
-        points.append(said.at)
-        quantiles.append(edges)
-        chance.append(p)
-    return Played(np.array(points), np.array(quantiles), np.array(chance), (one, two, three))
+    """Feed `[time, series]` tick by tick; the season is that of the tick's number."""
+    outlook = Outlook(Config(horizons=horizons))
+    state, said = outlook.init(np, values.shape[1]), []
+    for tick, row in enumerate(values):
+        profile = None if season is None else season(tick)
+        state, ahead = outlook.step(np, state, row, held(tick), limit, profile)
+        said.append(ahead)
+    points, quantiles, chance = (np.array(part) for part in zip(*said, strict=True))
+    return Played(points, quantiles, chance, state)
 
 
 def passed(values: Floats, limit: Floats, horizon: int) -> Floats:
-    """Return whether the limit was passed in the ticks after each, `[time - horizon, series]`."""
-    peak = sliding_window_view(values, horizon, axis=0).max(axis=-1)[1:]
-    return np.asarray(peak > limit, dtype=float)
+    """Return whether the limit was passed in the ticks after each, `[time - horizon, series]`.
+
+    NaN where nothing of the way was seen.
+    """
+    way = sliding_window_view(values, horizon, axis=0)[1:]
+    peak = np.where(np.isnan(way), -np.inf, way).max(axis=-1)
+    return np.where(np.isinf(peak), np.nan, np.asarray(peak > limit, dtype=float))
 
 
 def covered(played: Played, values: Floats, horizons: tuple[int, ...], skip: int) -> list[float]:
     """Return the share of values inside the outer edges, by horizon."""
     out = []
     for head, horizon in enumerate(horizons):
-        low, high = (
-            played.quantiles[skip:-horizon, head, 0],
-            played.quantiles[skip:-horizon, head, -1],
-        )
-        then, known = values[skip + horizon :], np.isfinite(low)
+        edges = played.quantiles[skip:-horizon, head]
+        low, high, then = edges[:, 0], edges[:, -1], values[skip + horizon :]
+        known = np.isfinite(low) & np.isfinite(then)
         out.append(float(((then >= low) & (then <= high))[known].mean()))
     return out
 

@@ -24,18 +24,19 @@ from homeostat.detect.demand_pending import PLACES, Pending
 from homeostat.detect.forecast_quantiles import at
 from homeostat.stats import conformal as tables
 
-CONFORMAL, CORRECTED, PERSISTENCE = range(3)
-_OPINIONS: Final = 3
+CONFORMAL, CORRECTED, FREQUENCY, PERSISTENCE = range(4)
+_OPINIONS: Final = 4
 # Probabilities alike are corrected together: by thirds of a decade at the low end, where they live.
 _EDGES: Final = (0.01, 0.03, 0.1, 0.3, 0.6)
 _BINS: Final = 6
 # The correction believes what was said as much as so many outcomes: one horizon's worth.
 _PRIOR: Final = 8.0
 # Counts fade over so many outcomes: 32 horizons' worth, as eight overlap.
-_MEMORY: Final = 256.0
-# Brier losses are 1/2-exp-concave on [0, 1]; eight outcomes overlap and count as one.
+_MEMORY: Final = 1024.0
+_LONG: Final = 4096.0
 _LEARNING: Final = 0.5 / 8.0
 _FADE: Final = 0.998
+_SURE: Final = 0.005
 # A way that was seen for less than this share of its ticks shows no highest value.
 _LEAST_SEEN: Final = 0.8
 _SMALLEST: Final = 1e-9
@@ -114,7 +115,7 @@ class Breach:
             base=xp.full((heads, PLACES, 2, series), xp.nan),
             peak=xp.full((heads, PLACES, series), -xp.inf),
             seen=xp.full((heads, PLACES, series), -xp.inf),
-            came=xp.zeros((heads, _BINS, 2, series)),
+            came=xp.zeros((heads, _BINS + 2, 2, series)),
             credit=xp.zeros((heads, _OPINIONS, series)),
         )
 
@@ -170,11 +171,16 @@ class Breach:
         said = self.pending.taken(xp, state.said, place)
         scored = good & xp.all(xp.isfinite(said), axis=1)
         came = xp.where(scored, peak > state.limit, False)
-        loss = (xp.where(scored[:, None], said, 0.0) - came[:, None]) ** 2
+        bet = xp.clip(xp.where(scored[:, None], said, 0.5), _SURE, 1.0 - _SURE)
+        loss = -xp.log(xp.where(came[:, None], bet, 1.0 - bet))
         credit = _FADE * state.credit - _LEARNING * loss
         credit = credit - xp.max(credit, axis=1, keepdims=True)
-        mine = _bin(xp, said[:, CONFORMAL]) & scored[:, None]
-        fade = xp.where(mine, 1.0 - 1.0 / _MEMORY, 1.0)
+        mine = xp.concatenate(
+            [_bin(xp, said[:, CONFORMAL]), _above(xp, said[:, PERSISTENCE])], axis=1
+        )
+        mine = mine & scored[:, None]
+        memory = xp.asarray([_MEMORY] * _BINS + [_LONG] * 2)[:, None]
+        fade = xp.where(mine, 1.0 - 1.0 / memory, 1.0)
         both = xp.stack([xp.ones_like(peak), came + xp.zeros_like(peak)], axis=1)
         counted = state.came * fade[:, :, None] + mine[:, :, None] * both[:, None]
         return state._replace(
@@ -191,12 +197,11 @@ class Breach:
             rarity = self.tables.neg_log10_p(xp, table, away)
             seen = 10.0 ** -xp.where(xp.isfinite(rarity), rarity, 0.0)
             chance = self._modest(xp, head, table, away, seen)
-            mine = _bin(xp, chance[None])[0]
-            outcomes = xp.sum(xp.where(mine, state.came[head, :, 0], 0.0), axis=0)
-            breaches = xp.sum(xp.where(mine, state.came[head, :, 1], 0.0), axis=0)
-            corrected = (breaches + _PRIOR * chance) / (outcomes + _PRIOR)
             beyond = xp.where(raw > state.limit, 1.0, 0.0)
-            told = xp.stack([chance, corrected, beyond + xp.zeros_like(chance)])
+            came = state.came[head]
+            corrected = _share(xp, came[:_BINS], _bin(xp, chance[None])[0], chance)
+            usual = _share(xp, came[_BINS:], _above(xp, beyond[None])[0], chance)
+            told = xp.stack([chance, corrected, usual, beyond + xp.zeros_like(chance)])
             known = xp.isfinite(rarity) & xp.isfinite(raw)
             out.append(xp.where(known, told, xp.nan))
         return xp.stack(out)
@@ -238,6 +243,18 @@ def _with_limit(xp: ModuleType, state: State, limit: Any) -> State:
         came=xp.where(other, 0.0, state.came),
         credit=xp.where(other, 0.0, state.credit),
     )
+
+
+def _share(xp: ModuleType, came: Any, mine: Any, chance: Any) -> Any:
+    """Return the share of breaches among the outcomes that are mine, at first the chance."""
+    outcomes = xp.sum(xp.where(mine, came[:, 0], 0.0), axis=0)
+    breaches = xp.sum(xp.where(mine, came[:, 1], 0.0), axis=0)
+    return (breaches + _PRIOR * chance) / (outcomes + _PRIOR)
+
+
+def _above(xp: ModuleType, beyond: Any) -> Any:
+    """Return whether a value was within its limit or beyond it, bool `[horizon, 2, series]`."""
+    return beyond[:, None] == xp.arange(2)[None, :, None]
 
 
 def _bin(xp: ModuleType, chance: Any) -> Any:

@@ -22,6 +22,8 @@ _EXPERTS: Final = 5
 _LEVEL_WEIGHT: Final = 0.2
 _FAST_WEIGHT: Final = 0.1
 _SLOW_WEIGHT: Final = 0.01
+# The size of a step is between the recent and the usual one, by so much of their ratio.
+_RECENT: Final = 0.25
 # A mean to come back to is taken over so many horizons.
 _MEAN_HORIZONS: Final = 8.0
 # Errors and correlations of forecasts fade over so many of them (8 a horizon: as many horizons).
@@ -286,7 +288,8 @@ class Demand:
     def _scale(self, xp: ModuleType, state: State) -> Any:
         """Return the size of a step: between the recent and the usual one."""
         floor = xp.maximum(self.config.scale_floor_relative * xp.abs(state.level), _SMALLEST)
-        return xp.maximum(xp.sqrt(xp.maximum(state.fast * state.slow, 0.0)), floor)
+        fast, slow = xp.maximum(state.fast, floor), xp.maximum(state.slow, floor)
+        return slow * (fast / slow) ** _RECENT
 
 
 def _off(xp: ModuleType, state: State, season: Season) -> Any:
