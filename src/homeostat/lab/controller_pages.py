@@ -192,7 +192,7 @@ def _part(
 
 
 def _any(said: Bools) -> Bools:
-    out: Bools = said.any(axis=-1)
+    out: Bools = np.logical_or.reduce(said, axis=-1)
     return out
 
 
