@@ -93,7 +93,7 @@ def test_the_start_makes_again_what_principal_components_make() -> None:
 
 def test_components_that_are_padding_count_nothing() -> None:
     weights, rng = shaken(5), np.random.default_rng(5)
-    x, noise = rng.standard_normal((9, 8)), rng.standard_normal((9, 2))
+    x, noise = rng.standard_normal((9, 8)), rng.standard_normal((9, 3))
     kept = (np.arange(8) < 5)[None, :] * 1.0
     other = weights._replace(log_noise=weights.log_noise + (1.0 - kept) * 7.0)
     first, second = (loss(np, one, x, kept=kept, noise=noise) for one in (weights, other))
@@ -105,7 +105,7 @@ def test_components_that_are_padding_count_nothing() -> None:
 
 def test_the_sign_as_written_turns_the_likelihood_and_nothing_else() -> None:
     weights, rng = shaken(6), np.random.default_rng(6)
-    x, noise = rng.standard_normal((9, 8)), rng.standard_normal((9, 2))
+    x, noise = rng.standard_normal((9, 8)), rng.standard_normal((9, 3))
     right, written = (
         loss(np, weights, x, kept=KEPT, noise=noise, sign=sign) for sign in (1.0, -1.0)
     )

@@ -12,11 +12,11 @@ from homeostat.detect.vae_config import Config
 from homeostat.detect.vae_model import Fitted, fit
 
 SMALL: Final = Config(
-    window=2, components=8, latent=2, hidden=(16, 8), batch=64, steps=32, rounds=40, patience=8
+    window=2, components=8, latent=3, hidden=(16, 8), batch=64, steps=32, rounds=40, patience=8
 )
 """Trained in a second or two; all tests share its compiled program."""
 
-STRAIGHT: Final = Config(window=2, components=8, latent=2, hidden=(16, 8), rounds=0)
+STRAIGHT: Final = Config(window=2, components=8, latent=3, hidden=(16, 8), rounds=0)
 """The same without training: probabilistic PCA, no JAX."""
 
 NAMES: Final = tuple(f"signal_{number}" for number in range(6))
@@ -24,9 +24,12 @@ TICKS: Final = 3000
 
 
 def curve(seed: int, ticks: int = TICKS, noise: float = 0.03) -> Any:
-    """Return `[time, 6]`: a slow angle's sine, cosine and products, in different units."""
+    """Return `[time, 6]`: an angle's sine, cosine and products, in different units.
+
+    Some twenty ticks later the angle says nothing of where it was.
+    """
     rng = np.random.default_rng(seed)
-    angle = np.cumsum(0.1 * rng.standard_normal(ticks)) + rng.uniform(0.0, 2.0 * np.pi)
+    angle = np.cumsum(0.3 * rng.standard_normal(ticks)) + rng.uniform(0.0, 2.0 * np.pi)
     sine, cosine = np.sin(angle), np.cos(angle)
     clean = np.stack([sine, cosine, sine * cosine, sine * sine, cosine**3, np.abs(sine)], axis=1)
     values = clean + noise * rng.standard_normal(clean.shape)

@@ -2,8 +2,10 @@
 
 HASH (section 3.1) trains one on historical normal data and scores by the reconstruction error; its
 commentary (section 5) also alarms when the latent space diverges. Both scores are here, each
-calibrated against the entity's own past (`stats.conformal`), and either alarms. Training is
-`vae_model.fit`; this judges with a trained model, by NumPy alone.
+calibrated against the entity's own past (`stats.conformal`), and either alarms when bets on its
+p-values have won enough (`stats.edetector`). Training is `vae_model.fit`; this judges with a
+trained model, by NumPy alone. Scores that are neighbours depend on each other, so bets are placed
+at some distance; the promised run length holds as far as scores so far apart are independent.
 
 Unknown is an answer: an entity without a model, a window with a missing value, a table that is too
 young. Outside the region it learnt a network knows nothing: with a value far outside the latent
@@ -20,27 +22,45 @@ import numpy as np
 
 from homeostat.detect import vae_inputs
 from homeostat.detect.vae_config import Config
-from homeostat.detect.vae_model import CALIBRATION, Judged, Model, judge
+from homeostat.detect.vae_model import CALIBRATION, Judged, Model, judge, repaired
 from homeostat.detect.vae_network import mapped
-from homeostat.stats.conformal import Config as TableConfig
-from homeostat.stats.conformal import Conformal, Table
+from homeostat.stats import conformal as tables
+from homeostat.stats import edetector
 
 # Two looks share one p-value: Bonferroni, log10(2).
 _LOG10_LOOKS: Final = 0.3010299956639812
+# Errors this rare are asked which column they are about.
+_SPECIAL: Final = 2.0
 # With more than this share of the columns far outside, this is not what the model was taught.
 _STRANGE: Final = 0.5
 
 
+# Evidence that stops learning: a thousandfold win, as in `detect.conformal`.
+_DOUBT: Final = 1000.0
+# An alarm takes a score that is at least this rare itself: evidence outlives its cause.
+_ALARM_SCORE: Final = 1.0
+# Tests that a score waits before it enters the past: doubt takes a few of them to come up.
+_DELAY: Final = 8
+
+
 class State(NamedTuple):
-    """All that it remembers.
+    """All that it remembers; rows are errors of each entity, then divergences.
 
     Attributes:
         recent: The last values, oldest first, NaN for none, `[window - 1, entity, column]`.
-        table: Scores while all was well: errors of each entity, then divergences.
+        table: Scores while all was well.
+        evidence: Money won by bets.
+        waiting: Scores that may enter the table, oldest first, `[delay, 2 * entity]`.
+        quiet: Tests without doubt, `[2 * entity]`.
+        clock: Ticks since the last test, int32 `[]`.
     """
 
     recent: Any
-    table: Table
+    table: tables.Table
+    evidence: edetector.Evidence
+    waiting: Any
+    quiet: Any
+    clock: Any
 
 
 class Output(NamedTuple):
@@ -91,34 +111,44 @@ class Vae:
         self.config, self.columns, self.entities = config, columns, len(models)
         self.trained = np.array([model is not None for model in models])
         self.model: Model = _stacked([there[0] if one is None else one for one in models])
-        self.tables = Conformal(TableConfig(size=CALIBRATION))
+        self.tables = tables.Conformal(tables.Config(size=CALIBRATION))
+        # Two scores share the promise, which counts ticks; evidence counts tests.
+        self.run_length = 2.0 * config.run_length / config.spacing
+        self.bets = edetector.EDetector(edetector.Config(run_length=self.run_length))
 
     def init(self, xp: ModuleType) -> State:
         """Return the state before the first tick; the calibration is the models' held-out past."""
         normal = self.model.normal
         scores = np.concatenate([normal.errors, normal.divergences]).T
         entered = np.isfinite(scores).sum(axis=0).astype(np.int32)
+        rows = 2 * self.entities
         return State(
             recent=xp.full((self.config.window - 1, self.entities, self.columns), xp.nan),
-            table=Table(
+            table=tables.Table(
                 scores=xp.asarray(scores, dtype=xp.float32),
                 entered=xp.asarray(entered, dtype=xp.int32),
-                wait=xp.zeros(2 * self.entities, dtype=xp.int32),
+                wait=xp.zeros(rows, dtype=xp.int32),
             ),
+            evidence=self.bets.init(xp, edetector.P_VALUE_BETS, rows),
+            waiting=xp.full((_DELAY, rows), xp.nan),
+            quiet=xp.zeros(rows),
+            clock=xp.zeros((), dtype=xp.int32),
         )
 
     def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
         """Return the state with these entities (bool `[entity]`) as after `init`."""
-        fresh = self.init(xp)
-        both = xp.concatenate([rows, rows])
+        fresh, both = self.init(xp), xp.concatenate([rows, rows])
+
+        def anew(new: Any, old: Any) -> Any:
+            return xp.where(both, new, old)
+
         return State(
             recent=xp.where(rows[None, :, None], fresh.recent, state.recent),
-            table=Table(
-                *(
-                    xp.where(both, new, old)
-                    for new, old in zip(fresh.table, state.table, strict=True)
-                )
-            ),
+            table=tables.Table(*map(anew, fresh.table, state.table)),
+            evidence=self.bets.restart(xp, state.evidence, both),
+            waiting=anew(fresh.waiting, state.waiting),
+            quiet=anew(fresh.quiet, state.quiet),
+            clock=state.clock,
         )
 
     def step(self, xp: ModuleType, state: State, values: Any, learn: Any) -> tuple[State, Output]:
@@ -128,8 +158,8 @@ class Vae:
             xp: numpy or jax.numpy.
             state: From `init` or the last step.
             values: Float `[entity, column]`; NaN and infinities are unknown.
-            learn: Bool `[entity]`, or one bool: where scores may enter the calibration. Those of
-                alarms never do.
+            learn: Bool `[entity]`, or one bool: where scores may enter the calibration. Those
+                from before or during doubt never do.
         """
         now = xp.asarray(values, dtype=state.recent.dtype)
         seen = xp.concatenate([state.recent, now[None]])
@@ -140,49 +170,65 @@ class Vae:
         judged = Judged(*(part[:, 0] for part in judge(xp, self.model, flat)))
         far = xp.any(wide.far, axis=0) & known[:, None]
         known = known & (xp.mean(far * 1.0, axis=-1) <= _STRANGE)
-        return self._said(xp, state, seen, judged, known=known, far=far, learn=learn)
-
-    def _said(
-        self,
-        xp: ModuleType,
-        state: State,
-        seen: Any,
-        judged: Judged,
-        *,
-        known: Any,
-        far: Any,
-        learn: Any,
-    ) -> tuple[State, Output]:
-        """Return the next state, and calibrated scores."""
-        latent = known & ~xp.any(far, axis=-1)
+        active = xp.any(xp.asarray(self.model.reference.active) > 0.0, axis=(1, 2))
+        latent = known & ~xp.any(far, axis=-1) & active
         scores = xp.concatenate([
             xp.where(known, judged.error, xp.nan),
             xp.where(latent, judged.divergence, xp.nan),
         ])
         each = self.tables.neg_log10_p(xp, state.table, scores)
+        after, alarms = self._weighed(xp, state, scores, each, learn)
         error, divergence = each[: self.entities], each[self.entities :]
-        alarms = xp.where(xp.isfinite(each), each, 0.0) >= self.config.alarm
-        alarm = alarms[: self.entities] | alarms[self.entities :]
-        allowed = xp.broadcast_to(xp.asarray(learn), alarm.shape) & ~alarm
-        table = self.tables.learn(xp, state.table, scores, xp.concatenate([allowed, allowed]))
-        output = Output(
+        return after._replace(recent=seen[1:]), Output(
             neg_log10_p=xp.maximum(xp.fmax(error, divergence) - _LOG10_LOOKS, 0.0),
-            alarm=alarm,
-            contributions=self._contributions(xp, judged, error, divergence),
+            alarm=alarms[: self.entities] | alarms[self.entities :],
+            contributions=self._contributions(xp, judged, flat, error, divergence),
             error=error,
             divergence=divergence,
             far=far,
         )
-        return State(recent=seen[1:], table=table), output
 
-    def _contributions(self, xp: ModuleType, judged: Judged, error: Any, divergence: Any) -> Any:
+    def _weighed(
+        self, xp: ModuleType, state: State, scores: Any, each: Any, learn: Any
+    ) -> tuple[State, Any]:
+        """Bet on some p-values, far apart; return the next state and alarms."""
+        due = state.clock + 1 >= self.config.spacing
+        evidence, _ = self.bets.step(
+            xp, state.evidence, edetector.p_value_bets(xp, xp.where(due, each, xp.nan))
+        )
+        won = evidence.won.mean(axis=0)
+        may = xp.broadcast_to(xp.asarray(learn), (self.entities,))
+        # A fault that one score has seen is not normal for the other one either.
+        doubt = (won[: self.entities] >= _DOUBT) | (won[self.entities :] >= _DOUBT)
+        allowed = xp.concatenate([may & ~doubt, may & ~doubt])
+        quiet = xp.where(allowed, state.quiet + xp.where(due, 1.0, 0.0), 0.0)
+        quiet = xp.minimum(quiet, 2.0 * _DELAY)
+        enters = due & (quiet > _DELAY)
+        moved = xp.concatenate([state.waiting[1:], scores[None]])
+        rare = xp.where(xp.isfinite(each), each, 0.0) >= _ALARM_SCORE
+        return state._replace(
+            table=self.tables.learn(xp, state.table, state.waiting[0], enters),
+            evidence=evidence,
+            waiting=xp.where(due, moved, state.waiting),
+            quiet=quiet,
+            clock=xp.asarray(xp.where(due, 0, state.clock + 1), dtype=xp.int32),
+        ), (won >= self.run_length) & rare
+
+    def _contributions(
+        self, xp: ModuleType, judged: Judged, flat: Any, error: Any, divergence: Any
+    ) -> Any:
         """Return each column's share of what the stranger score is about.
 
-        Of the error that is the columns' errors above their usual ones; of the divergence the
+        Of the error that is how much of it goes when the column is repaired, and where the error
+        is nothing special the columns' errors above their usual ones; of the divergence it is the
         columns' distances from their levels, since latent values belong to no column.
         """
-        normal = self.model.normal
-        excess = xp.maximum(judged.errors - normal.usual[:, 0], 0.0)
+        excess = xp.maximum(judged.errors - self.model.normal.usual[:, 0], 0.0)
+        special = xp.where(xp.isfinite(error), error, 0.0) >= _SPECIAL
+        if xp is not np or special.any():  # it costs more than all else, and is seldom needed
+            after = repaired(xp, self.model, flat)
+            gone = xp.maximum(judged.error[:, None] - after, 0.0)
+            excess = xp.where(special[:, None], gone, excess)
         latent = xp.where(xp.isfinite(divergence), divergence, -1.0) > error
         part = xp.where(latent[:, None], judged.levels, excess)
         total = xp.sum(part, axis=-1, keepdims=True)

@@ -29,8 +29,11 @@ class Config:
         seed: Of initial weights, batches and noise.
         as_written: Minimise HASH's loss with its sign, KL plus log-likelihood. It unlearns the
             data; it is there to show that.
-        alarm: -log10 p from which either score alarms. 4.5 is one tick in 31,623; at 15 s that
-            is one in 5.5 days, for an entity and not for each of its columns.
+        spacing: Ticks between tests for an alarm, at least `window`: scores depend on the load of
+            the moment, and neighbours are no independent evidence. The default is 4 minutes at a
+            tick of 15 s.
+        run_length: Mean ticks between false alarms of one entity, at least. The default is one
+            false incident per 1,000 entities and day at a tick of 15 s, as of `conformal`.
     """
 
     window: int = 4
@@ -49,7 +52,8 @@ class Config:
     held_out: float = 0.2
     seed: int = 0
     as_written: bool = False
-    alarm: float = 4.5
+    spacing: int = 16
+    run_length: float = 5_760_000.0
 
     def __post_init__(self) -> None:
         """Refuse settings that no model can have.
@@ -86,5 +90,9 @@ class Config:
             raise ValueError(f"vae: range_quantile must be in [0, 0.25): {self.range_quantile}")
         if not 0.0 < self.margin <= self.far:
             raise ValueError(f"vae: margin must be in (0, far={self.far}], got {self.margin}")
-        if not self.alarm > 0.0:
-            raise ValueError(f"vae: alarm must be above 0, got {self.alarm}")
+        if not self.window <= self.spacing <= _WIDTH_MAX:
+            raise ValueError(
+                f"vae: spacing must be in window={self.window}..{_WIDTH_MAX}, got {self.spacing}"
+            )
+        if not 1e3 <= self.run_length <= 1e12:  # noqa: PLR2004 - doubt must be below an alarm
+            raise ValueError(f"vae: run_length must be in [1e3, 1e12], got {self.run_length}")
