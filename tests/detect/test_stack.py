@@ -43,13 +43,13 @@ def test_the_score_is_above_one_half_exactly_at_alarms() -> None:
 
 
 def test_nothing_reported_is_unknown_and_not_healthy() -> None:
-    values = _noise(300, 2, 2)
+    values = _noise(340, 2, 2)
     values[200:, 0] = np.nan
     said = play(Stack(), values).said
     assert said.unknown[200:, 0].all()
     assert np.isnan(said.neg_log10_p[200:, 0]).all()
     assert np.isnan(said.anomaly_score[200:, 0]).all()
-    assert not said.unknown[200:, 1].any()
+    assert not said.unknown[300:, 1].any()
 
 
 def test_what_is_said_of_a_prefix_is_what_is_said_of_the_whole() -> None:

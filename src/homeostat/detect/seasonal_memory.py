@@ -40,11 +40,15 @@ class Config:
             two searches to a doubling of what has been seen.
         longest_block: Ticks that one entry of the history stands for, at most; a power of two. The
             history then spans 256 to 512 times that: with 64, 11 to 22 days of minutes.
+        staggered: Rows take turns in searching, so that a tick of a large fleet does not wait for
+            all of them. When a season becomes known then depends on the row's number; where what
+            is said of a row must not, all search in the same tick.
     """
 
     hints: tuple[int, ...] = ()
     alpha: float = 1e-4
     longest_block: int = 64
+    staggered: bool = True
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work.
@@ -207,7 +211,9 @@ class Seasons:
     def _kept(self, memory: SeasonalMemory) -> SeasonalMemory:
         """Do the upkeep when it is due."""
         config = self.config
-        search = seasonal_upkeep.Search(config.hints, config.alpha, config.longest_block)
+        search = seasonal_upkeep.Search(
+            config.hints, config.alpha, config.longest_block, staggered=config.staggered
+        )
         if hasattr(memory.ring, "at"):  # JAX, perhaps under a trace
             return _kept_by_jax(memory, search)
         return seasonal_upkeep.upkeep(memory, search) if memory.tick % STRIDE == 0 else memory

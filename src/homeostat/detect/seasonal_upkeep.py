@@ -81,6 +81,7 @@ class Search:
     hints: tuple[int, ...]
     alpha: float
     longest_block: int
+    staggered: bool = True
 
 
 def upkeep_arrays(parts: tuple[Any, ...], how: Search) -> SeasonalMemory:
@@ -99,7 +100,10 @@ def upkeep(memory: SeasonalMemory, how: Search) -> SeasonalMemory:
     if used < _LEAST:
         return memory
     turns, turn = _TURNS * block, int(memory.tick) // STRIDE
-    rows = np.arange((-turn) % turns, memory.period.shape[0], turns)
+    if how.staggered:
+        rows = np.arange((-turn) % turns, memory.period.shape[0], turns)
+    else:
+        rows = np.arange(memory.period.shape[0] if turn % turns == 0 else 0)
     if not len(rows):
         return memory
     found = [(int(row), _search_row(memory, int(row), how)) for row in rows]

@@ -1,10 +1,10 @@
 """The stack: every detector of this room together, as one answer for each entity and tick.
 
 An entity is what is judged as one: a file, a deployment, a machine. Its columns are signals. Each
-column is screened (`detect.screen_rows`: seasons, several looks, how rare beside its own past); the
-stack turns that into one -log10 p, one score and one alarm for each incident of the entity, and
-says which columns it is about. It is causal: what it says of a prefix is what it says of the whole,
-and it uses no names, times or labels.
+column is screened (`detect.screen_rows`: seasons, several looks, how rare beside its own past), and
+several are judged together (`detect.stack_entity`); the stack turns that into one -log10 p, one
+score and one alarm for each incident of the entity, and says which columns it is about. It is
+causal: what it says of a prefix is what it says of the whole; it uses no names, times or labels.
 
 `anomaly_score` lies in [0, 1] and 0.5 is the line: at or above it exactly at the tick at which an
 incident starts (`alarm`), below it at every other, and at or above 0.4 where a lesser incident
@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from homeostat.detect import screen_rows, stack_incident
+from homeostat.detect import pca, screen_rates, screen_rows, stack_entity, stack_incident
 
 # Evidence at which the score is half of its range. What matters is that s / (s + 3) still tells
 # 1e-300 from 1e-299 in double precision; 3 is near what starts an incident, so all of the range is
@@ -37,17 +37,21 @@ class StackConfig:
 
     Attributes:
         rows: How each column is screened.
+        together: How columns go together, where there are several.
+        rates: How the rarity of what several columns say is counted.
         incident: When an incident starts and ends. The default was chosen on made-up recordings
             (`benchmarks/detection/synthetic.py`) for the best F1 of events.
         hint: The same for lesser incidents, which show in the score alone.
     """
 
     rows: screen_rows.Config = field(default_factory=screen_rows.Config)
+    together: pca.Config = field(default_factory=pca.Config)
+    rates: screen_rates.Config = field(default_factory=screen_rates.Config)
     incident: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=60)
+        default_factory=lambda: stack_incident.Config(start=2.4, stay=1.7, quiet=60)
     )
     hint: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=60)
+        default_factory=lambda: stack_incident.Config(start=1.9, stay=1.7, quiet=60)
     )
 
 
@@ -56,11 +60,13 @@ class StackState(NamedTuple):
 
     Attributes:
         rows: Of the columns, `[entity * column]`.
+        entity: Of columns together; empty where there is one column only.
         incident: One row an entity.
         hint: Likewise.
     """
 
     rows: screen_rows.State
+    entity: stack_entity.EntityState | tuple[()]
     incident: stack_incident.State
     hint: stack_incident.State
 
@@ -100,6 +106,7 @@ class Stack:
     def __init__(self, config: StackConfig | None = None) -> None:
         self.config = StackConfig() if config is None else config
         self._rows = screen_rows.Rows(self.config.rows)
+        self._entities = stack_entity.Entities(self.config.together, self.config.rates)
 
     def init(self, columns: int, *, entities: int = 1) -> StackState:
         """Return the state of entities that have seen nothing.
@@ -115,6 +122,7 @@ class Stack:
             raise ValueError(f"stack: need columns and entities, got {columns} and {entities}")
         return StackState(
             rows=self._rows.init(np, entities * columns),
+            entity=self._entities.init(columns, entities=entities) if columns > 1 else (),
             incident=stack_incident.init(np, entities),
             hint=stack_incident.init(np, entities),
         )
@@ -134,7 +142,11 @@ class Stack:
         allowed = np.broadcast_to(np.asarray(learn, dtype=bool), table.shape)
         after, seen = self._rows.step(np, state.rows, table.reshape(-1), allowed.reshape(-1))
         each = seen.evidence.reshape(table.shape)
-        evidence = _across(each)
+        entity: stack_entity.EntityState | tuple[()]
+        if isinstance(state.entity, stack_entity.EntityState):
+            entity, evidence, shares = self._entities.step(state.entity, table, allowed, each)
+        else:
+            entity, evidence, shares = (), each[:, 0], _alone(each)
         incident, alarm = stack_incident.step(np, self.config.incident, state.incident, evidence)
         hint, lesser = stack_incident.step(np, self.config.hint, state.hint, evidence)
         said = Said(
@@ -143,11 +155,11 @@ class Stack:
             alarm=alarm,
             active=incident.active,
             unknown=np.isnan(evidence),
-            contributions=_shares(each),
+            contributions=shares,
             low=seen.low.reshape(table.shape),
             high=seen.high.reshape(table.shape),
         )
-        return StackState(rows=after, incident=incident, hint=hint), said
+        return StackState(rows=after, entity=entity, incident=incident, hint=hint), said
 
 
 def scale(evidence: Any, alarm: Any, lesser: Any) -> Any:
@@ -161,15 +173,6 @@ def scale(evidence: Any, alarm: Any, lesser: Any) -> Any:
     return np.where(alarm, _ALARM + (1.0 - _ALARM) * share, below)
 
 
-def _across(score: Any) -> Any:
-    """Return -log10 p of each entity: the largest of its columns, paid for by their number."""
-    known = np.isfinite(score)
-    most = np.where(known, score, -np.inf).max(axis=1)
-    count = np.maximum(known.sum(axis=1), 1)
-    return np.where(known.any(axis=1), np.maximum(most - np.log10(count), 0.0), np.nan)
-
-
-def _shares(score: Any) -> Any:
-    """Return the share of each column in the evidence of its entity."""
-    total = np.where(np.isfinite(score), score, 0.0).sum(axis=1, keepdims=True)
-    return np.where(total > 0.0, score / np.where(total > 0.0, total, 1.0), np.nan)
+def _alone(evidence: Any) -> Any:
+    """Return the share of an only column: all, where there is evidence."""
+    return np.where(np.nan_to_num(evidence) > 0.0, 1.0, np.nan)

@@ -1,0 +1,98 @@
+"""An entity of several columns: what its columns say, and how they go together, as one evidence.
+
+Three looks: the worst column; the mean of the few worst, since a fault is seldom in one column
+alone; and how the columns go together (`detect.pca`). How rarely the entity's own past reached each
+of them (`detect.screen_rates`) is what they have in common, so that neither the number of columns
+nor their correlation makes the evidence more than it is.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from homeostat.detect import pca, screen_rates, screen_rows
+from homeostat.detect.across import worst
+
+_LOOKS: Final = 3
+# A fault that shows in one column shows in a few; as many as an operator would look at.
+_FEW: Final = 5
+_TOGETHER: Final = 2
+_LOG10_LOOKS: Final = 0.47712125471966244
+
+
+class EntityState(NamedTuple):
+    """What is remembered of each entity.
+
+    Attributes:
+        pca: How columns go together.
+        rates: Of the three looks, `[look * entity]`.
+        age: Ticks that were judged, `[entity]`.
+    """
+
+    pca: pca.PcaState
+    rates: screen_rates.State
+    age: Any
+
+
+class Entities:
+    """See the module. Causal and pure; entities are independent of each other.
+
+    Args:
+        together: Settings of `detect.pca`.
+        rates: How rarity is counted.
+    """
+
+    def __init__(self, together: pca.Config, rates: screen_rates.Config) -> None:
+        self.pca = pca.Pca(together)
+        self.rates = screen_rates.Rates(rates)
+
+    def init(self, columns: int, *, entities: int) -> EntityState:
+        """Return entities that have seen nothing."""
+        return EntityState(
+            pca=self.pca.init(columns, entities=entities),
+            rates=self.rates.init(np, _LOOKS * entities),
+            age=np.zeros(entities),
+        )
+
+    def step(
+        self, state: EntityState, values: Any, learn: Any, evidence: Any
+    ) -> tuple[EntityState, Any, Any]:
+        """Judge one tick, then learn from it.
+
+        Args:
+            state: From `init` or the last step.
+            values: Float `[entity, column]`; NaN is unknown.
+            learn: Bool `[entity, column]`: where anything may be learnt.
+            evidence: Of each column, float `[entity, column]`; NaN is unknown.
+
+        Returns:
+            The next state, the evidence of each entity (float `[entity]`, NaN where unknown), and
+            each column's share in it, `[entity, column]`.
+        """
+        entities = values.shape[0]
+        together, said = self.pca.step(state.pca, values, learn)
+        known = np.isfinite(evidence)
+        some = known.any(axis=1)
+        most = np.where(some, np.where(known, evidence, -1.0).max(axis=1), np.nan)
+        few = worst(evidence, _FEW)
+        looks = np.stack([most, few.sum(axis=1), said.entity.neg_log10_p])
+        teaches = np.tile(learn.any(axis=1), _LOOKS)
+        rated, rarity = self.rates.step(np, state.rates, looks.reshape(-1), teaches)
+        parts = rarity + np.log10(state.rates.length) - _LOG10_LOOKS
+        parts = parts.reshape(_LOOKS, entities)
+        out = screen_rows.agreed(np, parts, state.age)
+        share = _weighed(few, parts[:_TOGETHER]) + _weighed(
+            said.entity.contributions, parts[_TOGETHER:]
+        )
+        total = share.sum(axis=1, keepdims=True)
+        share = np.where(total > 0.0, share / np.where(total > 0.0, total, 1.0), np.nan)
+        return EntityState(together, rated, state.age + some), out, share
+
+
+def _weighed(shares: Any, evidence: Any) -> Any:
+    """Return columns' shares times the best evidence that they are shares of; 0 where unknown."""
+    sure = np.nan_to_num(shares)
+    total = sure.sum(axis=1, keepdims=True)
+    even = sure / np.where(total > 0.0, total, 1.0)
+    best = np.maximum(np.nan_to_num(evidence), 0.0).max(axis=0)
+    return even * best[:, None]
