@@ -75,7 +75,7 @@ class Config:
             raise ValueError(f"share test: fade must be in (0, 0.5), got {self.fade}")
 
 
-class Bets(NamedTuple):
+class ShareBets(NamedTuple):
     """Bets against one reference.
 
     Attributes:
@@ -90,7 +90,7 @@ class Bets(NamedTuple):
     weight: Any
 
 
-class Evidence(NamedTuple):
+class ShareEvidence(NamedTuple):
     """What bets have won.
 
     Attributes:
@@ -134,7 +134,7 @@ class ShareTest:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def against(self, reference: Floats, *, unlucky: float | None = None) -> Bets:
+    def against(self, reference: Floats, *, unlucky: float | None = None) -> ShareBets:
         """Return the bets against a reference.
 
         Args:
@@ -164,16 +164,16 @@ class ShareTest:
         above = np.stack([shrinks[:, 0], grows[:, 1]], axis=1).reshape(-1, rows)
         counted = possible.reshape(-1, rows)
         weight = counted / np.maximum(counted.sum(axis=0), 1)
-        return Bets(below, above, weight)
+        return ShareBets(below, above, weight)
 
-    def init(self, bins: int, rows: int) -> Evidence:
+    def init(self, bins: int, rows: int) -> ShareEvidence:
         """Return no evidence."""
         nothing = np.zeros((len(_STEPS) * _SIDES * (bins - 1), rows))
-        return Evidence(nothing, nothing, nothing, np.zeros((len(_WINDOWS), bins, rows)))
+        return ShareEvidence(nothing, nothing, nothing, np.zeros((len(_WINDOWS), bins, rows)))
 
     def step(
-        self, bets: Bets, state: Evidence, counts: Floats, *, among: int = 1
-    ) -> tuple[Evidence, Heard]:
+        self, bets: ShareBets, state: ShareEvidence, counts: Floats, *, among: int = 1
+    ) -> tuple[ShareEvidence, Heard]:
         """Add the events since the last look.
 
         Args:
@@ -191,7 +191,7 @@ class ShareTest:
         won = np.minimum(factor * (1.0 + (1.0 - self.config.fade) * state.won), most)
         best = np.minimum(factor * np.maximum(state.best, 1.0), most)
         age = np.where(state.best > 1.0, np.minimum(state.age + 1.0, _AGE_MAX), 1.0)
-        after = Evidence(
+        after = ShareEvidence(
             won=np.where(known, won, state.won),
             best=np.where(known, best, state.best),
             age=np.where(known, age, state.age),
@@ -209,7 +209,7 @@ class ShareTest:
             counts=_since(recent, since),
         )
 
-    def _factors(self, bets: Bets, events: Floats) -> Floats:
+    def _factors(self, bets: ShareBets, events: Floats) -> Floats:
         """Return what one unit on each bet becomes, `[bet, row]`."""
         splits = len(events) - 1
         below = np.cumsum(events, axis=0)[:-1]
