@@ -58,6 +58,7 @@ class State(NamedTuple):
 
     Attributes:
         model: Predicts values.
+        anchor: The level that errors are taken around, `[series]`.
         table: Errors seen while all was well.
         money: Evidence.
         waiting: Errors that may enter the table, oldest first, `[delay, series]`.
@@ -65,6 +66,7 @@ class State(NamedTuple):
         since: Ticks since the alarm while the change has not settled, else 0, `[series]`.
         near: Average p-value of what has changed, since the alarm, `[series]`.
         candidate: Predicts values at the new level.
+        candidate_anchor: What its errors are taken around, `[series]`.
         errors: Its last errors, float32, `[settle - warmup, series]`; NaN where there is none.
         ago: Ticks since the change under way, or settled on this tick, began; else NaN, `[series]`.
         look: What has changed, int32, `[series]`.
@@ -72,6 +74,7 @@ class State(NamedTuple):
     """
 
     model: whiten.Model
+    anchor: Any
     table: conformal.Table
     money: changes.Money
     waiting: Any
@@ -79,6 +82,7 @@ class State(NamedTuple):
     since: Any
     near: Any
     candidate: whiten.Model
+    candidate_anchor: Any
     errors: Any
     ago: Any
     look: Any
@@ -122,6 +126,7 @@ class Changepoint(Detector[State]):
         kept = self.config.settle - self.config.model.warmup
         return State(
             model=self.whitener.init(xp, series),
+            anchor=xp.zeros(series),
             table=self.tables.init(xp, series),
             money=self.bets.init(xp, series),
             waiting=xp.full((_DELAY, series), xp.nan),
@@ -129,6 +134,7 @@ class Changepoint(Detector[State]):
             since=xp.zeros(series),
             near=xp.zeros(series),
             candidate=self.whitener.init(xp, series),
+            candidate_anchor=xp.zeros(series),
             errors=xp.full((kept, series), xp.nan, dtype=xp.float32),
             ago=xp.full(series, xp.nan),
             look=xp.full(series, -1, dtype=xp.int32),
@@ -166,8 +172,7 @@ class Changepoint(Detector[State]):
             The next state, and the p-value of the evidence so far, the band of errors while all
             was well, and the alarm: true on one tick a change.
         """
-        error = self.whitener.errors(xp, state.model, values)
-        size, grown = self._sizes(xp, state.model, error)
+        error, size, grown = self._errors(xp, state.model, state.anchor, values)
         p = self._ranks(xp, state.table, size)
         money, heard = self.bets.step(xp, state.money, p)
         judged = xp.isfinite(heard.log10_e)
@@ -178,8 +183,10 @@ class Changepoint(Detector[State]):
         doubt = changing | (grown_up & (heard.evidence >= self.doubt))
         allowed = xp.asarray(learn) & ~doubt
         quiet = xp.minimum(xp.where(allowed, state.quiet + 1.0, 0.0), 2.0 * _DELAY)
+        model = self.whitener.learn(xp, state.model, values, allowed)
         after = state._replace(
-            model=self.whitener.learn(xp, state.model, values, allowed),
+            model=model,
+            anchor=self._anchor(xp, model, state.anchor),
             table=self.tables.learn(xp, state.table, state.waiting[0], quiet > _DELAY),
             money=self.bets.restart(xp, money, back),
             waiting=xp.concatenate([state.waiting[1:], size[None]]),
@@ -201,15 +208,24 @@ class Changepoint(Detector[State]):
         near = xp.where(judged, moved, state.near)
         return near, (state.since > 0.0) & (near >= _BACK)
 
-    def _sizes(self, xp: ModuleType, model: whiten.Model, error: whiten.Error) -> tuple[Any, Any]:
-        """Return errors as if there had been no gap, in the series' unit, and how it widens them.
+    def _errors(
+        self, xp: ModuleType, model: whiten.Model, anchor: Any, values: Any
+    ) -> tuple[whiten.Error, Any, Any]:
+        """Return errors around the anchor: as such, as sizes, and how a gap widens them.
 
-        Not in deviations: the young estimate of those moves, and errors of one table would not be
-        exchangeable. What is smaller than the floor of the spread is rounding, and none.
+        Sizes are as if there had been no gap, in the unit of the series. Neither the estimated
+        level, which wanders, nor the estimated spread is in them: errors of one table would not be
+        exchangeable, which the steep side of a skewed law shows first. What is smaller than the
+        floor of the spread is rounding, and none.
         """
-        floor = xp.maximum(self.config.model.sigma_floor_relative * xp.abs(model.mean), _SMALLEST)
+        error = self.whitener.errors(xp, model._replace(mean=anchor), values)
+        floor = xp.maximum(self.config.model.sigma_floor_relative * xp.abs(anchor), _SMALLEST)
         unit = xp.sqrt(xp.maximum(model.scale2, floor * floor))
-        return xp.round(error.sigmas * (unit / floor)) * floor, error.sd / unit
+        return error, xp.round(error.sigmas * (unit / floor)) * floor, error.sd / unit
+
+    def _anchor(self, xp: ModuleType, model: whiten.Model, anchor: Any) -> Any:
+        """Return the level around which errors are taken: the first estimate, for good."""
+        return xp.where(model.count <= self.config.model.warmup, model.mean, anchor)
 
     def _ranks(self, xp: ModuleType, table: conformal.Table, size: Any) -> Any:
         """Return p-values of the four directions, `[look, series]`."""
@@ -234,8 +250,8 @@ class Changepoint(Detector[State]):
             return state._replace(since=xp.where(changing, state.since, 0.0), restart=changing)
         fresh = self.whitener.restart(xp, state.candidate, alarm)
         errors = xp.where(alarm, xp.asarray(xp.nan, dtype=xp.float32), state.errors)
-        error = self.whitener.errors(xp, fresh, values)
-        new = xp.asarray(self._sizes(xp, fresh, error)[0], dtype=xp.float32)
+        sizes = self._errors(xp, fresh, state.candidate_anchor, values)[1]
+        new = xp.asarray(sizes, dtype=xp.float32)
         pushed = xp.concatenate([errors[1:], new[None]])
         errors = xp.where(learns & xp.isfinite(new), pushed, errors)
         learnt = self.whitener.learn(xp, fresh, values, learns)
@@ -247,6 +263,7 @@ class Changepoint(Detector[State]):
         before = state._replace(
             since=xp.where(changing, since, 0.0),
             candidate=_chosen(xp, changing, learnt, state.candidate),
+            candidate_anchor=self._anchor(xp, learnt, state.candidate_anchor),
             errors=errors,
             restart=settled,
         )
@@ -260,6 +277,7 @@ class Changepoint(Detector[State]):
         empty = xp.full((self.config.table.size - kept, series), -xp.inf, dtype=xp.float32)
         return state._replace(
             model=state.candidate,
+            anchor=state.candidate_anchor,
             table=conformal.Table(
                 scores=xp.concatenate([empty, xp.sort(state.errors, axis=0)]),
                 entered=xp.full(series, kept, dtype=xp.int32),
