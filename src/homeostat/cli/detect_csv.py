@@ -148,13 +148,9 @@ def _lines(path: Path, block: int) -> Iterator[tuple[int, list[str]]]:
 def _cut(file: BinaryIO, name: str, block: int) -> Iterator[tuple[int, list[str]]]:
     line, rest = 1, b""
     while data := file.read(block):
-        if line == 1 and not rest:
-            if data[:2] in _WIDE:
-                raise InputError(
-                    f"{name}:1: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 IN > OUT"
-                )
-            data = data.removeprefix(_MARK)
         rest += data
+        if line == 1 and rest[:2] in _WIDE:
+            raise InputError(f"{name}:1: is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 IN > OUT")
         end = _whole(rest)
         if end:
             lines = _decoded(rest[:end], name, line)
@@ -180,6 +176,8 @@ def _whole(data: bytes) -> int:
 
 
 def _decoded(data: bytes, name: str, line: int) -> list[str]:
+    if line == 1:
+        data = data.removeprefix(_MARK)
     nul = data.find(b"\0")
     if nul >= 0:
         at = line + data.count(b"\n", 0, nul)

@@ -95,8 +95,11 @@ def layout(lines: Sequence[str], name: str, wanted: Wanted) -> Layout:
     """
     if not lines:
         raise EmptyError(f"{name}: is empty; give a file with a header and rows")
-    separator = _separator(lines)
-    rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+    try:
+        separator = _separator(lines)
+        rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error as error:
+        raise InputError(f"{name}:1: {error}; is it a table of text?") from None
     if not rows:
         raise EmptyError(f"{name}: holds blank lines only; give a file with a header and rows")
     cells = [cell.strip() for cell in rows[0]]

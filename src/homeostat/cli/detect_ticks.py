@@ -174,13 +174,17 @@ def rates(counts: Counts, at: Ints, values: Floats, counters: np.ndarray) -> tup
         known = np.flatnonzero(np.isfinite(values[:, column]))
         if not len(known):
             continue
+        # Of several values at one time the first counts: later ones are in the next increment.
+        later = np.diff(at[known], prepend=when[column]) != 0
+        later[0] |= np.isnan(value[column])
+        out[:, column] = np.nan
+        known = known[later]
         series = np.concatenate([value[column : column + 1], values[known, column]])
         stamps = np.concatenate([when[column : column + 1], at[known]])
         seconds = np.diff(stamps) / 1e9
         risen = np.diff(series)
         with np.errstate(invalid="ignore", divide="ignore"):
             rate = np.where((risen >= 0.0) & (seconds > 0.0), risen / seconds, np.nan)
-        out[:, column] = np.nan
         out[known, column] = rate
         value[column], when[column] = series[-1], stamps[-1]
     return Counts(value, when), out
