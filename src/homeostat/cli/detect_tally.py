@@ -60,12 +60,14 @@ class Tally:
             texts: Their times.
             said: Of one entity, time first: `[row]`, contributions `[row, column]`.
         """
+        if not len(texts):
+            return
         self.rows += len(texts)
         self.unknown += int(said.unknown.sum())
         self.alarms += int(said.alarm.sum())
         active = said.active
         edge = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
-        if self.going is not None and (not len(texts) or not active[0]):
+        if not active[0]:
             self._end()
         for start, stop in edge.reshape(-1, 2).tolist():
             cuts = [start, *(start + 1 + np.flatnonzero(said.alarm[start + 1 : stop])), stop]
@@ -73,6 +75,8 @@ class Tally:
                 if begin > 0 or said.alarm[begin]:
                     self._end()
                 self._extend(texts, said, slice(int(begin), int(end)))
+        if not active[-1]:
+            self._end()
 
     def incidents(self) -> list[dict[str, Any]]:
         """Return all incidents as they are written; one that still lasts has no end."""
