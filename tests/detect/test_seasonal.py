@@ -86,7 +86,7 @@ def test_a_level_that_changed_for_good_is_the_level_after_patience() -> None:
     values = season(24 * PERIOD, 12)
     values[10 * PERIOD :] += 15.0
     state, alarms = play(values)
-    assert alarms[10 * PERIOD : 10 * PERIOD + 6].any(axis=0).all()
+    assert alarms[10 * PERIOD : 10 * PERIOD + 20].any(axis=0).all()
     late = alarms[10 * PERIOD + DETECTOR.config.patience + 2 :]
     assert late.mean() < 1e-3
     assert (state.season.period == PERIOD).all()

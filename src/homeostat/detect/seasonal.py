@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from typing_extensions import override
 
 from homeostat.base.part import Part
@@ -148,7 +149,7 @@ class SeasonalDetector(Detector[SeasonalState]):
         season = self.seasons.learn(xp, state.season, values, allowed=learn, calm=calm)
         after = self._run(xp, state, removed, calm, learn)
         after = after._replace(season=season, judge=judge)
-        return self._moved(xp, after), DetectorOutput(
+        return self._moved(xp, after, state.season.period), DetectorOutput(
             neg_log10_p=said.neg_log10_p,
             low=removed.back(xp, said.low),
             high=removed.back(xp, said.high),
@@ -191,22 +192,38 @@ class SeasonalDetector(Detector[SeasonalState]):
             ),
         )
 
-    def _moved(self, xp: ModuleType, state: SeasonalState) -> SeasonalState:
-        """Move levels: where a season is new, and where patience has ended."""
+    def _moved(self, xp: ModuleType, state: SeasonalState, before: Any) -> SeasonalState:
+        """Move levels: where a season is new, and where patience has ended.
+
+        Errors of values with their season say nothing about errors without it, so where the first
+        season begins (or the last one ends) the judge begins anew.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: The state.
+            before: The periods before this tick, `[series]`.
+        """
         believed = xp.maximum(_YOUNG * state.season.age, _LEAST_PATIENCE)
         ended = state.run >= xp.minimum(believed, self.config.patience)
         fresh = state.season.fresh
         level = xp.where(ended, state.run_level, state.season.level)
-        sd = xp.where(ended, _SIGMA * state.run_size, 0.0)
+        sd = xp.where(ended, _SIGMA * state.run_size, xp.nan)
         judge = state.judge._replace(
             model=self.judge.whitener.move(xp, state.judge.model, ended | fresh, level, sd),
-            evidence=self.judge.bets.restart(xp, state.judge.evidence, ended),
+            evidence=self.judge.bets.restart(xp, state.judge.evidence, ended | fresh),
         )
+        other = fresh & ((before == 0.0) | (state.season.period == 0.0))
         return state._replace(
             season=self.seasons.moved(xp, state.season, ended, level),
-            judge=judge,
+            judge=self._restarted(xp, judge, other),
             run=xp.where(ended | fresh, 0.0, state.run),
         )
+
+    def _restarted(self, xp: ModuleType, judge: conformal.State, rows: Any) -> conformal.State:
+        """Return the judge with these rows as if new, copying nothing where there are none."""
+        if xp is np and not rows.any():
+            return judge
+        return self.judge.restart(xp, judge, rows)
 
 
 PART: Final = Part(

@@ -25,15 +25,20 @@ _TICKS: Final = (1, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)
 _CALENDAR: Final = tuple(
     sorted({float(seconds // tick) for tick in _TICKS for seconds in (3600, _DAY, 7 * _DAY)})
 )
-# A likelier period is taken if the power at its multiples is this share of the best: the best of
-# many tries is better by chance, and a wrong one loses more within few cycles.
-_AS_GOOD: Final = 0.98
+# A likelier period (people's, what is known, whole ticks) is taken if the power at its multiples is
+# this share of the best: the best of many tries is better by chance, and a wrong one loses more
+# with every cycle.
+_AS_GOOD: Final = (0.97, 0.995, 0.99)
 _NEAR: Final = 0.01
-_MULTIPLES: Final = 6
+_MULTIPLES: Final = 14  # of a week: those of the day and of half of it are among them
 _TRIES: Final = 41
 _BETWEEN: Final = 32
 _PASSES: Final = 3
 _CLIP: Final = 4.0  # sigmas
+_WILD: Final = 6.0  # sigmas
+_AROUND: Final = 16  # places on each side that a line is compared with
+_LINE: Final = 6.0  # times their mean, itself included: of 256 places of noise, e^-6 each
+_LEAST_CYCLES: Final = 3  # one less, for a season that was asked about
 _SIGMA: Final = 1.4826  # standard deviations to a median absolute deviation
 _MEAN_ABSOLUTE: Final = 0.7979  # mean absolute deviations to a standard deviation: sqrt(2 / pi)
 _SAME: Final = 0.03  # periods this near are one, known better
@@ -108,6 +113,26 @@ class Known:
         return out
 
 
+def suspects(histories: Floats) -> npt.NDArray[np.bool_]:
+    """Return which series have a line in their spectrum that is worth a test. `[series]`.
+
+    One in three of white noise does, so that the dear test is asked a third as often.
+
+    Args:
+        histories: `[entry, series]`, NaN where unknown.
+    """
+    steps = np.diff(histories, axis=0)
+    steps = np.where(np.isfinite(steps), steps, 0.0)
+    most = _WILD * _SIGMA * np.median(np.abs(steps), axis=0)
+    steps = np.where(most > 0.0, np.clip(steps, -most, most), steps)
+    power = np.abs(np.fft.rfft(steps, axis=0)) ** 2
+    total = np.concatenate([np.zeros((1, power.shape[1])), np.cumsum(power, axis=0)])
+    place = np.arange(_LEAST_CYCLES - 1, len(power))
+    low, high = np.maximum(place - _AROUND, 1), np.minimum(place + _AROUND + 1, len(power))
+    mean = (total[high] - total[low]) / (high - low)[:, None]
+    return np.asarray((power[place] > _LINE * mean).any(axis=0))
+
+
 def search(
     history: History, known: Known, *, bins: int, hints: tuple[int, ...], alpha: float
 ) -> Found | None:
@@ -128,14 +153,16 @@ def search(
     season = find_season(x, hints=asked, alpha=alpha)
     if season.period < least:
         return _gone(x, known, block)
-    names = ((known.period,), tuple(float(hint) for hint in hints), _CALENDAR)
+    names = ((*(float(hint) for hint in hints), *_CALENDAR), (known.period,))
     period = _refined(x, season.period, block, names=names)
     if known.period:
         times = period / known.period
         if abs(times - 1.0) <= _SAME:
             return _known_better(known, period)
-        if times < 1.0 or (times <= _MOST_TIMES and abs(times - round(times)) > _SAME * times):
+        whole = round(times)
+        if times < 1.0 or (times <= _MOST_TIMES and abs(times - whole) > _SAME * times):
             return None  # a part of the season that is known, or none of its multiples
+        period = whole * known.period if times <= _MOST_TIMES else period
     return _profile(history, known, period, bins)
 
 
@@ -174,11 +201,11 @@ def _refined(x: Floats, entries: int, block: int, *, names: tuple[tuple[float, .
     most = float(power.at(np.array([best]))[0])
     ticks = best * block
     near = max(float(block), _NEAR * ticks)
-    for some in (*names, (float(round(ticks)),)):
+    for some, share in zip((*names, (float(round(ticks)),)), _AS_GOOD, strict=True):
         round_ones = np.array([name for name in some if abs(name - ticks) <= near])
         if len(round_ones):
             theirs = power.at(round_ones / block)
-            if float(theirs.max()) >= _AS_GOOD * most:
+            if float(theirs.max()) >= share * most:
                 return float(round_ones[int(np.argmax(theirs))])
     return ticks
 

@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.detect.seasonal_search import Found, History, Known, search
+from homeostat.detect.seasonal_search import Found, History, Known, search, suspects
 
 BINS: Final = 512  # places of a profile: 2 KiB; a day of minutes has 2.8 ticks to a place
 PARTS: Final = 16  # parts of a season with a spread of their own
 RING: Final = 512  # entries of the history: 2 KiB
 STRIDE: Final = 16  # ticks between two upkeeps
 MEMORY: Final = 7.0  # cycles that a place remembers: a week of days
-_TURNS: Final = 8  # upkeeps between two searches of a row while entries are single ticks
+_TURNS: Final = 4  # upkeeps between two searches of a row while entries are single ticks
 _LEAST: Final = 64  # entries before the first search
 _RATIO_MOST: Final = 4.0  # a part's spread against the mean, at most, and its inverse at least
 _RATIO_WORTH: Final = 30.0  # values of a part before its own spread counts for half
@@ -106,6 +106,8 @@ def upkeep(memory: SeasonalMemory, how: Search) -> SeasonalMemory:
         rows = np.arange(memory.period.shape[0] if turn % turns == 0 else 0)
     if not len(rows):
         return memory
+    past = memory.ring[:used, rows].astype(np.float64)
+    rows = rows[(memory.period[rows] > 0.0) | suspects(past)]
     found = [(int(row), _search_row(memory, int(row), how)) for row in rows]
     changed = [(row, one) for row, one in found if one is not None]
     return _adopted(memory, changed) if changed else memory

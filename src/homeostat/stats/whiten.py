@@ -192,13 +192,18 @@ class Whitener:
             state: From `init` or `learn`.
             rows: Bool `[series]`.
             level: Where to, `[series]`.
-            sd: Deviation of errors there, `[series]`; what is known already stays if it is larger.
+            sd: Deviation of values there, `[series]`: they are as wide as that and not alike until
+                more is known. NaN where spread and correlation stay.
         """
         young = xp.minimum(state.count, float(self.config.warmup))
+        anew = rows & xp.isfinite(sd)
+        wide = xp.where(anew, xp.maximum(state.scale2, sd * sd), 0.0)
         return state._replace(
             count=xp.where(rows, young, state.count),
             mean=xp.where(rows, level, state.mean),
-            scale2=xp.where(rows, xp.maximum(state.scale2, sd * sd), state.scale2),
+            lag0=xp.where(anew, wide, state.lag0),
+            lag1=xp.where(anew, 0.0, state.lag1),
+            scale2=xp.where(anew, wide, state.scale2),
             last=xp.where(rows, level, state.last),
             gap=xp.where(rows, 0.0, state.gap),
             doubted=xp.where(rows, 0.0, state.doubted),
