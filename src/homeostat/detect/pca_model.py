@@ -1,7 +1,7 @@
 """What PCA knows of an entity between two refits, and what it says of a row.
 
 Each column is measured from its median in a spread that heavy tails cannot make small: the widest
-of three quantile ranges, each worth one standard deviation under a normal law. Beyond three spreads
+of four quantile ranges, each worth one standard deviation under a normal law. Beyond three spreads
 a deviation counts by its logarithm, so that one wild column cannot be all there is. A column that
 never moved has no spread; it is left out of the components, and a value farther off than any yet
 counts three deviations, about what one value in some hundreds may say.
@@ -25,7 +25,13 @@ import numpy as np
 from homeostat.stats import covariance
 
 # Quantiles of a pair, and how many standard deviations of a normal law lie between them.
-_RANGES: Final = ((0.25, 0.75, 1.349), (0.05, 0.95, 3.290), (0.01, 0.99, 4.653))
+# The last pair takes in what a job does that runs every few hundred ticks.
+_RANGES: Final = (
+    (0.25, 0.75, 1.349),
+    (0.05, 0.95, 3.290),
+    (0.01, 0.99, 4.653),
+    (0.002, 0.998, 5.756),
+)
 # Deviations count in full up to here: one normal value in 370 is beyond.
 _LINEAR: Final = 3.0
 # Smallest spread as a share of the level; covers rounding in single precision.

@@ -57,7 +57,9 @@ class PastState(NamedTuple):
         tick: Ticks so far, int64, no axis.
         waiting: Rows that may be learnt, by tick modulo two blocks, `[slot, entity, column]`.
         open: Where they may, as far as each tick alone says, bool `[slot, entity]`.
-        rows: The reservoir.
+        origin: First value learnt of each column, NaN before, `[entity, column]`.
+        rows: The reservoir, as differences from the origin: single precision would lose what a
+            counter does far from 0.
         moments: Fading sums of clipped deviations.
         fitted: Rows learnt at the last refit, 0 before the first, int64 `[entity]`.
         model: What the last refit found.
@@ -67,6 +69,7 @@ class PastState(NamedTuple):
     tick: Any
     waiting: Any
     open: Any
+    origin: Any
     rows: reservoir.Reservoir
     moments: covariance.Moments
     fitted: Any
@@ -81,6 +84,7 @@ def init(config: Config, entities: int, columns: int) -> PastState:
         tick=np.asarray(0, dtype=np.int64),
         waiting=np.full((2 * BLOCK, entities, columns), np.nan),
         open=np.zeros((2 * BLOCK, entities), dtype=bool),
+        origin=np.full((entities, columns), np.nan),
         rows=reservoir.init(config.rows, entities, columns),
         moments=covariance.init(np, entities, columns),
         fitted=np.zeros(entities, dtype=np.int64),
@@ -101,7 +105,7 @@ def step(config: Config, state: PastState, row: Any, allowed: Any) -> PastState:
     slot = int(state.tick) % (2 * BLOCK)
     waiting, is_open = state.waiting.copy(), state.open.copy()
     waiting[slot], is_open[slot] = row, allowed
-    state = state._replace(tick=state.tick + 1, waiting=waiting, open=is_open)
+    state = state._replace(tick=np.asarray(state.tick + 1), waiting=waiting, open=is_open)
     if (slot + 1) % BLOCK:
         return state
     oldest = (slot + 1) % (2 * BLOCK)
@@ -109,20 +113,28 @@ def step(config: Config, state: PastState, row: Any, allowed: Any) -> PastState:
     quiet = is_open[before] & is_open[after].all(axis=0)
     quiet = np.flip(np.logical_and.accumulate(np.flip(quiet, axis=0), axis=0), axis=0)
     quiet &= np.isfinite(waiting[before]).any(axis=2)
-    rows = reservoir.learn(config.rows, state.rows, waiting[before], quiet)
+    origin = _origin(state.origin, waiting[before], quiet)
+    rows = reservoir.learn(config.rows, state.rows, waiting[before] - origin, quiet)
     off = pca_model.clipped(state.model, np.moveaxis(waiting[before], 0, 1))
     off = np.where(quiet[:, :, None], np.moveaxis(off, 1, 0), np.nan)
     moments = covariance.learn(np, state.moments, off, float(config.rows.memory))
-    state = state._replace(rows=rows, moments=moments)
+    state = state._replace(origin=origin, rows=rows, moments=moments)
     count, last = rows.offered, state.fitted
     due = (count >= config.first) & ((count >= 2 * last) | (count - last >= config.refit))
     return _refitted(config, state, np.flatnonzero(due)) if due.any() else state
 
 
+def _origin(origin: Any, rows: Any, allowed: Any) -> Any:
+    """Return the origin, with the first value learnt where there was none."""
+    usable = np.isfinite(rows) & allowed[:, :, None]
+    first = np.take_along_axis(rows, np.argmax(usable, axis=0)[None], axis=0)[0]
+    return np.where(np.isnan(origin) & usable.any(axis=0), first, origin)
+
+
 def _refitted(config: Config, state: PastState, entities: Any) -> PastState:
     """Fit the models of some entities anew and score their reservoirs by them."""
     count = state.rows.offered[entities]
-    rows = np.moveaxis(state.rows.rows[:, entities], 0, 1).astype(float)
+    rows = np.moveaxis(state.rows.rows[:, entities] + state.origin[entities], 0, 1)
     moments = covariance.Moments(*(part[entities] for part in state.moments))
     young = (count <= config.rows.size)[:, None, None]
     # A young entity's rows are all there still; take them in the units of the new model.
@@ -188,6 +200,7 @@ def restart(config: Config, state: PastState, entities: Any) -> PastState:
         tick=state.tick,
         waiting=mixed(fresh.waiting, state.waiting, 1),
         open=mixed(fresh.open, state.open, 1),
+        origin=mixed(fresh.origin, state.origin, 0),
         rows=reservoir.Reservoir(
             mixed(fresh.rows.rows, state.rows.rows, 1),
             mixed(fresh.rows.offered, state.rows.offered, 0),
