@@ -19,9 +19,9 @@ from homeostat.detect import screen_rates, seasonal_memory
 _FORMS: Final = 2
 _LOOKS: Final = _FORMS * len(looking.LOOKS)
 # Chosen on made-up recordings, like the weights: see `agreed`.
-_AGREES: Final = 0.5
-_BOTH: Final = 1.35
-_YOUNG: Final = 3000.0
+_AGREES: Final = 0.3
+_BOTH: Final = 1.2
+_YOUNG: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ class Rows:
 def agreed(xp: ModuleType, looks: Any, age: Any) -> Any:
     """Return one evidence of several looks: that of the best one, more if the next best agrees.
 
-    The two smallest p-values, the second with half of the weight: a truncated product (Dudbridge &
+    The two smallest p-values, the second with less of the weight: a truncated product (Dudbridge &
     Koeleman, Genetic Epidemiology 25 (2003)), scaled so that the least of looks that often agree
     is not called rarer than it is. What is young knows little of its own tail, and says less.
 
