@@ -1,0 +1,63 @@
+"""Prints what the shipped stack scores on public sets, beside peers and what knows nothing.
+
+`make bench-detection` runs all of it; `--sets nab --files 8` a part.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detection import controls, judging, playing, report, sets
+from detection.sets import Recording
+
+
+def main() -> None:
+    asked = _asked()
+    parts = [_set(name, asked) for name in asked.sets.split(",")]
+    text = "\n\n".join(parts)
+    print(text)
+    if asked.out:
+        asked.out.write_text(text + "\n")
+
+
+def _set(name: str, asked: argparse.Namespace) -> str:
+    recordings = sets.load(name, files=asked.files)
+    print(f"{name}: {len(recordings)} recordings", file=sys.stderr)
+    run = playing.run(name, recordings, again=asked.again)
+    ours = [one.score for one in run.said]
+    found = {"homeostat": _judged(name, recordings, ours)}
+    if not asked.bare:
+        for who, scores in controls.degenerate(recordings).items():
+            found[who] = _judged(name, recordings, scores)
+    lines = [report.table(name, found), "", f"{run.points / run.seconds:,.0f} points/s (one core)."]
+    if name == "nab" and not asked.bare:
+        lines += [
+            "",
+            *(
+                f"- {what}: {'yes' if holds else 'NO'}"
+                for what, holds in controls.invariances(recordings[:8]).items()
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def _judged(name: str, recordings: Sequence[Recording], scores: Sequence[Any]) -> dict[str, float]:
+    if name == "nab":
+        return judging.nab([one.name for one in recordings], scores)
+    return judging.series(recordings, scores)
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m detection", description=__doc__)
+    parser.add_argument("--sets", default="nab,aiops,smd", help="of nab, aiops, smd")
+    parser.add_argument("--files", type=int, help="only the first so many of each set")
+    parser.add_argument("--again", action="store_true", help="play again, whatever was kept")
+    parser.add_argument("--bare", action="store_true", help="our own figures alone")
+    parser.add_argument("--out", type=Path, help="write the tables here as well")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
