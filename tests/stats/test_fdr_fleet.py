@@ -1,7 +1,8 @@
 """The whole chain on a fleet: whitened, calibrated, tested in blocks, at most 5 % false.
 
 Five kinds of noise that a fleet may have, some series with a lasting shift of eight standard
-deviations. `long` runs the full size, 10,000 series; the shorter form is the same on fewer.
+deviations. `long` runs the full size, 10,000 series; the shorter form is the same on fewer. Series
+with a season have it taken away first, by a profile that has to find the season itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from homeostat.detect.seasonal_memory import Config as SeasonConfig
+from homeostat.detect.seasonal_memory import Seasons
 from homeostat.stats.conformal import Config as TableConfig
 from homeostat.stats.conformal import Conformal
 from homeostat.stats.edetector_blocks import BlockTests
@@ -18,6 +21,7 @@ from homeostat.stats.whiten import Config as WhitenConfig
 from homeostat.stats.whiten import Whitener
 
 WARM, TESTED, BLOCK, LASTS = 800, 320, 16, 32
+SEASONAL_WARM = 1600  # eight cycles: three to find the season, three to fill the table after it
 SHIFT = 8.0
 
 
@@ -63,41 +67,80 @@ class Played(NamedTuple):
     scores: Any
     ill: Any
     just_after: Any
-    onset: Any
+    healthy: Any
+
+
+class Chain:
+    """Whitening and calibration of a fleet, with its seasons taken away before if there are any."""
+
+    def __init__(self, series: int, *, seasonal: bool) -> None:
+        self.whitener, self.tables = Whitener(WhitenConfig()), Conformal(TableConfig())
+        self.model, self.table = self.whitener.init(np, series), self.tables.init(np, series)
+        self.seasons = Seasons(SeasonConfig()) if seasonal else None
+        self.memory = self.seasons.init(np, series) if self.seasons else None
+
+    def scores(self, row: Any) -> tuple[Any, Any]:
+        """Return the row without its season, and the sizes of its errors."""
+        rest = row
+        if self.seasons and self.memory:
+            rest = self.seasons.remove(np, self.memory, row).values
+        return rest, np.abs(self.whitener.errors(np, self.model, rest).sigmas)
+
+    def p(self, score: Any) -> Any:
+        return self.tables.neg_log10_p(np, self.table, score)
+
+    def learn(self, row: Any, rest: Any, score: Any, calm: Any) -> None:
+        self.model = self.whitener.learn(np, self.model, rest, calm)
+        self.table = self.tables.learn(np, self.table, score, calm)
+        if not (self.seasons and self.memory):
+            return
+        calm = calm & (self.model.doubted == 0.0)
+        self.memory = self.seasons.learn(np, self.memory, row, allowed=True, calm=calm)
+        fresh = self.memory.fresh
+        if fresh.any():  # as `detect.seasonal` does: errors with and without season are not alike
+            self.model = self.whitener.restart(np, self.model, fresh)
+            self.table = self.tables.restart(np, self.table, fresh)
 
 
 def play(family: str, *, series: int, ill: int, seed: int) -> Played:
     """Return the p-values of a fleet in which the first series fall ill, each once."""
     rng = np.random.default_rng(seed)
+    warm = SEASONAL_WARM if family == "seasonal" else WARM
     onset = np.full(series, 10**6)
-    onset[:ill] = WARM + rng.integers(0, TESTED - LASTS, ill)
-    whitener, tables, blocks = Whitener(WhitenConfig()), Conformal(TableConfig()), BlockTests(BLOCK)
-    model, table, block = (
-        whitener.init(np, series),
-        tables.init(np, series),
-        blocks.init(np, series),
-    )
-    values, out = FAMILIES[family](rng, series), []
-    for tick in range(WARM + TESTED):
+    onset[:ill] = warm + rng.integers(0, TESTED - LASTS, ill)
+    return run(FAMILIES[family](rng, series), onset, SHIFT, warm, seasonal=family == "seasonal")
+
+
+def run(
+    values: Iterator[Any],
+    onset: Any,
+    shift: Any,
+    warm: int,
+    *,
+    seasonal: bool,
+    tested: int = TESTED,
+) -> Played:
+    """Return the p-values of a fleet whose series shift at their onsets for a while."""
+    series = len(onset)
+    chain, blocks = Chain(series, seasonal=seasonal), BlockTests(BLOCK)
+    block, out = blocks.init(np, series), []
+    for tick in range(warm + tested):
         sick = (tick >= onset) & (tick < onset + LASTS)
-        row = next(values) + SHIFT * sick
-        score = np.abs(whitener.errors(np, model, row).sigmas)
-        p = tables.neg_log10_p(np, table, score)
+        row = next(values) + shift * sick
+        rest, score = chain.scores(row)
         # Who is ill is flagged by what the alarm would say: nothing here knows the truth.
-        if tick >= WARM:
-            block, peeked = blocks.step(np, block, p)
+        calm = np.ones(series, dtype=bool)
+        if tick >= warm:
+            block, peeked = blocks.step(np, block, chain.p(score))
             calm = ~(peeked.neg_log10_p > 3.0)
             if peeked.full:
                 out.append(peeked.neg_log10_p)
-        else:
-            calm = np.ones(series, dtype=bool)
-        model = whitener.learn(np, model, row, calm)
-        table = tables.learn(np, table, score, calm)
-    first = WARM + BLOCK * np.arange(TESTED // BLOCK)[:, None]
+        chain.learn(row, rest, score, calm)
+    first = warm + BLOCK * np.arange(tested // BLOCK)[:, None]
     touches = (first + BLOCK > onset) & (first < onset + LASTS)
     # Its end is a jump too: true news, though no anomaly.
     after = (first + BLOCK > onset + LASTS) & (first < onset + LASTS + 2 * BLOCK) & ~touches
-    return Played(np.array(out), touches, after, onset)
+    return Played(np.array(out), touches, after, onset > warm + tested)
 
 
 def judged(played: Played, config: Config) -> tuple[float, float, float]:
@@ -124,7 +167,7 @@ def check(family: str, *, series: int, ill: int, seed: int) -> None:
         assert share <= config.rate + 3.0 * error, (family, name)
         assert power >= 0.9, (family, name)
     # The p-values themselves, where nothing is wrong.
-    healthy = played.scores[:, played.onset > WARM + TESTED]
+    healthy = played.scores[:, played.healthy]
     for level in (0.01, 0.001):
         got = (healthy >= -np.log10(level)).mean()
         print(f"{family}: p <= {level:g} in {got:.2g} of healthy blocks")
