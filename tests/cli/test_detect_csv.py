@@ -1,5 +1,6 @@
 """Tables of text: whatever their shape, all of it is read, or the line is named."""
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,3 +219,17 @@ def test_names_that_are_numbers_are_names_beside_a_column_of_times(folder: Path)
 def test_one_column_alone_is_values_and_rows_are_numbered(folder: Path) -> None:
     found = whole(written(folder, "cpu\n5\n6\n"))
     assert (found.texts, found.values.ravel().tolist()) == (["0", "1"], [5.0, 6.0])
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(folder: Path) -> None:
+    peaks = []
+    for count in (20_000, 80_000):
+        rows = "".join(f"{START + 60 * k},{k % 97}\n" for k in range(count))
+        path = written(folder, "timestamp,v\n" + rows)
+        tracemalloc.start()
+        read = sum(len(block.at) for block in CsvTable(path, Wanted(), block=1 << 16).blocks())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert read == count
+    assert peaks[1] < 1.2 * peaks[0]

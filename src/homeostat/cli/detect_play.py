@@ -76,6 +76,17 @@ def together(group: Sequence[Job], keep: Keep, advance: Callable[[int], None]) -
     run.end()
 
 
+def bytes_of(columns: int) -> float:
+    """Return how many bytes the stack keeps for each column of an input with so many."""
+    return _size(Stack().init(columns)) / columns
+
+
+def _size(state: Any) -> int:
+    if isinstance(state, tuple):
+        return sum(_size(part) for part in state)
+    return np.asarray(state).nbytes
+
+
 def _kind(job: Job) -> tuple[int, bool]:
     """Return what jobs of one group have in common; sorted ones cannot be taken up midway."""
     return len(job.columns), job.scan.sorted_rows

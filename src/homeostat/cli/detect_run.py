@@ -5,7 +5,7 @@ program's code: the same command takes up a run that was broken off, and judges 
 files only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from homeostat.cli import detect_open, detect_scan
 from homeostat.cli.detect_done import NAME, Done
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError, Wanted
-from homeostat.cli.detect_play import Keep, groups, together
+from homeostat.cli.detect_play import Keep, bytes_of, groups, together
 from homeostat.cli.output import tell
 
 STATE: Final = ".homeostat-detect.state"
@@ -68,6 +68,7 @@ def detect(asked: Asked) -> dict[str, Any]:
             failed.append({"input": str(path), "error": str(error)})
     done = _done(asked)
     left = [job for job in jobs if not done.knows(job)]
+    _foretell(left)
     with progress(sum(job.scan.rows for job in left)) as advance:
         for group in groups(left):
             together(group, _keep(asked, done), advance)
@@ -92,6 +93,16 @@ def opened(path: Path, output: Path, asked: Asked) -> Job:
     counters = detect_scan.counters(table.columns, asked.wanted, str(path))
     table, scan = detect_scan.look(table, str(path))
     return Job(path, output, table, scan, counters, plot=asked.plot)
+
+
+def _foretell(jobs: Sequence[Job]) -> None:
+    """Say what is ahead, and what it takes, before it starts."""
+    if not jobs:
+        return
+    rows = sum(job.scan.rows for job in jobs)
+    size = max(bytes_of(len(job.columns)) for job in jobs)
+    files = f"{len(jobs):,} file{'s' * (len(jobs) != 1)}"
+    tell(f"judging {rows:,} rows of {files}; the detectors keep {size:,.0f} bytes for each column")
 
 
 def _done(asked: Asked) -> Done:
