@@ -10,7 +10,7 @@ from vae_by_hand import SMALL, STRAIGHT, TICKS, curve, straight, trained
 
 from homeostat.detect.vae import Output, State, Vae
 from homeostat.detect.vae_config import Config
-from homeostat.detect.vae_model import Fitted, fit
+from homeostat.detect.vae_model import CALIBRATION, Fitted, fit, score
 from homeostat.stats.arrays import from_bytes, to_bytes
 from homeostat.stats.conformal import Table
 from homeostat.stats.edetector import Evidence
@@ -121,6 +121,26 @@ def test_a_prefix_has_the_scores_of_the_whole() -> None:
     whole, part = played(vae, values)[1], played(vae, values[:150])[1]
     for one, other in zip(whole, part, strict=True):
         assert np.array_equal(one[:150], other, equal_nan=True)
+
+
+def test_a_recording_at_once_has_the_scores_of_its_ticks() -> None:
+    """The calibration is an empirical distribution: where a score lies in it is its p-value."""
+    values = curve(11, 60)
+    values[20, 3] = np.nan
+    at_once = score(STRAIGHT, straight().model, values)
+    said = alone(straight(), STRAIGHT, values)
+    normal = straight().model.normal
+    for scores, past, found in (
+        (at_once.error, normal.errors, said.error[:, 0]),
+        (at_once.divergence, normal.divergences, said.divergence[:, 0]),
+    ):
+        assert np.array_equal(np.isnan(scores), np.isnan(found))
+        higher = (past[None, :] >= scores.astype(np.float32)[:, None]).sum(axis=1)
+        expected = -np.log10((1.0 + higher) / (1.0 + CALIBRATION))
+        within = (higher > 0) & np.isfinite(scores)
+        assert within.sum() > 50
+        assert found[within] == pytest.approx(expected[within], abs=1e-6)
+    assert np.isnan(score(STRAIGHT, straight().model, values[:1]).errors).all()
 
 
 def test_a_missing_value_is_unknown_until_the_window_has_passed_it() -> None:

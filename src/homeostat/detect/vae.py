@@ -39,6 +39,8 @@ _STRANGE: Final = 0.5
 _DOUBT: Final = 1000.0
 # An alarm takes a score that is at least this rare itself: evidence outlives its cause.
 _ALARM_SCORE: Final = 1.0
+# A full table takes the score of every so many tests: 8 minutes at the default spacing.
+_BLOCK: Final = 2
 # Tests that a score waits before it enters the past: doubt takes a few of them to come up.
 _DELAY: Final = 8
 
@@ -111,7 +113,7 @@ class Vae:
         self.config, self.columns, self.entities = config, columns, len(models)
         self.trained = np.array([model is not None for model in models])
         self.model: Model = _stacked([there[0] if one is None else one for one in models])
-        self.tables = tables.Conformal(tables.Config(size=CALIBRATION))
+        self.tables = tables.Conformal(tables.Config(size=CALIBRATION, block=_BLOCK))
         # Two scores share the promise, which counts ticks; evidence counts tests.
         self.run_length = 2.0 * config.run_length / config.spacing
         self.bets = edetector.EDetector(edetector.Config(run_length=self.run_length))
@@ -193,26 +195,36 @@ class Vae:
     ) -> tuple[State, Any]:
         """Bet on some p-values, far apart; return the next state and alarms."""
         due = state.clock + 1 >= self.config.spacing
+        rare = xp.where(xp.isfinite(each), each, 0.0) >= _ALARM_SCORE
+        if xp is np and not due:  # most ticks; all below would change nothing but the queue's age
+            quiet = np.where(self._calm(np, state.evidence, learn), state.quiet, 0.0)
+            waited = np.asarray(state.clock + 1, dtype=np.int32)
+            alarms = (state.evidence.won.mean(axis=0) >= self.run_length) & rare
+            return state._replace(quiet=quiet, clock=waited), alarms
         evidence, _ = self.bets.step(
             xp, state.evidence, edetector.p_value_bets(xp, xp.where(due, each, xp.nan))
         )
-        won = evidence.won.mean(axis=0)
-        may = xp.broadcast_to(xp.asarray(learn), (self.entities,))
-        # A fault that one score has seen is not normal for the other one either.
-        doubt = (won[: self.entities] >= _DOUBT) | (won[self.entities :] >= _DOUBT)
-        allowed = xp.concatenate([may & ~doubt, may & ~doubt])
+        allowed = self._calm(xp, evidence, learn)
         quiet = xp.where(allowed, state.quiet + xp.where(due, 1.0, 0.0), 0.0)
         quiet = xp.minimum(quiet, 2.0 * _DELAY)
         enters = due & (quiet > _DELAY)
         moved = xp.concatenate([state.waiting[1:], scores[None]])
-        rare = xp.where(xp.isfinite(each), each, 0.0) >= _ALARM_SCORE
+        table = self.tables.learn(xp, state.table, state.waiting[0], enters)
         return state._replace(
-            table=self.tables.learn(xp, state.table, state.waiting[0], enters),
+            table=table._replace(wait=xp.where(due, table.wait, state.table.wait)),
             evidence=evidence,
             waiting=xp.where(due, moved, state.waiting),
             quiet=quiet,
             clock=xp.asarray(xp.where(due, 0, state.clock + 1), dtype=xp.int32),
-        ), (won >= self.run_length) & rare
+        ), (evidence.won.mean(axis=0) >= self.run_length) & rare
+
+    def _calm(self, xp: ModuleType, evidence: edetector.Evidence, learn: Any) -> Any:
+        """Return where scores may be learnt from, bool `[2 * entity]`."""
+        may = xp.broadcast_to(xp.asarray(learn), (self.entities,))
+        won = evidence.won.mean(axis=0)
+        # A fault that one score has seen is not normal for the other one either.
+        doubt = (won[: self.entities] >= _DOUBT) | (won[self.entities :] >= _DOUBT)
+        return xp.concatenate([may & ~doubt, may & ~doubt])
 
     def _contributions(
         self, xp: ModuleType, judged: Judged, flat: Any, error: Any, divergence: Any

@@ -1,0 +1,1 @@
+"""What the autoencoder adds on four public machines, beside components and a peer."""
