@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from vae_by_hand import SMALL, STRAIGHT, TICKS, curve, straight, trained
 
 from homeostat.detect.vae import Output, State, Vae
@@ -187,13 +189,13 @@ def test_another_deployments_values_are_unknown_and_not_anomalous() -> None:
 
 def test_a_fault_that_lasts_alarms_and_never_enters_the_calibration() -> None:
     vae = Vae(STRAIGHT, [straight().model])
-    calm, wild = curve(11, 300), curve(12, 900)
+    calm, wild = curve(11, 300), curve(12, 300)
     wild[:, 4] += 5.0
     begun, _ = played(vae, calm[:, None])
     state, said = played(vae, np.concatenate([calm, wild])[:, None])
     assert not said.alarm[:300].any()
     assert said.alarm[380:].mean() > 0.9
-    # What waited when it began may enter until doubt comes; of 900 ticks nothing else does.
+    # What waited when it began may enter until doubt comes; of 300 ticks nothing else does.
     largest = begun.table.scores[-1].max()
     assert np.sum(state.table.scores[:, 0] > largest) <= 1
     masked, _ = played(vae, calm[:, None], learn=np.array([False]))
@@ -224,6 +226,48 @@ def test_the_state_comes_back_from_bytes_and_restarts_by_entity() -> None:
     assert np.array_equal(restarted.recent[:, 1], state.recent[:, 1])
     assert np.array_equal(restarted.table.scores[:, 0], fresh.table.scores[:, 0])
     assert np.array_equal(restarted.table.scores[:, [1, 3]], state.table.scores[:, [1, 3]])
+
+
+ANY = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, 1e300, -1e300, 1.0])
+
+
+@settings(max_examples=30)
+@given(rows=st.lists(st.lists(ANY, min_size=6, max_size=6), min_size=1, max_size=12))
+def test_whatever_comes_in_the_answer_is_unknown_or_in_its_range(rows: list[list[float]]) -> None:
+    values = np.concatenate([curve(11, 5), np.array(rows), curve(12, 5)])
+    said = alone(straight(), STRAIGHT, values)
+    for found in (said.neg_log10_p, said.error, said.divergence):
+        known = found[~np.isnan(found)]
+        assert np.isfinite(known).all()
+        assert np.all(known >= 0.0)
+    shares = said.contributions[~np.isnan(said.error[:, 0])]
+    assert np.all(shares >= 0.0)
+    assert shares.sum(axis=-1) == pytest.approx(np.ones(shares.shape[:-1]))
+    assert np.isfinite(said.error[-4:]).all()  # and it leaves nothing behind
+
+
+@settings(max_examples=10)
+@given(exponents=st.lists(st.integers(-8, 8), min_size=6, max_size=6))
+def test_units_and_offsets_do_not_matter(exponents: list[int]) -> None:
+    scale = 10.0 ** np.array(exponents)
+    offset = 3.0 * scale
+    past, later = curve(1), off_the_curve(11, 20, 10)[:60]
+    other = fit(STRAIGHT, past * scale + offset, np.ones(TICKS, dtype=bool))
+    ours = alone(straight(), STRAIGHT, later)
+    theirs = alone(other, STRAIGHT, later * scale + offset)
+    for one, two in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(two, one, rtol=0.02, atol=0.02)
+
+
+def test_memory_is_known_before_the_start() -> None:
+    """The default at 38 columns, without training: the shapes are the settings' alone."""
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((600, 4)) @ rng.standard_normal((4, 38))
+    config = Config(rounds=0)
+    model = fit(config, values, np.ones(600, dtype=bool)).model
+    one, many = Vae(config, [model]), Vae(config, [model] * 5)
+    assert many.bytes_per_series == pytest.approx(one.bytes_per_series, abs=2)
+    assert 3_000 < one.bytes_per_series <= 8_192
 
 
 def test_models_that_do_not_fit_are_refused() -> None:

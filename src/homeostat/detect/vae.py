@@ -118,6 +118,13 @@ class Vae:
         self.run_length = 2.0 * config.run_length / config.spacing
         self.bets = edetector.EDetector(edetector.Config(run_length=self.run_length))
 
+    @property
+    def bytes_per_series(self) -> int:
+        """Memory of one column of one entity: its part of the model and of the state."""
+        sizes: list[int] = []
+        mapped(lambda array: sizes.append(array.nbytes), (self.model, self.init(np)))
+        return int(-(-sum(sizes) // (self.entities * self.columns)))
+
     def init(self, xp: ModuleType) -> State:
         """Return the state before the first tick; the calibration is the models' held-out past."""
         normal = self.model.normal
