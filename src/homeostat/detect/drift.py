@@ -141,7 +141,8 @@ class Drift:
     ) -> Watched:
         """Return the histogram with the best reference there is."""
         unlucky = self.config.test.unlucky / members
-        one = renew(one, self.test, key[1], least=self.config.reference, unlucky=unlucky)
+        least, most = self.config.reference, self.config.most
+        one = renew(one, self.test, key[1], least=least, most=most, unlucky=unlucky)
         if one.renewals:
             return one
         for version in earlier.get((key[0], key[1]), ()):
@@ -225,7 +226,7 @@ class Drift:
         now = heard.counts[:, 0] if moved else _widest(one.evidence)
         distance, events = float(total_variation(now, one.held)), float(now.sum())
         verdict = Verdict.HEALTHY if events >= self.config.events else Verdict.UNKNOWN
-        if moved and distance >= self.config.distance:
+        if moved and distance >= self.config.least(key[2]):
             verdict = Verdict.ANOMALOUS
         return replace(
             blank,

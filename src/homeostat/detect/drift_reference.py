@@ -6,6 +6,7 @@ so that the test grows sharper with its reference and knows how sharp that is; e
 part of the chance that a reference misleads, and all together spend no more than there is.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,7 +75,23 @@ def learn(one: Watched, counts: Floats, *, delay: int, most: float) -> Watched:
     return replace(one, learnt=learnt, fresh=fresh, waiting=waiting[1:])
 
 
-def renew(one: Watched, test: ShareTest, version: str, *, least: float, unlucky: float) -> Watched:
+def part_of_chance(number: int, *, least: float, most: float) -> float:
+    """Return the part of the chance to mislead that a snapshot gets; all parts sum to 1.
+
+    Half goes in equal parts to those in which the reference doubles from its least size to its
+    largest, half to all that follow, as 1 / (j (j + 1)).
+
+    >>> [part_of_chance(j, least=500.0, most=50_000.0) for j in (1, 8, 9, 10)]
+    [0.0625, 0.0625, 0.25, 0.08333333333333333]
+    """
+    doubling = 1 + math.ceil(math.log2(most / least))
+    later = number - doubling
+    return 0.5 / doubling if later < 1 else 0.5 / (later * (later + 1))
+
+
+def renew(
+    one: Watched, test: ShareTest, version: str, *, least: float, most: float, unlucky: float
+) -> Watched:
     """Take a new snapshot if the first one is due, or if as much again has been learnt.
 
     Args:
@@ -82,14 +99,15 @@ def renew(one: Watched, test: ShareTest, version: str, *, least: float, unlucky:
         test: Makes the bets.
         version: The version that this histogram is of.
         least: Events that a first snapshot needs.
+        most: Events that a reference keeps.
         unlucky: Chance that this histogram's references mislead, all renewals together.
     """
     due = float(one.held.sum()) if one.renewals and one.held is not None else least
     if one.fresh < due or one.learnt.sum() < least:
         return one
     number = one.renewals + 1
-    # 1 / (j (j + 1)) sums to 1 over all renewals j.
-    bets = test.against(one.learnt[:, None], unlucky=unlucky / (number * (number + 1)))
+    part = part_of_chance(number, least=least, most=most)
+    bets = test.against(one.learnt[:, None], unlucky=unlucky * part)
     return replace(
         one,
         held=one.learnt,

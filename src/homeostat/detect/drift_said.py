@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 class Page(Protocol):
     """New events of one histogram since the last look, of all believed replicas together.
 
-    `kind` is "prediction", "feature", "activation" or a word of the caller's; `version` the one
+    `kind` is "prediction", "feature", "activation", "outcome" or another word; `version` the one
     that runs, or "" where versions share (features); `counts` per bin of `bounds`.
     """
 

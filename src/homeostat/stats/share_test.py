@@ -3,8 +3,8 @@
 Looked at after every tick, a p-value at 5 % is wrong sooner or later; here at least `run_length`
 looks pass between false alarms on average, however often somebody looks. For each boundary between
 bins there are bets that the share of events below it has grown, and that it has shrunk. The
-reference is a sample too: bets are made against the nearest share that it allows, the end of its
-Chernoff interval, and are fair or worse for every share inside:
+reference is a sample too: bets are made against the nearest share that it allows, the end of an
+interval, and are fair or worse for every share inside:
 
     e = prod over events of  theta_1 / theta_0  (below)  or  (1 - theta_1) / (1 - theta_0)  (above)
 
@@ -16,12 +16,13 @@ same recursion and says what fading buys).
 Events that come in clusters of like ones, up to `cluster` at a time, are counted by the cluster:
 the e-value to the power 1 / cluster is fair whatever the dependence within (Hoelder's inequality).
 
-Source: Shin, Ramdas & Rinaldo, arXiv 2203.03532 (2022); the interval is Chernoff's bound, Ann.
-Math. Stat. 23 (1952): P(n KL(p_hat, theta) >= c) <= 2 exp(-c). NumPy; batched over rows (features).
+Source: Shin, Ramdas & Rinaldo, arXiv 2203.03532 (2022); the interval holds for every n by Zubkov &
+Serov, Theory of Probability & Its Applications 57 (2013), theorem 1: P(X <= k) <= Phi(-z) where
+n KL((k + 1) / n, theta) = z^2 / 2. NumPy; batched over rows (features).
 """
 
-import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -51,13 +52,14 @@ class Config:
             alarms in 3,000 looks of a healthy stream below 3 % (Doob: ticks / run length).
         unlucky: Chance that a reference misleads, in (0, 1); all rows and renewals together.
         cluster: Like events that may come together, at least 1.
-        fade: Share of evidence lost a look, in (0, 0.5).
+        fade: Share of evidence lost a look, in (0, 0.5). By default an alarm is where the e-value
+            of the look itself is 20.
     """
 
     run_length: float = 100_000.0
     unlucky: float = 0.01
     cluster: float = 1.0
-    fade: float = 0.001
+    fade: float = 0.0002
 
     def __post_init__(self) -> None:
         """Refuse what cannot be promised.
@@ -151,8 +153,9 @@ class ShareTest:
             raise ValueError(f"share test: need two bins and events, got {bins} bins, {events}")
         chance = self.config.unlucky / rows if unlucky is None else unlucky
         share = np.cumsum(reference, axis=0)[:-1] / reference.sum(axis=0)
-        price = math.log(2.0 * (bins - 1) / chance) / events
-        low, high = 1.0 - _upper(1.0 - share, price), _upper(share, price)
+        z = -NormalDist().inv_cdf(0.5 * chance / (bins - 1))
+        high = _upper(share + 1.0 / events, 0.5 * z * z / events)
+        low = 1.0 - _upper(1.0 - share + 1.0 / events, 0.5 * z * z / events)
         ends = np.stack([high, 1.0 - low])  # the share of the side that grows, `[side, split, row]`
         steps = np.array(_STEPS)[:, None, None, None]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -225,7 +228,8 @@ class ShareTest:
 
 def _upper(share: Floats, price: Floats) -> Floats:
     """Return the largest theta >= share with KL(share, theta) <= price, by halving."""
-    low, high = share.copy(), np.ones_like(share)
+    share = np.minimum(share, 1.0)
+    low, high = share, np.ones_like(share)
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         inside = _divergence(share, middle) <= price
