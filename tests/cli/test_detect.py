@@ -134,8 +134,57 @@ def test_a_file_that_is_refused_leaves_no_output(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == Exit.USAGE
-    assert "in.csv:3: 'noon' is no time as the first one is (ISO 8601)" in capsys.readouterr().err
+    assert (
+        "in.csv:3: 'noon' is no time as the first one is (ISO 8601, 1823 to 2116)"
+        in capsys.readouterr().err
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+
+
+ODD = {
+    "constant": "3",
+    "huge": "-1e308|1e308",
+    "tiny": "0|1e-320",
+    "infinite": "inf|-inf|1",
+    "nothing": "",
+    "beyond": "1e400|1",
+    "sparse": "1||||||||2",
+}
+
+
+def test_odd_values_are_answered_without_a_warning(tmp_path: Path) -> None:
+    for name, cycle in ODD.items():
+        cells = cycle.split("|")
+        rows = [f"{60 * k},{cells[k % len(cells)]}" for k in range(50)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["timestamp,value", *rows]))
+    said = run("-i", tmp_path, "-o", tmp_path / "out")
+    assert said.exit_code in {Exit.OK, Exit.NO_DATA}, said.output
+    for name in ODD:
+        assert len(table(tmp_path / "out" / f"{name}.csv")) == 50
+
+
+AWFUL = {
+    "empty.csv": b"",
+    "page.csv": b"<html>\n<body>404</body></html>\n",
+    "lines.csv": b'{"a": [1,2,3]}\n{"a": [1,2]}\n',
+    "year.csv": b"timestamp,v\n0001-01-01 00:00:00,1\n",
+    "number.csv": b"timestamp,v\n1,2\n1e40,3\n",
+    "array.npz": b"\x93NUMPY\x01\x00",
+    "words.csv": b"timestamp,v\n1,true\n2,false\n",
+}
+
+
+def test_what_is_no_recording_is_named_each_and_ends_in_no_traceback(tmp_path: Path) -> None:
+    for name, data in AWFUL.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "broken.csv").symlink_to(tmp_path / "none")
+    (tmp_path / "folder.csv").mkdir()
+    said = run("-i", tmp_path, "-o", tmp_path / "out", "--json", "-")
+    assert said.exit_code == Exit.FAILED
+    assert isinstance(said.exception, SystemExit)
+    failed = [Path(one["input"]).name for one in json.loads(said.stdout)["failed"]]
+    assert failed == sorted([*AWFUL, "broken.csv"])
+    assert f"{len(failed)} files could not be read" in said.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Inputs of all kinds: which they are, where their outputs go, and what is odd in them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -82,6 +83,9 @@ def test_without_times_the_rows_of_test_are_numbered_from_zero(tmp_path: Path) -
     [
         ({"x": [1.0], "y": [2.0]}, "no array `test` (there are: x, y)"),
         ({"test": np.ones((2, 2, 2))}, "give numbers as [row] or [row, column]"),
+        ({"test": np.ones(2) * 1j}, "give numbers as [row] or [row, column]"),
+        ({"test": np.float64(1.0)}, "give numbers as [row] or [row, column]"),
+        ({"test": np.ones(2), "test_ts": [1, 2**62]}, "times outside of 1823 to 2116"),
         ({"test": np.array(["a"])}, "give numbers as [row] or [row, column]"),
         ({"train": np.ones((2, 3)), "test": np.ones((2, 2))}, "train has 3 columns and test 2"),
         ({"test": np.ones(3), "test_ts": [1, 2]}, "test_ts has 2 times of int64 for 3 rows"),
@@ -96,6 +100,24 @@ def test_arrays_that_are_of_no_use_are_named(
     with pytest.raises(InputError) as error:
         ArrayTable(npz(tmp_path / "a.npz", **arrays), Wanted())
     assert told in str(error.value)
+
+
+@given(place=st.integers(0, 2000), byte=st.integers(0, 255), cut=st.integers(0, 40))
+def test_a_damaged_npz_file_is_read_or_refused(
+    npz_bytes: bytes, tmp_path_factory: pytest.TempPathFactory, place: int, byte: int, cut: int
+) -> None:
+    data = bytearray(npz_bytes)
+    data[place % len(data)] = byte
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    path.write_bytes(data[: len(data) - cut])
+    with suppress(InputError):
+        ArrayTable(path, Wanted())
+
+
+@pytest.fixture(scope="module")
+def npz_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("npz")
+    return npz(folder / "a.npz", train=np.arange(9.0), test=np.arange(5.0)).read_bytes()
 
 
 def test_a_file_that_is_no_npz_is_refused_and_nothing_in_it_is_run(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ alone is judged whole, whatever the array is called. Nothing in a file is run: a
 refused.
 """
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,13 +16,18 @@ from typing import Final
 import numpy as np
 
 from homeostat.cli.detect_block import Block
-from homeostat.cli.detect_cells import Floats, Ints, unit_ns
+from homeostat.cli.detect_cells import MOST_NS, Floats, Ints, unit_ns
 from homeostat.cli.detect_layout import LABELS, EmptyError, InputError, Wanted
 
 _ROWS: Final = 4096  # of a block
 _NAMES: Final = ("columns", "names", "features")
 _TIMES: Final = ("test_ts", "ts", "timestamp", "timestamps", "time", "test_timestamp")
 _TRAIN_TIMES: Final = ("train_ts", "train_timestamp")
+# What NumPy and the zip module raise on a file that is damaged, or something else altogether.
+_DAMAGE: Final = (
+    OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, NotImplementedError,
+    MemoryError, OverflowError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
 
 class ArrayTable:
@@ -72,9 +79,9 @@ class ArrayTable:
 
 def _arrays(path: Path) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path}: is no NPZ file of numbers ({error}); write one with numpy.savez"
         ) from error
@@ -95,12 +102,13 @@ def _main(arrays: Mapping[str, np.ndarray], path: Path) -> str:
 
 
 def _matrix(array: np.ndarray, path: Path, name: str) -> Floats:
-    if array.ndim not in {1, 2} or not np.issubdtype(array.dtype, np.number):
+    if array.ndim not in {1, 2} or array.dtype.kind not in "biuf":
         raise InputError(
             f"{path}: {name} is {array.dtype}{list(array.shape)}; "
             "give numbers as [row] or [row, column]"
         )
-    table: Floats = array.astype(float).reshape(len(array), -1 if array.size else 1)
+    table: Floats = array.astype(float)
+    table = table[:, None] if table.ndim == 1 else table
     if not table.shape[1]:
         raise EmptyError(f"{path}: {name} has no column; give one at least")
     return table
@@ -140,7 +148,7 @@ def _times(
         return [str(one) for one in numbers], numbers * 10**9
     parts = [arrays[own]] if not train or before is None else [arrays[before], arrays[own]]
     stamps = np.concatenate([part.reshape(-1) for part in parts])
-    if len(stamps) != train + test or not np.issubdtype(stamps.dtype, np.number):
+    if len(stamps) != train + test or stamps.dtype.kind not in "iuf":
         raise InputError(
             f"{path}: {own} has {len(stamps)} times of {stamps.dtype} for {train + test} rows; "
             "give one number for each row"
@@ -149,5 +157,7 @@ def _times(
         raise InputError(f"{path}: {own} holds times that are no numbers; correct them")
     unit = unit_ns(float(stamps[0])) if len(stamps) else 1
     whole = np.issubdtype(stamps.dtype, np.integer)
+    if len(stamps) and float(np.abs(stamps.astype(float)).max()) * unit > MOST_NS:
+        raise InputError(f"{path}: {own} holds times outside of 1823 to 2116; correct them")
     at = stamps.astype(np.int64) * unit if whole else np.round(stamps * unit).astype(np.int64)
     return [str(one) for one in stamps.tolist()], at

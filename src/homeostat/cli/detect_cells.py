@@ -36,7 +36,8 @@ NOTHING: Final = frozenset((
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_MOST_NS: Final = 2**63 - 1
+MOST_NS: Final = 2**62
+"""Latest time: the difference of any two fits into 64 bits. The years are 1823 to 2116."""
 
 
 class TimeForm(StrEnum):
@@ -107,7 +108,7 @@ def times(texts: Sequence[str], form: TimeForm) -> Ints:
     read = _iso if form is TimeForm.ISO else _since(_PER_UNIT[form])
     found = [read(text) for text in texts]
     for place, one in enumerate(found):
-        if one is None or abs(one) > _MOST_NS:
+        if one is None or abs(one) > MOST_NS:
             raise CellError(place, texts[place])
     return np.array(found, dtype=np.int64)
 

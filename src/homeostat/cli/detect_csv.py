@@ -92,7 +92,7 @@ def read(
         except CellError as error:
             raise InputError(
                 f"{name}:{lines[error.place]}: {error.text!r} is no time as the first one is "
-                f"({how.form.value}); correct it, or remove the row"
+                f"({how.form.value}, 1823 to 2116); correct it, or remove the row"
             ) from None
     values: Floats = np.empty((len(rows), len(how.judged)))
     for place, column in enumerate(how.judged):

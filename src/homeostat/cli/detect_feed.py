@@ -90,7 +90,7 @@ class Feed:
         """Return the next ticks, fewer than `most` only at the end."""
         while self._ready.count < most and (block := next(self._blocks, None)) is not None:
             grid, said = ticks.timing(self._past.grid, block.at)
-            finite = np.where(np.isfinite(block.values), block.values, np.nan)
+            finite = ticks.judgeable(block.values)
             counts, values = ticks.rates(self._past.counts, block.at, finite, self._counters)
             self._past = Past(grid, counts)
             self._ready.add(block, values, said.missing)

@@ -167,7 +167,8 @@ def _see(seen: _Columns, values: np.ndarray, before: int) -> None:
     for column in np.flatnonzero(finite.any(axis=0)):
         rows = np.flatnonzero(finite[:, column])
         series = np.concatenate([seen.last[column : column + 1], values[rows, column]])
-        risen = np.diff(series)
+        with np.errstate(over="ignore"):
+            risen = np.diff(series)
         seen.rises[column] += int((risen > 0.0).sum())
         seen.falls[column] += int((risen < 0.0).sum())
         started = (risen < 0.0) & (series[1:] <= _RESTART * series[:-1]) & (series[1:] >= 0.0)

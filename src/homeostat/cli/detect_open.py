@@ -94,5 +94,5 @@ def _under(folder: Path, output: Path) -> Iterator[Path]:
         if inside and output.resolve() in path.resolve().parents:
             continue
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in {*TEXT, *ARRAYS, *PARQUET} and path.is_file() and not hidden:
+        if path.suffix.lower() in {*TEXT, *ARRAYS, *PARQUET} and not path.is_dir() and not hidden:
             yield path

@@ -162,7 +162,7 @@ class Stream:
         """Judge a row, after the ticks that are missing before it."""
         grid, timing = ticks.timing(self.past.grid, block.at)
         self.look.add(block, timing, float(grid.step[0]))
-        finite = np.where(np.isfinite(block.values), block.values, np.nan)
+        finite = ticks.judgeable(block.values)
         counts, values = ticks.rates(self.past.counts, block.at, finite, self.counters)
         state = self.state
         for _ in range(int(timing.missing[0])):

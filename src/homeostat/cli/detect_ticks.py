@@ -26,6 +26,7 @@ _SHARE: Final = 0.75  # of the steps that must be whole multiples
 _MULTIPLE: Final = 3.0  # largest multiple that speaks for a grid: any time is near some multiple
 _APART: Final = 1.5  # steps that a row is late, from which on one is missing
 _CHANGED: Final = 0.25  # relative change of the step that is worth telling
+_LARGEST: Final = 1e100  # its square, and the sum of squares of all rows, are numbers still
 MOST_MISSING: Final = 20_160
 """Ticks that one gap becomes at most: two weeks of minutes. A longer one is cut, and told."""
 
@@ -150,6 +151,16 @@ def _changes(usual: Floats, told: float) -> tuple[float, np.ndarray]:
     return told, changed
 
 
+def judgeable(values: Floats) -> Floats:
+    """Return values as they are judged: infinities are unknown, huge ones as large as squares bear.
+
+    >>> judgeable(np.array([1.0, np.inf, 1e300])).tolist()
+    [1.0, nan, 1e+100]
+    """
+    out: Floats = np.where(np.isfinite(values), np.clip(values, -_LARGEST, _LARGEST), np.nan)
+    return out
+
+
 def new_counts(columns: int) -> Counts:
     """Return counters that have shown no value."""
     return Counts(np.full(columns, np.nan), np.zeros(columns, dtype=np.int64))
@@ -182,8 +193,8 @@ def rates(counts: Counts, at: Ints, values: Floats, counters: np.ndarray) -> tup
         series = np.concatenate([value[column : column + 1], values[known, column]])
         stamps = np.concatenate([when[column : column + 1], at[known]])
         seconds = np.diff(stamps) / 1e9
-        risen = np.diff(series)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            risen = np.diff(series)
             rate = np.where((risen >= 0.0) & (seconds > 0.0), risen / seconds, np.nan)
         out[known, column] = rate
         value[column], when[column] = series[-1], stamps[-1]
