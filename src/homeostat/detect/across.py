@@ -11,6 +11,7 @@ factors, heavy tails, constant columns and eight kinds of faults.
 Not here: what a column says, and relations between columns; for these see `detect.pca`.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,14 +25,15 @@ class Config:
     """Settings.
 
     Attributes:
-        most: Worst columns that count, at least 1.
+        most: Worst columns that count, at least 1; never more than a quarter of them, or one column
+            would not be heard among few.
         smoothing: Weight of the newest tick in the moving average, in (0, 1].
         alarm: Evidence (-log10 p) at which an entity alarms, above 0.
         calibrate: How the entity's past is kept.
     """
 
     most: int = 3
-    smoothing: float = 0.2
+    smoothing: float = 0.25
     alarm: float = 4.0
     calibrate: across_calibrate.Config = field(default_factory=across_calibrate.Config)
 
@@ -104,8 +106,13 @@ class Across:
             neg_log10_p: Of each column, `[entity, column]`; NaN where unknown.
             learn: Bool `[entity]`, or one bool: where anything may be learnt.
         """
-        after, output, _ = self.weigh(state, worst(neg_log10_p, self.config.most), learn)
+        after, output, _ = self.weigh(state, self.few(neg_log10_p), learn)
         return after, output
+
+    def few(self, scores: Any) -> Any:
+        """Return each column's part in the mean of the worst few, as `worst` does."""
+        quarter = math.ceil(scores.shape[1] / 4)
+        return worst(scores, min(self.config.most, quarter))
 
     def weigh(
         self, state: AcrossState, parts: Any, learn: Any
@@ -124,15 +131,13 @@ class Across:
         moved = state.blame + self.config.smoothing * (parts - state.blame)
         fresh = np.where(np.isnan(state.blame), parts, moved)
         blame = np.where(known[:, None], fresh, state.blame)
-        # One wild tick and some unrest that stays are both news: the score is the sum of both.
-        now = np.where(known[:, None], parts, 0.0) + blame
-        total = now.sum(axis=1)
+        total = blame.sum(axis=1)
         scores = np.where(known, total, np.nan)
         learnt = np.broadcast_to(np.asarray(learn, dtype=bool), scores.shape)
         calibrator, judged = self._calibrator.step(state.calibrator, scores, learnt)
         said = judged.neg_log10_p
         some = total[:, None] > 0.0
-        shares = np.where(some, now / np.where(some, total[:, None], 1.0), 1.0 / now.shape[1])
+        shares = np.where(some, blame / np.where(some, total[:, None], 1.0), 1.0 / blame.shape[1])
         output = EntityOutput(
             neg_log10_p=said,
             alarm=np.where(np.isfinite(said), said, 0.0) >= self.config.alarm,

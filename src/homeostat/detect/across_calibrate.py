@@ -119,10 +119,13 @@ class Calibrator:
         quiet = np.where(allowed, np.minimum(state.quiet + 1.0, _COUNT_MAX), 0.0)
         offers = (quiet > self.config.delay) & np.isfinite(state.waiting[0])
         offered = state.offered + offers
-        past = self.config.past
-        enters = reservoir.entered(past, offered) > reservoir.entered(past, state.offered)
+        turns = reservoir.entered(self.config.past, np.stack([state.offered, offered]))
+        enters = turns[1] > turns[0]
+        table = state.table
+        if enters.any():
+            table = self._tables.learn(np, table, state.waiting[0], enters)
         after = CalibratorState(
-            table=self._tables.learn(np, state.table, state.waiting[0], enters),
+            table=table,
             waiting=np.concatenate([state.waiting[1:], np.asarray(scores)[None]]),
             offered=offered,
             quiet=quiet,

@@ -23,7 +23,6 @@ import numpy as np
 
 from homeostat.detect import across as columnwise
 from homeostat.detect import pca_model, pca_past
-from homeostat.stats import conformal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +73,8 @@ class PcaOutput(NamedTuple):
         entity: Evidence, alarm and contributions.
         q: Squared prediction error, `[entity]`.
         t2: Hotelling's T^2, `[entity]`.
-        neg_log10_q: How rare Q is among the entity's past, `[entity]`.
-        neg_log10_t2: How rare T^2 is, `[entity]`.
+        beyond: How far the logarithms of both are above their median in the entity's own past,
+            bounded like deviations, 0 or more, `[entity, 2]`.
         deviations: How far each column is from its level or from what all others say, whichever is
             farther, `[entity, column]`: up to 3 in robust standard deviations, beyond by logarithm.
     """
@@ -83,8 +82,7 @@ class PcaOutput(NamedTuple):
     entity: columnwise.EntityOutput
     q: Any
     t2: Any
-    neg_log10_q: Any
-    neg_log10_t2: Any
+    beyond: Any
     deviations: Any
 
 
@@ -98,7 +96,6 @@ class Pca:
     def __init__(self, config: Config | None = None) -> None:
         self.config = Config() if config is None else config
         self._across = columnwise.Across(self.config.across)
-        self._tables = conformal.Conformal(conformal.Config(size=self.config.past.rows.size))
 
     def init(self, columns: int, *, entities: int = 1) -> PcaState:
         """Return the state of entities that have seen nothing.
@@ -130,30 +127,29 @@ class Pca:
         may = np.broadcast_to(np.asarray(learn, dtype=bool), known.shape)
         past = state.past
         seen = pca_model.score(past.model, known[:, None])
-        ready = past.fitted > 0
-        distances = np.where(ready[:, None], seen.distances[:, 0], np.nan)
-        rare = self._tables.neg_log10_p(np, past.distances, distances.reshape(-1)).reshape(-1, 2)
-        deviations = np.where(ready[:, None], seen.deviations[:, 0], np.nan)
-        parts = self._parts(deviations, rare, seen.apart[:, 0])
+        ready = (past.fitted > 0)[:, None]
+        beyond = np.where(ready, seen.beyond[:, 0], np.nan)
+        deviations = np.where(ready, seen.deviations[:, 0], np.nan)
+        parts = self._parts(deviations, beyond, seen.apart[:, 0])
         after, said, allowed = self._across.weigh(state.across, parts, may.any(axis=1))
         row = np.where(may, known, np.nan)
         return PcaState(pca_past.step(self.config.past, past, row, allowed), after), PcaOutput(
             entity=said,
-            q=distances[:, 0],
-            t2=distances[:, 1],
-            neg_log10_q=rare[:, 0],
-            neg_log10_t2=rare[:, 1],
+            q=np.where(ready, seen.distances[:, 0], np.nan)[:, 0],
+            t2=np.where(ready, seen.distances[:, 0], np.nan)[:, 1],
+            beyond=beyond,
             deviations=deviations,
         )
 
-    def _parts(self, deviations: Any, rare: Any, apart: Any) -> Any:
+    def _parts(self, deviations: Any, beyond: Any, apart: Any) -> Any:
         """Return each column's part in the score, `[entity, column]`."""
         config = self.config
-        together = np.nan_to_num(rare) @ np.array([config.prediction_error, config.hotelling])
+        weights = np.array([config.prediction_error, config.hotelling])
+        together = np.where(np.isfinite(beyond), beyond, 0.0) @ weights
         pull = apart * apart
         total = pull.sum(axis=1, keepdims=True)
-        share = np.where(total > 0.0, pull / np.where(total > 0.0, total, 1.0), 0.0)
-        worst = columnwise.worst(deviations, config.across.most)
+        share = pull / np.where(total > 0.0, total, 1.0)
+        worst = self._across.few(deviations)
         return config.columns * worst + together[:, None] * share
 
     def restart(self, state: PcaState, entities: Any) -> PcaState:

@@ -52,13 +52,14 @@ class Model(NamedTuple):
         moves: Columns that vary and are in the components, bool, likewise.
         centre: Mean of bounded deviations, likewise.
         width: Their standard deviation, likewise.
-        vectors: Components, `[entity, column, component]`.
-        hold: 1 / variance of kept components, 0 of others, `[entity, component]`.
-        rest: 1 / standard deviation of what the kept components leave, `[entity, column]`.
+        kept: Principal components, `[entity]`.
+        looks: What a standardised row is multiplied with, `[entity, column, 3 * column]`: for each
+            column its error after the components in standard deviations, its distance from what all
+            others say, likewise, and the components, those that are kept, in theirs.
         precision: Inverse of the correlation matrix, `[entity, column, column]`.
-        alone: Robust standard deviation of a column's distance from what all others say, in that
-            of normal columns, at least 1, `[entity, column]`.
         farthest: The largest deviation seen, `[entity, column]`.
+        usual: Median of ln(1 + Q) and ln(1 + T^2), `[entity, 2]`.
+        unrest: Their robust standard deviations, `[entity, 2]`.
     """
 
     level: Any
@@ -66,12 +67,12 @@ class Model(NamedTuple):
     moves: Any
     centre: Any
     width: Any
-    vectors: Any
-    hold: Any
-    rest: Any
+    kept: Any
+    looks: Any
     precision: Any
-    alone: Any
     farthest: Any
+    usual: Any
+    unrest: Any
 
 
 class Scores(NamedTuple):
@@ -79,13 +80,16 @@ class Scores(NamedTuple):
 
     Attributes:
         distances: Q and T^2, NaN where too little is known, `[entity, row, 2]`.
-        apart: Distance of each column from what all others say, in standard deviations of a
-            normal law, 0 where unknown, `[entity, row, column]`.
+        beyond: How far their logarithms are above usual, bounded, 0 or more, NaN where unknown,
+            likewise.
+        apart: Distance of each column from what all others say, in robust standard deviations, 0
+            or more, 0 where unknown, `[entity, row, column]`.
         deviations: The larger of that and of its distance from its level, bounded, NaN where
             unknown, likewise.
     """
 
     distances: Any
+    beyond: Any
     apart: Any
     deviations: Any
 
@@ -96,25 +100,24 @@ def init(entities: int, columns: int) -> Model:
     square = np.zeros((entities, columns, columns)) + np.eye(columns)
     return Model(
         level=flat, spread=flat + 1.0, moves=flat > 0.0, centre=flat, width=flat + 1.0,
-        vectors=square, hold=flat, rest=flat + 1.0, precision=square, alone=flat + 1.0,
-        farthest=flat,
+        kept=np.zeros(entities), looks=np.concatenate([square] * 3, axis=2), precision=square,
+        farthest=flat, usual=np.zeros((entities, 2)), unrest=np.ones((entities, 2)),
     )  # fmt: skip
 
 
 def bounded(sizes: Any) -> Any:
-    """Return deviations that count by their logarithm beyond `_LINEAR`; odd and smooth.
+    """Return sizes (0 or more) that count by their logarithm beyond `_LINEAR`; smooth.
 
-    >>> bounded(np.array([-1.0, 3.0, 300.0])).round(1).tolist()
-    [-1.0, 3.0, 16.8]
+    >>> bounded(np.array([1.0, 3.0, 300.0])).round(1).tolist()
+    [1.0, 3.0, 16.8]
     """
-    far = np.maximum(np.abs(sizes), _LINEAR)
-    return np.clip(sizes, -_LINEAR, _LINEAR) + np.sign(sizes) * _LINEAR * np.log(far / _LINEAR)
+    return np.minimum(sizes, _LINEAR) + _LINEAR * np.log(np.maximum(sizes / _LINEAR, 1.0))
 
 
 def deviations(model: Model, rows: Any) -> Any:
     """Return how far rows `[entity, row, column]` are from the levels, in spreads; NaN stays."""
     off = (rows - model.level[:, None]) / model.spread[:, None]
-    return np.clip(off, -_LARGEST, _LARGEST)
+    return np.minimum(np.maximum(off, -_LARGEST), _LARGEST)
 
 
 def clipped(model: Model, rows: Any) -> Any:
@@ -126,33 +129,32 @@ def score(model: Model, rows: Any) -> Scores:
     """Return what the models say of rows `[entity, row, column]`, NaN for unknown."""
     off = deviations(model, rows)
     known = np.isfinite(off)
-    here = known & model.moves[:, None]
-    unit = (bounded(np.where(here, off, 0.0)) - model.centre[:, None]) / model.width[:, None]
+    moves = model.moves[:, None]
+    here = known & moves
+    sizes = np.abs(np.where(known, off, 0.0))
+    unit = (np.copysign(bounded(sizes), off) - model.centre[:, None]) / model.width[:, None]
     unit = np.where(here, unit, 0.0)
-    lacking = model.moves[:, None] & ~known
-    if lacking.any():
-        unit = _filled(model, unit, lacking)
-    shares = unit @ model.vectors
-    hotelling = (shares * shares * model.hold[:, None]).sum(axis=2)
-    explained = (shares * (model.hold > 0.0)[:, None]) @ np.swapaxes(model.vectors, 1, 2)
-    error = np.where(here, (unit - explained) * model.rest[:, None], 0.0)
-    distances = np.stack([(error * error).sum(axis=2), hotelling], axis=2)
+    if not known.all() and (moves & ~known).any():
+        unit = _filled(model, unit, moves & ~known)
+    columns = rows.shape[2]
+    seen = unit @ model.looks
+    apart = np.where(here, np.abs(seen[:, :, columns : 2 * columns]), 0.0)
+    seen *= seen
+    error = np.where(here, seen[:, :, :columns], 0.0).sum(axis=2)
+    distances = np.stack([error, seen[:, :, 2 * columns :].sum(axis=2)], axis=2)
     many = model.moves.sum(axis=1)[:, None]
     enough = (here.sum(axis=2) >= _LEAST_SHARE * many) & (many > 0)
-    own = np.sqrt(np.diagonal(model.precision, axis1=1, axis2=2))
-    apart = np.where(here, unit @ model.precision / own[:, None], 0.0)
-    return Scores(
-        distances=np.where(enough[:, :, None], distances, np.nan),
-        apart=apart,
-        deviations=np.where(known, _deviations(model, np.abs(off), np.abs(apart)), np.nan),
-    )
-
-
-def _deviations(model: Model, sizes: Any, apart: Any) -> Any:
-    """Return how far each column is from where it should be, by either look."""
-    either = np.maximum(bounded(sizes), bounded(apart / model.alone[:, None]))
+    distances = np.where(enough[:, :, None], distances, np.nan)
+    above = (np.log1p(distances) - model.usual[:, None]) / model.unrest[:, None]
+    # What never varied has no spread: a value farther off than any yet is all that it can say.
     fresh = np.where(sizes > model.farthest[:, None], _LINEAR, 0.0)
-    return np.where(model.moves[:, None], either, fresh)
+    farther = np.where(moves, np.maximum(sizes, apart), fresh)
+    return Scores(
+        distances=distances,
+        beyond=bounded(np.maximum(above, 0.0)),
+        apart=apart,
+        deviations=np.where(known, bounded(farther), np.nan),
+    )
 
 
 def _filled(model: Model, unit: Any, lacking: Any) -> Any:
@@ -206,16 +208,36 @@ def fit(rows: Any, moments: covariance.Moments, held: Any, *, explained: float) 
     basis = covariance.components(np, moments, moves, held, explained=explained)
     inverse = 1.0 / basis.variances
     rest = (basis.vectors**2 * np.where(basis.kept, 0.0, basis.variances)[:, None]).sum(axis=2)
-    model = Model(
+    # Columns: what the components leave, each in its own standard deviation.
+    kept = np.where(basis.kept[:, None], basis.vectors, 0.0)
+    left = np.eye(rows.shape[2]) - kept @ np.swapaxes(kept, 1, 2)
+    left /= np.sqrt(np.maximum(rest, basis.variances[:, -1:]))[:, None]
+    precision = (basis.vectors * inverse[:, None]) @ np.swapaxes(basis.vectors, 1, 2)
+    own = np.sqrt(np.diagonal(precision, axis1=1, axis2=2))[:, None]
+    within = kept * np.sqrt(inverse)[:, None]
+    model = init(len(rows), rows.shape[2])._replace(
         level=level, spread=spread, moves=moves, centre=basis.centre, width=basis.width,
-        vectors=basis.vectors,
-        hold=np.where(basis.kept, inverse, 0.0),
-        rest=1.0 / np.sqrt(np.maximum(rest, basis.variances[:, -1:])),
-        precision=(basis.vectors * inverse[:, None]) @ np.swapaxes(basis.vectors, 1, 2),
-        alone=np.ones_like(level), farthest=np.zeros_like(level),
+        kept=basis.kept.sum(axis=1).astype(float),
+        looks=np.concatenate([left, precision / own, within], axis=2),
+        precision=precision,
     )  # fmt: skip
+    return _calibrated(model, rows)
+
+
+def _calibrated(model: Model, rows: Any) -> Model:
+    """Return the model with what its scores of the reservoir's rows say is usual."""
     off = np.abs(deviations(model, rows))
-    _, alone, _ = _robust(score(model, rows).apart)
+    seen = score(model, rows)
+    # Its sign is lost; as often above as below, it has the quantiles that `_RANGES` are about.
+    _, alone, _ = _robust(np.concatenate([seen.apart, -seen.apart], axis=1))
+    alone = np.maximum(alone, 1.0)
+    columns = rows.shape[2]
+    looks = model.looks.copy()
+    looks[:, :, columns : 2 * columns] /= alone[:, None]
+    usual, unrest, _ = _robust(np.log1p(seen.distances))
     return model._replace(
-        alone=np.maximum(alone, 1.0), farthest=np.where(np.isfinite(off), off, 0.0).max(axis=1)
+        looks=looks,
+        farthest=np.where(np.isfinite(off), off, 0.0).max(axis=1),
+        usual=np.where(np.isfinite(usual), usual, 0.0),
+        unrest=np.where(unrest > _ROUNDING, unrest, 1.0),
     )

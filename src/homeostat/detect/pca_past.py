@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from homeostat.detect import pca_model
-from homeostat.stats import conformal, covariance, reservoir
+from homeostat.stats import covariance, reservoir
 
 # Ticks in a block: what waits is two of them, and a sixteenth of the work is done at each tick.
 BLOCK: Final = 16
@@ -63,7 +63,6 @@ class PastState(NamedTuple):
         moments: Fading sums of clipped deviations.
         fitted: Rows learnt at the last refit, 0 before the first, int64 `[entity]`.
         model: What the last refit found.
-        distances: Q and T^2 of the reservoir under that model, `[entity * 2]` series.
     """
 
     tick: Any
@@ -74,12 +73,10 @@ class PastState(NamedTuple):
     moments: covariance.Moments
     fitted: Any
     model: pca_model.Model
-    distances: conformal.Table
 
 
 def init(config: Config, entities: int, columns: int) -> PastState:
     """Return the state of entities that have seen nothing."""
-    tables = conformal.Conformal(conformal.Config(size=config.rows.size))
     return PastState(
         tick=np.asarray(0, dtype=np.int64),
         waiting=np.full((2 * BLOCK, entities, columns), np.nan),
@@ -89,7 +86,6 @@ def init(config: Config, entities: int, columns: int) -> PastState:
         moments=covariance.init(np, entities, columns),
         fitted=np.zeros(entities, dtype=np.int64),
         model=pca_model.init(entities, columns),
-        distances=tables.init(np, entities * 2),
     )
 
 
@@ -144,12 +140,10 @@ def _refitted(config: Config, state: PastState, entities: Any) -> PastState:
     )
     held = reservoir.held(config.rows, state.rows)[entities]
     model = pca_model.fit(rows, moments, held, explained=config.explained)
-    seen = pca_model.score(model, rows).distances
     return state._replace(
         moments=covariance.Moments(*_put(state.moments, entities, moments)),
         fitted=next(_put([state.fitted], entities, [count])),
         model=pca_model.Model(*_put(state.model, entities, model)),
-        distances=_ranked(state.distances, entities, seen),
     )
 
 
@@ -172,21 +166,9 @@ def _put(wholes: Any, entities: Any, parts: Any) -> Any:
         yield out
 
 
-def _ranked(table: conformal.Table, entities: Any, scores: Any) -> conformal.Table:
-    """Return the table with the scores `[entity, row, kind]` of these entities in it."""
-    size, kinds = table.scores.shape[0], scores.shape[2]
-    known = np.isfinite(scores)
-    ordered = np.sort(np.where(known, scores, -np.inf).astype(np.float32), axis=1)
-    out, count = table.scores.copy(), table.entered.copy()
-    out.reshape(size, -1, kinds)[:, entities] = np.moveaxis(ordered, 0, 1)
-    count.reshape(-1, kinds)[entities] = known.sum(axis=1)
-    return conformal.Table(out, count, table.wait)
-
-
 def restart(config: Config, state: PastState, entities: Any) -> PastState:
     """Return the state with these entities (bool `[entity]`) as if new."""
     fresh = init(config, *state.waiting.shape[1:])
-    tables = conformal.Conformal(conformal.Config(size=config.rows.size))
 
     def mixed(new: Any, old: Any, axis: int) -> Any:
         shape = [1] * np.ndim(old)
@@ -208,5 +190,4 @@ def restart(config: Config, state: PastState, entities: Any) -> PastState:
         moments=covariance.Moments(*each(fresh.moments, state.moments)),
         fitted=mixed(fresh.fitted, state.fitted, 0),
         model=pca_model.Model(*each(fresh.model, state.model)),
-        distances=tables.restart(np, state.distances, np.repeat(entities, 2)),
     )
