@@ -138,6 +138,12 @@ def test_shapes_that_do_not_fit_are_named(values: Any, believed: Any) -> None:
         fit(STRAIGHT, values, believed)
 
 
+@pytest.mark.parametrize("columns", [0, 2049])
+def test_windows_too_wide_or_empty_are_refused_before_any_work(columns: int) -> None:
+    with pytest.raises(ValueError, match=f"2 ticks x {columns} columns is a window of"):
+        fit(STRAIGHT, np.zeros((200, columns)), np.ones(200, dtype=bool))
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [

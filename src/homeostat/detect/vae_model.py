@@ -22,6 +22,8 @@ from homeostat.detect.vae_train import Progress, train
 _STRETCHES: Final = 10
 # Windows to learn from, at least: 2 for each input that the network may have.
 _LEAST: Final = 64
+# Values in a window: the components of so many take a minute, and grow with the cube.
+_WIDTH_MAX: Final = 4096
 # Held-out scores in the calibration: as many as its tables hold.
 CALIBRATION: Final = 512
 # Times that a column is made again from the others: each halves what is left of a fault in it.
@@ -198,13 +200,19 @@ def fit(config: Config, values: Any, believed: Any, progress: Progress | None = 
         progress: Told after every round.
 
     Raises:
-        ValueError: The shapes do not fit, or too little is believed.
+        ValueError: The shapes do not fit, a window is too wide, or too little is believed.
     """
     values, believed = np.asarray(values, dtype=np.float64), np.asarray(believed, dtype=bool)
     if values.ndim != 2 or believed.shape != values.shape[:1]:  # noqa: PLR2004 - time and column
         raise ValueError(
             f"vae: values must be [time, column] and believed [time], "
             f"got {values.shape} and {believed.shape}"
+        )
+    width = config.window * values.shape[1]
+    if not 1 <= width <= _WIDTH_MAX:
+        raise ValueError(
+            f"vae: {config.window} ticks x {values.shape[1]} columns is a window of {width} "
+            f"values, must be 1..{_WIDTH_MAX}; shorten the window or leave columns out"
         )
     usable = believed & np.isfinite(values).all(axis=1)
     taught, held_out = split(config, usable)
