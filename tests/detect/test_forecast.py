@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -66,3 +67,26 @@ def test_every_known_memory_gets_a_forecast_and_nothing_else_does() -> None:
     assert [one.subject for one in got] == ["replica:a-0", "replica:a-1"]
     assert got[0].time_to_limit_ns is None
     assert got[1].time_to_limit_ns == pytest.approx(29 * SECOND, rel=0.25)
+
+
+STEPS = st.lists(
+    st.sampled_from((math.nan, 0.5, 0.52, 0.55, 0.6, 0.7, 0.9, 0.99, 1.0, 1.2)),
+    min_size=12,
+    max_size=12,
+)
+
+
+@given(
+    pasts=st.lists(st.tuples(STEPS, st.sampled_from((math.nan, 0.55, 0.9))), max_size=4),
+    how=st.sampled_from((list, sorted)),
+)
+def test_all_series_at_once_are_forecast_as_each_by_itself(
+    pasts: list[tuple[list[float], float]], how: Callable[[list[float]], list[float]]
+) -> None:
+    pasts = [(how(past), fell) for past, fell in pasts]
+    names_of = [(f"replica:a-{number}", names.MEMORY_SHARE) for number in range(len(pasts))]
+    history = {name: np.array(past) for name, (past, _) in zip(names_of, pasts, strict=True)}
+    fallen = {name: fell for name, (_, fell) in zip(names_of, pasts, strict=True)}
+    assert [one.time_to_limit_ns for one in forecasts(history, fallen, SECOND)] == [
+        time_to_limit(np.array(past), fell, SECOND) for past, fell in pasts
+    ]

@@ -43,6 +43,9 @@ class Case:
         slo_met: The objectives on this tick.
         broken: One sentence for each objective that is missed.
         ratios: What `slow` found so far, by slot: every rule about peers asks it of all of them.
+        least: What `fastest` found, once it was asked.
+        replicas: Every slot, empty when the world could not be read.
+        serving: Slots that should be serving.
     """
 
     managed: Managed
@@ -55,16 +58,16 @@ class Case:
     slo_met: bool | None
     broken: tuple[str, ...]
     ratios: dict[str, float | None] = field(default_factory=dict, compare=False, repr=False)
+    least: list[float] = field(default_factory=list, compare=False, repr=False)
+    replicas: tuple[Replica, ...] = field(init=False, compare=False, repr=False)
+    serving: tuple[Replica, ...] = field(init=False, compare=False, repr=False)
 
-    @property
-    def replicas(self) -> tuple[Replica, ...]:
-        """Every slot, empty when the world could not be read."""
-        return () if self.world is None else self.world.replicas
-
-    @property
-    def serving(self) -> tuple[Replica, ...]:
-        """Slots that should be serving."""
-        return tuple(r for r in self.replicas if r.state is ReplicaState.READY)
+    def __post_init__(self) -> None:
+        """Find the slots: every rule asks for them."""
+        replicas = () if self.world is None else self.world.replicas
+        ready = tuple([r for r in replicas if r.state is ReplicaState.READY])
+        object.__setattr__(self, "replicas", replicas)
+        object.__setattr__(self, "serving", ready)
 
     def value(self, subject: str, signal: str) -> float | None:
         """Return a believed value, None for unknown."""
@@ -95,6 +98,13 @@ class Case:
         if replica.name not in self.ratios:
             self.ratios[replica.name] = self._slow(replica)
         return self.ratios[replica.name]
+
+    def fastest(self) -> float:
+        """Return the smallest of what `slow` knows of those that serve, 0 where it knows none."""
+        if not self.least:
+            known = [ratio for one in self.serving if (ratio := self.slow(one)) is not None]
+            self.least.append(min(known, default=0.0))
+        return self.least[0]
 
     def _slow(self, replica: Replica) -> float | None:
         subject = names.replica(replica.name)

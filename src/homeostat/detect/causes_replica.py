@@ -136,7 +136,7 @@ def slow(case: Case) -> tuple[Suspicion, ...]:
     for replica in case.serving:
         if case.failing(replica):
             continue
-        because = slow_alone(case, replica) or _slow_probe(case, replica, _peers(case, replica))
+        because = slow_alone(case, replica) or _slow_probe(case, replica)
         if because:
             out.append(suspicion(Family.REPLICA, names.replica(replica.name), 0.85, *because))
     return tuple(out)
@@ -144,8 +144,9 @@ def slow(case: Case) -> tuple[Suspicion, ...]:
 
 def slow_alone(case: Case, replica: Replica) -> tuple[str, ...]:
     """Return why a replica's device is slower than its peers', empty when it is not."""
-    if case.slow(replica) is None:
-        return ()  # nothing to compare
+    own = case.slow(replica)
+    if own is None or 0.0 < own < _SLOW_RATIO * case.fastest():
+        return ()  # nothing to compare, or not even slow beside the fastest
     return _slow_device(case, replica, _peers(case, replica))
 
 
@@ -184,7 +185,7 @@ def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[st
     )
 
 
-def _slow_probe(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
+def _slow_probe(case: Case, replica: Replica) -> tuple[str, ...]:
     subject = names.replica(replica.name)
     own = case.value(subject, names.PROBE_LATENCY)
     risen = case.risen(subject, names.PROBE_LATENCY, _PROBE_RATIO, _PROBE_MS)
@@ -193,7 +194,7 @@ def _slow_probe(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str
         return ()
     others = [
         value
-        for peer in peers
+        for peer in _peers(case, replica)
         if (value := case.value(names.replica(peer.name), names.PROBE_LATENCY)) is not None
     ]
     if not others:

@@ -73,7 +73,8 @@ def diagnose(
     if blind:
         return _ranked([*found, *probes, *blind])
     explained = next((one for rule in _BY_PAGES if (one := rule(case))), ())
-    if any(causes_replica.broken_alone(case, replica) for replica in case.replicas):
+    echoes = any(one.family is Family.LOAD for one in explained)
+    if echoes and any(causes_replica.broken_alone(case, replica) for replica in case.replicas):
         # Users of a broken replica ask again: what looks like load is its echo.
         explained = tuple(one for one in explained if one.family is not Family.LOAD)
     found += _unexplained(case, probes, explained)

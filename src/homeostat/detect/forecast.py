@@ -6,7 +6,7 @@ climbs steeply and harmlessly, time and again).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -35,18 +35,42 @@ def forecasts(
         fallen: Highest value the same process has come down from, by (subject, signal).
         scrape_ns: Time between two values.
     """
+    series = [name for name in sorted(history) if name[1] == names.MEMORY_SHARE]
+    falls = [fallen.get(name, math.nan) for name in series]
+    calm = _calm([history[name] for name in series], falls)
     return tuple(
         Forecast(
-            subject=subject,
-            signal=signal,
+            subject=name[0],
+            signal=name[1],
             limit=_LIMIT,
-            time_to_limit_ns=time_to_limit(
-                values, fallen.get((subject, signal), math.nan), scrape_ns
-            ),
+            time_to_limit_ns=None if quiet else time_to_limit(history[name], fell, scrape_ns),
         )
-        for (subject, signal), values in sorted(history.items(), key=lambda item: item[0])
-        if signal == names.MEMORY_SHARE
+        for name, fell, quiet in zip(series, falls, calm, strict=True)
     )
+
+
+def _calm(values: Sequence[Any], fallen: Sequence[float]) -> list[bool]:
+    """Return which series are surely on their way to no limit, all of them at once.
+
+    What `time_to_limit` finds before it looks for a trend, for series that have no gap since their
+    first known value; of the others nothing is said.
+    """
+    if not values or len({len(one) for one in values}) > 1:
+        return [False] * len(values)
+    past = np.array(values, dtype=np.float64)
+    known = np.isfinite(past)
+    gaps = (known[:, :-1] & ~known[:, 1:]).any(axis=1)
+    with np.errstate(invalid="ignore"):
+        falls = past[:, 1:] - past[:, :-1] < -DROP
+    places = np.arange(past.shape[1])
+    begun = np.maximum(np.where(falls, places[1:], 0).max(axis=1, initial=0), known.argmax(axis=1))
+    last, first = past[:, -1], past[np.arange(len(past)), begun]
+    before = np.asarray(fallen)
+    with np.errstate(invalid="ignore"):
+        been_here = np.isfinite(before) & (last <= before + DROP)
+        still = (last < _LIMIT) & ((last - first < _LEAST_RISE) | been_here)
+    out: list[bool] = (~gaps & (still | ~known.any(axis=1))).tolist()
+    return out
 
 
 def time_to_limit(values: Any, fallen: float, scrape_ns: int) -> int | None:

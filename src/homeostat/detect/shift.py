@@ -102,11 +102,15 @@ class _Window:
     bounds: tuple[float, ...]
     counts: Floats
     quality: Quality
+    events: float
+    """Events in the window, 0 where unknown."""
 
-    @property
-    def events(self) -> float:
-        """Events in the window, 0 where unknown."""
-        return float(np.nansum(self.counts))
+
+def _window(bounds: tuple[float, ...], counts: Floats, quality: Quality) -> _Window:
+    events = float(counts.sum())
+    if events != events:  # noqa: PLR0124 - NaN is not itself
+        events = float(np.nansum(counts))
+    return _Window(bounds=bounds, counts=counts, quality=quality, events=events)
 
 
 class Shift:
@@ -145,7 +149,8 @@ class Shift:
         for pool in case.pools:
             key, reference = self._reference(state, case, pool)
             window = case.window(pool, raw.PREDICTION)
-            reading, score = self._judge(case, window, reference, names.pool(pool))
+            subject = names.pool(pool)
+            reading, score = self._judge(case, window, reference, subject, names.PREDICTION_SHIFT)
             readings += [reading, case.invalid_share(pool, window)]
             anomalies += _claims(reading, score)
             # A version that already looks wrong is never taken as its own measure.
@@ -176,27 +181,20 @@ class Shift:
     ) -> tuple[Reading, float | None]:
         key = (case.managed.name, "", signal)
         window = case.window(None, signal)
-        reading, score = self._judge(case, window, state.get(key), names.MODEL)
-        reading = replace(reading, signal=names.FEATURE_SHIFT)
-        if reading.verdict is not Verdict.ANOMALOUS:
+        found = self._judge(case, window, state.get(key), names.MODEL, names.FEATURE_SHIFT)
+        if found[0].verdict is not Verdict.ANOMALOUS:
             self._learn(state, key, window, learn=learn)
-        return reading, score
+        return found
 
     def _judge(
-        self, case: "_Case", window: _Window | None, reference: Reference | None, subject: str
+        self,
+        case: "_Case",
+        window: _Window | None,
+        reference: Reference | None,
+        subject: str,
+        signal: str,
     ) -> tuple[Reading, float | None]:
         """Return one distance as a reading, and its score."""
-        blank = Reading(
-            subject=subject,
-            signal=names.PREDICTION_SHIFT,
-            value=None,
-            verdict=Verdict.UNKNOWN,
-            quality=Quality.MISSING,
-            low=None,
-            high=None,
-            age_ns=0,
-            samples=0.0,
-        )
         ready = (
             reference is not None
             and reference.counts.sum() >= self.config.reference
@@ -205,27 +203,25 @@ class Shift:
         if window is None or window.quality is not Quality.GOOD:
             if case.naive and ready:
                 # No overlap with an absent histogram: what comparing to zeros comes to.
-                return replace(
-                    blank, value=1.0, verdict=Verdict.ANOMALOUS, quality=Quality.GOOD
-                ), 300.0
-            return replace(
-                blank, quality=Quality.MISSING if window is None else window.quality
-            ), None
-        blank = replace(blank, samples=window.events)
+                worst = _reading(subject, signal, Quality.GOOD, Verdict.ANOMALOUS, value=1.0)
+                return worst, 300.0
+            return _reading(subject, signal, _why(window)), None
         if reference is None or not ready or window.events < case.managed.guard.min_samples:
-            return replace(blank, quality=Quality.FEW), None
+            return _reading(subject, signal, Quality.FEW, samples=window.events), None
         now, then = window.counts, reference.counts
         distance = float(0.5 * np.abs(now / now.sum() - then / then.sum()).sum())
         # The p-value is worked out only where it can matter.
         score = two_sample(now, then) if distance >= self.config.distance else 0.0
         shifted = score >= self.config.neg_log10_p
-        return replace(
-            blank,
+        return _reading(
+            subject,
+            signal,
+            Quality.GOOD,
+            Verdict.ANOMALOUS if shifted else Verdict.HEALTHY,
             value=distance,
-            quality=Quality.GOOD,
-            verdict=Verdict.ANOMALOUS if shifted else Verdict.HEALTHY,
             low=0.0,
             high=self.config.distance,
+            samples=window.events,
         ), score
 
     def _learn(self, state: ShiftState, key: Key, window: _Window | None, *, learn: bool) -> None:
@@ -298,13 +294,13 @@ class _Case:
             return None
         believed = [page for page in pages if page.quality is Quality.GOOD]
         if not believed:
-            return _Window(bounds=pages[0].bounds, counts=pages[0].counts, quality=pages[0].quality)
+            return _window(pages[0].bounds, pages[0].counts, pages[0].quality)
         bounds = believed[0].bounds
         if any(page.bounds != bounds for page in believed):
             # Pages that cut differently cannot be added up.
-            return _Window(bounds=bounds, counts=believed[0].counts, quality=Quality.ABSURD)
-        counts = np.sum([page.counts for page in believed], axis=0)
-        return _Window(bounds=bounds, counts=counts, quality=Quality.GOOD)
+            return _window(bounds, believed[0].counts, Quality.ABSURD)
+        counts = np.add.reduce(np.array([page.counts for page in believed]), axis=0)
+        return _window(bounds, counts, Quality.GOOD)
 
     def invalid_share(self, pool: str, window: _Window | None) -> Reading:
         """Return the share of a pool's predictions that were no number."""
@@ -314,35 +310,49 @@ class _Case:
             if replica.pool == pool
         ]
         known = [count for count in counts if count == count]  # noqa: PLR0124 - NaN is not itself
-        reading = Reading(
-            subject=names.pool(pool),
-            signal=names.INVALID_SHARE,
-            value=None,
-            verdict=Verdict.UNKNOWN,
-            quality=Quality.MISSING,
-            low=None,
-            high=self.config.invalid_share,
-            age_ns=0,
-            samples=0.0,
-        )
+        name, most = (names.pool(pool), names.INVALID_SHARE), self.config.invalid_share
         if not known or window is None or window.quality is not Quality.GOOD:
             if self.naive:
-                return replace(reading, value=0.0, verdict=Verdict.HEALTHY, quality=Quality.GOOD)
-            why = Quality.MISSING if window is None else window.quality
-            return replace(reading, quality=Quality.MISSING if why is Quality.GOOD else why)
+                return _reading(*name, Quality.GOOD, Verdict.HEALTHY, value=0.0, high=most)
+            why = _why(window)
+            missing = Quality.MISSING if why is Quality.GOOD else why
+            return _reading(*name, missing, high=most)
         bad = sum(known)
         total = bad + window.events
         if total < self.managed.guard.min_samples:
-            return replace(reading, quality=Quality.FEW, samples=total)
+            return _reading(*name, Quality.FEW, high=most, samples=total)
         share = bad / total
-        broken = share > self.config.invalid_share and bad >= self.config.invalid_count
-        return replace(
-            reading,
-            value=share,
-            quality=Quality.GOOD,
-            verdict=Verdict.ANOMALOUS if broken else Verdict.HEALTHY,
-            samples=total,
-        )
+        broken = share > most and bad >= self.config.invalid_count
+        verdict = Verdict.ANOMALOUS if broken else Verdict.HEALTHY
+        return _reading(*name, Quality.GOOD, verdict, value=share, high=most, samples=total)
+
+
+def _reading(
+    subject: str,
+    signal: str,
+    quality: Quality,
+    verdict: Verdict = Verdict.UNKNOWN,
+    *,
+    value: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    samples: float = 0.0,
+) -> Reading:
+    return Reading(
+        subject=subject,
+        signal=signal,
+        value=value,
+        verdict=verdict,
+        quality=quality,
+        low=low,
+        high=high,
+        age_ns=0,
+        samples=samples,
+    )
+
+
+def _why(window: _Window | None) -> Quality:
+    return Quality.MISSING if window is None else window.quality
 
 
 def _largest(
@@ -355,18 +365,10 @@ def _largest(
         known = [(reading, score) for reading, score in known if score != 300.0]  # noqa: PLR2004
     if known:
         return max(known, key=lambda pair: pair[0].value or 0.0)
-    blank = Reading(
-        subject=names.MODEL,
-        signal=names.FEATURE_SHIFT,
-        value=0.0 if naive else None,
-        verdict=Verdict.HEALTHY if naive else Verdict.UNKNOWN,
-        quality=Quality.GOOD if naive else (found[0][0].quality if found else Quality.MISSING),
-        low=None,
-        high=None,
-        age_ns=0,
-        samples=0.0,
-    )
-    return blank, None
+    name = (names.MODEL, names.FEATURE_SHIFT)
+    if naive:
+        return _reading(*name, Quality.GOOD, Verdict.HEALTHY, value=0.0), None
+    return _reading(*name, found[0][0].quality if found else Quality.MISSING), None
 
 
 def _claims(reading: Reading, score: float | None) -> tuple[Anomaly, ...]:

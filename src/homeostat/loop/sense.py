@@ -258,7 +258,7 @@ def step(
     panel_state, claims = parts.panel.step(state.panel, frame.signals, learn)
     judged = parts.judge(frame.signals, claims, managed)
     shift_state, read = state.shift, {snapshot.deployment: snapshot for snapshot in world}
-    histograms = _by_deployment(frame.histograms)
+    histograms, pages = _by_deployment(frame.histograms), _by_deployment(frame.pages)
     evidence = []
     for entry in managed:
         shift_state, shifted = parts.shift.step(
@@ -273,7 +273,8 @@ def step(
             _evidence(
                 parts,
                 entry,
-                frame,
+                frame.signals,
+                pages.get(entry.name, ()),
                 judged[entry.name],
                 shifted,
                 claims.devices.get(entry.name),
@@ -289,17 +290,18 @@ def step(
     return state, frame.signals, tuple(evidence)
 
 
-def _by_deployment(histograms: Sequence[Any]) -> dict[str, list[Any]]:
+def _by_deployment(every: Sequence[Any]) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {}
-    for histogram in histograms:
-        out.setdefault(histogram.deployment, []).append(histogram)
+    for one in every:
+        out.setdefault(one.deployment, []).append(one)
     return out
 
 
 def _evidence(
     parts: SenseParts,
     managed: Managed,
-    frame: Frame,
+    signals: Signals[Any],
+    pages: Sequence[PageState],
     judged: Judged,
     shifted: Shifted,
     device: Any,
@@ -319,9 +321,7 @@ def _evidence(
         readings=readings,
         usual=judged.usual,
         device=device,
-        pages=[
-            (page.subject, page.quality) for page in frame.pages if page.deployment == managed.name
-        ],
+        pages=[(page.subject, page.quality) for page in pages],
         forecasts=forecasts,
         slo_met=slo_met,
         world=world,
@@ -330,8 +330,8 @@ def _evidence(
     learnt = judged.learnt.get((names.GATEWAY, names.ARRIVAL_RATE), 0.0)
     return Evidence(
         deployment=managed.name,
-        at=frame.signals.at,
-        tick=frame.signals.tick,
+        at=signals.at,
+        tick=signals.tick,
         readings=tuple(readings[key] for key in sorted(readings)),
         anomalies=tuple(
             claim for claim in (*judged.anomalies, *shifted.anomalies) if claim.subject not in gone
