@@ -5,8 +5,8 @@ and what rounds of probes add up to (consecutive failures). Judges nothing but b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,15 +19,16 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.signals import rounds, table
 from homeostat.signals.derive import Derived, Limits, derive
 from homeostat.signals.frame import Frame, Histogram, PageState
+from homeostat.signals.order import Order, Rows, merged, ordered, unsorted
 from homeostat.signals.pages import AHEAD_NS
 from homeostat.signals.plan import COLUMN, Plan, plan, series
-from homeostat.signals.quality import GOOD, QUALITIES, STALE
+from homeostat.signals.probes import ProbeRun, probe_failures
+from homeostat.signals.quality import GOOD, MISSING, QUALITIES, STALE, Codes, Floats, Ints
 from homeostat.signals.table import RawTable
 
 # For series of a deployment that nobody manages (any more).
 _FRESH_NS: Final = 2 * SECOND
 _LEAST: Final = 20.0
-_PROBES: Final = frozenset({names.PROBE_HEALTH, names.PROBE_INFERENCE})
 # Whoever counts these serves requests.
 _SERVING: Final = [COLUMN[raw.REQUESTS_OK], COLUMN[raw.REQUESTS_ARRIVED]]
 
@@ -59,21 +60,6 @@ class Config:
             raise ValueError(f"signals: windows, forget_ticks or most_series too small: {self}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeRun:
-    """Consecutive failed probe rounds of one replica.
-
-    Attributes:
-        failures: So many in a row, up to now.
-        at: Time of the last round counted.
-        incarnation: The process they were about, -1 for unknown.
-    """
-
-    failures: float
-    at: int
-    incarnation: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetState:
     """What the signals room remembers between two ticks.
@@ -82,22 +68,13 @@ class FleetState:
         table: The raw series.
         plan: Index arrays of its layout.
         probes: Probe runs by deployment and subject.
+        order: In which order the last frame's series are.
     """
 
     table: RawTable
     plan: Plan
     probes: dict[tuple[str, str], ProbeRun]
-
-
-class _Row(NamedTuple):
-    """One series of a frame, before it is an array; there are thousands on every tick."""
-
-    key: SeriesKey
-    value: float
-    age_ns: int
-    samples: float
-    quality: Quality
-    resolution: float = 0.0
+    order: Order
 
 
 class Fleet:
@@ -109,7 +86,7 @@ class Fleet:
     def init(self) -> FleetState:
         """Return the state of a fleet that nothing was heard of."""
         raw_table = table.empty(self.config.windows[-1])
-        return FleetState(table=raw_table, plan=plan(raw_table), probes={})
+        return FleetState(table=raw_table, plan=plan(raw_table), probes={}, order=unsorted())
 
     def step(
         self,
@@ -143,18 +120,18 @@ class Fleet:
         layout = state.plan if state.plan.layout == raw_table.layout else plan(raw_table)
         limits = _limits(layout, managed)
         found = derive(raw_table, layout, limits, now, tick, config.windows)
-        rows = _rows(layout, found)
-        probes, failures = _probe_failures(state.probes, raw_table, rows, world)
-        rows += failures + _of_world(world, managed, now)
-        rows.sort(key=_order)
+        probes, failures = probe_failures(state.probes, raw_table, layout, found, world)
+        order, all_rows = merged(
+            state.order, layout, found, failures, _of_world(world, managed, now)
+        )
         frame = Frame(
-            signals=_signals(rows, managed, world, now, tick),
-            resolution=np.array([row.resolution for row in rows]),
+            signals=_signals(order, all_rows, managed, world, now, tick),
+            resolution=ordered(order, found.resolution, 0.0),
             histograms=_histograms(layout, found),
             invalid=dict(zip(layout.entities, found.invalid.tolist(), strict=True)),
             pages=_pages(raw_table, layout, managed, now),
         )
-        return FleetState(table=raw_table, plan=layout, probes=probes), frame
+        return FleetState(table=raw_table, plan=layout, probes=probes, order=order), frame
 
 
 def _limits(layout: Plan, managed: Sequence[Managed]) -> Limits:
@@ -172,70 +149,10 @@ def fresh_ns(managed: Managed) -> int:
     return round(managed.guard.fresh_scrapes * managed.scrape_ns)
 
 
-def _rows(layout: Plan, found: Derived) -> list[_Row]:
-    return list(
-        map(
-            _Row,
-            layout.keys,
-            found.value.tolist(),
-            found.age_ns.tolist(),
-            found.samples.tolist(),
-            [QUALITIES[code] for code in found.code.tolist()],
-            found.resolution.tolist(),
-        )
-    )
-
-
-def _probe_failures(
-    runs: dict[tuple[str, str], ProbeRun],
-    raw_table: RawTable,
-    rows: list[_Row],
-    world: Sequence[Snapshot],
-) -> tuple[dict[tuple[str, str], ProbeRun], list[_Row]]:
-    """Count consecutive failed rounds; a round fails when either of its probes does."""
-    incarnation = {
-        (snapshot.deployment, names.replica(replica.name)): replica.incarnation
-        for snapshot in world
-        for replica in snapshot.replicas
-    }
-    probes = [row for row in rows if row.key.signal in _PROBES]
-    by_subject: dict[tuple[str, str], list[_Row]] = {}
-    for row in probes:
-        by_subject.setdefault((row.key.deployment, row.key.subject), []).append(row)
-    out, counted = {}, []
-    for subject, pair in sorted(by_subject.items()):
-        run = runs.get(subject, ProbeRun(failures=0.0, at=table.NEVER, incarnation=-1))
-        process = incarnation.get(subject, run.incarnation)
-        if process != run.incarnation:
-            run = ProbeRun(failures=0.0, at=run.at, incarnation=process)
-        believed = [row for row in pair if row.quality is Quality.GOOD]
-        at = max(_at(raw_table, row.key) for row in pair)
-        if believed and at > run.at:
-            failed = any(row.value < 1.0 for row in believed)
-            run = replace(run, failures=run.failures + 1.0 if failed else 0.0, at=at)
-        out[subject] = run
-        worst = believed[0] if believed else pair[0]
-        counted.append(
-            _Row(
-                key=series(worst.key.deployment, worst.key.subject, names.PROBE_FAILURES),
-                value=run.failures if believed else np.nan,
-                age_ns=worst.age_ns,
-                samples=1.0,
-                quality=worst.quality,
-            )
-        )
-    return out, counted
-
-
-def _at(raw_table: RawTable, key: SeriesKey) -> int:
-    row = raw_table.index.get((key, None))
-    return table.NEVER if row is None else int(raw_table.at[row])
-
-
-def _of_world(world: Sequence[Snapshot], managed: Sequence[Managed], now: TimeNs) -> list[_Row]:
+def _of_world(world: Sequence[Snapshot], managed: Sequence[Managed], now: TimeNs) -> Rows:
     """Return what read-back alone proves of each replica."""
     fresh = {entry.name: fresh_ns(entry) for entry in managed}
-    rows = []
+    rows = Rows(keys=[], value=[], age_ns=[], samples=[], code=[])
     for snapshot in world:
         age = now - snapshot.observed_at
         old = age > fresh.get(snapshot.deployment, _FRESH_NS) or age < -AHEAD_NS
@@ -243,15 +160,11 @@ def _of_world(world: Sequence[Snapshot], managed: Sequence[Managed], now: TimeNs
             subject = names.replica(replica.name)
             for signal, value in _facts(replica):
                 believed = not old and value is not None
-                rows.append(
-                    _Row(
-                        key=series(snapshot.deployment, subject, signal),
-                        value=value if believed and value is not None else np.nan,
-                        age_ns=max(age, 0),
-                        samples=1.0,
-                        quality=_why(old=old, known=value is not None),
-                    )
-                )
+                rows.keys.append(series(snapshot.deployment, subject, signal))
+                rows.value.append(value if believed and value is not None else np.nan)
+                rows.age_ns.append(max(age, 0))
+                rows.samples.append(1.0)
+                rows.code.append(_why(old=old, known=value is not None))
     return rows
 
 
@@ -264,59 +177,62 @@ def _facts(replica: Replica) -> tuple[tuple[str, float | None], ...]:
     )
 
 
-def _why(*, old: bool, known: bool) -> Quality:
+def _why(*, old: bool, known: bool) -> int:
     if old:
-        return Quality.STALE
-    return Quality.GOOD if known else Quality.MISSING
-
-
-def _order(row: _Row) -> tuple[str, str, str]:
-    return row.key.deployment, row.key.subject, row.key.signal
+        return STALE
+    return GOOD if known else MISSING
 
 
 def _signals(
-    rows: list[_Row],
+    order: Order,
+    rows: tuple[Floats, Ints, Floats, Codes],
     managed: Sequence[Managed],
     world: Sequence[Snapshot],
     now: TimeNs,
     tick: int,
-) -> Signals[np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    values = np.array([row.value for row in rows], dtype=np.float64)
-    quality = [row.quality for row in rows]
+) -> Signals[Floats]:
+    values, samples, code = rows[0], rows[2], rows[3]
+    age: Any = rows[1]
+    quality = [QUALITIES[one] for one in code.tolist()]
     naive = {entry.name for entry in managed if not entry.guard.evidence_rules}
-    for place, row in enumerate(rows if naive else ()):
+    for place, key in enumerate(order.keys if naive else ()):
         # What comparable controllers do with absent data; only to show what it leads to.
-        if row.key.deployment in naive and row.quality is not Quality.GOOD:
+        if key.deployment in naive and quality[place] is not Quality.GOOD:
             values[place], quality[place] = 0.0, Quality.GOOD
     return Signals(
         at=now,
         tick=tick,
-        keys=tuple(row.key for row in rows),
+        keys=order.keys,
         values=values,
-        age_ns=np.array([row.age_ns for row in rows], dtype=np.int64),
-        samples=np.array([row.samples for row in rows], dtype=np.float64),
+        age_ns=age,
+        samples=samples,
         quality=tuple(quality),
         world=tuple(sorted(world, key=lambda snapshot: snapshot.deployment)),
     )
 
 
 def _histograms(layout: Plan, found: Derived) -> tuple[Histogram, ...]:
+    chosen = layout.shown
+    if not len(chosen):
+        return ()
+    # Short histograms repeat their last bucket: what is unknown there is unknown within.
+    good = (found.histogram_code[chosen] == GOOD) & ~np.isnan(found.counts[chosen]).any(axis=1)
     out = []
-    for number, (entity, signal) in enumerate(layout.histograms):
-        if signal != raw.PREDICTION and raw.feature_name(signal) is None:
-            continue
-        size = int(layout.sizes[number])
-        counts = found.counts[number, :size]
-        believed = found.histogram_code[number] == GOOD and not np.isnan(counts).any()
-        code = found.histogram_code[number]
+    for number, believed, code in zip(
+        chosen.tolist(), good.tolist(), found.histogram_code[chosen].tolist(), strict=True
+    ):
+        entity, signal = layout.histograms[number]
         deployment, subject = layout.entities[entity]
+        bounds = layout.cuts[number]
         out.append(
             Histogram(
                 deployment=deployment,
                 subject=subject,
                 signal=signal,
-                bounds=tuple(layout.bounds[number, :size].tolist()),
-                counts=counts if believed else np.full(size, np.nan),
+                bounds=bounds,
+                counts=found.counts[number, : len(bounds)]
+                if believed
+                else np.full(len(bounds), np.nan),
                 quality=QUALITIES[code] if believed or code != GOOD else Quality.FEW,
             )
         )
@@ -330,16 +246,13 @@ def _pages(
     counts = layout.scalars[:, _SERVING]
     serving = set(raw_table.page[counts[counts >= 0]].tolist())
     out = []
-    for page, number in sorted(raw_table.page_index.items()):
-        source, deployment, subject = page
-        # What a gateway says of its pools is on the gateway's own page.
-        shared = subject.startswith("pool:")
-        shared = shared and (source, deployment, names.GATEWAY) in raw_table.page_index
-        if number not in serving or shared:
+    page_at, page_code = raw_table.page_at.tolist(), raw_table.page_code.tolist()
+    for (source, deployment, subject), number in layout.pages:
+        if number not in serving:
             continue
-        age = now - int(raw_table.page_at[number])
+        age = now - page_at[number]
         old = age > fresh.get(deployment, _FRESH_NS) or age < -AHEAD_NS
-        code = int(raw_table.page_code[number])
+        code = page_code[number]
         reason = QUALITIES[code] if code != GOOD else QUALITIES[STALE]
         out.append(
             PageState(
@@ -355,6 +268,7 @@ def _pages(
 
 STATE_CLASSES: Final = (
     FleetState,
+    Order,
     RawTable,
     table.Memo,
     table.Places,

@@ -4,7 +4,7 @@ An entity is one subject of one deployment. Rows are numbered in sorted order of
 subject and signal, so the order in which series first appeared does not show in any result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,7 +15,7 @@ from homeostat.base import names, raw
 from homeostat.base.evidence import SeriesKey
 from homeostat.signals.quality import Floats, Ints
 from homeostat.signals.rounds import READY_MADE
-from homeostat.signals.table import RawTable
+from homeostat.signals.table import PageId, RawTable
 
 SCALARS: Final = (
     raw.REQUESTS_ARRIVED,
@@ -48,6 +48,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 } | {signal: (signal,) for signal in READY_MADE}
 # What it also rests on where the page has it: refusals are no failures, if they can be told apart.
 ALSO: Final[Mapping[str, tuple[str, ...]]] = {names.ERROR_RATIO: (raw.REQUESTS_REFUSED,)}
+_PROBES: Final = (names.PROBE_HEALTH, names.PROBE_INFERENCE)
 # Of a latency histogram.
 QUANTILES: Final = {names.LATENCY_P50: 0.50, names.LATENCY_P95: 0.95}
 
@@ -70,6 +71,13 @@ class Plan:
         row_parts: Raw rows that each derived series rests on, -1 for one that is not there, -2 for
             none. `[row, part]`
         rows_of: Rows by signal.
+        probed: (deployment, subject) that somebody probes, sorted.
+        probes: Rows of each one's probes, -1 for none; the first is there. `[probed, 2]`
+        probe_raw: Their raw rows, -1 for none. `[probed, 2]`
+        failures: The series that counts each one's failed rounds.
+        shown: Histograms that leave the room: predictions and features.
+        cuts: Their bounds.
+        pages: The pages and their numbers, sorted; not those of pools on their gateway's own page.
     """
 
     layout: int
@@ -84,6 +92,13 @@ class Plan:
     row_histogram: Ints
     row_parts: Ints
     rows_of: dict[str, Ints]
+    probed: tuple[tuple[str, str], ...]
+    probes: Ints
+    probe_raw: Ints
+    failures: tuple[SeriesKey, ...]
+    shown: Ints
+    cuts: dict[int, tuple[float, ...]]
+    pages: tuple[tuple[PageId, int], ...]
 
 
 @lru_cache(maxsize=1 << 17)
@@ -118,6 +133,12 @@ def plan(table: RawTable) -> Plan:
     owner = np.array([entity for entity, _ in derived], dtype=np.int64)
     where = np.array(scalars, dtype=np.int64).reshape(-1, len(SCALARS))
     rows_of = {signal: np.array(rows, dtype=np.int64) for signal, rows in by_signal.items()}
+    probed, probes, probe_raw = _probed(derived, where)
+    shown = [
+        number
+        for number, (_, signal) in enumerate(histograms)
+        if signal == raw.PREDICTION or raw.feature_name(signal) is not None
+    ]
     return Plan(
         layout=table.layout,
         entities=entities,
@@ -134,7 +155,37 @@ def plan(table: RawTable) -> Plan:
         ),
         row_parts=_parts(rows_of, owner, where),
         rows_of=rows_of,
+        probed=tuple(entities[entity] for entity in probed),
+        probes=probes,
+        probe_raw=probe_raw,
+        failures=tuple(series(*entities[entity], names.PROBE_FAILURES) for entity in probed),
+        shown=np.array(shown, dtype=np.int64),
+        cuts={number: tuple(bounds[number, : sizes[number]].tolist()) for number in shown},
+        pages=tuple(_pages(table)),
     )
+
+
+def _probed(
+    derived: Sequence[tuple[int, str]], scalars: Ints
+) -> tuple[tuple[int, ...], Ints, Ints]:
+    """Return the entities that are probed, and the derived and raw rows of their probes."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for row, (entity, signal) in enumerate(derived):
+        if signal in _PROBES:
+            found.setdefault(entity, []).append((row, int(scalars[entity, COLUMN[signal]])))
+    none = (-1, -1)
+    pairs = [[*pair, none][: len(_PROBES)] for pair in found.values()]
+    both = np.array(pairs, dtype=np.int64).reshape(-1, len(_PROBES), 2)
+    return tuple(found), both[..., 0], both[..., 1]
+
+
+def _pages(table: RawTable) -> Iterator[tuple[PageId, int]]:
+    for page, number in sorted(table.page_index.items()):
+        source, deployment, subject = page
+        # What a gateway says of its pools is on the gateway's own page.
+        shared = subject.startswith("pool:")
+        if not (shared and (source, deployment, names.GATEWAY) in table.page_index):
+            yield page, number
 
 
 def _parts(rows_of: Mapping[str, Ints], owner: Ints, scalars: Ints) -> Ints:
