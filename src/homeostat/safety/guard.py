@@ -122,9 +122,20 @@ def _senseless(action: object, error: Exception) -> GuardAnswer:
     return Deny(reasons=(f"G0 sight: cannot be judged ({type(error).__name__}: {error})",))
 
 
+class _Shown(dict[str, str]):
+    """Facts as people read them; only what a message asks for is put into words."""
+
+    def __init__(self, record: Facts) -> None:
+        self._record = record
+
+    def __missing__(self, name: str) -> str:
+        if name not in TYPES:
+            raise KeyError(name)
+        return show(name, self._record.get(name))
+
+
 def _reason(rule: Rule, record: Facts, *, unknown: bool) -> str:
-    shown = {name: show(name, record.get(name)) for name in TYPES}
-    text = f"{rule.id} {rule.name}: {rule.message.format_map(shown)}"
+    text = f"{rule.id} {rule.name}: {rule.message.format_map(_Shown(record))}"
     if not unknown:
         return text
     missing = sorted({name for name in fields_of(rule.require) if record.get(name) is None})
