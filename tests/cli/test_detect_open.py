@@ -67,7 +67,7 @@ def test_of_an_npz_file_train_is_learnt_from_and_test_has_the_rows(tmp_path: Pat
     assert rows.shown.tolist() == [False] * 5 + [True] * 4
     assert rows.texts[5] == "1500000300"
     assert (rows.at[1] - rows.at[0], rows.at[5]) == (MINUTE, 1_500_000_300 * 10**9)
-    assert "learnt from 5 rows" in found.notes[0]
+    assert "learnt from 5 rows of train" in found.notes[0]
 
 
 def test_without_times_the_rows_of_test_are_numbered_from_zero(tmp_path: Path) -> None:

@@ -159,7 +159,18 @@ def test_lines_that_were_judged_in_another_order_are_written_in_that_of_the_inpu
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="choose another --output"):
+    with pytest.raises(ConfigError, match="or choose another --output"):
         Sink(tmp_path / "file" / "out.csv", ["v"])
     with pytest.raises(ConfigError, match="choose another place"):
         write_text(tmp_path / "file" / "s.json", "{}")
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    sink = Sink(tmp_path / "out.csv", ["v"])
+    sink._file.close()
+    sink._file = Path("/dev/full").open("wb")  # noqa: SIM115 - the sink closes it
+    sink.write(block(["a"]), said([1.0]))
+    with pytest.raises(ConfigError, match=r"out\.csv: No space left on device; make room"):
+        sink.finish()
+    sink.abandon()
+    assert list(tmp_path.iterdir()) == []

@@ -31,7 +31,7 @@ _DAMAGE: Final = (
 
 
 class ArrayTable:
-    """An NPZ file; its arrays are held in memory.
+    """An NPZ file; its arrays are in memory while they are read.
 
     Args:
         path: The file.
@@ -42,16 +42,25 @@ class ArrayTable:
     """
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
-        self.path = path
-        arrays = _arrays(path)
+        self.path, self._wanted = path, wanted
+        self.columns, self.notes, _ = self._read()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all rows; see `detect_block.Table`."""
+        _, _, whole = self._read()
+        for start in range(0, len(whole.at), _ROWS):
+            yield whole.rows(slice(start, min(start + _ROWS, len(whole.at))))
+
+    def _read(self) -> tuple[tuple[str, ...], tuple[str, ...], Block]:
+        """Return the names of the columns, notes, and all rows."""
+        path, arrays = self.path, _arrays(self.path)
         main = _main(arrays, path)
         test = _matrix(arrays[main], path, main)
-        train = test[:0]
-        notes = []
+        train, notes = test[:0], list[str]()
         if "train" in arrays and main != "train":
             train = _matrix(arrays["train"], path, "train")
             notes.append(
-                f"learnt from {len(train):,} rows of train, which have no row in the output"
+                f"learnt from {len(train):,} rows of train: they have no row in the output"
             )
         if train.shape[1] != test.shape[1]:
             raise InputError(
@@ -59,22 +68,12 @@ class ArrayTable:
                 "give both the same"
             )
         names = _names(arrays, test.shape[1], path)
-        chosen = _chosen(names, wanted, path)
-        self.columns = tuple(names[place] for place in chosen)
-        self.notes = tuple(notes)
-        self._values: Floats = np.concatenate([train, test])[:, chosen]
-        self._shown = np.arange(len(self._values)) >= len(train)
-        self._texts, self._at = _times(arrays, path, len(train), len(test))
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield all rows; see `detect_block.Table`."""
-        count = len(self._values)
-        for start in range(0, count, _ROWS):
-            which = slice(start, min(start + _ROWS, count))
-            yield Block(
-                self._texts[which], self._at[which], self._values[which], self._shown[which],
-                np.arange(which.start, which.stop) + 1,
-            )  # fmt: skip
+        chosen = _chosen(names, self._wanted, path)
+        values: Floats = np.concatenate([train, test])[:, chosen]
+        texts, at = _times(arrays, path, len(train), len(test))
+        number = np.arange(len(values))
+        rows = Block(texts, at, values, number >= len(train), number + 1)
+        return tuple(names[place] for place in chosen), tuple(notes), rows
 
 
 def _arrays(path: Path) -> Mapping[str, np.ndarray]:

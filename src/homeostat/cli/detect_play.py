@@ -22,6 +22,7 @@ from homeostat.detect.stack import Said, Stack, StackState
 TOGETHER: Final = 64
 """Inputs that are played side by side: beyond it one costs as much as it did."""
 _TICKS: Final = 512  # played before what was said is written; bounds memory
+_CELLS: Final = 2_000_000  # values in memory at a time: 16 MB, and four times that of answers
 _EVERY_S: Final = 20.0  # between two times that a run says where it is: what a stop may cost
 
 
@@ -47,7 +48,8 @@ def groups(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     order = sorted(jobs, key=lambda job: (_kind(job), -job.scan.rows, str(job.source)))
     group: list[Job] = []
     for job in order:
-        if group and (len(group) == TOGETHER or _kind(job) != _kind(group[0])):
+        most = max(1, min(TOGETHER, _CELLS // (_TICKS * len(job.columns))))
+        if group and (len(group) >= most or _kind(job) != _kind(group[0])):
             yield group
             group = []
         group.append(job)

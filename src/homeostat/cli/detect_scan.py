@@ -26,21 +26,20 @@ class Sorted:
     """A table in the order of its times.
 
     Args:
-        table: The table as it is; held in memory whole.
+        table: The table as it is; in memory whole while it is read.
     """
 
     def __init__(self, table: Table) -> None:
-        self.columns, self.notes = table.columns, table.notes
-        whole = joined(list(table.blocks()))
-        order = np.argsort(whole.at, kind="stable")
-        self._block = Block(
-            [whole.texts[place] for place in order], whole.at[order], whole.values[order],
-            whole.shown[order], whole.line[order],
-        )  # fmt: skip
+        self.columns, self.notes, self._table = table.columns, table.notes, table
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows by time."""
-        yield self._block
+        whole = joined(list(self._table.blocks()))
+        order = np.argsort(whole.at, kind="stable")
+        yield Block(
+            [whole.texts[place] for place in order], whole.at[order], whole.values[order],
+            whole.shown[order], whole.line[order],
+        )  # fmt: skip
 
 
 def look(table: Table, name: str) -> tuple[Table, Scan]:

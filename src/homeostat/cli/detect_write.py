@@ -9,7 +9,8 @@ unknown.
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -86,7 +87,7 @@ class Sink:
     ) -> None:
         self.path, self.part = path, part_of(path)
         self._sort, self._kept = sort, list[tuple[int, str]]()
-        try:
+        with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if begun is None:
                 self._file: IO[bytes] = self.part.open("wb")
@@ -95,8 +96,6 @@ class Sink:
                 self._file = self.part.open("r+b")
                 self._file.truncate(begun)
                 self._file.seek(begun)
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}; choose another --output") from error
 
     def write(self, block: Block, said: Said) -> None:
         """Write rows; the order of the input's lines is restored at the end where it is asked."""
@@ -108,26 +107,41 @@ class Sink:
 
     def flush(self) -> int:
         """Return how many bytes are surely on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+        with _named(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return self._file.tell()
 
     def finish(self) -> None:
         """Give the output its name."""
         self._put([line for _, line in sorted(self._kept, key=lambda one: one[0])])
         self.flush()
         self._file.close()
-        self.part.replace(self.path)
+        with _named(self.path):
+            self.part.replace(self.path)
 
     def abandon(self, *, keep: bool = False) -> None:
         """Leave nothing, or the part file alone for a later run to go on with."""
-        self._file.close()
+        with suppress(OSError):  # what is in its buffer is not wanted
+            self._file.close()
         if not keep:
             self.part.unlink(missing_ok=True)
 
     def _put(self, made: Sequence[str]) -> None:
         if made:
-            self._file.write(("\n".join(made) + "\n").encode())
+            with _named(self.path):
+                self._file.write(("\n".join(made) + "\n").encode())
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the output where writing fails, for example because the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; make room there, or choose another --output"
+        ) from error
 
 
 def part_of(path: Path) -> Path:
