@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from homeostat.detect import demand
-from homeostat.detect.demand_outlook import Config, Outlook, State
+from homeostat.detect.demand_outlook import Config, Outlook, OutlookState
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -18,7 +18,7 @@ class Played(NamedTuple):
     points: Floats
     quantiles: Floats
     chance: Floats
-    state: State
+    state: OutlookState
 
 
 def play(

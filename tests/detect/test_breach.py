@@ -117,7 +117,7 @@ def test_a_stored_state_goes_on_where_it_stopped() -> None:
         first, points = point.step(np, first, values[tick], point.no_season(np, 3))
         second, chance = part.step(np, second, values[tick], limit, points, held=True)
         if tick >= 90:
-            classes = (breach.State, Table)
+            classes = (breach.BreachState, Table)
             stored = from_bytes(to_bytes(stored), classes)
             stored, again = part.step(np, stored, values[tick], limit, points, held=True)
             np.testing.assert_array_equal(chance, again)
@@ -125,6 +125,19 @@ def test_a_stored_state_goes_on_where_it_stopped() -> None:
             stored = second
         said.append(chance)
     assert np.isfinite(said[-1]).all()
+
+
+@pytest.mark.slow
+def test_a_ramp_towards_a_limit_that_was_never_reached_is_foretold() -> None:
+    """A tenth of a deviation a tick: seen a horizon before the breach, and not before it begins."""
+    values, limit = wandering(640, 16, phi=0.6), np.full(16, 12.0)
+    values[500:] += 0.12 * np.arange(140.0)[:, None]
+    chance = play(values, limit, HORIZONS).chance[:, -1]
+    assert (chance[250:500] < 0.5).all()
+    breach_at = (values > limit).argmax(axis=0)
+    warned_at = 500 + (chance[500:] > 0.5).argmax(axis=0)
+    assert np.median(breach_at - warned_at) >= 20
+    assert (breach_at - warned_at >= 0).mean() > 0.8
 
 
 @pytest.mark.slow
@@ -137,7 +150,7 @@ def test_a_change_of_the_limit_forgets_what_was_said_of_the_old_one() -> None:
         first, points = point.step(np, first, values[tick], point.no_season(np, 1))
         limit = np.array([-9.0 if tick < 190 else 50.0])
         second, chance = part.step(np, second, values[tick], limit, points, held=True)
-    assert (chance < 0.05).all()
+    assert (chance < 0.1).all()
     assert (second.came[:, :, 1] == 0.0).all()
 
 

@@ -6,10 +6,12 @@ such excesses in the past that would reach the limit from here is the probabilit
 predictive distribution: Vovk, Shen, Manokhin & Xie, Machine Learning 108 (2019)); beyond the
 largest excess of the table its tail continues (`stats.tail`), so "never seen" is small, not zero.
 
-What was said is then compared with what came, and three opinions are weighed by their Brier score
-(weights fall exponentially in the loss: Vovk & Zhdanov, JMLR 10 (2009), with a memory that fades):
-the probability above; the same, corrected by how often a breach followed when about this was said;
-and persistence: a series that is beyond its limit now will be, one that is not will not.
+What was said is then compared with what came, and four opinions are weighed by how they bet on it
+(weights fall exponentially in the logarithmic loss, as a Bayesian's do, with a memory that fades:
+Vovk, "A game of prediction with expert advice", JCSS 56 (1998); Herbster & Warmuth, Machine
+Learning 32 (1998)): the probability above; the same, corrected by how often a breach followed when
+about this was said; how often one followed when the series was within, or beyond, its limit; and
+persistence: what is beyond its limit now will be, what is not will not.
 
 Only forecasts over a time in which nothing of ours was in flight are learnt from: the probability
 is under HOLD. Not here: which limit matters, and all limits together (`breach_any`).
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from homeostat.detect.demand import Points
+from homeostat.detect.demand import LARGEST, Points
 from homeostat.detect.demand_pending import PLACES, Pending
 from homeostat.detect.forecast_quantiles import at
 from homeostat.stats import conformal as tables
@@ -29,17 +31,24 @@ _OPINIONS: Final = 4
 # Probabilities alike are corrected together: by thirds of a decade at the low end, where they live.
 _EDGES: Final = (0.01, 0.03, 0.1, 0.3, 0.6)
 _BINS: Final = 6
-# The correction believes what was said as much as so many outcomes: one horizon's worth.
+# Corrections believe what was said as much as so many outcomes: one horizon's worth.
 _PRIOR: Final = 8.0
-# Counts fade over so many outcomes: 32 horizons' worth, as eight overlap.
+# Counts fade over so many outcomes, eight of which overlap: 128 and 512 horizons' worth.
 _MEMORY: Final = 1024.0
 _LONG: Final = 4096.0
+# A Bayesian's rate is 1; outcomes overlap, so eight of them count as half of one. Opinions that are
+# nearly as good stay nearly as heavy: their mean is better than each.
 _LEARNING: Final = 0.5 / 8.0
 _FADE: Final = 0.998
+# Nobody is surer than this where bets are paid out.
 _SURE: Final = 0.005
+# What a series usually does says nothing of a situation it never was in: the two opinions from
+# habit speak only as far as something like this was said before, as of half a horizon's worth.
+_HABIT: Final = 4.0
 # A way that was seen for less than this share of its ticks shows no highest value.
 _LEAST_SEEN: Final = 0.8
 _SMALLEST: Final = 1e-9
+_FAR: Final = 1e9  # steps; more would not fit where excesses are kept, and say no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,7 @@ class Config:
         Pending(self.horizons)
 
 
-class State(NamedTuple):
+class BreachState(NamedTuple):
     """All that is remembered.
 
     Attributes:
@@ -104,10 +113,10 @@ class Breach:
         self.pending = Pending(config.horizons)
         self.tables = tables.Conformal(config.table)
 
-    def init(self, xp: ModuleType, series: int) -> State:
+    def init(self, xp: ModuleType, series: int) -> BreachState:
         """Return the state of rows that have seen nothing."""
         heads = len(self.config.horizons)
-        return State(
+        return BreachState(
             tick=xp.asarray(0, dtype=xp.int32),
             excess=tuple(self.tables.init(xp, series) for _ in self.config.horizons),
             limit=xp.full(series, xp.nan),
@@ -120,8 +129,8 @@ class Breach:
         )
 
     def step(
-        self, xp: ModuleType, state: State, values: Any, limit: Any, points: Points, held: Any
-    ) -> tuple[State, Any]:
+        self, xp: ModuleType, state: BreachState, values: Any, limit: Any, points: Points, held: Any
+    ) -> tuple[BreachState, Any]:
         """Take in one tick and return the probabilities from it on.
 
         Args:
@@ -139,6 +148,7 @@ class Breach:
         """
         raw = xp.asarray(values, dtype=state.limit.dtype)
         known, limit = xp.isfinite(raw), xp.asarray(limit, dtype=state.limit.dtype)
+        raw = xp.where(known, xp.clip(raw, -LARGEST, LARGEST), xp.nan)
         state = _with_limit(xp, state, limit)
         peak = xp.where(known, xp.maximum(state.peak, xp.where(known, raw, 0.0)), state.peak)
         seen = xp.where(xp.asarray(held), state.seen + known, -xp.inf)
@@ -155,7 +165,7 @@ class Breach:
             seen=put(xp, judged.seen, none, tick),
         ), self._probability(xp, judged, opinions)
 
-    def _judged(self, xp: ModuleType, state: State) -> State:
+    def _judged(self, xp: ModuleType, state: BreachState) -> BreachState:
         """Learn from the forecasts whose time has come."""
         due, place = self.pending.due(xp, state.tick)
         peak = self.pending.taken(xp, state.peak, place)
@@ -163,7 +173,8 @@ class Breach:
         base = self.pending.taken(xp, state.base, place)
         good = due[:, None] & (self.pending.taken(xp, state.seen, place) >= enough)
         good = good & xp.isfinite(peak) & xp.isfinite(base[:, 0])
-        excess = xp.where(good, (peak - base[:, 0]) / base[:, 1], xp.nan)
+        excess = xp.clip((peak - base[:, 0]) / base[:, 1], -_FAR, _FAR)
+        excess = xp.where(good, excess, xp.nan)
         learnt = tuple(
             self.tables.learn(xp, table, excess[head], good[head])
             for head, table in enumerate(state.excess)
@@ -175,10 +186,8 @@ class Breach:
         loss = -xp.log(xp.where(came[:, None], bet, 1.0 - bet))
         credit = _FADE * state.credit - _LEARNING * loss
         credit = credit - xp.max(credit, axis=1, keepdims=True)
-        mine = xp.concatenate(
-            [_bin(xp, said[:, CONFORMAL]), _above(xp, said[:, PERSISTENCE])], axis=1
-        )
-        mine = mine & scored[:, None]
+        bins = [_bin(xp, said[:, CONFORMAL]), _above(xp, said[:, PERSISTENCE])]
+        mine = xp.concatenate(bins, axis=1) & scored[:, None]
         memory = xp.asarray([_MEMORY] * _BINS + [_LONG] * 2)[:, None]
         fade = xp.where(mine, 1.0 - 1.0 / memory, 1.0)
         both = xp.stack([xp.ones_like(peak), came + xp.zeros_like(peak)], axis=1)
@@ -189,11 +198,11 @@ class Breach:
             came=counted,
         )
 
-    def _opinions(self, xp: ModuleType, state: State, raw: Any, points: Points) -> Any:
+    def _opinions(self, xp: ModuleType, state: BreachState, raw: Any, points: Points) -> Any:
         """Return what each opinion says, `[horizon, opinion, series]`."""
         out = []
         for head, table in enumerate(state.excess):
-            away = xp.clip((state.limit - points.peak[head]) / points.scale, -1e9, 1e9)
+            away = xp.clip((state.limit - points.peak[head]) / points.scale, -_FAR, _FAR)
             rarity = self.tables.neg_log10_p(xp, table, away)
             seen = 10.0 ** -xp.where(xp.isfinite(rarity), rarity, 0.0)
             chance = self._modest(xp, head, table, away, seen)
@@ -223,9 +232,12 @@ class Breach:
         there = xp.minimum(table.entered, size)
         return ((there + 1.0) * seen + (overlap - 1.0) * heavy) / (there + overlap)
 
-    def _probability(self, xp: ModuleType, state: State, opinions: Any) -> Any:
+    def _probability(self, xp: ModuleType, state: BreachState, opinions: Any) -> Any:
         """Return the weighed opinion, at least as large as that of a shorter horizon."""
-        weight = xp.exp(state.credit)
+        bins = _bin(xp, opinions[:, CONFORMAL])
+        tried = xp.sum(xp.where(bins, state.came[:, :_BINS, 0], 0.0), axis=1)[:, None]
+        habit = (xp.arange(_OPINIONS) >= FREQUENCY)[:, None]
+        weight = xp.exp(state.credit) * xp.where(habit, tried / (tried + _HABIT), 1.0)
         mixed = xp.sum(weight * opinions, axis=1) / xp.sum(weight, axis=1)
         out = [mixed[0]]
         for head in range(1, len(self.config.horizons)):
@@ -234,7 +246,7 @@ class Breach:
         return xp.clip(xp.stack(out), 0.0, 1.0)
 
 
-def _with_limit(xp: ModuleType, state: State, limit: Any) -> State:
+def _with_limit(xp: ModuleType, state: BreachState, limit: Any) -> BreachState:
     """Forget what was said of another limit; excesses over forecasts do not depend on it."""
     other = xp.isfinite(state.limit) & (limit != state.limit)
     return state._replace(

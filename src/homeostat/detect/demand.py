@@ -1,11 +1,12 @@
-"""Where a series will be in so many ticks: the weighted word of five simple forecasters.
+"""Where a series will be in so many ticks: the weighted word of six simple forecasters.
 
-Each row has, for every horizon on its own, five opinions: it stays where it is (the last value);
+Each row has, for every horizon on its own, six opinions: it stays where it is (the last value);
 it stays at its recent level; it comes back to its mean, by as much as it did over this horizon so
-far; it goes on as it went over the last so many ticks; and, where a seasonal profile is known, the
-profile plus what is left of today's distance from it. Opinions are weighed by what their errors
-over this very horizon were (Bates & Granger, Operational Research Quarterly 20 (1969); the weights
-by power are those of Stock & Watson, Journal of Forecasting 23 (2004), equation 6).
+far; it goes on as it went over the last so many ticks; where a seasonal profile is known, the
+profile plus what is left of today's distance from it; and, where its recent levels lie on a
+straight line beyond doubt (`demand_trend`), it follows the line. Opinions are weighed by what
+their errors over this very horizon were (Bates & Granger, Operational Research Quarterly 20 (1969);
+the weights by power are those of Stock & Watson, Journal of Forecasting 23 (2004), equation 6).
 
 Points only; how far off they may be is measured, not assumed: `forecast_quantiles`, `breach`.
 """
@@ -15,9 +16,9 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from homeostat.detect.demand_pending import PLACES, Pending
+from homeostat.detect.demand_trend import line
+from homeostat.detect.demand_weights import EXPERTS, mixed, weights
 
-LAST, LEVEL, REVERTING, DRIFT, SEASONAL = range(5)
-_EXPERTS: Final = 5
 # The recent level and the fast spread look back about 5 and 10 ticks, the slow spread 100.
 _LEVEL_WEIGHT: Final = 0.2
 _FAST_WEIGHT: Final = 0.1
@@ -28,11 +29,11 @@ _RECENT: Final = 0.25
 _MEAN_HORIZONS: Final = 8.0
 # Errors and correlations of forecasts fade over so many of them (8 a horizon: as many horizons).
 _MEMORY: Final = 64.0
-# An expert with twice the error of the best has 1/16 of its weight.
-_POWER: Final = 4.0
 # One wild value counts as at most so many usual errors.
 _CLIP: Final = 8.0
-_LARGEST: Final = 1e15  # squares stay finite in single precision
+# A value so many steps away is believed when the next one is there too.
+_FAR: Final = 1e3
+LARGEST: Final = 1e15  # squares stay finite in single precision
 _SMALLEST: Final = 1e-18
 _COUNT_MAX: Final = 1e6
 
@@ -76,7 +77,7 @@ class Season(NamedTuple):
     peak: Any
 
 
-class State(NamedTuple):
+class DemandState(NamedTuple):
     """All that the forecaster remembers.
 
     Attributes:
@@ -84,6 +85,7 @@ class State(NamedTuple):
         count: Values seen, `[series]`.
         last: The last known value, `[series]`.
         gap: Ticks since it, `[series]`.
+        far: 1 where the last value was absurdly far off, `[series]`.
         level: Recent level, `[series]`.
         fast: Recent size of a step, `[series]`.
         slow: Usual size of a step, `[series]`.
@@ -102,6 +104,7 @@ class State(NamedTuple):
     count: Any
     last: Any
     gap: Any
+    far: Any
     level: Any
     fast: Any
     slow: Any
@@ -143,18 +146,19 @@ class Demand:
         self.config = config
         self.pending = Pending(config.horizons)
 
-    def init(self, xp: ModuleType, series: int) -> State:
+    def init(self, xp: ModuleType, series: int) -> DemandState:
         """Return the state of rows that have seen nothing."""
         heads = len(self.config.horizons)
         none = xp.zeros(series)
         two = xp.zeros((2, heads, series))
-        experts = xp.zeros((heads, _EXPERTS, series))
-        return State(
+        experts = xp.zeros((heads, EXPERTS, series))
+        return DemandState(
             tick=xp.asarray(0, dtype=xp.int32),
-            count=none, last=xp.full(series, xp.nan), gap=none, level=none, fast=none, slow=none,
+            count=none, last=xp.full(series, xp.nan), gap=none, far=none,
+            level=none, fast=none, slow=none,
             drift=xp.zeros((heads, series)), mean=two, spread2=two, together=two,
             loss=experts, judged=experts,
-            said=xp.full((heads, PLACES, _EXPERTS, series), xp.nan),
+            said=xp.full((heads, PLACES, EXPERTS, series), xp.nan),
             levels=xp.full((heads, PLACES, series), xp.nan),
             off=xp.full((heads, PLACES, 2, series), xp.nan),
         )  # fmt: skip
@@ -165,8 +169,8 @@ class Demand:
         return Season(now=xp.full(series, xp.nan), at=none, peak=none)
 
     def step(
-        self, xp: ModuleType, state: State, values: Any, season: Season
-    ) -> tuple[State, Points]:
+        self, xp: ModuleType, state: DemandState, values: Any, season: Season
+    ) -> tuple[DemandState, Points]:
         """Take in one tick and say what comes.
 
         Args:
@@ -180,17 +184,22 @@ class Demand:
         """
         raw = xp.asarray(values, dtype=state.count.dtype)
         known = xp.isfinite(raw)
-        x = xp.where(known, xp.clip(xp.where(known, raw, 0.0), -_LARGEST, _LARGEST), state.last)
+        x = xp.clip(xp.where(known, raw, 0.0), -LARGEST, LARGEST)
+        far = known & (state.count >= PLACES)
+        far = far & (xp.abs(x - state.level) > _FAR * self._floor(xp, state, state.slow))
+        known = known & ~(far & (state.far == 0.0))
+        x = xp.where(known, x, state.last)
+        state = state._replace(far=xp.where(far, 1.0, 0.0))
         due, place = self.pending.due(xp, state.tick)
         judged = self._judged(xp, state, x, due[:, None] & known, place)
         moved = self._moved(xp, judged, x, known, season)
         experts, peaks = self._experts(xp, moved, season)
-        weights = _weights(xp, moved, experts)
+        share = weights(xp, moved.loss, moved.judged, experts)
         points = Points(
-            at=_mixed(xp, weights, experts),
-            peak=_mixed(xp, weights, peaks),
+            at=mixed(xp, share, experts),
+            peak=mixed(xp, share, peaks),
             scale=self._scale(xp, moved),
-            weights=weights,
+            weights=share,
         )
         off = xp.moveaxis(_off(xp, moved, season), 0, 1)
         return moved._replace(
@@ -202,14 +211,16 @@ class Demand:
             off=self.pending.put(xp, state.off, off, state.tick),
         ), points
 
-    def _judged(self, xp: ModuleType, state: State, x: Any, due: Any, place: Any) -> State:
+    def _judged(
+        self, xp: ModuleType, state: DemandState, x: Any, due: Any, place: Any
+    ) -> DemandState:
         """Learn from the forecasts whose time has come; `due` is bool `[horizon, series]`."""
         said = self.pending.taken(xp, state.said, place)
         counts = due[:, None] & xp.isfinite(said)
         error = xp.abs(x - xp.where(counts, said, 0.0))
-        most = xp.where(state.judged >= PLACES, _CLIP * state.loss, _LARGEST)
+        most = xp.where(state.judged >= PLACES, _CLIP * state.loss, LARGEST)
         # A loss of zero (a constant series) must not clip what comes after it for ever.
-        error = xp.minimum(error, xp.where(most > 0.0, most, _LARGEST))
+        error = xp.minimum(error, xp.where(most > 0.0, most, LARGEST))
         weight = xp.maximum(1.0 / (state.judged + 1.0), 1.0 / _MEMORY)
         before = self.pending.taken(xp, state.levels, place)
         rises = due & xp.isfinite(before)
@@ -220,12 +231,14 @@ class Demand:
             drift=drift,
         )
 
-    def _moved(self, xp: ModuleType, state: State, x: Any, known: Any, season: Season) -> State:
+    def _moved(
+        self, xp: ModuleType, state: DemandState, x: Any, known: Any, season: Season
+    ) -> DemandState:
         """Move level, spread, means and correlations on by one value."""
         begun = state.count > 0.0
         step = xp.where(begun, xp.abs(x - state.level), 0.0)
-        usual = xp.where(state.count >= PLACES, _CLIP * state.slow, _LARGEST)
-        step = xp.minimum(step, xp.where(usual > 0.0, usual, _LARGEST))
+        usual = xp.where(state.count >= PLACES, _CLIP * state.slow, LARGEST)
+        step = xp.minimum(step, xp.where(usual > 0.0, usual, LARGEST))
         young = 1.0 / xp.maximum(state.count, 1.0)
         fast = state.fast + xp.maximum(young, _FAST_WEIGHT) * (step - state.fast)
         slow = state.slow + xp.maximum(young, _SLOW_WEIGHT) * (step - state.slow)
@@ -240,7 +253,7 @@ class Demand:
         )
         return self._means(xp, after, known, season)
 
-    def _means(self, xp: ModuleType, state: State, known: Any, season: Season) -> State:
+    def _means(self, xp: ModuleType, state: DemandState, known: Any, season: Season) -> DemandState:
         """Move means and what is left of a distance from them after a horizon."""
         off = _off(xp, state, season)
         fits = known & xp.isfinite(off)
@@ -260,7 +273,7 @@ class Demand:
             ),
         )
 
-    def _experts(self, xp: ModuleType, state: State, season: Season) -> tuple[Any, Any]:
+    def _experts(self, xp: ModuleType, state: DemandState, season: Season) -> tuple[Any, Any]:
         """Return what each expert says of the end and of the way, `[horizon, expert, series]`."""
         off = _off(xp, state, season)
         share = xp.where(
@@ -270,13 +283,21 @@ class Demand:
         flat = xp.zeros_like(state.drift)
         last, level = state.last + flat, state.level + flat
         drift = level + state.drift
-        ahead = xp.stack([last, level, back[0], drift, back[1] + season.at], axis=1)
+        found = line(
+            xp, state.levels, state.level, state.tick, self.pending.strides, 1.0 - _LEVEL_WEIGHT
+        )
+        # The recent level lags behind a line by so many ticks.
+        late = (1.0 - _LEVEL_WEIGHT) / _LEVEL_WEIGHT
+        reach = xp.asarray(self.config.horizons)[:, None] + late
+        trend = xp.where(found.straight, found.now + found.slope * reach, xp.nan)
+        ahead = xp.stack([last, level, back[0], drift, back[1] + season.at, trend], axis=1)
         way = xp.stack([
             last,
             level,
             xp.maximum(level, back[0]),
             xp.maximum(level, drift),
             xp.maximum(level, back[1] + season.peak),
+            xp.maximum(level, trend),
         ], axis=1)  # fmt: skip
         # What was last seen longer ago than one looks ahead says nothing.
         fresh = (state.count > 0.0) & (state.gap <= xp.asarray(self.config.horizons)[:, None])
@@ -285,36 +306,18 @@ class Demand:
             xp.where(fresh[:, None], way, xp.nan),
         )
 
-    def _scale(self, xp: ModuleType, state: State) -> Any:
+    def _floor(self, xp: ModuleType, state: DemandState, size: Any) -> Any:
+        """Return a size of steps, at least what rounding is worth."""
+        floor = self.config.scale_floor_relative * xp.abs(state.level)
+        return xp.maximum(xp.maximum(size, floor), _SMALLEST)
+
+    def _scale(self, xp: ModuleType, state: DemandState) -> Any:
         """Return the size of a step: between the recent and the usual one."""
-        floor = xp.maximum(self.config.scale_floor_relative * xp.abs(state.level), _SMALLEST)
-        fast, slow = xp.maximum(state.fast, floor), xp.maximum(state.slow, floor)
+        fast, slow = (self._floor(xp, state, one) for one in (state.fast, state.slow))
         return slow * (fast / slow) ** _RECENT
 
 
-def _off(xp: ModuleType, state: State, season: Season) -> Any:
+def _off(xp: ModuleType, state: DemandState, season: Season) -> Any:
     """Return how far value and remainder are from their means, `[2, horizon, series]`."""
     both = xp.stack([state.last, state.last - season.now])
     return both[:, None] - state.mean
-
-
-def _weights(xp: ModuleType, state: State, experts: Any) -> Any:
-    """Return each expert's share; those that say nothing have none."""
-    speaks = xp.isfinite(experts)
-    tried = speaks & (state.judged > 0.0)
-    loss = xp.where(tried, state.loss, xp.inf)
-    best = xp.min(loss, axis=1, keepdims=True)
-    # Before anything was judged the last value speaks alone.
-    least = xp.where(xp.isfinite(best), best, 0.0) + _SMALLEST
-    power = xp.where(tried, (least / (xp.where(tried, loss, 1.0) + _SMALLEST)) ** _POWER, 0.0)
-    alone = xp.zeros_like(power) + (xp.arange(_EXPERTS) == LAST)[:, None]
-    share = xp.where(xp.isfinite(best), power, alone)
-    total = xp.sum(share, axis=1, keepdims=True)
-    return share / xp.where(total > 0.0, total, 1.0)
-
-
-def _mixed(xp: ModuleType, weights: Any, said: Any) -> Any:
-    """Return the weighted word; NaN where nobody speaks."""
-    speaks = xp.isfinite(said)
-    mixed = xp.sum(weights * xp.where(speaks, said, 0.0), axis=1)
-    return xp.where(xp.any(speaks, axis=1), mixed, xp.nan)

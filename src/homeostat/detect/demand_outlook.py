@@ -38,12 +38,12 @@ class Config:
         forecast_quantiles.Config(horizons=self.horizons, levels=self.levels)
 
 
-class State(NamedTuple):
+class OutlookState(NamedTuple):
     """The states of the three parts."""
 
-    demand: demand.State
-    quantiles: forecast_quantiles.State
-    breach: breach.State
+    demand: demand.DemandState
+    quantiles: forecast_quantiles.QuantileState
+    breach: breach.BreachState
 
 
 class Ahead(NamedTuple):
@@ -76,9 +76,9 @@ class Outlook:
         )
         self.breach = breach.Breach(breach.Config(horizons=heads))
 
-    def init(self, xp: ModuleType, series: int) -> State:
+    def init(self, xp: ModuleType, series: int) -> OutlookState:
         """Return the state of rows that have seen nothing."""
-        return State(
+        return OutlookState(
             self.demand.init(xp, series),
             self.quantiles.init(xp, series),
             self.breach.init(xp, series),
@@ -87,12 +87,12 @@ class Outlook:
     def step(
         self,
         xp: ModuleType,
-        state: State,
+        state: OutlookState,
         values: Any,
         held: Any,
         limit: Any,
         season: Season | None = None,
-    ) -> tuple[State, Ahead]:
+    ) -> tuple[OutlookState, Ahead]:
         """Take in one tick and say what comes.
 
         Args:
@@ -109,7 +109,7 @@ class Outlook:
         one, points = self.demand.step(xp, state.demand, values, profile)
         two, quantiles = self.quantiles.step(xp, state.quantiles, values, points, held)
         three, chance = self.breach.step(xp, state.breach, values, limit, points, held)
-        return State(one, two, three), Ahead(points.at, quantiles, chance)
+        return OutlookState(one, two, three), Ahead(points.at, quantiles, chance)
 
 
 def season_of(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from homeostat.detect.demand import Points
+from homeostat.detect.demand import LARGEST, Points
 from homeostat.detect.demand_pending import PLACES, Pending
 from homeostat.stats import conformal as tables
 
@@ -24,6 +24,8 @@ from homeostat.stats import conformal as tables
 _RATE: Final = 0.1
 # Edges are at least a tenth of the table's and at most 50 times as far out.
 _IN, _OUT = -2.3, 3.9
+# Errors are kept in single precision, and so many steps are as good as any more.
+_FAR: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class Config:
             raise ValueError(f"forecast: levels must lie in (0, 1) around 0.5, got {levels}")
 
 
-class State(NamedTuple):
+class QuantileState(NamedTuple):
     """All that is remembered.
 
     Attributes:
@@ -86,10 +88,10 @@ class Quantiles:
         self.pending = Pending(config.horizons)
         self.tables = tables.Conformal(config.table)
 
-    def init(self, xp: ModuleType, series: int) -> State:
+    def init(self, xp: ModuleType, series: int) -> QuantileState:
         """Return the state of rows that have seen nothing."""
         heads = len(self.config.horizons)
-        return State(
+        return QuantileState(
             tick=xp.asarray(0, dtype=xp.int32),
             errors=tuple(self.tables.init(xp, series) for _ in self.config.horizons),
             stretch=xp.zeros((2, heads, series)),
@@ -98,8 +100,8 @@ class Quantiles:
         )
 
     def step(
-        self, xp: ModuleType, state: State, values: Any, points: Points, held: Any
-    ) -> tuple[State, Any]:
+        self, xp: ModuleType, state: QuantileState, values: Any, points: Points, held: Any
+    ) -> tuple[QuantileState, Any]:
         """Take in one tick and return the quantiles from it on.
 
         Args:
@@ -114,13 +116,13 @@ class Quantiles:
             The next state, and `[horizon, level, series]`, ascending along levels; NaN where the
             table is too young or the point unknown.
         """
-        raw = xp.asarray(values, dtype=state.stretch.dtype)
+        raw = xp.clip(xp.asarray(values, dtype=state.stretch.dtype), -LARGEST, LARGEST)
         calm = xp.where(xp.asarray(held), state.calm, 0.0)
         due, place = self.pending.due(xp, state.tick)
         then = self.pending.taken(xp, state.said, place)
-        allowed = due[:, None] & (self.pending.taken(xp, calm, place) > 0.0) & xp.isfinite(raw)
+        allowed = due[:, None] & (self.pending.taken(xp, calm, place) > 0.0) & xp.isfinite(values)
         allowed = allowed & xp.isfinite(then[:, 0])
-        error = xp.where(allowed, (raw - then[:, 0]) / then[:, 1], xp.nan)
+        error = xp.where(allowed, xp.clip((raw - then[:, 0]) / then[:, 1], -_FAR, _FAR), xp.nan)
         errors = tuple(
             self.tables.learn(xp, table, error[head], allowed[head])
             for head, table in enumerate(state.errors)
@@ -130,7 +132,7 @@ class Quantiles:
         new = xp.stack(
             [points.at, points.scale + xp.zeros_like(points.at), out[:, 0], out[:, -1]], axis=1
         )
-        return State(
+        return QuantileState(
             tick=state.tick + 1,
             errors=errors,
             stretch=stretch,
