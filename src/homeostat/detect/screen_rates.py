@@ -22,6 +22,8 @@ from homeostat.stats import conformal
 
 # Blocks after which an episode that does not end is entered all the same: it is no episode.
 _LASTING: Final = 64.0
+# -log10 p of what a third of all blocks have: less is no episode.
+_COMMON: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,20 @@ class Rates:
             lasting=xp.where(ends, xp.where(episode, state.lasting + 1.0, 0.0), state.lasting),
         )
         return after, p
+
+    def per_tick(self, xp: ModuleType, state: State, neg_log10_p: Any) -> Any:
+        """Return -log10 of how often a tick starts an episode as extreme, `[row]`.
+
+        A block of so many ticks starts at most one, so a rare one is as many times rarer at a
+        tick. What every other block has is no episode, and is not called rarer than it is.
+
+        Args:
+            xp: numpy or jax.numpy.
+            state: Before the step that judged.
+            neg_log10_p: What it returned, `[row]`.
+        """
+        sure = xp.minimum(neg_log10_p / _COMMON, 1.0)
+        return neg_log10_p + sure * xp.log10(state.length)
 
     def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
         """Return the state with these rows (bool `[row]`) as if new."""

@@ -123,14 +123,14 @@ class Rows:
             xp, state.season, values, allowed=learn, calm=odd < self.config.calm
         )
         low, high = self._band(xp, state, removed, rows)
-        seen = Seen(self._evidence(xp, state, parts), low, high)
+        rare = self.rates.per_tick(xp, state.rates, rarity.reshape(-1))
+        seen = Seen(self._evidence(xp, state, rare.reshape(parts.shape)), low, high)
         return self._fresh(xp, State(season, looked, rated)), seen
 
     def _evidence(self, xp: ModuleType, state: State, parts: Any) -> Any:
-        """Return the evidence of each row from `[look, form, row]` of -log10 p of blocks."""
+        """Return the evidence of each row from `[look, form, row]` of rarity a tick."""
         weights = xp.asarray(self.config.weights)
-        share = xp.log10(weights / (_FORMS * weights.sum()))[:, None, None]
-        each = parts + xp.log10(state.rates.length).reshape(parts.shape) + share
+        each = parts + xp.log10(weights / (_FORMS * weights.sum()))[:, None, None]
         most = xp.where(xp.isfinite(each), each, -xp.inf).max(axis=1)
         age = state.screen.count[: parts.shape[2]]
         return agreed(xp, xp.where(xp.isfinite(most), most, xp.nan), age)

@@ -48,10 +48,10 @@ class StackConfig:
     together: pca.Config = field(default_factory=pca.Config)
     rates: screen_rates.Config = field(default_factory=screen_rates.Config)
     incident: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=60)
+        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=30)
     )
     hint: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=60)
+        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=30)
     )
 
 

@@ -1,9 +1,11 @@
 """An entity of several columns: what its columns say, and how they go together, as one evidence.
 
-Three looks: the worst column; the mean of the few worst, since a fault is seldom in one column
-alone; and how the columns go together (`detect.pca`). How rarely the entity's own past reached each
-of them (`detect.screen_rates`) is what they have in common, so that neither the number of columns
-nor their correlation makes the evidence more than it is.
+Columns have two looks: the worst one, and the mean of the few worst, since a fault is seldom in one
+column alone. How rarely the entity's own past reached them (`detect.screen_rates`) is what they
+have in common: neither the number of columns nor their correlation makes them more than they are,
+and what recurs becomes normal. How columns go together (`detect.pca`) is guarded instead, and goes
+on to be strange as long as it is. The two are merged by the geometric mean of their p-values, times
+e (Vovk & Wang, Biometrika 107 (2020), theorem 2): what either says alone must be twice as sure.
 """
 
 from typing import Any, Final, NamedTuple
@@ -13,11 +15,11 @@ import numpy as np
 from homeostat.detect import pca, screen_rates, screen_rows
 from homeostat.detect.across import worst
 
-_LOOKS: Final = 3
+_LOOKS: Final = 2
 # A fault that shows in one column shows in a few; as many as an operator would look at.
 _FEW: Final = 5
-_TOGETHER: Final = 2
-_LOG10_LOOKS: Final = 0.47712125471966244
+_LOG10_LOOKS: Final = 0.3010299956639812
+_LOG10_E: Final = 0.4342944819032518
 
 
 class EntityState(NamedTuple):
@@ -25,7 +27,7 @@ class EntityState(NamedTuple):
 
     Attributes:
         pca: How columns go together.
-        rates: Of the three looks, `[look * entity]`.
+        rates: Of the two looks, `[look * entity]`.
         age: Ticks that were judged, `[entity]`.
     """
 
@@ -75,24 +77,28 @@ class Entities:
         some = known.any(axis=1)
         most = np.where(some, np.where(known, evidence, -1.0).max(axis=1), np.nan)
         few = worst(evidence, _FEW)
-        looks = np.stack([most, few.sum(axis=1), said.entity.neg_log10_p])
+        looks = np.stack([most, few.sum(axis=1)])
         teaches = np.tile(learn.any(axis=1), _LOOKS)
         rated, rarity = self.rates.step(np, state.rates, looks.reshape(-1), teaches)
-        parts = rarity + np.log10(state.rates.length) - _LOG10_LOOKS
-        parts = parts.reshape(_LOOKS, entities)
-        out = screen_rows.agreed(np, parts, state.age)
-        share = _weighed(few, parts[:_TOGETHER]) + _weighed(
-            said.entity.contributions, parts[_TOGETHER:]
-        )
+        parts = self.rates.per_tick(np, state.rates, rarity) - _LOG10_LOOKS
+        columns = screen_rows.agreed(np, parts.reshape(_LOOKS, entities), state.age)
+        relation = said.entity.neg_log10_p
+        out = _merged(columns, relation)
+        share = _weighed(few, columns) + _weighed(said.entity.contributions, relation)
         total = share.sum(axis=1, keepdims=True)
         share = np.where(total > 0.0, share / np.where(total > 0.0, total, 1.0), np.nan)
         return EntityState(together, rated, state.age + some), out, share
 
 
+def _merged(one: Any, other: Any) -> Any:
+    """Return the evidence of both, or of the one that is known."""
+    both = np.maximum((one + other) / 2.0 - _LOG10_E, 0.0)
+    return np.where(np.isnan(both), np.where(np.isnan(one), other, one), both)
+
+
 def _weighed(shares: Any, evidence: Any) -> Any:
-    """Return columns' shares times the best evidence that they are shares of; 0 where unknown."""
+    """Return columns' shares times the evidence that they are shares of; 0 where unknown."""
     sure = np.nan_to_num(shares)
     total = sure.sum(axis=1, keepdims=True)
     even = sure / np.where(total > 0.0, total, 1.0)
-    best = np.maximum(np.nan_to_num(evidence), 0.0).max(axis=0)
-    return even * best[:, None]
+    return even * np.nan_to_num(evidence)[:, None]

@@ -1,0 +1,102 @@
+"""What a row's newest value has that its past had not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from homeostat.detect.screen import LOOKS, Config, Screen
+
+STEP, LEVEL, LASTING, SPREAD = (LOOKS.index(one) for one in ("step", "level", "lasting", "spread"))
+
+
+def _play(values: Any, learn: Any = np.True_) -> Any:
+    """Return the looks, `[time, look, row]`."""
+    screen = Screen(Config())
+    state, out = screen.init(np, values.shape[1]), []
+    may = np.broadcast_to(np.asarray(learn), values.shape)
+    for tick, one in enumerate(values):
+        state, looks = screen.step(np, state, one, may[tick])
+        out.append(looks)
+    return np.array(out)
+
+
+def _noise(ticks: int = 600, rows: int = 1) -> Any:
+    return np.random.default_rng(0).normal(size=(ticks, rows))
+
+
+def test_a_spike_shows_in_step_and_level_more_than_anything_before() -> None:
+    values = _noise()
+    values[500] += 12.0
+    looks = _play(values)
+    for look in (STEP, LEVEL):
+        assert looks[500, look, 0] > 2.0 * np.nanmax(looks[100:500, look, 0])
+
+
+def test_a_small_shift_that_lasts_shows_in_the_lasting_departure_alone() -> None:
+    values = _noise()
+    values[500:560] += 2.0
+    looks = _play(values)
+    assert np.nanmax(looks[515:560, LASTING, 0]) > 1.8 * np.nanmax(looks[100:500, LASTING, 0])
+    assert np.nanmax(looks[515:560, STEP, 0]) < 1.5 * np.nanmax(looks[100:500, STEP, 0])
+
+
+@pytest.mark.parametrize("factor", [4.0, 0.0])
+def test_steps_that_grow_or_stop_show_in_the_spread(factor: float) -> None:
+    values = _noise()
+    values[500:560] *= factor
+    looks = _play(values)
+    assert np.nanmax(looks[510:560, SPREAD, 0]) > 1.8 * np.nanmax(looks[150:500, SPREAD, 0])
+
+
+def test_an_incident_does_not_soon_become_the_level() -> None:
+    values = _noise(800)
+    values[500:] += 10.0
+    looks = _play(values)[:, LEVEL, 0]
+    # After 280 ticks of 500 that it knew before, it is still beyond nine of ten of them.
+    assert np.median(looks[760:]) > np.quantile(looks[100:500], 0.9)
+
+
+def test_the_unit_does_not_matter() -> None:
+    values = _noise(300, 2)
+    values[200:220] += 5.0
+    np.testing.assert_array_equal(_play(values), _play(values * 1024.0))
+
+
+def test_silence_is_unknown_and_the_next_value_is_judged_as_before() -> None:
+    values = _noise(300, 2)
+    values[200:210, 0] = np.nan
+    looks = _play(values)
+    assert np.isnan(looks[200:210, :, 0]).all()
+    assert np.isfinite(looks[210:, LEVEL, 0]).all()
+    np.testing.assert_array_equal(looks[:, :, 1], _play(values[:, 1:])[:, :, 0])
+
+
+def test_what_may_not_be_learnt_changes_no_later_level() -> None:
+    values = _noise(400)
+    values[200:260] += 30.0
+    learn = np.ones(values.shape, dtype=bool)
+    learn[200:260] = False
+    guarded, open_ = _play(values, learn), _play(values)
+    calm = _play(np.delete(values, np.s_[200:260], axis=0))
+    np.testing.assert_allclose(guarded[300:, LEVEL], calm[240:, LEVEL])
+    assert not np.allclose(open_[300:, LEVEL], calm[240:, LEVEL])
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5])
+def test_a_constant_is_judged_and_its_end_shows(value: float) -> None:
+    values = np.full((300, 1), value)
+    values[250] += 1.0
+    looks = _play(values)
+    assert (looks[60:250, [STEP, LEVEL]] == 0.0).all()
+    assert looks[250, LEVEL, 0] > 30.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [({"long": 10.0}, "long"), ({"short": 1.0}, "short"), ({"warmup": 4}, "warmup"),
+     ({"floor_relative": -1.0}, "floor_relative")],
+)  # fmt: skip
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Config(**settings)
