@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +189,25 @@ def test_what_is_no_recording_is_named_each_and_ends_in_no_traceback(tmp_path: P
     failed = [Path(one["input"]).name for one in json.loads(said.stdout)["failed"]]
     assert failed == sorted([*AWFUL, "broken.csv"])
     assert f"{len(failed)} files could not be read" in said.stderr
+
+
+@pytest.mark.live
+def test_on_a_terminal_a_bar_counts_files_and_rows(tmp_path: Path) -> None:
+    source = recording(tmp_path / "in.csv", noise(9, 40))
+    ours, theirs = os.openpty()
+    begin = [sys.executable, "-m", "homeostat", "detect"]
+    words = [*begin, "-i", str(source), "-o", str(tmp_path / "out.csv")]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs) as started:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the terminal is gone when the process is
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert started.returncode == Exit.NO_DATA
+    assert b"looking" in shown
+    assert b"1 of 1 files" in shown
+    assert b"40 of 40 rows" in shown
 
 
 @pytest.mark.slow

@@ -55,21 +55,11 @@ def detect(asked: Asked) -> dict[str, Any]:
     """
     if asked.state is not None and asked.source.is_dir():
         raise InputError(f"--state {asked.state}: takes one file, and {asked.source} is a folder")
-    paths = detect_open.inputs(asked.source, asked.output)
-    outputs = detect_open.outputs(paths, asked.source, asked.output)
-    failed, jobs = [], []
-    for path, output in zip(paths, outputs, strict=True):
-        try:
-            jobs.append(opened(path, output, asked))
-        except InputError as error:
-            if not asked.source.is_dir():
-                raise
-            tell(f"homeostat: {error}")
-            failed.append({"input": str(path), "error": str(error)})
+    jobs, failed = _looked(asked)
     done = _done(asked)
     left = [job for job in jobs if not done.knows(job)]
     _foretell(left)
-    with progress(sum(job.scan.rows for job in left)) as advance:
+    with progress("judging", sum(job.scan.rows for job in left), "rows") as advance:
         for group in groups(left):
             together(group, _keep(asked, done), advance)
             done.add(group)
@@ -81,6 +71,33 @@ def detect(asked: Asked) -> dict[str, Any]:
         "files": [done.summary(job) for job in jobs],
         "failed": failed,
     }
+
+
+def _looked(asked: Asked) -> tuple[list[Job], list[dict[str, str]]]:
+    """Return the inputs, each looked at, and those of a folder that cannot be read."""
+    paths = detect_open.inputs(asked.source, asked.output)
+    outputs = detect_open.outputs(paths, asked.source, asked.output)
+    jobs, failed = [], []
+    with progress("looking", len(paths), "files") as advance:
+        for path, output in zip(paths, outputs, strict=True):
+            found = _tried(path, output, asked)
+            if isinstance(found, Job):
+                jobs.append(found)
+            else:
+                failed.append(found)
+            advance(1)
+    return jobs, failed
+
+
+def _tried(path: Path, output: Path, asked: Asked) -> Job | dict[str, str]:
+    """Return an input that was looked at, or why a file of a folder cannot be read."""
+    try:
+        return opened(path, output, asked)
+    except InputError as error:
+        if not asked.source.is_dir():
+            raise
+        tell(f"homeostat: {error}")
+        return {"input": str(path), "error": str(error)}
 
 
 def opened(path: Path, output: Path, asked: Asked) -> Job:
@@ -122,14 +139,16 @@ def _keep(asked: Asked, done: Done) -> Keep:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
+def progress(doing: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show progress on stderr: a bar on a terminal, nothing where nobody looks.
 
     Args:
-        total: Rows to judge.
+        doing: A word that says what is done.
+        total: Of how many.
+        unit: What they are.
 
     Yields:
-        A function to call with the number of rows that were judged.
+        A function to call with the number that were done.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -139,9 +158,9 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
         yield lambda _: None
         return
     columns = (
-        TextColumn("judging"),
+        TextColumn(f"{doing:>7}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} rows"),
+        TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
