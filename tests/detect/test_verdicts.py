@@ -66,7 +66,7 @@ ROWS = st.lists(
     ),
     max_size=8,
     unique_by=lambda row: row.key,
-)
+).map(lambda rows: sorted(rows, key=lambda row: row.key.deployment))
 NAMES = ("ewma", "other")
 
 
@@ -181,7 +181,7 @@ def test_all_rows_at_once_are_judged_as_one_by_one(rows: list[Row], accuracy: fl
 
 
 def test_a_number_that_is_not_known_is_not_in_its_column() -> None:
-    column = Column({("gateway", "a"): 1, ("gateway", "b"): 0}, [2.0, NAN])
+    column = Column({("gateway", "a"): 1, ("gateway", "b"): 0}, [7.0, 2.0, NAN], 1)
     assert dict(column) == {("gateway", "b"): 2.0}
     assert len(column) == 1
     assert column.get(("gateway", "a")) is None

@@ -1,11 +1,13 @@
 """Which row of a frame is whose, and what can be said of it before any value is known.
 
-Worked out when the series change, which is rarely, and used on every tick.
+Worked out when the series change, for the deployments whose series do, and used on every tick.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -37,17 +39,14 @@ CHARTED: Final = frozenset({
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layout:
-    """The rows of a frame.
+class Part:
+    """The rows of one deployment, counted from its first.
 
     Attributes:
         keys: The series, one per row.
         subjects: Their subjects.
         signals: Their signals.
-        deployments: The deployments, sorted.
-        owner: Each row's deployment, as a place in `deployments`. `[row]`
-        rows: Rows by deployment, in their order.
-        places: Row of each (subject, signal), by deployment.
+        places: Row of each (subject, signal).
         charted: Where the signal is charted. `[row]`
         rule: The rule that it is judged by, `matters.Rule`. `[row]`
         up: Where a rise matters. `[row]`
@@ -55,16 +54,14 @@ class Layout:
         least: Smallest departure that matters. `[row]`
         share: The same as a share of the usual value. `[row]`
         remembered: Rows of memory shares, of which the past is asked for. `[remembered]`
-        pairs: Rows of batch sizes and of device times of the same replicas, by deployment.
+        sizes: Rows of batch sizes of replicas whose device time is there too.
+        times: Rows of device times of the same replicas.
     """
 
     keys: tuple[SeriesKey, ...]
     subjects: tuple[str, ...]
     signals: tuple[str, ...]
-    deployments: tuple[str, ...]
-    owner: Ints
-    rows: dict[str, list[int]]
-    places: dict[str, dict[tuple[str, str], int]]
+    places: dict[tuple[str, str], int]
     charted: Bools
     rule: Ints
     up: Bools
@@ -72,27 +69,109 @@ class Layout:
     least: Floats
     share: Floats
     remembered: Ints
-    pairs: dict[str, tuple[list[int], list[int]]]
+    sizes: Ints
+    times: Ints
 
 
-def layout(keys: Sequence[SeriesKey]) -> Layout:
-    """Return the layout of a frame's rows."""
-    deployments = tuple(sorted({key.deployment for key in keys}))
-    number = {name: place for place, name in enumerate(deployments)}
-    rows: dict[str, list[int]] = {name: [] for name in deployments}
-    places: dict[str, dict[tuple[str, str], int]] = {name: {} for name in deployments}
-    for row, key in enumerate(keys):
-        rows[key.deployment].append(row)
-        places[key.deployment][key.subject, key.signal] = row
-    matters = [matter_of(key.signal) for key in keys]
-    memory = [row for row, key in enumerate(keys) if key.signal == names.MEMORY_SHARE]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layout:
+    """The rows of a frame, deployment after deployment.
+
+    Attributes:
+        keys: The series, one per row.
+        parts: What is known of each deployment's rows, in their order.
+        first: Its first row.
+        deployments: The deployments, in the same order.
+        owner: Each row's deployment, as a place in `deployments`. `[row]`
+        subjects: As in `Part`, of all rows.
+        signals: As in `Part`.
+        charted: As in `Part`.
+        rule: As in `Part`.
+        up: As in `Part`.
+        down: As in `Part`.
+        least: As in `Part`.
+        share: As in `Part`.
+        remembered: As in `Part`.
+    """
+
+    keys: tuple[SeriesKey, ...]
+    parts: dict[str, Part]
+    first: dict[str, int]
+    deployments: tuple[str, ...]
+    owner: Ints
+    subjects: tuple[str, ...]
+    signals: tuple[str, ...]
+    charted: Bools
+    rule: Ints
+    up: Bools
+    down: Bools
+    least: Floats
+    share: Floats
+    remembered: Ints
+
+    def taken_over(self, before: "Layout", column: Ints) -> Ints:
+        """Return an earlier frame's column for deployments that are as they were, else -1."""
+        out: Ints = np.full(len(self.keys), -1, dtype=np.int64)
+        for name, part in self.parts.items():
+            if before.parts.get(name) is part:
+                now, then, size = self.first[name], before.first[name], len(part.keys)
+                out[now : now + size] = column[then : then + size]
+        return out
+
+
+def layout(keys: Sequence[SeriesKey], before: Layout | None = None) -> Layout:
+    """Return the layout of a frame's rows.
+
+    Args:
+        keys: The series; those of one deployment stand together.
+        before: An earlier layout, of which deployments with the same series are taken over.
+
+    Raises:
+        ValueError: A deployment's series do not stand together.
+    """
+    known = {} if before is None else before.parts
+    parts: dict[str, Part] = {}
+    for name, own in groupby(keys, key=attrgetter("deployment")):
+        series, part = tuple(own), known.get(name)
+        if name in parts:
+            raise ValueError(f"series of {name} stand apart; sort them by deployment")
+        parts[name] = part_of(series) if part is None or part.keys != series else part
+    every = tuple(parts.values())
+    sizes = [len(part.keys) for part in every]
+    starts = np.cumsum([0, *sizes])
+    remembered = [part.remembered + start for part, start in zip(every, starts, strict=False)]
     return Layout(
         keys=tuple(keys),
+        parts=parts,
+        first=dict(zip(parts, starts.tolist(), strict=False)),
+        deployments=tuple(parts),
+        owner=np.repeat(np.arange(len(sizes), dtype=np.int64), sizes),
+        subjects=tuple(chain.from_iterable(part.subjects for part in every)),
+        signals=tuple(chain.from_iterable(part.signals for part in every)),
+        charted=_joined([part.charted for part in every], np.bool_),
+        rule=_joined([part.rule for part in every], np.int64),
+        up=_joined([part.up for part in every], np.bool_),
+        down=_joined([part.down for part in every], np.bool_),
+        least=_joined([part.least for part in every], np.float64),
+        share=_joined([part.share for part in every], np.float64),
+        remembered=_joined(remembered, np.int64),
+    )
+
+
+def _joined(columns: Sequence[npt.NDArray[Any]], kind: Any) -> Any:
+    return np.concatenate(columns) if columns else np.zeros(0, dtype=kind)
+
+
+def part_of(keys: tuple[SeriesKey, ...]) -> Part:
+    """Return what is known of one deployment's rows."""
+    places = {(key.subject, key.signal): row for row, key in enumerate(keys)}
+    matters = [matter_of(key.signal) for key in keys]
+    memory = [row for row, key in enumerate(keys) if key.signal == names.MEMORY_SHARE]
+    pairs = _pairs(places)
+    return Part(
+        keys=keys,
         subjects=tuple(key.subject for key in keys),
         signals=tuple(key.signal for key in keys),
-        deployments=deployments,
-        owner=np.array([number[key.deployment] for key in keys], dtype=np.int64),
-        rows=rows,
         places=places,
         charted=np.array([key.signal in CHARTED for key in keys], dtype=np.bool_),
         rule=np.array([rule_of(key) for key in keys], dtype=np.int64),
@@ -101,22 +180,16 @@ def layout(keys: Sequence[SeriesKey]) -> Layout:
         least=np.array([one.least for one in matters], dtype=np.float64),
         share=np.array([one.share for one in matters], dtype=np.float64),
         remembered=np.array(memory, dtype=np.int64),
-        pairs=_pairs(places),
+        sizes=np.array([size for size, _ in pairs], dtype=np.int64),
+        times=np.array([time for _, time in pairs], dtype=np.int64),
     )
 
 
-def _pairs(
-    places: Mapping[str, Mapping[tuple[str, str], int]],
-) -> dict[str, tuple[list[int], list[int]]]:
-    """Return the rows of batch size and device time of the same replica, by deployment."""
-    out: dict[str, tuple[list[int], list[int]]] = {}
-    for name, by_series in places.items():
-        both = [
-            (row, time)
-            for (subject, signal), row in by_series.items()
-            if signal == names.BATCH_SIZE
-            and (time := by_series.get((subject, names.DEVICE_TIME))) is not None
-        ]
-        if both:
-            out[name] = [row for row, _ in both], [row for _, row in both]
-    return out
+def _pairs(places: Mapping[tuple[str, str], int]) -> list[tuple[int, int]]:
+    """Return the rows of batch size and device time of each replica that has both."""
+    return [
+        (row, time)
+        for (subject, signal), row in places.items()
+        if signal == names.BATCH_SIZE
+        and (time := places.get((subject, names.DEVICE_TIME))) is not None
+    ]

@@ -16,7 +16,7 @@ from homeostat.base.evidence import SeriesKey
 from homeostat.base.ports import Detector, SignalsLike
 from homeostat.base.world import Snapshot
 from homeostat.detect import usual
-from homeostat.detect.layout import Layout, layout
+from homeostat.detect.layout import Layout, Part, layout
 from homeostat.detect.slots import Slots, assign, carried, no_slots, seen_again
 from homeostat.detect.usual import Device, Pairs, Usual
 
@@ -145,9 +145,10 @@ class Panel:
     def _aligned(self, state: PanelState, signals: SignalsLike) -> PanelState:
         if signals.keys == state.layout.keys:
             return replace(state, slots=seen_again(state.slots, state.where, signals.tick))
-        before = len(state.slots.keys)
-        slots, where, fresh = assign(state.slots, signals.keys, signals.tick, _FORGET)
-        state = replace(state, slots=slots, layout=layout(signals.keys), where=where)
+        before, rows = len(state.slots.keys), layout(signals.keys, state.layout)
+        known = rows.taken_over(state.layout, state.where)
+        slots, where, fresh = assign(state.slots, rows.keys, signals.tick, _FORGET, known)
+        state = replace(state, slots=slots, layout=rows, where=where)
         if not fresh.any():
             return state
         size = len(slots.keys)
@@ -238,10 +239,11 @@ def _remember(state: PanelState, values: Floats, allowed: Bools, tick: int) -> P
     before = history[(tick - 1) % HISTORY]
     delayed = history[(tick - usual.DELAY) % HISTORY]
     pairs = dict(state.pairs)
-    for name, (sizes, times) in state.layout.pairs.items():
-        if state.calm[name] > usual.DELAY:
-            so_far, where = pairs.get(name, Pairs()), state.where
-            pairs[name] = usual.learn_pairs(so_far, delayed[where[sizes]], delayed[where[times]])
+    for name, part in state.layout.parts.items():
+        if len(part.sizes) and state.calm[name] > usual.DELAY:
+            own = delayed[state.where[state.layout.first[name] :]]
+            so_far = pairs.get(name, Pairs())
+            pairs[name] = usual.learn_pairs(so_far, own[part.sizes], own[part.times])
     return replace(
         state,
         tick=tick,
@@ -252,5 +254,5 @@ def _remember(state: PanelState, values: Floats, allowed: Bools, tick: int) -> P
     )
 
 
-STATE_CLASSES: Final = (PanelState, Slots, Layout, Usual, Pairs, SeriesKey)
+STATE_CLASSES: Final = (PanelState, Slots, Layout, Part, Usual, Pairs, SeriesKey)
 """What `stats.arrays.from_bytes` must know to read this part's state, its detectors' apart."""

@@ -36,7 +36,11 @@ def no_slots(size: int) -> Slots:
 
 
 def assign(
-    slots: Slots, keys: Sequence[SeriesKey], tick: int, forget: int
+    slots: Slots,
+    keys: Sequence[SeriesKey],
+    tick: int,
+    forget: int,
+    known: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Slots, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return slots that hold these series, the slot of each, and which slots start afresh.
 
@@ -45,8 +49,11 @@ def assign(
         keys: This tick's series.
         tick: The tick's number.
         forget: A series unseen for more ticks than this loses its slot.
+        known: The slots of those that are known to have kept theirs, else -1. `[series]`
     """
-    found = [slots.index.get(key, -1) for key in keys]
+    found = [-1] * len(keys) if known is None else known.tolist()
+    for row in (row for row, slot in enumerate(found) if slot < 0):
+        found[row] = slots.index.get(keys[row], -1)
     seen = slots.seen.copy()
     seen[[slot for slot in found if slot >= 0]] = tick  # before anything is taken for unused
     slots = replace(slots, seen=seen)
@@ -104,11 +111,15 @@ def carried(old: Any, fresh: Any, restart: npt.NDArray[np.bool_], before: int) -
         before: How many slots the old state has.
     """
     size = len(restart)
-    keep = np.flatnonzero(~restart[:before])
+    keep, again = np.flatnonzero(~restart[:before]), np.flatnonzero(restart)
 
     def leaf(a: Any, b: Any) -> Any:
         if not isinstance(b, np.ndarray) or not b.ndim or b.shape[-1] != size:
             return a  # not per series: the old value goes on
+        if before == size:
+            out = a.copy()
+            out[..., again] = b[..., again]
+            return out
         out = b.copy()
         out[..., keep] = a[..., keep]
         return out

@@ -17,7 +17,7 @@ from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
 from homeostat.base.many import many
 from homeostat.base.policy import Managed
 from homeostat.base.ports import SignalsLike
-from homeostat.detect.layout import Layout
+from homeostat.detect.layout import Layout, part_of
 from homeostat.detect.matters import MEMORY_HIGH, Rule
 from homeostat.detect.panel import Claims
 
@@ -26,6 +26,7 @@ Bools = npt.NDArray[np.bool_]
 Names = Mapping[tuple[str, str], int]
 
 _HEALTHY, _ANOMALOUS, _UNKNOWN = range(3)
+_NOTHING: Final = part_of(())
 _VERDICTS: Final = (Verdict.HEALTHY, Verdict.ANOMALOUS, Verdict.UNKNOWN)
 
 
@@ -33,18 +34,19 @@ class Column(Mapping[tuple[str, str], float]):
     """One deployment's numbers by (subject, signal), read where they are; NaN is not there.
 
     Args:
-        places: Row of each series.
-        values: By row.
+        places: Row of each series, counted from the first.
+        values: By row, of all deployments.
+        first: The deployment's first row.
     """
 
-    __slots__ = ("_places", "_values")
+    __slots__ = ("_first", "_places", "_values")
 
-    def __init__(self, places: Names, values: Sequence[float]) -> None:
-        self._places, self._values = places, values
+    def __init__(self, places: Names, values: Sequence[float], first: int) -> None:
+        self._places, self._values, self._first = places, values, first
 
     @override
     def __getitem__(self, name: tuple[str, str]) -> float:
-        value = self._values[self._places[name]]
+        value = self._values[self._first + self._places[name]]
         if value != value:  # noqa: PLR0124 - NaN is not itself
             raise KeyError(name)
         return value
@@ -115,17 +117,18 @@ def judge(signals: SignalsLike, claims: Claims, managed: Sequence[Managed]) -> d
     readings, anomalies = _readings(seen, managed), _anomalies(seen)
     usual, learnt = claims.usual.tolist(), claims.learnt.tolist()
     history, fallen = _pasts(claims)
-    return {
-        name: Judged(
-            readings=tuple([readings[row] for row in rows.rows.get(name, ())]),
+    out = {}
+    for name in (entry.name for entry in managed):
+        part, first = rows.parts.get(name, _NOTHING), rows.first.get(name, 0)
+        out[name] = Judged(
+            readings=tuple(readings[first : first + len(part.keys)]),
             anomalies=tuple(anomalies.get(name, ())),
-            usual=Column(rows.places.get(name, {}), usual),
+            usual=Column(part.places, usual, first),
             history=history.get(name, {}),
             fallen=fallen.get(name, {}),
-            learnt=Column(rows.places.get(name, {}), learnt),
+            learnt=Column(part.places, learnt, first),
         )
-        for name in (entry.name for entry in managed)
-    }
+    return out
 
 
 def _seen(signals: SignalsLike, claims: Claims) -> _Seen:
