@@ -125,6 +125,16 @@ def clipped(model: Model, rows: Any) -> Any:
     return np.clip(deviations(model, rows), -_LINEAR, _LINEAR)
 
 
+def tamed(model: Model, rows: Any, most: float) -> Any:
+    """Return rows `[row, entity, column]` no farther than `most` spreads from their levels.
+
+    A column that never moved has no spread, and is left as it is.
+    """
+    level = np.where(model.moves, model.level, 0.0)
+    reach = np.where(model.moves, most * model.spread, np.inf)
+    return np.clip(rows, level - reach, level + reach)
+
+
 def score(model: Model, rows: Any) -> Scores:
     """Return what the models say of rows `[entity, row, column]`, NaN for unknown."""
     off = deviations(model, rows)

@@ -18,6 +18,9 @@ from homeostat.stats import covariance, reservoir
 
 # Ticks in a block: what waits is two of them, and a sixteenth of the work is done at each tick.
 BLOCK: Final = 16
+# Values farther from their level than this many spreads are learnt as if they were there. What is
+# usual and far is known after a few refits; a fault that slips in makes no column deaf.
+_TAME: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +112,10 @@ def step(config: Config, state: PastState, row: Any, allowed: Any) -> PastState:
     quiet = is_open[before] & is_open[after].all(axis=0)
     quiet = np.flip(np.logical_and.accumulate(np.flip(quiet, axis=0), axis=0), axis=0)
     quiet &= np.isfinite(waiting[before]).any(axis=2)
-    origin = _origin(state.origin, waiting[before], quiet)
-    rows = reservoir.learn(config.rows, state.rows, waiting[before] - origin, quiet)
-    off = pca_model.clipped(state.model, np.moveaxis(waiting[before], 0, 1))
+    learnt = pca_model.tamed(state.model, waiting[before], _TAME)
+    origin = _origin(state.origin, learnt, quiet)
+    rows = reservoir.learn(config.rows, state.rows, learnt - origin, quiet)
+    off = pca_model.clipped(state.model, np.moveaxis(learnt, 0, 1))
     off = np.where(quiet[:, :, None], np.moveaxis(off, 1, 0), np.nan)
     moments = covariance.learn(np, state.moments, off, float(config.rows.memory))
     state = state._replace(origin=origin, rows=rows, moments=moments)
