@@ -25,11 +25,13 @@ _TICKS: Final = (1, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600)
 _CALENDAR: Final = tuple(
     sorted({float(seconds // tick) for tick in _TICKS for seconds in (3600, _DAY, 7 * _DAY)})
 )
+_DAYS: Final = frozenset(float(_DAY // tick) for tick in _TICKS)
+_WEEK: Final = 7
 # A likelier period (people's, what is known, whole ticks) is taken if the power at its multiples is
 # this share of the best: the best of many tries is better by chance, and a wrong one loses more
 # with every cycle.
 _AS_GOOD: Final = (0.97, 0.995, 0.99)
-_NEAR: Final = 0.01
+_NEAR: Final = 0.02
 _MULTIPLES: Final = 14  # of a week: those of the day and of half of it are among them
 _TRIES: Final = 41
 _BETWEEN: Final = 32
@@ -68,28 +70,6 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class History:
-    """What was seen of one series.
-
-    Attributes:
-        values: `[entry]`, oldest first, NaN where unknown.
-        block: Ticks of an entry.
-        since: Ticks after the last entry.
-    """
-
-    values: Floats
-    block: int
-    since: int
-
-    @property
-    def ticks(self) -> Floats:
-        """The middle of each entry, in ticks before the next tick (negative). `[entry]`."""
-        n = len(self.values)
-        first = -float(n * self.block + self.since)
-        return first + 0.5 * (self.block - 1) + self.block * np.arange(n, dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Known:
     """The season that is believed so far; period 0 for none.
 
@@ -110,6 +90,34 @@ class Known:
         place = ((self.phase + ticks) % self.period) / self.period * len(self.profile)
         around = np.append(self.profile, self.profile[0])
         out: Floats = np.interp(place, np.arange(len(around)), around)
+        return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class History:
+    """What was seen of one series.
+
+    Attributes:
+        values: `[entry]`, oldest first, NaN where unknown.
+        block: Ticks of an entry.
+        since: Ticks after the last entry.
+    """
+
+    values: Floats
+    block: int
+    since: int
+
+    @property
+    def ticks(self) -> Floats:
+        """The middle of each entry, in ticks before the next tick (negative). `[entry]`."""
+        n = len(self.values)
+        first = -float(n * self.block + self.since)
+        return first + 0.5 * (self.block - 1) + self.block * np.arange(n, dtype=np.float64)
+
+    def mean_of(self, known: Known) -> Floats:
+        """Return the mean of a season over the ticks of each entry. `[entry]`."""
+        within = np.arange(self.block) - 0.5 * (self.block - 1)
+        out: Floats = known.at(self.ticks[:, None] + within).mean(axis=1)
         return out
 
 
@@ -147,12 +155,13 @@ def search(
     """
     block, x = history.block, history.values
     least = SHORTEST if block == 1 else _SHORTEST_JOINED
-    if known.period and known.period < least * block:
-        return None  # entries are too long to say anything about it
+    short = 0.0 < known.period < least * block  # entries say nothing about it, only beyond it
+    if short:
+        x = x - history.mean_of(known)
     asked = tuple(sorted({round(hint / block) for hint in hints if hint >= least * block}))
     season = find_season(x, hints=asked, alpha=alpha)
     if season.period < least:
-        return _gone(x, known, block)
+        return None if short else _gone(x, known, block)
     names = ((*(float(hint) for hint in hints), *_CALENDAR), (known.period,))
     period = _refined(x, season.period, block, names=names)
     if known.period:
@@ -162,6 +171,8 @@ def search(
         whole = round(times)
         if times < 1.0 or (times <= _MOST_TIMES and abs(times - whole) > _SAME * times):
             return None  # a part of the season that is known, or none of its multiples
+        if known.period in _DAYS and whole != _WEEK:
+            return None  # nobody lives by five days
         period = whole * known.period if times <= _MOST_TIMES else period
     return _profile(history, known, period, bins)
 
