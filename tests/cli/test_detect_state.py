@@ -4,13 +4,16 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from homeostat.cli import detect_play, detect_run, detect_state
+from homeostat.cli import detect_done, detect_play, detect_run, detect_state
+from homeostat.cli.detect_job import Job
+from homeostat.cli.detect_look import Scan
 from homeostat.cli.exits import Exit
 from homeostat.cli.main import app
 from homeostat.detect import stack_checkpoint, stack_play
@@ -57,6 +60,8 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Say after every few ticks where a run is."""
     monkeypatch.setattr(detect_play, "_TICKS", 32)
     monkeypatch.setattr(detect_run, "Keep", partial(detect_play.Keep, every_s=0.0))
+    # Whatever is edited in the meantime is not what these tests are about.
+    monkeypatch.setattr(detect_done, "code_digest", lambda: "one")
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
@@ -209,3 +214,41 @@ def test_a_changed_input_or_output_of_a_folder_is_judged_again(tmp_path: Path) -
     os.utime(source, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
     run("-i", tmp_path / "in", "-o", tmp_path / "out")
     assert out.read_bytes() != whole
+
+
+@pytest.mark.usefixtures("often")
+def test_another_program_judges_again_and_takes_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("in/a.csv").write_text(HEAD + "".join(lines(10, 130)))
+    run("-i", "in", "-o", "one")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        run("-i", "in", "-o", "out")
+    monkeypatch.setattr(detect_done, "code_digest", lambda: "another")
+    judged = count_ticks(monkeypatch)
+    assert ended(run("-i", "in", "-o", "out"))
+    assert ended(run("-i", "in", "-o", "one"))
+    assert sum(judged) == 2 * 130
+    assert Path("out/a.csv").read_bytes() == Path("one/a.csv").read_bytes()
+
+
+def test_a_state_is_of_one_file_in_order(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text(HEAD + "".join(reversed(lines(11, 20))))
+    state = ("--state", tmp_path / "s")
+    said = run("-i", tmp_path / "in", "-o", tmp_path / "out", *state)
+    assert "takes one file" in str(said.exception)
+    said = run("-i", tmp_path / "in" / "a.csv", "-o", tmp_path / "out.csv", *state)
+    assert "with --state rows must be in order of time; sort the file" in str(said.exception)
+    assert not (tmp_path / "s").exists()
+
+
+def test_wide_inputs_are_played_fewer_at_a_time() -> None:
+    scan = Scan(columns=())
+    narrow = [SimpleNamespace(columns=("v",), scan=scan, source=k) for k in range(100)]
+    wide = [SimpleNamespace(columns=("v",) * 1000, scan=scan, source=k) for k in range(7)]
+    sizes = [len(group) for group in detect_play.groups(cast("list[Job]", [*wide, *narrow]))]
+    assert sizes == [64, 36, 3, 3, 1]

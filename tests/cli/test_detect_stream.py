@@ -128,3 +128,23 @@ def test_a_reader_that_goes_away_ends_it_without_a_traceback(
     assert b"nobody reads the output any more" in said
     assert b"Traceback" not in said
     assert b"Exception ignored" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-i", "-", "-o", "-", "--json", "-"), "cannot both go to standard output"),
+        (("-i", "-", "-o", "-", "--plot"), "--plot draws recordings"),
+        (("-i", "in.csv", "-o", "-"), "--output - goes with --input - alone"),
+    ],
+)
+def test_what_does_not_go_together_is_a_wrong_use(words: tuple[str, ...], told: str) -> None:
+    said = CliRunner().invoke(app, ["detect", *words], input="")
+    assert said.exit_code == Exit.USAGE
+    assert told in said.stderr
+
+
+def test_a_state_of_other_columns_is_refused(tmp_path: Path) -> None:
+    run(HEAD + "1,2\n2,3\n", "-o", "-", "--state", tmp_path / "s")
+    said = run("timestamp,other\n3,4\n", "-o", "-", "--state", tmp_path / "s")
+    assert "is not the state of whole rows of other (it has value)" in str(said.exception)
