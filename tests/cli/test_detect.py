@@ -121,6 +121,16 @@ def test_a_page_lies_beside_each_output_where_it_is_asked_for(tmp_path: Path) ->
     assert text.count("<svg") == 1
 
 
+def test_the_rows_of_test_are_judged_after_those_of_train(tmp_path: Path) -> None:
+    values = noise(10, 220, 2)
+    np.savez(tmp_path / "in.npz", train=values[:190], test=values[190:])
+    run("-i", tmp_path / "in.npz", "-o", tmp_path / "out.csv")
+    rows, expected = table(tmp_path / "out.csv"), judged(values)
+    assert [row["timestamp"] for row in rows] == [str(k) for k in range(30)]
+    evidence = expected.neg_log10_p[190:].tolist()
+    assert numbers(rows, "neg_log10_p") == pytest.approx(evidence, rel=1e-5, nan_ok=True)
+
+
 def test_a_header_alone_has_a_header_in_the_output_and_no_data(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("timestamp,value\n")
     said = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv")
@@ -219,7 +229,7 @@ def test_a_file_of_nab_is_judged_and_its_beginning_alone_is_judged_the_same(tmp_
     assert said.exit_code == Exit.OK, said.output
     rows = table(tmp_path / "out.csv")
     assert len(rows) == 1882
-    assert "3,456 rows are missing in 91 gaps" in said.stdout
+    assert "3,456 rows missing in 91 gaps" in said.stdout
     assert {"healthy", "unknown"} <= {row["verdict"] for row in rows}
     begun = source.read_text(encoding="utf-8").splitlines(keepends=True)[:901]
     (tmp_path / "begun.csv").write_text("".join(begun), encoding="utf-8")

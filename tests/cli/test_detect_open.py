@@ -216,7 +216,7 @@ def test_a_clock_that_went_back_once_leaves_the_order_of_the_file() -> None:
     at = [*range(0, 50 * MINUTE, MINUTE), *range(20 * MINUTE, 80 * MINUTE, MINUTE)]
     scan = look(Rows(at, np.zeros(len(at))))
     assert not scan.sorted_rows
-    assert "the clock went back 1 times" in " ".join(scan.notes)
+    assert "the clock went back 1 time:" in " ".join(scan.notes)
 
 
 def test_newest_first_is_sorted_however_short() -> None:

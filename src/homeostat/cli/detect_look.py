@@ -184,19 +184,28 @@ def _time_notes(found: Scan) -> Iterator[str]:
         yield "one row alone: nothing to compare it with"
     if found.missing_rows:
         yield (
-            f"{found.missing_rows:,} rows are missing in {found.gaps:,} gaps: "
+            f"{_of(found.missing_rows, 'row')} missing in {_of(found.gaps, 'gap')}: "
             "taken as ticks at which nothing is known"
         )
     if found.cut:
-        yield f"{found.cut:,} gaps are longer than {ticks.MOST_MISSING:,} ticks and were cut to it"
+        yield f"{_of(found.cut, 'gap')} longer than {ticks.MOST_MISSING:,} ticks: cut to it"
     if found.repeated:
-        yield f"{found.repeated:,} rows are at the time of the one before: each judged in its turn"
+        yield f"{_of(found.repeated, 'row')} at the time of the one before: judged in turn"
     if found.back:
-        yield f"the clock went back {found.back:,} times: rows are judged in the file's order"
+        yield f"the clock went back {_of(found.back, 'time')}: rows are judged in the file's order"
     if found.steps_changed:
-        yield f"the sampling changed {found.steps_changed:,} times"
+        yield f"the sampling changed {_of(found.steps_changed, 'time')}"
     if found.step_s is None and found.rows > ticks.LEAST_STEPS:
         yield "the times lie on no grid: each row is a tick"
+
+
+def _of(count: int, what: str) -> str:
+    """Return a number with what it counts.
+
+    >>> _of(1, "row"), _of(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _column_notes(found: Scan, seen: _Columns) -> Iterator[str]:
