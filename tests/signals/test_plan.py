@@ -1,12 +1,18 @@
 """The index arrays, and what is remembered of a source while others come and go."""
 
+import math
+from dataclasses import fields, replace
+
+import numpy as np
 from fleet_sim import observation
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, Quality, SourceReport
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.signals import rounds, table
-from homeostat.signals.plan import ALSO, COLUMN, NEEDS, plan, series
+from homeostat.signals.plan import ALSO, COLUMN, NEEDS, Plan, _plan, plan, series
 from homeostat.signals.table import RawTable
 
 FIRST, SECOND_ONE = "replica:a-1", "replica:a-0"
@@ -55,6 +61,74 @@ def test_a_series_that_was_forgotten_is_found_anew_when_its_page_says_it_again()
     assert f"page-{SECOND_ONE}" not in both.memos
     again = taken(both, 9, page(SECOND_ONE, 9), page(FIRST, 9))
     assert last_of(again, FIRST) == last_of(again, SECOND_ONE) == [900.0, 901.0, 902.0, 903.0]
+
+
+def plain(of: Plan) -> dict[str, object]:
+    """A plan without its parts, arrays as lists."""
+    return {
+        field.name: _listed(getattr(of, field.name))
+        for field in fields(Plan)
+        if field.name != "parts"
+    }
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tolist()
+    return {k: _listed(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def whole(found: RawTable) -> dict[str, object]:
+    """The plan of all series, made as if they were one deployment's."""
+    return plain(replace(_plan(found.index, found.layout), pages=plan(found).pages))
+
+
+SOURCES = ("replica:a-1", "replica:a-0", "pool:a", names.GATEWAY)
+
+
+@given(
+    steps=st.lists(
+        st.sets(st.tuples(st.sampled_from("bca"), st.sampled_from(SOURCES)), max_size=6), max_size=6
+    )
+)
+def test_a_plan_made_from_the_one_before_is_the_plan_of_all_series(
+    steps: list[set[tuple[str, str]]],
+) -> None:
+    found, known = table.empty(4), plan(table.empty(4))
+    for tick, said in enumerate(steps):
+        reports = [
+            moved(page(subject, tick), name, latency=name != "a") for name, subject in sorted(said)
+        ]
+        found = taken(found, 3 * tick + 1, *reports)  # six ticks unseen are forgotten: two steps
+        known = plan(found, known)
+        assert plain(known) == plain(plan(found)) == whole(found)
+        assert known.layout == found.layout
+
+
+def moved(report: SourceReport, deployment: str, *, latency: bool) -> SourceReport:
+    """The same page of another deployment, with probes and two histograms; one may be wider."""
+    first, subject = report.observations[0], report.subjects[0]
+    bounds = (5.0, 10.0, math.inf) if latency else (0.5, math.inf)
+    shape = raw.LATENCY if latency else raw.BATCH_SIZE
+    extra: list[tuple[str, Kind, float | None]] = []
+    extra += [(shape, Kind.BUCKET, le) for le in bounds]
+    extra += [(raw.PREDICTION, Kind.BUCKET, le) for le in (0.0, math.inf)]
+    if subject == "replica:a-1":
+        extra += [(names.PROBE_INFERENCE, Kind.GAUGE, None)]
+    if latency:
+        extra += [(names.PROBE_HEALTH, Kind.GAUGE, None)]
+    seen = [*report.observations]
+    seen += [
+        replace(first, key=series("credit", subject, signal), kind=kind, le=le)
+        for signal, kind, le in extra
+    ]
+    return replace(
+        report,
+        source=f"{deployment}/{report.source}",
+        observations=tuple(
+            replace(one, key=replace(one.key, deployment=deployment)) for one in seen
+        ),
+    )
 
 
 def test_a_plan_has_the_signals_whose_parts_are_there_in_order_and_where_they_are() -> None:

@@ -117,7 +117,9 @@ class Fleet:
             forget_ticks=config.forget_ticks,
             most_series=config.most_series,
         )
-        layout = state.plan if state.plan.layout == raw_table.layout else plan(raw_table)
+        layout = (
+            state.plan if state.plan.layout == raw_table.layout else plan(raw_table, state.plan)
+        )
         limits = _limits(layout, managed)
         found = derive(raw_table, layout, limits, now, tick, config.windows)
         probes, failures = probe_failures(state.probes, raw_table, layout, found, world)

@@ -1,13 +1,16 @@
-"""Where each derived signal finds its raw series: index arrays, rebuilt only when series change.
+"""Where each derived signal finds its raw series: index arrays, made when series change.
+
+Made deployment by deployment, and only for those whose series did change.
 
 An entity is one subject of one deployment. Rows are numbered in sorted order of deployment,
 subject and signal, so the order in which series first appeared does not show in any result.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from itertools import accumulate, chain
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from homeostat.base import names, raw
 from homeostat.base.evidence import SeriesKey
 from homeostat.signals.quality import Floats, Ints
 from homeostat.signals.rounds import READY_MADE
-from homeostat.signals.table import PageId, RawTable
+from homeostat.signals.table import PageId, RawId, RawTable
 
 SCALARS: Final = (
     raw.REQUESTS_ARRIVED,
@@ -78,6 +81,7 @@ class Plan:
         shown: Histograms that leave the room: predictions and features.
         cuts: Their bounds.
         pages: The pages and their numbers, sorted; not those of pools on their gateway's own page.
+        parts: The plan of each deployment by itself, without its pages.
     """
 
     layout: int
@@ -99,6 +103,7 @@ class Plan:
     shown: Ints
     cuts: dict[int, tuple[float, ...]]
     pages: tuple[tuple[PageId, int], ...]
+    parts: "dict[str, Plan]"
 
 
 @lru_cache(maxsize=1 << 17)
@@ -107,13 +112,95 @@ def series(deployment: str, subject: str, signal: str) -> SeriesKey:
     return SeriesKey(deployment=deployment, subject=subject, signal=signal)
 
 
-def plan(table: RawTable) -> Plan:
-    """Return the index arrays for a table's layout."""
-    entities = tuple(sorted({(key.deployment, key.subject) for key, _ in table.index}))
+def plan(table: RawTable, before: Plan | None = None) -> Plan:
+    """Return the index arrays for a table's layout.
+
+    Args:
+        table: The table.
+        before: A plan of an earlier layout of it; what did not change since is taken over.
+    """
+    known = {} if before is None else before.parts
+    since = -1 if before is None else before.layout
+    own: dict[str, dict[RawId, int]] = {
+        name: {} for name, at in table.touched.items() if at > since or name not in known
+    }
+    for rid, row in table.index.items():
+        if (mine := own.get(rid[0].deployment)) is not None:
+            mine[rid] = row
+    parts = {
+        name: _plan(own[name], table.layout) if name in own else known[name]
+        for name in sorted(table.touched)
+    }
+    merged = _merged(tuple(parts.values()), table.layout)
+    return replace(merged, pages=tuple(_pages(table)), parts=parts)
+
+
+def _merged(parts: Sequence[Plan], layout: int) -> Plan:
+    """Return the plan of several deployments from those of each."""
+    if not parts:
+        return _plan({}, layout)
+    entities = _starts([len(part.entities) for part in parts])
+    histograms = _starts([len(part.histograms) for part in parts])
+    rows = _starts([len(part.keys) for part in parts])
+    wide = max(part.buckets.shape[1] for part in parts)
+    shifted = list(zip(parts, entities, histograms, rows, strict=True))
+    rows_of: dict[str, list[Ints]] = {}
+    for part, _, _, row in shifted:
+        for signal, own in part.rows_of.items():
+            rows_of.setdefault(signal, []).append(own + row)
+    return Plan(
+        layout=layout,
+        entities=tuple(chain.from_iterable(part.entities for part in parts)),
+        scalars=np.concatenate([part.scalars for part in parts]),
+        histograms=tuple(
+            (e + n, signal) for part, e, _, _ in shifted for n, signal in part.histograms
+        ),
+        buckets=np.concatenate([_widened(part.buckets, wide) for part in parts]),
+        bounds=np.concatenate([_widened(part.bounds, wide) for part in parts]),
+        sizes=np.concatenate([part.sizes for part in parts]),
+        keys=tuple(chain.from_iterable(part.keys for part in parts)),
+        row_entity=np.concatenate([part.row_entity + e for part, e, _, _ in shifted]),
+        row_histogram=np.concatenate([
+            np.where(part.row_histogram < 0, -1, part.row_histogram + h)
+            for part, _, h, _ in shifted
+        ]),
+        row_parts=np.concatenate([part.row_parts for part in parts]),
+        rows_of={signal: np.concatenate(own) for signal, own in rows_of.items()},
+        probed=tuple(chain.from_iterable(part.probed for part in parts)),
+        probes=np.concatenate([
+            np.where(part.probes < 0, -1, part.probes + row) for part, _, _, row in shifted
+        ]),
+        probe_raw=np.concatenate([part.probe_raw for part in parts]),
+        failures=tuple(chain.from_iterable(part.failures for part in parts)),
+        shown=np.concatenate([part.shown + h for part, _, h, _ in shifted]),
+        cuts={h + n: cut for part, _, h, _ in shifted for n, cut in part.cuts.items()},
+        pages=(),
+        parts={},
+    )
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    """Return where each of several lists begins when they stand one after the other.
+
+    >>> _starts([2, 0, 3])
+    [0, 2, 2]
+    """
+    return list(accumulate(sizes, initial=0))[:-1]
+
+
+def _widened(column: Any, wide: int) -> Any:
+    """Return rows as wide as asked for, the last entry repeated; a table without rows may grow."""
+    missing = wide - column.shape[1]
+    return np.concatenate([column, np.repeat(column[:, -1:], missing, axis=1)], axis=1)
+
+
+def _plan(index: Mapping[RawId, int], layout: int) -> Plan:
+    """Return the plan of some series, without their pages."""
+    entities = tuple(sorted({(key.deployment, key.subject) for key, _ in index}))
     place = {entity: number for number, entity in enumerate(entities)}
     scalars = [[-1] * len(SCALARS) for _ in entities]
     buckets: dict[tuple[int, str], list[tuple[float, int]]] = {}
-    for (key, le), row in table.index.items():
+    for (key, le), row in index.items():
         entity = place[key.deployment, key.subject]
         if le is not None:
             buckets.setdefault((entity, key.signal), []).append((le, row))
@@ -140,7 +227,7 @@ def plan(table: RawTable) -> Plan:
         if signal == raw.PREDICTION or raw.feature_name(signal) is not None
     ]
     return Plan(
-        layout=table.layout,
+        layout=layout,
         entities=entities,
         scalars=where,
         histograms=histograms,
@@ -161,7 +248,8 @@ def plan(table: RawTable) -> Plan:
         failures=tuple(series(*entities[entity], names.PROBE_FAILURES) for entity in probed),
         shown=np.array(shown, dtype=np.int64),
         cuts={number: tuple(bounds[number, : sizes[number]].tolist()) for number in shown},
-        pages=tuple(_pages(table)),
+        pages=(),
+        parts={},
     )
 
 

@@ -69,6 +69,7 @@ class RawTable:
         pages: The pages by number.
         page_index: The number of each page.
         layout: Rises whenever rows or pages change their meaning; keys the derived index.
+        touched: The layout since which each deployment's rows are what they are.
         tick: The last round's tick.
         refused: Series that did not fit, in all.
         memos: Where each source's series are.
@@ -102,6 +103,7 @@ class RawTable:
     pages: tuple[PageId | None, ...]
     page_index: dict[PageId, int]
     layout: int
+    touched: dict[str, int]
     tick: int
     refused: int
     memos: dict[str, Memo]
@@ -187,6 +189,7 @@ def empty(width: int, rows: int = 16) -> RawTable:
         pages=(None,) * rows,
         page_index={},
         layout=0,
+        touched={},
         tick=NEVER,
         refused=0,
         memos={},
@@ -232,8 +235,15 @@ def with_series(table: RawTable, wanted: Sequence[tuple[RawId, bool, int]], limi
     for row, rid in zip(free, ordered, strict=False):
         ids[row], index[rid] = rid, row
         counter[row], page[row] = fresh[rid]
+    layout = table.layout + 1
     return replace(
-        table, ids=tuple(ids), index=index, counter=counter, page=page, layout=table.layout + 1
+        table,
+        ids=tuple(ids),
+        index=index,
+        counter=counter,
+        page=page,
+        layout=layout,
+        touched=table.touched | {key.deployment: layout for key, _ in ordered},
     )
 
 
@@ -262,6 +272,7 @@ def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
         page_index={page: number for number, page in enumerate(pages) if page is not None},
         page_version={page: v for page, v in table.page_version.items() if page in pages},
         layout=table.layout + 1,
+        touched={rid[0].deployment: table.layout + 1 for rid in ids if rid is not None},
         memos={},
         places={},
         **cleared,
