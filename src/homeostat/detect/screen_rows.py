@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from homeostat.detect import screen as looking
-from homeostat.detect import screen_rates, seasonal_memory
+from homeostat.detect import screen_rates, screen_reach, seasonal_memory
 
 # A row's value as it is, and without its season.
 _FORMS: Final = 2
@@ -58,11 +58,19 @@ class Config:
 
 
 class State(NamedTuple):
-    """What is remembered: the seasons of `[row]`, looks at `[2 * row]`, rates of looks."""
+    """What is remembered.
+
+    Attributes:
+        season: Of each row.
+        screen: Of both forms of each row, `[form * row]`.
+        rates: Of every look, `[look * form * row]`.
+        reach: Likewise.
+    """
 
     season: seasonal_memory.SeasonalMemory
     screen: looking.State
     rates: screen_rates.State
+    reach: screen_reach.State
 
 
 class Seen(NamedTuple):
@@ -70,11 +78,14 @@ class Seen(NamedTuple):
 
     Attributes:
         evidence: See the module; 0 or more, NaN where unknown. Float `[row]`.
+        beyond: Evidence beside the usual reach of the row's looks (`detect.screen_reach`), which
+            does not fade while something recurs; of the most telling look, NaN where unknown.
         low: Lower edge of where the row's values mostly lie, NaN if not known. Float `[row]`.
         high: The upper edge.
     """
 
     evidence: Any
+    beyond: Any
     low: Any
     high: Any
 
@@ -98,6 +109,7 @@ class Rows:
             season=self.seasons.init(xp, rows),
             screen=self.screen.init(xp, _FORMS * rows),
             rates=self.rates.init(xp, _LOOKS * rows),
+            reach=screen_reach.init(xp, _LOOKS * rows),
         )
 
     def step(self, xp: ModuleType, state: State, values: Any, learn: Any) -> tuple[State, Seen]:
@@ -122,10 +134,12 @@ class Rows:
         season = self.seasons.learn(
             xp, state.season, values, allowed=learn, calm=odd < self.config.calm
         )
+        reach, beyond = screen_reach.step(xp, state.reach, looks.reshape(-1), every)
         low, high = self._band(xp, state, removed, rows)
         rare = self.rates.per_tick(xp, state.rates, rarity.reshape(-1))
-        seen = Seen(self._evidence(xp, state, rare.reshape(parts.shape)), low, high)
-        return self._fresh(xp, State(season, looked, rated)), seen
+        evidence = self._evidence(xp, state, rare.reshape(parts.shape))
+        seen = Seen(evidence, _most(xp, beyond.reshape(_LOOKS, rows)), low, high)
+        return self._fresh(xp, State(season, looked, rated, reach)), seen
 
     def _evidence(self, xp: ModuleType, state: State, parts: Any) -> Any:
         """Return the evidence of each row from `[look, form, row]` of rarity a tick."""
@@ -152,7 +166,14 @@ class Rows:
         return state._replace(
             screen=self.screen.restart(xp, state.screen, rows),
             rates=self.rates.restart(xp, state.rates, every),
+            reach=screen_reach.restart(xp, state.reach, every),
         )
+
+
+def _most(xp: ModuleType, looks: Any) -> Any:
+    """Return the largest of each row's known looks, NaN for none."""
+    known = xp.isfinite(looks)
+    return xp.where(known.any(axis=0), xp.where(known, looks, -xp.inf).max(axis=0), xp.nan)
 
 
 def agreed(xp: ModuleType, looks: Any, age: Any) -> Any:

@@ -8,10 +8,11 @@ causal: what it says of a prefix is what it says of the whole; it uses no names,
 
 `anomaly_score` lies in [0, 1] and 0.5 is the line: at or above it exactly at the tick at which an
 incident starts (`alarm`), below it at every other, and at or above 0.4 where a lesser incident
-starts, which the shipped detector does not tell of. Within each of the three ranges it is a fixed
-increasing function of `neg_log10_p`. So a threshold of 0.5 is the shipped detector, a higher or
-lower one tells of stronger or weaker incidents only, once each, and below 0.4 the score ranks the
-ticks of an incident above quiet ones.
+starts, which the shipped detector does not tell of. So a threshold of 0.5 is the shipped detector,
+and a higher or lower one tells of stronger or weaker incidents only, once each. Within each of the
+three ranges the score is a fixed increasing function of strength, the mean of `neg_log10_p`, for
+which what recurs becomes normal, and of evidence that does not fade (`detect.screen_reach`): below
+0.4 it ranks the ticks of an incident above quiet ones for as long as it lasts.
 
 Not here: reading files, seasons people know of, causes.
 """
@@ -22,8 +23,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from homeostat.detect import pca, screen_rates, screen_rows, stack_entity, stack_incident
+from homeostat.detect.across import worst
 
-# Evidence at which the score is half of its range. What matters is that s / (s + 3) still tells
+# Strength at which the score is half of its range. What matters is that s / (s + 3) still tells
 # 1e-300 from 1e-299 in double precision; 3 is near what starts an incident, so all of the range is
 # used.
 _HALF: Final = 3.0
@@ -151,7 +153,9 @@ class Stack:
         hint, lesser = stack_incident.step(np, self.config.hint, state.hint, evidence)
         said = Said(
             neg_log10_p=evidence,
-            anomaly_score=scale(evidence, alarm, lesser),
+            anomaly_score=scale(
+                _strength(evidence, seen.beyond.reshape(table.shape)), alarm, lesser
+            ),
             alarm=alarm,
             active=incident.active,
             unknown=np.isnan(evidence),
@@ -162,13 +166,19 @@ class Stack:
         return StackState(rows=after, entity=entity, incident=incident, hint=hint), said
 
 
-def scale(evidence: Any, alarm: Any, lesser: Any) -> Any:
-    """Return the score of evidence (-log10 p, any shape): see the module.
+def _strength(evidence: Any, beyond: Any) -> Any:
+    """Return the strength of `[entity]`, see the module; `beyond` is of `[entity, column]`."""
+    few = worst(np.where(np.isfinite(beyond), beyond, 0.0), stack_entity.FEW).sum(axis=1)
+    return (evidence + few) / 2.0
+
+
+def scale(strength: Any, alarm: Any, lesser: Any) -> Any:
+    """Return the score of a strength (-log10 p, any shape): see the module.
 
     >>> scale(np.array([3.0, 3.0, 3.0]), np.array([False, False, True]), np.array([0, 1, 1]))
     array([0.2 , 0.45, 0.75])
     """
-    share = evidence / (evidence + _HALF)
+    share = strength / (strength + _HALF)
     below = np.where(lesser, _HINT + (_ALARM - _HINT) * share, _HINT * share)
     return np.where(alarm, _ALARM + (1.0 - _ALARM) * share, below)
 
