@@ -56,6 +56,7 @@ def test_a_stream_goes_on_from_its_state_and_adds_to_its_output(tmp_path: Path) 
         ("noon,12\n", "noon,0,,0,unknown", "'noon' is no time"),
         ("1767226000\n", "1767226000,0,,0,unknown", "1 cells where the first row has 2"),
         ('"a,b",1,2\n', '"a,b",0,,0,unknown', "3 cells where the first row has 2"),
+        ("1" * 200_000 + ",1\n", "70,0,,0,unknown", "field larger than field limit"),
         ("\xff\xfe,1\n", "ÿþ,0,,0,unknown", "is no time"),
     ],
 )

@@ -102,12 +102,13 @@ class Stream:
             line: As it came.
             number: Of the line, from 1, for messages.
         """
-        cells = next(csv.reader([_text(line)], delimiter=self.how.separator), [])
-        if not cells:
-            return
+        cells: list[str] = []
         try:
+            cells = next(csv.reader([_text(line)], delimiter=self.how.separator), [])
+            if not cells:
+                return
             block = self._block(cells, number)
-        except InputError as error:
+        except (InputError, csv.Error) as error:
             self._refuse(cells, error)
             return
         said = self._judge(block)
@@ -171,7 +172,7 @@ class Stream:
         self.past, self.rows = Past(grid, counts), self.rows + 1
         return said
 
-    def _refuse(self, cells: list[str], error: InputError) -> None:
+    def _refuse(self, cells: list[str], error: Exception) -> None:
         self.bad += 1
         if self.bad <= _TOLD:
             tell(f"homeostat: {error}" + ("; the next ones are counted" * (self.bad == _TOLD)))
