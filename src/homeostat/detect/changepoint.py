@@ -44,11 +44,11 @@ _DELAY: Final = 8
 # chance in one settled change of 400.
 _MOVING_SIGMAS: Final = 3.0
 # p-values of an unchanged series average 0.5; after a level change of one deviation, or of spread
-# to half or twice, it is 0.24 to 0.3. Over 16 ticks the average has a standard error of 0.05.
+# to half or twice, it is 0.24 to 0.3. A fading average of 24 has a standard error of 0.04.
 _FAR: Final = 0.25
-_AWAY: Final = 0.35  # halfway: neither there nor back is not settled
-_BACK: Final = 0.45
-_NEAR_WEIGHT: Final = 1.0 / 16.0
+_AWAY: Final = 0.3  # neither there nor back is not settled
+_BACK: Final = 0.43
+_NEAR_WEIGHT: Final = 1.0 / 24.0
 _SMALLEST: Final = 1e-18
 _COUNT_MAX: Final = 1e6
 
@@ -64,7 +64,7 @@ class State(NamedTuple):
         waiting: Errors that may enter the table, oldest first, `[delay, series]`.
         quiet: Ticks without doubt, `[series]`.
         since: Ticks since the alarm while the change has not settled, else 0, `[series]`.
-        near: Average p-value of what has changed, since the alarm, `[series]`.
+        near: Average p-values since the alarm, `[look, series]`.
         candidate: Predicts values at the new level.
         candidate_anchor: What its errors are taken around, `[series]`.
         errors: Its last errors, float32, `[settle - warmup, series]`; NaN where there is none.
@@ -132,7 +132,7 @@ class Changepoint(Detector[State]):
             waiting=xp.full((_DELAY, series), xp.nan),
             quiet=xp.zeros(series),
             since=xp.zeros(series),
-            near=xp.zeros(series),
+            near=xp.zeros((len(changes.LOOKS), series)),
             candidate=self.whitener.init(xp, series),
             candidate_anchor=xp.zeros(series),
             errors=xp.full((kept, series), xp.nan, dtype=xp.float32),
@@ -202,11 +202,13 @@ class Changepoint(Detector[State]):
         )
 
     def _return(self, xp: ModuleType, state: State, p: Any, judged: Any) -> tuple[Any, Any]:
-        """Return the average p-value of what had changed, and where it is that of the old level."""
-        own = xp.take_along_axis(p, xp.maximum(state.look, 0)[None], axis=0)[0]
-        moved = state.near + (xp.where(judged, own, 0.0) - state.near) * _NEAR_WEIGHT
+        """Return the average p-values, and where they are those of the old level and spread.
+
+        Of all looks: a spread that has grown may have been heard first as a level that has moved.
+        """
+        moved = state.near + (xp.where(judged, p, 0.0) - state.near) * _NEAR_WEIGHT
         near = xp.where(judged, moved, state.near)
-        return near, (state.since > 0.0) & (near >= _BACK)
+        return near, (state.since > 0.0) & (near.min(axis=0) >= _BACK)
 
     def _errors(
         self, xp: ModuleType, model: whiten.Model, anchor: Any, values: Any
@@ -259,7 +261,9 @@ class Changepoint(Detector[State]):
         since = xp.where(alarm, 1.0, xp.minimum(state.since + counts, _COUNT_MAX))
         drift = xp.abs(errors.mean(axis=0)) * math.sqrt(errors.shape[0])
         still = drift <= _MOVING_SIGMAS * errors.std(axis=0)  # False for NaN
-        settled = changing & (since >= self.config.settle) & still & (state.near <= _AWAY)
+        settled = (
+            changing & (since >= self.config.settle) & still & (state.near.min(axis=0) <= _AWAY)
+        )
         before = state._replace(
             since=xp.where(changing, since, 0.0),
             candidate=_chosen(xp, changing, learnt, state.candidate),
