@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo test computing waiting test-long lint quick check bench docs clean require
+.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -80,9 +80,17 @@ test-long: setup
 bench: setup
 	@$(BIN)/pytest -q benchmarks --benchmark-enable --benchmark-only
 
+# Public sets through the shipped detector, beside peers in an environment of their own. Minutes to
+# an hour; PARTS="--sets nab --files 8" for less.
+bench-detection: setup
+	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install -q --require-hashes -r benchmarks/detection/peers.lock \
+	  || { rm -rf .venv-peers; echo "The peers could not be installed; the tables say so."; }
+	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m detection $(PARTS)
+
 docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json
 	@$(BIN)/homeostat lab schema > docs/reference/lab-results.schema.json
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .jax_cache
+	@rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .jax_cache

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detection import controls, judging, playing, report, sets
+from detection import controls, judging, peers, playing, report, sets
 from detection.sets import Recording
+
+# Recordings on which the checks of invariance are made: each is played five times.
+_CHECKED = 8
 
 
 def main() -> None:
@@ -26,21 +29,23 @@ def _set(name: str, asked: argparse.Namespace) -> str:
     recordings = sets.load(name, files=asked.files)
     print(f"{name}: {len(recordings)} recordings", file=sys.stderr)
     run = playing.run(name, recordings, again=asked.again)
-    ours = [one.score for one in run.said]
-    found = {"homeostat": _judged(name, recordings, ours)}
+    found = {"homeostat": _judged(name, recordings, [one.score for one in run.said])}
+    rates = {"homeostat": run.points / run.seconds}
+    notes = []
     if not asked.bare:
+        if name == "nab":
+            beside = peers.run(recordings)
+            found |= {
+                one.title: _judged(name, recordings, one.scores) for one in beside if one.scores
+            }
+            rates |= {one.title: one.rate for one in beside}
+            holds = controls.invariances(recordings[:_CHECKED])
+            notes = [f"- {what}: {'yes' if one else 'NO'}" for what, one in holds.items()]
+            notes += [] if beside else ["- peers are not installed: `make bench-detection` does it"]
         for who, scores in controls.degenerate(recordings).items():
             found[who] = _judged(name, recordings, scores)
-    lines = [report.table(name, found), "", f"{run.points / run.seconds:,.0f} points/s (one core)."]
-    if name == "nab" and not asked.bare:
-        lines += [
-            "",
-            *(
-                f"- {what}: {'yes' if holds else 'NO'}"
-                for what, holds in controls.invariances(recordings[:8]).items()
-            ),
-        ]
-    return "\n".join(lines)
+    speed = "; ".join(f"{who} {rate:,.0f}" for who, rate in rates.items())
+    return "\n".join([report.table(name, found), "", f"Points/s on one core: {speed}.", "", *notes])
 
 
 def _judged(name: str, recordings: Sequence[Recording], scores: Sequence[Any]) -> dict[str, float]:

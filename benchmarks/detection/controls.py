@@ -29,9 +29,9 @@ def degenerate(recordings: Sequence[Recording]) -> dict[str, list[Any]]:
     }
 
 
-def invariances(recordings: Sequence[Recording]) -> dict[str, bool]:
+def invariances(recordings: Sequence[Recording], *, ticks: int = _TICKS) -> dict[str, bool]:
     """Return what holds of the shipped stack on the beginnings of recordings."""
-    some = [_cut(one, _TICKS) for one in recordings]
+    some = [_cut(one, ticks) for one in recordings]
     whole = playing.played(some)
     prefix = playing.played([_cut(one, len(one.values) * 2 // 3) for one in some])
     turned = playing.played(some[::-1])[::-1]

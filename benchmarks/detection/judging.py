@@ -6,6 +6,7 @@ categories; events and VUS-PR as in its own report. No point adjustment anywhere
 """
 
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
@@ -70,7 +71,9 @@ def series(recordings: Sequence[Recording], scores: Sequence[Any]) -> dict[str, 
 
 def _corpus(names: tuple[str, ...]) -> Any:
     """Return the corpus; of some files only, if some were asked for."""
-    corpus = scorer().Corpus(str(nab_root()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the scorer leaves closing to Python
+        corpus = scorer().Corpus(str(nab_root()))
     corpus.files = [name for name in corpus.files if name in names]
     corpus.nwin = sum(len(corpus.wins[name]) for name in corpus.files)
     return corpus
