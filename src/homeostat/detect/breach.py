@@ -43,8 +43,8 @@ _FADE: Final = 0.998
 # Nobody is surer than this where bets are paid out.
 _SURE: Final = 0.005
 # What a series usually does says nothing of a situation it never was in: the two opinions from
-# habit speak only as far as something like this was said before, as of half a horizon's worth.
-_HABIT: Final = 4.0
+# habit speak only as far as something like this was said before.
+_HABIT: Final = 1.0
 # A way that was seen for less than this share of its ticks shows no highest value.
 _LEAST_SEEN: Final = 0.8
 _SMALLEST: Final = 1e-9
