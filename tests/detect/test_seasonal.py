@@ -57,6 +57,7 @@ def test_without_a_season_it_is_the_conformal_detector_value_for_value() -> None
     assert not ours.season.period.any()
 
 
+@pytest.mark.slow
 def test_a_season_is_found_and_makes_what_is_expected_as_good_as_the_noise_allows() -> None:
     whole = season(11 * PERIOD, 12)
     state, alarms = play(whole[: 10 * PERIOD])
@@ -70,6 +71,7 @@ def test_a_season_is_found_and_makes_what_is_expected_as_good_as_the_noise_allow
     assert np.sqrt(((later - later.mean(axis=0)) ** 2).mean()) > 2.3
 
 
+@pytest.mark.slow
 def test_a_fault_teaches_the_profile_nothing() -> None:
     state, _ = play(season(10 * PERIOD, 12))
     before = state.season.profile.copy()
@@ -91,6 +93,25 @@ def test_a_level_that_changed_for_good_is_the_level_after_patience() -> None:
     assert late.mean() < 1e-3
     assert (state.season.period == PERIOD).all()
     assert state.season.level == pytest.approx(values[-4 * PERIOD :].mean(axis=0), abs=2.0)
+
+
+@pytest.mark.slow
+def test_what_is_flagged_teaches_the_profile_when_it_comes_again_at_its_hour() -> None:
+    """A new job of four ticks, on every cycle or only once."""
+    values = season(20 * PERIOD, 8)
+    hour = np.arange(len(values)) % PERIOD
+    job = (hour >= 20) & (hour < 24) & (np.arange(len(values)) >= 14 * PERIOD)
+    once = job & (np.arange(len(values)) < 15 * PERIOD)
+    values[:, :4] += 9.0 * job[:, None]
+    values[:, 4:] += 9.0 * once[:, None]
+    state, _ = play(values)
+    then = DETECTOR.expected(np, state, 22).season - DETECTOR.expected(np, state, 32).season
+    quiet, _ = play(season(20 * PERIOD, 8))
+    before = DETECTOR.expected(np, quiet, 22).season - DETECTOR.expected(np, quiet, 32).season
+    assert (quiet.season.period == PERIOD).all()
+    learnt = then - before
+    assert learnt[:4].mean() > 1.5
+    assert np.abs(learnt[4:]).max() < 1.0
 
 
 def test_nothing_is_learnt_where_nothing_may_be() -> None:

@@ -7,8 +7,8 @@ that detector, value for value, but for the next paragraph.
 
 A level that has changed for good: after `patience` ticks in a row that were flagged, and where
 something may be learnt, the level (and, if need be, the noise) is what it was during them, the
-evidence begins anew, and the profile stays whole. Flagged values teach neither profile, level,
-table nor history.
+evidence begins anew, and the profile stays whole. Flagged values teach neither level, table nor
+history, and the profile only where they come again at the same hour of the next cycle.
 
 For forecasts: `SeasonalDetector.expected(xp, state, ahead)` is the value `ahead` ticks after the
 last one, with its season, and `Seasons.season(xp, state.season, ahead)` the season's part alone.

@@ -2,9 +2,10 @@
 
 A profile of at most `BINS` places, read between places where a season has more ticks, each place a
 running location of about `MEMORY` cycles. It is robust because what is learnt is clipped, and
-guarded because the caller says which values were calm. Beside it stand a slow level (the profile
-is what departs from it, so a shift of the level leaves the profile whole) and the spread of each
-sixteenth of the season. Where no season is known, values pass as they are.
+guarded because the caller says which values were calm; others teach only where the same place was
+flagged in the cycle before, and half a cycle of flags in a row is a fault. Beside it stand a slow
+level (the profile is what departs from it, so a shift of the level leaves the profile whole) and
+the spread of each sixteenth of the season. Where no season is known, values pass as they are.
 
 What is dear (writing the profile, the history, the search for a period) waits for every
 `STRIDE`-th tick and is done by `seasonal_upkeep`, in NumPy also under JAX (a callback), so that
@@ -107,8 +108,10 @@ class Seasons:
             seen=xp.full((STRIDE, series), xp.nan, dtype=single),
             place=xp.zeros((STRIDE, series), dtype=single),
             off=xp.full((STRIDE, series), xp.nan, dtype=single),
+            odd=xp.zeros((STRIDE, series), dtype=bool), streak=number,
             origin=number + xp.nan, period=number, phase=number, cycles=number,
             profile=xp.zeros((BINS, series), dtype=single),
+            marked=xp.zeros((BINS, series), dtype=bool),
             spread=xp.ones((PARTS, series), dtype=single),
             level=number, scale=number, age=number,
             fresh=xp.zeros(series, dtype=bool),
@@ -186,13 +189,19 @@ class Seasons:
         weight = 1.0 / xp.clip(age, 1.0, xp.maximum(memory.period, _LEVEL_LEAST))
         level = xp.where(memory.age > 0.0, memory.level + weight * off, x)
         size = xp.where(memory.age > 0.0, xp.abs(off), 0.0)
+        # A fault may last for more than a cycle; what the season does ends within half of one.
+        streak = xp.where(known & xp.asarray(calm), 0.0, memory.streak + known)
+        odd = known & ~xp.asarray(calm)
+        staged = there & (learns | (odd & (streak < 0.5 * memory.period)))
         held = known & (xp.asarray(calm) | ~there)
         single = memory.ring.dtype
         after = memory._replace(
             tick=xp.asarray(memory.tick + 1, dtype=xp.int32),
             seen=_pushed(xp, memory.seen, xp.where(held, x - origin, xp.nan).astype(single)),
             place=_pushed(xp, memory.place, memory.phase.astype(single)),
-            off=_pushed(xp, memory.off, xp.where(learns & there, off, xp.nan).astype(single)),
+            off=_pushed(xp, memory.off, xp.where(staged, off, xp.nan).astype(single)),
+            odd=_pushed(xp, memory.odd, odd),
+            streak=xp.minimum(streak, _LARGEST),
             origin=origin,
             phase=xp.where(there, (memory.phase + 1.0) % xp.maximum(memory.period, 1.0), 0.0),
             level=xp.where(learns, level, memory.level),

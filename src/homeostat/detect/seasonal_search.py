@@ -284,7 +284,8 @@ def _profile(history: History, known: Known, period: float, bins: int) -> Found:
         period=period,
         phase=0.0,
         profile=profile,
-        cycles=float(np.isfinite(rest).sum()) * history.block / period,
+        # An entry of several ticks knows less than one: what is sharp has yet to be learnt.
+        cycles=float(np.isfinite(rest).sum()) * math.sqrt(history.block) / period,
         level=level,
         # Of independent noise a mean of so many ticks shows this much less; too wide soon narrows.
         scale=float(np.nanmedian(away)) * _SIGMA * _MEAN_ABSOLUTE * math.sqrt(history.block),

@@ -40,11 +40,14 @@ class SeasonalMemory(NamedTuple):
         seen: The last ticks' values for the history, float32 `[STRIDE, series]`.
         place: The last ticks' phases, float32 `[STRIDE, series]`.
         off: The last ticks' clipped departures, NaN where nothing is learnt, `[STRIDE, series]`.
+        odd: Where the last ticks were flagged, bool `[STRIDE, series]`.
+        streak: Ticks since the last one that was calm.
         origin: The first value.
         period: Ticks of the season, 0 for none; not always a whole number.
         phase: The next tick's place in the season, in ticks.
         cycles: Cycles behind the profile.
         profile: The season, float32 `[BINS, series]`.
+        marked: Places that were flagged when last seen, bool `[BINS, series]`.
         spread: Width of the noise against its mean, float32 `[PARTS, series]`.
         level: Slow level.
         scale: Mean absolute departure from season and level.
@@ -62,11 +65,14 @@ class SeasonalMemory(NamedTuple):
     seen: Any
     place: Any
     off: Any
+    odd: Any
+    streak: Any
     origin: Any
     period: Any
     phase: Any
     cycles: Any
     profile: Any
+    marked: Any
     spread: Any
     level: Any
     scale: Any
@@ -124,24 +130,30 @@ def _learnt(memory: SeasonalMemory) -> SeasonalMemory:
     # Shares of one cycle: a place hears of period / bins ticks in each, a part of period / PARTS.
     gain = 1.0 / (np.minimum(memory.cycles[columns], MEMORY) + 1.0)
     own, wide = gain * np.minimum(bins / period, 1.0), gain * np.minimum(PARTS / period, 1.0)
-    profile, spread = memory.profile.copy(), memory.spread.copy()
+    profile, spread, marked = (
+        part.copy() for part in (memory.profile, memory.spread, memory.marked)
+    )
     size = np.maximum(memory.scale[columns], 1e-300)
     for tick in range(STRIDE):
-        here = taught[tick, columns]
-        off = np.where(here, memory.off[tick, columns], 0.0)
         along = memory.place[tick, columns] / period * bins
         low = np.clip(np.floor(along), 0, bins - 1).astype(np.int64)
         share = np.clip(along - low, 0.0, 1.0)
         high = np.where(low + 1 >= bins, 0, low + 1)
+        # What is flagged teaches nothing, but twice in a row at the same place is the season.
+        there, odd = taught[tick, columns], memory.odd[tick, columns]
+        here = there & (~odd | marked[low, columns])
+        marked[low, columns] = np.where(there, odd, marked[low, columns])
+        off = np.where(here, memory.off[tick, columns], 0.0)
         profile[low, columns] += own * (1.0 - share) * off
         profile[high, columns] += own * share * off
         part = np.clip(memory.place[tick, columns] / period * PARTS, 0, PARTS - 1).astype(np.int64)
-        apart = np.where(here, np.abs(off) / size - spread[part, columns], 0.0)
+        apart = np.where(here & ~odd, np.abs(off) / size - spread[part, columns], 0.0)
         spread[part, columns] += wide * _trust(memory.cycles[columns] * period) * apart
     spread[:, columns] = _even(spread[:, columns])
     cycles = memory.cycles.copy()
     cycles[columns] += taught[:, columns].sum(axis=0) / period
-    return memory._replace(profile=profile, spread=spread, cycles=np.minimum(cycles, 1e6))
+    cycles = np.minimum(cycles, 1e6)
+    return memory._replace(profile=profile, spread=spread, marked=marked, cycles=cycles)
 
 
 def _trust(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -228,7 +240,17 @@ def _adopted(memory: SeasonalMemory, changed: list[tuple[int, Found]]) -> Season
     """Return the memory with the new seasons of these rows."""
     parts = {
         name: np.array(getattr(memory, name))
-        for name in ("period", "phase", "cycles", "profile", "spread", "level", "scale", "fresh")
+        for name in (
+            "period",
+            "phase",
+            "cycles",
+            "profile",
+            "marked",
+            "spread",
+            "level",
+            "scale",
+            "fresh",
+        )
     }
     for row, one in changed:
         parts["period"][row], parts["phase"][row] = one.period, one.phase
@@ -237,6 +259,7 @@ def _adopted(memory: SeasonalMemory, changed: list[tuple[int, Found]]) -> Season
         parts["profile"][:, row] = 0.0
         parts["profile"][: len(one.profile), row] = one.profile
         parts["spread"][:, row], parts["cycles"][row] = 1.0, one.cycles
+        parts["marked"][:, row] = False
         parts["level"][row] = one.level + memory.origin[row]
         parts["scale"][row], parts["fresh"][row] = one.scale, True
     return memory._replace(**parts)
