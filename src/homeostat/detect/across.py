@@ -4,9 +4,9 @@ Takes -log10 p of each column and tick, from any detector, and returns one for t
 of its few worst columns, averaged over some ticks, and then ranked in the entity's own past
 (`across_calibrate`), so that neither the number of columns, nor their correlation, nor a detector
 that claims too much makes the score more than it is. A fault is seldom in one column, never in all,
-and seldom lasts one tick. The mean of few was better than the worst alone, than the mean of all and
-than higher criticism (Donoho & Jin, Annals of Statistics 32 (2004)) on simulated entities with
-factors, heavy tails, constant columns and eight kinds of faults.
+and seldom lasts one tick. On simulated entities with factors, heavy tails, constant columns and
+eight kinds of faults the mean of few was better than the worst alone, the mean of all and higher
+criticism (Donoho & Jin, Annals of Statistics 32 (2004)).
 
 Not here: what a column says, and relations between columns; for these see `detect.pca`.
 """

@@ -1,19 +1,19 @@
 """PCA across the columns of an entity: is a row as its columns usually go together.
 
 A model of each entity (`pca_model`) is learnt while all is well (`pca_past`) and gives three kinds
-of evidence, each as -log10 p among the entity's own past: Q, how far the row is from what the
-principal components can make; T^2, how far within them; and how far single columns are from their
-own level, of which the worst few count (`across`). Their weighted sum is averaged over some ticks
-and ranked in the entity's past.
+of evidence: Q, how far the row is from what the principal components can make; T^2, how far within
+them; and how far single columns are from their own level or from what all others say, of which the
+worst few count (`across`). Their weighted sum is averaged over some ticks, and how rare that is in
+the entity's own past is its -log10 p.
 
 The weights were chosen on simulated entities (factors, correlated and heavy-tailed noise, constant,
-bursting and drifting columns; faults in few or many columns, broken relations, changed noise, slow
-ramps, flat lines). T^2 is mostly load: weighed like Q it cost a tenth of the area under precision
-and recall there, so it has a small say. Columns see what moves all and fits the components.
+bursting and drifting columns, regular jobs; faults in few or many columns, broken relations,
+changed noise, slow ramps, flat lines). There the worst columns carry nearly all; Q and T^2 weighed
+like them cost a twentieth of the area under precision and recall, so they have a small say.
 
-Constant, missing and new columns are left out and back in by themselves. Not here: seasons, other
-than as a component that columns share; alarms with a promised rate; levels that changed for good,
-for which there is `restart`.
+Constant, missing and new columns are left out and back in by themselves. NumPy only. Not here:
+seasons, other than as a component that columns share; alarms with a promised rate; levels that
+changed for good, for which there is `restart`.
 """
 
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Config:
     """Settings.
 
     Attributes:
-        prediction_error: Weight of Q's -log10 p in the score, 0 or more.
+        prediction_error: Weight of how far Q is beyond usual, 0 or more.
         hotelling: Weight of T^2's, 0 or more.
         columns: Weight of the worst columns', 0 or more.
         past: What is learnt, and when.

@@ -16,7 +16,7 @@ import numpy as np
 from homeostat.detect import pca_model
 from homeostat.stats import covariance, reservoir
 
-# Ticks in a block: what waits is two of them, and a sixteenth of the work is done at each tick.
+# Ticks in a block; what waits is two of them.
 BLOCK: Final = 16
 # Values farther from their level than this many spreads are learnt as if they were there. What is
 # usual and far is known after a few refits; a fault that slips in makes no column deaf.
