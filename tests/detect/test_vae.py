@@ -203,6 +203,33 @@ def test_a_fault_that_lasts_alarms_and_never_enters_the_calibration() -> None:
     assert not np.array_equal(begun.table.scores, vae.init(np).table.scores)
 
 
+def test_the_slower_the_load_the_further_apart_are_the_tests() -> None:
+    """Turning by 1 is forgotten in two ticks, by 0.1 in two hundred."""
+    spacings = []
+    for turn in (1.0, 0.1):
+        past = curve(1, turn=turn)
+        spacings.append(fit(STRAIGHT, past, np.ones(TICKS, dtype=bool)).model.normal.spacing)
+    assert spacings[0].tolist() == [STRAIGHT.spacing] * 2
+    assert 64 <= spacings[1].max() <= 1024
+
+
+def test_evidence_counts_tests_at_each_models_own_distance() -> None:
+    """The same fault with the same scores: eight times the distance, about eight times as late."""
+    model = straight().model
+    first = []
+    for factor in (1, 8):
+        spacing = np.full(2, STRAIGHT.spacing * factor, dtype=np.int32)
+        apart = model._replace(normal=model.normal._replace(spacing=spacing))
+        wild = curve(12, 1200)
+        wild[:, 4] += 5.0
+        vae = Vae(STRAIGHT, [apart, model])
+        said = played(vae, np.stack([wild, wild], axis=1))[1]
+        first.append(int(np.argmax(said.alarm[:, 0])))
+        assert np.argmax(said.alarm[:, 1]) == first[0]
+    assert first[0] > STRAIGHT.spacing
+    assert 5 * first[0] < first[1] < 12 * first[0]
+
+
 def test_a_collapsed_posterior_says_nothing_of_divergence() -> None:
     reference = straight().model.reference
     silent = straight().model._replace(reference=reference._replace(active=reference.active * 0.0))

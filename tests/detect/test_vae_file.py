@@ -121,12 +121,14 @@ def test_arrays_that_are_no_model_are_refused() -> None:
     wrong_shape = model.inputs._replace(low=model.inputs.low[:5])
     not_a_number = model.inputs._replace(mean=model.inputs.mean * np.nan)
     endless = model.inputs._replace(span=model.inputs.span + np.inf)
+    never = model.normal._replace(spacing=model.normal.spacing * 0)
     nowhere = Reference(*(np.zeros(1) for _ in range(4)))
     for bad, reason in (
         (altered(inputs=wrong_type), "model.inputs.low is not an array of float64"),
         (altered(inputs=wrong_shape), "model.inputs.low has shape"),
         (altered(inputs=not_a_number), "model.inputs.mean holds"),
         (altered(inputs=endless), "model.inputs.span holds"),
+        (altered(normal=never), "model.normal.spacing holds 0"),
         (altered(reference=nowhere), "model.reference.mean has shape"),
         (altered(weights=model.inputs), "model.weights is a Inputs"),
         (model.inputs, "model is a Inputs"),

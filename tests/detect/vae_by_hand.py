@@ -23,13 +23,13 @@ NAMES: Final = tuple(f"signal_{number}" for number in range(6))
 TICKS: Final = 3000
 
 
-def curve(seed: int, ticks: int = TICKS, noise: float = 0.03) -> Any:
+def curve(seed: int, ticks: int = TICKS, noise: float = 0.03, turn: float = 0.3) -> Any:
     """Return `[time, 6]`: an angle's sine, cosine and products, in different units.
 
-    Some twenty ticks later the angle says nothing of where it was.
+    Some 2 / turn^2 ticks later the angle says nothing of where it was.
     """
     rng = np.random.default_rng(seed)
-    angle = np.cumsum(0.3 * rng.standard_normal(ticks)) + rng.uniform(0.0, 2.0 * np.pi)
+    angle = np.cumsum(turn * rng.standard_normal(ticks)) + rng.uniform(0.0, 2.0 * np.pi)
     sine, cosine = np.sin(angle), np.cos(angle)
     clean = np.stack([sine, cosine, sine * cosine, sine * sine, cosine**3, np.abs(sine)], axis=1)
     values = clean + noise * rng.standard_normal(clean.shape)

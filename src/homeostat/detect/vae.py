@@ -4,8 +4,9 @@ HASH (section 3.1) trains one on historical normal data and scores by the recons
 commentary (section 5) also alarms when the latent space diverges. Both scores are here, each
 calibrated against the entity's own past (`stats.conformal`), and either alarms when bets on its
 p-values have won enough (`stats.edetector`). Training is `vae_model.fit`; this judges with a
-trained model, by NumPy alone. Scores that are neighbours depend on each other, so bets are placed
-at some distance; the promised run length holds as far as scores so far apart are independent.
+trained model, by NumPy alone. Scores depend on the load of the moment, so bets are placed as far
+apart as the model found its past scores independent; the promised run length holds as far as they
+are, and as far as the past has seen what loads there are.
 
 Unknown is an answer: an entity without a model, a window with a missing value, a table that is too
 young. Outside the region it learnt a network knows nothing: with a value far outside the latent
@@ -54,7 +55,7 @@ class State(NamedTuple):
         evidence: Money won by bets.
         waiting: Scores that may enter the table, oldest first, `[delay, 2 * entity]`.
         quiet: Tests without doubt, `[2 * entity]`.
-        clock: Ticks since the last test, int32 `[]`.
+        clock: Ticks since the last test, int32 `[2 * entity]`.
     """
 
     recent: Any
@@ -114,9 +115,11 @@ class Vae:
         self.trained = np.array([model is not None for model in models])
         self.model: Model = _stacked([there[0] if one is None else one for one in models])
         self.tables = tables.Conformal(tables.Config(size=CALIBRATION, block=_BLOCK))
+        self.spacing = np.maximum(self.model.normal.spacing, config.spacing).T.reshape(-1)
         # Two scores share the promise, which counts ticks; evidence counts tests.
-        self.run_length = 2.0 * config.run_length / config.spacing
-        self.bets = edetector.EDetector(edetector.Config(run_length=self.run_length))
+        self.enough = 2.0 * config.run_length / self.spacing
+        most = float(self.enough.max())
+        self.bets = edetector.EDetector(edetector.Config(run_length=most))
 
     @property
     def bytes_per_series(self) -> int:
@@ -141,7 +144,7 @@ class Vae:
             evidence=self.bets.init(xp, edetector.P_VALUE_BETS, rows),
             waiting=xp.full((_DELAY, rows), xp.nan),
             quiet=xp.zeros(rows),
-            clock=xp.zeros((), dtype=xp.int32),
+            clock=xp.zeros(rows, dtype=xp.int32),
         )
 
     def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
@@ -157,7 +160,7 @@ class Vae:
             evidence=self.bets.restart(xp, state.evidence, both),
             waiting=anew(fresh.waiting, state.waiting),
             quiet=anew(fresh.quiet, state.quiet),
-            clock=state.clock,
+            clock=anew(fresh.clock, state.clock),
         )
 
     def step(self, xp: ModuleType, state: State, values: Any, learn: Any) -> tuple[State, Output]:
@@ -201,12 +204,14 @@ class Vae:
         self, xp: ModuleType, state: State, scores: Any, each: Any, learn: Any
     ) -> tuple[State, Any]:
         """Bet on some p-values, far apart; return the next state and alarms."""
-        due = state.clock + 1 >= self.config.spacing
+        due = state.clock + 1 >= xp.asarray(self.spacing)
         rare = xp.where(xp.isfinite(each), each, 0.0) >= _ALARM_SCORE
-        if xp is np and not due:  # most ticks; all below would change nothing but the queue's age
+        if (
+            xp is np and not due.any()
+        ):  # most ticks; all below would change nothing but the queue's age
             quiet = np.where(self._calm(np, state.evidence, learn), state.quiet, 0.0)
             waited = np.asarray(state.clock + 1, dtype=np.int32)
-            alarms = (state.evidence.won.mean(axis=0) >= self.run_length) & rare
+            alarms = (state.evidence.won.mean(axis=0) >= self.enough) & rare
             return state._replace(quiet=quiet, clock=waited), alarms
         evidence, _ = self.bets.step(
             xp, state.evidence, edetector.p_value_bets(xp, xp.where(due, each, xp.nan))
@@ -223,7 +228,7 @@ class Vae:
             waiting=xp.where(due, moved, state.waiting),
             quiet=quiet,
             clock=xp.asarray(xp.where(due, 0, state.clock + 1), dtype=xp.int32),
-        ), (evidence.won.mean(axis=0) >= self.run_length) & rare
+        ), (evidence.won.mean(axis=0) >= xp.asarray(self.enough)) & rare
 
     def _calm(self, xp: ModuleType, evidence: edetector.Evidence, learn: Any) -> Any:
         """Return where scores may be learnt from, bool `[2 * entity]`."""

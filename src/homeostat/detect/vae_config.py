@@ -29,8 +29,8 @@ class Config:
         seed: Of initial weights, batches and noise.
         as_written: Minimise HASH's loss with its sign, KL plus log-likelihood. It unlearns the
             data; it is there to show that.
-        spacing: Ticks between tests for an alarm, at least `window`: scores depend on the load of
-            the moment, and neighbours are no independent evidence. The default is 4 minutes at a
+        spacing: Least ticks between tests for an alarm, at least `window`. A model whose scores
+            follow a slow load tests less often, see `vae_model`. The default is 4 minutes at a
             tick of 15 s.
         run_length: Mean ticks between false alarms of one entity, at least. The default is one
             false incident per 1,000 entities and day at a tick of 15 s, as of `conformal`.

@@ -178,7 +178,7 @@ def _expected(config: Config, columns: int) -> Model:
         Reference(double(1, few), double(few, few), double(1), double(1, few)),
         Normal(
             double(1, columns), double(1, columns), double(1, columns), double(1, columns),
-            single(CALIBRATION), single(CALIBRATION),
+            single(CALIBRATION), single(CALIBRATION), np.zeros(2, dtype=np.int32),
         ),
     )  # fmt: skip
 
@@ -202,6 +202,8 @@ def _same(found: Any, wanted: Any, where: str) -> None:
         raise VaeFileError(f"{where} is not an array of {wanted.dtype}")
     if found.shape != wanted.shape:
         raise VaeFileError(f"{where} has shape {found.shape}, its settings say {wanted.shape}")
+    if found.dtype == np.int32 and found.min(initial=1) < 1:
+        raise VaeFileError(f"{where} holds {found.min()}, must be 1 or more")
     empty = wanted.size == CALIBRATION and where.startswith("model.normal")
     if np.isnan(found).any() or not (empty or np.isfinite(found).all()):
         raise VaeFileError(f"{where} holds values that are not numbers")

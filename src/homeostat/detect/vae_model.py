@@ -22,6 +22,10 @@ from homeostat.detect.vae_train import Progress, train
 _STRETCHES: Final = 10
 # Windows to learn from, at least: 2 for each input that the network may have.
 _LEAST: Final = 64
+# Rank correlation that is hardly one, and ticks (four hours of 15 s) beyond which none is sought:
+# what is still correlated then is the time of day, of which a week has too few.
+_CORRELATED: Final = 0.1
+_SPACING_MAX: Final = 960
 # Values in a window: the components of so many take a minute, and grow with the cube.
 _WIDTH_MAX: Final = 4096
 # Held-out scores in the calibration: as many as its tables hold.
@@ -47,6 +51,8 @@ class Normal(NamedTuple):
         deviation: Standard deviation of each column, scaled, `[..., 1, column]`.
         errors: Errors of held-out windows, ascending, float32 `[..., CALIBRATION]`.
         divergences: Their latent divergences, ascending, float32 `[..., CALIBRATION]`.
+        spacing: Ticks after which an error, and a divergence, hardly depends on the one before,
+            int32 `[..., 2]`.
     """
 
     spread: Any
@@ -55,6 +61,7 @@ class Normal(NamedTuple):
     deviation: Any
     errors: Any
     divergences: Any
+    spacing: Any
 
 
 class Model(NamedTuple):
@@ -224,6 +231,7 @@ def fit(config: Config, values: Any, believed: Any, progress: Progress | None = 
     reference = vae_reference.fit(encode(np, trained.weights, parts[held_out]))
     blank = _levels(wide.values[usable])
     model = _calibrated(Model(inputs, trained.weights, reference, blank), flat[held_out])
+    model = _spaced(config, model, np.where(usable[:, None], values, np.nan))
     return Fitted(
         model=model, elbo=trained.elbo, best=trained.best, taught=len(taught),
         held_out=len(held_out), active=int(reference.active.sum()),
@@ -267,7 +275,7 @@ def _levels(scaled: Any) -> Normal:
         spread=np.ones((1, columns)), usual=np.zeros((1, columns)),
         level=scaled.mean(axis=0)[None, :],
         deviation=np.maximum(scaled.std(axis=0), _SPREAD_LEAST)[None, :],
-        errors=none, divergences=none,
+        errors=none, divergences=none, spacing=np.ones(2, dtype=np.int32),
     )  # fmt: skip
 
 
@@ -286,6 +294,29 @@ def _calibrated(model: Model, flat: Any) -> Model:
             divergences=_sample(judged.divergence),
         )
     )
+
+
+def _spaced(config: Config, model: Model, values: Any) -> Model:
+    """Return the model with how far apart its scores are independent, from its whole past."""
+    said = score(config, model, values)
+    far = [_apart(config.spacing, one) for one in (said.error, said.divergence)]
+    spacing = np.array(far, dtype=np.int32)
+    return model._replace(normal=model.normal._replace(spacing=spacing))
+
+
+def _apart(least: int, scores: Any) -> int:
+    """Return the first doubling of `least` at which the ranks of scores are hardly correlated."""
+    known = np.isfinite(scores)
+    ranks = np.zeros(len(scores))
+    ranks[known] = np.argsort(np.argsort(scores[known])) / max(known.sum() - 1, 1) - 0.5
+    lag = least
+    while lag < min(_SPACING_MAX, len(scores) // 2):
+        both = known[lag:] & known[:-lag]
+        together = ranks[lag:] @ ranks[:-lag] / max(both.sum(), 1)
+        if together <= _CORRELATED * np.square(ranks[known]).mean():
+            break
+        lag *= 2
+    return lag
 
 
 def _judged(model: Model, flat: Any) -> Judged:
