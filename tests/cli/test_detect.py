@@ -76,6 +76,7 @@ def test_each_row_of_a_file_has_a_row_in_the_output_that_says_what_the_stack_say
     assert {"unknown", "healthy"} <= {row["verdict"] for row in rows}
 
 
+@pytest.mark.slow
 def test_of_several_columns_each_has_its_share(tmp_path: Path) -> None:
     values = noise(2, columns=3)
     values[230:234, 1] += 40.0

@@ -89,7 +89,10 @@ def count_ticks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return judged
 
 
-@pytest.mark.parametrize("first", [3, 62, 100])
+@pytest.mark.parametrize(
+    "first",
+    [62, pytest.param(3, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.slow)],
+)
 def test_added_rows_are_judged_as_if_all_had_been_there(tmp_path: Path, first: int) -> None:
     rows = lines(1, 130)
     source, state = tmp_path / "in.csv", tmp_path / "s"
@@ -175,6 +178,7 @@ def test_a_stopped_file_is_taken_up_and_ends_as_in_one_go(
     assert {path.name for path in tmp_path.iterdir()} == left
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_a_stopped_folder_is_taken_up_and_what_is_done_is_not_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -216,6 +220,7 @@ def test_a_changed_input_or_output_of_a_folder_is_judged_again(tmp_path: Path) -
     assert out.read_bytes() != whole
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_another_program_judges_again_and_takes_up_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
