@@ -47,7 +47,7 @@ _MOVING_SIGMAS: Final = 3.0
 # to half or twice, it is 0.24 to 0.3. A fading average of 24 has a standard error of 0.04.
 _FAR: Final = 0.25
 _AWAY: Final = 0.3  # neither there nor back is not settled
-_BACK: Final = 0.43
+_BACK: Final = 0.45
 _NEAR_WEIGHT: Final = 1.0 / 24.0
 _SMALLEST: Final = 1e-18
 _COUNT_MAX: Final = 1e6
