@@ -24,7 +24,7 @@ class Kind(NamedTuple):
         period: Of the season, in ticks.
         cycles: How many there are.
         weekend: Two cycles of seven have less than half of the season.
-        shifts: Levels move for good twice, by four deviations.
+        shifts: Levels move for good twice, by four deviations, the last time four cycles before.
         heavy: The noise is Student's t with 4 degrees of freedom.
     """
 
@@ -75,7 +75,7 @@ def fleet(kind: Kind, each: int, *, seed: int) -> Fleet:
         noise[tick] = PHI * noise[tick - 1] + np.sqrt(1.0 - PHI * PHI) * noise[tick]
     start = ticks - 2 * kind.period
     if kind.shifts:
-        for begin in rng.integers(2 * kind.period, start - kind.period, (2, series)):
+        for begin in rng.integers(2 * kind.period, start - 4 * kind.period, (2, series)):
             wave = wave + 4.0 * rng.choice([-1.0, 1.0], series) * (time >= begin)
     onset = rng.integers(start, ticks - LASTS, series)
     size = np.repeat(SIZES, each)
