@@ -71,7 +71,7 @@ def test_a_state_grows_with_series_only_and_has_them_last() -> None:
     few, many = (_leaves(outlook.init(np, series)) for series in (7, 11))
     for a, b in zip(few, many, strict=True):
         assert a.shape == b.shape or (a.shape[-1], b.shape[-1]) == (7, 11)
-    assert sum(leaf.nbytes for leaf in many) - sum(leaf.nbytes for leaf in few) <= 4 * 9 * 1024
+    assert sum(leaf.nbytes for leaf in many) - sum(leaf.nbytes for leaf in few) <= 4 * 8 * 1024
 
 
 def _leaves(state: object) -> list[np.ndarray]:

@@ -120,10 +120,10 @@ class Breach:
             tick=xp.asarray(0, dtype=xp.int32),
             excess=tuple(self.tables.init(xp, series) for _ in self.config.horizons),
             limit=xp.full(series, xp.nan),
-            said=xp.full((heads, PLACES, _OPINIONS, series), xp.nan),
+            said=xp.full((heads, PLACES, _OPINIONS, series), xp.nan, dtype=xp.float32),
             base=xp.full((heads, PLACES, 2, series), xp.nan),
             peak=xp.full((heads, PLACES, series), -xp.inf),
-            seen=xp.full((heads, PLACES, series), -xp.inf),
+            seen=xp.full((heads, PLACES, series), -xp.inf, dtype=xp.float32),
             came=xp.zeros((heads, _BINS + 2, 2, series)),
             credit=xp.zeros((heads, _OPINIONS, series)),
         )
@@ -151,7 +151,8 @@ class Breach:
         raw = xp.where(known, xp.clip(raw, -LARGEST, LARGEST), xp.nan)
         state = _with_limit(xp, state, limit)
         peak = xp.where(known, xp.maximum(state.peak, xp.where(known, raw, 0.0)), state.peak)
-        seen = xp.where(xp.asarray(held), state.seen + known, -xp.inf)
+        seen = state.seen + known
+        seen = xp.asarray(xp.where(xp.asarray(held), seen, -xp.inf), dtype=state.seen.dtype)
         judged = self._judged(xp, state._replace(peak=peak, seen=seen))
         opinions = self._opinions(xp, judged, raw, points)
         new = xp.stack([points.peak, points.scale + xp.zeros_like(points.peak)], axis=1)

@@ -51,4 +51,5 @@ class Pending:
             xp.arange(PLACES)[None, :] == ((tick // stride) % PLACES)[:, None]
         )
         shape = now.shape + (1,) * (kept.ndim - 2)
-        return xp.where(now.reshape(shape), new[:, None], kept)
+        held = xp.asarray(new, dtype=kept.dtype)
+        return xp.where(now.reshape(shape), held[:, None], kept)

@@ -66,7 +66,7 @@ class QuantileState(NamedTuple):
         errors: Past errors in steps, one table for each horizon.
         stretch: Logarithm of how much further out the edges are, `[edge, horizon, series]`.
         said: Point, step and edges under way, `[horizon, place, 4, series]`.
-        calm: Whether nothing was done since they were made, `[horizon, place, series]`.
+        calm: Whether nothing was done since they were made, bool `[horizon, place, series]`.
     """
 
     tick: Any
@@ -96,7 +96,7 @@ class Quantiles:
             errors=tuple(self.tables.init(xp, series) for _ in self.config.horizons),
             stretch=xp.zeros((2, heads, series)),
             said=xp.full((heads, PLACES, 4, series), xp.nan),
-            calm=xp.zeros((heads, PLACES, series)),
+            calm=xp.zeros((heads, PLACES, series), dtype=bool),
         )
 
     def step(
@@ -117,10 +117,10 @@ class Quantiles:
             table is too young or the point unknown.
         """
         raw = xp.clip(xp.asarray(values, dtype=state.stretch.dtype), -LARGEST, LARGEST)
-        calm = xp.where(xp.asarray(held), state.calm, 0.0)
+        calm = state.calm & xp.asarray(held)
         due, place = self.pending.due(xp, state.tick)
         then = self.pending.taken(xp, state.said, place)
-        allowed = due[:, None] & (self.pending.taken(xp, calm, place) > 0.0) & xp.isfinite(values)
+        allowed = due[:, None] & self.pending.taken(xp, calm, place) & xp.isfinite(values)
         allowed = allowed & xp.isfinite(then[:, 0])
         error = xp.where(allowed, xp.clip((raw - then[:, 0]) / then[:, 1], -_FAR, _FAR), xp.nan)
         errors = tuple(
