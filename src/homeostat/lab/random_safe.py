@@ -26,7 +26,9 @@ from homeostat.loop import memory
 from homeostat.safety.permit import permit
 
 DECISION_S: Final = 30.0  # the catalogue's default; also what `random` uses
-_AT_ONCE: Final = 8  # asked about with one look at the world: mostly one of them is allowed
+# Asked about first, with one look at the world: mostly one of them is allowed. Where none is, the
+# rest is asked about with one more.
+_FIRST: Final = 8
 
 
 def random_safe() -> Controller:
@@ -56,8 +58,7 @@ class Lottery:
         options = list(dict.fromkeys([HOLD, *every(world, evidence, state.managed)]))
         order = [options[k] for k in self._rng.permutation(len(options)).tolist()]
         before = order[: order.index(HOLD)]  # HOLD is always allowed: nobody comes after it
-        for first in range(0, len(before), _AT_ONCE):
-            asked = before[first : first + _AT_ONCE]
+        for asked in (before[:_FIRST], before[_FIRST:]):
             safe_set = permit(asked, seen, now)
             for action in asked:
                 if action in safe_set.allowed:

@@ -349,11 +349,8 @@ def _no_longer_there(readings: Sequence[Reading], world: Snapshot | None) -> fro
     if world is None:
         return frozenset()
     slots = {names.replica(replica.name) for replica in world.replicas}
-    return frozenset(
-        reading.subject
-        for reading in readings
-        if reading.subject.startswith("replica:") and reading.subject not in slots
-    )
+    heard = {reading.subject for reading in readings}
+    return frozenset(one for one in heard - slots if one.startswith("replica:"))
 
 
 STATE_CLASSES = (SenseState,)

@@ -21,7 +21,7 @@ def permit(candidates: Sequence[Action], state: GuardState, now: TimeNs) -> Safe
     allowed: list[Action] = [HOLD]
     approvals: list[Action] = []
     refused: list[Refusal] = []
-    sight = _look(state, now)
+    sight = _look(state, now) if candidates else None
     for action in dict.fromkeys(candidates):
         if action == HOLD:
             continue
