@@ -318,8 +318,8 @@ def drawn(sources: list[Source], series: int, days: int, rng: Any) -> tuple[Iter
     [("nab", 288, 400, 10), ("aiops", 288, 210, 10), ("aiops", 1440, 110, 8)],
 )
 @pytest.mark.xfail(
-    reason="an aim that is missed: 45 %, 61 % and 56 % of alarms are false (LORD++), because bursts "
-    "and levels that wander are no independent errors; 78 %, 95 % and 95 % of shifts are found"
+    reason="an aim that is missed: 45 %, 61 % and 56 % of alarms are false (LORD++), because "
+    "bursts and levels that wander are no independent errors; 78 to 95 % of shifts are found"
 )
 def test_real_noise_keeps_the_promise_too(
     name: str, ticks: int, series: int, warm_days: int
