@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from homeostat.cli.detect_tally import Tally
 from homeostat.cli.exits import Exit
 from homeostat.cli.main import app, main
 from homeostat.detect.stack import Said, Stack
@@ -130,6 +131,24 @@ def test_the_rows_of_test_are_judged_after_those_of_train(tmp_path: Path) -> Non
     assert [row["timestamp"] for row in rows] == [str(k) for k in range(30)]
     evidence = expected.neg_log10_p[190:].tolist()
     assert numbers(rows, "neg_log10_p") == pytest.approx(evidence, rel=1e-5, nan_ok=True)
+
+
+def test_the_summary_has_the_fields_that_the_page_of_commands_shows(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
+    text = page.read_text(encoding="utf-8").partition("## The summary of `detect`")[2]
+    shown = json.loads(text.partition("```json")[2].partition("```")[0])
+    source = recording(tmp_path / "in.csv", noise(11, 20, 2), "cpu,disk")
+    made = json.loads(run("-i", source, "-o", tmp_path / "out.csv", "--json", "-").stdout)
+    assert list(made) == list(shown)
+    (one,), (shown_one,) = made["files"], shown["files"]
+    assert list(one) == list(shown_one)
+    assert list(one["quality"]) == list(shown_one["quality"])
+    tally = Tally(columns=["cpu", "disk"])
+    row = np.ones(1)
+    flags = np.array([True])
+    both = np.ones((1, 2))
+    tally.add(["t"], Said(row, row, flags, flags, ~flags, both, both, both))
+    assert [list(i) for i in tally.incidents()] == [list(i) for i in shown_one["incidents"]]
 
 
 def test_a_header_alone_has_a_header_in_the_output_and_no_data(tmp_path: Path) -> None:
