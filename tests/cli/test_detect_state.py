@@ -114,11 +114,12 @@ def test_added_rows_are_judged_as_if_all_had_been_there(tmp_path: Path, first: i
 
 def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(HEAD + "".join(lines(2, 80)))
-    words = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--state", tmp_path / "s")
-    run(*words)
-    before = ((tmp_path / "out.csv").read_bytes(), (tmp_path / "s").read_bytes())
-    assert ended(run(*words))
-    assert ((tmp_path / "out.csv").read_bytes(), (tmp_path / "s").read_bytes()) == before
+    out = ("-o", tmp_path / "out.csv", "--plot", "--state", tmp_path / "s")
+    run("-i", tmp_path / "in.csv", *out)
+    files = [tmp_path / name for name in ("out.csv", "out.html", "s")]
+    before = [path.read_bytes() for path in files]
+    assert ended(run("-i", tmp_path / "in.csv", *out))
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_a_file_of_later_rows_goes_on_from_the_state_of_the_one_before(tmp_path: Path) -> None:

@@ -98,9 +98,10 @@ class Job:
         """Give the output its name, and draw it."""
         self._out().finish()
         self.done = True
-        if self.course is not None:
-            text = page(self.summary(), self.course, __version__)
-            write_text(page_of(self.output), text)
+        drawn = page_of(self.output)
+        # A run that found nothing new has nothing to draw: the page of the one before stays.
+        if self.course is not None and (self.course.rows or not drawn.exists()):
+            write_text(drawn, page(self.summary(), self.course, __version__))
 
     def abandon(self, *, keep: bool) -> None:
         """Leave no output, or the part that a later run goes on with."""
