@@ -22,10 +22,11 @@ from homeostat.detect.vae_train import Progress, train
 _STRETCHES: Final = 10
 # Windows to learn from, at least: 2 for each input that the network may have.
 _LEAST: Final = 64
-# Rank correlation that is hardly one, and ticks (four hours of 15 s) beyond which none is sought:
-# what is still correlated then is the time of day, of which a week has too few.
+# Rank correlation that is hardly one, and the most ticks between tests, 16 minutes at 15 s.
+# Scores that follow the time of day are correlated for longer, but tests further apart would find a
+# fault hours late.
 _CORRELATED: Final = 0.1
-_SPACING_MAX: Final = 960
+_SPACING_MAX: Final = 64
 # Values in a window: the components of so many take a minute, and grow with the cube.
 _WIDTH_MAX: Final = 4096
 # Held-out scores in the calibration: as many as its tables hold.
