@@ -57,13 +57,18 @@ def test_a_breach_is_foretold_better_than_by_persistence_and_by_the_last_season(
     assert np.mean(every) > 0.1
 
 
+# Eleven days of minutes: in the first four, breaches come in the half that sets the limit only, and
+# "never" is hard to beat. Two weeks of NAB's five minutes.
+ROWS = {"msft_cloud60": 16_000, "nab": 4_100}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("which", FILES)
 def test_recordings_of_real_services_too(which: str) -> None:
     if not list(SHARED.glob(FILES[which])):
         pytest.skip(f"{which} is not beside the checkout")
     told = 0
-    for day, horizons, values, half, limit in groups(which, 4000):
+    for day, horizons, values, half, limit in groups(which, ROWS[which]):
         if values.shape[1] < 5:  # a few series say little about a method
             continue
         played = play_with_season(values, limit, horizons, (day,))
