@@ -120,6 +120,17 @@ def test_what_is_significant_but_tiny_is_no_alarm() -> None:
     assert said.verdict is Verdict.ANOMALOUS
 
 
+@pytest.mark.slow
+def test_healthy_families_stay_healthy_while_their_references_grow() -> None:
+    """From the first reference through four renewals, at every look."""
+    for seed in range(6):
+        watch = Watch(seed=seed)
+        verdicts = [watch.usual(1, "age", "income", "tenure").verdict for _ in range(100)]
+        assert set(verdicts[20:]) == {Verdict.HEALTHY}
+        assert Verdict.ANOMALOUS not in verdicts
+        assert {one.renewals for one in watch.state.values()} == {5}
+
+
 def test_an_alarm_lasts_while_the_shift_does_and_ends_after_it() -> None:
     watch = Watch()
     watch.usual(40, "age")
@@ -190,6 +201,17 @@ def test_what_cannot_be_judged_is_unknown_and_changes_nothing(
     assert one(said, "age").quality is quality
     key = next(iter(before))
     assert watch.state[key].evidence.won.tobytes() == before[key].evidence.won.tobytes()
+
+
+@pytest.mark.parametrize("bounds", [(), (1.0,), BOUNDS])
+def test_a_histogram_whose_first_page_cannot_be_read_is_unknown_and_starts_later(
+    bounds: tuple[float, ...],
+) -> None:
+    watch = Watch()
+    blank = Sheet("age", np.zeros(len(bounds)), bounds=bounds, quality=Quality.UNREACHABLE)
+    (said,) = watch.see(blank)
+    assert one(said, "age").quality is Quality.UNREACHABLE
+    assert watch.usual(40, "age").verdict is Verdict.HEALTHY
 
 
 def test_a_feature_that_falls_silent_makes_its_family_unknown_not_healthy() -> None:

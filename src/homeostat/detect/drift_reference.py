@@ -53,8 +53,8 @@ class Watched:
 
 def unseen(test: ShareTest, bounds: tuple[float, ...]) -> Watched:
     """Return a histogram of which nothing is known."""
-    bins = len(bounds)
-    return Watched(bounds=bounds, learnt=np.zeros(bins), evidence=test.init(bins, 1))
+    bins = len(bounds)  # none on a page that could not be read
+    return Watched(bounds=bounds, learnt=np.zeros(bins), evidence=test.init(max(bins, 1), 1))
 
 
 def learn(one: Watched, counts: Floats, *, delay: int, most: float) -> Watched:
