@@ -10,9 +10,10 @@ causal: what it says of a prefix is what it says of the whole; it uses no names,
 incident starts (`alarm`), below it at every other, and at or above 0.4 where a lesser incident
 starts, which the shipped detector does not tell of. So a threshold of 0.5 is the shipped detector,
 and a higher or lower one tells of stronger or weaker incidents only, once each. Within each of the
-three ranges the score is a fixed increasing function of strength, the mean of `neg_log10_p`, for
-which what recurs becomes normal, and of evidence that does not fade (`detect.screen_reach`): below
-0.4 it ranks the ticks of an incident above quiet ones for as long as it lasts.
+three ranges the score is a fixed increasing function of strength: of `neg_log10_p` for several
+columns, and for one the mean of that, for which what recurs becomes normal, and of evidence that
+does not fade (`detect.screen_reach`). So below 0.4 it ranks the ticks of an incident above quiet
+ones for as long as it lasts.
 
 Not here: reading files, seasons people know of, causes.
 """
@@ -23,7 +24,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from homeostat.detect import pca, screen_rates, screen_rows, stack_entity, stack_incident
-from homeostat.detect.across import worst
 
 # Strength at which the score is half of its range. What matters is that s / (s + 3) still tells
 # 1e-300 from 1e-299 in double precision; 3 is near what starts an incident, so all of the range is
@@ -168,8 +168,9 @@ class Stack:
 
 def _strength(evidence: Any, beyond: Any) -> Any:
     """Return the strength of `[entity]`, see the module; `beyond` is of `[entity, column]`."""
-    few = worst(np.where(np.isfinite(beyond), beyond, 0.0), stack_entity.FEW).sum(axis=1)
-    return (evidence + few) / 2.0
+    if beyond.shape[1] > 1:
+        return evidence
+    return (evidence + np.nan_to_num(beyond[:, 0])) / 2.0
 
 
 def scale(strength: Any, alarm: Any, lesser: Any) -> Any:

@@ -17,8 +17,7 @@ from homeostat.detect.across import worst
 
 _LOOKS: Final = 2
 # A fault that shows in one column shows in a few; as many as an operator would look at.
-FEW: Final = 5
-"""How many columns are the few worst."""
+_FEW: Final = 5
 _LOG10_LOOKS: Final = 0.3010299956639812
 _LOG10_E: Final = 0.4342944819032518
 
@@ -77,7 +76,7 @@ class Entities:
         known = np.isfinite(evidence)
         some = known.any(axis=1)
         most = np.where(some, np.where(known, evidence, -1.0).max(axis=1), np.nan)
-        few = worst(evidence, FEW)
+        few = worst(evidence, _FEW)
         looks = np.stack([most, few.sum(axis=1)])
         teaches = np.tile(learn.any(axis=1), _LOOKS)
         rated, rarity = self.rates.step(np, state.rates, looks.reshape(-1), teaches)
