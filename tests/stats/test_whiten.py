@@ -103,3 +103,26 @@ def test_a_row_restarts_alone_and_a_stored_model_goes_on_bit_for_bit() -> None:
 def test_a_setting_that_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"whiten: {next(iter(wrong))} must"):
         Config(**wrong)
+
+
+def test_what_lies_ahead_fades_to_the_level_and_becomes_less_sure() -> None:
+    values = ar1(300, 3, 0.9, seed=7)
+    _, state = all_errors(values)
+    next_one = WHITENER.errors(np, state, values[0])
+    ahead = [WHITENER.ahead(np, state, ticks) for ticks in (1, 5, 400)]
+    assert np.array_equal(ahead[0][0], next_one.expected)
+    assert (np.diff([np.abs(value - state.mean) for value, _ in ahead], axis=0) <= 0.0).all()
+    assert (np.diff([sd for _, sd in ahead], axis=0) > 0.0).all()
+    assert ahead[2][0] == pytest.approx(state.mean, abs=0.01)
+
+
+def test_a_level_moves_for_its_rows_alone_and_keeps_what_it_is_not_told() -> None:
+    _, state = all_errors(ar1(200, 3, 0.6, seed=8))
+    rows = np.array([True, True, False])
+    moved = WHITENER.move(np, state, rows, np.full(3, 90.0), np.array([5.0, np.nan, 5.0]))
+    expected, sd = WHITENER.ahead(np, moved, 1)
+    assert expected[:2].tolist() == [90.0, 90.0]
+    assert moved.scale2[0] == 25.0
+    assert sd[0] == pytest.approx(5.0, rel=0.01)
+    assert moved.scale2[1] == state.scale2[1]
+    assert [part[2] for part in moved] == [part[2] for part in state]

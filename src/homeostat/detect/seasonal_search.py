@@ -171,7 +171,7 @@ def search(
         whole = round(times)
         if times < 1.0 or (times <= _MOST_TIMES and abs(times - whole) > _SAME * times):
             return None  # a part of the season that is known, or none of its multiples
-        if known.period in _DAYS and whole != _WEEK:
+        if times <= _MOST_TIMES and known.period in _DAYS and whole != _WEEK:
             return None  # nobody lives by five days
         period = whole * known.period if times <= _MOST_TIMES else period
     return _profile(history, known, period, bins)

@@ -112,8 +112,9 @@ def upkeep(memory: SeasonalMemory, how: Search) -> SeasonalMemory:
         rows = np.arange(memory.period.shape[0] if turn % turns == 0 else 0)
     if not len(rows):
         return memory
-    past = memory.ring[:used, rows].astype(np.float64)
-    rows = rows[(memory.period[rows] > 0.0) | suspects(past)]
+    if not how.hints:  # two cycles, enough for a hint, make no line that stands out
+        past = memory.ring[:used, rows].astype(np.float64)
+        rows = rows[(memory.period[rows] > 0.0) | suspects(past)]
     found = [(int(row), _search_row(memory, int(row), how)) for row in rows]
     changed = [(row, one) for row, one in found if one is not None]
     return _adopted(memory, changed) if changed else memory
