@@ -131,6 +131,16 @@ def test_columns_that_come_and_go_do_not_alarm() -> None:
     assert np.mean([one.entity.alarm for one in said[200:]]) < 0.002
 
 
+def test_a_column_that_appears_is_taken_in_and_one_that_vanished_is_not_missed() -> None:
+    values = entities(700, seed=18)
+    values[:200, 0, 3], values[400:, 0, 6] = np.nan, np.nan
+    state, said = played(values)
+    assert np.isnan(said[199].deviations[0, 3])
+    assert np.isfinite(said[-1].deviations[0, 3])
+    assert state.past.model.moves[0, 3]
+    assert not any(one.entity.alarm[0] for one in said)
+
+
 def test_without_half_of_its_columns_components_say_nothing(learnt: PcaState) -> None:
     values = entities(1, seed=9)
     values[0, 0, :5] = np.nan
