@@ -36,21 +36,25 @@ def _set(name: str, asked: argparse.Namespace) -> str:
         if name == "nab":
             beside = peers.run(recordings)
             found |= {
-                one.title: _judged(name, recordings, one.scores) for one in beside if one.scores
+                one.title: _judged(name, recordings, one.scores, alarms=one.alarms)
+                for one in beside
+                if one.scores
             }
             rates |= {one.title: one.rate for one in beside}
             holds = controls.invariances(recordings[:_CHECKED])
             notes = [f"- {what}: {'yes' if one else 'NO'}" for what, one in holds.items()]
             notes += [] if beside else ["- peers are not installed: `make bench-detection` does it"]
         for who, scores in controls.degenerate(recordings).items():
-            found[who] = _judged(name, recordings, scores)
+            found[who] = _judged(name, recordings, scores, alarms=who != controls.CHANCE)
     speed = "; ".join(f"{who} {rate:,.0f}" for who, rate in rates.items())
     return "\n".join([report.table(name, found), "", f"Points/s on one core: {speed}.", "", *notes])
 
 
-def _judged(name: str, recordings: Sequence[Recording], scores: Sequence[Any]) -> dict[str, float]:
+def _judged(
+    name: str, recordings: Sequence[Recording], scores: Sequence[Any], *, alarms: bool = True
+) -> dict[str, float]:
     if name == "nab":
-        return judging.nab([one.name for one in recordings], scores)
+        return judging.nab([one.name for one in recordings], scores, alarms=alarms)
     return judging.series(recordings, scores)
 
 

@@ -16,6 +16,8 @@ from detection.sets import Recording
 
 # Ticks that the checks of invariance play: several seasons of most recordings.
 _TICKS = 4000
+CHANCE = "by chance"
+"""The one of `degenerate` that has no line of its own."""
 
 
 def degenerate(recordings: Sequence[Recording]) -> dict[str, list[Any]]:
@@ -24,7 +26,7 @@ def degenerate(recordings: Sequence[Recording]) -> dict[str, list[Any]]:
     rows = [len(one.rows) for one in recordings]
     return {
         "always on": [np.ones(count) for count in rows],
-        "by chance": [draw.random(count) for count in rows],
+        CHANCE: [draw.random(count) for count in rows],
         "every 200 rows": [(np.arange(count) % 200 == 0) * 1.0 for count in rows],
     }
 

@@ -36,8 +36,18 @@ def scorer() -> ModuleType:
     return module
 
 
-def nab(names: Sequence[str], scores: Sequence[Any], *, volume: bool = True) -> dict[str, float]:
-    """Return the figures of the Numenta benchmark, of all its files or of some."""
+def nab(
+    names: Sequence[str], scores: Sequence[Any], *, volume: bool = True, alarms: bool = True
+) -> dict[str, float]:
+    """Return the figures of the Numenta benchmark, of all its files or of some.
+
+    Args:
+        names: The files.
+        scores: In [0, 1], a row each.
+        volume: Work out VUS-PR as well, which takes the longest.
+        alarms: 0.5 is the detector's own line. Else it has none, and its events are judged at the
+            threshold that is best for it.
+    """
     corpus = _corpus(tuple(names))
     by_name = dict(zip(names, scores, strict=True))
     out: dict[str, float] = {}
@@ -48,9 +58,10 @@ def nab(names: Sequence[str], scores: Sequence[Any], *, volume: bool = True) -> 
         if profile == "standard":
             out["best threshold"] = float(thresholds[best])
     out["one category out"] = _one_out(corpus, by_name)
-    raw, null = corpus.at(by_name, "standard", SHIPPED)
-    out["shipped threshold"] = corpus.norm(raw, null, "standard")
-    out |= _events(corpus, by_name, SHIPPED)
+    if alarms:
+        raw, null = corpus.at(by_name, "standard", SHIPPED)
+        out["shipped threshold"] = corpus.norm(raw, null, "standard")
+    out |= _events(corpus, by_name, SHIPPED if alarms else out["best threshold"])
     if volume:
         out["VUS-PR"] = float(
             np.mean([_volume(corpus, by_name, name) for name in names if corpus.wins[name]])

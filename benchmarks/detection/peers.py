@@ -18,6 +18,7 @@ _TITLES = {
     "pyod_ecod": "PyOD ECOD, fitted on the first 15 %",
     "sesd_batch": "sesd, whole series at once",
 }
+_ALARMS = frozenset({"river_kswin", "sesd_batch"})
 
 
 class Peer(NamedTuple):
@@ -27,11 +28,13 @@ class Peer(NamedTuple):
         title: Its name in tables.
         scores: Of each recording's rows; empty if it was timed only.
         rate: Points a second of processor time.
+        alarms: It raises alarms of its own, at 0.5; else it has a score and no line.
     """
 
     title: str
     scores: list[Any]
     rate: float
+    alarms: bool
 
 
 def run(recordings: Sequence[Recording]) -> list[Peer]:
@@ -58,4 +61,5 @@ def run(recordings: Sequence[Recording]) -> list[Peer]:
 
 def _peer(kept: Any, name: str, count: int) -> Peer:
     scores = [kept[f"{name}-{k}"] for k in range(count) if f"{name}-{k}" in kept.files]
-    return Peer(_TITLES[name], scores, float(kept[f"{name}-points"] / kept[f"{name}-seconds"]))
+    rate = float(kept[f"{name}-points"] / kept[f"{name}-seconds"])
+    return Peer(_TITLES[name], scores, rate, name in _ALARMS)
