@@ -3,8 +3,8 @@
 The SEA stream holds one concept (its labels follow attrib1 + attrib2 <= 9 with 10 % noise from the
 first row to the last, which a test here checks), so drifts are made by Street & Kim's other
 thresholds on its rows, drawn anew for each run, with its own noise. ADWIN's delays (River 0.26.1,
-default delta 0.002, fed the same errors row by row) are quoted from a run on the same rows: no
-drift detector of others is installed.
+default delta 0.002, fed the same errors row by row) are quoted from `benchmarks/drift_peers.py`,
+which draws the same rows: no drift detector of others is installed here.
 """
 
 from pathlib import Path
