@@ -63,6 +63,11 @@ def test_the_unit_does_not_matter() -> None:
     np.testing.assert_array_equal(_play(values), _play(values * 1024.0))
 
 
+def test_the_zero_of_the_unit_does_not_matter() -> None:
+    values = _noise(300, 2)
+    np.testing.assert_allclose(_play(values), _play(values + 1024.0), rtol=1e-5, atol=1e-6)
+
+
 def test_silence_is_unknown_and_the_next_value_is_judged_as_before() -> None:
     values = _noise(300, 2)
     values[200:210, 0] = np.nan

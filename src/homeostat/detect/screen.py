@@ -122,7 +122,8 @@ class Screen:
         error = self.whitener.errors(xp, state.model, values)
         floor = xp.maximum(self.config.floor_relative * xp.abs(state.level), _SMALLEST)
         off = (x - state.level) / xp.maximum(state.spread, floor)
-        off = xp.clip(off, -_FARTHEST, _FARTHEST)
+        # The first value is the level, whatever the unit's zero.
+        off = xp.where(state.count > 0.0, xp.clip(off, -_FARTHEST, _FARTHEST), 0.0)
         fast = known / self.config.short
         lasting = state.lasting + fast * (xp.clip(off, -_BOUND, _BOUND) - state.lasting)
         sure = xp.isfinite(error.sigmas)
@@ -148,6 +149,7 @@ class Screen:
         pull = xp.where(young, x - state.level, spread * xp.clip(off, -_PULL, _PULL))
         size = xp.minimum(xp.abs(off), 2.0 * _PULL)
         away = xp.where(young, xp.abs(x - state.level), spread * size)
+        away = xp.where(state.count > 0.0, away, 0.0)
         usual = state.usual + weight * (course - state.usual)
         return state._replace(
             model=self.whitener.learn(xp, state.model, values, teaches),
