@@ -19,7 +19,8 @@ from homeostat.base.intent import ActionState
 from homeostat.server.replaying import replay_file
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # minutes only where cores are shared
-KILLS = 52  # a run; there are two, side by side
+KILLS = 52  # a run, at least; there are two, side by side
+ENOUGH = KILLS // 2  # writes that a run must have tried, or it proves little
 SEEDS = (20240229, 20240301)
 SEED = SEEDS[0]
 TO_LEARN_S = 20.0
@@ -97,14 +98,16 @@ def show(said: Account, stage: Stage, wall_s: float) -> None:
 def test_a_controller_killed_at_any_moment_loses_doubles_and_misreports_nothing(
     stage: Stage,
 ) -> None:
-    chance, begin = random.Random(stage.seed), time.monotonic()
-    for _ in range(KILLS):
+    chance, begin, kills = random.Random(stage.seed), time.monotonic(), 0
+    # On a busy machine more lives end before they act: go on until enough have acted.
+    while kills < KILLS or (len(stage.relay.writes()) < ENOUGH and kills < 3 * KILLS):
         kill_somewhere(stage, stage.zygote.start(), chance)
+        kills += 1
     settle(stage)
     said = check_all(stage)
     show(said, stage, time.monotonic() - begin)
-    assert said.cut_between_intent_and_receipt() >= 0.3 * KILLS
-    assert len(said.written) >= 0.5 * KILLS, "it hardly acted: this proves little"
+    assert said.cut_between_intent_and_receipt() >= 0.3 * kills
+    assert len(said.written) >= ENOUGH, "it hardly acted: this proves little"
     assert any(intent.undo for intent in said.written.values()), "nothing was ever taken back"
 
 
