@@ -95,6 +95,7 @@ def test_what_knows_nothing_scores_next_to_nothing() -> None:
 def test_what_must_not_matter_does_not() -> None:
     from detection import controls  # noqa: PLC0415 - found by the fixture above
 
-    recordings = _shared().load("nab", files=3)
+    # The first two have no noise at all: what is left of them is rounding, in any unit another.
+    recordings = _shared().load("nab", files=5)[2:]
     holds = controls.invariances(recordings, ticks=1500)
     assert all(holds.values()), holds
