@@ -104,6 +104,7 @@ def test_a_folder_is_mirrored_and_what_cannot_be_read_stops_nothing_else(tmp_pat
     assert [one["rows"] for one in json.loads(said.stdout)["files"]] == [60, 90]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_file_does_not_depend_on_those_beside_it(tmp_path: Path) -> None:
     for seed, rows in ((5, 180), (6, 230), (7, 30)):
         recording(tmp_path / "in" / f"{seed}.csv", noise(seed, rows))
@@ -123,6 +124,7 @@ def test_a_page_lies_beside_each_output_where_it_is_asked_for(tmp_path: Path) ->
     assert text.count("<svg") == 1
 
 
+@pytest.mark.slow
 def test_the_rows_of_test_are_judged_after_those_of_train(tmp_path: Path) -> None:
     values = noise(10, 220, 2)
     np.savez(tmp_path / "in.npz", train=values[:190], test=values[190:])

@@ -122,6 +122,7 @@ def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in files] == before
 
 
+@pytest.mark.slow
 def test_a_file_of_later_rows_goes_on_from_the_state_of_the_one_before(tmp_path: Path) -> None:
     rows = lines(3, 130)
     (tmp_path / "all.csv").write_text(HEAD + "".join(rows))
@@ -158,6 +159,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path, damage: bytes) -> None:
     assert "remove the file to begin anew" in str(run(*words).exception)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("asked", [(), ("--state", "s")])
 def test_a_stopped_file_is_taken_up_and_ends_as_in_one_go(

@@ -48,6 +48,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_fit_says_what_is_known_and_what_is_not(fitted: Path) -> None:
     plain = json.loads(fitted.read_text(encoding="utf-8"))
     known = {one["name"]: one for one in plain["parameters"]}

@@ -54,6 +54,7 @@ def test_a_longer_look_is_never_less_probable() -> None:
     assert (np.diff(known, axis=1) >= 0.0).all()
 
 
+@pytest.mark.slow
 def test_a_higher_limit_is_never_more_probable() -> None:
     values = np.repeat(wandering(300, 1), 5, axis=1)
     said = play(values, np.array([1.0, 2.0, 4.0, 8.0, 100.0]), HORIZONS).chance[180]
@@ -90,6 +91,7 @@ def test_a_gap_is_unknown_and_does_not_become_history() -> None:
     assert np.isnan(played.points[154:160, 0]).all()
 
 
+@pytest.mark.slow
 def test_the_scores_of_a_beginning_are_those_of_the_whole() -> None:
     values = wandering(160, 3)
     whole = play(values, np.full(3, 3.0), HORIZONS)

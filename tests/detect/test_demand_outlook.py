@@ -38,6 +38,7 @@ def test_a_forecast_is_taken_out_exactly_a_horizon_after_it_was_put_down() -> No
     assert [len(one) for one in judged] == [199, 193, 32]
 
 
+@pytest.mark.slow
 def test_a_row_knows_nothing_of_its_neighbours() -> None:
     values, limit = steps(90, 4), np.array([1.0, 2.0, np.nan, 4.0])
     values[30:50, 1] = np.nan
@@ -108,6 +109,7 @@ def test_nothing_at_all_is_unknown_for_ever() -> None:
     assert np.isnan(played.chance).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wild", [np.inf, -np.inf, 1e300, -1e300])
 def test_absurd_values_do_not_spoil_what_comes_after(wild: float) -> None:
     values = steps(260, 1)

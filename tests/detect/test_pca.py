@@ -97,6 +97,7 @@ def test_scale_and_level_of_a_column_do_not_matter() -> None:
         assert same.all()
 
 
+@pytest.mark.slow
 def test_a_prefix_is_judged_as_the_whole_and_entities_apart_as_together() -> None:
     values = entities(200, 3, seed=6)
     values[:90, 1] = np.nan  # one that came later

@@ -19,6 +19,7 @@ def _said_equal(one: Any, two: Any) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_shift_is_one_alarm_with_its_column_to_blame() -> None:
     values = _noise(700, 2, 3)
     values[500:600, 0, 1] += 9.0
@@ -31,6 +32,7 @@ def test_a_shift_is_one_alarm_with_its_column_to_blame() -> None:
     assert said.contributions[500, 0].sum() == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_the_score_is_above_one_half_exactly_at_alarms() -> None:
     values = _noise(700, 1, 1)
     values[500:600] += 9.0
@@ -52,6 +54,7 @@ def test_nothing_reported_is_unknown_and_not_healthy() -> None:
     assert not said.unknown[300:, 1].any()
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_prefix_is_what_is_said_of_the_whole() -> None:
     values = _noise(400, 2, 2)
     values[250:] += 6.0
@@ -67,6 +70,7 @@ def test_entities_do_not_know_of_each_other() -> None:
     _said_equal(alone, type(together)(*(field[:, 1:2] for field in together)))
 
 
+@pytest.mark.slow
 def test_a_state_goes_to_bytes_and_goes_on_where_it_stopped() -> None:
     stack, values = Stack(), _noise(400, 2, 2)
     values[300:] += 6.0

@@ -32,6 +32,7 @@ def test_a_column_that_parts_from_the_others_is_found_and_named() -> None:
     assert said.contributions[at, 0].argmax() == 4
 
 
+@pytest.mark.slow
 def test_shares_sum_to_one_where_there_is_evidence() -> None:
     values = _factors(420, 3)
     values[350:, 0, 2] = np.nan

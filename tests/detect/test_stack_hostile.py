@@ -44,6 +44,7 @@ def test_odd_values_after_a_healthy_past_are_judged_or_unknown(odd: Any) -> None
     _sound(play(Stack(), np.concatenate([healthy, odd, healthy[:20]])).said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 3.5, -1e12, 1e-12])
 def test_a_constant_is_healthy_for_ever(value: float) -> None:
     said = play(Stack(), np.full((400, 1, 1), value)).said
@@ -59,6 +60,7 @@ def test_one_point_or_none_is_unknown(ticks: int) -> None:
     assert said.unknown.all()
 
 
+@pytest.mark.slow
 def test_a_column_that_never_reports_does_not_hide_the_other() -> None:
     values = np.random.default_rng(0).normal(size=(340, 1, 2))
     values[:, 0, 1] = np.nan

@@ -187,6 +187,7 @@ def test_another_deployments_values_are_unknown_and_not_anomalous() -> None:
     assert said.far[30:].all()
 
 
+@pytest.mark.slow
 def test_a_fault_that_lasts_alarms_and_never_enters_the_calibration() -> None:
     vae = Vae(STRAIGHT, [straight().model])
     calm, wild = curve(11, 300), curve(12, 300)
@@ -213,6 +214,7 @@ def test_the_slower_the_load_the_further_apart_are_the_tests() -> None:
     assert spacings[1].max() == 64  # and no further: faults shall be found
 
 
+@pytest.mark.slow
 def test_evidence_counts_tests_at_each_models_own_distance() -> None:
     """The same fault with the same scores: eight times the distance, about eight times as late."""
     model = straight().model
@@ -307,6 +309,7 @@ def test_models_that_do_not_fit_are_refused() -> None:
         Vae(STRAIGHT, [straight().model, narrow])
 
 
+@pytest.mark.slow
 def test_the_controllers_process_never_loads_jax_to_judge_or_to_look_for_detectors() -> None:
     code = (
         "import sys; from homeostat.plugins import parts; parts('detector'); "

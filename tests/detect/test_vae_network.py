@@ -46,6 +46,7 @@ def test_the_divergence_from_the_prior_is_the_integral(mean: float, log_variance
     assert divergence_from_prior(np, posterior)[0] == pytest.approx(integral, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_the_bound_is_the_mean_of_the_log_ratio_over_draws(seed: int) -> None:
