@@ -80,6 +80,30 @@ def test_a_class_that_was_not_named_is_not_made() -> None:
         from_bytes(to_bytes(Box(1, "x")), (Pair,))
 
 
+def namesake(module: str) -> type:
+    return type("Pair", (Pair,), {"__module__": module, "_fields": Pair._fields})
+
+
+def test_classes_of_one_name_in_two_modules_come_back_as_themselves() -> None:
+    other = namesake("elsewhere")
+    whole = (Pair(1, 2), other(3, 4))
+    back = from_bytes(to_bytes(whole), (other, Pair))
+    assert [type(one) for one in back] == [Pair, other]
+    assert back == whole
+
+
+def test_bytes_with_bare_names_are_read_where_only_one_class_has_it() -> None:
+    now = to_bytes(Box(Pair(1.5, Colour.RED), "x"))
+    size = int.from_bytes(now[:8], "little")
+    text = now[8 : 8 + size].replace(f"{__name__}:".encode(), b"").rstrip()
+    text += b" " * (-len(text) % 8)
+    before = len(text).to_bytes(8, "little") + text + now[8 + size :]
+    assert before != now
+    assert from_bytes(before, CLASSES) == Box(Pair(1.5, Colour.RED), "x")
+    with pytest.raises(ValueError, match="Pair may be of elsewhere and"):
+        from_bytes(before, (*CLASSES, namesake("elsewhere")))
+
+
 def test_what_has_no_place_in_a_checkpoint_is_refused_when_it_is_written() -> None:
     for odd in (object(), {1, 2}, b"raw", np.array(["text"])):
         with pytest.raises(TypeError, match="no place in a checkpoint"):

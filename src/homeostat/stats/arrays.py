@@ -2,7 +2,9 @@
 
 The layout is that of a safetensors file (eight bytes of header length, a JSON header, raw little-
 endian arrays), so that other tools can read the arrays; the plain part of the state travels in the
-header's metadata. Classes come back only if the reader names them: data cannot choose code.
+header's metadata. Classes come back only if the reader names them: data cannot choose code. They
+are written with their module, since many a detector calls its state `State`; bytes from before that
+say the bare name, which is read where only one of the reader's classes has it.
 """
 
 import json
@@ -50,7 +52,8 @@ def from_bytes(data: bytes, classes: Iterable[type]) -> Any:
         classes: Every dataclass, named tuple and enum that may be in it.
 
     Raises:
-        ValueError: The bytes are damaged, or hold a class that was not named.
+        ValueError: The bytes are damaged, hold a class that was not named, or are from before
+            modules were written and name a class that several modules have.
     """
     try:
         size = int.from_bytes(data[:8], "little")
@@ -58,9 +61,36 @@ def from_bytes(data: bytes, classes: Iterable[type]) -> Any:
         plain = json.loads(header.pop("__metadata__")["state"])
         body = memoryview(data)[8 + size :]
         arrays = [_array(header[f"a{number}"], body) for number in range(len(header))]
-        return _value(plain, arrays, {one.__qualname__: one for one in classes})
+        return _value(plain, arrays, _Known(classes))
     except (KeyError, IndexError, TypeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a checkpoint: {error!r}; start without it") from error
+
+
+def _name(cls: type) -> str:
+    """Return how a class is written: names are unique within a module only."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+class _Known:
+    """The classes that a reader named, by how they are written now and were written once."""
+
+    def __init__(self, classes: Iterable[type]) -> None:
+        self._full = {_name(one): one for one in classes}
+        self._bare: dict[str, list[type]] = {}
+        for one in self._full.values():
+            self._bare.setdefault(one.__qualname__, []).append(one)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._full:
+            return self._full[name]
+        same = self._bare[name]
+        if len(same) > 1:
+            modules = " and ".join(sorted(one.__module__ for one in same))
+            raise ValueError(
+                f"checkpoint: {name} may be of {modules}, and it is from before modules were "
+                "written; start without it"
+            )
+        return same[0]
 
 
 def _plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
@@ -70,7 +100,7 @@ def _plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
         arrays.append(value)
         return ["a", len(arrays) - 1]
     if isinstance(value, Enum):
-        return ["e", type(value).__qualname__, value.value]
+        return ["e", _name(type(value)), value.value]
     if isinstance(value, np.generic):
         return _plain(np.asarray(value), arrays)
     if value is None or isinstance(value, _PLAIN):
@@ -79,9 +109,9 @@ def _plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
         return ["f", value.hex()]
     if is_dataclass(value) and not isinstance(value, type):
         parts = [_plain(getattr(value, field.name), arrays) for field in fields(value)]
-        return ["c", type(value).__qualname__, parts]
+        return ["c", _name(type(value)), parts]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return ["n", type(value).__qualname__, [_plain(one, arrays) for one in value]]
+        return ["n", _name(type(value)), [_plain(one, arrays) for one in value]]
     return _container(value, arrays)
 
 
@@ -108,7 +138,7 @@ def _array(entry: dict[str, Any], body: memoryview) -> np.ndarray[Any, Any]:
     return flat.reshape(entry["shape"]).copy()
 
 
-def _value(plain: Any, arrays: list[np.ndarray[Any, Any]], known: dict[str, Any]) -> Any:
+def _value(plain: Any, arrays: list[np.ndarray[Any, Any]], known: _Known) -> Any:
     if not isinstance(plain, list):
         return plain
     match plain:
@@ -126,7 +156,7 @@ def _value(plain: Any, arrays: list[np.ndarray[Any, Any]], known: dict[str, Any]
             raise ValueError(f"not a checkpoint: {plain[:1]!r} is no kind of value")
 
 
-def _filled(kind: str, name: list[str], parts: list[Any], known: dict[str, Any]) -> Any:
+def _filled(kind: str, name: list[str], parts: list[Any], known: _Known) -> Any:
     if kind == "c":
         cls = known[name[0]]
         return cls(**dict(zip((field.name for field in fields(cls)), parts, strict=True)))
