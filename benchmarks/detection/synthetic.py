@@ -14,6 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 _DAYS = (144, 288)
+# Crowded recordings: how long they are, what happens in them, and what their incidents take for a
+# day, so that none lasts longer.
+_CROWDED = 10_000
+_BRIEF = ("spike", "spike", "shift", "wild", "frozen", "climb")
+_BRIEF_DAY = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +38,23 @@ class Recording:
     kinds: tuple[str, ...]
 
 
-def recordings(count: int, *, seed: int) -> list[Recording]:
-    """Return so many recordings; the same seed gives the same ones."""
-    return [_one(np.random.default_rng([seed, number]), number) for number in range(count)]
+def recordings(count: int, *, seed: int, crowded: bool = False) -> list[Recording]:
+    """Return so many recordings; the same seed gives the same ones.
+
+    Args:
+        count: Recordings.
+        seed: Of all.
+        crowded: Longer ones, with a dozen incidents that are mostly short, as people find them who
+            label a key figure for half a year.
+    """
+    return [
+        _one(np.random.default_rng([seed, number]), number, crowded=crowded)
+        for number in range(count)
+    ]
 
 
-def _one(draw: np.random.Generator, number: int) -> Recording:
-    ticks = int(draw.integers(2500, 6000))
+def _one(draw: np.random.Generator, number: int, *, crowded: bool) -> Recording:
+    ticks = _CROWDED if crowded else int(draw.integers(2500, 6000))
     family = ("plain", "season", "bursts", "heavy")[number % 4]
     noise = _noise(draw, ticks, heavy=family == "heavy")
     day = int(draw.choice(_DAYS))
@@ -48,12 +63,13 @@ def _one(draw: np.random.Generator, number: int) -> Recording:
     if family == "bursts":
         normal += _bursts(draw, ticks, day)
     values, events, kinds = normal.copy(), [], []
-    wanted = int(draw.integers(1, 4))
+    wanted = int(draw.integers(8, 20) if crowded else draw.integers(1, 4))
     starts = np.linspace(0.22, 0.9, wanted + 1)
     for first, last in pairwise(starts):
         at = int(draw.uniform(first, first + 0.7 * (last - first)) * ticks)
-        kind = str(draw.choice(list(_KINDS)))
-        length = _KINDS[kind](draw, values, _Where(at, season, day))
+        kind = str(draw.choice(_BRIEF if crowded else list(_KINDS)))
+        where = _Where(at, season, _BRIEF_DAY if crowded else day)
+        length = _KINDS[kind](draw, values, where)
         events.append((at, min(at + length, ticks) - 1))
         kinds.append(kind)
     return Recording(
