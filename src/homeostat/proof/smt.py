@@ -1,0 +1,197 @@
+"""The guard language's trees as terms of the solver: a value, and whether it is known.
+
+Means what `safety.tree.evaluate` means (a differential test compares them): Kleene's three truth
+values are two booleans, `known` and, where known, `value`. Strings are only compared for equality,
+so each literal becomes a number of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import z3
+
+from homeostat.safety.tree import (
+    Add,
+    And,
+    Compare,
+    Const,
+    Expr,
+    Max,
+    Member,
+    Min,
+    Not,
+    Op,
+    Or,
+    Ref,
+    Scale,
+    Sub,
+    Type,
+    Value,
+    children,
+)
+
+Term = Any
+"""A term of the solver; its Python package is untyped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value that may be unknown.
+
+    Attributes:
+        value: Boolean or integer term; means nothing where `known` is false.
+        known: Boolean term.
+    """
+
+    value: Term
+    known: Term
+
+
+Record = Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A number for each string that the rules name; every other string is another number.
+
+    >>> words = Words(("off", "no_new"))
+    >>> words.code("no_new"), words.text(1), words.text(9)
+    (1, 'no_new', 'other-9')
+    """
+
+    known: tuple[str, ...]
+
+    def code(self, text: str) -> int:
+        """Return the number of a string that is known.
+
+        Raises:
+            ValueError: No rule names it.
+        """
+        return self.known.index(text)
+
+    def text(self, code: int) -> str:
+        """Return the string of a number; an invented one for a number that none has."""
+        return self.known[code] if 0 <= code < len(self.known) else f"other-{code}"
+
+
+def strings_of(exprs: Sequence[Expr]) -> set[str]:
+    """Return the strings that some trees name."""
+    found: set[str] = set()
+    for expr in exprs:
+        if isinstance(expr, Const) and isinstance(expr.value, str):
+            found.add(expr.value)
+        if isinstance(expr, Member):
+            found.update(value for value in expr.of if isinstance(value, str))
+        found |= strings_of(children(expr))
+    return found
+
+
+def literal(value: Value, words: Words) -> Cell:
+    """Return a plain value; None is an unknown one."""
+    if value is None:
+        return Cell(z3.IntVal(0), z3.BoolVal(val=False))
+    if isinstance(value, bool):
+        return Cell(z3.BoolVal(value), _YES)
+    number = value if isinstance(value, int) else words.code(value)
+    return Cell(z3.IntVal(number), _YES)
+
+
+def variable(name: str, of: Type) -> Cell:
+    """Return a fact of which nothing is said, not even whether it is known."""
+    value = z3.Bool(name) if of == "bool" else z3.Int(name)
+    return Cell(value, z3.Bool(f"{name}?"))
+
+
+def term(expr: Expr, record: Record, words: Words) -> Cell:
+    """Return a tree as terms over a record of facts.
+
+    Args:
+        expr: The tree; it must type-check over the record's fields.
+        record: A cell for every field that it reads.
+        words: Numbers of the strings.
+    """
+    match expr:
+        case Const(value):
+            return literal(value, words)
+        case Ref(name):
+            return record[name]
+        case And(terms) | Or(terms):
+            return _junction([term(one, record, words) for one in terms], of=type(expr))
+        case Not(inner):
+            part = term(inner, record, words)
+            return Cell(z3.Not(part.value), part.known)
+        case Compare(op, left, right):
+            parts = [term(left, record, words), term(right, record, words)]
+            return Cell(_compared(op, parts[0].value, parts[1].value), _all_known(parts))
+        case Member(inner, of):
+            part = term(inner, record, words)
+            among = [part.value == literal(value, words).value for value in of]
+            return Cell(z3.Or(*among), part.known)
+        case _:
+            parts = [term(one, record, words) for one in children(expr)]
+            return Cell(_number(expr, [part.value for part in parts]), _all_known(parts))
+
+
+def is_true(cell: Cell) -> Term:
+    """Return that a condition is known and true."""
+    return z3.And(cell.known, cell.value)
+
+
+def is_false(cell: Cell) -> Term:
+    """Return that a condition is known and false."""
+    return z3.And(cell.known, z3.Not(cell.value))
+
+
+def is_unknown(cell: Cell) -> Term:
+    """Return that a condition cannot be decided."""
+    return z3.Not(cell.known)
+
+
+_YES: Final = z3.BoolVal(val=True)
+
+
+def _junction(parts: list[Cell], *, of: type[And] | type[Or]) -> Cell:
+    decides = is_false if of is And else is_true
+    known = z3.Or(_all_known(parts), *(decides(part) for part in parts))
+    if of is And:
+        return Cell(z3.And(*(z3.Implies(part.known, part.value) for part in parts)), known)
+    return Cell(z3.Or(*(is_true(part) for part in parts)), known)
+
+
+def _all_known(parts: list[Cell]) -> Term:
+    return z3.And(*(part.known for part in parts))
+
+
+def _compared(op: Op, left: Term, right: Term) -> Term:
+    match op:
+        case "==":
+            return left == right
+        case "!=":
+            return left != right
+        case "<":
+            return left < right
+        case "<=":
+            return left <= right
+        case ">":
+            return left > right
+        case ">=":
+            return left >= right
+
+
+def _number(expr: Expr, values: list[Term]) -> Term:
+    match expr:
+        case Add():
+            return values[0] + values[1]
+        case Sub():
+            return values[0] - values[1]
+        case Scale(factor, _):
+            return factor * values[0]
+        case Min() | Max():
+            least = isinstance(expr, Min)
+            best = values[0]
+            for value in values[1:]:
+                best = z3.If(value < best if least else value > best, value, best)
+            return best
+        case _:
+            raise TypeError(f"{expr!r} is no number")
