@@ -182,14 +182,22 @@ class Forecast:
     Attributes:
         subject: See `SeriesKey`.
         signal: A name from `base.names`.
-        limit: The value it must not cross.
+        limit: The value it must not cross; infinite where none is known.
         time_to_limit_ns: Earliest credible crossing (lower bound), None if none is in sight.
+        likely_ns: When it crosses as likely as not, None if that is not in sight.
+        horizons_ns: How far ahead the next two look, ascending; empty where they are not asked.
+        chances: Probability that the limit is crossed by then, None where unknown.
+        quantiles: Value at each horizon with probability 5 %, 50 % and 95 %; empty where unknown.
     """
 
     subject: str
     signal: str
     limit: float
     time_to_limit_ns: int | None
+    likely_ns: int | None = None
+    horizons_ns: tuple[int, ...] = ()
+    chances: tuple[float | None, ...] = ()
+    quantiles: tuple[tuple[float, ...], ...] = ()
 
 
 class Family(StrEnum):
@@ -203,6 +211,11 @@ class Family(StrEnum):
     BATCHING = "batching"  # batches at their cap, arrivals flat
     DRIFT = "drift"  # inputs moved, predictions and labels with them
     SENSOR = "sensor"  # the data cannot be believed
+    WORK = "work"  # a request takes more than it did, arrivals flat, all replicas alike
+    FRONTEND = "frontend"  # requests wait in the server while its device idles
+    NETWORK = "network"  # replicas are well and hard to reach
+    DEPENDENCY = "dependency"  # replicas are well and reachable, what they depend on is not
+    CONTROL = "control"  # somebody else moves the levers, or what is wanted does not come
     UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
 
 
@@ -226,6 +239,80 @@ class Suspicion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthPart:
+    """One concern of one signal, and what it takes away from the health score.
+
+    Attributes:
+        concern: What it is about: objective, breach, time_left, alarm, suspicion.
+        subject: See `SeriesKey`.
+        signal: A name from `base.names`; of a suspicion, the family.
+        verdict: Three answers; UNKNOWN takes away too.
+        loss: Share that it takes away, 0..1.
+        because: One short sentence with numbers, for people.
+    """
+
+    concern: str
+    subject: str
+    signal: str
+    verdict: Verdict
+    loss: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """One number for how a deployment is. It orders situations; it is no probability.
+
+    Attributes:
+        score: 0 (an objective is missed, or nobody sees whether) to 100.
+        low: The score if all that is unknown were as bad as it can be.
+        high: The score if all that is unknown were well.
+        verdict: Three answers; UNKNOWN where what is known is well but not all is known.
+        parts: What takes most away, worst first; what is well is left out.
+    """
+
+    score: float
+    low: float
+    high: float
+    verdict: Verdict
+    parts: tuple[HealthPart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """What one series adds to the score of its deployment.
+
+    Attributes:
+        subject: See `SeriesKey`.
+        signal: A name from `base.names`.
+        share: Of the evidence, above 0 and at most 1.
+    """
+
+    subject: str
+    signal: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How unlike itself a whole deployment is: all its charted series as one answer.
+
+    Attributes:
+        verdict: ANOMALOUS while an onset lasts, UNKNOWN where nothing can be judged yet or now.
+        neg_log10_p: Evidence against healthy as -log10 of a p-value, None when unknown.
+        score: The same in 0..1; at or above 0.5 exactly where an onset begins. None when unknown.
+        since: When the onset began that still lasts, None if there is none.
+        contributions: The series that the evidence is about, largest share first.
+    """
+
+    verdict: Verdict
+    neg_log10_p: float | None
+    score: float | None
+    since: TimeNs | None
+    contributions: tuple[Contribution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that one deployment's decisions may use from one tick.
 
@@ -240,6 +327,8 @@ class Evidence:
         slo_met: The objectives on this tick: True, False, or None for unknown.
         ready: False while baselines are still being learnt.
         world: The deployment as last read back, None if it could not be read.
+        health: One number for all of it, None where nobody asked.
+        score: How unlike itself the deployment is as a whole, None where nobody asked.
     """
 
     deployment: str
@@ -252,6 +341,8 @@ class Evidence:
     slo_met: bool | None
     ready: bool
     world: Snapshot | None
+    health: Health | None = None
+    score: Score | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,8 @@ SERVING: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.HUNG})
 
 # The controller names causes, the catalogue names where they come from. A process that dies or is
 # slow is the infrastructure's, one that runs out of memory, a release or a batch limit is the
-# serving layer's. UNCLEAR is no diagnosis.
+# serving layer's. Longer requests are the users' doing, what a replica calls belongs to serving it,
+# and the way to it to the infrastructure. UNCLEAR is no diagnosis.
 _FAMILIES: Final[Mapping[Family, str]] = {
     Family.REPLICA: "infrastructure",
     Family.MEMORY: "serving",
@@ -46,6 +47,11 @@ _FAMILIES: Final[Mapping[Family, str]] = {
     Family.BATCHING: "serving",
     Family.DRIFT: "data",
     Family.SENSOR: "observability",
+    Family.WORK: "load",
+    Family.FRONTEND: "serving",
+    Family.NETWORK: "infrastructure",
+    Family.DEPENDENCY: "serving",
+    Family.CONTROL: "control",
 }
 OWNERSHIP: Final = FAMILIES.index("control")
 """Somebody else writes: what the controller says when an action ends as foreign."""

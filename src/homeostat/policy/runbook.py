@@ -114,6 +114,13 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.BATCHING: _batching,
     Family.DRIFT: _nothing,  # retraining needs a person until gated retraining exists
     Family.SENSOR: _nothing,  # acting on data that cannot be believed is the fault itself
+    # A larger batch is the wrong answer to both, and a replica added to a node that is short of
+    # processor does harm: who looks after the requests decides.
+    Family.WORK: _nothing,
+    Family.FRONTEND: _nothing,
+    Family.NETWORK: _nothing,  # not in our hands
+    Family.DEPENDENCY: _nothing,
+    Family.CONTROL: _nothing,  # two who move one lever make it swing
     Family.UNCLEAR: _nothing,
 }
 

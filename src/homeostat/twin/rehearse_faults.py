@@ -106,7 +106,7 @@ class _Asked:
                 return ()  # the rate and the batch are measured: the twin starts from them
             case Family.OUTPUT:
                 return "it does not play what answers say"
-            case Family.DRIFT | Family.SENSOR | Family.UNCLEAR:
+            case _:
                 return f"it cannot play a fault of family {self.incident.family}"
 
     def replica(self) -> "tuple[_Wrong, ...] | str":
