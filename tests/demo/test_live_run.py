@@ -132,7 +132,7 @@ def test_before_during_and_after_are_read_off_the_load_generators_log() -> None:
     found = live_run.measured(4, judged(), log(), started=1000.0)
     assert (found.seed, found.recovery_s, found.acted_s) == (4, 8.0, 6.0)
     assert (found.before.error_ratio, found.before.p99_ms) == (0.0, 50.0)
-    assert (found.during.error_ratio, found.during.p99_ms) == (0.5, 900.0)
+    assert (found.during.error_ratio, found.during.p99_ms) == (0.5, 1000.0)
     assert found.during.throughput == pytest.approx(5.0)
     assert found.after is not None
     assert (found.after.error_ratio, found.after.p99_ms) == (0.0, 50.0)
@@ -145,6 +145,26 @@ def test_a_run_without_action_and_recovery_has_no_after_and_a_fault_of_ten_secon
     assert (found.recovery_s, found.acted_s, found.after) == (None, None, None)
     assert found.during.error_ratio == pytest.approx(0.3)  # 30 of the 100 requests of ten seconds
     assert found.starved
+
+
+def test_an_attempt_without_an_answer_counts_at_the_deadline_however_soon_it_failed() -> None:
+    def of(attempts: int, outcome: str) -> float:
+        lines = [
+            json.dumps({
+                "t": 1000.0 + at / 10.0, "id": str(at), "latency_ms": 20.0, "status": None,
+                "attempts": attempts if at % 10 == 0 else 1, "replica": None, "version": None,
+                "outcome": outcome if at % 10 == 0 else "ok", "finite": True, "correct": True,
+            })
+            for at in range(500)
+        ]  # fmt: skip
+        found = LoadLog()
+        found.feed(("\n".join(lines) + "\n").encode())
+        return live_run.measured(0, judged(), found, started=1000.0).during.p99_ms
+
+    assert of(1, "ok") == 20.0
+    assert of(1, "failed") == 1000.0  # in 20 ms
+    assert of(2, "ok") == 1000.0  # the first attempt of one request in ten
+    assert of(2, "failed") == 1000.0
 
 
 def test_a_run_without_requests_is_an_error_that_names_the_fault() -> None:

@@ -81,6 +81,8 @@ def deployment() -> params.Params:
         client=params.Client(
             timeout_s=_number(2.0),
             retries=_number(1.0),
+            retry_share=_number(jnp.inf),
+            retry_burst=_number(0.0),
             backoff_s=_number(1.0),
             cancel=_number(0.0),
             sticky=_number(0.0),

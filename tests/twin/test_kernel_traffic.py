@@ -106,6 +106,7 @@ def _play(
         failed=ring,
         latency_s=jnp.float32(0.0),
         held_s=jnp.float32(0.0),
+        spare=jnp.float32(0.0),
         sums=flow.no_sums(SLOTS, VARIANTS),
     )
 

@@ -56,7 +56,8 @@ def _tick(world: World) -> telemetry.Tick:
         slot_served=by_slot,
         slot_errors=by_slot * world.errors, slot_p95_s=2.0 * slots * p50_s,
         busy=slots * world.busy, batch=4.0 * slots, batch_full=0.1 * slots,
-        device_s=0.028 * slots, contention=slots,
+        device_s=0.028 * slots, contention=slots, preempted=0.02 * by_slot,
+        prompts=1000.0 * by_slot, generated=100.0 * by_slot,
     )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def _gauges(world: World) -> telemetry.Gauges:
         latency_s=0.06 * slots, slot_error_ratio=0.0 * slots, nan_share=0.0 * slots,
         frontend_rps=jnp.asarray(jnp.inf), prediction_shift=0.03 * each,
         feature_shift=0.0 * each, invalid_share=0.0 * each, accuracy=0.9 * each,
-        label_coverage=0.2 * each,
+        label_coverage=0.2 * each, kv_usage=0.6 * slots,
     )  # fmt: skip
 
 
@@ -120,8 +121,8 @@ def play(
 
 def flat(seen: telemetry.Seen) -> np.ndarray:
     """All N signals over scrapes, in the channel's order [T, N]."""
-    slots = seen.slot.reshape(SCRAPES, -1)
-    return np.concatenate([seen.gateway, seen.variant.reshape(SCRAPES, -1), slots], axis=1)
+    parts = (seen.gateway, seen.variant, seen.slot, seen.tokens)
+    return np.concatenate([part.reshape(SCRAPES, -1) for part in parts], axis=1)
 
 
 def of_class(*classes: str) -> np.ndarray:
@@ -137,7 +138,7 @@ def slot(seen: telemetry.Seen, name: str) -> np.ndarray:
 
 
 def test_every_signal_has_a_class() -> None:
-    named = {*GATEWAY_SIGNALS, *signals.VARIANT_SIGNALS, *SLOT_SIGNALS}
+    named = {*GATEWAY_SIGNALS, *signals.VARIANT_SIGNALS, *SLOT_SIGNALS, *signals.TOKEN_SIGNALS}
     assert set(telemetry.CLASS_OF) == named
     assert set(telemetry.CLASS_OF.values()) == set(CLASSES)
 

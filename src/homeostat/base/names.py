@@ -24,6 +24,10 @@ DEVICE_TIME: Final = "device_time_ms"  # device time per batch
 BATCH_SIZE: Final = "batch_size"  # mean batch
 BATCH_FULL_SHARE: Final = "batch_full_share"  # batches that reached the configured maximum
 QUEUE_LENGTH: Final = "queue_length"  # requests waiting in the server
+KV_USAGE: Final = "kv_usage"  # sequences' state / device memory set aside for it, 0..1
+PREEMPTION_RATIO: Final = "preemption_ratio"  # sequences put back for want of it / answered
+PROMPT_TOKENS: Final = "prompt_tokens"  # mean length of what is asked
+GENERATED_TOKENS: Final = "generated_tokens"  # mean length of what is answered
 UTILISATION: Final = "utilisation"  # arrivals / what the pool can serve at its largest batch, 0..
 
 # Signals of the model (summed over replicas of a pool, or over the deployment).

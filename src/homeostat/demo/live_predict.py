@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from homeostat.demo import live_settings
+from homeostat.demo import live_settings, load_client
 from homeostat.demo.live_plan import Bound, Plan, Prediction, way_of
 from homeostat.lab import live_play
 from homeostat.lab.scenario import Scenario
@@ -30,7 +30,8 @@ def described() -> live_play.Deployment:
     return live_play.Deployment(
         numbers=live_settings.numbers(),
         shares=live_settings.shares(),
-        retries=live_settings.retries(),
+        retry_share=load_client.RETRY_SHARE,
+        retry_burst=load_client.RETRY_BURST,
         entry=live_settings.managed(),
     )
 

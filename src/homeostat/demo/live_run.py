@@ -8,7 +8,7 @@ during it and after. Nothing of the lab is asked.
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +27,8 @@ from homeostat.demo.story import Story
 from homeostat.lab.live_effects import WINDOW_S, State
 
 _FAILED: Final = frozenset({"failed", "timeout"})
-# A request that takes longer than one attempt may counts as having taken that long, as the twin
-# counts those that were given up.
+# Times are those of attempts, as the twin's: one without an answer counts as having taken as long
+# as it may, however soon it failed.
 _DEADLINE_MS: Final = 1000.0 * ATTEMPT_S
 
 
@@ -145,12 +145,23 @@ def _state(requests: Iterable[Request], start: float, end: float) -> State | Non
     if not due:
         return None
     bad = sum(one.outcome in _FAILED or one.finite is not True for one in due)
-    slowest = sorted(min(one.latency_ms, _DEADLINE_MS) for one in due)
+    slowest = sorted(took_ms for one in due for took_ms in _took_ms(one))
     return State(
         error_ratio=bad / len(due),
         p99_ms=slowest[math.ceil(0.99 * len(slowest)) - 1],
         throughput=(len(due) - bad) / (end - start),
     )
+
+
+def _took_ms(request: Request) -> Iterator[float]:
+    """Yield how long each of a request's attempts counts as having taken, ms.
+
+    Only the last one can have been answered. Its own time is not in the log: the whole request's
+    stands for it, which is longer by what came before.
+    """
+    yield from [_DEADLINE_MS] * (request.attempts - 1)
+    answered = request.outcome not in _FAILED
+    yield min(request.latency_ms, _DEADLINE_MS) if answered else _DEADLINE_MS
 
 
 def _leak(place: Place, plan: Plan) -> Injected:

@@ -58,15 +58,6 @@ def rate_of_one() -> float:
     return place.BASE_RATE * shares()[0] / _replicas(STABLE)
 
 
-def retries() -> float:
-    """Return the attempts after the first that the users' budget allows.
-
-    A replica that fails all it is sent asks for more than the budget gives.
-    """
-    failing = shares()[0] / _replicas(STABLE)
-    return min(float(load_client.RETRIES), load_client.RETRY_SHARE / failing)
-
-
 def numbers() -> Mapping[str, float]:
     """Return the deployment by the names of `lab.deployments.DEFAULTS`, times in seconds."""
     host = host_settings()

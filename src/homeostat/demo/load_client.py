@@ -14,7 +14,7 @@ import aiohttp
 ATTEMPT_S: Final = 1.0  # how long a user waits for one answer
 _RETRY_SHARE: Final = 0.20  # of requests; more would turn an overload into a collapse
 RETRY_SHARE: Final = _RETRY_SHARE
-_RETRY_BURST: Final = 50.0
+RETRY_BURST: Final = 50.0  # retries saved up at most
 _PAUSE_S: Final = (0.005, 0.025)
 RETRIES: Final = 1  # attempts after the first, as long as the retry budget lasts
 PAUSE_MEAN_S: Final = sum(_PAUSE_S) / 2.0  # before the second attempt
@@ -38,7 +38,7 @@ class RetryBudget:
 
     def request(self) -> None:
         """Count one request, which pays for a fifth of a retry."""
-        self._left = min(_RETRY_BURST, self._left + _RETRY_SHARE)
+        self._left = min(RETRY_BURST, self._left + _RETRY_SHARE)
 
     def take(self) -> bool:
         """Take one retry, if there is one left."""

@@ -201,6 +201,8 @@ def to_params(built: Built, knots_rps: np.ndarray, spacing_s: float, slots: int)
         client=Client(
             timeout_s=_f(n["timeout_s"]),
             retries=_f(n["retries"]),
+            retry_share=_f(math.inf),
+            retry_burst=_f(0.0),
             backoff_s=_f(n["backoff_s"]),
             cancel=_f(n["cancel"]),
             sticky=_f(n["sticky"]),

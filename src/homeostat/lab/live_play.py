@@ -53,13 +53,15 @@ class Deployment:
     Attributes:
         numbers: By the names of `deployments.DEFAULTS`.
         shares: Of the traffic at the start: A, B, canary.
-        retries: Attempts after the first, also in parts: those that a budget allows.
+        retry_share: Attempts after the first that each request pays for.
+        retry_burst: Most of them that are saved up.
         entry: What its controller is configured with.
     """
 
     numbers: Mapping[str, float]
     shares: tuple[float, float, float]
-    retries: float
+    retry_share: float
+    retry_burst: float
     entry: Managed
 
     @property
@@ -224,9 +226,13 @@ def _hangs(episode: Episode) -> npt.NDArray[np.bool_]:
 def _as_it_is(episode: Episode, deployment: Deployment) -> Episode:
     """Return an episode with what no scenario can say of a deployment."""
     params = eqx.tree_at(
-        lambda tree: (tree.weights, tree.client.retries),
+        lambda tree: (tree.weights, tree.client.retry_share, tree.client.retry_burst),
         episode.params,
-        (array(deployment.shares), array(deployment.retries)),
+        (
+            array(deployment.shares),
+            array(deployment.retry_share),
+            array(deployment.retry_burst),
+        ),
     )
     # The balancer learns how long to go on when the process ends; after that it is no fault.
     faults, stop_s = episode.faults, np.array(episode.faults.stop_s)

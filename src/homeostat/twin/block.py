@@ -25,6 +25,7 @@ from homeostat.twin import (
     quality,
     replicas,
     routing,
+    tokens,
     wear,
     windows,
 )  # fmt: skip
@@ -123,6 +124,7 @@ class Tail(eqx.Module):
         error: Probability that an answer is an error [S].
         nan: Probability that it is no number [S].
         frontend_rps: What one replica's front end can pass on.
+        kv_usage: Device memory for sequences in use [S].
     """
 
     inputs: quality.Inputs
@@ -135,6 +137,7 @@ class Tail(eqx.Module):
     error: Array
     nan: Array
     frontend_rps: Array
+    kv_usage: Array
 
 
 class Acted(eqx.Module):
@@ -188,6 +191,7 @@ def block(
         failed=failed,
         latency_s=live.clients.latency_s,
         held_s=live.clients.held_s,
+        spare=live.clients.spare,
         sums=flow.no_sums(slots.jobs.shape[0], VARIANTS),
     )
 
@@ -256,6 +260,7 @@ def _tail(fixed: Fixed, done: Acted, ground: flow.Ground, slots: Slots) -> Tail:
         error=jnp.maximum(law.fast, law.error),
         nan=law.nan,
         frontend_rps=ground.frontend_rps,
+        kv_usage=tokens.usage(law.tokens, slots, law.kinds.batch_max),
     )
 
 

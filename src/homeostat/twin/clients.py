@@ -25,6 +25,8 @@ class Habits(eqx.Module):
         again: Share of attempts k that are followed by another one when they fail [RETRY_CLASSES].
         after_timeout: Ticks from an attempt that is given up to the next.
         after_error: Ticks from one that fails at once to the next.
+        share: Of the requests, attempts that the budget gains by each; inf = no budget.
+        burst: Most that it holds.
     """
 
     timeout_s: Array
@@ -32,6 +34,8 @@ class Habits(eqx.Module):
     again: Array
     after_timeout: Array
     after_error: Array
+    share: Array
+    burst: Array
 
 
 def habits(client: params.Client, fx: Effects, dt: float) -> Habits:
@@ -50,6 +54,8 @@ def habits(client: params.Client, fx: Effects, dt: float) -> Habits:
         again=jnp.clip(retries - jnp.arange(RETRY_CLASSES), 0.0, 1.0),
         after_timeout=jnp.clip((client.timeout_s + client.backoff_s) / dt, 1.0, longest),
         after_error=jnp.clip(client.backoff_s / dt, 1.0, longest),
+        share=client.retry_share,
+        burst=client.retry_burst,
     )
 
 
@@ -74,6 +80,30 @@ def returning(failed: Array, habits: Habits, at: Array) -> Array:
     given_up = _before(failed[:RETRY_CLASSES], at, habits.after_timeout)
     refused = _before(failed[RETRY_CLASSES:], at, habits.after_error)
     return given_up + refused
+
+
+def granted(habits: Habits, spare: Array, offered: Array, wanted: Array, dt: float) -> Array:
+    """Return the attempts after the first that the users' budget allows in this tick, 1/s, and it.
+
+    A bucket of tokens: every request puts `share` of an attempt in, at most `burst` in all, and
+    every attempt after the first takes one out; what finds it empty is not tried again.
+
+    Args:
+        habits: For the budget.
+        spare: What it holds.
+        offered: Unique requests, 1/s.
+        wanted: Attempts after the first that want to be made, 1/s.
+        dt: Length of a tick, seconds.
+
+    Returns:
+        Allowed / wanted, exactly 1 without a budget; and what it holds then [2].
+    """
+    held = jnp.minimum(spare + habits.share * offered * dt, habits.burst)
+    taken = jnp.minimum(wanted * dt, held)
+    free = jnp.isinf(habits.share)
+    some = wanted > 0.0
+    part = jnp.where(free | ~some, 1.0, taken / jnp.where(some, wanted * dt, 1.0))
+    return jnp.stack([part, jnp.where(free, spare, held - taken)])
 
 
 def note(failed: Array, habits: Habits, at: Array, late: Array, wrong: Array) -> Array:

@@ -81,6 +81,7 @@ class Traffic(eqx.Module):
         failed: Unrolled ring of failed attempts.
         latency_s: Mean latency, failures at the deadline.
         held_s: Mean time for which an attempt held a connection.
+        spare: Attempts after the first that the users' budget holds.
         sums: Of the block so far.
     """
 
@@ -90,6 +91,7 @@ class Traffic(eqx.Module):
     failed: Array
     latency_s: Array
     held_s: Array
+    spare: Array
     sums: "Sums"
 
 
@@ -212,10 +214,9 @@ def tick(
         dt: Length of a tick, seconds.
     """
     habits = ground.habits
-    tries = jnp.concatenate([
-        offered[None],
-        clients.returning(traffic.failed, habits, at)[: ATTEMPTS - 1],
-    ])
+    again = clients.returning(traffic.failed, habits, at)[: ATTEMPTS - 1]
+    part, spare = clients.granted(habits, traffic.spare, offered, again.sum(), dt)
+    tries = jnp.concatenate([offered[None], again * part])
     total = tries.sum()
     let_in = jnp.minimum(total, ground.admit_rps)
     refused = total - let_in
@@ -252,6 +253,7 @@ def tick(
         failed=failed,
         latency_s=latency_s,
         held_s=_held_s(ground, traffic, mean_s + extra_s, (rate, taken, fast)),
+        spare=spare,
         sums=Sums(
             tried=sums.tried + rate * dt,
             wrong=sums.wrong + (fast + turned + given_up + failing) * dt,

@@ -17,6 +17,7 @@ from homeostat.twin.signals import (
     GPU_SHARE,
     LATENCY_P99,
     SLOT_SIGNALS,
+    TOKEN_SIGNALS,
     VARIANT_SIGNALS,
 )
 from homeostat.twin.windows import Observed
@@ -33,6 +34,7 @@ _READINGS: Final = {
         names.PROBE_LATENCY, names.MEMORY_SHARE, names.CPU_SHARE, GPU_SHARE, names.DEVICE_TIME,
         names.BATCH_SIZE, names.LATENCY_P95,
     ),
+    "tokens": (names.PROMPT_TOKENS, names.GENERATED_TOKENS),
 }  # fmt: skip
 _LARGEST_SIGMA: Final = 1.0  # fewer requests than this allows tell nothing more
 
@@ -44,11 +46,13 @@ class Draws(NamedTuple):
         gateway: Scalars.
         variant: [V].
         slot: [S].
+        tokens: [S].
     """
 
     gateway: Mapping[str, Array]
     variant: Mapping[str, Array]
     slot: Mapping[str, Array]
+    tokens: Mapping[str, Array]
 
 
 def per(part: Array, whole: Array) -> Array:
@@ -66,6 +70,7 @@ def draws(uniform: Observed) -> Draws:
         "gateway": (uniform.gateway, GATEWAY_SIGNALS),
         "variant": (uniform.variant, VARIANT_SIGNALS),
         "slot": (uniform.slot, SLOT_SIGNALS),
+        "tokens": (uniform.tokens, TOKEN_SIGNALS),
     }
     # All of them at once: the inverse of the normal law is a long polynomial to compile.
     parts = [

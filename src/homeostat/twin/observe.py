@@ -39,6 +39,7 @@ def observe(
         gateway=_gateway(window, counted, draws.gateway),
         variant=_variants(window, gauges, counted, draws.variant),
         slot=slots.observe(deployment, window, gauges, counted, draws.slot),
+        tokens=slots.tokens(window, gauges, draws.tokens),
     )
 
 

@@ -13,7 +13,7 @@ from homeostat.base import names
 from homeostat.twin import noise, params, windows
 from homeostat.twin.counts import Counts
 from homeostat.twin.shapes import Phase
-from homeostat.twin.signals import GPU_SHARE, IN_FLIGHT, SLOT_SIGNALS
+from homeostat.twin.signals import GPU_SHARE, IN_FLIGHT, SLOT_SIGNALS, TOKEN_SIGNALS
 from homeostat.twin.windows import Gauges, Window
 
 # Processor seconds per second: of an idle server, per second of device work it feeds (requests
@@ -31,6 +31,7 @@ _CPU_SD: Final = 0.03
 _GPU_SD: Final = 0.03
 _PROBE_SD: Final = 0.3
 _LEAST_MORE: Final = 1e-6  # requests beside the first of a batch
+_LENGTH_CV: Final = 1.0  # of the lengths of what is asked and answered: skewed, like the times
 _LEAST_SPREAD: Final = 0.2  # sigma of a replica's latencies, even of a constant service time
 
 
@@ -61,6 +62,29 @@ def observe(
            _server(deployment, window, gauges, counted, draw).items()}
     )  # fmt: skip
     return jnp.stack([found[name] for name in SLOT_SIGNALS], axis=-1)
+
+
+def tokens(window: Window, gauges: Gauges, draw: Mapping[str, Array]) -> Array:
+    """Return what a server of tokens exports of each slot [S, `TOKEN_SIGNALS`].
+
+    Args:
+        window: Since the last scrape.
+        gauges: Read now.
+        draw: Of this scrape, by signal.
+    """
+    phase, sums = gauges.phase, window.sums
+    serves = (phase == Phase.READY) | (phase == Phase.DRAINING) | (phase == Phase.HUNG)
+    # Of so many requests a mean length is known to within its share of the lengths' own deviation.
+    sigma = _LENGTH_CV / jnp.sqrt(jnp.maximum(sums.slot_served, 1.0))
+    found = {
+        names.KV_USAGE: gauges.kv_usage,
+        names.PREEMPTION_RATIO: noise.per(sums.preempted, sums.slot_served),
+        names.PROMPT_TOKENS: noise.per(sums.prompts, sums.slot_served)
+        * noise.factor(draw[names.PROMPT_TOKENS], sigma),
+        names.GENERATED_TOKENS: noise.per(sums.generated, sums.slot_served)
+        * noise.factor(draw[names.GENERATED_TOKENS], sigma),
+    }
+    return jnp.stack([jnp.where(serves, found[name], jnp.nan) for name in TOKEN_SIGNALS], axis=-1)
 
 
 def _probes(

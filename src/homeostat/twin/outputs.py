@@ -89,6 +89,7 @@ class Scrape(eqx.Module):
         weights: As read back [V].
         replicas: Wanted replicas as read back [V].
         admit_rps: As read back.
+        tokens: [S, `signals.TOKEN_SIGNALS`]; None = servers that know of none.
     """
 
     gateway: Array
@@ -104,3 +105,4 @@ class Scrape(eqx.Module):
     weights: Array
     replicas: Array
     admit_rps: Array
+    tokens: Array | None = None

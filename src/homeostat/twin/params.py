@@ -64,6 +64,8 @@ class Client(eqx.Module):
         timeout_s: After which an attempt is given up; also the deadline of a good answer.
         retries: Attempts after the first, 0..4.
         backoff_s: Mean wait before the next attempt.
+        retry_share: Attempts after the first that each request pays for; inf = no budget.
+        retry_burst: Most of them that are ever saved up, requests; nothing without a budget.
         cancel: Share of given-up attempts whose work the server drops.
         sticky: Share of traffic that follows a change of weights only slowly.
         least_loaded: 0 = random choice of a replica, 1 = the one with the least work.
@@ -73,6 +75,8 @@ class Client(eqx.Module):
 
     timeout_s: Array
     retries: Array
+    retry_share: Array
+    retry_burst: Array
     backoff_s: Array
     cancel: Array
     sticky: Array

@@ -73,6 +73,8 @@ def to_params(
         client=params.Client(
             timeout_s=f32(values["timeout_s"]),
             retries=f32(values["retries"]),
+            retry_share=same(math.inf),  # the attempts were counted: what a budget left of them
+            retry_burst=same(0.0),
             backoff_s=f32(values["backoff_s"]),
             cancel=f32(values["cancel"]),
             sticky=f32(values["sticky"]),

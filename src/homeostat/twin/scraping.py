@@ -118,6 +118,7 @@ def _gauges(
         invalid_share=tail.inputs.nan_share,
         accuracy=delivered.accuracy,
         label_coverage=delivered.coverage,
+        kv_usage=tail.kv_usage,
     )
 
 
@@ -149,4 +150,5 @@ def _read_back(state: State, orders: Orders, tail: block.Tail, seen: telemetry.S
         weights=jnp.where(lies, asked.weights, force.weights),
         replicas=jnp.where(lies, asked.replicas, force.replicas),
         admit_rps=jnp.where(lies, asked.admit_rps, force.admit_rps),
+        tokens=seen.tokens,
     )

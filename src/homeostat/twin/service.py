@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from homeostat.twin import memory, params, tables
+from homeostat.twin import memory, params, tables, tokens
 from homeostat.twin.effects import Effects
 from homeostat.twin.shapes import Phase
 from homeostat.twin.state import Levers, Slots, by_variant, over_slots
@@ -56,6 +56,7 @@ class Service(eqx.Module):
         nan: Probability of an invalid answer.
         sick: Bool: the process is broken.
         answers: 1 where a process takes requests and works them off (ready, or draining).
+        tokens: How full the device memory is, and how long requests are.
     """
 
     kinds: Kinds
@@ -68,6 +69,7 @@ class Service(eqx.Module):
     nan: Array
     sick: Array
     answers: Array
+    tokens: tokens.Tokens
 
     @property
     def row(self) -> tables.Row:
@@ -142,7 +144,8 @@ def service(
     """
     own, variant = deployment.service, slots.variant
     sick = by_variant(fx.of("modelB_health"), variant) < slots.luck
-    short = _kv_short(deployment, fx, slots, sorts.batch_max)
+    room = tokens.room(deployment, fx, slots)
+    short = _kv_short(slots, sorts.batch_max, room)
     waste = jnp.clip(own.recompute_waste + fx.of("recompute_waste"), 0.0, 0.95) * short
     slow = _slow(deployment, fx, slots) / (1.0 - waste)
     wait_s = fx.replaced("max_queue_delay_ms", own.queue_delay_s * 1e3) * 1e-3
@@ -154,6 +157,7 @@ def service(
         fill_s=by_variant(jnp.maximum(wait_s, 0.0), variant),
         sick=sick,
         answers=answers.astype(jnp.float32),
+        tokens=tokens.of(deployment, fx, slots, room, waste),
         **_errors(fx, slots, sick, short, now_s),
     )
 
@@ -197,11 +201,8 @@ def _slow(deployment: params.Params, fx: Effects, slots: Slots) -> Array:
     return jnp.clip(slow, 1e-3, 1e4)
 
 
-def _kv_short(deployment: params.Params, fx: Effects, slots: Slots, batch_max: Array) -> Array:
+def _kv_short(slots: Slots, batch_max: Array, room: Array) -> Array:
     """Return how far the running jobs' state exceeds the device memory, 0..1 [S]."""
-    sizes = fx.of("size_mult_prefill") * fx.of("size_mult_decode")
-    room = deployment.service.kv_capacity * fx.of("kv_capacity_mult") / jnp.maximum(sizes, 1e-3)
-    room = jnp.maximum(room * memory.device_share_free(slots), _TINY)
     running = jnp.minimum(slots.jobs, batch_max)
     return jnp.clip((running - room) / jnp.maximum(running, 1.0), 0.0, 1.0)
 

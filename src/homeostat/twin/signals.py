@@ -49,6 +49,13 @@ SLOT_SIGNALS: Final = (
     names.ERROR_RATIO,
     names.LATENCY_P95,
 )
+# Of a slot whose device memory limits how many sequences run; NaN of every other (see `tokens`).
+TOKEN_SIGNALS: Final = (
+    names.KV_USAGE,
+    names.PREEMPTION_RATIO,
+    names.PROMPT_TOKENS,
+    names.GENERATED_TOKENS,
+)
 # A telemetry fault hits classes of signals, in this order: `faults.Faults.signals` [F, CLASSES].
 CLASSES: Final = (
     "latency", "errors", "throughput", "queue", "cpu", "memory", "gpu", "probes", "predictions",

@@ -56,7 +56,7 @@ def init(deployment: params.Params, faults: Faults, key: Array, curves: tables.T
     live = Live(
         slots=replicas.begin(deployment, draws, slots_number),
         platform=_platform(deployment, ordered),
-        clients=_clients(),
+        clients=_clients(deployment.client),
         cured=cures.begin(faults),
         reverted=jnp.zeros(VARIANTS, bool),
         window=windows.open_window(slots_number),
@@ -94,12 +94,13 @@ def _platform(deployment: params.Params, ordered: Orders) -> Platform:
     )
 
 
-def _clients() -> Clients:
+def _clients(client: params.Client) -> Clients:
     return Clients(
         failed=jnp.zeros((2 * RETRY_CLASSES, RING)),
         latency_s=jnp.float32(0.0),
         held_s=jnp.float32(0.0),
         waiting=jnp.zeros(VARIANTS),
+        spare=client.retry_burst * jnp.float32(1.0),  # nobody has failed for a while
         ou=jnp.float32(0.0),
     )
 

@@ -150,6 +150,7 @@ class Clients(eqx.Module):
         latency_s: Mean latency of the last tick, failures at the deadline.
         held_s: Mean time for which it held a connection.
         waiting: Requests waiting for a dependency [V].
+        spare: Attempts after the first that the users' budget holds.
         ou: Standard normal state of the load's noise.
     """
 
@@ -157,6 +158,7 @@ class Clients(eqx.Module):
     latency_s: Array
     held_s: Array
     waiting: Array
+    spare: Array
     ou: Array
 
 

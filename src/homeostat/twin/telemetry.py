@@ -33,6 +33,7 @@ from homeostat.twin.signals import (
     IN_FLIGHT,
     LATENCY_P99,
     SLOT_SIGNALS,
+    TOKEN_SIGNALS,
     USD_PER_HOUR,
     VARIANT_SIGNALS,
 )
@@ -68,6 +69,10 @@ CLASS_OF: Final[Mapping[str, str]] = {
     names.BATCH_FULL_SHARE: "queue",
     names.QUEUE_LENGTH: "queue",
     IN_FLIGHT: "queue",
+    names.KV_USAGE: "queue",
+    names.PREEMPTION_RATIO: "queue",
+    names.PROMPT_TOKENS: "queue",
+    names.GENERATED_TOKENS: "queue",
     names.CPU_SHARE: "cpu",
     names.MEMORY_SHARE: "memory",
     GPU_SHARE: "gpu",
@@ -114,7 +119,7 @@ class Inputs(eqx.Module):
 
 
 class Channel(eqx.Module):
-    """What the telemetry channel remembers; N signals in all, gateway first, then variants, slots.
+    """What the telemetry channel remembers of N signals: gateway, variants, slots, their tokens.
 
     Attributes:
         ring: Observations of the last scrapes [SCRAPES_KEPT, N].
@@ -141,6 +146,7 @@ class Seen(eqx.Module):
     gateway: Array
     variant: Array
     slot: Array
+    tokens: Array
     age_s: Array
 
 
@@ -180,8 +186,11 @@ def init(key: Array, slots: int) -> Channel:
 
 
 def class_of(slots: int) -> npt.NDArray[np.int32]:
-    """Return the class of each of the N signals, gateway first, then variants, then slots [N]."""
-    order = (*GATEWAY_SIGNALS, *VARIANT_SIGNALS * VARIANTS, *SLOT_SIGNALS * slots)
+    """Return the class of each of the N signals: gateway, variants, slots, their tokens [N]."""
+    order = (
+        *GATEWAY_SIGNALS, *VARIANT_SIGNALS * VARIANTS, *SLOT_SIGNALS * slots,
+        *TOKEN_SIGNALS * slots,
+    )  # fmt: skip
     return np.array([CLASSES.index(CLASS_OF[name]) for name in order], np.int32)
 
 
@@ -209,7 +218,12 @@ def scrape(
     bits = apart(lambda: words(here, channel.held.shape))
     draws = ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
     true = apart(lambda: observe.observe(deployment, window, gauges, _parts(draws, slots)))
-    observed = jnp.concatenate([true.gateway, true.variant.ravel(), true.slot.ravel()])
+    observed = jnp.concatenate([
+        true.gateway,
+        true.variant.ravel(),
+        true.slot.ravel(),
+        true.tokens.ravel(),
+    ])
     channel, lost, frozen = _through(inputs, channel, observed, here, window, gauges)
     seen = channel.held
     gateway = slice(0, len(GATEWAY_SIGNALS))
@@ -222,6 +236,7 @@ def scrape(
         gateway=parts.gateway,
         variant=parts.variant,
         slot=parts.slot,
+        tokens=parts.tokens,
         age_s=(channel.index - newest).astype(jnp.float32) * SCRAPE_S,
     )
     channel = eqx.tree_at(lambda c: (c.newest, c.index), channel, (newest, channel.index + 1))
@@ -242,13 +257,15 @@ def _by_signal(inputs: Inputs, slots: int) -> Inputs:
 
 
 def _parts(flat: Array, slots: int) -> Observed:
-    """Return N values as gateway, variants and slots."""
+    """Return N values as gateway, variants, slots and their tokens."""
     first = len(GATEWAY_SIGNALS)
     second = first + VARIANTS * len(VARIANT_SIGNALS)
+    third = second + slots * len(SLOT_SIGNALS)
     return Observed(
         gateway=flat[:first],
         variant=flat[first:second].reshape(VARIANTS, len(VARIANT_SIGNALS)),
-        slot=flat[second:].reshape(slots, len(SLOT_SIGNALS)),
+        slot=flat[second:third].reshape(slots, len(SLOT_SIGNALS)),
+        tokens=flat[third:].reshape(slots, len(TOKEN_SIGNALS)),
     )
 
 
@@ -263,6 +280,7 @@ def _fails(each: Inputs, window: Window, gauges: Gauges) -> Array:
         jnp.broadcast_to(fleet, len(GATEWAY_SIGNALS)),
         jnp.repeat(by_variant, len(VARIANT_SIGNALS)),
         jnp.repeat(busy, len(SLOT_SIGNALS)),
+        jnp.repeat(busy, len(TOKEN_SIGNALS)),
     ])
     return rho > each.scrape_fail_when_rho_gt
 
@@ -353,7 +371,7 @@ def _counters(
     one scrape and for a whole class: its counters live in one exporter.
     """
     rest = len(GATEWAY_SIGNALS) + VARIANTS * len(VARIANT_SIGNALS)
-    kind = class_of((observed.shape[0] - rest) // len(SLOT_SIGNALS))
+    kind = class_of((observed.shape[0] - rest) // (len(SLOT_SIGNALS) + len(TOKEN_SIGNALS)))
     draws = uniform(fold(key, jnp.uint32(1)), (len(CLASSES),))
     chance = -jnp.expm1(-inputs.metric_reset * seconds / 3600.0)
     reset = (draws < chance)[kind]

@@ -52,9 +52,15 @@ def worn(
     )
     after = put(after, memory_gib=used)
     changed: Live = eqx.tree_at(
-        lambda v: (v.slots, v.clients.latency_s, v.clients.held_s, v.clients.waiting),
+        lambda v: (
+            v.slots,
+            v.clients.latency_s,
+            v.clients.held_s,
+            v.clients.waiting,
+            v.clients.spare,
+        ),
         live,
-        (after, traffic.latency_s, traffic.held_s, traffic.waiting),
+        (after, traffic.latency_s, traffic.held_s, traffic.waiting, traffic.spare),
     )
     return changed
 
@@ -101,6 +107,9 @@ def seen(
         batch_full=jnp.where(works, (batch / law.kinds.batch_max) ** 3, 0.0),
         device_s=jnp.where(works, device_s, 0.0),
         contention=law.contention,
+        preempted=served * law.tokens.put_back,
+        prompts=served * law.tokens.prompt,
+        generated=served * law.tokens.generated,
     )
 
 

@@ -39,6 +39,9 @@ class Tick(eqx.Module):
         batch_full: Share of batches that are full [S].
         device_s: Device time of a batch [S].
         contention: Of the service law [S], 1 = none.
+        preempted: Sequences put back for want of device memory, 1/s [S].
+        prompts: Tokens asked by the requests that are completed, 1/s [S].
+        generated: Tokens answered, 1/s [S].
     """
 
     refused: Array
@@ -60,6 +63,9 @@ class Tick(eqx.Module):
     batch_full: Array
     device_s: Array
     contention: Array
+    preempted: Array
+    prompts: Array
+    generated: Array
 
 
 class Window(eqx.Module):
@@ -92,6 +98,7 @@ class Gauges(eqx.Module):
         invalid_share: Share of predictions that are no numbers [V].
         accuracy: `labels.Delivered.accuracy` [V]; NaN = none.
         label_coverage: `labels.Delivered.coverage` [V].
+        kv_usage: Device memory for sequences in use [S]; NaN where it limits nothing.
     """
 
     phase: Array
@@ -108,6 +115,7 @@ class Gauges(eqx.Module):
     invalid_share: Array
     accuracy: Array
     label_coverage: Array
+    kv_usage: Array
 
 
 class Observed(eqx.Module):
@@ -117,11 +125,13 @@ class Observed(eqx.Module):
         gateway: One value for each of `signals.GATEWAY_SIGNALS`.
         variant: [V, `signals.VARIANT_SIGNALS`].
         slot: [S, `signals.SLOT_SIGNALS`].
+        tokens: [S, `signals.TOKEN_SIGNALS`].
     """
 
     gateway: Array
     variant: Array
     slot: Array
+    tokens: Array
 
 
 def open_window(slots: int) -> Window:
@@ -147,6 +157,9 @@ def open_window(slots: int) -> Window:
         batch_full=by_slot,
         device_s=by_slot,
         contention=by_slot,
+        preempted=by_slot,
+        prompts=by_slot,
+        generated=by_slot,
     )
     return Window(sums=sums, seconds=nought)
 
@@ -180,6 +193,9 @@ def add(window: Window, tick: Tick, dt: float) -> Window:
         batch_full=_weighted(tick.batch_full, tick.slot_served),
         device_s=_weighted(tick.device_s, tick.slot_served),
         contention=tick.contention,
+        preempted=tick.preempted,
+        prompts=tick.prompts,
+        generated=tick.generated,
     )
     sums = jax.tree.map(lambda total, value: total + value * dt, window.sums, weighted)
     return Window(sums=sums, seconds=window.seconds + dt)
