@@ -17,10 +17,13 @@ from typing import Any, Final
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+sys.path.insert(0, str(Path(__file__).parent / "unchanged"))
+import leave_out
+from said import overlooked
+
 NOBODY: Final = 65534  # the user without rights, on every Linux
 CHECK_EXAMPLES: Final = 10  # of a test that wants more; keeps `make check` under a minute
 EXPLORE_FACTOR: Final = 10  # what `make test-long` can afford in minutes
-FOUND_BY_WORD: Final = ("live", "browser", "alone")  # `make test` looks for files that say these
 
 # A program is compiled once for all workers, stages and runs, not once in each. JAX reads this
 # when it is imported; it keeps an entry by the program, its options and its own version.
@@ -76,14 +79,13 @@ def limit(profile: str, tests: Iterable[Callable[..., Any]]) -> None:
         vars(test)["_hypothesis_internal_use_settings"] = mine
 
 
-def overlooked(items: Iterable[tuple[Path, Iterable[str]]]) -> list[str]:
-    """Return which files do not say a marker of a test in them; each comes with its markers."""
-    marked = {(path, name) for path, names in items for name in names if name in FOUND_BY_WORD}
-    return sorted(
-        f"{path} has a test marked `{name}` and does not say `mark.{name}`"
-        for path, name in marked
-        if f"mark.{name}" not in path.read_text(encoding="utf-8")
-    )
+def pytest_addoption(parser: pytest.Parser) -> None:
+    leave_out.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    profile = config.getoption("--hypothesis-profile") or "full"
+    leave_out.start(config, lambda wanted: examples(profile, wanted))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from said import FOUND_BY_WORD, overlooked
 
 HERE = Path(__file__).parent
 
@@ -45,11 +46,10 @@ def test_a_second_run_draws_the_same(pytestconfig: pytest.Config) -> None:
 
 
 def test_a_marker_that_its_file_does_not_say_is_refused(
-    tmp_path: Path, pytestconfig: pytest.Config
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "test_it.py"
     path.write_text("pytestmark = pytest.mark.live\n", encoding="utf-8")
-    overlooked = house(pytestconfig).overlooked
     assert overlooked([(path, ["live", "timeout", "asyncio"])]) == []
     (found,) = overlooked([(path, ["live"]), (path, ["alone", "live"]), (path, ["alone"])])
     assert found.endswith("marked `alone` and does not say `mark.alone`")
@@ -65,9 +65,7 @@ def test_the_whole_test_run_holds_what_the_check_runs() -> None:
     assert checked == f"{whole[0]} and not slow"
 
 
-def test_what_the_makefile_looks_for_by_word_is_what_is_refused_unsaid(
-    pytestconfig: pytest.Config,
-) -> None:
+def test_what_the_makefile_looks_for_by_word_is_what_is_refused_unsaid() -> None:
     text = (HERE.parent / "Makefile").read_text(encoding="utf-8")
     words = "|".join(re.findall(r"call saying,([\w|]+)", text)).split("|")
-    assert set(words) == set(house(pytestconfig).FOUND_BY_WORD)
+    assert set(words) == set(FOUND_BY_WORD)
