@@ -110,6 +110,12 @@ class Patient:
         )
         return self
 
+    def stop(self, subject: str, signal: str) -> "Patient":
+        """Take a series from its page, which goes on to come."""
+        was = self.set(subject, signal, None).readings[subject, signal]
+        self.readings[subject, signal] = replace(was, quality=Quality.MISSING)
+        return self
+
     def all(self, replicas: tuple[str, ...], signal: str, value: float | None) -> "Patient":
         for name in replicas:
             self.set(names.replica(name), signal, value)

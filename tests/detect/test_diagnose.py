@@ -84,9 +84,9 @@ def test_a_release_slow_on_every_replica_is_no_load_although_more_arrives() -> N
     assert patient.families() == [(Family.RELEASE, "pool:a")]
 
 
-def test_the_same_slowness_with_the_other_version_slow_too_is_unclear() -> None:
+def test_the_same_slowness_with_the_other_version_slow_too_is_the_work_and_no_release() -> None:
     patient = Patient().all(REPLICAS, names.DEVICE_TIME, 280.0).gateway(names.LATENCY_P95, 900.0)
-    assert patient.families() == [(Family.UNCLEAR, "model")]
+    assert patient.families() == [(Family.WORK, "gateway")]
 
 
 def test_peers_whose_device_time_reads_as_nothing_are_no_yardstick() -> None:
@@ -183,7 +183,7 @@ def test_a_version_with_hardly_any_traffic_does_not_prove_a_release() -> None:
 
 def test_failing_at_once_is_no_load_although_users_ask_again() -> None:
     patient = Patient().gateway(names.ERROR_RATIO, 0.3).gateway(names.ARRIVAL_RATE, 130.0)
-    assert patient.families() == [(Family.UNCLEAR, "model")]
+    assert patient.families() == [(Family.DEPENDENCY, "model")]
 
 
 def test_a_release_cannot_be_cleared_by_a_version_that_nobody_can_see() -> None:
@@ -267,3 +267,95 @@ def test_losing_every_reading_leaves_no_suspicion_that_rests_on_one(ills: set[st
     for subject, signal in list(patient.readings):
         patient.set(subject, signal, None)
     assert patient.diagnosis() == ()
+
+
+def slow_answers(patient: Patient) -> Patient:
+    return patient.gateway(names.LATENCY_P95, 900.0)
+
+
+def test_slow_answers_with_slow_probes_everywhere_are_the_network() -> None:
+    patient = slow_answers(Patient()).all(REPLICAS, names.PROBE_LATENCY, 400.0)
+    assert patient.families() == [(Family.NETWORK, "model")]
+
+
+def test_slow_answers_with_quick_probes_and_idle_queues_are_what_is_behind() -> None:
+    assert slow_answers(Patient()).families() == [(Family.DEPENDENCY, "model")]
+
+
+def test_probes_slow_on_half_of_the_replicas_name_neither() -> None:
+    patient = slow_answers(Patient()).all(STABLE[:2], names.PROBE_LATENCY, 100.0)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+
+
+@pytest.mark.parametrize(("signal", "value"), [(names.QUEUE_LENGTH, 40.0), (names.BATCH_SIZE, 2.5)])
+def test_requests_that_wait_in_the_replicas_wait_neither_before_nor_behind(
+    signal: str, value: float
+) -> None:
+    patient = slow_answers(Patient()).all(STABLE, signal, value)
+    families = {family for family, _ in patient.families()}
+    assert not families & {Family.NETWORK, Family.DEPENDENCY}
+
+
+def test_nothing_is_named_by_exclusion_while_windows_reach_back_before_a_start() -> None:
+    patient = slow_answers(Patient())
+    assert patient.world is not None
+    begun = TimeNs(patient.world.observed_at - 15 * SECOND)
+    assert patient.with_replica("a-1", started_at=begun).families() == [(Family.UNCLEAR, "model")]
+
+
+def test_fuller_batches_under_usual_arrivals_are_more_work_and_no_load() -> None:
+    patient = slow_answers(Patient()).all(STABLE, names.BATCH_SIZE, 2.5)
+    assert patient.families() == [(Family.WORK, "gateway")]
+    assert patient.gateway(names.ARRIVAL_RATE, 140.0).families() == [(Family.LOAD, "gateway")]
+
+
+def test_fuller_batches_with_a_replica_less_are_no_more_work() -> None:
+    patient = slow_answers(Patient()).all(STABLE, names.BATCH_SIZE, 2.5)
+    patient.with_replica("a-2", state=ReplicaState.STARTING)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+
+
+def test_queues_beside_idle_devices_are_the_front_end_and_no_load() -> None:
+    patient = slow_answers(Patient()).all(STABLE, names.QUEUE_LENGTH, 300.0)
+    patient.usual |= {(names.replica(name), names.CPU_SHARE): 0.2 for name in STABLE}
+    patient.all(STABLE, names.CPU_SHARE, 0.98).gateway(names.ARRIVAL_RATE, 300.0)
+    assert patient.families() == [(Family.FRONTEND, "pool:a")]
+    patient.all(STABLE, names.BATCH_SIZE, 8.0).all(STABLE, names.BATCH_FULL_SHARE, 1.0)
+    assert patient.families() == [(Family.LOAD, "gateway")]
+
+
+@pytest.mark.parametrize(
+    ("signal", "value"),
+    [(names.MEMORY_SHARE, 40.0), (names.MEMORY_SHARE, 0.0), (names.BATCH_FULL_SHARE, 7.0)],
+)
+def test_what_a_signal_cannot_be_speaks_against_the_sensor_and_not_the_replica(
+    signal: str, value: float
+) -> None:
+    assert Patient().all(REPLICAS, signal, value).families() == [(Family.SENSOR, "model")]
+
+
+def test_latencies_in_another_unit_are_a_sensor_and_slower_ones_are_not() -> None:
+    patient = Patient()
+    patient.usual[names.GATEWAY, names.LATENCY_P50] = 50.0
+    patient.gateway(names.LATENCY_P50, 50_000.0).gateway(names.LATENCY_P95, 75_000.0)
+    assert patient.families() == [(Family.SENSOR, "gateway")]
+    patient.gateway(names.LATENCY_P95, 60_000.0)
+    assert patient.families() == [(Family.DEPENDENCY, "model")]
+
+
+def test_answers_before_they_are_computed_are_a_sensor_unless_they_are_refusals() -> None:
+    patient = Patient()
+    patient.usual[names.GATEWAY, names.LATENCY_P50] = 50.0
+    patient.gateway(names.LATENCY_P50, 0.05)
+    assert patient.families() == [(Family.SENSOR, "gateway")]
+    assert patient.gateway(names.REFUSED_RATIO, 0.5).families() == []
+
+
+def test_a_signal_that_most_replicas_stop_to_say_is_a_sensor_and_one_silence_is_not() -> None:
+    patient = Patient()
+    for name in REPLICAS[:1]:
+        patient.stop(names.replica(name), names.MEMORY_SHARE)
+    assert patient.families() == []
+    for name in REPLICAS:
+        patient.stop(names.replica(name), names.MEMORY_SHARE)
+    assert patient.families() == [(Family.SENSOR, "model")]

@@ -8,6 +8,7 @@ from homeostat.base.evidence import Family, Suspicion
 from homeostat.base.units import seconds
 from homeostat.base.world import Replica, ReplicaState
 from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
+from homeostat.detect.causes_values import believable
 from homeostat.detect.matters import MEMORY_HIGH
 
 # A replica this much slower than its peers, batch size taken out, and by at least so much time.
@@ -217,8 +218,8 @@ def memory(case: Case) -> tuple[Suspicion, ...]:
     for replica in case.serving:
         subject = names.replica(replica.name)
         share, left = case.value(subject, names.MEMORY_SHARE), until.get(subject)
-        if share is None:
-            continue
+        if share is None or not believable(names.MEMORY_SHARE, share):
+            continue  # a share of forty is not a process in danger but another unit
         soon = left is not None and left <= horizon
         if not soon and share < MEMORY_HIGH:
             continue

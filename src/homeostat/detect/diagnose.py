@@ -13,7 +13,13 @@ from homeostat.base import names
 from homeostat.base.evidence import Family, Forecast, Quality, Reading, Suspicion
 from homeostat.base.policy import Managed
 from homeostat.base.world import Snapshot
-from homeostat.detect import causes_model, causes_replica, causes_traffic
+from homeostat.detect import (
+    causes_common,
+    causes_model,
+    causes_replica,
+    causes_traffic,
+    causes_values,
+)
 from homeostat.detect.case import Case, Rule, suspicion
 from homeostat.detect.slo import broken
 from homeostat.detect.usual import Device
@@ -21,19 +27,25 @@ from homeostat.detect.usual import Device
 # Rules on the world and the probes hold whatever the pages say.
 _DIRECT: Final[tuple[Rule, ...]] = (causes_replica.gone, causes_replica.memory)
 # Causes that are the same for all replicas of a pool.
-_COMMON: Final = frozenset({Family.OUTPUT, Family.RELEASE, Family.BATCHING, Family.LOAD})
+_COMMON: Final = frozenset({
+    Family.OUTPUT, Family.RELEASE, Family.BATCHING, Family.LOAD, Family.WORK, Family.FRONTEND,
+    Family.NETWORK, Family.DEPENDENCY,
+})  # fmt: skip
 # Rules on the pages, first match explains the rest.
 _BY_PAGES: Final[tuple[Rule, ...]] = (
     causes_model.output,
     causes_model.release,
     causes_replica.slow,
+    causes_common.frontend,
+    causes_common.path,
     causes_traffic.batching,
     causes_traffic.load,
+    causes_common.work,
     causes_model.drift,
 )
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - everything that is known, by name
     *,
     readings: Mapping[tuple[str, str], Reading],
     usual: Mapping[tuple[str, str], float],
@@ -43,6 +55,7 @@ def diagnose(
     slo_met: bool | None,
     world: Snapshot | None,
     managed: Managed,
+    frozen: frozenset[tuple[str, str]] = frozenset(),
 ) -> tuple[Suspicion, ...]:
     """Return what is suspected of one deployment on one tick, most confident first.
 
@@ -55,6 +68,7 @@ def diagnose(
         slo_met: The objectives on this tick.
         world: The deployment as last read back, None if it could not be read.
         managed: Its configuration.
+        frozen: Series (subject, signal) that stand still although they never did.
     """
     case = Case(
         managed=managed,
@@ -66,10 +80,11 @@ def diagnose(
         forecasts=forecasts,
         slo_met=slo_met,
         broken=broken(readings, managed.objective),
+        frozen=frozen,
     )
     found = [one for rule in _DIRECT for one in rule(case)]
     probes = causes_replica.failing(case)
-    blind = causes_traffic.sensor(case) if managed.guard.evidence_rules else ()
+    blind = _blind(case) if managed.guard.evidence_rules else ()
     if blind:
         return _ranked([*found, *probes, *blind])
     explained = next((one for rule in _BY_PAGES if (one := rule(case))), ())
@@ -82,6 +97,11 @@ def diagnose(
     if not found and slo_met is False:
         found.append(_unclear(case))
     return _ranked(found)
+
+
+def _blind(case: Case) -> tuple[Suspicion, ...]:
+    """Return what speaks against the data themselves: pages, then single values."""
+    return causes_traffic.sensor(case) or causes_values.values(case)
 
 
 def _unexplained(

@@ -11,8 +11,10 @@ from homeostat.base.policy import GuardPolicy
 from homeostat.base.state import LoopState, Streak
 from homeostat.base.units import TimeNs
 
-# An objective missed without an explanation is given this much longer to explain itself.
+# An objective missed without an explanation is given this much longer to explain itself, and so is
+# one that is explained by exclusion: what has just ended looks like that until windows have moved.
 UNCLEAR_PATIENCE = 3
+PATIENT = frozenset({Family.UNCLEAR, Family.WORK, Family.NETWORK, Family.DEPENDENCY})
 # Calm ticks that close an incident, in multiples of the persistence asked of a suspicion.
 CALM_FACTOR = 2
 # After this many calm ticks another suspicion is another incident, not a change of mind.
@@ -83,7 +85,7 @@ def _confirmed(
     if incident.confirmed_at is not None:
         return incident
     needed = guard.persist_scrapes if guard.evidence_rules else 1
-    if top.family is Family.UNCLEAR:
+    if top.family in PATIENT:
         needed *= UNCLEAR_PATIENCE
     if top.urgent or streak.ticks >= needed:
         return replace(incident, confirmed_at=now, because=top.because)
