@@ -8,6 +8,8 @@ HERE := not live and not browser and not long and not sim
 # The files that say a marker; importing all others to find that they do not takes seconds a worker.
 # No test with one of these markers hides from this: tests/conftest.py refuses it.
 saying = $$(grep -rlE 'mark\.($(1))\b' tests --include='test_*.py')
+# What was green here with the same inputs is not shown again; ALL=1 runs all. See tests/unchanged.
+UNPROVEN := $(if $(ALL),,--only-unproven)
 # Byte code is kept even where the environment says no: everything starts in half the time with it.
 export PYTHONDONTWRITEBYTECODE :=
 # Rooms whose tests hold real deadlines; one that computes makes room for them.
@@ -57,7 +59,7 @@ check: setup
 	@$(MAKE) --no-print-directory -j 2 lint quick
 
 quick: setup
-	@$(BIN)/pytest -q -x -n 2 --dist worksteal --hypothesis-profile check -m "$(HERE) and not slow"
+	@$(BIN)/pytest -q -x -n 2 --dist worksteal --hypothesis-profile check $(UNPROVEN) -m "$(HERE) and not slow"
 
 # Half of the tests compute and half wait: side by side. What computes is told when it is through.
 test: setup
@@ -65,13 +67,13 @@ test: setup
 
 computing: setup
 	@log=$$(mktemp) && trap 'cat "$$log"; rm -f "$$log"' EXIT && { \
-	  $(MODESTLY) $(BIN)/pytest -q -n 2 --dist worksteal -m "$(HERE)" $(CLOCKED:%=--ignore=%) && \
+	  $(MODESTLY) $(BIN)/pytest -q -n 2 --dist worksteal $(UNPROVEN) -m "$(HERE)" $(CLOCKED:%=--ignore=%) && \
 	  $(MODESTLY) $(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim; } >"$$log" 2>&1
 
 waiting: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long" $(call saying,live|browser)
 	@$(BIN)/pytest -q -m "alone and not long" $(call saying,alone)
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "$(HERE)" $(CLOCKED)
+	@$(BIN)/pytest -q -n 2 --dist worksteal $(UNPROVEN) -m "$(HERE)" $(CLOCKED)
 
 test-long: setup
 	@$(BIN)/pytest -q -m "long" --timeout 3600

@@ -57,7 +57,7 @@ class Proof:
 
 def load(path: Path) -> dict[str, Proof]:
     """Return what was kept, by test file; nothing if nothing readable was."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
         said = json.loads(path.read_text(encoding="utf-8"))
         if said["form"] == FORM:
             return {file: Proof(**kept) for file, kept in said["files"].items()}
