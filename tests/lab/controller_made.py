@@ -78,6 +78,7 @@ class Made:
         rate: Requests per second.
         loses: Writes are lost while true.
         silent: Classes that are not reported: `gateway`, `variant`, `slot`.
+        tokens: `TOKEN_SIGNALS` of every replica that serves; None = it serves no tokens.
     """
 
     seed: int = 0
@@ -90,6 +91,7 @@ class Made:
     hung: set[int] = field(default_factory=set)
     age_s: float = 0.0
     loading: dict[int, int] = field(default_factory=dict)
+    tokens: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -133,8 +135,16 @@ class Made:
             "weights": np.array(now.weights),
             "replicas": replicas,
             "admit_rps": np.array(now.admit_rps),
+            "tokens": self._tokens(),
         }
         return Scrape(**told)
+
+    def _tokens(self) -> np.ndarray | None:
+        if self.tokens is None:
+            return None
+        serves = np.isin(self.phase, (Phase.READY, Phase.DRAINING, Phase.HUNG))
+        shows = serves & ("slot" not in self.silent)
+        return np.where(shows[:, None], np.array(self.tokens), np.nan)[None]
 
     def _obey(self, orders: Orders) -> bool:
         wanted = bool(orders.by_us[0])

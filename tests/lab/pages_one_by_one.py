@@ -1,7 +1,7 @@
 """The lab's pages read one by one, an observation at a time: what the columns are held against."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +18,8 @@ from homeostat.twin.outputs import Scrape
 from homeostat.twin.shapes import Phase
 
 _S: Final = {name: place for place, name in enumerate(signals.SLOT_SIGNALS)}
+_QUEUE: Final = _S[names.QUEUE_LENGTH]
+_KV: Final = signals.TOKEN_SIGNALS.index(names.KV_USAGE)
 _V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
 
 _REQUESTS: Final = (
@@ -45,6 +47,9 @@ _COUNTERS: Final = tuple(
         ("device_s", raw.DEVICE_SECONDS),
         ("cpu_s", raw.CPU_SECONDS),
         ("invalid", raw.PREDICTIONS_INVALID),
+        ("preempted", raw.PREEMPTIONS),
+        ("prompts", raw.PROMPT_TOKENS),
+        ("generated", raw.GENERATED_TOKENS),
     )
 )
 _BINS: Final = (
@@ -134,6 +139,7 @@ class Pages:
         variants = scrape.slot_variant[n].tolist()
         there = {v for v, phase in zip(variants, phases, strict=True) if phase != Phase.EMPTY}
         caps, told = scrape.batch_max[n].tolist(), scrape.slot[n].tolist()
+        usage = [math.nan] * len(told) if scrape.tokens is None else scrape.tokens[n, :, _KV]
         known, total = counters.slot_known[n].tolist(), counters.slots[n].tolist()
         out = [
             self._gateway(at, counters, there),
@@ -144,7 +150,8 @@ class Pages:
                 page = self._page(f"page-{name}")
                 page.epoch = started / SECOND
                 cap = caps[variants[slot]]
-                out.append(_replica(page, name, at, known[slot], total[slot], told[slot], cap))
+                gauges = {raw.QUEUE: told[slot][_QUEUE], raw.KV_USAGE: float(usage[slot])}
+                out.append(_replica(page, name, at, known[slot], total[slot], gauges, cap))
             answered = total[slot][COLUMN["answered_probes"]]
             out.append(_probe(self._page(f"probe-{name}"), name, at, told[slot], answered))
         return tuple(out)
@@ -184,10 +191,10 @@ def _replica(
     at: TimeNs,
     known: Sequence[bool],
     total: Sequence[float],
-    told: Sequence[float],
+    gauges: Mapping[str, float],
     cap: float,
 ) -> SourceReport:
-    """Return one replica's page: its counters, predictions, features, queue and batch limit."""
+    """Return one replica's page: its counters, predictions, features, gauges and batch limit."""
     subject = names.replica(name)
     for place, signal in _COUNTERS:
         if known[place]:
@@ -196,9 +203,9 @@ def _replica(
         if known[usual] and known[moved]:
             page.say(subject, signal, total[usual], at, Kind.BUCKET, _SPLIT)
             page.say(subject, signal, total[usual] + total[moved], at, Kind.BUCKET, math.inf)
-    queue = told[_S[names.QUEUE_LENGTH]]
-    if math.isfinite(queue):
-        page.say(subject, raw.QUEUE, queue, at, Kind.GAUGE)
+    for signal, value in gauges.items():
+        if math.isfinite(value):
+            page.say(subject, signal, value, at, Kind.GAUGE)
     quality = Quality.GOOD if page.found else Quality.UNREACHABLE
     if page.found and math.isfinite(cap):
         page.say(subject, raw.BATCH_MAX, cap, at, Kind.GAUGE)

@@ -10,9 +10,16 @@ from homeostat.lab import controller_counters as counters
 from homeostat.lab.controller_counters import BOUNDS, COLUMN, Requests, slot_rates
 from homeostat.twin.outputs import Scrape
 from homeostat.twin.shapes import SCRAPE_S, VARIANTS, Phase
-from homeostat.twin.signals import GATEWAY_SIGNALS, SLOT_SIGNALS, VARIANT_SIGNALS
+from homeostat.twin.signals import (
+    GATEWAY_SIGNALS,
+    SLOT_SIGNALS,
+    TOKEN_SIGNALS,
+    VARIANT_SIGNALS,
+)
 
 S = {name: place for place, name in enumerate(SLOT_SIGNALS)}
+T = {name: place for place, name in enumerate(TOKEN_SIGNALS)}
+SEQUENCES = ("preempted", "prompts", "generated")
 V = {name: place for place, name in enumerate(VARIANT_SIGNALS)}
 BOUNDS_MS = 1000.0 * BOUNDS[None]
 
@@ -70,11 +77,11 @@ def slots(**said: float) -> np.ndarray:
     return out
 
 
-def rates(slot: np.ndarray) -> dict[str, float]:
+def rates(slot: np.ndarray, tokens: tuple[float, ...] = (np.nan,) * len(T)) -> dict[str, float]:
     variant = np.zeros((1, VARIANTS, len(V)))
     variant[..., V[names.ARRIVAL_RATE]] = 10.0
     phase, place = np.array([[Phase.READY]]), np.array([[0]])
-    found = slot_rates(slot, variant, phase, place)[0, 0]
+    found = slot_rates(slot, variant, phase, place, np.array([[tokens]]))[0, 0]
     return {name: float(found[at]) for name, at in COLUMN.items()}
 
 
@@ -92,6 +99,21 @@ def test_a_server_that_ran_no_batch_shows_counters_that_stand_still() -> None:
     for name in ("batches", "batched", "full", "device_s"):
         assert found[name] == 0.0, name
     assert found["arrived"] == pytest.approx(10.0)
+
+
+def test_a_server_of_tokens_counts_them_with_the_requests_it_answers_well() -> None:
+    found = rates(slots(**{names.ERROR_RATIO: 0.2}), (0.7, 0.25, 1000.0, 100.0))
+    assert [found[name] for name in SEQUENCES] == pytest.approx([2.0, 8000.0, 800.0])
+    idle = {names.BATCH_SIZE: np.nan, names.BATCH_FULL_SHARE: np.nan, names.DEVICE_TIME: np.nan}
+    still = rates(slots(**idle), (0.0, np.nan, np.nan, np.nan))
+    assert [still[name] for name in SEQUENCES] == [0.0, 0.0, 0.0]
+
+
+def test_a_server_that_serves_no_tokens_counts_none_and_what_was_lost_is_unknown() -> None:
+    idle = {names.BATCH_SIZE: np.nan, names.BATCH_FULL_SHARE: np.nan, names.DEVICE_TIME: np.nan}
+    for slot, tokens in ((slots(), None), (slots(**idle), None), (slots(), (0.7, *[np.nan] * 3))):
+        found = rates(slot) if tokens is None else rates(slot, tokens)
+        assert np.isnan([found[name] for name in SEQUENCES]).all()
 
 
 def test_batch_sizes_that_were_lost_on_the_way_are_unknown_and_not_nothing() -> None:
@@ -136,6 +158,7 @@ def _server(arrivals: list[float], sizes: list[float]) -> np.ndarray:
             "age_s": np.zeros((1, len(GATEWAY_SIGNALS))),
             "phase": np.array([[Phase.READY]]),
             "slot_variant": np.array([[0]]),
+            "tokens": None,
         }
         told.take(number * float(SCRAPE_S), Scrape(**fields))
         found.append((told.slots - before)[0, 0])

@@ -1,5 +1,6 @@
 """What the sources say as columns is what they say page by page."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,14 +45,16 @@ TROUBLES: dict[str, Trouble] = {
     "gateway only": gateway_only,
     "nothing": nothing,
     "moved": pool_moved,
+    "tokens lost": lambda made: setattr(made, "tokens", (math.nan, 0.1, 900.0, math.nan)),
 }
 
 
 class Both:
     """Three deployments read by pages and by columns, the middle one in trouble."""
 
-    def __init__(self) -> None:
-        self.made = [Made(seed=seed, rate=100.0 + 50.0 * seed) for seed in range(3)]
+    def __init__(self, *, tokens: bool = False) -> None:
+        told = (0.4, 0.0, 1000.0, 120.0) if tokens else None
+        self.made = [Made(seed=seed, rate=100.0 + 50.0 * seed, tokens=told) for seed in range(3)]
         self.platforms = [Platform(name, episode().params) for name in NAMES]
         self.counters = Counters(np.full(3, 0.5), SLOTS)
         self.sources = Sources(NAMES, SLOTS, self.counters.bounds_ms)
@@ -104,7 +107,7 @@ def of_reports(reports: list[SourceReport]) -> tuple[set[Any], dict[Any, bool]]:
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_columns_say_what_the_pages_say_to_the_last_bit(trouble: str) -> None:
-    both = Both()
+    both = Both(tokens="tokens" in trouble)
     for tick in range(6):
         if tick == 2:
             TROUBLES[trouble](both.made[1])
@@ -115,7 +118,7 @@ def test_columns_say_what_the_pages_say_to_the_last_bit(trouble: str) -> None:
 
 
 def test_a_fleet_that_reads_columns_knows_what_one_that_reads_pages_knows() -> None:
-    both, fleet = Both(), Fleet()
+    both, fleet = Both(tokens=True), Fleet()
     by_column = by_page = fleet.init()
     for tick in range(1, 9):
         if tick == 4:

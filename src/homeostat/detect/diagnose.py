@@ -17,6 +17,7 @@ from homeostat.detect import (
     causes_common,
     causes_model,
     causes_replica,
+    causes_tokens,
     causes_traffic,
     causes_values,
 )
@@ -34,6 +35,8 @@ _COMMON: Final = frozenset({
 # Rules on the pages, first match explains the rest.
 _BY_PAGES: Final[tuple[Rule, ...]] = (
     causes_model.output,
+    causes_tokens.demand,
+    causes_tokens.thrash,
     causes_model.release,
     causes_replica.slow,
     causes_common.frontend,

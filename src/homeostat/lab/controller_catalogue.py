@@ -40,6 +40,9 @@ PAGE: Final = {
     "device_s": raw.DEVICE_SECONDS,
     "cpu_s": raw.CPU_SECONDS,
     "invalid": raw.PREDICTIONS_INVALID,
+    "preempted": raw.PREEMPTIONS,
+    "prompts": raw.PROMPT_TOKENS,
+    "generated": raw.GENERATED_TOKENS,
 }
 """Counters on a replica's page by their column in `controller_counters.SLOT`."""
 PROBED: Final = (names.PROBE_HEALTH, names.PROBE_INFERENCE, names.PROBE_LATENCY)
@@ -55,6 +58,7 @@ _ON_PAGE: Final[tuple[Entry, ...]] = (
         for bound in (_SPLIT, math.inf)
     ),
     (raw.QUEUE, None, False),
+    (raw.KV_USAGE, None, False),
     (raw.BATCH_MAX, None, False),
 )
 _BY_PROBER: Final[tuple[Entry, ...]] = (

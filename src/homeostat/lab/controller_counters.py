@@ -37,6 +37,13 @@ _P99_OF_P95: Final = 1.5
 _G: Final = {name: place for place, name in enumerate(signals.GATEWAY_SIGNALS)}
 _V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
 _S: Final = {name: place for place, name in enumerate(signals.SLOT_SIGNALS)}
+_T: Final = {name: place for place, name in enumerate(signals.TOKEN_SIGNALS)}
+_SEQUENCES: Final = {
+    "preempted": names.PREEMPTION_RATIO,
+    "prompts": names.PROMPT_TOKENS,
+    "generated": names.GENERATED_TOKENS,
+}
+"""Columns that count something of each request that is answered well, by the signal of its mean."""
 
 REQUESTS: Final = ("arrived", "ok", "failed", "refused")
 """Columns of `Requests.total`; `failed` holds refused ones too, as on a page (see base.raw)."""
@@ -55,6 +62,9 @@ SLOT: Final = (
     "usual_features",
     "moved_features",
     "answered_probes",
+    "preempted",
+    "prompts",
+    "generated",
 )
 """Columns of the slots' counters."""
 COLUMN: Final = {name: place for place, name in enumerate(SLOT)}
@@ -220,7 +230,13 @@ class Counters:
 
     def _count_slots(self, passed_s: float, scrape: Scrape, variant: Floats) -> None:
         slot = np.asarray(scrape.slot, np.float64)
-        rates = slot_rates(slot, variant, np.asarray(scrape.phase), np.asarray(scrape.slot_variant))
+        rates = slot_rates(
+            slot,
+            variant,
+            np.asarray(scrape.phase),
+            np.asarray(scrape.slot_variant),
+            tokens_of(scrape),
+        )
         self.slot_known = np.isfinite(rates)
         frozen = (rates == self._rates) & (rates != 0.0)
         stands = np.take_along_axis(self.pools.stands, np.asarray(scrape.slot_variant), axis=1)
@@ -231,7 +247,16 @@ class Counters:
         self.slots = self.slots + passed_s * np.where(frozen, 0.0, self._rates)
 
 
-def slot_rates(slot: Floats, variant: Floats, phase: Floats, slot_variant: Floats) -> Floats:
+def tokens_of(scrape: Scrape) -> Floats:
+    """Return what servers of tokens show `[N, S, TOKEN_SIGNALS]`; NaN where there are none."""
+    if scrape.tokens is None:
+        return np.full((*np.shape(scrape.phase), len(_T)), np.nan)
+    return np.asarray(scrape.tokens, np.float64)
+
+
+def slot_rates(
+    slot: Floats, variant: Floats, phase: Floats, slot_variant: Floats, tokens: Floats
+) -> Floats:
     """Return what each slot's counters gain in a second, NaN where it is not reported.
 
     A slot's share of its pool's traffic is not reported; it is taken to be that of its peers in
@@ -243,6 +268,7 @@ def slot_rates(slot: Floats, variant: Floats, phase: Floats, slot_variant: Float
         variant: `[N, V, VARIANT_SIGNALS]`.
         phase: `[N, S]`.
         slot_variant: `[N, S]`.
+        tokens: `[N, S, TOKEN_SIGNALS]`.
     """
     place = slot_variant.astype(int)
     own = np.take_along_axis(variant, place[..., None], axis=1)
@@ -278,6 +304,11 @@ def slot_rates(slot: Floats, variant: Floats, phase: Floats, slot_variant: Float
         "moved_features": predictions * asked,
         "answered_probes": slot[..., _S[names.PROBE_INFERENCE]] / SCRAPE_S,  # one a scrape
     }
+    # Who serves tokens shows them also while idle; who serves none never does.
+    serves = np.isfinite(tokens[..., _T[names.KV_USAGE]])
+    still = idle & serves
+    for column, name in _SEQUENCES.items():
+        columns[column] = np.where(still, 0.0, columns["ok"] * tokens[..., _T[name]])
     return np.stack([columns[name] for name in SLOT], axis=-1)
 
 

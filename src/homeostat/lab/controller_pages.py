@@ -26,7 +26,7 @@ from homeostat.lab.controller_catalogue import (
     REPLICA,
     Shelf,
 )
-from homeostat.lab.controller_counters import COLUMN, Bools, Counters, Floats
+from homeostat.lab.controller_counters import COLUMN, Bools, Counters, Floats, tokens_of
 from homeostat.lab.controller_names import SERVING, START_S, time_ns
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
@@ -42,6 +42,7 @@ _V: Final = {name: place for place, name in enumerate(signals.VARIANT_SIGNALS)}
 # Of the three samples of `Requests.known`, the one that each entry of a page comes with.
 _SAMPLE: Final = np.array([0, 1, 1, 1] + [2] * BUCKETS)
 _QUEUE: Final = _S[names.QUEUE_LENGTH]
+_KV: Final = signals.TOKEN_SIGNALS.index(names.KV_USAGE)
 _PROBE_SIGNALS: Final = [_S[name] for name in PROBED]
 _COUNTED: Final = [COLUMN[name] for name in PAGE]
 _BINS: Final = [
@@ -152,7 +153,7 @@ class Sources:
         shelf, told = self._shelf, np.asarray(scrape.slot, np.float64)
         first, pages = shelf.replicas(variant)
         cap = np.take_along_axis(np.asarray(scrape.batch_max, np.float64), variant, axis=1)
-        said, value = _replica(counters, told, cap)
+        said, value = _replica(counters, told, tokens_of(scrape)[..., _KV], cap)
         reads = there & np.isin(np.asarray(scrape.phase), _ANSWERED)
         said &= reads[..., None]
         page = _part(
@@ -201,17 +202,17 @@ def _side_by_side(gateway: Any, pools: Any) -> Any:
     return np.concatenate([gateway[:, None], pools], axis=1)
 
 
-def _replica(counters: Counters, told: Floats, cap: Floats) -> tuple[Bools, Floats]:
-    """Return what a replica's page says: counters, two histograms, queue and batch limit."""
+def _replica(counters: Counters, told: Floats, kv: Floats, cap: Floats) -> tuple[Bools, Floats]:
+    """Return what a replica's page says: counters, two histograms, queue, memory, batch limit."""
     known, total = counters.slot_known, counters.slots
     usual, moved = total[..., _BINS[0]], total[..., _BINS[1]]
     both = known[..., _BINS[0]] & known[..., _BINS[1]]
-    queue = told[..., _QUEUE, None]
+    gauges = np.stack([told[..., _QUEUE], kv], axis=-1)
     said = np.concatenate(
-        [known[..., _COUNTED], np.repeat(both, 2, axis=-1), np.isfinite(queue)], axis=-1
+        [known[..., _COUNTED], np.repeat(both, 2, axis=-1), np.isfinite(gauges)], axis=-1
     )
     bins = np.stack([usual, usual + moved], axis=-1).reshape(*usual.shape[:-1], -1)
-    value = np.concatenate([total[..., _COUNTED], bins, queue, cap[..., None]], axis=-1)
+    value = np.concatenate([total[..., _COUNTED], bins, gauges, cap[..., None]], axis=-1)
     limit = said.any(axis=-1) & np.isfinite(cap)  # a page that says nothing else is not there
     return np.concatenate([said, limit[..., None]], axis=-1), value
 

@@ -43,6 +43,15 @@ def batch_step(world: Snapshot, limit: LeverLimit | None) -> Levers | None:
     return ((names.BATCH_MAX, int(wanted)),) if wanted > live else None
 
 
+def smaller_batch_step(world: Snapshot, limit: LeverLimit | None) -> Levers | None:
+    """Return the next smaller batch (halved, at most the policy's step), None at the bottom."""
+    live = world.lever(names.BATCH_MAX)
+    if not isinstance(live, int | float) or limit is None:
+        return None
+    wanted = max(math.ceil(live * (1.0 - limit.step_down)), math.ceil(limit.low))
+    return ((names.BATCH_MAX, int(wanted)),) if wanted < live else None
+
+
 def fallback_step(world: Snapshot, pool: str) -> tuple[tuple[float, ...], Levers] | None:
     """Return ramp and end of a full shift to `pool`, None if unknown or already there."""
     lever = names.lever_weight(pool)

@@ -22,10 +22,23 @@ from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState
 from homeostat.base.units import ns
 from homeostat.base.world import Levers, ReplicaState, Snapshot
-from homeostat.policy.levers import batch_step, fallback_step, limit_of, scale_step, shed_step
+from homeostat.policy.levers import (
+    batch_step,
+    fallback_step,
+    limit_of,
+    scale_step,
+    shed_step,
+    smaller_batch_step,
+)
+from homeostat.policy.sequences import put_back, would_fit
 
 ESCALATE = Action(kind=ActionKind.ESCALATE, subject="model", undo=UndoKind.EXACT)
-_LADDER = frozenset({ActionKind.SCALE_UP, ActionKind.BATCH_UP, ActionKind.SHED_LOAD})
+_LADDER = frozenset({
+    ActionKind.SCALE_UP,
+    ActionKind.BATCH_UP,
+    ActionKind.BATCH_DOWN,
+    ActionKind.SHED_LOAD,
+})
 # Guards whose no is a "not yet"; see docs/reference/guards.md.
 _PASSING = ("G0", "G3 cooldown", "G3 stabilisation", "G5", "G6", "G13")
 # After removing a replica the pool must stay this idle, or the saving is not worth the risk.
@@ -98,6 +111,8 @@ def _load(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]
 
 
 def _batching(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    if put_back(state, world):
+        return (*_smaller_batch(state, world), *_scale(state, world, 1))
     return (*_batch(state, world), *_scale(state, world, 1))
 
 
@@ -235,17 +250,24 @@ def _scale(state: GuardState, world: Snapshot, by: int) -> tuple[Action, ...]:
 
 def _batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
     change = batch_step(world, limit_of(state.managed.guard, names.BATCH_MAX))
-    if change is None:
+    if change is None or not would_fit(state, world, change):
         return ()
-    return (
-        Action(
-            kind=ActionKind.BATCH_UP,
-            subject=names.pool(state.managed.stable_pool),
-            actuator=state.managed.scale_actuator,
-            change=change,
-            undo=UndoKind.EXACT,
-            settle_ns=_settle(state, 2.0),
-        ),
+    return (_batch_to(ActionKind.BATCH_UP, change, state),)
+
+
+def _smaller_batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    change = smaller_batch_step(world, limit_of(state.managed.guard, names.BATCH_MAX))
+    return () if change is None else (_batch_to(ActionKind.BATCH_DOWN, change, state),)
+
+
+def _batch_to(kind: ActionKind, change: Levers, state: GuardState) -> Action:
+    return Action(
+        kind=kind,
+        subject=names.pool(state.managed.stable_pool),
+        actuator=state.managed.scale_actuator,
+        change=change,
+        undo=UndoKind.EXACT,
+        settle_ns=_settle(state, 2.0),
     )
 
 

@@ -33,7 +33,20 @@ _LABELS_FRESH: Final = 30.0
 _LABELS: Final = frozenset({names.ACCURACY, names.LABEL_COVERAGE})
 _OLDEST_NS: Final = 10**18  # stands for "never": thirty years
 # Signals whose samples are requests, and which therefore need `min_samples` of them.
-_OF_REQUESTS: Final = frozenset({names.ERROR_RATIO, names.REFUSED_RATIO, *QUANTILES})
+_OF_REQUESTS: Final = frozenset({
+    names.ERROR_RATIO,
+    names.REFUSED_RATIO,
+    names.PREEMPTION_RATIO,
+    names.PROMPT_TOKENS,
+    names.GENERATED_TOKENS,
+    *QUANTILES,
+})
+# What is counted of sequences, over the requests that were answered well.
+_OF_SEQUENCES: Final = {
+    names.PREEMPTION_RATIO: raw.PREEMPTIONS,
+    names.PROMPT_TOKENS: raw.PROMPT_TOKENS,
+    names.GENERATED_TOKENS: raw.GENERATED_TOKENS,
+}
 _OF_BATCHES: Final = frozenset({names.DEVICE_TIME, names.BATCH_SIZE, names.BATCH_FULL_SHARE})
 
 
@@ -288,7 +301,8 @@ def _values(
     # A page that does not count refusals has none to take off its failures.
     unserved = np.nan_to_num(beside(raw.REQUESTS_REFUSED, raw.REQUESTS_OK, requests))
     failed = np.maximum(beside(raw.REQUESTS_5XX, raw.REQUESTS_OK, requests) - unserved, 0.0)
-    answered = of(raw.REQUESTS_OK, requests) + failed
+    well = of(raw.REQUESTS_OK, requests)
+    answered = well + failed
     batches = of(raw.BATCHES, windows.batches)
     busy, batched, full = (
         beside(part, raw.BATCHES, windows.batches)
@@ -304,7 +318,13 @@ def _values(
         names.CPU_SHARE: windows.rate(raw.CPU_SECONDS, requests),
         names.QUEUE_LENGTH: gauge[raw.QUEUE],
         names.BATCH_MAX: gauge[raw.BATCH_MAX],
-    } | {signal: gauge[signal] for signal in READY_MADE}
+        names.KV_USAGE: gauge[raw.KV_USAGE],
+    }
+    values |= {
+        signal: ratio(beside(part, raw.REQUESTS_OK, requests), well)
+        for signal, part in _OF_SEQUENCES.items()
+    }
+    values |= {signal: gauge[signal] for signal in READY_MADE}
     samples = {
         names.ARRIVAL_RATE: of(raw.REQUESTS_ARRIVED, windows.arrivals),
         names.ERROR_RATIO: answered,
@@ -312,7 +332,7 @@ def _values(
         names.DEVICE_TIME: batches,
         names.BATCH_SIZE: batches,
         names.BATCH_FULL_SHARE: batches,
-    }
+    } | dict.fromkeys(_OF_SEQUENCES, well)
     return values, {signal: np.nan_to_num(count) for signal, count in samples.items()}
 
 

@@ -33,6 +33,10 @@ SCALARS: Final = (
     raw.BATCH_MAX,
     raw.CPU_SECONDS,
     raw.PREDICTIONS_INVALID,
+    raw.KV_USAGE,
+    raw.PREEMPTIONS,
+    raw.PROMPT_TOKENS,
+    raw.GENERATED_TOKENS,
     *sorted(READY_MADE),
 )
 COLUMN: Final = {signal: place for place, signal in enumerate(SCALARS)}
@@ -48,6 +52,10 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     names.QUEUE_LENGTH: (raw.QUEUE,),
     names.BATCH_MAX: (raw.BATCH_MAX,),
     names.CPU_SHARE: (raw.CPU_SECONDS,),
+    names.KV_USAGE: (raw.KV_USAGE,),
+    names.PREEMPTION_RATIO: (raw.PREEMPTIONS, raw.REQUESTS_OK),
+    names.PROMPT_TOKENS: (raw.PROMPT_TOKENS, raw.REQUESTS_OK),
+    names.GENERATED_TOKENS: (raw.GENERATED_TOKENS, raw.REQUESTS_OK),
 } | {signal: (signal,) for signal in READY_MADE}
 # What it also rests on where the page has it: refusals are no failures, if they can be told apart.
 ALSO: Final[Mapping[str, tuple[str, ...]]] = {names.ERROR_RATIO: (raw.REQUESTS_REFUSED,)}

@@ -1,0 +1,107 @@
+"""Causes in what servers of tokens show: requests that got longer, and sequences put back.
+
+How many requests arrive says little where one may be a hundred times as long as another. Longer
+prompts are demand: they are the users' doing, while long answers may be a model's. A sequence that
+is put back for want of device memory is worked on twice; with fewer at once none would be. Where a
+server shows none of this, nothing is said.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.evidence import Family, Suspicion
+from homeostat.base.world import Replica
+from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
+
+# From here on sequences are put back (vllm-project/vllm issues 15996 and 18115: above 90 %).
+KV_FULL: Final = 0.9
+# One request in a hundred is put back: as much as may be refused before it counts (`case.REFUSED`).
+PUT_BACK: Final = 0.01
+
+
+def demand(case: Case) -> tuple[Suspicion, ...]:
+    """Prompts are longer than usual, as many of them arrive as ever, and requests wait."""
+    members = _stable(case)
+    longer = [ratio for replica in members if (ratio := _longer(case, replica)) is not None]
+    pain = _pain(case, members)
+    if not pain or 2 * len(longer) <= len(members) or median(longer) < MORE_ARRIVALS:
+        return ()
+    rate, usual = (
+        case.value(names.GATEWAY, names.ARRIVAL_RATE),
+        case.usual.get((names.GATEWAY, names.ARRIVAL_RATE)),
+    )
+    if rate is None or not usual or rate * median(longer) < MORE_ARRIVALS * usual:
+        return ()  # fewer, longer requests may be as much work as before
+    return (
+        suspicion(
+            Family.LOAD,
+            names.GATEWAY,
+            0.76,
+            f"prompts are {median(longer):.1f} times as long as usual",
+            f"{rate:.0f} requests arrive per second, usually {usual:.0f}",
+            *_full(case, members),
+            *pain,
+        ),
+    )
+
+
+def thrash(case: Case) -> tuple[Suspicion, ...]:
+    """Sequences are put back for want of device memory, and requests wait."""
+    members = _stable(case)
+    back = _known(case, members, names.PREEMPTION_RATIO)
+    full = _full(case, members)
+    pain = _pain(case, members)
+    if not back or median(back) < PUT_BACK or not full or not pain:
+        return ()
+    return (
+        suspicion(
+            Family.BATCHING,
+            names.pool(case.managed.stable_pool),
+            0.79,
+            f"{median(back):.0%} of the sequences are put back and worked on again",
+            *full,
+            *pain,
+        ),
+    )
+
+
+def _pain(case: Case, members: Sequence[Replica]) -> tuple[str, ...]:
+    """Return how users feel that requests wait; failing at once is no waiting."""
+    p95, promised = _p95(case), case.managed.objective.latency_p95_ms
+    if p95 is not None and p95 > promised:
+        return (f"p95 {p95:.0f} ms, promised {promised:.0f} ms",)
+    crowded = [replica for replica in members if case.crowded(replica)]
+    if 2 * len(crowded) > len(members):
+        return (f"requests wait in {len(crowded)} of {len(members)} servers",)
+    return ()
+
+
+def _p95(case: Case) -> float | None:
+    return case.value(names.GATEWAY, names.LATENCY_P95)
+
+
+def _full(case: Case, members: Sequence[Replica]) -> tuple[str, ...]:
+    """Return a sentence where the device memory of most servers is full."""
+    used = _known(case, members, names.KV_USAGE)
+    if not used or median(used) < KV_FULL:
+        return ()
+    return (f"{median(used):.0%} of the device memory for sequences is in use",)
+
+
+def _longer(case: Case, replica: Replica) -> float | None:
+    key = (names.replica(replica.name), names.PROMPT_TOKENS)
+    length, usual = case.value(*key), case.usual.get(key)
+    return length / usual if length is not None and usual else None
+
+
+def _known(case: Case, members: Sequence[Replica], signal: str) -> list[float]:
+    return [
+        value
+        for replica in members
+        if (value := case.value(names.replica(replica.name), signal)) is not None
+    ]
+
+
+def _stable(case: Case) -> list[Replica]:
+    return [r for r in case.serving if r.pool == case.managed.stable_pool]
