@@ -11,6 +11,7 @@ from homeostat.base.actions import ActionKind
 from homeostat.base.evidence import Family
 from homeostat.base.intent import ActionState
 from homeostat.base.units import SECOND
+from homeostat.detect.forecast_fleet import Foresight
 from homeostat.lab.controller import Controller
 from homeostat.lab.controller_names import OWNERSHIP, family_index, time_ns
 from homeostat.lab.controller_parts import guard_policy, loop_parts, sense_parts
@@ -39,8 +40,9 @@ def kinds(controller: Controller) -> list[ActionKind]:
 def test_the_lab_runs_the_stages_that_the_server_runs() -> None:
     ours, theirs = sense_parts(), wiring.sense_parts()
     assert loop_parts() == wiring.loop_parts()
-    for name in ("judge", "forecasts", "utilisation", "slo_met", "diagnose"):
+    for name in ("judge", "forecasts", "utilisation", "slo_met", "diagnose", "health"):
         assert getattr(ours, name) is getattr(theirs, name)
+    assert type(ours.ahead) is type(theirs.ahead) is Foresight
     for name in ("signals", "shift"):
         assert getattr(ours, name).config == getattr(theirs, name).config
         assert type(getattr(ours, name)) is type(getattr(theirs, name))

@@ -11,6 +11,7 @@ import pytest
 from controller_made import Made, episode
 
 from homeostat.base.evidence import Evidence
+from homeostat.base.names import MEMORY_SHARE
 from homeostat.base.world import ReplicaState
 from homeostat.lab.controller import Controller
 from homeostat.lab.homeostat import homeostat
@@ -49,7 +50,9 @@ def said(evidence: Evidence) -> list[str]:
         for r in evidence.readings
     ]
     out += [f"{a.detector} {a.subject} {a.signal} {a.verdict}" for a in evidence.anomalies]
-    out += [f"{f.subject} {f.time_to_limit_ns is None}" for f in evidence.forecasts]
+    # Of memory; what else is foreseen has numbers of its own, and what is done on it is seen here.
+    memory = [f for f in evidence.forecasts if f.signal == MEMORY_SHARE]
+    out += [f"{f.subject} {f.time_to_limit_ns is None}" for f in memory]
     out += [f"{s.family} {s.subject} {s.because}" for s in evidence.suspicions]
     world = evidence.world
     gone = [] if world is None else [r for r in world.replicas if r.state is ReplicaState.GONE]

@@ -14,6 +14,8 @@ from homeostat.detect.diagnose import diagnose
 from homeostat.detect.ewma import Config as EwmaConfig
 from homeostat.detect.ewma import Ewma
 from homeostat.detect.forecast import forecasts
+from homeostat.detect.forecast_fleet import Foresight
+from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
@@ -89,6 +91,8 @@ def sense_parts() -> SenseParts:
         utilisation=utilisation,
         slo_met=slo_met,
         diagnose=diagnose,
+        ahead=Foresight(),
+        health=health_of,
     )
 
 

@@ -14,6 +14,8 @@ from homeostat.base.units import TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.forecast import forecasts
+from homeostat.detect.forecast_fleet import Foresight
+from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
@@ -65,6 +67,8 @@ def sense_parts() -> sense.SenseParts:
         utilisation=utilisation,
         slo_met=slo_met,
         diagnose=diagnose,
+        ahead=Foresight(),
+        health=health_of,
     )
 
 

@@ -1,0 +1,273 @@
+"""What demand and the signals of the promise are about to do, for all deployments at once.
+
+The part of the senses that looks ahead: which series (`forecast_rows`), how they go on
+(`demand_outlook`, and `forecast_young` until that has seen enough), and what it comes to as
+forecasts that decisions and people can use. Horizons are 5, 15 and 60 minutes whatever the scrape
+interval; deployments of one interval share their arrays and their clock.
+
+Memory on its way to its limit has an answer of its own: `forecast`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base import names
+from homeostat.base.evidence import Forecast, SeriesKey
+from homeostat.base.policy import Managed
+from homeostat.base.units import MINUTE, SECOND
+from homeostat.base.world import Snapshot
+from homeostat.detect import (
+    breach,
+    demand,
+    demand_outlook,
+    forecast_quantiles,
+    forecast_young,
+    slots,
+)
+from homeostat.detect.forecast_rows import Floats, Readings, Rows, rows
+from homeostat.detect.forecast_young import YoungState
+from homeostat.detect.slots import Slots
+from homeostat.detect.usual import Device
+from homeostat.stats import conformal
+
+Ints = npt.NDArray[np.int64]
+
+MINUTES: Final = (5, 15, 60)
+"""How far ahead is looked."""
+_LEVELS: Final = (0.05, 0.5, 0.95)
+# A capacity that moves by less is the same one, seen a little differently.
+_SAME_LIMIT: Final = 0.10
+_STEP_NS: Final = 15 * SECOND
+_FORGET: Final = 600
+_FIRST_SLOTS: Final = 8
+# Digits that a forecast keeps: a journal holds it every tick.
+_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AheadGroup:
+    """What is remembered of the deployments of one scrape interval.
+
+    Attributes:
+        ticks: Ticks seen.
+        slots: Which series is where.
+        keys: The series of the last tick.
+        where: The slot of each of them. `[row]`
+        limits: What each must not pass, as forecast; NaN for unknown. `[slot]`
+        outlook: The forecasters' state. `[.., slot]`
+        young: That of the one for series of which little was seen. `[slot]`
+    """
+
+    ticks: int
+    slots: Slots
+    keys: tuple[SeriesKey, ...]
+    where: Ints
+    limits: Floats
+    outlook: demand_outlook.OutlookState
+    young: YoungState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AheadState:
+    """What is remembered between two ticks, by scrape interval in nanoseconds."""
+
+    groups: dict[int, AheadGroup] = field(default_factory=dict)
+
+
+class Foresight:
+    """The forecasters as one part; see `loop.sense_parts.AheadPart`."""
+
+    def init(self) -> AheadState:
+        """Return the state before any series."""
+        return AheadState()
+
+    def step(
+        self,
+        state: AheadState,
+        managed: Sequence[Managed],
+        readings: Mapping[str, Readings],
+        world: Mapping[str, Snapshot],
+        devices: Mapping[str, Device],
+        held: frozenset[str],
+        tick: int,
+    ) -> tuple[AheadState, dict[str, tuple[Forecast, ...]]]:
+        """Take in one tick and say what comes under HOLD.
+
+        Args:
+            state: From `init` or the last step.
+            managed: The deployments.
+            readings: By deployment, then by (subject, signal).
+            world: By deployment, as last read back.
+            devices: By deployment, how device time follows batch size.
+            held: Deployments with nothing of ours in flight: the others' outcomes teach nothing.
+            tick: The tick's number.
+        """
+        groups, out = dict(state.groups), {}
+        for interval in sorted({entry.scrape_ns for entry in managed}):
+            mine = [entry for entry in managed if entry.scrape_ns == interval]
+            seen = rows(mine, readings, world, devices)
+            group = _aligned(groups.get(interval), interval, seen, tick)
+            groups[interval], found = _stepped(group, interval, seen, held)
+            out.update(found)
+        return AheadState(groups=groups), out
+
+
+def _outlook(interval: int) -> demand_outlook.Outlook:
+    """Return the forecasters of one scrape interval; horizons are at least a tick apart."""
+    horizons: list[int] = []
+    for minutes in MINUTES:
+        ticks = -(-minutes * MINUTE // interval)
+        horizons.append(max(ticks, horizons[-1] + 1 if horizons else 1))
+    return demand_outlook.Outlook(demand_outlook.Config(horizons=tuple(horizons), levels=_LEVELS))
+
+
+def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> AheadGroup:
+    """Return the group with a slot for every series of this tick."""
+    if group is not None and group.keys == seen.keys:
+        return replace(group, slots=slots.seen_again(group.slots, group.where, tick))
+    outlook = _outlook(interval)
+    if group is None:
+        group = AheadGroup(
+            ticks=0,
+            slots=slots.no_slots(_FIRST_SLOTS),
+            keys=(),
+            where=np.zeros(0, dtype=np.int64),
+            limits=np.full(_FIRST_SLOTS, np.nan),
+            outlook=outlook.init(np, _FIRST_SLOTS),
+            young=forecast_young.init(np, _FIRST_SLOTS),
+        )
+    before = len(group.slots.keys)
+    placed, where, fresh = slots.assign(group.slots, seen.keys, tick, _FORGET)
+    size = len(placed.keys)
+    old = (group.limits, group.outlook, group.young)
+    new = (np.full(size, np.nan), outlook.init(np, size), forecast_young.init(np, size))
+    limits, ahead, young = slots.carried(old, new, fresh, before) if fresh.any() else old
+    return replace(
+        group, slots=placed, keys=seen.keys, where=where, limits=limits, outlook=ahead, young=young
+    )
+
+
+def _stepped(
+    group: AheadGroup, interval: int, seen: Rows, held: frozenset[str]
+) -> tuple[AheadGroup, dict[str, tuple[Forecast, ...]]]:
+    size, where = len(group.slots.keys), group.where
+    values, limits = np.full(size, np.nan), np.full(size, np.nan)
+    values[where], limits[where] = seen.values, seen.limits
+    calm = np.ones(size, dtype=bool)
+    calm[where] = [key.deployment in held for key in seen.keys]
+    limits = _kept(group.limits, limits)
+    outlook, steps = _outlook(interval), max(round(_STEP_NS / interval), 1)
+    moved = np.nan_to_num(np.log(group.limits / limits))
+    young = forecast_young.step(
+        np, group.young, values, limits, whole=(group.ticks + 1) % steps == 0, moved=moved
+    )
+    ahead_state, ahead = outlook.step(np, group.outlook, values, calm, limits)
+    horizons = tuple(ticks / steps for ticks in outlook.config.horizons)
+    first = forecast_young.seen(np, young, limits, horizons)
+    chance = np.where(np.isfinite(ahead.chance), ahead.chance, first.chance)
+    # A longer look never sees less.
+    chance = np.maximum.accumulate(np.where(np.isnan(chance), -np.inf, chance), axis=0)
+    chance = np.where(np.isneginf(chance), np.nan, chance)
+    early = np.stack([first.low, first.at, first.high], axis=1)
+    between = np.where(np.isfinite(ahead.quantiles), ahead.quantiles, early)
+    group = replace(group, ticks=group.ticks + 1, limits=limits, outlook=ahead_state, young=young)
+    horizons_ns = tuple(ticks * interval for ticks in outlook.config.horizons)
+    said = _Said(values[where], limits[where], chance[:, where], between[:, :, where])
+    return group, _forecasts(seen.keys, said, horizons_ns)
+
+
+def _kept(before: Floats, limits: Floats) -> Floats:
+    """Return the limits, those that moved a little as they were: what is learnt goes with them."""
+    with np.errstate(invalid="ignore"):
+        same = np.abs(limits / before - 1.0) <= _SAME_LIMIT
+    return np.where(same, before, limits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Said:
+    """What is said of each row: now, limit, `[horizon, row]`, `[horizon, level, row]`."""
+
+    now: Floats
+    limits: Floats
+    chance: Floats
+    between: Floats
+
+
+def _forecasts(
+    keys: Sequence[SeriesKey], said: _Said, horizons_ns: tuple[int, ...]
+) -> dict[str, tuple[Forecast, ...]]:
+    """Return the forecasts by deployment, in the series' own sense again."""
+    out: dict[str, list[Forecast]] = {}
+    chances = said.chance.round(_DIGITS).T.tolist()
+    now, limits, between = said.now.tolist(), said.limits.tolist(), said.between.T.tolist()
+    for row, key in enumerate(keys):
+        curves, limit = between[row], limits[row]
+        known = all(math.isfinite(one) for curve in curves for one in curve)
+        early, likely = (
+            _crossing(now[row], curves[level], limit, horizons_ns) if known else None
+            for level in (-1, len(curves) // 2)
+        )
+        falls = key.signal == names.ACCURACY
+        out.setdefault(key.deployment, []).append(
+            Forecast(
+                subject=key.subject,
+                signal=key.signal,
+                limit=_turned(limit, falls=falls) if math.isfinite(limit) else math.inf,
+                time_to_limit_ns=early,
+                likely_ns=likely,
+                horizons_ns=horizons_ns,
+                chances=tuple(None if math.isnan(one) else one for one in chances[row]),
+                quantiles=_quantiles(curves, falls=falls) if known else (),
+            )
+        )
+    return {name: tuple(every) for name, every in out.items()}
+
+
+def _turned(value: float, *, falls: bool) -> float:
+    return round(1.0 - value if falls else value, _DIGITS)
+
+
+def _quantiles(curves: Any, *, falls: bool) -> tuple[tuple[float, ...], ...]:
+    """Return `[horizon][level]`, ascending along levels."""
+    levels = reversed(curves) if falls else curves
+    return tuple(
+        tuple(_turned(one, falls=falls) for one in moment) for moment in zip(*levels, strict=True)
+    )
+
+
+def _crossing(
+    now: float, curve: Sequence[float], limit: float, horizons_ns: Sequence[int]
+) -> int | None:
+    """Return when a curve through now and its horizons passes the limit, None for not in sight."""
+    if not math.isfinite(limit):
+        return None
+    at, value = 0, now
+    if value > limit:
+        return 0
+    for then, ahead in zip(horizons_ns, curve, strict=True):
+        if ahead > limit:
+            # Without a value now the whole of the first stretch is possible.
+            share = (limit - value) / (ahead - value) if math.isfinite(value) else 0.0
+            return round(at + share * (then - at))
+        at, value = then, ahead
+    return None
+
+
+STATE_CLASSES: Final = (
+    AheadState,
+    AheadGroup,
+    YoungState,
+    Slots,
+    SeriesKey,
+    demand_outlook.OutlookState,
+    demand.DemandState,
+    forecast_quantiles.QuantileState,
+    breach.BreachState,
+    conformal.Table,
+)
+"""What `stats.arrays.from_bytes` must know to read this part's state."""

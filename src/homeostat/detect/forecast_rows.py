@@ -1,0 +1,85 @@
+"""Which series of a deployment are forecast, and what each of them must not pass.
+
+Demand against the capacity of the pool that serves it, and the signals of the promise against the
+promise. Accuracy must not fall, the others must not rise: it is turned round here, as the share
+that is wrong.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base import names
+from homeostat.base.evidence import Quality, Reading, SeriesKey
+from homeostat.base.policy import Managed
+from homeostat.base.world import Snapshot
+from homeostat.detect.demand_capacity import capacity_rps
+from homeostat.detect.usual import Device
+
+Floats = npt.NDArray[np.float64]
+Readings = Mapping[tuple[str, str], Reading]
+
+
+class Rows(NamedTuple):
+    """What is forecast on one tick, one entry per series.
+
+    Attributes:
+        keys: Which series; those of a deployment stand together.
+        values: NaN where unknown; of accuracy, the share that is wrong.
+        limits: What must not be passed; NaN where that is unknown.
+    """
+
+    keys: tuple[SeriesKey, ...]
+    values: Floats
+    limits: Floats
+
+
+def rows(
+    managed: Sequence[Managed],
+    readings: Mapping[str, Readings],
+    world: Mapping[str, Snapshot],
+    devices: Mapping[str, Device],
+) -> Rows:
+    """Return the series that are forecast.
+
+    Args:
+        managed: The deployments.
+        readings: By deployment, then by (subject, signal).
+        world: By deployment, as last read back.
+        devices: By deployment, how device time follows batch size.
+    """
+    keys: list[SeriesKey] = []
+    values: list[float] = []
+    limits: list[float] = []
+    for entry in managed:
+        seen, promised = readings[entry.name], entry.objective
+        pool = names.pool(entry.stable_pool)
+        capacity = capacity_rps(
+            seen,
+            world.get(entry.name),
+            devices.get(entry.name),
+            entry.stable_pool,
+            promised.latency_p95_ms,
+        )
+        mine = [
+            (pool, names.ARRIVAL_RATE, math.nan if capacity is None else capacity),
+            (names.GATEWAY, names.LATENCY_P95, promised.latency_p95_ms),
+            (names.GATEWAY, names.ERROR_RATIO, promised.error_ratio),
+        ]
+        if promised.accuracy is not None:
+            mine.append((names.MODEL, names.ACCURACY, 1.0 - promised.accuracy))
+        for subject, signal, limit in mine:
+            keys.append(SeriesKey(deployment=entry.name, subject=subject, signal=signal))
+            value = _value(seen.get((subject, signal)))
+            values.append(1.0 - value if signal == names.ACCURACY else value)
+            limits.append(limit if limit > 0.0 else math.nan)
+    return Rows(tuple(keys), np.array(values), np.array(limits))
+
+
+def _value(reading: Reading | None) -> float:
+    if reading is None or reading.quality is not Quality.GOOD or reading.value is None:
+        return math.nan
+    return reading.value

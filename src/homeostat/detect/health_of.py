@@ -1,0 +1,118 @@
+"""The health score of one deployment on one tick, from all that the senses know of it.
+
+Puts the parts together: the promise now, what the forecasts say of it, memory on its way to its
+limit, alarms, suspicions. How much each takes away is in `health` and `health_parts`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.evidence import (
+    Anomaly,
+    Forecast,
+    Health,
+    HealthPart,
+    Quality,
+    Reading,
+    Suspicion,
+    Verdict,
+)
+from homeostat.base.policy import Objective
+from homeostat.base.units import MINUTE
+from homeostat.detect import health_parts
+from homeostat.detect.breach_time import TimeLeft
+from homeostat.detect.health import Losses, Part, health
+
+_LOSSES: Final = Losses()
+# A person reads so many; the worst of each concern is among them, and a journal holds them.
+_MOST: Final = 8
+_DIGITS: Final = 4
+_SCORE_DIGITS: Final = 1
+# Alarms on these are missing where they are not known; a sparse series elsewhere may stay silent.
+_PROMISED: Final = frozenset({names.GATEWAY, names.MODEL})
+_EARLIEST: Final = (0.05,)
+
+
+def health_of(
+    *,
+    readings: Mapping[tuple[str, str], Reading],
+    forecasts: Sequence[Forecast],
+    anomalies: Sequence[Anomaly],
+    suspicions: Sequence[Suspicion],
+    objective: Objective,
+) -> Health:
+    """Return one number for how a deployment is.
+
+    Args:
+        readings: By (subject, signal).
+        forecasts: What is about to happen under HOLD.
+        anomalies: Claims of the detectors that are not HEALTHY.
+        suspicions: What is suspected.
+        objective: What was promised.
+    """
+    parts = [
+        *_promise(readings, objective),
+        *_ahead(forecasts, objective),
+        *_alarms(anomalies),
+        *(health_parts.suspicion(one, _LOSSES) for one in suspicions),
+    ]
+    found = health(parts, _LOSSES)
+    return Health(
+        score=round(found.score, _SCORE_DIGITS),
+        low=round(found.low, _SCORE_DIGITS),
+        high=round(found.high, _SCORE_DIGITS),
+        verdict=found.verdict,
+        parts=tuple(
+            HealthPart(
+                concern=part.concern.value,
+                subject=part.subject,
+                signal=part.signal,
+                verdict=part.verdict,
+                loss=round(part.loss, _DIGITS),
+                because=part.because,
+            )
+            for part in found.parts[:_MOST]
+            if part.loss > 0.0 or part.verdict is not Verdict.HEALTHY
+        ),
+    )
+
+
+def _promise(readings: Mapping[tuple[str, str], Reading], objective: Objective) -> Iterator[Part]:
+    promised: list[tuple[str, str, float | None, bool]] = [
+        (names.GATEWAY, names.LATENCY_P95, objective.latency_p95_ms, False),
+        (names.GATEWAY, names.ERROR_RATIO, objective.error_ratio, False),
+        (names.MODEL, names.ACCURACY, objective.accuracy, True),
+    ]
+    for subject, signal, limit, at_least in promised:
+        if limit is None:
+            continue
+        seen = readings.get((subject, signal))
+        value = None if seen is None or seen.quality is not Quality.GOOD else seen.value
+        yield health_parts.objective(
+            subject, signal, value, limit, at_least=at_least, losses=_LOSSES
+        )
+
+
+def _ahead(forecasts: Sequence[Forecast], objective: Objective) -> Iterator[Part]:
+    """Return what is coming: promises, demand where its capacity is known, memory in sight."""
+    promised = {names.LATENCY_P95, names.ERROR_RATIO}
+    promised |= set() if objective.accuracy is None else {names.ACCURACY}
+    for one in forecasts:
+        if one.chances:
+            # Demand of which no capacity is known is no promise of anybody's.
+            if one.signal in promised or one.chances[0] is not None:
+                minutes = [at / MINUTE for at in one.horizons_ns]
+                yield health_parts.breach(one.subject, one.signal, one.chances, minutes, _LOSSES)
+        elif one.time_to_limit_ns is not None:
+            left = TimeLeft(levels=_EARLIEST, at_ns=(one.time_to_limit_ns,), in_sight=1.0)
+            yield health_parts.time_left(one.subject, one.signal, left, _LOSSES)
+
+
+def _alarms(anomalies: Sequence[Anomaly]) -> Iterator[Part]:
+    for claim in anomalies:
+        alarms = claim.verdict is Verdict.ANOMALOUS
+        if alarms or claim.subject in _PROMISED:
+            yield health_parts.alarm(
+                claim.subject, claim.signal, claim.neg_log10_p, _LOSSES, alarms=alarms
+            )
