@@ -1,0 +1,338 @@
+"""Builds the deployment of a counterexample: real values that the real guards can judge.
+
+One pool without a fallback, its replicas numbered; what the solver drew as odd is made odd, and
+everything else is well. What cannot be built so comes out as a mismatch in `replay`, never as a
+counterexample.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.actions import Action, ActionKind, UndoKind
+from homeostat.base.decisions import Effect
+from homeostat.base.events import FleetView
+from homeostat.base.evidence import Evidence, Family, Quality, Reading, Suspicion, Verdict
+from homeostat.base.guard import GuardState, Load, PastAction
+from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.policy import KillLevel, Managed, Mode, Objective
+from homeostat.base.units import MILLISECOND, SECOND, TimeNs
+from homeostat.base.world import Levers, Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
+from homeostat.proof.moment import GROWS, SHRINKS, Setting
+from homeostat.proof.question import Drawn
+from homeostat.proof.well import SIZE
+
+POOL: Final = "a"
+NAME: Final = "model"
+HOST: Final = "host"
+GATE: Final = "gate"
+START: Final = TimeNs(1_000_000 * SECOND)
+_SUBJECT: Final = "a-1"
+_OLD, _NEW = "v1", "v2"
+_SLOTS: Final = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
+_SCALES: Final = frozenset({ActionKind.SCALE_UP, ActionKind.SCALE_DOWN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What a chain did before this moment.
+
+    Attributes:
+        past: Its actions that reached the world.
+        drained: Slots that it took out of rotation.
+        sizes: (time, replicas in rotation until then).
+    """
+
+    past: tuple[PastAction, ...] = ()
+    drained: tuple[str, ...] = ()
+    sizes: tuple[tuple[TimeNs, int], ...] = ()
+
+
+def managed(setting: Setting, mode: str, *, frozen: bool) -> Managed:
+    """Return the deployment's configuration under the policy, in a mode and perhaps a freeze."""
+    return Managed(
+        name=NAME,
+        mode=Mode(mode),
+        scrape_ns=setting.scrape_ns,
+        objective=Objective(latency_p95_ms=250.0, error_ratio=0.01),
+        stable_pool=POOL,
+        fallback_pool=None,
+        scale_actuator=HOST,
+        traffic_actuator=GATE,
+        replica_usd_per_hour=setting.price_milli / 1000,
+        guard=replace(setting.policy, frozen=frozen),
+        policy_digest="0" * 64,
+    )
+
+
+def subject_of(drawn: Drawn, before: Before) -> str:
+    """Return the name of the slot that is restarted or drained: the first one still serving."""
+    taken = len(before.drained) + 1
+    return f"{POOL}-{taken}" if drawn.kind == ActionKind.DRAIN_REPLICA.value else _SUBJECT
+
+
+def action(drawn: Drawn, before: Before) -> Action:
+    """Return the action of a drawn moment."""
+    kind = ActionKind(drawn.kind)
+    undo_kind = str(drawn.facts["undo_kind"])
+    subject, change = _change(kind, drawn, before)
+    traffic = kind in {ActionKind.SHIFT_TRAFFIC, ActionKind.SHED_LOAD}
+    known = {one.value for one in UndoKind}
+    return Action(
+        kind=kind,
+        subject=subject,
+        actuator=GATE if traffic else HOST,
+        change=change,
+        undo=UndoKind(undo_kind) if undo_kind in known else UndoKind.EXACT,
+        replicas_touched=int(kind in _SLOTS),
+    )
+
+
+def _change(kind: ActionKind, drawn: Drawn, before: Before) -> tuple[str, Levers]:
+    """Return the part that an action is done to, and what it writes."""
+    slot, wanted = subject_of(drawn, before), _scalar(drawn.wanted)
+    of_slot = {
+        ActionKind.DRAIN_REPLICA: (names.lever_drained(slot), 1),
+        ActionKind.RESTART_REPLICA: (names.lever_incarnation(slot), 2),
+        ActionKind.RESTART_ALL: (names.lever_incarnation(slot), 2),
+    }
+    if kind in of_slot:
+        return names.replica(slot), (of_slot[kind],)
+    if kind is ActionKind.SHED_LOAD:
+        return names.GATEWAY, ((names.GATEWAY_LIMIT, wanted),)
+    if kind is ActionKind.RETRAIN:
+        return names.MODEL, ()
+    if kind is ActionKind.ROLLBACK:
+        return names.pool(POOL), ((names.lever_version(POOL), _OLD),)
+    return names.pool(POOL), ((_lever(kind, drawn), wanted),)
+
+
+def _lever(kind: ActionKind, drawn: Drawn) -> str:
+    """Return the lever that an action of a kind moves here."""
+    if kind in _SCALES:
+        return names.lever_replicas(POOL)
+    if kind is ActionKind.SHIFT_TRAFFIC:
+        return names.lever_weight(POOL)
+    if kind in {ActionKind.RESIZE_UP, ActionKind.RESIZE_DOWN}:
+        return names.CONCURRENCY
+    return _batch_lever(drawn)
+
+
+def _batch_lever(drawn: Drawn) -> str:
+    return names.BATCH_WAIT if drawn.lever == names.BATCH_WAIT else names.BATCH_MAX
+
+
+def _scalar(milli: int) -> Scalar:
+    return milli // 1000 if milli % 1000 == 0 else milli / 1000
+
+
+def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
+    """Return what the guards would see at a drawn moment."""
+    facts, now = drawn.facts, TimeNs(START + drawn.at_ms * MILLISECOND)
+    world = snapshot(drawn, before, now)
+    rotation = sum(slot.state is ReplicaState.READY for slot in world.replicas)
+    window = TimeNs(now - setting.ms(setting.policy.scale_in_scrapes) * MILLISECOND)
+    seen = [size for until, size in before.sizes if until >= window]
+    policy = setting.policy
+    watch = TimeNs(now - 2 * setting.ms(policy.watch_scrapes) * MILLISECOND - SECOND)
+    return GuardState(
+        managed=managed(setting, str(facts["mode"]), frozen=facts["frozen"] is True),
+        evidence=evidence(drawn, before, world, now),
+        world=world,
+        fleet=_fleet(setting, drawn, rotation),
+        kill=KillLevel(str(facts["kill"])),
+        in_flight=_other(now) if facts["flying"] is True else None,
+        past=_past(drawn, before, now),
+        tries=_count(facts["tries"]),
+        peak_replicas=max([rotation, *seen]),
+        observe_until=TimeNs(now + SECOND) if facts["observing"] is True else None,
+        verified=((POOL, _OLD),),
+        foreign_until=TimeNs(now + SECOND) if facts["foreign"] is True else None,
+        loads=(Load(pool=POOL, since=watch, until=now, milli=0),),
+    )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _fleet(setting: Setting, drawn: Drawn, rotation: int) -> FleetView:
+    facts, share = drawn.facts, setting.policy.replicas_share
+    wide = _count(facts["replicas_limit"])
+    size = rotation if share <= 0 else max(rotation, -(-wide * 1000 // max(1, round(share * 1000))))
+    own = _count(facts["hour"])
+    return FleetView(
+        targets=max(1, _count(facts["targets"])),
+        targets_changing=_count(facts["targets_changing"]),
+        replicas=size,
+        replicas_changing=_count(facts["others_changing"]),
+        anomalous=_count(facts["anomalous"]),
+        actions_last_hour=max(0, _count(facts["fleet_hour"]) - own),
+        sensors_ok=facts["sensors_ok"] is True,
+    )
+
+
+def _past(drawn: Drawn, before: Before, now: TimeNs) -> tuple[PastAction, ...]:
+    """Return the chain's actions, or as many as the moment's facts count."""
+    if before.past:
+        return before.past
+    facts = drawn.facts
+    since = TimeNs(now - _count(facts["since_ms"]) * MILLISECOND)
+    kinds = [SHRINKS[0]] * _count(facts.get("shrunk"))
+    kinds += [GROWS[0]] * _count(facts.get("grown"))
+    rest = _count(facts["hour"]) - len(kinds)
+    kinds += [ActionKind.SHED_LOAD] * max(0, rest)
+    return tuple(
+        PastAction(
+            id=f"p-{number}", kind=kind, subject=names.GATEWAY, at=since, effect=Effect.HELPED
+        )
+        for number, kind in enumerate(kinds)
+    )
+
+
+def _other(now: TimeNs) -> ActionRecord:
+    """Return another action of the deployment, in flight."""
+    shed = Action(
+        kind=ActionKind.SHED_LOAD,
+        subject=names.GATEWAY,
+        actuator=GATE,
+        change=((names.GATEWAY_LIMIT, 100),),
+        undo=UndoKind.EXACT,
+    )
+    return ActionRecord(
+        id="d-0001", deployment=NAME, incident_id="", action=shed, state=ActionState.APPLIED,
+        epoch=1, stage=0, attempt=0, undo_attempts=0, intent=None, first_pre=(),
+        proposed_at=now, state_since=now, deadline=TimeNs(now + SECOND),
+    )  # fmt: skip
+
+
+def snapshot(drawn: Drawn, before: Before, now: TimeNs) -> Snapshot:
+    """Return the deployment as it would be read back."""
+    kind, facts = ActionKind(drawn.kind), drawn.facts
+    size = drawn.live // 1000 if kind in _SCALES else SIZE
+    if kind is ActionKind.DRAIN_REPLICA:
+        size = drawn.live // 1000 + len(before.drained)
+    slots = [f"{POOL}-{number}" for number in range(1, size + 1)]
+    subject = subject_of(drawn, before)
+    replicas = tuple(
+        Replica(
+            name=slot,
+            pool=POOL,
+            version=_NEW,
+            state=_slot_state(slot, subject, drawn, before),
+            incarnation=1,
+        )
+        for slot in slots
+    )
+    levers: dict[str, Scalar] = {
+        names.lever_replicas(POOL): size,
+        names.lever_version(POOL): _NEW,
+        names.lever_weight(POOL): 100.0,
+        names.BATCH_MAX: 8,
+        names.BATCH_WAIT: 5,
+        names.CONCURRENCY: 16,
+        names.GATEWAY_LIMIT: 0,
+    }
+    for slot in slots:
+        levers[names.lever_incarnation(slot)] = 1
+        levers[names.lever_drained(slot)] = int(slot in before.drained)
+    if kind not in _SLOTS | _SCALES | {ActionKind.ROLLBACK, ActionKind.RESTART_ALL}:
+        for lever, _ in action(drawn, before).change:
+            levers[lever] = _scalar(drawn.live)
+    return Snapshot(
+        deployment=NAME,
+        observed_at=TimeNs(now - _count(facts["world_age_ms"]) * MILLISECOND),
+        replicas=replicas,
+        releases=(
+            Release(pool=POOL, version=_OLD, since=TimeNs(1)),
+            Release(pool=POOL, version=_NEW, since=TimeNs(2)),
+        ),
+        levers=tuple(sorted(levers.items())),
+        stamps=(
+            Stamp(actuator=GATE, token="7", intent=None, epoch=None),  # noqa: S106 - no secret
+            Stamp(actuator=HOST, token="7", intent=None, epoch=None),  # noqa: S106 - no secret
+        ),
+        spares=_count(facts["spares"]),
+        changing=facts["changing"] is True,
+    )
+
+
+def _slot_state(slot: str, subject: str, drawn: Drawn, before: Before) -> ReplicaState:
+    if slot in before.drained:
+        return ReplicaState.DRAINING
+    gone = slot == subject and drawn.facts["process_gone"] is True
+    return ReplicaState.GONE if gone and ActionKind(drawn.kind) in _SLOTS else ReplicaState.READY
+
+
+def _reading(subject: str, signal: str, value: float, verdict: Verdict) -> Reading:
+    return Reading(
+        subject=subject, signal=signal, value=value, verdict=verdict, quality=Quality.GOOD,
+        low=None, high=None, age_ns=0, samples=100.0,
+    )  # fmt: skip
+
+
+def evidence(drawn: Drawn, before: Before, world: Snapshot, now: TimeNs) -> Evidence | None:
+    """Return the latest tick: all is well but for what was drawn as odd; None before the first."""
+    facts = drawn.facts
+    if facts["evidence_age_ms"] is None:
+        return None
+    well, subject = Verdict.HEALTHY, subject_of(drawn, before)
+    told = [
+        _reading(names.GATEWAY, names.ARRIVAL_RATE, 1.0, well),
+        _reading(names.GATEWAY, names.ERROR_RATIO, 0.0, well),
+        _reading(names.GATEWAY, names.LATENCY_P95, 60.0, well),
+        _reading(names.pool(POOL), names.ERROR_RATIO, 0.0, well),
+        _reading(names.pool(POOL), names.LATENCY_P95, 60.0, well),
+        _reading(names.pool(POOL), names.UTILISATION, 0.0, well),
+    ]
+    quiet = world.replicas[len(world.replicas) - _count(facts["silent"]) :]
+    about = ActionKind(drawn.kind) in _SLOTS
+    for slot in world.replicas:
+        if slot not in quiet:
+            odd = about and slot.name == subject
+            told += _of_replica(slot.name, drawn if odd else None)
+    slow = about and facts["suspected"] is True
+    suspicion = Suspicion(
+        family=Family.REPLICA, subject=names.replica(subject), confidence=0.9, because=()
+    )
+    return Evidence(
+        deployment=NAME,
+        at=TimeNs(now - _count(facts["evidence_age_ms"]) * MILLISECOND),
+        tick=1,
+        readings=tuple(told),
+        anomalies=(),
+        forecasts=(),
+        suspicions=(suspicion,) if slow else (),
+        slo_met=facts["slo_met"] is True if facts["slo_met"] is not None else None,
+        ready=facts["ready"] is True,
+        world=world,
+    )
+
+
+def _of_replica(slot: str, odd: Drawn | None) -> list[Reading]:
+    subject, well = names.replica(slot), Verdict.HEALTHY
+    failures = 0 if odd is None else _count(odd.facts["probe_failures"])
+    slow = odd is not None and odd.facts["suspected"] is True
+    return [
+        _reading(subject, names.PROBE_FAILURES, float(failures), well),
+        _reading(subject, names.LATENCY_P95, 60.0, Verdict.ANOMALOUS if slow else well),
+        _reading(subject, names.DEVICE_TIME, 1.0, well),
+        _reading(subject, names.BATCH_FULL_SHARE, 1.0, well),
+        _reading(subject, names.MEMORY_SHARE, 0.4, well),
+    ]
+
+
+def after(drawn: Drawn, before: Before, done: Action) -> Before:
+    """Return what a chain has done once an action was carried out."""
+    now = TimeNs(START + drawn.at_ms * MILLISECOND)
+    kind = ActionKind(drawn.kind)
+    entry = PastAction(
+        id=f"c-{len(before.past)}", kind=kind, subject=done.subject, at=now, effect=Effect.HELPED
+    )
+    out = (names.bare(done.subject),) if kind is ActionKind.DRAIN_REPLICA else ()
+    size = drawn.live // 1000 if kind in _SCALES or out else SIZE
+    return Before(
+        past=(*before.past, entry),
+        drained=(*before.drained, *out),
+        sizes=(*before.sizes, (now, size)),
+    )
