@@ -2,23 +2,27 @@
 
 Normal is a few common factors (a load with a daily course and a slow wander, a second resource)
 that columns follow each in its own way, noise with and without memory and heavy tails, jobs by the
-clock, bursts by chance, counts that stop at zero, constant columns. The training part has none of
-the incidents, as with an operator who begins in a quiet week, but bursts and a load that rises.
+clock, bursts by chance, counts that stop at zero, constant columns. The training part is a quiet
+week, but for bursts, a load that rises, and two short incidents that nobody knows of.
 
-Incidents touch few columns or many and last from ten ticks to a day: levels that shift (some come
-back in steps), a ramp, a relation that breaks, noise that grows, columns that freeze. In some
+Incidents are of three kinds in each entity, which come again and again as real ones do, some no
+larger than what is normal. They touch few columns or many and last from ten ticks to a day:
+levels that shift (some come back in steps), a ramp, a relation that breaks, noise that grows,
+columns that freeze. In some
 entities the level of some columns changes for good without anything being wrong, half way through
 the test: its first `SETTLES` ticks count as an incident, what follows as normal.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 DAY: Final = 720
 SETTLES: Final = DAY // 2
 _KINDS: Final = ("shift", "shift", "steps", "ramp", "relation", "wild", "frozen")
+_FAULTS: Final = 3  # each comes again and again
+_UNTOLD: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +70,17 @@ def _one(draw: np.random.Generator, columns: int, ticks: int, number: int) -> En
     values[:, flat] = 0.0
     cut = draw.random(columns) < 0.2
     values = np.where(cut, np.maximum(values, 0.0), values)
+    for _ in range(_UNTOLD):  # nobody knows of these, and they are learnt from
+        _strike(draw, values, _fault(draw, columns), int(draw.integers(ticks - DAY)), 12)
+    faults = [_fault(draw, columns) for _ in range(_FAULTS)]
     events, kinds = [], []
     at = ticks + int(draw.integers(200, 800))
     while at < 2 * ticks - 2 * DAY:
-        kind = str(draw.choice(_KINDS))
+        fault = faults[int(draw.integers(_FAULTS))]
         length = int(10.0 ** draw.uniform(1.0, np.log10(DAY)))
-        _strike(draw, values, kind, at, length)
+        _strike(draw, values, fault, at, length)
         events.append((at, at + length - 1))
-        kinds.append(kind)
+        kinds.append(fault.kind)
         at += length + int(draw.integers(150, 900))
     if number % 3 == 0:  # a change for good, after the last incident
         at += 100
@@ -136,9 +143,23 @@ def _reach(values: Any) -> Any:
     return np.maximum(values[: len(values) // 2].std(axis=0), 0.1)
 
 
-def _strike(draw: np.random.Generator, values: Any, kind: str, at: int, length: int) -> None:
-    touched = _touched(draw, values.shape[1])
-    size = draw.uniform(1.5, 6.0) * _reach(values[:, touched]) * draw.choice([-1.0, 1.0])
+class _Fault(NamedTuple):
+    """What comes again: what it does, to which columns, up or down."""
+
+    kind: str
+    touched: Any
+    sign: Any
+
+
+def _fault(draw: np.random.Generator, columns: int) -> _Fault:
+    touched = _touched(draw, columns)
+    sign = draw.choice([-1.0, 1.0], len(touched))
+    return _Fault(str(draw.choice(_KINDS)), touched, sign)
+
+
+def _strike(draw: np.random.Generator, values: Any, fault: _Fault, at: int, length: int) -> None:
+    kind, touched, sign = fault
+    size = draw.uniform(0.8, 4.0) * _reach(values[:, touched]) * sign
     part = values[at : at + length, touched]
     if kind == "shift":
         part = part + size

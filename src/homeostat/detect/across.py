@@ -114,6 +114,13 @@ class Across:
         quarter = math.ceil(scores.shape[1] / 4)
         return worst(scores, min(self.config.most, quarter))
 
+    def averaged(self, blame: Any, parts: Any) -> Any:
+        """Return the moving average of parts after one tick more; see `AcrossState.blame`."""
+        known = np.isfinite(parts).all(axis=1)
+        moved = blame + self.config.smoothing * (parts - blame)
+        fresh = np.where(np.isnan(blame), parts, moved)
+        return np.where(known[:, None], fresh, blame)
+
     def weigh(
         self, state: AcrossState, parts: Any, learn: Any
     ) -> tuple[AcrossState, EntityOutput, Any]:
@@ -127,10 +134,8 @@ class Across:
         Returns:
             The next state, what is said, and where this tick may be learnt from, bool `[entity]`.
         """
+        blame = self.averaged(state.blame, parts)
         known = np.isfinite(parts).all(axis=1)
-        moved = state.blame + self.config.smoothing * (parts - state.blame)
-        fresh = np.where(np.isnan(state.blame), parts, moved)
-        blame = np.where(known[:, None], fresh, state.blame)
         total = blame.sum(axis=1)
         scores = np.where(known, total, np.nan)
         learnt = np.broadcast_to(np.asarray(learn, dtype=bool), scores.shape)

@@ -102,6 +102,10 @@ class Calibrator:
             doubted=np.zeros(entities),
         )
 
+    def rank(self, table: conformal.Table, scores: Any) -> Any:
+        """Return -log10 p of scores `[entity]` in a table, NaN where unknown; nothing is learnt."""
+        return self._tables.neg_log10_p(np, table, scores)
+
     def step(
         self, state: CalibratorState, scores: Any, learn: Any
     ) -> tuple[CalibratorState, Judged]:
@@ -112,7 +116,7 @@ class Calibrator:
             scores: The larger, the worse, `[entity]`; NaN for unknown.
             learn: Bool `[entity]`: where anything may be learnt.
         """
-        said = self._tables.neg_log10_p(np, state.table, scores)
+        said = self.rank(state.table, scores)
         doubt = np.where(np.isfinite(said), said, 0.0) >= self.config.doubt
         doubted = np.where(doubt, np.minimum(state.doubted + 1.0, _COUNT_MAX), 0.0)
         allowed = learn & (~doubt | (doubted > self.config.patience))

@@ -96,6 +96,7 @@ class Pca:
     def __init__(self, config: Config | None = None) -> None:
         self.config = Config() if config is None else config
         self._across = columnwise.Across(self.config.across)
+        self.average = self._across.averaged
 
     def init(self, columns: int, *, entities: int = 1) -> PcaState:
         """Return the state of entities that have seen nothing.
@@ -140,6 +141,17 @@ class Pca:
             beyond=beyond,
             deviations=deviations,
         )
+
+    def parts(self, model: pca_model.Model, values: Any) -> Any:
+        """Return each column's part in the score by a model, 0 or more, `[entity, column]`.
+
+        Args:
+            model: Of each entity.
+            values: Float `[entity, column]`; NaN and infinities are unknown.
+        """
+        raw = np.asarray(values, dtype=float)
+        seen = pca_model.score(model, np.where(np.isfinite(raw), raw, np.nan)[:, None])
+        return self._parts(seen.deviations[:, 0], seen.beyond[:, 0], seen.apart[:, 0])
 
     def _parts(self, deviations: Any, beyond: Any, apart: Any) -> Any:
         """Return each column's part in the score, `[entity, column]`."""

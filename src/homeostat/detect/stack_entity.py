@@ -4,20 +4,25 @@ Columns have two looks: the worst one, and the mean of the few worst, since a fa
 column alone. How rarely the entity's own past reached them (`detect.screen_rates`) is what they
 have in common: neither the number of columns nor their correlation makes them more than they are,
 and what recurs becomes normal. How columns go together (`detect.pca`) is guarded instead, and goes
-on to be strange as long as it is. The two are merged by the geometric mean of their p-values, times
-e (Vovk & Wang, Biometrika 107 (2020), theorem 2): what either says alone must be twice as sure.
+on to be strange as long as it is; the stranger of two: beside a past that goes on learning, and
+beside a copy that does not (`detect.stack_frozen`). Columns and that are merged by the geometric
+mean of their p-values, times e (Vovk & Wang, Biometrika 107 (2020), theorem 2), columns with a
+third of the weight: what comes again fades there, and on made-up entities whose faults come again
+that was better than a half. An entity that has changed for good begins anew.
 """
 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from homeostat.detect import pca, screen_rates, screen_rows
+from homeostat.detect import pca, screen_rates, screen_rows, stack_frozen
 from homeostat.detect.across import worst
 
 _LOOKS: Final = 2
 # A fault that shows in one column shows in a few; as many as an operator would look at.
 _FEW: Final = 5
+# Weight of what columns say by themselves; see the module.
+_COLUMNS: Final = 1.0 / 3.0
 _LOG10_LOOKS: Final = 0.3010299956639812
 _LOG10_E: Final = 0.4342944819032518
 
@@ -29,11 +34,13 @@ class EntityState(NamedTuple):
         pca: How columns go together.
         rates: Of the two looks, `[look * entity]`.
         age: Ticks that were judged, `[entity]`.
+        frozen: How columns went together when enough had been seen.
     """
 
     pca: pca.PcaState
     rates: screen_rates.State
     age: Any
+    frozen: stack_frozen.State
 
 
 class Entities:
@@ -42,11 +49,18 @@ class Entities:
     Args:
         together: Settings of `detect.pca`.
         rates: How rarity is counted.
+        frozen: When a copy of the past is made, and when it begins anew.
     """
 
-    def __init__(self, together: pca.Config, rates: screen_rates.Config) -> None:
+    def __init__(
+        self,
+        together: pca.Config,
+        rates: screen_rates.Config,
+        frozen: stack_frozen.Config | None = None,
+    ) -> None:
         self.pca = pca.Pca(together)
         self.rates = screen_rates.Rates(rates)
+        self.frozen = stack_frozen.Frozen(frozen or stack_frozen.Config(), self.pca)
 
     def init(self, columns: int, *, entities: int) -> EntityState:
         """Return entities that have seen nothing."""
@@ -54,6 +68,7 @@ class Entities:
             pca=self.pca.init(columns, entities=entities),
             rates=self.rates.init(np, _LOOKS * entities),
             age=np.zeros(entities),
+            frozen=self.frozen.init(columns, entities=entities),
         )
 
     def step(
@@ -82,17 +97,29 @@ class Entities:
         rated, rarity = self.rates.step(np, state.rates, looks.reshape(-1), teaches)
         parts = self.rates.per_tick(np, state.rates, rarity) - _LOG10_LOOKS
         columns = screen_rows.agreed(np, parts.reshape(_LOOKS, entities), state.age)
-        relation = said.entity.neg_log10_p
+        frozen, still = self.frozen.step(state.frozen, state.pca, values)
+        relation = _stranger(said.entity.neg_log10_p, still.evidence)
         out = _merged(columns, relation)
-        share = _weighed(few, columns) + _weighed(said.entity.contributions, relation)
+        share = _weighed(few, columns) + _weighed(
+            said.entity.contributions, said.entity.neg_log10_p
+        )
+        share += _weighed(still.shares, still.evidence)
         total = share.sum(axis=1, keepdims=True)
         share = np.where(total > 0.0, share / np.where(total > 0.0, total, 1.0), np.nan)
-        return EntityState(together, rated, state.age + some), out, share
+        if still.restart.any():
+            together = self.pca.restart(together, still.restart)
+        return EntityState(together, rated, state.age + some, frozen), out, share
+
+
+def _stranger(one: Any, other: Any) -> Any:
+    """Return the larger evidence, paid for by looking twice; the one that is known as it is."""
+    most = np.maximum(np.maximum(one, other) - _LOG10_LOOKS, 0.0)
+    return np.where(np.isnan(most), np.where(np.isnan(one), other, one), most)
 
 
 def _merged(one: Any, other: Any) -> Any:
-    """Return the evidence of both, or of the one that is known."""
-    both = np.maximum((one + other) / 2.0 - _LOG10_E, 0.0)
+    """Return the evidence of columns and of how they go together, or of what is known."""
+    both = np.maximum(_COLUMNS * one + (1.0 - _COLUMNS) * other - _LOG10_E, 0.0)
     return np.where(np.isnan(both), np.where(np.isnan(one), other, one), both)
 
 
