@@ -12,6 +12,7 @@ import numpy as np
 from homeostat.base import names
 from homeostat.base.world import Levers, Scalar
 from homeostat.lab.baselines.levers import changed, quiet, standing
+from homeostat.lab.controller_leaving import Leaving
 from homeostat.lab.controller_names import POOLS, slot_index, variant_index
 from homeostat.lab.types import Episode
 from homeostat.twin import signals
@@ -39,6 +40,7 @@ class Desk:
         self.orders = standing(episodes)
         self._last = self.orders
         self._kept: set[int] = set()
+        self._leaving = Leaving(episodes)
         self._in_flight = np.zeros(len(episodes))
         self._latency_s = np.array([float(e.params.promise.p99_s) for e in episodes]) / 3.0
 
@@ -46,6 +48,7 @@ class Desk:
         """Begin a scrape: no impulses, and the gateway's limits as rates at today's latency."""
         self._last, self._kept = self.orders, set()
         self.orders = _writable(quiet(self.orders))
+        self._leaving.see(scrape, self.orders)
         p50 = np.asarray(scrape.gateway)[:, _P50] / 1000.0
         self._latency_s = np.where(np.isfinite(p50), np.maximum(p50, _FASTEST_S), self._latency_s)
         self._limit()
@@ -99,9 +102,10 @@ class Desk:
             case "weight":
                 self._weigh(number, variant_index(rest), float(value) / 100.0)
             case "incarnation":
-                orders.restart[number, slot_index(rest)] = True
+                self._leaving.end(number, slot_index(rest), orders)
             case "drained":
-                orders.drain[number, slot_index(rest)] = bool(value)
+                slot = slot_index(rest)
+                orders.drain[number, slot] = bool(value) or self._leaving.leaves(number, slot)
             case names.BATCH_MAX:
                 orders.batch_max[number] = float(value)
             case names.CONCURRENCY:

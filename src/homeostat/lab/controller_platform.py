@@ -59,6 +59,7 @@ class Slot:
         started: When the present process began.
         was: Its phase a scrape ago.
         memory_bytes: Resident memory, None for unknown.
+        ending: Whether its process was asked to end and still finishes what it holds.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Slot:
     incarnation: int
     started: TimeNs
     memory_bytes: int | None = None
+    ending: bool = False
 
 
 class Platform:
@@ -124,6 +126,8 @@ class Platform:
         self._lost = False
         self._see_slots(now_s, scrape, number)
         ok = bool(scrape.levers_ok[number])
+        # A new order ends with the process that it replaces, and that one may have work to finish.
+        self._changing |= any(slot.ending for slot in self.slots.values())
         receipts = tuple(self._settle(intent, live, now_s, ok=ok) for intent in self._pending)
         self._pending = []
         self._see_foreign(live)
@@ -243,6 +247,7 @@ class Platform:
             asked = int(self.levers[names.lever_incarnation(slot.name)])
             if asked != slot.incarnation:
                 slot.incarnation, slot.started = asked, at
+                slot.ending = slot.phase == Phase.DRAINING
         token = str(self._revision) if intent.actuator == SCALE_ACTUATOR else None
         return Receipt(intent_id=intent.id, status=ReceiptStatus.DONE, at=at, token=token)
 
@@ -349,6 +354,7 @@ class Platform:
             return
         if phase in STARTING and old.phase not in STARTING:
             old.started = time_ns(now_s)  # another process; the platform counts what was asked for
+            old.ending = False
         old.was, old.phase = old.phase, phase
 
 
