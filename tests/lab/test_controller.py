@@ -261,7 +261,9 @@ def test_an_episode_decides_alike_alone_and_beside_others() -> None:
             made.dead, other.hung = {3}, {0}
         one, two = made.scrape(), other.scrape()
         both: Any = type(one)(**{  # type: ignore[arg-type]  # arrays are arrays
-            name: np.concatenate([getattr(two, name), getattr(one, name)]) for name in vars(one)
+            name: np.concatenate([getattr(two, name), value])
+            for name, value in vars(one).items()
+            if value is not None  # what no server of these shows
         })
         first, second = alone.act(made.now_s, one), beside.act(made.now_s, both)
         for name, value in vars(first.orders).items():
