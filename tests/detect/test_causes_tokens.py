@@ -72,6 +72,14 @@ def test_sequences_put_back_are_batches_that_are_too_large() -> None:
     assert found.because[0] == "40% of the sequences are put back and worked on again"
 
 
+def test_full_queues_that_keep_the_promise_are_not_yet_too_many_sequences() -> None:
+    promised = Patient().managed.objective.latency_p95_ms
+    late = thrash().gateway(names.LATENCY_P95, 1.01 * promised)
+    assert late.families() == [(Family.BATCHING, "pool:a")]
+    met = thrash().gateway(names.LATENCY_P95, 0.99 * promised)
+    assert (Family.BATCHING, "pool:a") not in met.families()
+
+
 def test_longer_prompts_explain_why_sequences_are_put_back() -> None:
     assert longer(**{names.PREEMPTION_RATIO: 0.4}).families() == [(Family.LOAD, "gateway")]
 

@@ -39,15 +39,18 @@ def wanted(family: Family, subject: str, seen: GuardState) -> list[tuple[ActionK
     return [(one.kind, dict(one.change).get(names.BATCH_MAX)) for one in found[:-1]]
 
 
-def test_the_batch_gets_smaller_by_the_policys_step_first_when_sequences_are_put_back() -> None:
-    seen = state({names.PREEMPTION_RATIO: 0.2, names.KV_USAGE: 1.0})
+def test_the_batch_gets_smaller_first_when_that_saves_more_work_than_it_costs() -> None:
+    # A quarter less is the policy's step: it pays when more than a third is done again.
+    little = state({names.PREEMPTION_RATIO: 0.33, names.KV_USAGE: 1.0})
+    assert wanted(Family.BATCHING, "pool:a", little) == [(ActionKind.SCALE_UP, None)]
+    seen = state({names.PREEMPTION_RATIO: 0.34, names.KV_USAGE: 1.0})
     assert wanted(Family.BATCHING, "pool:a", seen)[:2] == [
         (ActionKind.BATCH_DOWN, 6), (ActionKind.SCALE_UP, None),
     ]  # fmt: skip
 
 
 def test_a_batch_of_one_cannot_be_smaller() -> None:
-    seen = state({names.PREEMPTION_RATIO: 0.2, names.KV_USAGE: 1.0}, batch=1)
+    seen = state({names.PREEMPTION_RATIO: 9.0, names.KV_USAGE: 1.0}, batch=1)
     assert [kind for kind, _ in wanted(Family.BATCHING, "pool:a", seen)] == [ActionKind.SCALE_UP]
 
 

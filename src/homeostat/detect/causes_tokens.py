@@ -2,8 +2,8 @@
 
 How many requests arrive says little where one may be a hundred times as long as another. Longer
 prompts are demand: they are the users' doing, while long answers may be a model's. A sequence that
-is put back for want of device memory is worked on twice; with fewer at once none would be. Where a
-server shows none of this, nothing is said.
+is put back for want of device memory is worked on twice: more replicas or fewer sequences at once
+end that. Where a server shows none of this, nothing is said.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from homeostat.base import names
 from homeostat.base.evidence import Family, Suspicion
 from homeostat.base.world import Replica
 from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
+from homeostat.detect.causes_traffic import felt
 
 # From here on sequences are put back (vllm-project/vllm issues 15996 and 18115: above 90 %).
 KV_FULL: Final = 0.9
@@ -24,7 +25,7 @@ def demand(case: Case) -> tuple[Suspicion, ...]:
     """Prompts are longer than usual, as many of them arrive as ever, and requests wait."""
     members = _stable(case)
     longer = [ratio for replica in members if (ratio := _longer(case, replica)) is not None]
-    pain = _pain(case, members)
+    pain = felt(case)
     if not pain or 2 * len(longer) <= len(members) or median(longer) < MORE_ARRIVALS:
         return ()
     rate, usual = (
@@ -47,12 +48,17 @@ def demand(case: Case) -> tuple[Suspicion, ...]:
 
 
 def thrash(case: Case) -> tuple[Suspicion, ...]:
-    """Sequences are put back for want of device memory, and requests wait."""
+    """Sequences are put back for want of device memory, and users wait too long.
+
+    Full queues that keep the promise are how a server of tokens works: taking some of its batch
+    away would cost more than what is done twice.
+    """
     members = _stable(case)
     back = _known(case, members, names.PREEMPTION_RATIO)
     full = _full(case, members)
-    pain = _pain(case, members)
-    if not back or median(back) < PUT_BACK or not full or not pain:
+    p95 = case.value(names.GATEWAY, names.LATENCY_P95)
+    late = p95 is not None and p95 > case.managed.objective.latency_p95_ms
+    if not back or median(back) < PUT_BACK or not full or not late:
         return ()
     return (
         suspicion(
@@ -61,24 +67,9 @@ def thrash(case: Case) -> tuple[Suspicion, ...]:
             0.79,
             f"{median(back):.0%} of the sequences are put back and worked on again",
             *full,
-            *pain,
+            *felt(case),
         ),
     )
-
-
-def _pain(case: Case, members: Sequence[Replica]) -> tuple[str, ...]:
-    """Return how users feel that requests wait; failing at once is no waiting."""
-    p95, promised = _p95(case), case.managed.objective.latency_p95_ms
-    if p95 is not None and p95 > promised:
-        return (f"p95 {p95:.0f} ms, promised {promised:.0f} ms",)
-    crowded = [replica for replica in members if case.crowded(replica)]
-    if 2 * len(crowded) > len(members):
-        return (f"requests wait in {len(crowded)} of {len(members)} servers",)
-    return ()
-
-
-def _p95(case: Case) -> float | None:
-    return case.value(names.GATEWAY, names.LATENCY_P95)
 
 
 def _full(case: Case, members: Sequence[Replica]) -> tuple[str, ...]:

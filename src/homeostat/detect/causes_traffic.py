@@ -48,7 +48,7 @@ def sensor(case: Case) -> tuple[Suspicion, ...]:
 def load(case: Case) -> tuple[Suspicion, ...]:
     """More arrives, the devices are as fast as ever, and requests wait."""
     rate, usual = _arrivals(case)
-    pain = _pain(case)
+    pain = felt(case)
     if rate is None or usual is None or rate < MORE_ARRIVALS * usual or not pain:
         return ()
     if not _devices_flat(case):
@@ -69,7 +69,7 @@ def batching(case: Case) -> tuple[Suspicion, ...]:
     """Batches are at a maximum that is too small for traffic that has not grown."""
     members = _stable(case)
     full = _values(case, members, names.BATCH_FULL_SHARE)
-    pain = _pain(case)
+    pain = felt(case)
     rate, usual = _arrivals(case)
     cap, usual_cap = _values(case, members, names.BATCH_MAX), _usual(case, members, names.BATCH_MAX)
     lowered = bool(cap and usual_cap) and median(cap) < 0.9 * median(usual_cap)
@@ -136,7 +136,7 @@ def _devices_flat(case: Case) -> bool:
     return bool(ratios) and median(ratios) <= _EXPLAINED
 
 
-def _pain(case: Case) -> tuple[str, ...]:
+def felt(case: Case) -> tuple[str, ...]:
     """Return how users feel that requests wait, one sentence each; empty when none do.
 
     Failing at once is no waiting: errors alone are never taken for load.

@@ -30,7 +30,7 @@ from homeostat.policy.levers import (
     shed_step,
     smaller_batch_step,
 )
-from homeostat.policy.sequences import put_back, would_fit
+from homeostat.policy.sequences import put_back, serves_more, would_fit
 
 ESCALATE = Action(kind=ActionKind.ESCALATE, subject="model", undo=UndoKind.EXACT)
 _LADDER = frozenset({
@@ -257,7 +257,9 @@ def _batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
 
 def _smaller_batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
     change = smaller_batch_step(world, limit_of(state.managed.guard, names.BATCH_MAX))
-    return () if change is None else (_batch_to(ActionKind.BATCH_DOWN, change, state),)
+    if change is None or not serves_more(state, world, change):
+        return ()
+    return (_batch_to(ActionKind.BATCH_DOWN, change, state),)
 
 
 def _batch_to(kind: ActionKind, change: Levers, state: GuardState) -> Action:
