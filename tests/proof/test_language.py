@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from homeostat.proof.lexer import MOST_CHARACTERS, GuardTextError, words
 from homeostat.proof.parse import parse
 from homeostat.proof.spelling import plain, spell
+from homeostat.safety.fields import FIELDS as FACTS
 from homeostat.safety.fields import TYPES
 from homeostat.safety.rule import EXEMPTIONS, Rule
 from homeostat.safety.rules import RULES
@@ -163,3 +165,13 @@ def test_any_text_is_a_condition_or_an_error_with_a_place(text: str) -> None:
 
 def test_words_know_where_they_stand() -> None:
     assert [(word.line, word.column) for word in words("a\n  bb")] == [(1, 1), (2, 3), (2, 5)]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "guard-language.md"
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_the_page_explains_every_fact(name: str) -> None:
+    fact = FACTS[name]
+    row = f"| `{name}` | {fact.type} | {fact.unit} | {fact.meaning} |"
+    assert row in PAGE.read_text(encoding="utf-8").splitlines()

@@ -61,6 +61,27 @@ class LeverLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """One rule that a policy adds to the guards; it can only forbid.
+
+    Attributes:
+        name: What it guards, unique within the policy.
+        require: What must be true, as it was written (docs/reference/guard-language.md).
+        tree: The same as the guards run it; see `safety.wire`.
+        kinds: Kinds of actions that it speaks for; empty for all.
+        exempt: Names of the exemptions that lift it.
+        otherwise: `deny` or `ask`, where it is not true.
+    """
+
+    name: str
+    require: str
+    tree: str
+    kinds: tuple[ActionKind, ...] = ()
+    exempt: tuple[str, ...] = ("undo",)
+    otherwise: str = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardPolicy:
     """Settings of the guards G0..G14; times in multiples of the scrape interval where named so.
 
@@ -101,6 +122,7 @@ class GuardPolicy:
             replica to be ready, say; then it is taken back.
         verify_scrapes: How long an action's effect may take to show after it settled.
         blind_scrapes: How long an effect may go unseen before the action is taken back or kept.
+        rules: The policy's own rules, on top of G0 to G15.
     """
 
     evidence_rules: bool = True
@@ -132,6 +154,7 @@ class GuardPolicy:
     readiness_deadline_ns: int = 60_000_000_000
     verify_scrapes: float = 8.0
     blind_scrapes: float = 20.0
+    rules: tuple[PolicyRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,13 @@ from homeostat.safety.sight import Sight, scrapes_ms
 from homeostat.safety.tree import Value
 
 _MAX_DOUBLINGS: Final = 6  # 64 times the cooldown; more would outlive any shift
+_GROWS: Final = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.BATCH_UP})
+_SHRINKS: Final = frozenset({
+    ActionKind.SCALE_DOWN,
+    ActionKind.RESIZE_DOWN,
+    ActionKind.BATCH_DOWN,
+    ActionKind.DRAIN_REPLICA,
+})
 _INEFFECTIVE: Final = frozenset({Effect.NO_CHANGE, Effect.HARMED, Effect.UNKNOWN})
 
 
@@ -43,6 +50,8 @@ def counted(action: Action, sight: Sight, own: ActionRecord | None) -> dict[str,
         "rollbacks": sum(
             (entry.kind, entry.subject) == (ActionKind.ROLLBACK, action.subject) for entry in lately
         ),
+        "grown": sum(entry.kind in _GROWS for entry in lately),
+        "shrunk": sum(entry.kind in _SHRINKS for entry in lately),
         "fleet_hour": hour + state.fleet.actions_last_hour,
         "fleet_hour_limit": guard.fleet_actions_per_hour,
     }

@@ -108,6 +108,8 @@ FIELDS: Final[dict[str, Field]] = {
     "hour": _count("actions on the target in the last hour"),
     "hour_limit": _count("of at most"),
     "rollbacks": _count("of those, rollbacks of the subject"),
+    "grown": _count("of those, actions that made replicas, their size or batches more"),
+    "shrunk": _count("of those, actions that made them less or drained a replica"),
     "fleet_hour": _count("actions in the fleet in the last hour"),
     "fleet_hour_limit": _count("of at most"),
     # G5 concurrency and blast radius.

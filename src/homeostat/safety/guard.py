@@ -6,10 +6,13 @@ as trees and run as closures; the kernel itself knows no threshold.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
+from homeostat.base.policy import PolicyRule
 from homeostat.base.units import MILLISECOND, TimeNs
+from homeostat.safety.added import added_rules
 from homeostat.safety.closures import Compiled, compile_tree
 from homeostat.safety.facts import facts
 from homeostat.safety.fields import TYPES, show
@@ -69,6 +72,12 @@ def compile_rules(rules: Iterable[Rule]) -> Kernel:
 _KERNEL = compile_rules(RULES)
 
 
+@lru_cache(maxsize=64)
+def _kernel_of(rules: tuple[PolicyRule, ...]) -> Kernel:
+    """Return a policy's own rules, compiled once; a rule that cannot be read denies everything."""
+    return compile_rules(added_rules(rules))
+
+
 def guard(action: Action, state: GuardState, now: TimeNs, *, undo: bool = False) -> GuardAnswer:
     """Return whether the action may run now.
 
@@ -99,6 +108,10 @@ def answer(
         return _passive(action)
     record = facts(action, sight, undo=undo)
     denials, questions = kernel.judge(record)
+    added = sight.state.managed.guard.rules
+    if added:
+        more = _kernel_of(added).judge(record)
+        denials, questions = denials + more[0], questions + more[1]
     if denials:
         return Deny(reasons=denials)
     if not questions or record["approved"] is True:

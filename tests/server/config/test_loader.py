@@ -337,6 +337,7 @@ def test_every_guard_setting_can_be_said() -> None:
         "readinessDeadline": "61s",
         "verify": "9s",
         "blind": "21s",
+        "rules": [{"name": "calm", "require": "shrunk < 2"}],
     })
     policy, default = to_policy(said, SECOND), GuardPolicy()
     same = {

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import GuardPolicy, LeverLimit
+from homeostat.server.config.rulings import Never, Ruling, added
 from homeostat.server.config.units import Duration, Money, Share, Span
 
 Count = Annotated[int, Field(ge=0, le=1_000_000, strict=True)]
@@ -128,6 +129,21 @@ class Guardrails(Strict):
     blind: Span | None = Field(
         default=None, description="How long an effect may go unseen before it is taken back."
     )
+    rules: tuple[Ruling, ...] | None = Field(
+        default=None, max_length=100, description="Rules of the policy's own, beside the guards."
+    )
+    never: tuple[Never, ...] | None = Field(
+        default=None, max_length=100, description="Properties for `homeostat policy verify`."
+    )
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> Self:
+        for said in (self.rules or (), self.never or ()):
+            names_ = [one.name for one in said]
+            twice = next((name for name in names_ if names_.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{twice!r} is said twice; rename one")
+        return self
 
     @model_validator(mode="after")
     def _known_levers(self) -> Self:
@@ -204,6 +220,8 @@ def to_policy(rails: Guardrails, scrape_ns: int) -> GuardPolicy:
     if rails.autonomy is not None:
         said["auto_kinds"] = tuple(sorted(set(rails.autonomy.auto)))
         said["granted_by"] = rails.autonomy.granted_by.strip()
+    if rails.rules is not None:
+        said["rules"] = added(rails.rules)
     if rails.limits is not None:
         said["limits"] = tuple(
             LeverLimit(
