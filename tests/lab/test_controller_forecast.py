@@ -1,4 +1,4 @@
-"""What is said of the next ten minutes: broken now, a limit in reach, neither, or not known."""
+"""What is said of the next ten minutes: broken now, a limit in reach, so probable, not known."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ from controller_made import Made, episode, play
 
 from homeostat.base.evidence import Evidence, Forecast
 from homeostat.base.types import TimeNs
-from homeostat.base.units import SECOND
+from homeostat.base.units import MINUTE, SECOND
 from homeostat.lab.baselines.levers import move, standing
 from homeostat.lab.controller_forecast import breach_probability
 from homeostat.lab.runbook_policy import runbook_policy
@@ -44,6 +44,21 @@ def test_a_breach_is_foretold_when_it_is_there_or_within_ten_minutes(
     assert breach_probability(replace(CALM, slo_met=met, forecasts=forecasts)) == expected
 
 
+def within(*chances: float | None) -> Forecast:
+    return Forecast(
+        subject="gateway", signal="latency_p95_ms", limit=250.0, time_to_limit_ns=0,
+        horizons_ns=(5 * MINUTE, 15 * MINUTE, 60 * MINUTE), chances=chances,
+    )  # fmt: skip
+
+
+def test_the_most_probable_breach_counts_and_an_unknown_one_is_left_out() -> None:
+    forecasts = (within(0.0, 0.0, 0.5), within(0.19, 0.19, 0.2), within(None, None, None))
+    assert breach_probability(replace(CALM, forecasts=forecasts)) == pytest.approx(0.19)
+    # Half of the way from 5 to 15 minutes, at an even rate.
+    rising = (within(0.0, 0.75, 0.9),)
+    assert breach_probability(replace(CALM, forecasts=rising)) == pytest.approx(0.5)
+
+
 def test_what_cannot_be_seen_is_no_forecast_and_not_a_calm_one() -> None:
     assert math.isnan(breach_probability(None))
     assert math.isnan(breach_probability(replace(CALM, slo_met=None, forecasts=(ahead(1.0),))))
@@ -53,7 +68,7 @@ def test_the_controller_says_it_at_every_scrape() -> None:
     policy, made = runbook_policy(), Made(rate=300.0)
     policy.start([episode()])
     calm = play(policy, made, 20)
-    assert calm[-1].breach_probability.tolist() == [0.0]
+    assert 0.0 < calm[-1].breach_probability[0] < 0.5
     made.rate, made.p95_ms = 500.0, 900.0  # an overload
     assert play(policy, made, 4, calm[-1].orders)[-1].breach_probability.tolist() == [1.0]
 

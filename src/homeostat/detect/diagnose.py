@@ -20,6 +20,7 @@ from homeostat.detect import (
     causes_tokens,
     causes_traffic,
     causes_values,
+    forecast_load,
 )
 from homeostat.detect.case import Case, Rule, suspicion
 from homeostat.detect.slo import broken
@@ -99,7 +100,7 @@ def diagnose(  # noqa: PLR0913 - everything that is known, by name
     found += explained or (() if probes else causes_replica.failing_together(case))
     if not found and slo_met is False:
         found.append(_unclear(case))
-    return _ranked(found)
+    return _ranked(found or forecast_load.foreseen(case))
 
 
 def _blind(case: Case) -> tuple[Suspicion, ...]:

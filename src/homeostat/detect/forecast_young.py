@@ -19,9 +19,9 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 # Chosen on random compositions of the twin's primitives, see docs/explanation/detection.md.
-_ALPHA: Final = 0.5
-_BETA: Final = 0.15
-_PHI: Final = 0.97
+_ALPHA: Final = 0.3
+_BETA: Final = 0.05
+_PHI: Final = 0.98
 # Errors fade over about 20 steps, five minutes.
 _FADE: Final = 0.05
 # One wild value counts as at most so many usual errors.

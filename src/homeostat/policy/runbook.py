@@ -22,6 +22,7 @@ from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState
 from homeostat.base.units import ns
 from homeostat.base.world import Levers, ReplicaState, Snapshot
+from homeostat.policy.foreseen import is_foreseen, may_add
 from homeostat.policy.levers import (
     batch_step,
     fallback_step,
@@ -59,12 +60,16 @@ def candidates(
         tried: Kind and subject of what did not help this incident, and `barred` actions.
 
     Returns:
-        Candidates (ESCALATE last for an incident) and sentences for people.
+        Candidates (ESCALATE last for an incident that is felt) and sentences for people.
     """
     if state.world is None:
         return (), ("the deployment could not be read",)
     if incident is None:
         return _calm(state, state.world)
+    if is_foreseen(incident):
+        granted = may_add(state.managed.mode, state.managed.guard)
+        more = _scale(state, state.world, 1) if granted else ()
+        return tuple(one for one in more if barred(one) not in tried), incident.because
     wanted = _PLAYS[incident.family](incident, state, state.world)
     left = tuple(
         action
