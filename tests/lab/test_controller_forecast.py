@@ -44,15 +44,19 @@ def test_a_breach_is_foretold_when_it_is_there_or_within_ten_minutes(
     assert breach_probability(replace(CALM, slo_met=met, forecasts=forecasts)) == expected
 
 
-def within(*chances: float | None) -> Forecast:
+def within(*chances: float | None, signal: str = "latency_p95_ms") -> Forecast:
     return Forecast(
-        subject="gateway", signal="latency_p95_ms", limit=250.0, time_to_limit_ns=0,
+        subject="gateway", signal=signal, limit=250.0, time_to_limit_ns=0,
         horizons_ns=(5 * MINUTE, 15 * MINUTE, 60 * MINUTE), chances=chances,
     )  # fmt: skip
 
 
 def test_the_most_probable_breach_counts_and_an_unknown_one_is_left_out() -> None:
-    forecasts = (within(0.0, 0.0, 0.5), within(0.19, 0.19, 0.2), within(None, None, None))
+    forecasts = (
+        within(0.0, 0.0, 0.5),
+        within(0.19, 0.19, 0.2, signal="error_ratio"),
+        within(None, None, None, signal="arrival_rate"),
+    )
     assert breach_probability(replace(CALM, forecasts=forecasts)) == pytest.approx(0.19)
     # Half of the way from 5 to 15 minutes, at an even rate.
     rising = (within(0.0, 0.75, 0.9),)
