@@ -30,6 +30,7 @@ from homeostat.testing.guard_cases import (
     verdict,
     young,
 )
+from homeostat.testing.guard_lately import replaced, slower
 
 S = g.scene
 UP2, UP1 = g.scale(5), g.scale(4)
@@ -82,6 +83,12 @@ def evidence_cases() -> Iterator[Case]:
     yield Case("drain of a drained one", out, DRAIN, "deny", replica)
     alone = g.with_slot(S(1, fallback=0), "a-1", ReplicaState.GONE)
     yield Case("the only one is gone", alone, RESTART)
+    yield Case("slower than each of its peers, long enough", slower(S()), RESTART)
+    late = slower(S(), seconds=3.999)
+    yield Case("slower, not for long enough", late, RESTART, "deny", replica)
+    usual = slower(S(), odd=False)
+    yield Case("slower, but as it ever was", usual, RESTART, "deny", replica)
+    yield Case("slower while learning", not_ready(slower(S())), RESTART, "deny", replica)
     yield Case("another replica unseen", quiet(g.hung(S()), "a-2"), RESTART, "deny", replica)
     yield from other_cases()
 
@@ -135,6 +142,9 @@ def batch_cases() -> Iterator[Case]:
     yield Case("a replica's batches unknown", g.without(S(), [share[2]]), BATCH, "deny", full)
     other = g.told(S(), g.reading("replica:b-1", names.BATCH_FULL_SHARE, 0.0))
     yield Case("the other pool's are its own matter", other, BATCH)
+    empty = told(0.1, 0.1, 0.1)
+    yield Case("back to the batch that served", replaced(empty, 16), BATCH)
+    yield Case("back to another one", replaced(empty, 15), BATCH, "deny", full)
 
 
 def rollback_cases() -> Iterator[Case]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeostat.base.policy import GuardPolicy
-from homeostat.safety.rule import EXEMPT, EXEMPTIONS, RATED, Rule
+from homeostat.safety.rule import EXEMPT, EXEMPTIONS, RATED, SERVED, STEP, Rule
 from homeostat.safety.rules import RULES
 from homeostat.testing.guard_cases import label
 
@@ -24,6 +24,8 @@ LIFTED = {
     ("undo", "one more replica"): "undo, +1",
     ("undo", "rollback to the last verified version"): "undo, rollback",
     EXEMPT: "all four",
+    STEP: "all four, setting",
+    SERVED: "undo, setting",
     RATED: "undo, first rollback, failing, +1",
 }
 

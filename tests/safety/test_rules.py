@@ -37,6 +37,7 @@ from homeostat.testing.guard_cases import (
     used,
     verdict,
 )
+from homeostat.testing.guard_lately import RATE_MILLI, replaced
 from homeostat.testing.guard_rehearsals import rehearsal_cases
 
 S = g.scene
@@ -54,6 +55,7 @@ RESTART, DRAIN, ROLLBACK = g.restart("a-1"), g.drain("a-1"), g.rollback()
 def cases() -> Iterator[Case]:
     yield from scope_cases()
     yield from bounds_cases()
+    yield from setting_cases()
     yield from counter_cases()
     yield from flight_cases()
     yield from capacity_cases()
@@ -147,6 +149,15 @@ def bounds_cases() -> Iterator[Case]:
     world, _ = known(down)
     hidden = replace(down, world=replace(world, replicas=world.replicas[1:]))
     yield Case("undo with a replica unseen", hidden, g.scale(3), "deny", floor, undo=True)
+
+
+def setting_cases() -> Iterator[Case]:
+    quarter, step = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=17), "G2 step"
+    yield Case("more than doubling, back to what served", replaced(S(), 17), quarter)
+    twice = replaced(S(), 17, rate_milli=RATE_MILLI // 2)
+    yield Case("twice what it served", twice, quarter)
+    more = replaced(S(), 17, rate_milli=RATE_MILLI // 2 - 1)
+    yield Case("more than twice what it served", more, quarter, "deny", step)
 
 
 def counter_cases() -> Iterator[Case]:
@@ -328,6 +339,7 @@ def batch_cases() -> Iterator[Case]:
     yield Case("one slow replica leaves no room", late, BATCH, "deny", room)
     little = replace(BATCH, change=(("batch_max", 9),))
     yield Case("unless the step is small", late, little)
+    yield Case("no room, but it served with that", replaced(late, 16), BATCH)
     unseen = g.without(S(), [device])
     yield Case("a replica's batches unseen", unseen, BATCH, "deny", room)
     yield Case("unseen, in a paired run", policy(unseen, evidence_rules=False), BATCH)

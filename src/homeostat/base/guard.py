@@ -14,7 +14,7 @@ from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
-from homeostat.base.world import Snapshot
+from homeostat.base.world import Scalar, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,49 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One value that a lever had, and how the deployment was served with it.
+
+    Attributes:
+        lever: The lever.
+        value: Its value.
+        version: The stable pool's version meanwhile; what served with another proves nothing.
+        since: The first tick on which it was seen.
+        until: The last one so far.
+        ticks: Consecutive ticks with the objectives met and nothing suspected, up to `until`.
+        served: Whether there were ever enough of them in a row to trust it, as with a version.
+        rate_milli: The most requests there were meanwhile, per second and replica in rotation, in
+            thousandths; 0 when none were measured.
+    """
+
+    lever: str
+    value: Scalar
+    version: str
+    since: TimeNs
+    until: TimeNs
+    ticks: int = 0
+    served: bool = False
+    rate_milli: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slower:
+    """A replica whose device is slower than that of each of its peers, and since when.
+
+    Attributes:
+        replica: Its name.
+        incarnation: Of the process; a new one is another matter.
+        since: The first tick of those without a break.
+        until: The last one.
+    """
+
+    replica: str
+    incarnation: int
+    since: TimeNs
+    until: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardState:
     """Everything that may forbid an action.
 
@@ -75,6 +118,10 @@ class GuardState:
             nobody did.
         rehearsal: The latest answer of the twin, None if there is none. It can only forbid.
         loads: What the pools had to carry lately, oldest first within each pool, without a gap.
+        settings: Per lever the value that last served well, if it is no longer live, then the live
+            one.
+        slower: Replicas that are slower than each of their peers.
+        epoch: The controller's epoch; None where it has taken over nothing yet.
     """
 
     managed: Managed
@@ -91,6 +138,9 @@ class GuardState:
     foreign_until: TimeNs | None = None
     rehearsal: Rehearsal | None = None
     loads: tuple[Load, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    slower: tuple[Slower, ...] = ()
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from homeostat.base.actions import Action
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
-from homeostat.base.guard import Load, PastAction
+from homeostat.base.guard import Load, PastAction, Setting, Slower
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
@@ -46,6 +46,29 @@ class Trial:
     pool: str
     version: str
     ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Fading sums over (batch size x, device time y in ms) pairs of one version.
+
+    Attributes:
+        version: The version.
+        n: Pairs.
+        x: Sum of sizes.
+        y: Sum of times.
+        xx: Sum of squared sizes.
+        xy: Sum of products.
+        yy: Sum of squared times.
+    """
+
+    version: str
+    n: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+    yy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +120,9 @@ class LoopState:
         verified: Pool and version pairs that served within the objectives long enough.
         peaks: (time, replicas in rotation) maxima within the scale-in window.
         loads: What the pools had to carry lately (see `loop.watching`).
+        settings: Values of levers and how well they served (see `loop.settings`).
+        pace: How device time follows batch size, None before it is learnt (see `loop.pace`).
+        slower: Replicas that are slower than each of their peers (see `loop.beside`).
         observe_until: Observe only until then.
         foreign_until: Somebody else wrote, or an undo failed for good: act on nothing until then.
         file_mode: The mode that the configuration file named last; a person may have set another.
@@ -128,6 +154,9 @@ class LoopState:
     verified: tuple[tuple[str, str], ...] = ()
     peaks: tuple[tuple[TimeNs, int], ...] = ()
     loads: tuple[Load, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    pace: Pace | None = None
+    slower: tuple[Slower, ...] = ()
     observe_until: TimeNs | None = None
     foreign_until: TimeNs | None = None
     file_mode: Mode | None = None

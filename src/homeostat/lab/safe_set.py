@@ -1,10 +1,11 @@
 """Are the right actions inside the safe set, and the catastrophic ones outside?
 
-For every best row: was it permitted at least once within its time, with the evidence there was? For
-every unsafe row: it is taken at its moment in each of twenty seeds, whatever the kernel says, and
-the judge says what it caused against HOLD. An action is catastrophic when any code is caused in one
-replay or more. The gate: no catastrophic action was permitted, and at least 95 % of the best were.
-What was kept out of the best is over-blocking, and is listed.
+For every best row: was it permitted at least once within its time, with the evidence there was?
+Where the sentence has an order, each step is taken before the next is asked for. For every unsafe
+row: it is taken at its moment in each of twenty seeds, whatever the kernel says, and the judge says
+what it caused against HOLD. An action is catastrophic when any code is caused in one replay or
+more. The gate: no catastrophic action was permitted, and at least 95 % of the best were. What was
+kept out of the best is over-blocking, and is listed.
 
 Whoever calls `examine` brings the player and the judge, so that rows can be spread over processes.
 """
@@ -113,7 +114,10 @@ def examine(episodes: Sequence[Episode], judged: Judged) -> tuple[Finding, ...]:
     """
     scenario = episodes[0].scenario
     best = rows_of(scenario, Role.BEST)
-    found = list(_examine_best(best, episodes, judged)) if best else []
+    together = tuple(row for row in best if not row.in_order)
+    groups = [together] * bool(together) + [(row,) for row in best if row.in_order]
+    seen = {one.row: one for rows in groups for one in _examine_best(rows, episodes, judged)}
+    found = [seen[row] for row in best]
     found += [_examine_unsafe(row, episodes, judged) for row in rows_of(scenario, Role.UNSAFE)]
     return tuple(found)
 
@@ -189,13 +193,18 @@ def _steps(watch: Watch, number: int, row: Row) -> list[Asked]:
     """Return the freest answer of each step; empty where a step could never be asked."""
     if not watch.applies[number]:
         return []
-    steps = []
+    steps: list[Asked] = []
     for place, choice in enumerate(row.do):
         found = [
             watch.best[number, place, which]
             for which in range(len(choice))
             if (number, place, which) in watch.best
         ]
+        if not found and row.in_order and steps:
+            never = ("no time was left",)
+            at_s = steps[-1].at_s
+            steps.append(Asked(word=choice[0], answer=Answer.REFUSED, at_s=at_s, reasons=never))
+            break
         if not found:
             return []
         steps.append(max(found, key=lambda one: STRICTNESS.index(one.answer)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from homeostat.base.actions import Action, ActionKind
+from homeostat.base.actions import ActionKind
 from homeostat.base.evidence import Evidence
 from homeostat.base.intent import Receipt
 from homeostat.base.policy import Managed
@@ -101,6 +101,8 @@ class Bystander:
     episode: Episode
     state: LoopState
     done: Done = field(default_factory=Done)
+    missed: int = 0
+    written: int = 0
 
     @classmethod
     def of(cls, episode: Episode, managed: Managed, platform: Platform) -> "Bystander":
@@ -109,8 +111,10 @@ class Bystander:
         state = replace(step.initial(managed), verified=platform.trusted)
         return cls(managed, platform, episode, state)
 
-    def situation(self, evidence: Evidence) -> Situation | None:
-        """Return the moment, None while the deployment cannot be read."""
+    def sees(self, evidence: Evidence, at: TimeNs) -> Situation | None:
+        """Take one tick's evidence; return the moment, None while nothing can be read."""
+        self.state = sensed(self.state, evidence, at)
+        self.missed = self.missed + 1 if evidence.slo_met is False else 0
         if evidence.world is None:
             return None
         return Situation(
@@ -119,17 +123,32 @@ class Bystander:
             world=evidence.world,
             evidence=evidence,
             hit=hit_slots(self.episode),
+            missed=self.missed,
         )
+
+    def does(self, word: Word, here: Situation, at: TimeNs) -> None:
+        """Write what a word asks for."""
+        for action in here.actions(word) or ():
+            self.written += 1
+            intent = intent_of(action, here.world, self.written, at)
+            if self.platform.write(intent, at) is not None:
+                continue
+            self.state = memory.acted(self.state, past_of(action, intent, at))
+            self.done.writes.append(intent)
+            self.done.destructive |= action.kind in _DESTRUCTIVE
 
 
 class Watch:
-    """Asks at every scrape whether what is right would be permitted; does nothing.
+    """Asks at every scrape whether what is right would be permitted.
+
+    Does nothing, but for a row that says in which order: its steps are taken when they are
+    permitted, each before the next is asked for, and it is watched alone.
 
     Args:
         episode: The episode.
         managed: Its configuration.
         platform: What would be written to.
-        rows: Rows of the scenario.
+        rows: Rows of the scenario: any number without an order, or one with.
     """
 
     def __init__(
@@ -140,8 +159,9 @@ class Watch:
         self.rows = tuple(rows)
         self.applies = [False] * len(rows)
         self.best: dict[tuple[int, int, int], Asked] = {}
-        """Freest answer by row, step and choice; of equals the first."""
+        """Freest answer by row, step and choice."""
         self._until = begins_s(episode) + max((row.within_s for row in rows), default=0.0)
+        self._place = 0  # of a row in order: the step that is next
 
     state = property(lambda self: self._base.state)
     done = property(lambda self: self._base.done)
@@ -155,32 +175,59 @@ class Watch:
         evidence = self._base.state.evidence
         return evidence is not None and evidence.at > time_ns(self._until)
 
-    def answers(self, receipts: tuple[Receipt, ...], at: TimeNs) -> None:
-        """Nothing was written."""
+    def answers(self, receipts: tuple[Receipt, ...], at: TimeNs) -> None:  # noqa: ARG002  # port
+        """Forget what became of the last writes."""
+        self._base.done = Done()
 
     def tick(self, evidence: Evidence, at: TimeNs) -> None:
         """Ask about every row whose time it is."""
         base = self._base
-        base.state = sensed(base.state, evidence, at)
-        here = base.situation(evidence)
-        now_s = (at - time_ns(0.0)) / SECOND
+        here = base.sees(evidence, at)
+        since = (at - time_ns(0.0)) / SECOND - begins_s(base.episode)
         if here is None:
             return
         for number, row in enumerate(self.rows):
-            since = now_s - begins_s(base.episode)
-            if not 0.0 <= since <= row.within_s or not here.holds(row.when):
+            begun = row.in_order and self._place > 0
+            if not 0.0 <= since <= row.within_s or not (begun or here.holds(row.when)):
                 continue
             self.applies[number] = True
-            for place, choice in enumerate(row.do):
-                for which, word in enumerate(choice):
-                    self._keep((number, place, which), ask(word, here, base.state, at))
+            if row.in_order:
+                self._go(number, row, here, at)
+                continue
+            for place in range(len(row.do)):
+                self._ask(number, place, here, at)
 
-    def _keep(self, key: tuple[int, int, int], asked: Asked | None) -> None:
-        before = self.best.get(key)
-        if asked is None:
+    def _go(self, number: int, row: Row, here: Situation, at: TimeNs) -> None:
+        """Ask for the next step, and take it if it is permitted and not the last."""
+        if self._place == len(row.do):
             return
+        allowed = self._ask(number, self._place, here, at)
+        if allowed is None:
+            return
+        self._place += 1
+        if self._place < len(row.do):
+            self._base.does(allowed, here, at)
+
+    def _ask(self, number: int, place: int, here: Situation, at: TimeNs) -> Word | None:
+        """Ask for every choice of a step; return one that may be done without a yes."""
+        allowed = None
+        for which, word in enumerate(self.rows[number].do[place]):
+            asked = ask(word, here, self._base.state, at)
+            if asked is None:
+                continue
+            self._keep((number, place, which), asked)
+            allowed = word if asked.answer is Answer.ALLOWED and allowed is None else allowed
+        return allowed
+
+    def _keep(self, key: tuple[int, int, int], asked: Asked) -> None:
+        """Keep the freest answer; of refusals the one with the fewest reasons, and the latest."""
+        before = self.best.get(key)
         rank = STRICTNESS.index
         if before is None or rank(asked.answer) > rank(before.answer):
+            self.best[key] = asked
+            return
+        nearer = len(asked.reasons) <= len(before.reasons)
+        if asked.answer is before.answer is Answer.REFUSED and nearer:
             self.best[key] = asked
 
 
@@ -200,7 +247,6 @@ class Forced:
         self._row, self._word = row, row.do[0][0]
         self._due = time_ns(begins_s(episode) + row.after_s)
         self._left = self._word.times
-        self._written = 0
         self.asked: list[Asked] = []
 
     state = property(lambda self: self._base.state)
@@ -233,11 +279,10 @@ class Forced:
     def tick(self, evidence: Evidence, at: TimeNs) -> None:
         """Ask and do, when it is time."""
         base = self._base
-        base.state = sensed(base.state, evidence, at)
+        here = base.sees(evidence, at)
         if not self._left or at < self._due:
             return
         self._due, self._left = TimeNs(self._due + round(DECISION_S * SECOND)), self._left - 1
-        here = base.situation(evidence)
         if here is None or not here.holds(self._row.when):
             return
         asked = ask(self._word, here, base.state, at)
@@ -248,15 +293,4 @@ class Forced:
             gated = self._word.arguments == ("gated",)
             base.done.impulses.append("retrain" if gated else "retrain_ungated")
             return
-        for action in here.actions(self._word) or ():
-            self._do(action, here, at)
-
-    def _do(self, action: Action, here: Situation, at: TimeNs) -> None:
-        self._written += 1
-        intent = intent_of(action, here.world, self._written, at)
-        if self.platform.write(intent, at) is not None:
-            return
-        base = self._base
-        base.state = memory.acted(base.state, past_of(action, intent, at))
-        base.done.writes.append(intent)
-        base.done.destructive |= action.kind in _DESTRUCTIVE
+        base.does(self._word, here, at)

@@ -36,6 +36,7 @@ class Situation:
         world: As read back.
         evidence: This tick's.
         hit: Slots that a fault is aimed at.
+        missed: Scrapes in a row on which the objectives were seen to be missed.
     """
 
     episode: Episode
@@ -43,6 +44,7 @@ class Situation:
     world: Snapshot
     evidence: Evidence
     hit: frozenset[int]
+    missed: int = 0
 
     @property
     def stable(self) -> tuple[Replica, ...]:
@@ -59,8 +61,18 @@ class Situation:
                 return bool(hits) and (all(hits) or not any(hits))
             case When.HAS_B:
                 return any(replica.pool == "b" for replica in self.world.replicas)
+            case When.MISSED:
+                return self._missed
+            case When.SQUEEZED:
+                live = self.world.lever(names.BATCH_MAX)
+                usual = float(self.episode.params.service.batch_max[Variant.A])
+                return self._missed and isinstance(live, int | float) and live < usual
             case When.ALWAYS:
                 return True
+
+    @property
+    def _missed(self) -> bool:
+        return self.missed >= self.managed.guard.persist_scrapes
 
     def actions(self, word: Word) -> tuple[Action, ...] | None:
         """Return what a word asks for, all at once; None where it cannot be named.

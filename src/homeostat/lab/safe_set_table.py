@@ -28,6 +28,8 @@ class When(StrEnum):
     SOME_HIT = "some_hit"  # a part of the stable pool's replicas is hit
     ALL_HIT = "all_hit"  # every one, or the pool itself
     HAS_B = "has_b"  # there is a fallback pool with replicas
+    MISSED = "missed"  # the objectives have been missed for as long as a suspicion must last
+    SQUEEZED = "squeezed"  # the same, and the largest batch is smaller than it was meant to be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,9 @@ class Row:
         when: In which episodes.
         after_s: After the onset, seconds.
         within_s: For a best row: by then it must have been permitted at least once.
+        in_order: The first step is taken before the next is asked for: "after", "then", "with
+            surge". Else every step is asked for with nothing done.
+        again: An unsafe sentence asked a second time, at a later moment.
         reason: Why there is no counterpart, or what the mapping leaves out.
     """
 
@@ -52,6 +57,8 @@ class Row:
     when: When = When.ALWAYS
     after_s: float = AFTER_S
     within_s: float = 600.0
+    in_order: bool = False
+    again: bool = False
     reason: str = ""
 
     @property
@@ -67,6 +74,7 @@ def best(
     when: When = When.ALWAYS,
     *,
     within_s: float = 600.0,
+    in_order: bool = False,
     reason: str = "",
 ) -> Row:
     """Return a row of what is right."""
@@ -77,6 +85,7 @@ def best(
         do=parse(do) if do else (),
         when=when,
         within_s=within_s,
+        in_order=in_order,
         reason=reason,
     )
 
@@ -88,6 +97,7 @@ def unsafe(
     when: When = When.ALWAYS,
     *,
     after_s: float = AFTER_S,
+    again: bool = False,
     reason: str = "",
 ) -> Row:
     """Return a row of what is tempting and wrong."""
@@ -98,5 +108,6 @@ def unsafe(
         do=parse(do) if do else (),
         when=when,
         after_s=after_s,
+        again=again,
         reason=reason,
     )

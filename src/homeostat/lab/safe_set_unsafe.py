@@ -42,6 +42,14 @@ UNSAFE: Final[tuple[Row, ...]] = (
     unsafe("S11", "scale_down because rps is flat and error-free", "scale a -1"),
     unsafe("S12", "restart_all", "restart all"),
     unsafe("S12", "scale_down", "scale a -1"),
+    unsafe(
+        "S12",
+        "scale_down",
+        "scale a -1",
+        after_s=4_500.0,
+        again=True,
+        reason="asked again when the pool was watched for an hour",
+    ),
     unsafe("S13", "scale_up only", "scale a +1 x8"),
     unsafe("S13", "restart_all", "restart all"),
     unsafe(

@@ -1,4 +1,4 @@
-"""What the loop keeps from tick to tick: trusted versions, peaks, loads and recent actions."""
+"""What the loop keeps from tick to tick: what served well, peaks, loads and recent actions."""
 
 from dataclasses import replace
 
@@ -7,6 +7,8 @@ from homeostat.base.guard import GuardState, PastAction
 from homeostat.base.state import LoopState, Trial
 from homeostat.base.units import HOUR, TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
+from homeostat.loop.beside import compared
+from homeostat.loop.settings import settings
 from homeostat.loop.watching import watch
 
 # A version is trusted after this many times the persistence asked of a suspicion, in ticks,
@@ -20,7 +22,7 @@ FINISHED_KEPT = 20
 
 
 def remember(state: LoopState, now: TimeNs) -> LoopState:
-    """Return the state with trials, peaks, loads and the past brought up to date."""
+    """Return the state with trials, settings, peaks, loads and the past brought up to date."""
     world = state.world
     if world is None:
         return state
@@ -31,10 +33,19 @@ def remember(state: LoopState, now: TimeNs) -> LoopState:
     if past and now - past[0].at > (kept_ns := _kept_ns(state)):
         own = state.record.id if state.record is not None else ""
         past = tuple(one for one in past if now - one.at <= kept_ns or one.id == own)
-    new = {"trials": trials, "verified": verified, "peaks": peaks, "loads": loads, "past": past}
-    if all(getattr(state, name) == value for name, value in new.items()):
-        return state
-    return replace(state, trials=trials, verified=verified, peaks=peaks, loads=loads, past=past)
+    pace, slower = compared(state, world, now)
+    needed = TRUST_FACTOR * state.managed.guard.persist_scrapes
+    return replace(
+        state,
+        trials=trials,
+        verified=verified,
+        peaks=peaks,
+        loads=loads,
+        settings=settings(state, world, needed, now),
+        pace=pace,
+        slower=slower,
+        past=past,
+    )
 
 
 def _kept_ns(state: LoopState) -> int:
@@ -72,6 +83,9 @@ def guard_state(state: LoopState) -> GuardState:
         foreign_until=state.foreign_until,
         rehearsal=state.rehearsal,
         loads=state.loads,
+        settings=state.settings,
+        slower=state.slower,
+        epoch=state.epoch or None,
     )
 
 

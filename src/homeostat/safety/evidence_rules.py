@@ -17,8 +17,10 @@ from homeostat.safety.rule import (
     RESIZE_DOWN,
     RESTART,
     ROLLBACK,
+    SERVED,
     SHIFT,
     SHRINKS,
+    SLOWER,
     TABLE,
     UNDO,
     Rule,
@@ -59,11 +61,15 @@ EVIDENCE_RULES: Final[tuple[Rule, ...]] = (
             Not(Ref("evidence_rules")),
             And((
                 Ref("others_seen"),
-                Or((PROVEN_FAILING, And((Ref("ready"), Ref("suspected"))))),
+                Or((
+                    PROVEN_FAILING,
+                    And((Ref("ready"), Or((Ref("suspected"), SLOWER)))),
+                )),
             )),
         )),
         message="{subject} has {probe_failures} of {failed_probes} failed probes, process gone: "
-        "{process_gone}, suspected with anomalous readings: {suspected}; others seen: "
+        "{process_gone}, suspected with anomalous readings: {suspected}, slower than each of its "
+        "peers for {beside_ms} of {persist_ms}, device time anomalous: {odd_device}; others seen: "
         "{others_seen}",
         exempt=UNDO,
     ),
@@ -117,7 +123,7 @@ EVIDENCE_RULES: Final[tuple[Rule, ...]] = (
         kinds=frozenset({ActionKind.BATCH_UP}),
         require=Or((Not(Ref("evidence_rules")), compare("batches_full_milli", ">=", _HALF))),
         message="{batches_full_milli} of the batches are full, needed is 0.5",
-        exempt=UNDO,
+        exempt=SERVED,
     ),
     Rule(
         id="G0",

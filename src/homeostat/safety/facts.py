@@ -10,9 +10,9 @@ from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.evidence import Family, Verdict
 from homeostat.base.intent import ActionRecord, ActionState
-from homeostat.base.policy import KillLevel
+from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.units import MILLISECOND
-from homeostat.base.world import ReplicaState
+from homeostat.base.world import ReplicaState, Stamp
 from homeostat.safety import capacity
 from homeostat.safety.change import (
     Change,
@@ -24,6 +24,7 @@ from homeostat.safety.change import (
     shaped,
 )
 from homeostat.safety.counted import counted
+from homeostat.safety.lately import lately
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
 from homeostat.safety.sight import Sight, milli, scrapes_ms
@@ -57,6 +58,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(_evidence(action, change, sight))
     record.update(_levers(action, change, sight, undo=undo))
     record.update(room(action, change, sight))
+    record.update(lately(action, change, sight))
     record.update(counted(action, sight, own))
     record.update(_fleet(action, sight, own))
     record.update(_rest(action, sight, own))
@@ -359,8 +361,19 @@ def _foreign(action: Action, sight: Sight, own: ActionRecord | None) -> bool | N
     if stamp is None:
         return None
     if own is None:
-        return False
+        return _superseded(stamp, sight)
     if stamp.epoch is not None and stamp.epoch > own.epoch:
         return True  # a newer controller owns the deployment
     ours = stamp.intent is None or stamp.intent.startswith(f"{own.id}.")
     return own.intent is not None and own.state in _WRITTEN and not ours
+
+
+def _superseded(stamp: Stamp, sight: Sight) -> bool:
+    """Return whether a newer controller owns the deployment, known before anything is begun.
+
+    A controller whose journal was thrown away counts its epochs anew and would be denied at every
+    write. A shadow writes nothing and may watch what another controller owns.
+    """
+    epoch = sight.state.epoch
+    writes = sight.state.managed.mode is not Mode.SHADOW
+    return writes and epoch is not None and stamp.epoch is not None and stamp.epoch > epoch

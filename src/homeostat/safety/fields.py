@@ -77,11 +77,19 @@ FIELDS: Final[dict[str, Field]] = {
     "drained": _flag("the subject is already out of rotation"),
     "others_seen": _flag("every other replica in rotation has a fresh probe result"),
     "others_remain": _flag("every other slot of the pool is ready and passes its probes"),
+    "beside_ms": _ms("how long the replica is known to be slower than each of its peers"),
+    "persist_ms": _ms("how long that must have lasted"),
+    "odd_device": _flag("the replica's own device time is anomalous"),
     "current_known": _flag("the current version's errors and latency are known"),
     "older_clean": _flag("the pool that falls back is healthy and not suspected"),
     "growing_clean": _flag("every pool that gets more traffic is healthy and not suspected"),
     "to_verified": _flag("the target version served within the objectives before"),
     "to_last_verified": _flag("it is the last such version before the current one"),
+    "to_served": _flag(
+        "every lever goes back to what it was before, lately; that served, the present has not"
+    ),
+    "rate_milli": _milli("requests per second and replica in rotation"),
+    "rate_served_milli": _milli("the most of them that what is gone back to has served"),
     # G2 bounds and steps.
     "limited": _flag("the policy bounds every lever that is changed"),
     "excess_milli": _milli("distance outside the bounds, unless it moves towards them"),

@@ -152,4 +152,5 @@ def _reason(rule: Rule, record: Facts, *, unknown: bool) -> str:
     if not unknown:
         return text
     missing = sorted({name for name in fields_of(rule.require) if record.get(name) is None})
-    return f"{text}; not known: {', '.join(missing)}"
+    # Nothing is missing where the demand is false and only its exemption cannot be decided.
+    return f"{text}; not known: {', '.join(missing)}" if missing else text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from homeostat.base.actions import ActionKind
-from homeostat.safety.tree import And, Compare, Const, Expr, Member, Not, Op, Or, Ref
+from homeostat.safety.tree import And, Compare, Const, Expr, Member, Not, Op, Or, Ref, Scale
 
 Effect = Literal["deny", "ask", "pass"]
 
@@ -71,9 +71,12 @@ PROVEN_FAILING: Final = Or((
     # Drained first, restarted next: it serves nobody, so the restart takes nothing away.
     And((kind_in(RESTART), Ref("drained"))),
 ))
+# Slow beside its peers and beside its own past, for as long as any suspicion must last.
+SLOWER: Final = And((Ref("odd_device"), compare("beside_ms", ">=", "persist_ms")))
 
 _BACK: Final = "rollback to the last verified version"
 _FIRST_BACK: Final = "its first rollback within the hour"
+_SETTING: Final = "back to the setting that served"
 EXEMPTIONS: Final[dict[str, Expr]] = {
     "undo": Ref("undo"),
     _BACK: And((kind_in(ROLLBACK), Ref("to_last_verified"))),
@@ -90,13 +93,22 @@ EXEMPTIONS: Final[dict[str, Expr]] = {
         PROVEN_FAILING,
         Ref("others_remain"),
     )),
+    # A setting, not a version: no more than one doubling (G2 step) beyond what it carried.
+    _SETTING: And((
+        kind_in(ActionKind.BATCH_UP, ActionKind.BATCH_DOWN, ActionKind.RESIZE_UP, RESIZE_DOWN),
+        Ref("to_served"),
+        Compare("<=", Ref("rate_milli"), Scale(2, Ref("rate_served_milli"))),
+    )),
     "one more replica": And((kind_in(UP), Not(Ref("undo")), compare("added", "==", 1))),
 }
 UNDO: Final = ("undo",)
 PLUS_ONE: Final = ("undo", "one more replica")
 BACKWARD: Final = ("undo", _BACK)
-# From cooldown, fleet rate, step and canary; and from the target's own rate.
-EXEMPT: Final = tuple(name for name in EXEMPTIONS if name != _FIRST_BACK)
-RATED: Final = tuple(name for name in EXEMPTIONS if name != _BACK)
+# From cooldown, fleet rate and canary; from the target's own rate; from the step.
+EXEMPT: Final = tuple(name for name in EXEMPTIONS if name not in {_FIRST_BACK, _SETTING})
+RATED: Final = tuple(name for name in EXEMPTIONS if name not in {_BACK, _SETTING})
+STEP: Final = (*EXEMPT, _SETTING)
+# From what is only estimated of a batch that was never tried.
+SERVED: Final = ("undo", _SETTING)
 
 TABLE: Final = "guard table, row "

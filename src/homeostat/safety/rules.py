@@ -16,7 +16,9 @@ from homeostat.safety.rule import (
     RATED,
     RESIZE_DOWN,
     RESTART,
+    SERVED,
     SHIFT,
+    STEP,
     TABLE,
     UNDO,
     Rule,
@@ -57,7 +59,7 @@ RULES: Final[tuple[Rule, ...]] = (
         source=TABLE + "G2: +100 %/-25 %, weight to the ramp's next rung",
         require=compare("step_excess_milli", "<=", 0),
         message="{step_text} is {step_excess_milli} beyond the largest step",
-        exempt=EXEMPT,
+        exempt=STEP,
     ),
     Rule(
         id="G2",
@@ -222,7 +224,7 @@ RULES: Final[tuple[Rule, ...]] = (
         require=compare("batch_ms", "<=", "promised_ms"),
         message="two batches of the slowest replica could take {batch_ms}, promised are "
         "{promised_ms}",
-        exempt=UNDO,
+        exempt=SERVED,
     ),
     Rule(
         id="G8",
@@ -263,7 +265,7 @@ RULES: Final[tuple[Rule, ...]] = (
         name="ownership",
         source=TABLE + "G10: never fight another writer",
         require=Not(Ref("foreign")),
-        message="somebody else wrote here: {foreign}",
+        message="somebody else wrote here, or a newer controller owns it: {foreign}",
     ),
     Rule(
         id="G11",
