@@ -65,6 +65,14 @@ def test_the_whole_test_run_holds_what_the_check_runs() -> None:
     assert checked == f"{whole[0]} and not slow"
 
 
+def test_only_tests_that_compute_are_left_out_and_on_request_none() -> None:
+    text = (HERE.parent / "Makefile").read_text(encoding="utf-8")
+    assert "UNPROVEN := $(if $(ALL),,--only-unproven)\n" in text
+    runs = [line for line in text.splitlines() if "pytest" in line and "UNPROVEN)" in line]
+    assert len(runs) == 3
+    assert all('-m "$(HERE)' in line for line in runs)
+
+
 def test_what_the_makefile_looks_for_by_word_is_what_is_refused_unsaid() -> None:
     text = (HERE.parent / "Makefile").read_text(encoding="utf-8")
     words = "|".join(re.findall(r"call saying,([\w|]+)", text)).split("|")
