@@ -369,3 +369,18 @@ def test_a_mode_that_a_person_set_outlives_a_restart_but_not_a_change_of_the_fil
 def test_a_shadow_does_not_even_claim_its_target() -> None:
     driver = Driver(build.managed(mode=Mode.SHADOW))
     assert [command for command in driver.commands if isinstance(command, Claim)] == []
+
+
+def test_a_controller_whose_journal_is_gone_holds_once_and_tells_a_person() -> None:
+    driver = Driver()
+    # What it forgot: that six controllers before it wrote here.
+    stamps = tuple(replace(stamp, epoch=7) for stamp in driver.world.stamps)
+    driver.world = replace(driver.world, stamps=stamps)
+    driver.ticks(10)
+    driver.ticks(60, failing_replica)
+    assert driver.writes() == []
+    assert driver.facts(ActionRecord) == []
+    (said,) = driver.facts(DecisionRecord)
+    assert isinstance(said.decision, Hold)
+    assert any("G10 ownership" in line for line in said.decision.because)
+    assert len(driver.notices(Urgency.PAGE)) == 1
