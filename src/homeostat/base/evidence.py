@@ -16,6 +16,9 @@ ArrayT = TypeVar("ArrayT")
 
 # Ratios and quantiles of a signal with traffic look back over so many scrapes.
 LOOKBACK_SCRAPES: Final = 5
+# Confidence of a suspicion that rests on a deployment's score alone: below every rule's. Nobody is
+# woken for it while the objectives are met.
+UNLIKE_ITSELF: Final = 0.1
 
 
 class Verdict(StrEnum):

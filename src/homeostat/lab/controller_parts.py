@@ -15,6 +15,7 @@ from homeostat.detect.ewma import Config as EwmaConfig
 from homeostat.detect.ewma import Ewma
 from homeostat.detect.forecast import forecasts
 from homeostat.detect.forecast_fleet import Foresight
+from homeostat.detect.fused import Fused
 from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
@@ -93,6 +94,7 @@ def sense_parts() -> SenseParts:
         diagnose=diagnose,
         ahead=Foresight(),
         health=health_of,
+        fused=Fused(),
     )
 
 

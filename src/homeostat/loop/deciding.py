@@ -5,7 +5,7 @@ from dataclasses import replace
 from homeostat.base.actions import Action, ActionKind, Proposal
 from homeostat.base.decisions import Ask, DecisionRecord, Hold, Notice, Urgency
 from homeostat.base.events import Command, Record, Tell
-from homeostat.base.evidence import Incident
+from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Incident
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.loop import acting, memory, rehearsing
@@ -23,6 +23,8 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
         return state, ()
     if incident is not None and (incident.confirmed_at is None or not _still_there(state)):
         return state, ()
+    if incident is not None and _only_unlike_itself(evidence):
+        return state, ()  # told, and watched: nobody is hurt and nothing says why
     if incident is None and state.calm_ticks < state.managed.guard.scale_in_scrapes:
         return state, ()
     seen = memory.guard_state(state)
@@ -38,6 +40,13 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
     if isinstance(decision, Hold):
         return _hold(parts, state, proposal, decision, now)
     return _act(parts, state, proposal, decision.action, now)
+
+
+def _only_unlike_itself(evidence: Evidence) -> bool:
+    """Return whether the objectives are met and nothing is suspected but by the score alone."""
+    if evidence.slo_met is False or not evidence.suspicions:
+        return False
+    return evidence.suspicions[0].confidence <= UNLIKE_ITSELF
 
 
 def _still_there(state: LoopState) -> bool:

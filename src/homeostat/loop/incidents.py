@@ -62,6 +62,9 @@ def _streak(streak: Streak | None, top: Suspicion | None, now: TimeNs) -> Streak
         return None
     if streak is not None and (streak.family, streak.subject) == (top.family, top.subject):
         return replace(streak, ticks=streak.ticks + 1)
+    if streak is not None and {streak.family, top.family} <= PATIENT:
+        # One trouble that is understood better or worse from tick to tick.
+        return replace(streak, family=top.family, subject=top.subject, ticks=streak.ticks + 1)
     return Streak(family=top.family, subject=top.subject, ticks=1, since=now)
 
 

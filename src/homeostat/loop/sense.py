@@ -33,6 +33,7 @@ class SenseState:
         shift: The shift part's state.
         disputed: Deployments in which something was suspected on the last tick.
         ahead: The forecasters' state.
+        fused: The fused score's state.
     """
 
     signals: Any
@@ -40,6 +41,7 @@ class SenseState:
     shift: Any
     disputed: frozenset[str] = frozenset()
     ahead: Any = None
+    fused: Any = None
 
 
 def init(parts: SenseParts) -> SenseState:
@@ -49,6 +51,7 @@ def init(parts: SenseParts) -> SenseState:
         panel=parts.panel.init(),
         shift=parts.shift.init(),
         ahead=None if parts.ahead is None else parts.ahead.init(),
+        fused=None if parts.fused is None else parts.fused.init(),
     )
 
 
@@ -120,12 +123,19 @@ def step(
     disputed = frozenset(
         one.deployment for one in evidence if one.suspicions or one.slo_met is False
     )
+    fused_state: Any = state.fused
+    if parts.fused is not None:
+        # After the rules, and what it suspects disputes nothing: charts learn as they did.
+        fused_state, evidence = parts.fused.step(
+            state.fused, frame.signals, claims.layout, evidence, learn, busy
+        )
     state = SenseState(
         signals=signals_state,
         panel=panel_state,
         shift=shift_state,
         disputed=disputed,
         ahead=ahead_state,
+        fused=fused_state,
     )
     return state, frame.signals, evidence
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from homeostat.base.columns import Columns
 from homeostat.base.evidence import (
     Anomaly,
+    Evidence,
     Forecast,
     Health,
     Quality,
@@ -224,6 +225,26 @@ class HealthOf(Protocol):
         ...
 
 
+class FusedPart(Protocol):
+    """`detect.fused.Fused`."""
+
+    def init(self) -> Any:
+        """Return the state before any deployment."""
+        ...
+
+    def step(
+        self,
+        state: Any,
+        signals: Signals[Any],
+        layout: Any,
+        evidence: Sequence[Evidence],
+        learn: frozenset[str],
+        busy: frozenset[str],
+    ) -> tuple[Any, tuple[Evidence, ...]]:
+        """Return the next state and the evidence with each deployment's score."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseParts:
     """What `sense.step` calls, in the order in which it calls it."""
@@ -238,3 +259,4 @@ class SenseParts:
     diagnose: Diagnose
     ahead: AheadPart | None = None
     health: HealthOf | None = None
+    fused: FusedPart | None = None

@@ -15,6 +15,7 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.forecast import forecasts
 from homeostat.detect.forecast_fleet import Foresight
+from homeostat.detect.fused import Fused
 from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
@@ -69,6 +70,7 @@ def sense_parts() -> sense.SenseParts:
         diagnose=diagnose,
         ahead=Foresight(),
         health=health_of,
+        fused=Fused(),
     )
 
 

@@ -1,0 +1,299 @@
+"""The stack over a fleet: deployments of like width side by side, one tick at a time.
+
+See `detect.fused_groups` for places and growth. Values that are not charted are not looked at, and
+what is missing is NaN: a column of padding is one that never says anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.base.evidence import SeriesKey
+from homeostat.base.ports import SignalsLike
+from homeostat.detect import changepoint, stack, stack_incident
+from homeostat.detect.changepoint_config import Config as ChangeConfig
+from homeostat.detect.fused_groups import (
+    Name,
+    Plan,
+    grown,
+    leaves,
+    places,
+    plan,
+    renewed,
+    seated,
+    width_for,
+)
+from homeostat.detect.layout import Layout
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+# A deployment that was not heard of for so many ticks gives its row up, as series do their slots.
+_FORGET: Final = 600
+# Rows of a batch at first; it doubles.
+_FIRST: Final = 2
+
+
+class Seen(NamedTuple):
+    """What is remembered of a batch's entities.
+
+    Attributes:
+        stack: The stack's state.
+        changes: Change points, one row a column.
+    """
+
+    stack: stack.StackState
+    changes: changepoint.State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """The deployments of one width.
+
+    Attributes:
+        owners: Who has which place; empty for a free one.
+        names: Each place's columns.
+        last: The tick at which each place was last heard of. `[place]`
+        seen: What is remembered of them.
+        incident: The onset of each.
+    """
+
+    owners: tuple[str, ...]
+    names: tuple[tuple[Name, ...], ...]
+    last: Ints
+    seen: Seen
+    incident: stack_incident.State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batches:
+    """All groups.
+
+    Attributes:
+        groups: By width.
+        keys: The frame's series for which `rows` and `cells` were worked out.
+        rows: Of each group, the charted rows of the frame. By width.
+        cells: Of each group, where their values go: place times width plus column. By width.
+    """
+
+    groups: dict[int, Group]
+    keys: tuple[SeriesKey, ...]
+    rows: dict[int, Ints]
+    cells: dict[int, Ints]
+
+
+class Batch:
+    """See the module. Causal and pure; deployments are independent of each other.
+
+    Args:
+        config: Of the stack.
+    """
+
+    def __init__(self, config: stack.StackConfig) -> None:
+        self.stack = stack.Stack(config)
+        self.changes = changepoint.Changepoint(ChangeConfig())
+        self._plans: dict[int, tuple[Plan, tuple[int, ...]]] = {}
+
+    def init(self) -> Batches:
+        """Return no groups."""
+        return Batches(groups={}, keys=(), rows={}, cells={})
+
+    def step(
+        self,
+        state: Batches,
+        signals: SignalsLike,
+        layout: Layout,
+        learn: frozenset[str],
+        renew: frozenset[str],
+    ) -> tuple[Batches, dict[int, stack.Said]]:
+        """Judge one tick, then learn from it; see `fused.Fused.step`.
+
+        Args:
+            state: From `init` or the last step.
+            signals: The tick's aligned series.
+            layout: Their rows.
+            learn: Deployments from which may be learnt.
+            renew: Deployments whose levels and relations begin anew before the tick.
+        """
+        if layout.keys is not state.keys:
+            same = layout.keys == state.keys  # as after a restart
+            state = (
+                replace(state, keys=layout.keys)
+                if same
+                else self._seated(state, layout, signals.tick)
+            )
+        groups, out = {}, {}
+        for width, group in state.groups.items():
+            groups[width], out[width] = self._group(
+                group, width, state.rows[width], state.cells[width], signals, learn, renew
+            )
+        return replace(state, groups=groups), out
+
+    def _group(
+        self,
+        group: Group,
+        width: int,
+        rows: Ints,
+        cells: Ints,
+        signals: SignalsLike,
+        learn: frozenset[str],
+        renew: frozenset[str],
+    ) -> tuple[Group, stack.Said]:
+        count = len(group.owners)
+        anew = np.array([name in renew for name in group.owners])
+        if anew.any():
+            group = self._renewed(group, width, anew)
+        values = np.full(count * width, np.nan)
+        values[cells] = signals.values[rows]
+        allowed = np.array([name in learn for name in group.owners])
+        told, said = self.stack.step(
+            group.seen.stack, values.reshape(count, width), allowed[:, None]
+        )
+        changes, _ = self.changes.step(np, group.seen.changes, values, np.repeat(allowed, width))
+        last = group.last.copy()
+        last[np.unique(cells // width)] = signals.tick
+        seen = Seen(stack=told, changes=changes)
+        group = replace(group, last=last, seen=seen)
+        news = changes.restart.reshape(count, width).any(axis=1) & group.incident.active
+        # The level has changed for good, and it was told: what is usual begins anew.
+        return (self._renewed(group, width, news) if news.any() else group), said
+
+    def _renewed(self, group: Group, width: int, which: Bools) -> Group:
+        """Return the group with levels and relations of some entities as if new.
+
+        How rare a score was in their past stays: the unit of scores is each column's own spread.
+        """
+        where, units = self._plan(width)
+        fresh = self._fresh(width, len(group.owners))
+        new = renewed(where, units, group.seen, fresh, which)
+        rows = group.seen.stack.rows
+        kept = new.stack.rows._replace(rates=rows.rates, reach=rows.reach, season=rows.season)
+        return replace(group, seen=Seen(new.stack._replace(rows=kept), new.changes))
+
+    def _seated(self, state: Batches, layout: Layout, tick: int) -> Batches:
+        """Return the batches with a place for every deployment of the frame."""
+        groups = {width: _freed(group, tick) for width, group in state.groups.items()}
+        where = {
+            name: (width, place)
+            for width, group in groups.items()
+            for place, name in enumerate(group.owners)
+            if name
+        }
+        for name, part in layout.parts.items():
+            if not part.charted.any():
+                continue
+            at = where.get(name)
+            known = () if at is None else groups[at[0]].names[at[1]]
+            columns = None if at is None else seated(known, part, at[0])
+            if at is None or columns is None:
+                if at is not None:
+                    groups[at[0]] = _named(groups[at[0]], at[1], "", ())
+                at = self._place(groups, width_for(int(part.charted.sum())), tick)
+                columns = seated((), part, at[0])
+            where[name] = at
+            groups[at[0]] = _named(groups[at[0]], at[1], name, columns or ())
+        return _wired(Batches(groups=groups, keys=layout.keys, rows={}, cells={}), layout, where)
+
+    def _place(self, groups: dict[int, Group], width: int, tick: int) -> tuple[int, int]:
+        """Return a free place of a group, which has seen nothing."""
+        group = groups.get(width)
+        if group is None:
+            group = Group(
+                owners=("",) * _FIRST,
+                names=((),) * _FIRST,
+                last=np.full(_FIRST, tick, dtype=np.int64),
+                seen=self._fresh(width, _FIRST),
+                incident=stack_incident.init(np, _FIRST),
+            )
+        elif "" not in group.owners:
+            group = self._doubled(group, width, tick)
+        place = group.owners.index("")
+        which = np.arange(len(group.owners)) == place
+        where, units = self._plan(width)
+        fresh = self._fresh(width, len(group.owners))
+        active, calm = group.incident
+        groups[width] = replace(
+            group,
+            owners=(*group.owners[:place], "?", *group.owners[place + 1 :]),
+            seen=renewed(where, units, group.seen, fresh, which),
+            incident=stack_incident.State(active & ~which, np.where(which, 0.0, calm)),
+        )
+        return width, place
+
+    def _doubled(self, group: Group, width: int, tick: int) -> Group:
+        before = len(group.owners)
+        after = 2 * before
+        where, units = self._plan(width)
+        return Group(
+            owners=group.owners + ("",) * before,
+            names=group.names + ((),) * before,
+            last=np.concatenate([group.last, np.full(before, tick, dtype=np.int64)]),
+            seen=grown(where, units, group.seen, self._fresh(width, after), before, after),
+            incident=stack_incident.State(
+                np.concatenate([group.incident.active, np.zeros(before, dtype=bool)]),
+                np.concatenate([group.incident.calm, np.zeros(before)]),
+            ),
+        )
+
+    def _fresh(self, width: int, entities: int) -> Seen:
+        return Seen(
+            stack=self.stack.init(width, entities=entities),
+            changes=self.changes.init(np, entities * width),
+        )
+
+    def _plan(self, width: int) -> tuple[Plan, tuple[int, ...]]:
+        """Return where entities are in the arrays of `Seen`, and their neighbours there."""
+        if width not in self._plans:
+            where = plan(lambda entities: self._fresh(width, entities))
+            blank = self._fresh(width, 2)
+            rows = len(leaves(blank.stack.rows))
+            own = len(leaves(blank.changes))
+            units = tuple(
+                width if number < rows or number >= len(where) - own else 1
+                for number in range(len(where))
+            )
+            self._plans[width] = where, units
+        return self._plans[width]
+
+
+def _freed(group: Group, tick: int) -> Group:
+    """Return the group without deployments that were not heard of for long."""
+    old = [bool(name) and group.last[at] < tick - _FORGET for at, name in enumerate(group.owners)]
+    if not any(old):
+        return group
+    return replace(
+        group,
+        owners=tuple("" if gone else name for gone, name in zip(old, group.owners, strict=True)),
+        names=tuple(() if gone else one for gone, one in zip(old, group.names, strict=True)),
+    )
+
+
+def _named(group: Group, place: int, owner: str, columns: tuple[Name, ...]) -> Group:
+    owners, every = list(group.owners), list(group.names)
+    owners[place], every[place] = owner, columns
+    return replace(group, owners=tuple(owners), names=tuple(every))
+
+
+def _wired(state: Batches, layout: Layout, where: Mapping[str, tuple[int, int]]) -> Batches:
+    """Return the batches with where each of the frame's rows goes."""
+    rows: dict[int, list[Any]] = {width: [] for width in state.groups}
+    cells: dict[int, list[Any]] = {width: [] for width in state.groups}
+    for name, part in layout.parts.items():
+        if name not in where or not part.charted.any():
+            continue
+        width, place = where[name]
+        own, columns = places(state.groups[width].names[place], part)
+        rows[width].append(own + layout.first[name])
+        cells[width].append(columns + place * width)
+    none = np.zeros(0, dtype=np.int64)
+    return replace(
+        state,
+        rows={width: np.concatenate([none, *every]) for width, every in rows.items()},
+        cells={width: np.concatenate([none, *every]) for width, every in cells.items()},
+    )
+
+
+STATE_CLASSES: Final = (Batches, Group, Seen, SeriesKey)
+"""What `stats.arrays.from_bytes` must know to read the batches, beside the stack's classes."""

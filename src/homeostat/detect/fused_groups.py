@@ -1,0 +1,151 @@
+"""Deployments of different width in batches, and batches that grow: places for the fused score.
+
+A detector of whole entities takes arrays `[entity, column]`. Deployments have as many charted
+series as they have, and replicas come and go; so a deployment gets a row of the narrowest of a few
+widths with room to spare, and each of its series keeps its column for as long as the deployment has
+its row. A deployment that outgrows its row begins anew in a wider one: nothing that was learnt of
+its columns' relations would hold.
+
+States are nested tuples of arrays with the entity on some axis, of which nothing is known but this:
+between a state of two entities and one of three, it is the axis that differs, by as much as each
+entity takes. That is enough to carry rows over to a larger batch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.detect.layout import Part
+
+Ints = npt.NDArray[np.int64]
+Name = tuple[str, str]
+
+# Multiples of 8 with steps of a third to a half: at most so much of a batch is padding.
+_WIDTHS: Final = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# Two replicas more than there are now, of nine charted series each.
+_SPARE: Final = 18
+
+# Of an array: its entity axis, and how much of it an entity takes; None where it has none.
+Plan = tuple[tuple[int, int] | None, ...]
+
+
+def width_for(series: int) -> int:
+    """Return the width of a row for so many series, with room for some more.
+
+    >>> width_for(20), width_for(100), width_for(2000)
+    (48, 128, 2048)
+    """
+    wanted = series + _SPARE
+    fits = next((width for width in _WIDTHS if width >= wanted), None)
+    return -(-wanted // _WIDTHS[-1]) * _WIDTHS[-1] if fits is None else fits
+
+
+def seated(known: Sequence[Name], part: Part, width: int) -> tuple[Name, ...] | None:
+    """Return the columns' names once a deployment's charted series have theirs; None: no room.
+
+    Args:
+        known: The columns' names so far.
+        part: The deployment's rows.
+        width: Columns there are.
+    """
+    names = list(known)
+    had = set(known)
+    for row in np.flatnonzero(part.charted).tolist():
+        name = (part.subjects[row], part.signals[row])
+        if name not in had:
+            names.append(name)
+    return tuple(names) if len(names) <= width else None
+
+
+def places(names: Sequence[Name], part: Part) -> tuple[Ints, Ints]:
+    """Return the rows of a deployment's part that are charted, and the column of each."""
+    at = {name: column for column, name in enumerate(names)}
+    rows = np.flatnonzero(part.charted)
+    columns = [at[part.subjects[row], part.signals[row]] for row in rows.tolist()]
+    return rows.astype(np.int64), np.array(columns, dtype=np.int64)
+
+
+def plan(init: Callable[[int], Any]) -> Plan:
+    """Return where entities are in the arrays of a state; `init` makes one of so many."""
+    pairs = zip(leaves(init(2)), leaves(init(3)), strict=True)
+    return tuple(_axis(np.shape(two), np.shape(three)) for two, three in pairs)
+
+
+def _axis(two: tuple[int, ...], three: tuple[int, ...]) -> tuple[int, int] | None:
+    for axis, (small, large) in enumerate(zip(two, three, strict=True)):
+        if small != large:
+            return axis, large - small
+    return None
+
+
+def grown(where: Plan, units: Sequence[int], old: Any, fresh: Any, before: int, after: int) -> Any:
+    """Return a state of more entities, in which the first ones are those of an old one.
+
+    Args:
+        where: From `plan`.
+        units: Of each array, how many neighbours on the entity axis belong to one entity; arrays
+            may repeat that over several looks.
+        old: A state of `before` entities.
+        fresh: One of `after` entities that have seen nothing.
+        before: How many there were.
+        after: How many there are to be, more than before.
+    """
+    out = []
+    for place, unit, was, blank in zip(where, units, leaves(old), leaves(fresh), strict=True):
+        if place is None:
+            out.append(was)
+            continue
+        whole = np.array(blank, order="C")
+        shape = _apart(whole.shape, place, unit, after)
+        front = (*(slice(None),) * (place[0] + 1), slice(0, before))
+        whole.reshape(shape)[front] = np.reshape(was, _apart(was.shape, place, unit, before))
+        out.append(whole)
+    return filled(fresh, out)
+
+
+def renewed(where: Plan, units: Sequence[int], state: Any, fresh: Any, which: Any) -> Any:
+    """Return a state in which some entities have seen nothing.
+
+    Args:
+        where: From `plan`.
+        units: As in `grown`.
+        state: Of as many entities as `which` has.
+        fresh: Of as many that have seen nothing.
+        which: Bool `[entity]`.
+    """
+    out = []
+    for place, unit, was, blank in zip(where, units, leaves(state), leaves(fresh), strict=True):
+        if place is None:
+            out.append(was)
+            continue
+        whole = np.array(was, order="C")
+        shape = _apart(whole.shape, place, unit, len(which))
+        index: tuple[Any, ...] = (*(slice(None),) * (place[0] + 1), np.flatnonzero(which))
+        whole.reshape(shape)[index] = np.reshape(blank, shape)[index]
+        out.append(whole)
+    return filled(state, out)
+
+
+def _apart(
+    shape: tuple[int, ...], place: tuple[int, int], unit: int, entities: int
+) -> tuple[int, ...]:
+    """Return a shape with the entity axis taken apart: looks, entities, neighbours."""
+    axis, size = place
+    return (*shape[:axis], size // unit, entities, unit, *shape[axis + 1 :])
+
+
+def leaves(value: Any) -> list[Any]:
+    """Return the arrays of nested tuples, in order."""
+    if isinstance(value, tuple):
+        return [leaf for part in value for leaf in leaves(part)]
+    return [value]
+
+
+def filled(shape: Any, arrays: list[Any]) -> Any:
+    """Return nested tuples of a shape with these arrays; takes them from the list's front."""
+    if not isinstance(shape, tuple):
+        return arrays.pop(0)
+    parts = [filled(part, arrays) for part in shape]
+    return type(shape)(*parts) if hasattr(shape, "_fields") else tuple(parts)
