@@ -190,3 +190,51 @@ def test_the_gate_fails_on_one_catastrophe_let_through_or_on_too_much_blocked() 
     assert not summarise([*fine, *[finding(Role.BEST, 0)] * 2]).passes
     assert summarise([*fine, finding(Role.BEST, 0)]).blocked  # printed although 95 % are inside
     assert len(summarise(fine).unmapped) == sum(not row.mapped for row in safe_set.ROWS)
+
+
+def test_an_order_is_kept_and_its_last_step_only_asked_for() -> None:
+    kept: list[Watch] = []
+    row = best("S03", "restart after one more", "scale a +1 > restart hit", in_order=True)
+    controller = watching([row], kept)
+    controller.start([faulty(2)])
+    moves = run(controller, Made(), dead_at=41, scrapes=70)
+    grown, restart = kept[0].best[0, 0, 0], kept[0].best[0, 1, 0]
+    assert grown.answer is restart.answer is Answer.ALLOWED
+    assert grown.at_s < restart.at_s
+    acted = [move for move in moves if move.intervened[0]]
+    assert len(acted) == 1  # the replica more; the restart is not taken
+    assert not acted[0].orders.restart[0].any()
+
+
+def test_an_order_that_cannot_begin_is_refused_and_its_first_step_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = best("S03", "a larger batch, then", "batch max > restart hit", in_order=True)
+    monkeypatch.setattr(safe_set, "rows_of", lambda _, role: (row,) if role is Role.BEST else ())
+
+    def judged(policy: Policy, episodes: Sequence[Episode]) -> Sequence[tuple[str, ...]]:
+        assert isinstance(policy, Controller)
+        policy.start(episodes)
+        run(policy, Made(), dead_at=99, scrapes=60)
+        return [()]
+
+    (found,) = examine([faulty(2, scenario="S03")], judged)
+    assert (found.episodes, found.inside) == (1, 0)
+    assert "G2 step" in dict(found.reasons)
+
+
+def test_what_is_right_while_objectives_are_missed_is_asked_after_as_long_as_a_suspicion() -> None:
+    kept: list[Watch] = []
+    rows = [best("S03", "one more", "scale a +1", When.MISSED)]
+    controller = watching(rows, kept)
+    controller.start([faulty(2)])
+    made = Made()
+    run(controller, made, dead_at=99, scrapes=42)
+    assert kept[0].applies == [False]
+    made.p95_ms = 2000.0
+    run_on = [controller.act(made.now_s, made.scrape()) for _ in range(3)]
+    assert kept[0].applies == [False]
+    assert not any(move.intervened[0] for move in run_on)
+    for _ in range(6):  # the window still held what was well
+        controller.act(made.now_s, made.scrape())
+    assert kept[0].applies == [True]

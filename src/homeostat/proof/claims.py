@@ -314,7 +314,7 @@ def _correlated(setting: Setting) -> Iterator[Case]:
 
 
 def _rate(setting: Setting) -> Iterator[Case]:
-    names = [name for name in EXEMPTIONS if "verified" not in name]
+    names = [name for name in EXEMPTIONS if "verified" not in name and "setting" not in name]
     for kind in KINDS:
         now = one(setting, kind)
         free = exempt(setting, now, *names, "its first rollback within the hour")
@@ -329,7 +329,8 @@ def _restart_all(setting: Setting) -> Iterator[Case]:
 
 def _cooldown(setting: Setting) -> Iterator[Case]:
     wait = setting.ms(setting.policy.cooldown_scrapes)
-    names = [name for name in EXEMPTIONS if name != "its first rollback within the hour"]
+    neither = {"its first rollback within the hour", "back to the setting that served"}
+    names = [name for name in EXEMPTIONS if name not in neither]
     for kind in KINDS:
         now = one(setting, kind)
         free = exempt(setting, now, *names)
