@@ -359,3 +359,32 @@ def test_a_signal_that_most_replicas_stop_to_say_is_a_sensor_and_one_silence_is_
     for name in REPLICAS:
         patient.stop(names.replica(name), names.MEMORY_SHARE)
     assert patient.families() == [(Family.SENSOR, "model")]
+
+
+def moved(patient: Patient, predictions: float, features: float, events: float) -> Patient:
+    patient.set("pool:a", names.PREDICTION_SHIFT, predictions, samples=events)
+    return patient.set(names.MODEL, names.FEATURE_SHIFT, features, samples=events)
+
+
+def test_predictions_that_moved_a_little_over_still_inputs_are_told_and_chance_is_not() -> None:
+    assert moved(Patient(), 0.09, 0.01, 20_000.0).families() == [(Family.QUALITY, "pool:a")]
+    assert moved(Patient(), 0.09, 0.01, 500.0).families() == []
+    assert moved(Patient(), 0.09, 0.06, 20_000.0).families() == []
+    assert moved(Patient(), 0.04, 0.01, 1e6).families() == []
+
+
+def test_fewer_right_answers_than_labels_explain_are_drift_before_the_promise_is_broken() -> None:
+    patient = Patient().set(names.MODEL, names.ACCURACY, 0.85, samples=20_000.0)
+    assert patient.families() == [(Family.DRIFT, "model")]
+    patient.set(names.MODEL, names.ACCURACY, 0.85, samples=300.0)
+    assert patient.families() == []
+    patient.set(names.MODEL, names.ACCURACY, 0.86, samples=1e6)
+    assert patient.families() == []
+
+
+def test_pain_while_half_of_the_replicas_start_is_theirs_and_no_work() -> None:
+    patient = slow_answers(Patient())
+    for name in ("a-1", "a-2"):
+        patient.with_replica(name, state=ReplicaState.STARTING)
+    assert patient.families() == [(Family.STARTING, "pool:a")]
+    assert patient.gateway(names.LATENCY_P95, 75.0).families() == []

@@ -42,7 +42,6 @@ class Case:
         forecasts: What is about to happen.
         slo_met: The objectives on this tick.
         broken: One sentence for each objective that is missed.
-        frozen: Series (subject, signal) that stand still although they never did.
         ratios: What `slow` found so far, by slot: every rule about peers asks it of all of them.
         least: What `fastest` found, once it was asked.
         replicas: Every slot, empty when the world could not be read.
@@ -58,7 +57,6 @@ class Case:
     forecasts: Sequence[Forecast]
     slo_met: bool | None
     broken: tuple[str, ...]
-    frozen: frozenset[tuple[str, str]] = frozenset()
     ratios: dict[str, float | None] = field(default_factory=dict, compare=False, repr=False)
     least: list[float] = field(default_factory=list, compare=False, repr=False)
     replicas: tuple[Replica, ...] = field(init=False, compare=False, repr=False)

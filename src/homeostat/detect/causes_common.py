@@ -42,6 +42,8 @@ _NEARLY_ALL: Final = 0.75
 # Errors that users see and replicas do not make: this share of them at most is theirs.
 _OTHERS: Final = 0.5
 _ERRORS_LEAST: Final = 0.02
+# Of the replicas that are wanted.
+_HALF: Final = 0.5
 # Latency: as `causes_traffic` has it.
 _LATER: Final = 1.6
 _LATER_MS: Final = 40.0
@@ -134,6 +136,25 @@ def work(case: Case) -> tuple[Suspicion, ...]:
             pain,
         ),
     )
+
+
+def starting(case: Case) -> tuple[Suspicion, ...]:
+    """Users suffer while half or more of the replicas that are wanted are still coming up."""
+    pool = case.managed.stable_pool
+    lever = names.lever_replicas(pool)
+    wanted = None if case.world is None else case.world.lever(lever)
+    own = [replica for replica in case.replicas if replica.pool == pool]
+    begin = sum(replica.state is ReplicaState.STARTING for replica in own)
+    errors = case.value(names.GATEWAY, names.ERROR_RATIO)
+    refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
+    fails = errors is not None and errors > max(case.managed.objective.error_ratio, _ERRORS_LEAST)
+    pain = _latency(case) or (f"{errors:.1%} of the requests fail" if fails else "")
+    if not pain and refused is not None and refused > REFUSED:
+        pain = f"{refused:.1%} of the requests are refused"
+    if not isinstance(wanted, int | float) or not pain or begin < max(_HALF * wanted, 1.0):
+        return ()
+    why = f"{begin} of {wanted:.0f} replicas are starting"
+    return (suspicion(Family.STARTING, names.pool(pool), 0.73, why, pain),)
 
 
 def _settled(case: Case) -> bool:

@@ -1,5 +1,6 @@
 """Causes in the model: a bad release, broken outputs, or inputs that moved."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,17 @@ _CLEAN_SHARE: Final = 0.5
 # were it as bad, none at all would be seen one time in twenty.
 _CLEAN_FAILED: Final = 0.25
 _EXPECTED_LEAST: Final = 3.0
+
+# Histograms: a shift of an eighth of a standard deviation, bins of a page, and how many times the
+# sample's own unrest is beyond chance for windows that overlap.
+_MOVED_LEAST: Final = 0.05
+_BINS: Final = 12.0
+_CHANCES: Final = 3.0
+# Inputs are still while they move less than this share of what predictions do.
+_STILL: Final = 0.5
+# Accuracy: one answer in seventy is wrong that was right, and no chance.
+_WORSE_LEAST: Final = 0.015
+_SIGMAS: Final = 5.0
 
 
 def release(case: Case) -> tuple[Suspicion, ...]:
@@ -183,9 +195,11 @@ def output(case: Case) -> tuple[Suspicion, ...]:
 def drift(case: Case) -> tuple[Suspicion, ...]:
     """The inputs moved, and with them the predictions or the accuracy."""
     moved = case.value(names.MODEL, names.FEATURE_SHIFT)
-    features = case.verdict(names.MODEL, names.FEATURE_SHIFT) is Verdict.ANOMALOUS
     accuracy = case.value(names.MODEL, names.ACCURACY)
-    wrong = case.verdict(names.MODEL, names.ACCURACY) is Verdict.ANOMALOUS
+    wrong = case.verdict(names.MODEL, names.ACCURACY) is Verdict.ANOMALOUS or _worse(case)
+    features = case.verdict(names.MODEL, names.FEATURE_SHIFT) is Verdict.ANOMALOUS
+    # Inputs that moved a little are worth a word where answers got worse with them.
+    features |= wrong and _moved(case, names.MODEL, names.FEATURE_SHIFT)
     if not features and not wrong:
         return ()
     shifted = [
@@ -203,3 +217,50 @@ def drift(case: Case) -> tuple[Suspicion, ...]:
             f"accuracy is down to {accuracy:.1%}" if wrong and accuracy is not None else "",
         ),
     )
+
+
+def quality(case: Case) -> tuple[Suspicion, ...]:
+    """Predictions moved, less than a breakage does, while the inputs are what they were.
+
+    An older version is not put back for it: labels may come to say that it is better so.
+    """
+    features = case.value(names.MODEL, names.FEATURE_SHIFT)
+    for pool in sorted({replica.pool for replica in case.serving}):
+        subject = names.pool(pool)
+        moved = case.value(subject, names.PREDICTION_SHIFT)
+        if moved is None or features is None or not _moved(case, subject, names.PREDICTION_SHIFT):
+            continue
+        if features > _STILL * moved:
+            continue
+        return (
+            suspicion(
+                Family.QUALITY,
+                subject,
+                0.5,
+                f"predictions moved by {moved:.2f} of 1, the inputs by {features:.2f}",
+            ),
+        )
+    return ()
+
+
+def _moved(case: Case, subject: str, signal: str) -> bool:
+    """Return whether a histogram moved by more than its sample alone moves it.
+
+    Total variation of n events in k bins from their own law is about sqrt(k / (2 pi n)) (the mean
+    absolute deviation of a binomial, summed over bins; Devroye, "A Course in Density Estimation"
+    (1987)); several times that is no chance, and below the floor it is nobody's concern.
+    """
+    moved, events = case.value(subject, signal), case.samples(subject, signal)
+    if moved is None or events <= 0.0:
+        return False
+    return moved >= _MOVED_LEAST + _CHANCES * math.sqrt(_BINS / (2.0 * math.pi * events))
+
+
+def _worse(case: Case) -> bool:
+    """Return whether fewer answers are right than usual, by more than their labels' number says."""
+    key = (names.MODEL, names.ACCURACY)
+    accuracy, usual, labels = case.value(*key), case.usual.get(key), case.samples(*key)
+    if accuracy is None or usual is None or labels <= 0.0:
+        return False
+    spread = math.sqrt(max(usual * (1.0 - usual), 0.0) / labels)
+    return usual - accuracy >= max(_WORSE_LEAST, _SIGMAS * spread)

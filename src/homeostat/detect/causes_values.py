@@ -38,13 +38,11 @@ _SAID: Final = (
 )  # fmt: skip
 # Series that were there before and are gone from pages that came: as many of those that serve.
 _VANISHED_SHARE: Final = 0.5
-# Series that stand still to the last digit although they never did: fewer may be chance.
-_FROZEN_LEAST: Final = 3
 
 
 def values(case: Case) -> tuple[Suspicion, ...]:
     """Values contradict what they are, each other, or their past."""
-    because = [*_impossible(case), *_units(case), *_vanished(case), *_frozen(case)]
+    because = [*_impossible(case), *_units(case), *_vanished(case)]
     if not because:
         return ()
     where = names.GATEWAY if all("gateway" in one for one in because) else names.MODEL
@@ -162,13 +160,6 @@ def _stopped(case: Case, subject: str, signal: str) -> bool:
     reading = case.readings.get((subject, signal))
     gone = reading is not None and reading.quality is Quality.MISSING
     return gone and (subject, signal) in case.usual
-
-
-def _frozen(case: Case) -> Iterator[str]:
-    if len(case.frozen) < _FROZEN_LEAST:
-        return
-    subject, signal = min(case.frozen)
-    yield f"{len(case.frozen)} series stand still to the last digit, as {signal} of {subject}"
 
 
 def _of_replicas(case: Case, signal: str) -> list[float]:

@@ -31,7 +31,7 @@ _DIRECT: Final[tuple[Rule, ...]] = (causes_replica.gone, causes_replica.memory)
 # Causes that are the same for all replicas of a pool.
 _COMMON: Final = frozenset({
     Family.OUTPUT, Family.RELEASE, Family.BATCHING, Family.LOAD, Family.WORK, Family.FRONTEND,
-    Family.NETWORK, Family.DEPENDENCY,
+    Family.NETWORK, Family.DEPENDENCY, Family.STARTING,
 })  # fmt: skip
 # Rules on the pages, first match explains the rest.
 _BY_PAGES: Final[tuple[Rule, ...]] = (
@@ -45,11 +45,13 @@ _BY_PAGES: Final[tuple[Rule, ...]] = (
     causes_traffic.batching,
     causes_traffic.load,
     causes_common.work,
+    causes_common.starting,
     causes_model.drift,
+    causes_model.quality,
 )
 
 
-def diagnose(  # noqa: PLR0913 - everything that is known, by name
+def diagnose(
     *,
     readings: Mapping[tuple[str, str], Reading],
     usual: Mapping[tuple[str, str], float],
@@ -59,7 +61,6 @@ def diagnose(  # noqa: PLR0913 - everything that is known, by name
     slo_met: bool | None,
     world: Snapshot | None,
     managed: Managed,
-    frozen: frozenset[tuple[str, str]] = frozenset(),
 ) -> tuple[Suspicion, ...]:
     """Return what is suspected of one deployment on one tick, most confident first.
 
@@ -72,7 +73,6 @@ def diagnose(  # noqa: PLR0913 - everything that is known, by name
         slo_met: The objectives on this tick.
         world: The deployment as last read back, None if it could not be read.
         managed: Its configuration.
-        frozen: Series (subject, signal) that stand still although they never did.
     """
     case = Case(
         managed=managed,
@@ -84,7 +84,6 @@ def diagnose(  # noqa: PLR0913 - everything that is known, by name
         forecasts=forecasts,
         slo_met=slo_met,
         broken=broken(readings, managed.objective),
-        frozen=frozen,
     )
     found = [one for rule in _DIRECT for one in rule(case)]
     probes = causes_replica.failing(case)

@@ -51,6 +51,8 @@ _FAMILIES: Final[Mapping[Family, str]] = {
     Family.FRONTEND: "serving",
     Family.NETWORK: "infrastructure",
     Family.DEPENDENCY: "serving",
+    Family.STARTING: "serving",
+    Family.QUALITY: "model",
     Family.CONTROL: "control",
 }
 OWNERSHIP: Final = FAMILIES.index("control")

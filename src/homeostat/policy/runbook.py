@@ -140,6 +140,8 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.FRONTEND: _nothing,
     Family.NETWORK: _nothing,  # not in our hands
     Family.DEPENDENCY: _nothing,
+    Family.STARTING: _nothing,  # what starts again starts later
+    Family.QUALITY: _nothing,  # labels may come to say that it is better so
     Family.CONTROL: _nothing,  # two who move one lever make it swing
     Family.UNCLEAR: _nothing,
 }
