@@ -1,10 +1,10 @@
 """The presets against real pages: the instrument's own, and the words of the rules."""
 
 import math
-from collections import Counter
+from collections import Counter as Tally
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from homeostat.adapters.sources._mapping import Mapper, Target
 from homeostat.adapters.sources._page import PageReader
@@ -14,11 +14,13 @@ from homeostat.base.evidence import Kind
 from homeostat_instrument import monitor
 
 
-def targets(page: bytes) -> dict[tuple[str, float | None], float]:
-    mapper = Mapper(preset=HOMEOSTAT_INSTRUMENT, deployment="m", subject="replica:a-1")
+def targets(
+    page: bytes, preset: Preset = HOMEOSTAT_INSTRUMENT
+) -> dict[tuple[str, float | None], float]:
+    mapper = Mapper(preset=preset, deployment="m", subject="replica:a-1")
     readings = PageReader(mapper, max_series=20_000).read("text/plain", page)
     flat: list[tuple[Target, float]] = [(t, v) for m, v, _ in readings for t in m.targets]
-    counted = Counter((t.key.signal, t.le) for t, _ in flat if t.kind is Kind.GAUGE)
+    counted = Tally((t.key.signal, t.le) for t, _ in flat if t.kind is Kind.GAUGE)
     assert all(count == 1 for count in counted.values())
     sums: dict[tuple[str, float | None], float] = {}
     for target, value in flat:
@@ -56,6 +58,47 @@ def test_every_rule_finds_its_series_on_the_instruments_own_page() -> None:
     assert seen[raw.PREDICTIONS_INVALID, None] == 1.0
     assert seen[raw.feature("größe (m²)"), 2.0] == 0.0
     assert seen[raw.BATCH_MAX, None] == 8.0
+
+
+def vllm_page() -> bytes:
+    """Return a page with the names and labels of a vLLM server that has answered three requests."""
+    page, own = CollectorRegistry(), ("model_name", "engine")
+    for name, value in (
+        ("vllm:num_requests_running", 6.0), ("vllm:num_requests_waiting", 98.0),
+        ("vllm:kv_cache_usage_perc", 0.97),
+    ):  # fmt: skip
+        Gauge(name, "-", own, registry=page).labels("m", "0").set(value)
+    for name, value in (
+        ("vllm:num_preemptions", 2.0), ("vllm:prompt_tokens", 3000.0),
+        ("vllm:generation_tokens", 390.0),
+    ):  # fmt: skip
+        Counter(name, "-", own, registry=page).labels("m", "0").inc(value)
+    took = Histogram("vllm:e2e_request_latency_seconds", "-", own, registry=page, buckets=[1.0, 60])
+    took.labels("m", "0").observe(2.5)
+    asked = Counter("http_requests", "-", ("handler", "method", "status"), registry=page)
+    asked.labels("/v1/completions", "POST", "2xx").inc(3)
+    asked.labels("/v1/completions", "POST", "5xx").inc(1)
+    for handler in ("/health", "/metrics"):
+        asked.labels(handler, "GET", "2xx").inc(500)
+    return generate_latest(page)
+
+
+def test_a_page_of_vllm_says_its_tokens_its_memory_and_its_own_requests_only() -> None:
+    seen = targets(vllm_page(), PRESETS["vllm"])
+    assert seen[raw.REQUESTS_ARRIVED, None] == 4.0
+    assert seen[raw.REQUESTS_OK, None] == 3.0
+    assert seen[raw.REQUESTS_5XX, None] == 1.0
+    assert seen[raw.QUEUE, None] == 98.0
+    assert seen[raw.KV_USAGE, None] == pytest.approx(0.97)
+    assert seen[raw.PREEMPTIONS, None] == 2.0
+    assert seen[raw.PROMPT_TOKENS, None] / seen[raw.REQUESTS_OK, None] == 1000.0
+    assert seen[raw.GENERATED_TOKENS, None] == 390.0
+    assert seen[raw.LATENCY, 1000.0] == 0.0
+    assert seen[raw.LATENCY, 60_000.0] == seen[raw.LATENCY, math.inf] == 1.0
+    of_the_process = {raw.MEMORY, raw.STARTED_AT, raw.CPU_SECONDS}
+    assert {signal for signal, _ in seen} == {
+        rule.signal for rule in PRESETS["vllm"].rules
+    } - of_the_process  # no process is behind this page
 
 
 ALL_RULES = [(preset, rule) for preset in PRESETS.values() for rule in preset.rules]

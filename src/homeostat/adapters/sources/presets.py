@@ -9,56 +9,14 @@ Envoy merges its histograms only when it flushes: set `stats_flush_interval` wel
 interval (with `stats_flush_on_admin` a page still shows the histograms of the scrape before).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
+from homeostat.adapters.sources.presets_vllm import VLLM
+from homeostat.adapters.sources.rules import Preset, Rule
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What the series of one sample name mean.
-
-    Attributes:
-        sample: The sample's name as it stands on the line (`_total`, `_bucket` included).
-        signal: The raw signal; ends in `:` when `name_label` completes it.
-        kind: How to read the value.
-        where: (label, prefixes): the label's value must start with one of the prefixes.
-        unless: (label, values): the label's value must be none of these.
-        subject_label: Label that names the pool the series speaks for; empty: the source's subject.
-        name_label: Label whose value completes the signal's name (a feature, a version).
-        scale: Factor into the signal's unit, applied to `le` (buckets) or to the value.
-        zero_if: Sample names that prove a zero. Labelled counters appear on first use; when one of
-            these samples is there for the same subject, an absent series is a true zero.
-    """
-
-    sample: str
-    signal: str
-    kind: Kind
-    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    unless: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    subject_label: str = ""
-    name_label: str = ""
-    scale: float = 1.0
-    zero_if: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """How to read one kind of page.
-
-    Attributes:
-        name: What the configuration calls it.
-        rules: See `Rule`.
-        started_sample: Gauge with the process's start, in seconds since 1970; empty if none.
-        uptime_sample: Gauge with seconds since the start, where there is no better; empty if none.
-    """
-
-    name: str
-    rules: tuple[Rule, ...]
-    started_sample: str = ""
-    uptime_sample: str = ""
+__all__ = ["ENVOY", "HOMEOSTAT_INSTRUMENT", "PRESETS", "SUBJECT_OF_LABEL", "Preset", "Rule"]
 
 
 _ANSWERED_CODES: Final = ("1", "2", "3", "4")
@@ -253,7 +211,7 @@ ENVOY: Final = Preset(
     ),
 )
 
-PRESETS: Final = {preset.name: preset for preset in (HOMEOSTAT_INSTRUMENT, ENVOY)}
+PRESETS: Final = {preset.name: preset for preset in (HOMEOSTAT_INSTRUMENT, ENVOY, VLLM)}
 
 SUBJECT_OF_LABEL: Final = {_CLUSTER: names.pool}
 """How the value of a rule's `subject_label` becomes a subject."""

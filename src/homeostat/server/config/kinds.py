@@ -113,7 +113,8 @@ class ScrapeSpec(Strict):
         description="For fromReplicas: {address}, {name} and {pool} stand for the replica's.",
     )
     preset: str = Field(
-        min_length=1, description="What the series mean: `envoy` or `homeostat_instrument`."
+        min_length=1,
+        description="What the series mean: `envoy`, `homeostat_instrument` or `vllm`.",
     )
     pools: tuple[Name, ...] = Field(default=(), description="Pools to report; empty for all.")
 
