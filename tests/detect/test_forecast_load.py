@@ -18,10 +18,12 @@ HORIZONS = (5 * MINUTE, 15 * MINUTE, 60 * MINUTE)
 KEY = ("pool:a", names.ARRIVAL_RATE)
 
 
-def ahead(*chances: float | None, limit: float = 400.0) -> Forecast:
+def ahead(
+    *chances: float | None, limit: float = 400.0, likely: int | None = 4 * MINUTE
+) -> Forecast:
     return Forecast(
         subject=KEY[0], signal=KEY[1], limit=limit, time_to_limit_ns=None,
-        likely_ns=4 * MINUTE, horizons_ns=HORIZONS, chances=chances,
+        likely_ns=likely, horizons_ns=HORIZONS, chances=chances,
     )  # fmt: skip
 
 
@@ -58,10 +60,13 @@ def test_a_probable_overload_is_a_load_of_the_pool_and_says_that_it_is_a_forecas
         case(ahead(0.9, 0.9, 0.9), rate=None),
         case(ahead(0.9, 0.9, 0.9), usual=None),
         case(ahead(0.9, 0.9, 0.9), usual=390.0),
+        case(ahead(0.9, 0.9, 0.9, likely=None)),
+        case(ahead(0.9, 0.9, 0.9, likely=6 * MINUTE)),
     ],
     ids=[
         "improbable", "unknown", "no forecast", "felt already", "promise unseen", "demand unseen",
-        "nothing usual yet", "capacity that is not believed",
+        "nothing usual yet", "capacity that is not believed", "not on the likeliest path",
+        "later than a replica needs",
     ],
 )  # fmt: skip
 def test_nothing_is_foreseen_otherwise(seen: Case) -> None:

@@ -38,6 +38,8 @@ def foreseen(case: Case) -> tuple[Suspicion, ...]:
     if chance is None or chance < LIKELY:
         return ()
     likely = ahead.likely_ns
+    if likely is None or likely > reach:
+        return ()  # a probability that its own median does not bear out is a memory of worse times
     return (
         suspicion(
             Family.LOAD,
@@ -46,7 +48,7 @@ def foreseen(case: Case) -> tuple[Suspicion, ...]:
             f"forecast: demand passes {ahead.limit:.0f} requests per second, what the pool can "
             f"serve in time, within {reach / SECOND:.0f} s with {chance:.0%}",
             f"{rate:.0f} requests arrive per second, usually {usual:.0f}",
-            "" if likely is None else f"as likely as not in {likely / SECOND:.0f} s",
+            f"as likely as not in {likely / SECOND:.0f} s",
             f"a replica may take {case.managed.guard.readiness_deadline_ns / SECOND:.0f} s to help",
         ),
     )

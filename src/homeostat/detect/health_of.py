@@ -96,17 +96,22 @@ def _promise(readings: Mapping[tuple[str, str], Reading], objective: Objective) 
 
 def _ahead(forecasts: Sequence[Forecast], objective: Objective) -> Iterator[Part]:
     """Return what is coming: promises, demand where its capacity is known, memory in sight."""
-    promised = {names.LATENCY_P95, names.ERROR_RATIO}
-    promised |= set() if objective.accuracy is None else {names.ACCURACY}
+    promised = {(names.GATEWAY, names.LATENCY_P95), (names.GATEWAY, names.ERROR_RATIO)}
+    promised |= set() if objective.accuracy is None else {(names.MODEL, names.ACCURACY)}
     for one in forecasts:
-        if one.chances:
-            # Demand of which no capacity is known is no promise of anybody's.
-            if one.signal in promised or one.chances[0] is not None:
-                minutes = [at / MINUTE for at in one.horizons_ns]
-                yield health_parts.breach(one.subject, one.signal, one.chances, minutes, _LOSSES)
-        elif one.time_to_limit_ns is not None:
+        key = (one.subject, one.signal)
+        # Demand of which no capacity is known is no promise of anybody's.
+        if one.chances and (key in promised or one.chances[0] is not None):
+            minutes = [at / MINUTE for at in one.horizons_ns]
+            yield health_parts.breach(*key, one.chances, minutes, _LOSSES)
+        elif not one.chances and one.time_to_limit_ns is not None:
             left = TimeLeft(levels=_EARLIEST, at_ns=(one.time_to_limit_ns,), in_sight=1.0)
-            yield health_parts.time_left(one.subject, one.signal, left, _LOSSES)
+            yield health_parts.time_left(*key, left, _LOSSES)
+        promised.discard(key)
+    for subject, signal in sorted(promised):  # nobody forecasts it
+        nothing = [None] * len(_LOSSES.urgency)
+        minutes = [0.0] * len(nothing)
+        yield health_parts.breach(subject, signal, nothing, minutes, _LOSSES)
 
 
 def _alarms(anomalies: Sequence[Anomaly]) -> Iterator[Part]:
