@@ -220,7 +220,6 @@ class Family(StrEnum):
     DEPENDENCY = "dependency"  # replicas are well and reachable, what they depend on is not
     STARTING = "starting"  # users suffer because most of what serves them is still coming up
     QUALITY = "quality"  # answers changed a little, inputs are what they were
-    CONTROL = "control"  # somebody else moves the levers, or what is wanted does not come
     UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
 
 

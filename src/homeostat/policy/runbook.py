@@ -142,7 +142,6 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.DEPENDENCY: _nothing,
     Family.STARTING: _nothing,  # what starts again starts later
     Family.QUALITY: _nothing,  # labels may come to say that it is better so
-    Family.CONTROL: _nothing,  # two who move one lever make it swing
     Family.UNCLEAR: _nothing,
 }
 

@@ -17,7 +17,9 @@ const VERBS = {
 const FAMILIES = {
   replica: "A replica misbehaves", memory: "Memory runs out", release: "A bad release", output: "Broken predictions",
   load: "More load than usual", batching: "Batches are full", drift: "Inputs have drifted", sensor: "The data cannot be believed",
-  unclear: "The objective is missed, cause unclear",
+  work: "Requests take more than usual", frontend: "The front end is the bottleneck", network: "Replicas are hard to reach",
+  dependency: "Something behind the replicas is slow", starting: "Replicas are still starting", quality: "Answers have changed a little",
+  unclear: "Something is wrong, cause unclear",
 };
 export const HEALTH = {
   ok: "Within limits", learning: "Learning what is normal", unknown: "Not enough data", breach: "Objective missed",
