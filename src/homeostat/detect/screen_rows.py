@@ -5,7 +5,9 @@ Each look is a score without a scale (`detect.screen`); how rarely the row's own
 episode as extreme, paid for by the number of looks (weighted Bonferroni: Genovese, Roeder &
 Wasserman, Biometrika 93 (2006)). The most telling looks make the row's evidence (`agreed`).
 
-What was rare teaches the season nothing. Not here: several columns, alarms.
+What was rare teaches the season nothing, and while an incident lasts no look learns how rare its
+scores are: its first tick does, so that what comes again and again is normal in the end, but what a
+long fault does later is not what the next one is compared with. Not here: several columns, alarms.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from homeostat.detect import screen as looking
-from homeostat.detect import screen_rates, screen_reach, seasonal_memory
+from homeostat.detect import screen_rates, screen_reach, seasonal_memory, stack_incident
 
 # A row's value as it is, and without its season.
 _FORMS: Final = 2
@@ -22,6 +24,7 @@ _LOOKS: Final = _FORMS * len(looking.LOOKS)
 _AGREES: Final = 0.3
 _BOTH: Final = 1.2
 _YOUNG: Final = 1000.0
+_LONGEST: Final = 1e9  # counts stop here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,9 @@ class Config:
         weights: Share of each of `screen.LOOKS` in the chance of a false alarm, above 0. A step
             gets less: one odd value is the commonest oddity and the least telling.
         calm: -log10 p of a look, above 0, from which on a value teaches the season nothing.
+        incident: When a row's own incident starts and ends.
+        patience: Ticks of it that teach no look, at least 1; six hours at a tick of 15 s, as for
+            `detect.across_calibrate`. What lasts longer is what the row does now.
     """
 
     season: seasonal_memory.Config = field(
@@ -44,9 +50,13 @@ class Config:
     rates: screen_rates.Config = field(default_factory=screen_rates.Config)
     weights: tuple[float, ...] = (0.3, 1.0, 1.0, 1.0)
     calm: float = 1.5
+    incident: stack_incident.Config = field(
+        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=30)
+    )
+    patience: int = 1440
 
     def __post_init__(self) -> None:
-        """Refuse weights that are not one for each look.
+        """Refuse weights that are not one for each look, and no patience.
 
         Raises:
             ValueError: Names the setting and its value.
@@ -55,6 +65,8 @@ class Config:
             raise ValueError(
                 f"screen: weights must be {len(looking.LOOKS)} numbers above 0, got {self.weights}"
             )
+        if self.patience < 1:
+            raise ValueError(f"screen: patience must be 1 or more, got {self.patience}")
 
 
 class State(NamedTuple):
@@ -65,12 +77,16 @@ class State(NamedTuple):
         screen: Of both forms of each row, `[form * row]`.
         rates: Of every look, `[look * form * row]`.
         reach: Likewise.
+        incident: Of each row.
+        lasting: Ticks that it has lasted, 0 for none, `[row]`.
     """
 
     season: seasonal_memory.SeasonalMemory
     screen: looking.State
     rates: screen_rates.State
     reach: screen_reach.State
+    incident: stack_incident.State
+    lasting: Any
 
 
 class Seen(NamedTuple):
@@ -110,6 +126,8 @@ class Rows:
             screen=self.screen.init(xp, _FORMS * rows),
             rates=self.rates.init(xp, _LOOKS * rows),
             reach=screen_reach.init(xp, _LOOKS * rows),
+            incident=stack_incident.init(xp, rows),
+            lasting=xp.zeros(rows),
         )
 
     def step(self, xp: ModuleType, state: State, values: Any, learn: Any) -> tuple[State, Seen]:
@@ -128,7 +146,9 @@ class Rows:
         both = xp.concatenate([learn, learn])
         looked, looks = self.screen.step(xp, state.screen, forms, both)
         every = xp.tile(both, len(looking.LOOKS))
-        rated, rarity = self.rates.step(xp, state.rates, looks.reshape(-1), every)
+        held = (state.lasting > 0.0) & (state.lasting <= self.config.patience)
+        fair = every & ~xp.tile(held, _LOOKS)
+        rated, rarity = self.rates.step(xp, state.rates, looks.reshape(-1), fair)
         parts = rarity.reshape(len(looking.LOOKS), _FORMS, rows)
         odd = xp.where(xp.isfinite(parts[:, 1]), parts[:, 1], 0.0).max(axis=0)
         season = self.seasons.learn(
@@ -138,8 +158,11 @@ class Rows:
         low, high = self._band(xp, state, removed, rows)
         rare = self.rates.per_tick(xp, state.rates, rarity.reshape(-1))
         evidence = self._evidence(xp, state, rare.reshape(parts.shape))
+        incident, _ = stack_incident.step(xp, self.config.incident, state.incident, evidence)
+        lasting = xp.where(incident.active, xp.minimum(state.lasting + 1.0, _LONGEST), 0.0)
         seen = Seen(evidence, _most(xp, beyond.reshape(_LOOKS, rows)), low, high)
-        return self._fresh(xp, State(season, looked, rated, reach)), seen
+        after = State(season, looked, rated, reach, incident, lasting)
+        return self._fresh(xp, after), seen
 
     def _evidence(self, xp: ModuleType, state: State, parts: Any) -> Any:
         """Return the evidence of each row from `[look, form, row]` of rarity a tick."""
