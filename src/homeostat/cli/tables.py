@@ -23,6 +23,7 @@ def deployments(rows: Sequence[Plain]) -> list[Row]:
             "deployment": row["deployment"],
             "mode": "frozen" if row["frozen"] else row["mode"],
             "health": row["health"],
+            "score": score(row["health_score"]),
             "slo": slo(row["slo_met"]),
             "p95": _number(row, "gateway", "latency_p95_ms", "{:.0f} ms"),
             "errors": _number(row, "gateway", "error_ratio", "{:.2%}"),
@@ -97,6 +98,8 @@ def deployment(row: Plain) -> dict[str, str | list[str]]:
         "deployment": str(row["deployment"]),
         "mode": "frozen" if row["frozen"] else cell(row["mode"]),
         "health": str(row["health"]),
+        "health score": [score(row["health_score"]), *map(_part, row["health_parts"])],
+        "forecasts": [_ahead(one) for one in row["forecasts"] if one["chances"]] or ["-"],
         "objectives": [slo(row["slo_met"]), cell(objective)],
         "numbers": [_reading(one) for one in row["numbers"]] or ["-"],
         "replicas": [_replica(one) for one in world.get("replicas", ())] or ["unknown"],
@@ -196,6 +199,19 @@ def slo(met: bool | None) -> str:
     return "unknown" if met is None else ("met" if met else "missed")
 
 
+def score(health: Plain | None) -> str:
+    """Return the health score in words: what is not known is said, never a number alone.
+
+    >>> score({"score": 70.0, "low": 30.0, "high": 100.0, "verdict": "unknown"})
+    'unknown, 30 to 100'
+    """
+    if health is None or health["score"] is None:
+        return "unknown"
+    if health["verdict"] == "unknown":
+        return f"unknown, {health['low']:.0f} to {health['high']:.0f}"
+    return f"{health['score']:.0f}"
+
+
 def clock(at: float | None) -> str:
     """Return a time on this machine's clock; with the date when that is not today's."""
     if at is None:
@@ -246,6 +262,22 @@ def _replica(one: Plain) -> str:
     memory += "" if limit is None else f" of {limit / _MEGABYTE:.0f}"
     name, version = one["name"], cell(one["version"])
     return f"{name:<8} {one['state']:<9} {version:<10} restart {one['incarnation'] - 1}  {memory}"
+
+
+def _part(one: Plain) -> str:
+    name = f"{one['concern']} {one['subject']} {one['signal']}"
+    return f"-{one['loss']:.0%} {name}: {one['because']}"
+
+
+def _ahead(one: Plain) -> str:
+    """Return what a series is about to do: "gateway latency_p95_ms: 3% in 5 min, ..."."""
+    chances = ", ".join(
+        f"{'unknown' if chance is None else f'{chance:.0%}'} in {at / 60:.0f} min"
+        for at, chance in zip(one["horizons_s"], one["chances"], strict=True)
+    )
+    limit = "limit unknown" if one["limit"] is None else f"beyond {cell(one['limit'])}"
+    likely = "" if one["likely_s"] is None else f", as likely as not in {one['likely_s']:.0f} s"
+    return f"{one['subject']} {one['signal']} {limit}: {chances}{likely}"
 
 
 def _suspicion(one: Plain) -> str:

@@ -14,7 +14,6 @@ from homeostat.base.types import (
     Ask,
     DecisionRecord,
     Evidence,
-    Forecast,
     Intent,
     Levers,
     Notice,
@@ -28,6 +27,7 @@ from homeostat.base.types import (
 )
 from homeostat.base.units import SECOND
 from homeostat.server.view_deployment import ActionEntry, DeploymentState, IncidentEntry
+from homeostat.server.view_health import forecast, health, part
 from homeostat.server.view_rehearsal import rehearsal
 from homeostat.server.view_series import CHOSEN, plain_number
 
@@ -82,17 +82,6 @@ def suspicion(value: Suspicion) -> Plain:
         "confidence": plain_number(value.confidence),
         "because": list(value.because),
         "urgent": value.urgent,
-    }
-
-
-def forecast(value: Forecast) -> Plain:
-    """Return what one series is about to do."""
-    left = value.time_to_limit_ns
-    return {
-        "subject": value.subject,
-        "signal": value.signal,
-        "limit": plain_number(value.limit),
-        "time_to_limit_s": None if left is None else round(left / SECOND, 3),
     }
 
 
@@ -269,6 +258,7 @@ def summary(state: DeploymentState, now: TimeNs) -> Plain:
         "mode": managed.mode.value if managed else None,
         "frozen": managed.guard.frozen if managed else None,
         "health": state.health(now),
+        "health_score": health(evidence.health) if evidence else None,
         "at": when(evidence.at) if evidence else None,
         "tick": evidence.tick if evidence else None,
         "ready": evidence.ready if evidence else None,
@@ -303,6 +293,9 @@ def detail(state: DeploymentState, now: TimeNs, *, recent: int) -> Plain:
         "readings": [reading(r) for r in evidence.readings] if evidence else [],
         "anomalous": [anomaly(a) for a in evidence.anomalies] if evidence else [],
         "suspicions": [suspicion(s) for s in evidence.suspicions] if evidence else [],
+        "health_parts": [part(one) for one in evidence.health.parts]
+        if evidence and evidence.health
+        else [],
         "forecasts": [forecast(f) for f in evidence.forecasts] if evidence else [],
         "world": world(state.world) if state.world else None,
         "world_failed_at": when(state.world_failed_at),

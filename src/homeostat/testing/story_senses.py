@@ -9,6 +9,8 @@ from homeostat.base.types import (
     Anomaly,
     Evidence,
     Family,
+    Forecast,
+    Objective,
     Quality,
     Reading,
     Release,
@@ -19,7 +21,8 @@ from homeostat.base.types import (
     TimeNs,
     Verdict,
 )
-from homeostat.base.units import HOUR, SECOND
+from homeostat.base.units import HOUR, MINUTE, SECOND
+from homeostat.detect.health_of import health_of
 
 WARM_AT: Final = 20
 SLOW_AT: Final = 150
@@ -55,27 +58,50 @@ class Senses:
             for subject, signal, value, base, width in self._signals(tick, slow, rush)
         )
         bad = [r for r in readings if r.verdict is Verdict.ANOMALOUS]
+        anomalies = tuple(_anomaly(r) for r in bad)
+        forecasts, suspected = self._ahead(tick, rush), suspicions(slow, rush)
         p95 = next(r.value for r in readings if r.signal == names.LATENCY_P95)
         return Evidence(
             deployment=self._name,
             at=at,
             tick=tick,
             readings=tuple(sorted(readings, key=lambda r: (r.subject, r.signal))),
-            anomalies=tuple(
-                Anomaly(
-                    detector="ewma",
-                    subject=r.subject,
-                    signal=r.signal,
-                    verdict=r.verdict,
-                    neg_log10_p=9.0,
-                )
-                for r in bad
-            ),
-            forecasts=(),
-            suspicions=suspicions(slow, rush),
+            anomalies=anomalies,
+            forecasts=forecasts,
+            suspicions=suspected,
             slo_met=None if p95 is None else p95 <= P95_LIMIT_MS,
             ready=tick >= WARM_AT,
             world=self._world(tick, at),
+            health=health_of(
+                readings={(r.subject, r.signal): r for r in readings},
+                forecasts=forecasts,
+                anomalies=anomalies,
+                suspicions=suspected,
+                objective=Objective(latency_p95_ms=P95_LIMIT_MS, error_ratio=0.01, accuracy=0.8),
+            ),
+        )
+
+    @staticmethod
+    def _ahead(tick: int, rush: float) -> tuple[Forecast, ...]:
+        """Return what demand is about to do: nothing is known before baselines are."""
+        known = tick >= WARM_AT
+        late = min(0.01 + 0.25 * (rush - 1.0), 0.97)
+        series = (
+            ("pool:a", names.ARRIVAL_RATE, 240.0, late),
+            (names.GATEWAY, names.LATENCY_P95, P95_LIMIT_MS, late),
+            (names.GATEWAY, names.ERROR_RATIO, 0.01, 0.01),
+            (names.MODEL, names.ACCURACY, 0.8, 0.01),
+        )
+        return tuple(
+            Forecast(
+                subject=subject,
+                signal=signal,
+                limit=limit,
+                time_to_limit_ns=None,
+                horizons_ns=(5 * MINUTE, 15 * MINUTE, 60 * MINUTE),
+                chances=(chance, chance, chance) if known else (None, None, None),
+            )
+            for subject, signal, limit, chance in series
         )
 
     def _slow(self, tick: int) -> float:
@@ -177,6 +203,16 @@ class Senses:
             spares=1,
             changing=self.restarting,
         )
+
+
+def _anomaly(reading: Reading) -> Anomaly:
+    return Anomaly(
+        detector="ewma",
+        subject=reading.subject,
+        signal=reading.signal,
+        verdict=reading.verdict,
+        neg_log10_p=9.0,
+    )
 
 
 def suspicions(slow: float, rush: float) -> tuple[Suspicion, ...]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
+from homeostat.server.api.ahead import ForecastOut, HealthPartOut, HealthScoreOut
 from homeostat.server.api.foreseen import RehearsalOut
 from homeostat.server.api.schemas import Body
 
@@ -55,6 +56,7 @@ class SummaryOut(Body):
     mode: Literal["shadow", "approve", "auto"] | None
     frozen: bool | None
     health: Literal["ok", "learning", "unknown", "breach", "incident", "asking", "healing"]
+    health_score: HealthScoreOut | None = Field(description="Null before the first tick.")
     at: float | None
     tick: int | None
     ready: bool | None
@@ -104,15 +106,6 @@ class SuspicionOut(Body):
     confidence: float | None
     because: list[str]
     urgent: bool
-
-
-class ForecastOut(Body):
-    """What one series is about to do."""
-
-    subject: str
-    signal: str
-    limit: float | None
-    time_to_limit_s: float | None
 
 
 class ReplicaOut(Body):
@@ -316,6 +309,7 @@ class DetailOut(SummaryOut):
     readings: list[ReadingOut]
     anomalous: list[AnomalyOut]
     suspicions: list[SuspicionOut]
+    health_parts: list[HealthPartOut]
     forecasts: list[ForecastOut]
     world: WorldOut | None
     world_failed_at: float | None

@@ -3,7 +3,7 @@
 import { read } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, swap, text } from "./dom.js";
-import { HEALTH, actionName, familyName, subjectName } from "./format.js";
+import { HEALTH, actionName, familyName, scored, subjectName } from "./format.js";
 import { ServerClock, follow } from "./live.js";
 import * as panels from "./panels.js";
 import { READ_ONLY, act, say, showKill, showLink, start } from "./shell.js";
@@ -47,6 +47,8 @@ function hero() {
   text(byId("word"), HEALTH[detail.health]);
   text(byId("because"), panels.because(detail));
   swap(byId("numbers"), panels.numbers(detail));
+  text(byId("score"), scored(detail.health_score));
+  swap(byId("parts"), panels.parts(detail));
   age();
 }
 

@@ -2,7 +2,7 @@
 
 import { read } from "./api.js";
 import { byId, el, svg, swap, text } from "./dom.js";
-import { HEALTH, actionName, quantity, span, words } from "./format.js";
+import { HEALTH, actionName, partName, quantity, scored, span, words } from "./format.js";
 import { ServerClock, follow } from "./live.js";
 import { say, showKill, showLink, start } from "./shell.js";
 
@@ -36,6 +36,7 @@ function cells(row) {
   return [
     el("th", { role: "rowheader", scope: "row", "data-label": "Deployment" }, el("a", { href: `/d/${encodeURIComponent(row.deployment)}` }, row.deployment)),
     el("td", { role: "cell", "data-label": "State" }, el("span", { class: "pill", "data-health": row.health }, el("span", { class: "mark", "aria-hidden": "true" }), HEALTH[row.health])),
+    el("td", { role: "cell", class: "num", "data-label": "Health", title: row.health_score?.parts.map(partName).join("\n") }, el("span", {}, row.health_score?.verdict === "unknown" ? "? " : "", scored(row.health_score))),
     num("p95", "latency_p95_ms"), num("Errors", "error_ratio"), num("Requests", "arrival_rate"),
     el("td", { role: "cell", class: "num", "data-label": "Replicas" }, el("span", {}, replicas)),
     el("td", { role: "cell", "data-label": "Anomalies" }, ribbon(row.ribbon ?? [])),

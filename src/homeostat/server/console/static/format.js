@@ -96,3 +96,18 @@ export function bytes(value) {
   if (value === null || value === undefined) return "–";
   return value >= 1 << 30 ? `${(value / (1 << 30)).toFixed(2)} GiB` : `${Math.round(value / (1 << 20))} MiB`;
 }
+
+const CONCERNS = { objective: "Objective", breach: "Forecast", time_left: "Time left", alarm: "Alarm", suspicion: "Suspicion" };
+
+/** The health score: "87", "at most 70" where not all is known, "not known" where nothing can be said. */
+export function scored(health) {
+  if (!health || health.score === null) return "not known";
+  if (health.verdict !== "unknown") return whole(health.score);
+  return health.score > 0 ? `${whole(health.score)}, ${whole(health.low)} to ${whole(health.high)}` : "not known";
+}
+
+/** One part: "Forecast: p95 latency of gateway: 3 % within 5 min". */
+export function partName(part) {
+  const what = part.concern === "suspicion" ? familyName(part.signal) : signalName(part.signal);
+  return `${CONCERNS[part.concern] ?? words(part.concern)}: ${what} (${subjectName(part.subject)}): ${part.because}`;
+}

@@ -1,7 +1,7 @@
 // The panels of a deployment's page: values in, elements out.
 
 import { el } from "./dom.js";
-import { actionName, bytes, clock, familyName, labelName, number, quantity, shown, signalName, span, subjectName, unitOf, words } from "./format.js";
+import { actionName, bytes, clock, familyName, labelName, number, partName, quantity, shown, signalName, span, subjectName, unitOf, words } from "./format.js";
 
 const EFFECT = { helped: ["✓", "ok", "Helped"], harmed: ["✕", "bad", "Harmed"], no_change: ["≈", "warn", "No change"], unknown: ["?", "unknown", "Effect not known"] };
 const VERDICT = { healthy: "✓ as expected", anomalous: "▲ anomalous", unknown: "? not known" };
@@ -41,6 +41,14 @@ export function facts(row, dataAge) {
   return [`mode ${row.mode ?? "not known"}`, row.frozen ? "frozen by policy" : null, replicas,
     dataAge === null ? "no data yet" : `data ${span(dataAge)} old`, row.slo_met === null ? "objective not known" : row.slo_met ? "objective met" : "objective missed"]
     .filter(Boolean).map((fact) => el("li", {}, fact));
+}
+
+/** What takes away from the health score, worst first; never silent about what is not known. */
+export function parts(detail) {
+  const score = detail.health_score;
+  if (!score) return el("li", {}, "Nothing was looked at yet.");
+  const found = score.parts.map((one) => el("li", {}, el("b", {}, `−${Math.round(100 * one.loss)} %`), ` ${partName(one)}`));
+  return found.length ? found : el("li", {}, "Nothing takes anything away.");
 }
 
 function levers(change) {
