@@ -103,8 +103,7 @@ def test_nothing_is_said_before_enough_was_seen() -> None:
 
 def test_what_is_not_reported_is_unknown_and_never_nought() -> None:
     play = Play()
-    for _ in range(60):
-        out = play.feed(200.0, None, None)
+    out = [play.feed(200.0, None, None) for _ in range(60)][-1]
     assert out[P95].chances == (None, None, None)
     assert out[names.GATEWAY, names.ERROR_RATIO].quantiles == ()
     assert None not in out[POOL].chances
@@ -112,8 +111,7 @@ def test_what_is_not_reported_is_unknown_and_never_nought() -> None:
 
 def test_demand_without_a_known_capacity_is_forecast_without_a_limit() -> None:
     play = Play()
-    for _ in range(120):
-        out = play.feed(200.0, 80.0, device=DEVICE._replace(slope=None))
+    out = [play.feed(200.0, 80.0, device=DEVICE._replace(slope=None)) for _ in range(120)][-1]
     assert math.isinf(out[POOL].limit)
     assert out[POOL].chances == (None, None, None)
 
@@ -124,7 +122,8 @@ def test_calm_demand_far_below_capacity_is_no_breach() -> None:
     first = out[POOL].chances[0]
     assert first is not None
     assert first < 0.1
-    assert out[POOL].time_to_limit_ns is None or out[POOL].time_to_limit_ns > 300 * SECOND
+    soonest = out[POOL].time_to_limit_ns
+    assert soonest is None or soonest > 300 * SECOND
 
 
 def test_a_ramp_is_seen_coming_before_it_arrives() -> None:
@@ -165,3 +164,26 @@ def test_horizons_are_minutes_whatever_the_scrape_interval() -> None:
     for scrape_s in (1, 15, 60):
         out = calm(Play(scrape_s), 2)
         assert [one // (60 * SECOND) for one in out[P95].horizons_ns] == [5, 15, 60]
+
+
+def test_an_accuracy_that_falls_towards_its_promise_is_foretold_in_its_own_sense() -> None:
+    play = Play()
+    play.entry = replace(play.entry, objective=replace(play.entry.objective, accuracy=0.8))
+    chance, key = np.random.default_rng(0), (names.MODEL, names.ACCURACY)
+    said = []
+    for level in (*[0.9] * 30, *np.linspace(0.9, 0.82, 30)):
+        play.tick += 1
+        seen = {key: reading(*key, float(level + 0.002 * chance.standard_normal()))}
+        play.state, out = play.part.step(
+            play.state, [play.entry], {"m": seen}, {}, {}, frozenset({"m"}), play.tick
+        )
+        (one,) = [one for one in out["m"] if (one.subject, one.signal) == key]
+        said.append(one)
+    last = said[-1]
+    assert last.limit == 0.8
+    assert all(list(moment) == sorted(moment) for moment in last.quantiles)
+    assert last.quantiles[0][1] < 0.82
+    assert None not in (said[29].chances[0], last.chances[0])
+    assert (last.chances[0] or 0.0) > (said[29].chances[0] or 0.0) + 0.3
+    assert last.time_to_limit_ns is not None
+    assert last.likely_ns is None or last.time_to_limit_ns <= last.likely_ns

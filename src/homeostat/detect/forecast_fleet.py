@@ -11,7 +11,8 @@ Memory on its way to its limit has an answer of its own: `forecast`.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -122,6 +123,7 @@ class Foresight:
         return AheadState(groups=groups), out
 
 
+@cache
 def _outlook(interval: int) -> demand_outlook.Outlook:
     """Return the forecasters of one scrape interval; horizons are at least a tick apart."""
     horizons: list[int] = []
@@ -209,60 +211,60 @@ def _forecasts(
     keys: Sequence[SeriesKey], said: _Said, horizons_ns: tuple[int, ...]
 ) -> dict[str, tuple[Forecast, ...]]:
     """Return the forecasts by deployment, in the series' own sense again."""
+    falls = np.array([key.signal == names.ACCURACY for key in keys], dtype=bool)
+    known: npt.NDArray[np.bool_] = np.all(np.isfinite(said.between), axis=(0, 1))
+    early, likely = (
+        _crossing(said.now, said.between[:, level], said.limits, horizons_ns)
+        for level in (-1, len(_LEVELS) // 2)
+    )
+    # An accuracy that must not fall was turned round: so are its quantiles, and their order.
+    curves = np.where(falls, 1.0 - said.between[:, ::-1], said.between).round(_DIGITS)
+    limits = np.where(falls, 1.0 - said.limits, said.limits).round(_DIGITS)
+    columns = zip(
+        keys,
+        np.where(np.isnan(limits), math.inf, limits).tolist(),
+        known.tolist(),
+        early.tolist(),
+        likely.tolist(),
+        said.chance.round(_DIGITS).T.tolist(),
+        curves.transpose(2, 0, 1).tolist(),
+        strict=True,
+    )
     out: dict[str, list[Forecast]] = {}
-    chances = said.chance.round(_DIGITS).T.tolist()
-    now, limits, between = said.now.tolist(), said.limits.tolist(), said.between.T.tolist()
-    for row, key in enumerate(keys):
-        curves, limit = between[row], limits[row]
-        known = all(math.isfinite(one) for curve in curves for one in curve)
-        early, likely = (
-            _crossing(now[row], curves[level], limit, horizons_ns) if known else None
-            for level in (-1, len(curves) // 2)
-        )
-        falls = key.signal == names.ACCURACY
+    for key, limit, sure, soonest, middle, chances, curve in columns:
         out.setdefault(key.deployment, []).append(
             Forecast(
                 subject=key.subject,
                 signal=key.signal,
-                limit=_turned(limit, falls=falls) if math.isfinite(limit) else math.inf,
-                time_to_limit_ns=early,
-                likely_ns=likely,
+                limit=limit,
+                time_to_limit_ns=round(soonest) if sure and math.isfinite(soonest) else None,
+                likely_ns=round(middle) if sure and math.isfinite(middle) else None,
                 horizons_ns=horizons_ns,
-                chances=tuple(None if math.isnan(one) else one for one in chances[row]),
-                quantiles=_quantiles(curves, falls=falls) if known else (),
+                chances=tuple([None if math.isnan(one) else one for one in chances]),
+                quantiles=tuple(map(tuple, curve)) if sure else (),
             )
         )
     return {name: tuple(every) for name, every in out.items()}
 
 
-def _turned(value: float, *, falls: bool) -> float:
-    return round(1.0 - value if falls else value, _DIGITS)
+def _crossing(now: Floats, curves: Floats, limits: Floats, horizons_ns: Sequence[int]) -> Floats:
+    """Return when curves through now and their horizons pass the limit, NaN for not in sight.
 
-
-def _quantiles(curves: Any, *, falls: bool) -> tuple[tuple[float, ...], ...]:
-    """Return `[horizon][level]`, ascending along levels."""
-    levels = reversed(curves) if falls else curves
-    return tuple(
-        tuple(_turned(one, falls=falls) for one in moment) for moment in zip(*levels, strict=True)
-    )
-
-
-def _crossing(
-    now: float, curve: Sequence[float], limit: float, horizons_ns: Sequence[int]
-) -> int | None:
-    """Return when a curve through now and its horizons passes the limit, None for not in sight."""
-    if not math.isfinite(limit):
-        return None
+    Args:
+        now: `[row]`; without a value now the whole of the first stretch is possible.
+        curves: `[horizon, row]`.
+        limits: `[row]`, NaN for none.
+        horizons_ns: Ascending.
+    """
+    out = np.where(now > limits, 0.0, np.nan)
     at, value = 0, now
-    if value > limit:
-        return 0
-    for then, ahead in zip(horizons_ns, curve, strict=True):
-        if ahead > limit:
-            # Without a value now the whole of the first stretch is possible.
-            share = (limit - value) / (ahead - value) if math.isfinite(value) else 0.0
-            return round(at + share * (then - at))
+    for then, ahead in zip(horizons_ns, curves, strict=True):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(np.isnan(value), 0.0, (limits - value) / (ahead - value))
+        hit = np.isnan(out) & (ahead > limits)
+        out = np.where(hit, at + share * (then - at), out)
         at, value = then, ahead
-    return None
+    return out
 
 
 STATE_CLASSES: Final = (
