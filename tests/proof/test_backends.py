@@ -68,10 +68,16 @@ def fact(name: str, rng: random.Random) -> Value:
 
 
 def by_solver(tree: Expr, facts: dict[str, Value]) -> Value:
-    cells: dict[str, Cell] = {name: variable(name, TYPES[name]) for name in facts}
+    # Every second fact is a literal, as those that a policy fixes are.
+    free = [name for number, name in enumerate(facts) if number % 2 or facts[name] is None]
+    cells: dict[str, Cell] = {
+        name: variable(name, TYPES[name]) if name in free else literal(facts[name], WORDS)
+        for name in facts
+    }
     found = term(tree, cells, WORDS)
     here = []
-    for name, cell in cells.items():
+    for name in free:
+        cell = cells[name]
         value = literal(facts[name], WORDS)
         absent = z3.BoolVal(val=False) if TYPES[name] == "bool" else z3.IntVal(0)
         here += [

@@ -5,7 +5,20 @@ import sys
 import typer
 
 from homeostat import __version__
-from homeostat.cli import act, audit, demo, detect, explain, get, lab, replay, run, schema, twin
+from homeostat.cli import (
+    act,
+    audit,
+    demo,
+    detect,
+    explain,
+    get,
+    lab,
+    policy,
+    replay,
+    run,
+    schema,
+    twin,
+)
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import tell
 
@@ -31,6 +44,7 @@ app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")
 app.add_typer(twin.app, name="twin", help="Fit the twin to recorded metrics; check it.")
+app.add_typer(policy.app, name="policy", help="Prove guard policies, and compare them.")
 app.add_typer(audit.app, name="audit", help="Check the journal.")
 
 

@@ -275,7 +275,7 @@ def _lever(
     if kind in {ActionKind.SCALE_UP, ActionKind.SCALE_DOWN}:
         ties += _replicas(setting, cells, live, wanted)
     if kind is ActionKind.DRAIN_REPLICA:
-        ties += _one_out(cells, live, wanted)
+        ties += _one_out(setting, cells, live, wanted)
     return ties
 
 
@@ -324,12 +324,16 @@ def _replicas(setting: Setting, cells: Mapping[str, Cell], live: Term, wanted: T
     ]
 
 
-def _one_out(cells: Mapping[str, Cell], live: Term, wanted: Term) -> list[Term]:
+def _one_out(setting: Setting, cells: Mapping[str, Cell], live: Term, wanted: Term) -> list[Term]:
     """Tie what a drain takes: one replica, or none that serves (it is proven failing)."""
     taken = cells["taken"].value
+    failures = cells["probe_failures"]
+    failed = z3.And(failures.known, failures.value >= setting.policy.failed_probes)
+    proven = z3.Or(failed, is_true(cells["process_gone"]))
     return [
         live % _UNIT == 0,
         taken <= 1,
+        z3.Implies(proven, taken == 0),
         wanted == live - _UNIT * taken,
         cells["left_in_pool"].value <= wanted / _UNIT,
     ]

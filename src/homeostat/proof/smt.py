@@ -29,6 +29,7 @@ from homeostat.safety.tree import (
     Type,
     Value,
     children,
+    compare,
 )
 
 Term = Any
@@ -42,10 +43,13 @@ class Cell:
     Attributes:
         value: Boolean or integer term; means nothing where `known` is false.
         known: Boolean term.
+        plain: The value itself where it is a literal, else None: what is decided already is not
+            handed to the solver, most of a guard's exemptions above all.
     """
 
     value: Term
     known: Term
+    plain: bool | int | None = None
 
 
 Record = Mapping[str, Cell]
@@ -92,9 +96,9 @@ def literal(value: Value, words: Words) -> Cell:
     if value is None:
         return Cell(z3.IntVal(0), z3.BoolVal(val=False))
     if isinstance(value, bool):
-        return Cell(z3.BoolVal(value), _YES)
+        return Cell(z3.BoolVal(value), _YES, value)
     number = value if isinstance(value, int) else words.code(value)
-    return Cell(z3.IntVal(number), _YES)
+    return Cell(z3.IntVal(number), _YES, number)
 
 
 def variable(name: str, of: Type) -> Cell:
@@ -119,15 +123,11 @@ def term(expr: Expr, record: Record, words: Words) -> Cell:
         case And(terms) | Or(terms):
             return _junction([term(one, record, words) for one in terms], of=type(expr))
         case Not(inner):
-            part = term(inner, record, words)
-            return Cell(z3.Not(part.value), part.known)
+            return _negated(term(inner, record, words), words)
         case Compare(op, left, right):
-            parts = [term(left, record, words), term(right, record, words)]
-            return Cell(_compared(op, parts[0].value, parts[1].value), _all_known(parts))
+            return _comparison(op, term(left, record, words), term(right, record, words), words)
         case Member(inner, of):
-            part = term(inner, record, words)
-            among = [part.value == literal(value, words).value for value in of]
-            return Cell(z3.Or(*among), part.known)
+            return _among(term(inner, record, words), [literal(one, words) for one in of], words)
         case _:
             parts = [term(one, record, words) for one in children(expr)]
             return Cell(_number(expr, [part.value for part in parts]), _all_known(parts))
@@ -151,7 +151,33 @@ def is_unknown(cell: Cell) -> Term:
 _YES: Final = z3.BoolVal(val=True)
 
 
+def _negated(part: Cell, words: Words) -> Cell:
+    if part.plain is not None:
+        return literal(not part.plain, words)
+    return Cell(z3.Not(part.value), part.known)
+
+
+def _comparison(op: Op, left: Cell, right: Cell, words: Words) -> Cell:
+    if left.plain is not None and right.plain is not None:
+        return literal(compare(op, left.plain, right.plain), words)
+    return Cell(_compared(op, left.value, right.value), _all_known([left, right]))
+
+
+def _among(part: Cell, of: list[Cell], words: Words) -> Cell:
+    if part.plain is not None:
+        return literal(part.plain in [one.plain for one in of], words)
+    return Cell(z3.Or(*(part.value == one.value for one in of)), part.known)
+
+
 def _junction(parts: list[Cell], *, of: type[And] | type[Or]) -> Cell:
+    neutral = of is And
+    if any(part.plain is (not neutral) for part in parts):
+        return Cell(z3.BoolVal(not neutral), _YES, not neutral)
+    parts = [part for part in parts if part.plain is not neutral]
+    if not parts:
+        return Cell(z3.BoolVal(neutral), _YES, neutral)
+    if len(parts) == 1:
+        return parts[0]
     decides = is_false if of is And else is_true
     known = z3.Or(_all_known(parts), *(decides(part) for part in parts))
     if of is And:
@@ -160,7 +186,10 @@ def _junction(parts: list[Cell], *, of: type[And] | type[Or]) -> Cell:
 
 
 def _all_known(parts: list[Cell]) -> Term:
-    return z3.And(*(part.known for part in parts))
+    doubtful = [part.known for part in parts if part.known is not _YES]
+    if len(doubtful) < 2:  # noqa: PLR2004 - a conjunction joins two
+        return doubtful[0] if doubtful else _YES
+    return z3.And(*doubtful)
 
 
 def _compared(op: Op, left: Term, right: Term) -> Term:

@@ -6,7 +6,7 @@ real guards confirmed it; everything else, a solver that ran out of time above a
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import z3
 
@@ -28,6 +28,8 @@ from homeostat.proof.windows import (
 Verdict = Literal["proved", "refuted", "unknown"]
 _UNDECIDED = "the solver did not answer in time"
 _UNCONFIRMED = "a state was found that the real guards do not confirm; the model knows too little"
+# What a chain itself says of its past.
+_OF_THE_CHAIN: Final = frozenset({"acted", "since_ms", "hour", "fleet_hour", "grown", "shrunk"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class Prover:
             (name, fact, z3.Implies(one.chosen, term))
             for one in case.moments
             for name, fact, term in defaults(setting, one)
+            if len(case.moments) == 1 or fact not in _OF_THE_CHAIN
         ]
         soft += [("", "", wish) for wish in case.wished]
         drawn = draw(setting, case.moments, hard, soft, self.timeout_ms)

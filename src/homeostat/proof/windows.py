@@ -22,6 +22,7 @@ K = ActionKind
 CAPACITY_MS: Final = 1_800_000  # half an hour: the promise's window
 TURNS_MS: Final = 900_000  # a quarter of an hour
 MOST_TURNS: Final = 2
+_READABLE: Final = 12  # replicas that a picture shows well
 LONGEST: Final = 8  # actions of a chain; a policy that lets more happen in a window is not proved
 
 
@@ -116,12 +117,13 @@ def capacity_chain(setting: Setting, limit: LeverLimit, length: int) -> Case:
     """
     steps, links, drawn = _taking(setting, limit, length)
     last = z3.Int(f"{length - 1}.after")
-    terms = [*_within(steps, CAPACITY_MS), 2 * last < z3.Int("0.before")]
+    terms = [*within(steps, CAPACITY_MS), 2 * last < z3.Int("0.before")]
     return Case(
         moments=tuple(one for step in steps for one in step.moments),
         terms=tuple(terms),
         links=tuple(links),
         drawn=tuple(drawn),
+        wished=(z3.Int("0.before") <= _READABLE,),
     )
 
 
@@ -130,12 +132,13 @@ def capacity_longer(setting: Setting, limit: LeverLimit, length: int) -> Case:
     steps, links, _ = _taking(setting, limit, length)
     return Case(
         moments=tuple(one for step in steps for one in step.moments),
-        terms=tuple(_within(steps, CAPACITY_MS)),
+        terms=tuple(within(steps, CAPACITY_MS)),
         links=tuple(links),
     )
 
 
-def _within(steps: Sequence[Step], window_ms: int) -> list[Term]:
+def within(steps: Sequence[Step], window_ms: int) -> list[Term]:
+    """Return that a chain is let through by the guards and fits into a window."""
     return [*(step.term for step in steps), steps[-1].at - steps[0].at < window_ms]
 
 
@@ -155,6 +158,7 @@ def _taking(
             # The lever counts what serves and what the chain itself took out of rotation.
             out = z3.IntVal(0) if one.kind is K.DRAIN_REPLICA else drained
             here += [one.live == 1000 * (before + out), z3.Not(one.cells["undo"].value)]
+            here.append(one.cells["left"].value == one.cells["left_in_pool"].value)
             links += [z3.Implies(one.chosen, link) for link in here]
             if number:
                 drawn.append(one.chosen == steps[0].moments[now.moments.index(one)].chosen)
@@ -238,8 +242,8 @@ TURNS: Final = Claim(
 )
 CAPACITY_NAME: Final = "capacity"
 CAPACITY_PROMISE: Final = (
-    "Scaling in and draining never take more than half of a pool's serving replicas within any 30 "
-    "minutes; taking back what was only on trial is no loss."
+    "Scaling in and draining never take more than half of the stable pool's serving replicas "
+    "within any 30 minutes; taking back what was only on trial is no loss."
 )
 CAPACITY_OUTAGE: Final = (
     "A quiet spell, or a measurement that says so, and most of the capacity is gone before the "

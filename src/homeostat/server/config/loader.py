@@ -43,6 +43,15 @@ def load(paths: Sequence[Path | str]) -> loaded.Config:
     return assemble(parsed)
 
 
+def documents(path: Path | str) -> tuple[Parsed, ...]:
+    """Return the documents of a file or a folder, each checked by itself.
+
+    Raises:
+        ConfigError: See `load`.
+    """
+    return tuple(one for file in _files([Path(path)]) for one in parse(_bytes(file), str(file)))
+
+
 def parse(data: bytes, file: str) -> tuple[Parsed, ...]:
     """Return a file's documents, each checked by itself.
 

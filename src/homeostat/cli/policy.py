@@ -1,0 +1,61 @@
+"""`homeostat policy`: prove, compare, test and export guard policies."""
+
+from pathlib import Path
+
+import typer
+
+from homeostat.cli.exits import Exit
+from homeostat.cli.output import OUTPUT, Output, tell
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+INTERVAL = typer.Option(
+    None,
+    "--interval",
+    help="Scrape interval, such as 15s, of policies that no deployment in the files uses.",
+)
+
+
+@app.callback()
+def root() -> None:
+    """Prove guard policies, and compare them."""
+
+
+@app.command("verify")
+def verify(
+    files: list[Path] = typer.Argument(help="Policies, deployments, or folders of them."),
+    interval: str | None = INTERVAL,
+    timeout: float = typer.Option(30.0, "--timeout", help="Seconds for one answer of the solver."),
+    report: Path | None = typer.Option(None, "--report", help="Also a page with pictures (HTML)."),
+    output: Output = OUTPUT,
+) -> None:
+    """Prove what policies promise, or show what breaks it.
+
+    Exits 0 if everything is proved, 1 if something is refuted, 2 if a file cannot be used and 6 if
+    something stays unknown: a solver that does not answer in time has proved nothing.
+    """
+    needed()
+    from homeostat.cli import policy_verify
+
+    policy_verify.verify(files, nanoseconds(interval), timeout, report, output)
+
+
+def needed() -> None:
+    """Stop with exit 6 where the solver is not installed: then nothing is known."""
+    from homeostat.server.proving import installed
+
+    if not installed():
+        tell("homeostat: proofs need the solver; pip install 'homeostat[proof]'")
+        raise typer.Exit(Exit.NO_DATA)
+
+
+def nanoseconds(interval: str | None) -> int | None:
+    """Return a duration from the command line."""
+    from homeostat.base.errors import ConfigError
+    from homeostat.server.config.units import duration_ns
+
+    if interval is None:
+        return None
+    try:
+        return duration_ns(interval)
+    except ValueError as error:
+        raise ConfigError(f"--interval: {error}") from error

@@ -1,0 +1,69 @@
+"""The policies that ship: the good ones are proved, each bad one is refuted by the real guards."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from homeostat.proof.verify import Result
+from homeostat.report.policy_page import page
+from homeostat.report.policy_words import rotation_after, timeline
+from homeostat.server.prover import prove
+from homeostat.server.proving import subjects
+
+FOLDER = Path(__file__).parents[2] / "examples" / "policies"
+GOOD = sorted((FOLDER / "good").glob("*.yaml"))
+BAD = sorted((FOLDER / "bad").glob("*.yaml"))
+# What each bad policy was written to break, among what else it may break.
+BROKEN = {
+    "blind": {"blind", "shrinks-seeing", "capacity", "turns"},
+    "defaults": {"capacity", "turns"},
+    "last-but-one": {"fewer than four"},
+    "no-way-back": {"undo-possible", "rollback-possible"},
+    "tenth-every-five-minutes": {"capacity", "turns"},
+    "trap": {"healing-possible", "capacity-possible"},
+    "yo-yo": {"capacity", "turns"},
+}
+SECONDS = 10.0  # of processor, for each policy's whole pack
+
+
+def verdicts(path: Path) -> dict[str, Result]:
+    (subject,) = subjects([path])
+    return {result.name: result for result in prove(subject)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_a_good_policy_is_proved_in_time(path: Path) -> None:
+    began = time.process_time()
+    found = verdicts(path)
+    assert {result.verdict for result in found.values()} == {"proved"}
+    assert time.process_time() - began < SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_policy_is_refuted_by_the_real_guards(path: Path) -> None:
+    found = verdicts(path)
+    refuted = {name for name, result in found.items() if result.verdict == "refuted"}
+    assert refuted == BROKEN[path.stem]
+    assert {result.verdict for result in found.values()} == {"proved", "refuted"}
+    for name in refuted:
+        assert found[name].replayed
+        assert timeline(found[name].counterexample)
+    assert path.stem in page([(path.stem, list(found.values()))], "0")
+
+
+@pytest.mark.slow
+def test_what_is_lost_is_more_than_half_within_the_half_hour() -> None:
+    steps = verdicts(FOLDER / "bad" / "defaults.yaml")["capacity"].counterexample
+    assert 2 * rotation_after(steps[-1]) < steps[0].rotation
+    assert steps[-1].drawn.at_ms - steps[0].drawn.at_ms < 30 * 60 * 1000
+    assert [a.rotation for a in steps[1:]] == [rotation_after(b) for b in steps[:-1]]
+
+
+def test_there_are_enough_of_both_and_each_bad_one_names_its_outage() -> None:
+    assert len(GOOD) >= 3
+    assert {path.stem for path in BAD} == set(BROKEN)
+    assert len(BAD) >= 5
+    assert all("# The outage: " in path.read_text(encoding="utf-8") for path in BAD)
