@@ -11,12 +11,12 @@ ROWS, TICKS = 4, 1700
 STARTS = (600, 1000, 1400)
 
 
-def _played(values: Any, config: Config) -> Any:
+def _played(values: Any, *, guarded: bool) -> Any:
     """Return the evidence, `[tick, row]`."""
-    rows = Rows(config)
+    rows = Rows(Config())
     state, learn, out = rows.init(np, ROWS), np.ones(ROWS, dtype=bool), []
     for tick in values:
-        state, seen = rows.step(np, state, tick, learn)
+        state, seen = rows.step(np, state, tick, learn, guarded=guarded)
         out.append(seen.evidence)
     return np.array(out)
 
@@ -30,7 +30,7 @@ def test_incidents_that_last_do_not_make_the_next_ones_usual() -> None:
     values = _noise()
     for start in STARTS:
         values[start : start + 60] += np.linspace(0.0, 7.0, 60)[:, None]  # a climb, found midway
-    guarded, taught = _played(values, Config()), _played(values, Config(patience=1))
+    guarded, taught = (_played(values, guarded=how) for how in (True, False))
     late = slice(STARTS[-1] + 40, STARTS[-1] + 60)
     assert np.median(guarded[late]) > Config().incident.stay
     assert np.median(guarded[late]) > np.median(taught[late]) + 0.3
@@ -40,7 +40,7 @@ def test_incidents_that_last_do_not_make_the_next_ones_usual() -> None:
 def test_single_values_that_come_again_and_again_are_usual_in_the_end() -> None:
     values = _noise()
     values[400::50] += 9.0
-    said = _played(values, Config())
+    said = _played(values, guarded=True)
     assert said[400].min() > Config().incident.stay
     assert np.median(said[1550::50]) < Config().incident.stay
 

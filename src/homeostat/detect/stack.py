@@ -142,7 +142,10 @@ class Stack:
         """
         table = np.asarray(values, dtype=float)
         allowed = np.broadcast_to(np.asarray(learn, dtype=bool), table.shape)
-        after, seen = self._rows.step(np, state.rows, table.reshape(-1), allowed.reshape(-1))
+        several = table.shape[1] > 1
+        after, seen = self._rows.step(
+            np, state.rows, table.reshape(-1), allowed.reshape(-1), guarded=several
+        )
         each = seen.evidence.reshape(table.shape)
         entity: stack_entity.EntityState | tuple[()]
         if isinstance(state.entity, stack_entity.EntityState):
