@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import distributions
@@ -115,20 +116,18 @@ def read(root: Path, memory: Path | None = None) -> Inputs:
         root: The checkout.
         memory: Where to remember what files name, by their contents: reading that takes seconds.
 
-    Raises:
-        SyntaxError: A Python file is none.
     """
-    contents = {
-        path: hashlib.sha256((root / path).read_bytes()).hexdigest() for path in _walk(root, ".")
-    }
-    python = [path for path in contents if path.endswith(".py") and path.startswith(SOURCES)]
+    contents: dict[str, str] = {}
+    found: dict[str, Mentions] = {}
     known = _remembered(memory)
-    found = {
-        path: known.get(contents[path]) or mentions((root / path).read_text(encoding="utf-8"))
-        for path in python
-    }
-    if memory is not None and any(contents[path] not in known for path in python):
-        kept = {contents[path]: asdict(found[path]) for path in python}
+    for path in _walk(root, "."):
+        with suppress(FileNotFoundError):  # somebody's draft, gone since the folder was listed
+            content = (root / path).read_bytes()
+            digest = contents[path] = hashlib.sha256(content).hexdigest()
+            if path.endswith(".py") and path.startswith(SOURCES):
+                found[path] = known.get(digest) or mentions(content)
+    if memory is not None and any(contents[path] not in known for path in found):
+        kept = {contents[path]: asdict(said) for path, said in found.items()}
         written(memory, json.dumps({"by": _itself(), "files": kept}))
     return Inputs(root=root, contents=contents, files=found, around=around())
 

@@ -73,20 +73,21 @@ def _imports_by_value(node: ast.AST) -> bool:
     return called in IMPORTERS and not (node.args and isinstance(node.args[0], ast.Constant))
 
 
-def mentions(text: str) -> Mentions:
-    """Return what a source text names.
+def mentions(text: str | bytes) -> Mentions:
+    """Return what a source text names; whoever is no Python, while it is edited, may do anything.
 
     >>> found = mentions("from homeostat.base import types" + chr(10) + "import numpy.linalg")
     >>> found.modules, found.finds, found.looks
     (('homeostat.base', 'homeostat.base.types', 'numpy.linalg'), False, False)
-
-    Raises:
-        SyntaxError: The text is no Python.
     """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return Mentions(modules=(), finds=True, looks=True, reads=True, beyond=True)
     modules: set[str] = set()
     words: set[str] = set()
     by_value = beyond = False
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         modules.update(_imported(node))
         words.update(_words(node))
         by_value = by_value or _imports_by_value(node)

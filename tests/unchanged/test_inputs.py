@@ -145,6 +145,17 @@ def test_a_name_in_code_counts_and_the_same_word_in_a_text_does_not() -> None:
     assert not mentions("'what they share'").beyond
 
 
+@pytest.mark.parametrize("text", ["one: two, three = 4", "def", "\0"])
+def test_a_file_that_is_being_edited_stops_nobody_and_shows_nothing(
+    small: Inputs, text: str
+) -> None:
+    file = "tests/room/test_one.py"
+    (small.root / file).write_text(text, encoding="utf-8")
+    inputs = read(small.root)
+    assert inputs.digest(file) is None
+    assert inputs.digest("tests/room/test_late.py") == small.digest("tests/room/test_late.py")
+
+
 def proof(shown: dict[str, int], digest: str = "d") -> Proof:
     wanted = {"t::plain": 0, "t::many": 50}
     return Proof(digest=digest, wanted=wanted, shown=shown, chosen={"fast": list(wanted)})
