@@ -10,7 +10,7 @@ from homeostat.learn import feedback, feedback_counts, feedback_experts, feedbac
 from homeostat.learn.feedback import Config, Drawn, State
 from homeostat.learn.feedback_channels import CHANNELS, OBJECTIVES, binned
 from homeostat.learn.feedback_line import Budget
-from homeostat.learn.feedback_words import Source, Word
+from homeostat.learn.feedback_words import Source, Word, verdict
 from homeostat.stats.arrays import from_bytes, to_bytes
 
 Ints = npt.NDArray[np.int64]
@@ -131,8 +131,10 @@ def test_missed_objectives_are_told_of_whatever_the_score() -> None:
 def test_nobody_can_teach_that_a_missed_objective_is_normal() -> None:
     state = taught()
     denied = heard(state, tick(latency_p95_ms=6.0), NOTHING + MISSED, alarmed=True, times=100)
-    assert tells(denied, tick(latency_p95_ms=6.0))
-    assert now(denied).line <= now(state).line * 1.05
+    quiet = feedback_counts.QUIET
+    assert (denied.counts.reached[quiet] == state.counts.reached[quiet]).all()
+    assert (denied.counts.reached[1] >= state.counts.reached[1] * 0.9).all()
+    assert feedback_steady.changed(denied.steady)  # nor does whoever denies it go on teaching
 
 
 def test_whoever_calls_everything_false_stops_learning_and_changes_little() -> None:
@@ -143,8 +145,9 @@ def test_whoever_calls_everything_false_stops_learning_and_changes_little() -> N
     assert feedback_steady.changed(state.steady)
     counted = state.counts.stretches[feedback_counts.QUIET]
     assert counted - before.counts.stretches[feedback_counts.QUIET] < 10.0
+    assert now(state).line == np.inf  # the shipped alarm speaks alone, until somebody looks
     state = state._replace(steady=feedback_steady.restarted(state.steady))
-    assert not feedback_steady.changed(state.steady)
+    assert now(state).line < np.inf
 
 
 def test_learning_goes_on_while_answers_are_as_the_budget_has_them() -> None:
@@ -156,7 +159,7 @@ def test_learning_goes_on_while_answers_are_as_the_budget_has_them() -> None:
             slip = bool(chance.random() < feedback_steady.SLIP)
             state = feedback_steady.step(state, days=0.25 / 24.0, per_day=1.0, nothing=slip)
         stops += feedback_steady.changed(state)
-    assert stops <= 8  # at most one in 1,000 answers on average: 4 expected, and two sigma
+    assert stops == 0  # at most one in 100,000 answers on average
 
 
 def test_whoever_confirms_everything_is_bounded_by_what_words_are_worth() -> None:
@@ -211,7 +214,7 @@ def test_the_mixture_is_hardly_worse_than_the_best_number_of_channels() -> None:
     chance = np.random.default_rng(5)
     state, losses, own = feedback_experts.init(), [], []
     for _ in range(480):
-        found = feedback.verdict(TRUE if chance.random() < 0.5 else NOTHING, touched=False)
+        found = verdict(TRUE if chance.random() < 0.5 else NOTHING, touched=False)
         assert found is not None
         right = chance.random(len(feedback_experts.ADDED)) < np.array([0.55, 0.6, 0.9, 0.5])
         tells = np.where(right, found.trouble, not found.trouble)

@@ -173,6 +173,48 @@ def cycles(
         raise typer.Exit(Exit.FAILED)
 
 
+@app.command("feedback")
+def feedback(
+    count: int = typer.Option(500, "--cycles", min=10, help="Hours with feedback."),
+    unseen: int = typer.Option(200, "--unseen", min=1, help="Other hours, which are measured."),
+    per_hour: float = typer.Option(
+        1.38, "--per-hour", min=0.0, max=4.0, help="Incidents an hour; see `lab cycles`."
+    ),
+    recorded: bool = typer.Option(
+        False, "--recorded", help="Use what OUT holds, whichever version recorded it."
+    ),
+    out: Path = _OUT,
+    jobs: int | None = typer.Option(None, "--jobs", min=1, help="Workers; else one for each core."),
+    output: Output = OUTPUT,
+) -> None:
+    """What feedback on alarms is worth: learn on hours, measure on others that were never seen.
+
+    Prints event F1 and false alarms of the shipped detector and of the one that learnt; exits 1 if
+    the gate is missed. What is done is kept.
+    """
+    files = _needs_twin()
+    from homeostat.cli.lab_feedback import Plan, Run
+    from homeostat.report.lab_feedback import shown, verdict
+
+    plan = Plan(
+        cycles=count,
+        unseen=unseen,
+        per_hour=per_hour,
+        out=out,
+        jobs=jobs or files.cores(),
+        recorded=recorded,
+    )
+    try:
+        found = Run(plan).go()
+    except KeyboardInterrupt:
+        tell(f"stopped; what was done is in {out / 'feedback'}: the same command takes it up again")
+        raise typer.Exit(130) from None
+    show(shown(found, plain=output is not Output.TABLE), output)
+    tell(f"{verdict(found)} Wrote {out / 'feedback.json'}")
+    if not found.passes:
+        raise typer.Exit(Exit.FAILED)
+
+
 @app.command("safe-set")
 def safe_set(
     seeds: int = typer.Option(20, "--seeds", min=1, help="Replays of each action."),

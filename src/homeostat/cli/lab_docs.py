@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from homeostat.base.errors import ConfigError
 from homeostat.report import (
     lab_cycles,
+    lab_feedback,
     lab_figures,
     lab_live,
     lab_results,
@@ -52,6 +53,11 @@ KINDS: Final[dict[str, Kind]] = {
         name="cycles",
         kept=lambda text: lab_cycles.to_json(lab_cycles.from_json(text)),
         table=lambda text: lab_cycles.markdown(lab_cycles.from_json(text)),
+    ),
+    lab_feedback.FORMAT: Kind(
+        name="feedback",
+        kept=lambda text: lab_feedback.to_json(lab_feedback.from_json(text)),
+        table=lambda text: lab_feedback.markdown(lab_feedback.from_json(text)),
     ),
     lab_safe_set.FORMAT: Kind(
         name="safe-set",

@@ -85,10 +85,8 @@ def alarms(told: Bools) -> list[slice]:
 
 
 def told_in(now: feedback.Drawn, hour: Hour) -> Bools:
-    """Return the scrapes at which there is something to tell of; without a line, the alarm's."""
-    if not np.isfinite(now.line):
-        return np.asarray(hour.shipped)
-    return feedback.told(now, hour.bins, hour.missed)
+    """Return the scrapes at which there is something to tell of, the shipped alarm's included."""
+    return np.asarray(hour.shipped | feedback.told(now, hour.bins, hour.missed))
 
 
 def learn(
@@ -121,28 +119,30 @@ def _pieces(
     now: feedback.Drawn, hour: Hour, people: People, chance: np.random.Generator
 ) -> Iterator[_Piece]:
     every, left = np.arange(len(hour.event)), np.ones(len(hour.event), dtype=bool)
-    found, confirmed = False, len(every)
+    found, settled = False, len(every)
     for one in alarms(told_in(now, hour)):
         left[one] = False
         true = bool(hour.event[one].any())
         said = people.on_alarm(chance, true=true)
         found |= true
-        if any(word.trouble for word in said):
-            confirmed = min(confirmed, one.start)
+        if not said or any(word.trouble for word in said):
+            settled = min(settled, one.start)
         yield every[one], True, said
     untold = np.flatnonzero(hour.event & left)
     if len(untold) and not found:
         said = people.on_untold(chance, hurt=bool(hour.hurt.any()))
         if said:
             left[untold] = False
-            confirmed = min(confirmed, int(untold[0]))
+            settled = min(settled, int(untold[0]))
             yield untold, False, said
     silent = (Word(source=Source.SILENCE, trouble=False),)
-    # After trouble that was confirmed nobody says again that it is still there.
-    for first in range(0, confirmed, _QUARTER):
-        quarter = every[first : min(first + _QUARTER, confirmed)]
+    # After an alarm that may have been true nobody says again that all is not well; and when its
+    # trouble began nobody knows, so the quarter before it says nothing either.
+    settled = max(settled - _QUARTER, 0) if settled < len(every) else settled
+    for first in range(0, settled, _QUARTER):
+        quarter = every[first : min(first + _QUARTER, settled)]
         if (rest := quarter[left[quarter]]).size:
             yield rest, False, silent
-    after = every[confirmed:]
+    after = every[settled:]
     if (rest := after[left[after]]).size:
         yield rest, False, ()

@@ -23,8 +23,8 @@ from homeostat.learn import feedback_counts as counts
 from homeostat.learn import feedback_experts as experts
 from homeostat.learn import feedback_steady as steady
 from homeostat.learn.feedback_channels import CHANNELS, OBJECTIVES
-from homeostat.learn.feedback_line import Budget, line
-from homeostat.learn.feedback_words import Source, Word, verdict
+from homeostat.learn.feedback_line import LEAST, Budget, allowed, line
+from homeostat.learn.feedback_words import TRUST, Source, Word, verdict
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -61,7 +61,7 @@ class State(NamedTuple):
         worst: Bins at the worst tick of each quiet stretch, int8 `[room, channel]`.
         stands: How many stretches each of them stands for, 0 = empty, `[room]`.
         taken: Stretches that were ever taken, `[]`.
-        watched_h: Hours watched, of which `worst` is a sample, `[]`.
+        watched_h: Hours called quiet, of which `worst` is a sample, `[]`.
         asked: Alarms raised, and alarms that somebody answered, `[2]`.
         experts: How wrong each number of channels was lately.
         steady: Whether the answers are as they were.
@@ -84,7 +84,7 @@ class Drawn(NamedTuple):
         odds: Worth of each bin, `[channel, bin]`.
         weights: Of each expert, `[expert]`.
         lines: Each expert's own line, `[expert]`.
-        line: Of the score; inf while there is none.
+        line: Of the score; inf while there is none, and while learning has stopped.
     """
 
     odds: Floats
@@ -132,18 +132,17 @@ def drawn(config: Config, state: State) -> Drawn:
     worth = counts.odds(state.counts)
     used = state.stands > 0.0
     # A stretch has taught the odds that judge it: without itself it would have looked worse.
-    alone = counts.odds(state.counts, without=1.0)
+    alone = counts.odds(state.counts, without=TRUST[Source.SILENCE])
     each = experts.scores(alone, state.worst[used].astype(np.int64))
-    stands, watched = state.stands[used], float(state.watched_h)
-    lines = np.array([line(row, stands, watched, config.budget) for row in each.T])
+    budget, stands = config.budget, state.stands[used]
+    most = allowed(budget, watched_h=float(state.watched_h), raised=float(state.asked[0]))
+    lines = np.array([line(row, stands, most, budget, LEAST) for row in each.T])
     weights = experts.weights(state.experts)
     mixed = experts.mixed(each, weights, lines)
-    return Drawn(
-        odds=worth,
-        weights=weights,
-        lines=lines,
-        line=line(mixed, stands, watched, config.budget, least=_LOWEST),
-    )
+    # What the answers no longer support is not in force either: the shipped alarm speaks alone.
+    own = line(mixed, stands, most, budget, _LOWEST)
+    stopped = steady.changed(state.steady)
+    return Drawn(odds=worth, weights=weights, lines=lines, line=float("inf") if stopped else own)
 
 
 def score(now: Drawn, bins: Ints) -> Floats:
@@ -208,6 +207,8 @@ def learnt(
     if found is None or not heard:
         return state
     sure = found.weight
+    if all(word.source is Source.SILENCE for word in words):
+        sure *= 1.0 - _trouble(state, now, seen)
     after = counts.added(
         state.counts, seen.peaks, trouble=found.trouble, weight=sure, fade=config.fade
     )
@@ -217,10 +218,25 @@ def learnt(
         # What is confirmed by word alone is false now and then. That keeps whoever says yes to
         # everything within 1 / (1 - trust) times the budget.
         return _remembered(config, state, seen, 1.0 - sure) if seen.alarmed else state
+    state = state._replace(watched_h=state.watched_h + seen.hours)
     raised, answered = state.asked
+    if not seen.alarmed:
+        # It counts in full, however strange it looks: to tell of what nobody cared for is what the
+        # budget is about.
+        return _remembered(config, state, seen, 1.0)
     # Of the alarms that nobody answered as many were false as of those that somebody did.
-    stands = raised / answered if seen.alarmed and answered > 0.0 else 1.0
-    return _remembered(config, state, seen, max(stands, 1.0))
+    return _remembered(config, state, seen, max(raised / max(answered, 1.0), 1.0))
+
+
+def _trouble(state: State, now: Drawn, seen: Stretch) -> float:
+    """Return how likely a stretch was trouble by its strongest channel and all that was learnt.
+
+    Silence is not believed over what looks like known trouble: else a fault that nobody noticed
+    would teach that its signs are normal.
+    """
+    quiet, trouble = state.counts.stretches + 1.0
+    odds = trouble / quiet * np.exp(now.odds[np.arange(len(seen.peaks)), seen.peaks].max())
+    return float(odds / (1.0 + odds))
 
 
 def _heard(
@@ -230,7 +246,6 @@ def _heard(
     person = [word.trouble for word in words if word.source is Source.PERSON]
     answered = seen.alarmed and bool(person)
     state = state._replace(
-        watched_h=state.watched_h + seen.hours,
         asked=state.asked + np.array([float(seen.alarmed), float(answered)]),
     )
     answers = steady.step(

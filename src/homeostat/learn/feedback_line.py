@@ -17,10 +17,12 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.learn.feedback_steady import SLIP
+
 Floats = npt.NDArray[np.float64]
 _DAY_H = 24.0
 # Something must have been seen: three times as often in trouble as in quiet, however calm it was.
-_LEAST = math.log(3.0)
+LEAST = math.log(3.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,18 @@ class Budget:
             raise ValueError(f"feedback budget: sure must be in (0.5, 1), got {self.sure}")
 
 
+def allowed(budget: Budget, *, watched_h: float, raised: float) -> float:
+    """Return how many stretches called quiet may have been told of.
+
+    Args:
+        budget: For false alarms.
+        watched_h: Hours of quiet; hours of trouble allow no false alarms.
+        raised: Alarms in that time. Of the answers to them a few are slips, which are no false
+            alarms; where alarms are many, slips alone would use up the budget.
+    """
+    return budget.per_day * watched_h / _DAY_H + SLIP * raised
+
+
 def upper(crossed: Floats, sure: float) -> Floats:
     """Return the upper bound of the mean of Poisson counts (weights may make them fractions).
 
@@ -62,21 +76,18 @@ def upper(crossed: Floats, sure: float) -> Floats:
     return np.asarray(shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * np.sqrt(shape))) ** 3)
 
 
-def line(
-    worst: Floats, weight: Floats, watched_h: float, budget: Budget, *, least: float = _LEAST
-) -> float:
+def line(worst: Floats, weight: Floats, allowed: float, budget: Budget, least: float) -> float:
     """Return the lowest score at which telling is surely within the budget; inf for none.
 
     Args:
         worst: Score of each quiet stretch at its worst tick, `[stretch]`.
         weight: How many stretches each of them stands for, `[stretch]`.
-        watched_h: Hours that were watched in all, quiet or not.
-        budget: What is allowed.
+        allowed: False alarms in the time that they are a sample of; see `allowed`.
+        budget: How sure it must be.
         least: No line is lower.
     """
     order = np.argsort(-worst, kind="stable")
     scores, crossed = worst[order], np.cumsum(weight[order])
-    allowed = budget.per_day * watched_h / _DAY_H
     if upper(np.zeros(1), budget.sure)[0] > allowed:
         return float("inf")
     # Equal scores cross together, so the count at a score is that of its last one.

@@ -9,7 +9,8 @@ answers,
     theta^nothings * exp(-(theta - 1) (budget * days + SLIP * answers))
 
 has a mean of at most 1, whatever came before, so there are at least `_RUN` answers between false
-stops on average. A stop lasts until a person says that the new answers are right (`restarted`).
+stops on average. While it is stopped the shipped alarm speaks alone. A stop lasts until a person
+says that the new answers are right (`restarted`).
 
 Source: Shin, Ramdas & Rinaldo, "E-detectors", arXiv 2203.03532 (2022), Shiryaev-Roberts form.
 """
@@ -20,8 +21,8 @@ import numpy as np
 
 SLIP: Final = 0.05
 """Share of answers that are slips; see `feedback_words.TRUST`."""
-_THETA: Final = np.array([4.0, 16.0])
-_RUN: Final = 1000.0
+_THETA: Final = np.array([8.0, 32.0])
+_RUN: Final = 100_000.0
 _MOST: Final = 1e12
 
 
