@@ -187,3 +187,21 @@ def test_an_accuracy_that_falls_towards_its_promise_is_foretold_in_its_own_sense
     assert (last.chances[0] or 0.0) > (said[29].chances[0] or 0.0) + 0.3
     assert last.time_to_limit_ns is not None
     assert last.likely_ns is None or last.time_to_limit_ns <= last.likely_ns
+
+
+@pytest.mark.slow
+def test_a_peak_of_every_hour_is_foreseen_before_demand_rises() -> None:
+    """Demand is flat but for ten minutes an hour: only the season tells of the next peak."""
+    chance = np.random.default_rng(0)
+    before: list[float | None] = []
+    after: list[float | None] = []
+    play = Play(60)
+    for tick in range(60 * 13):
+        minute = tick % 60
+        level = 500.0 if 40 <= minute < 50 else 200.0
+        one = play.feed(level * chance.normal(1.0, 0.02), 80.0)[POOL].chances[1]
+        if tick >= 60 * 10 and minute in {37, 52}:
+            (before if minute == 37 else after).append(one)
+    sure = [one for one in (*before, *after) if one is not None]
+    assert len(sure) == 6
+    assert min(sure[:3]) > max(sure[3:]) + 0.4

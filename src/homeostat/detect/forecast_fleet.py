@@ -20,7 +20,7 @@ import numpy.typing as npt
 from homeostat.base import names
 from homeostat.base.evidence import Forecast, SeriesKey
 from homeostat.base.policy import Managed
-from homeostat.base.units import MINUTE, SECOND
+from homeostat.base.units import HOUR, MINUTE, SECOND
 from homeostat.base.world import Snapshot
 from homeostat.detect import (
     breach,
@@ -28,10 +28,13 @@ from homeostat.detect import (
     demand_outlook,
     forecast_quantiles,
     forecast_young,
+    seasonal_memory,
     slots,
 )
 from homeostat.detect.forecast_rows import Floats, Readings, Rows, rows
 from homeostat.detect.forecast_young import YoungState
+from homeostat.detect.seasonal_memory import SeasonalMemory, Seasons
+from homeostat.detect.seasonal_search import SHORTEST
 from homeostat.detect.slots import Slots
 from homeostat.detect.usual import Device
 from homeostat.stats import conformal
@@ -49,6 +52,7 @@ _SAME_LIMIT: Final = 0.10
 # young one alone, .09 for the empirical one from its first word on and .08 for persistence.
 _TRUSTED: Final = breach.Config().table.size
 _STEP_NS: Final = 15 * SECOND
+_DAY: Final = 24 * HOUR
 _FORGET: Final = 600
 _FIRST_SLOTS: Final = 8
 # Digits that a forecast keeps: a journal holds it every tick.
@@ -67,6 +71,7 @@ class AheadGroup:
         limits: What each must not pass, as forecast; NaN for unknown. `[slot]`
         outlook: The forecasters' state. `[.., slot]`
         young: That of the one for series of which little was seen. `[slot]`
+        season: What is known of the series' seasons. `[.., slot]`
     """
 
     ticks: int
@@ -76,6 +81,7 @@ class AheadGroup:
     limits: Floats
     outlook: demand_outlook.OutlookState
     young: YoungState
+    season: SeasonalMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,6 +139,24 @@ def _outlook(interval: int) -> demand_outlook.Outlook:
     return demand_outlook.Outlook(demand_outlook.Config(horizons=tuple(horizons), levels=_LEVELS))
 
 
+@cache
+def _seasons(interval: int) -> Seasons:
+    """Return the memory of seasons of one scrape interval: a day and a week are asked for first."""
+    hints = tuple(ticks for ticks in (_DAY // interval, 7 * _DAY // interval) if ticks >= SHORTEST)
+    return Seasons(seasonal_memory.Config(hints=hints))
+
+
+def _profile(memory: SeasonalMemory, interval: int) -> demand.Season | None:
+    """Return what the seasons say of the horizons, None while no series has one."""
+    known = memory.period > 0.0
+    if not known.any():
+        return None
+    seasons, horizons = _seasons(interval), _outlook(interval).config.horizons
+    return demand_outlook.season_of(
+        np, lambda ahead: seasons.season(np, memory, ahead), known, horizons
+    )
+
+
 def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> AheadGroup:
     """Return the group with a slot for every series of this tick."""
     if group is not None and group.keys == seen.keys:
@@ -147,15 +171,28 @@ def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> 
             limits=np.full(_FIRST_SLOTS, np.nan),
             outlook=outlook.init(np, _FIRST_SLOTS),
             young=forecast_young.init(np, _FIRST_SLOTS),
+            season=_seasons(interval).init(np, _FIRST_SLOTS),
         )
     before = len(group.slots.keys)
     placed, where, fresh = slots.assign(group.slots, seen.keys, tick, _FORGET)
     size = len(placed.keys)
-    old = (group.limits, group.outlook, group.young)
-    new = (np.full(size, np.nan), outlook.init(np, size), forecast_young.init(np, size))
-    limits, ahead, young = slots.carried(old, new, fresh, before) if fresh.any() else old
+    old = (group.limits, group.outlook, group.young, group.season)
+    new = (
+        np.full(size, np.nan),
+        outlook.init(np, size),
+        forecast_young.init(np, size),
+        _seasons(interval).init(np, size),
+    )
+    limits, ahead, young, season = slots.carried(old, new, fresh, before) if fresh.any() else old
     return replace(
-        group, slots=placed, keys=seen.keys, where=where, limits=limits, outlook=ahead, young=young
+        group,
+        slots=placed,
+        keys=seen.keys,
+        where=where,
+        limits=limits,
+        outlook=ahead,
+        young=young,
+        season=season,
     )
 
 
@@ -173,7 +210,10 @@ def _stepped(
     young = forecast_young.step(
         np, group.young, values, limits, whole=(group.ticks + 1) % steps == 0, moved=moved
     )
-    ahead_state, ahead = outlook.step(np, group.outlook, values, calm, limits)
+    season = _seasons(interval).learn(np, group.season, values, allowed=calm, calm=calm)
+    ahead_state, ahead = outlook.step(
+        np, group.outlook, values, calm, limits, _profile(season, interval)
+    )
     horizons = tuple(ticks / steps for ticks in outlook.config.horizons)
     first = forecast_young.seen(np, young, limits, horizons)
     trusted = np.stack([table.entered >= _TRUSTED for table in ahead_state.breach.excess])
@@ -184,7 +224,14 @@ def _stepped(
     early = np.stack([first.low, first.at, first.high], axis=1)
     late = trusted[:, None] | np.isnan(early)
     between = np.where(late, ahead.quantiles, early)
-    group = replace(group, ticks=group.ticks + 1, limits=limits, outlook=ahead_state, young=young)
+    group = replace(
+        group,
+        ticks=group.ticks + 1,
+        limits=limits,
+        outlook=ahead_state,
+        young=young,
+        season=season,
+    )
     horizons_ns = tuple(ticks * interval for ticks in outlook.config.horizons)
     said = _Said(values[where], limits[where], chance[:, where], between[:, :, where])
     return group, _forecasts(seen.keys, said, horizons_ns)
@@ -271,6 +318,7 @@ STATE_CLASSES: Final = (
     AheadState,
     AheadGroup,
     YoungState,
+    SeasonalMemory,
     Slots,
     SeriesKey,
     demand_outlook.OutlookState,
