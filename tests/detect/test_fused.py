@@ -243,7 +243,7 @@ def test_a_deployment_that_outgrows_its_row_begins_anew_in_a_wider_one(warm: Pla
     play.replicas["one"] = 9
     out = play.one()
     assert width_for(2 * len(SIGNALS)) < 9 * len(SIGNALS)
-    owners = {name: width for width, group in play.state.batches.groups.items()
+    owners = {name: key[0] for key, group in play.state.batches.groups.items()
               for name in group.owners if name}  # fmt: skip
     assert owners["one"] > owners["two"]
     assert out["one"].score is not None
@@ -272,6 +272,28 @@ def _nested(value: object) -> set[type]:
     return set()
 
 
+def test_a_large_fleet_is_seated_over_some_ticks_and_a_place_is_used_again() -> None:
+    names_of = [f"n{number:02d}" for number in range(fused_batch.MOST + 3)]
+    play = Play(*names_of)
+    first, second = play.one(), play.one()
+    waiting = [name for name in names_of if _verdict(first[name]) is Verdict.UNKNOWN]
+    assert waiting == names_of[fused_batch.MOST :]
+    assert not [name for name in names_of if _verdict(second[name]) is Verdict.UNKNOWN]
+    keys = list(play.state.batches.groups)
+    assert [number for _, number in keys] == [0, 1]
+    del play.replicas["n01"]
+    play.play(2)
+    play.tick += 700
+    play.play(2)
+    play.replicas["new"] = 2
+    assert _verdict(play.one()["new"]) is Verdict.HEALTHY
+    assert play.state.batches.groups[keys[0]].owners[1] == "new"
+
+
+def _verdict(evidence: Evidence) -> Verdict | None:
+    return None if evidence.score is None else evidence.score.verdict
+
+
 def test_a_layout_without_charted_series_scores_nothing() -> None:
     part = Fused()
     bare: Layout = layout(())
@@ -286,7 +308,7 @@ def test_a_layout_without_charted_series_scores_nothing() -> None:
 
 
 def test_the_stack_takes_the_width_of_its_group(warm: Play) -> None:
-    (width,) = warm.state.batches.groups
-    group = warm.state.batches.groups[width]
+    ((width, number),) = warm.state.batches.groups
+    group = warm.state.batches.groups[width, number]
     blank = stack.Stack().init(width, entities=len(group.owners))
     assert group.seen.stack.rows.screen.count.shape == blank.rows.screen.count.shape

@@ -38,7 +38,7 @@ from homeostat.base.evidence import (
 from homeostat.base.ports import SignalsLike
 from homeostat.base.units import TimeNs
 from homeostat.detect import stack, stack_incident
-from homeostat.detect.fused_batch import Batch, Batches, Group
+from homeostat.detect.fused_batch import Batch, Batches, Group, Key
 from homeostat.detect.layout import CHARTED, Layout
 
 # Ticks in a row that charts must hold their alarm: a window of five scrapes straddles an onset.
@@ -162,22 +162,22 @@ class Fused:
         self,
         state: FusedState,
         batches: Batches,
-        said: Mapping[int, stack.Said],
+        said: Mapping[Key, stack.Said],
         charts: Mapping[str, tuple[float, ...]],
         said_of: Mapping[str, Evidence],
     ) -> tuple[Batches, dict[str, Score]]:
         """Return the batches with their onsets, and the scores by deployment."""
         scores: dict[str, Score] = {}
         groups = dict(batches.groups)
-        for width, group in batches.groups.items():
+        for key, group in batches.groups.items():
             here = {name: place for place, name in enumerate(group.owners) if name in said_of}
             evidence = np.full(len(group.owners), np.nan)
             for name, place in here.items():
-                evidence[place] = merged(float(said[width].neg_log10_p[place]), _held(charts[name]))
+                evidence[place] = merged(float(said[key].neg_log10_p[place]), _held(charts[name]))
             incident, alarm = stack_incident.step(
                 np, self.config.incident, group.incident, evidence
             )
-            groups[width] = replace(group, incident=incident)
+            groups[key] = replace(group, incident=incident)
             shown = stack.scale(evidence, alarm, np.zeros_like(alarm))
             for name, place in here.items():
                 lasts = bool(incident.active[place])
@@ -185,7 +185,7 @@ class Fused:
                     float(evidence[place]),
                     float(shown[place]),
                     state.since.get(name, said_of[name].at) if lasts else None,
-                    _told(group, place, said[width], said_of[name]) if lasts else (),
+                    _told(group, place, said[key], said_of[name]) if lasts else (),
                 )
         return replace(batches, groups=groups), scores
 

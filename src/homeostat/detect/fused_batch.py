@@ -2,6 +2,10 @@
 
 See `detect.fused_groups` for places and growth. Values that are not charted are not looked at, and
 what is missing is NaN: a column of padding is one that never says anything.
+
+A batch holds at most `MOST` deployments, and at most as many get a place on one tick, because
+models of relations are fitted when so many rows have been learnt: a fleet that starts on one tick
+would be fitted on one tick. Who has no place yet is not scored yet.
 """
 
 from collections.abc import Mapping
@@ -34,6 +38,9 @@ Bools = npt.NDArray[np.bool_]
 _FORGET: Final = 600
 # Rows of a batch at first; it doubles.
 _FIRST: Final = 2
+MOST: Final = 32
+Key = tuple[int, int]
+"""Of a batch: its width, and which of that width."""
 
 
 class Seen(NamedTuple):
@@ -55,7 +62,7 @@ class Group:
     Attributes:
         owners: Who has which place; empty for a free one.
         names: Each place's columns.
-        last: The tick at which each place was last heard of. `[place]`
+        last: The tick at which each place was last heard of, -1 where never. `[place]`
         seen: What is remembered of them.
         incident: The onset of each.
     """
@@ -72,16 +79,17 @@ class Batches:
     """All groups.
 
     Attributes:
-        groups: By width.
-        keys: The frame's series for which `rows` and `cells` were worked out.
-        rows: Of each group, the charted rows of the frame. By width.
-        cells: Of each group, where their values go: place times width plus column. By width.
+        groups: By width and number.
+        keys: The frame's series for which `rows` and `cells` were worked out; none while a
+            deployment waits for its place.
+        rows: Of each group, the charted rows of the frame.
+        cells: Of each group, where their values go: place times width plus column.
     """
 
-    groups: dict[int, Group]
+    groups: dict[Key, Group]
     keys: tuple[SeriesKey, ...]
-    rows: dict[int, Ints]
-    cells: dict[int, Ints]
+    rows: dict[Key, Ints]
+    cells: dict[Key, Ints]
 
 
 class Batch:
@@ -107,7 +115,7 @@ class Batch:
         layout: Layout,
         learn: frozenset[str],
         renew: frozenset[str],
-    ) -> tuple[Batches, dict[int, stack.Said]]:
+    ) -> tuple[Batches, dict[Key, stack.Said]]:
         """Judge one tick, then learn from it; see `fused.Fused.step`.
 
         Args:
@@ -125,9 +133,9 @@ class Batch:
                 else self._seated(state, layout, signals.tick)
             )
         groups, out = {}, {}
-        for width, group in state.groups.items():
-            groups[width], out[width] = self._group(
-                group, width, state.rows[width], state.cells[width], signals, learn, renew
+        for key, group in state.groups.items():
+            groups[key], out[key] = self._group(
+                group, key[0], state.rows[key], state.cells[key], signals, learn, renew
             )
         return replace(state, groups=groups), out
 
@@ -173,63 +181,72 @@ class Batch:
         return replace(group, seen=Seen(new.stack._replace(rows=kept), new.changes))
 
     def _seated(self, state: Batches, layout: Layout, tick: int) -> Batches:
-        """Return the batches with a place for every deployment of the frame."""
-        groups = {width: _freed(group, tick) for width, group in state.groups.items()}
+        """Return the batches with a place for the deployments of the frame."""
+        groups = {key: _freed(group, tick) for key, group in state.groups.items()}
         where = {
-            name: (width, place)
-            for width, group in groups.items()
+            name: (key, place)
+            for key, group in groups.items()
             for place, name in enumerate(group.owners)
             if name
         }
+        placed = 0
         for name, part in layout.parts.items():
-            if not part.charted.any():
-                continue
             at = where.get(name)
-            known = () if at is None else groups[at[0]].names[at[1]]
-            columns = None if at is None else seated(known, part, at[0])
-            if at is None or columns is None:
-                if at is not None:
-                    groups[at[0]] = _named(groups[at[0]], at[1], "", ())
-                at = self._place(groups, width_for(int(part.charted.sum())), tick)
-                columns = seated((), part, at[0])
-            where[name] = at
-            groups[at[0]] = _named(groups[at[0]], at[1], name, columns or ())
-        return _wired(Batches(groups=groups, keys=layout.keys, rows={}, cells={}), layout, where)
+            if at is not None:
+                columns = seated(groups[at[0]].names[at[1]], part, at[0][0])
+                groups[at[0]] = _named(groups[at[0]], at[1], name if columns else "", columns or ())
+                if columns is not None:
+                    continue
+                del where[name]
+            if placed < MOST and part.charted.any():
+                key, place = where[name] = self._place(groups, width_for(int(part.charted.sum())))
+                columns = seated((), part, key[0])
+                groups[key] = _named(groups[key], place, name, columns or ())
+                placed += 1
+        keys = layout.keys if placed < MOST else ()
+        return _wired(Batches(groups=groups, keys=keys, rows={}, cells={}), layout, where)
 
-    def _place(self, groups: dict[int, Group], width: int, tick: int) -> tuple[int, int]:
+    def _place(self, groups: dict[Key, Group], width: int) -> tuple[Key, int]:
         """Return a free place of a group, which has seen nothing."""
-        group = groups.get(width)
-        if group is None:
-            group = Group(
+        number = 0
+        while (key := (width, number)) in groups:
+            group = groups[key]
+            if "" in group.owners or len(group.owners) < MOST:
+                break
+            number += 1
+        if key not in groups:
+            groups[key] = Group(
                 owners=("",) * _FIRST,
                 names=((),) * _FIRST,
-                last=np.full(_FIRST, tick, dtype=np.int64),
+                last=np.full(_FIRST, -1, dtype=np.int64),
                 seen=self._fresh(width, _FIRST),
                 incident=stack_incident.init(np, _FIRST),
             )
-        elif "" not in group.owners:
-            group = self._doubled(group, width, tick)
-        place = group.owners.index("")
+        elif "" not in groups[key].owners:
+            groups[key] = self._doubled(groups[key], width)
+        place = groups[key].owners.index("")
+        if groups[key].last[place] >= 0:  # somebody had it before
+            groups[key] = self._emptied(groups[key], width, place)
+        return key, place
+
+    def _emptied(self, group: Group, width: int, place: int) -> Group:
         which = np.arange(len(group.owners)) == place
         where, units = self._plan(width)
-        fresh = self._fresh(width, len(group.owners))
         active, calm = group.incident
-        groups[width] = replace(
+        return replace(
             group,
-            owners=(*group.owners[:place], "?", *group.owners[place + 1 :]),
-            seen=renewed(where, units, group.seen, fresh, which),
+            seen=renewed(where, units, group.seen, self._fresh(width, len(which)), which),
             incident=stack_incident.State(active & ~which, np.where(which, 0.0, calm)),
         )
-        return width, place
 
-    def _doubled(self, group: Group, width: int, tick: int) -> Group:
+    def _doubled(self, group: Group, width: int) -> Group:
         before = len(group.owners)
         after = 2 * before
         where, units = self._plan(width)
         return Group(
             owners=group.owners + ("",) * before,
             names=group.names + ((),) * before,
-            last=np.concatenate([group.last, np.full(before, tick, dtype=np.int64)]),
+            last=np.concatenate([group.last, np.full(before, -1, dtype=np.int64)]),
             seen=grown(where, units, group.seen, self._fresh(width, after), before, after),
             incident=stack_incident.State(
                 np.concatenate([group.incident.active, np.zeros(before, dtype=bool)]),
@@ -276,22 +293,22 @@ def _named(group: Group, place: int, owner: str, columns: tuple[Name, ...]) -> G
     return replace(group, owners=tuple(owners), names=tuple(every))
 
 
-def _wired(state: Batches, layout: Layout, where: Mapping[str, tuple[int, int]]) -> Batches:
+def _wired(state: Batches, layout: Layout, where: Mapping[str, tuple[Key, int]]) -> Batches:
     """Return the batches with where each of the frame's rows goes."""
-    rows: dict[int, list[Any]] = {width: [] for width in state.groups}
-    cells: dict[int, list[Any]] = {width: [] for width in state.groups}
+    rows: dict[Key, list[Any]] = {key: [] for key in state.groups}
+    cells: dict[Key, list[Any]] = {key: [] for key in state.groups}
     for name, part in layout.parts.items():
-        if name not in where or not part.charted.any():
+        if name not in where:
             continue
-        width, place = where[name]
-        own, columns = places(state.groups[width].names[place], part)
-        rows[width].append(own + layout.first[name])
-        cells[width].append(columns + place * width)
+        key, place = where[name]
+        own, columns = places(state.groups[key].names[place], part)
+        rows[key].append(own + layout.first[name])
+        cells[key].append(columns + place * key[0])
     none = np.zeros(0, dtype=np.int64)
     return replace(
         state,
-        rows={width: np.concatenate([none, *every]) for width, every in rows.items()},
-        cells={width: np.concatenate([none, *every]) for width, every in cells.items()},
+        rows={key: np.concatenate([none, *every]) for key, every in rows.items()},
+        cells={key: np.concatenate([none, *every]) for key, every in cells.items()},
     )
 
 

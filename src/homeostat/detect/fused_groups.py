@@ -24,8 +24,8 @@ Name = tuple[str, str]
 
 # Multiples of 8 with steps of a third to a half: at most so much of a batch is padding.
 _WIDTHS: Final = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-# Two replicas more than there are now, of nine charted series each.
-_SPARE: Final = 18
+# A replica more than there are now, of nine charted series.
+_SPARE: Final = 9
 
 # Of an array: its entity axis, and how much of it an entity takes; None where it has none.
 Plan = tuple[tuple[int, int] | None, ...]
@@ -35,7 +35,7 @@ def width_for(series: int) -> int:
     """Return the width of a row for so many series, with room for some more.
 
     >>> width_for(20), width_for(100), width_for(2000)
-    (48, 128, 2048)
+    (32, 128, 2048)
     """
     wanted = series + _SPARE
     fits = next((width for width in _WIDTHS if width >= wanted), None)

@@ -1,0 +1,152 @@
+"""Causes that all replicas share, values that cannot be, and answers that changed, made by hand."""
+
+import pytest
+from patient_by_hand import REPLICAS, STABLE, Patient
+
+from homeostat.base import names
+from homeostat.base.evidence import Family, Verdict
+from homeostat.base.types import TimeNs
+from homeostat.base.units import SECOND
+from homeostat.base.world import ReplicaState
+
+
+def slow_answers(patient: Patient) -> Patient:
+    return patient.gateway(names.LATENCY_P95, 900.0)
+
+
+def test_slow_answers_with_slow_probes_everywhere_are_the_network() -> None:
+    patient = slow_answers(Patient()).all(REPLICAS, names.PROBE_LATENCY, 400.0)
+    assert patient.families() == [(Family.NETWORK, "model")]
+
+
+def test_slow_answers_with_quick_probes_and_idle_queues_are_what_is_behind() -> None:
+    assert slow_answers(Patient()).families() == [(Family.DEPENDENCY, "model")]
+
+
+def test_probes_slow_on_half_of_the_replicas_name_neither() -> None:
+    patient = slow_answers(Patient()).all(STABLE[:2], names.PROBE_LATENCY, 100.0)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+
+
+@pytest.mark.parametrize(("signal", "value"), [(names.QUEUE_LENGTH, 40.0), (names.BATCH_SIZE, 2.5)])
+def test_requests_that_wait_in_the_replicas_wait_neither_before_nor_behind(
+    signal: str, value: float
+) -> None:
+    patient = slow_answers(Patient()).all(STABLE, signal, value)
+    families = {family for family, _ in patient.families()}
+    assert not families & {Family.NETWORK, Family.DEPENDENCY}
+
+
+def test_nothing_is_named_by_exclusion_while_windows_reach_back_before_a_start() -> None:
+    patient = slow_answers(Patient())
+    assert patient.world is not None
+    begun = TimeNs(patient.world.observed_at - 15 * SECOND)
+    assert patient.with_replica("a-1", started_at=begun).families() == [(Family.UNCLEAR, "model")]
+
+
+def test_fuller_batches_under_usual_arrivals_are_more_work_and_no_load() -> None:
+    patient = slow_answers(Patient()).all(STABLE, names.BATCH_SIZE, 2.5)
+    assert patient.families() == [(Family.WORK, "gateway")]
+    assert patient.gateway(names.ARRIVAL_RATE, 140.0).families() == [(Family.LOAD, "gateway")]
+
+
+def test_fuller_batches_with_a_replica_less_are_no_more_work() -> None:
+    patient = slow_answers(Patient()).all(STABLE, names.BATCH_SIZE, 2.5)
+    patient.with_replica("a-2", state=ReplicaState.STARTING)
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+
+
+def test_queues_beside_idle_devices_are_the_front_end_and_no_load() -> None:
+    patient = slow_answers(Patient()).all(STABLE, names.QUEUE_LENGTH, 300.0)
+    patient.usual |= {(names.replica(name), names.CPU_SHARE): 0.2 for name in STABLE}
+    patient.all(STABLE, names.CPU_SHARE, 0.98).gateway(names.ARRIVAL_RATE, 300.0)
+    assert patient.families() == [(Family.FRONTEND, "pool:a")]
+    patient.all(STABLE, names.BATCH_SIZE, 8.0).all(STABLE, names.BATCH_FULL_SHARE, 1.0)
+    assert patient.families() == [(Family.LOAD, "gateway")]
+
+
+@pytest.mark.parametrize(
+    ("signal", "value"),
+    [(names.MEMORY_SHARE, 40.0), (names.MEMORY_SHARE, 0.0), (names.BATCH_FULL_SHARE, 7.0)],
+)
+def test_what_a_signal_cannot_be_speaks_against_the_sensor_and_not_the_replica(
+    signal: str, value: float
+) -> None:
+    assert Patient().all(REPLICAS, signal, value).families() == [(Family.SENSOR, "model")]
+
+
+def test_latencies_in_another_unit_are_a_sensor_and_slower_ones_are_not() -> None:
+    patient = Patient()
+    patient.usual[names.GATEWAY, names.LATENCY_P50] = 50.0
+    patient.gateway(names.LATENCY_P50, 50_000.0).gateway(names.LATENCY_P95, 75_000.0)
+    assert patient.families() == [(Family.SENSOR, "gateway")]
+    patient.gateway(names.LATENCY_P95, 60_000.0)
+    assert patient.families() == [(Family.DEPENDENCY, "model")]
+
+
+def test_answers_before_they_are_computed_are_a_sensor_unless_they_are_refusals() -> None:
+    patient = Patient()
+    patient.usual[names.GATEWAY, names.LATENCY_P50] = 50.0
+    patient.gateway(names.LATENCY_P50, 0.05)
+    assert patient.families() == [(Family.SENSOR, "gateway")]
+    assert patient.gateway(names.REFUSED_RATIO, 0.5).families() == []
+
+
+def test_a_signal_that_most_replicas_stop_to_say_is_a_sensor_and_one_silence_is_not() -> None:
+    patient = Patient()
+    for name in REPLICAS[:1]:
+        patient.stop(names.replica(name), names.MEMORY_SHARE)
+    assert patient.families() == []
+    for name in REPLICAS:
+        patient.stop(names.replica(name), names.MEMORY_SHARE)
+    assert patient.families() == [(Family.SENSOR, "model")]
+
+
+def moved(patient: Patient, predictions: float, features: float, events: float) -> Patient:
+    patient.set("pool:a", names.PREDICTION_SHIFT, predictions, samples=events)
+    return patient.set(names.MODEL, names.FEATURE_SHIFT, features, samples=events)
+
+
+def test_predictions_that_moved_a_little_over_still_inputs_are_told_and_chance_is_not() -> None:
+    assert moved(Patient(), 0.09, 0.01, 20_000.0).families() == [(Family.QUALITY, "pool:a")]
+    assert moved(Patient(), 0.09, 0.01, 500.0).families() == []
+    assert moved(Patient(), 0.09, 0.06, 20_000.0).families() == []
+    assert moved(Patient(), 0.04, 0.01, 1e6).families() == []
+
+
+def test_fewer_right_answers_than_labels_explain_are_drift_before_the_promise_is_broken() -> None:
+    patient = Patient().set(names.MODEL, names.ACCURACY, 0.85, samples=20_000.0)
+    assert patient.families() == [(Family.DRIFT, "model")]
+    patient.set(names.MODEL, names.ACCURACY, 0.85, samples=300.0)
+    assert patient.families() == []
+    patient.set(names.MODEL, names.ACCURACY, 0.86, samples=1e6)
+    assert patient.families() == []
+
+
+def test_pain_while_half_of_the_replicas_start_is_theirs_and_no_work() -> None:
+    patient = slow_answers(Patient())
+    for name in ("a-1", "a-2"):
+        patient.with_replica(name, state=ReplicaState.STARTING)
+    assert patient.families() == [(Family.STARTING, "pool:a")]
+    assert patient.gateway(names.LATENCY_P95, 75.0).families() == []
+
+
+def drifted(patient: Patient, by: float) -> Patient:
+    return patient.set(names.MODEL, names.FEATURE_SHIFT, by, Verdict.ANOMALOUS, samples=20_000.0)
+
+
+def test_inputs_that_moved_while_labels_say_that_answers_are_right_are_a_weekend() -> None:
+    assert drifted(Patient(), 0.3).families() == []
+    assert drifted(Patient(), 0.6).families() == [(Family.DRIFT, "model")]
+    blind = drifted(Patient(), 0.3).set(names.MODEL, names.ACCURACY, None)
+    assert blind.families() == [(Family.DRIFT, "model")]
+    hurt = drifted(Patient(), 0.3).set(names.MODEL, names.ACCURACY, 0.85, samples=20_000.0)
+    assert hurt.families() == [(Family.DRIFT, "model")]
+
+
+def test_predictions_that_broke_with_inputs_that_moved_a_little_are_no_broken_output() -> None:
+    patient = Patient().set(names.MODEL, names.FEATURE_SHIFT, 0.12, samples=20_000.0)
+    patient.set("pool:a", names.PREDICTION_SHIFT, 0.4, Verdict.ANOMALOUS, samples=20_000.0)
+    assert patient.families() == []  # labels say that they are right
+    patient.set(names.MODEL, names.ACCURACY, None)
+    assert patient.families() == [(Family.DRIFT, "model")]
