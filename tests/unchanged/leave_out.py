@@ -47,6 +47,7 @@ class Chooser:
         self._files: set[str] = set()
         self._folders = self._empty_folders()
         self.chosen: dict[str, list[str]] = {}
+        self.tests: dict[str, list[str]] = {}
         self.left: set[str] = set()  # tests, and what was not even imported: files and folders
 
     def _empty_folders(self) -> set[str]:
@@ -90,14 +91,19 @@ class Chooser:
         self, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
         self._wanted = {item.nodeid: wanted(item) for item in items}
+        self.tests = self._by_file(items)
         yield
-        self.chosen = {file: [] for file in self._files}
-        for item in items:
-            self.chosen.setdefault(file_of(item.nodeid), []).append(item.nodeid)
+        self.chosen = self._by_file(items)
         gone = [item for item in items if item.nodeid in self._left.tests]
         self.left.update(item.nodeid for item in gone)
         items[:] = [item for item in items if item.nodeid not in self._left.tests]
         self._config.hook.pytest_deselected(items=gone)
+
+    def _by_file(self, items: list[pytest.Item]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {file: [] for file in self._files}
+        for item in items:
+            found.setdefault(file_of(item.nodeid), []).append(item.nodeid)
+        return found
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -121,7 +127,8 @@ class Chooser:
     @pytest.hookimpl(optionalhook=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput[PROPERTY] = json.dumps([self.chosen, sorted(self.left)])
+            said = [self.tests, self.chosen, sorted(self.left)]
+            session.config.workeroutput[PROPERTY] = json.dumps(said)
 
 
 class Keeper:
@@ -138,6 +145,7 @@ class Keeper:
         self._wanted: dict[str, int] = {}
         self._heard: dict[str, set[str]] = {}
         self._chosen: dict[str, list[str]] = {}
+        self._tests: dict[str, list[str]] = {}
         self._left: set[str] = set()
         self.chooser: Chooser | None = None
 
@@ -153,7 +161,8 @@ class Keeper:
     def pytest_testnodedown(self, node: Any) -> None:
         said = getattr(node, "workeroutput", {}).get(PROPERTY)
         if said is not None:
-            chosen, left = json.loads(said)
+            tests, chosen, left = json.loads(said)
+            self._tests |= tests
             self._chosen |= chosen
             self._left.update(left)
 
@@ -185,12 +194,14 @@ class Keeper:
                     wanted=good,
                     shown={test: self._limit(number) for test, number in good.items()},
                     chosen={self._expression: self._chosen[file]} if file in self._chosen else {},
+                    tests=self._tests.get(file),
                 ),
             )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.chooser is not None:
+            self._tests |= self.chooser.tests
             self._chosen |= self.chooser.chosen
             self._left |= self.chooser.left
         keep(self._path, dict(self._shown()))

@@ -13,7 +13,7 @@ from typing import Final
 
 from inputs import written
 
-FORM: Final = 1  # of the file; another form is not read
+FORM: Final = 2  # of the file; another form is not read
 
 
 @dataclass(kw_only=True)
@@ -25,12 +25,14 @@ class Proof:
         wanted: How many examples each test asks for where nothing limits it; 0 without examples.
         shown: With how many examples each was green.
         chosen: The tests that a marker expression leaves, for each that was asked.
+        tests: All tests, whatever their markers; None if nobody has looked.
     """
 
     digest: str
     wanted: dict[str, int] = field(default_factory=dict)
     shown: dict[str, int] = field(default_factory=dict)
     chosen: dict[str, list[str]] = field(default_factory=dict)
+    tests: list[str] | None = None
 
     def green(self, limit: Callable[[int], int]) -> frozenset[str]:
         """Return the tests that were green with as many examples as a run would draw.
@@ -52,6 +54,7 @@ class Proof:
             wanted=self.wanted | other.wanted,
             shown={t: max(self.shown.get(t, 0), other.shown.get(t, 0)) for t in tests},
             chosen=self.chosen | other.chosen,
+            tests=self.tests if other.tests is None else other.tests,
         )
 
 
@@ -111,7 +114,8 @@ class LeftOut:
                 continue
             green = proof.green(limit)
             tests |= green
-            chosen = proof.chosen.get(expression)
-            if chosen is not None and green.issuperset(chosen):
-                files[file] = len(chosen)
+            for chosen in (proof.chosen.get(expression), proof.tests):
+                if chosen is not None and green.issuperset(chosen):
+                    files[file] = len(chosen)
+                    break
         return cls(files=files, tests=frozenset(tests))

@@ -176,6 +176,14 @@ def test_what_was_kept_counts_for_the_same_inputs_and_as_many_examples(tmp_path:
     assert left("e", 10) == (set(), set())
 
 
+def test_a_file_of_which_all_is_green_is_not_looked_at_for_other_markers_either() -> None:
+    both = {"t::plain": 0, "t::many": 10}
+    for tests, files in ((list(both), {"t"}), ([*both, "t::slow"], set()), ([], {"t"})):
+        kept = {"t": replace(proof(both), tests=tests)}
+        found = LeftOut.of(kept, lambda _: "d", lambda n: min(n, 10), "all")
+        assert set(found.files) == files
+
+
 def test_two_runs_of_the_same_inputs_add_up_and_other_inputs_replace(tmp_path: Path) -> None:
     path = tmp_path / "proofs.json"
     keep(path, {"t": proof({"t::many": 10})})
