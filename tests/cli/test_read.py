@@ -69,6 +69,21 @@ def test_explain_names_every_refused_action_with_every_reason(shell: Any) -> Non
         assert text in result.stdout
 
 
+@pytest.mark.parametrize("command", [("explain", "d-0001"), ("get", "deployments", "credit")])
+def test_the_health_score_is_said_with_its_parts_and_what_is_ahead(
+    shell: Any, command: tuple[str, ...]
+) -> None:
+    said = shell(*command).stdout
+    now = json.loads(shell("get", "deployments", "credit", "-o", "json").stdout)
+    assert f"{now['health_score']['score']:.0f}" in said
+    assert now["health_parts"]
+    for part in now["health_parts"]:
+        assert f"-{part['loss']:.0%} {part['concern']} {part['subject']}" in said
+    for ahead in now["forecasts"]:
+        assert f"{ahead['subject']} {ahead['signal']}" in said
+        assert f"{ahead['chances'][0]:.0%} in 5 min" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [

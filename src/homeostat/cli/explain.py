@@ -1,4 +1,4 @@
-"""`homeostat explain ID`: one decision, with what was refused and why."""
+"""`homeostat explain ID`: one decision, with what was refused and why, and what is ahead now."""
 
 import typer
 
@@ -12,12 +12,13 @@ def explain(
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
-    """Show why a decision was taken, what was permitted, and what was refused."""
+    """Show why a decision was taken, what was refused, and how the deployment is now."""
     params = {"deployment": deployment} if deployment else None
     data = call("GET", url, "decisions", decision, params=params)
     if output is Output.TABLE:
         from homeostat.cli import tables
 
-        show_fields(tables.decision(data))
+        now = call("GET", url, "deployments", data["deployment"])
+        show_fields(tables.decision(data) | tables.outlook(now))
     else:
         show(data, output)

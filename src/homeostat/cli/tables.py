@@ -98,8 +98,7 @@ def deployment(row: Plain) -> dict[str, str | list[str]]:
         "deployment": str(row["deployment"]),
         "mode": "frozen" if row["frozen"] else cell(row["mode"]),
         "health": str(row["health"]),
-        "health score": [score(row["health_score"]), *map(_part, row["health_parts"])],
-        "forecasts": [_ahead(one) for one in row["forecasts"] if one["chances"]] or ["-"],
+        **outlook(row),
         "objectives": [slo(row["slo_met"]), cell(objective)],
         "numbers": [_reading(one) for one in row["numbers"]] or ["-"],
         "replicas": [_replica(one) for one in world.get("replicas", ())] or ["unknown"],
@@ -112,6 +111,14 @@ def deployment(row: Plain) -> dict[str, str | list[str]]:
         "questions": [f"{one['id']} {what(one['action'])}" for one in row["questions"]] or ["-"],
         "kill switch": str(row["kill"]),
         "seen": clock(row["at"]),
+    }
+
+
+def outlook(row: Plain) -> dict[str, str | list[str]]:
+    """Return how a deployment is and what is ahead of it now, by name."""
+    return {
+        "health score now": [score(row["health_score"]), *map(_part, row["health_parts"])],
+        "forecasts now": [_ahead(one) for one in row["forecasts"] if one["chances"]] or ["-"],
     }
 
 
