@@ -47,7 +47,7 @@ def _walk(root: Path, top: str) -> Iterator[str]:
 
 
 def around() -> str:
-    """Return what all tests share that is no file of the checkout: Python, what is installed, who asks."""
+    """Return what all tests share that is no file of the checkout: Python, packages, the user."""
     installed = sorted(f"{found.name} {found.version}" for found in distributions())
     told = sorted(f"{key}={value}" for key, value in os.environ.items() if key.startswith(TELLING))
     return json.dumps([sys.version, platform.platform(), os.geteuid(), installed, told])
