@@ -151,6 +151,9 @@ def shown(found: Feedback, *, plain: bool) -> Any:
 def verdict(found: Feedback) -> str:
     """Return what the gate says, in one sentence or two."""
     said = {True: "passed", False: "missed", None: "open"}[found.passes]
+    low = found.found.removed.low
+    if found.passes and (low is None or low < GATE):
+        said += ", but the interval reaches below the gate: the unseen hours are too few to be sure"
     return (
         f"Feedback removes {_share(found.found.removed)} of the shipped detector's error (1 - F1); "
         f"gate {GATE:.0%}, aim {AIM:.0%}: {said}. Of the error that one best line for all leaves, "
