@@ -50,10 +50,10 @@ def irreversible(
         other = np.logical_or.accumulate(np.asarray(getattr(hold.truth, name), dtype=bool), axis=1)
         raw |= ours
         caused |= ours & ~other
-    lost = _lost(seen, thresholds)
+    lost = lost_work(seen, thresholds)
     gone = _released(seen, hold, episodes, thresholds)
     raw |= lost | gone
-    caused |= (lost & ~_lost(hold, thresholds)) | gone
+    caused |= (lost & ~lost_work(hold, thresholds)) | gone
     return raw, caused & seen.after
 
 
@@ -90,7 +90,8 @@ def decided(trace: Trace) -> Mask:
     return made <= np.array([[e.length_s] for e in trace.episodes])
 
 
-def _lost(seen: View, thresholds: Thresholds) -> Mask:
+def lost_work(seen: View, thresholds: Thresholds) -> Mask:
+    """Return the ticks at which too much of the accepted work has been lost undrained [N, T]."""
     width = ticks(thresholds.k5_window_s)
     lost = window_sum(array(seen.truth.undrained) * seen.valid, width)
     let_in = array(seen.truth.offered) - array(seen.truth.refused)

@@ -3,8 +3,9 @@
 At the onset and every 5 minutes it tries changes to its plan in the twin itself, from the present
 state with the same key, and keeps what is worth most over its horizon; every so often it tries slow
 changes over a long one. It tells a person at the onset. It starts from the best of the plans that
-it is given (other policies' recorded orders) and ends as the best of them and its own, so that no
-policy among them beats it. It is a yardstick, not a policy: it needs the twin's state.
+it is given (other policies' recorded orders) and from holding, and ends as the best of them and its
+own, so that no policy among them beats it. It is a yardstick, not a policy: it needs the twin's
+state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from homeostat.lab.thresholds import FROZEN
 from homeostat.lab.types import FAMILIES, Episode, Trace
 from homeostat.lab.world import Batch, Played, Tape, World, oldest_s, visible
 from homeostat.twin.orders import Orders
+from homeostat.twin.outputs import Truth
 from homeostat.twin.shapes import SCRAPE_S
 
 
@@ -85,11 +87,21 @@ class Oracle:
         known = (hold, *others)
         value = np.stack([_worth(one, hold) for one in known])
         people = [_person(e, self._scale) for e in episodes]
+        best = value.argmax(axis=0)
+        # From the best known plan, and from holding: edits may not lead out of a plan of a hundred
+        # orders to a better one that is a few away from holding.
+        starts = [best] if (best == 0).all() else [best, np.zeros_like(best)]
+        own = [self._attempt(people, hold, known, start) for start in starts]
+        worth = np.stack([*(_worth(one, hold) for one in own), *value])
+        return _pick((*own, *known), worth.argmax(axis=0), self.name)
+
+    def _attempt(
+        self, people: Sequence["_Person"], hold: Played, known: Sequence[Played], start: np.ndarray
+    ) -> Played:
+        """Return what the search makes of one known plan for each episode."""
         attempt = _Attempt(self._world, self._search, people, hold)
-        attempt.begin([row(known[k].orders, i) for i, k in enumerate(value.argmax(axis=0))])
-        own = attempt.play(self.name)
-        best = np.vstack([_worth(own, hold)[None], value]).argmax(axis=0)
-        return _pick((own, *known), best, self.name)
+        attempt.begin([row(known[k].orders, i) for i, k in enumerate(start)])
+        return attempt.play(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +195,7 @@ class _Attempt:
         self._standing = [row(begin, i) for i in range(len(episodes))]
         self._people = tuple(people)
         truth = hold.trace.truth
+        self._hold: Truth = jax.tree.map(np.asarray, truth)
         short = np.asarray(truth.capacity) < np.asarray(truth.demand)
         self._least = ticks(FROZEN.k2_for_s)
         self._excused = sustained(short, self._least)
@@ -290,14 +303,16 @@ class _Attempt:
         """Return what each (episode, plan) comes to from scrape `at`, in hourly budgets."""
         until = min(at + scrapes, self._tape.scrapes)
         costs = np.zeros(len(pairs))
+        span = slice(at * SCRAPE_S, until * SCRAPE_S)
+        hold: Truth = jax.tree.map(lambda leaf: leaf[:, span], self._hold)
         for first in range(0, len(pairs), self._batch.width):
             some = pairs[first : first + self._batch.width]
             index = np.array([i for i, _ in some])
             ahead = [jax.tree.map(lambda leaf: leaf[at:until], plan) for _, plan in some]
             plans: Orders = jax.tree.map(lambda *leaves: np.stack(leaves), *ahead)
-            seen = look(self._batch, index, plans)
+            seen = look(self._batch, index, plans, hold)
             harm = FROZEN.risk_k2 * self._starves(at, index, seen.short)
-            harm = harm + FROZEN.risk_k5 * seen.destroyed
+            harm = harm + FROZEN.risk_k5 * seen.destroyed + seen.harm
             costs[first : first + len(some)] = seen.budgets + FROZEN.value_budgets * harm
         return costs
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from homeostat.lab.judge_view import array, column
+from homeostat.lab.oracle_harm import harm
 from homeostat.lab.thresholds import FROZEN
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Batch
@@ -30,11 +31,13 @@ class Outlook:
         budgets: Violation cost and spend over the horizon, in hourly budgets [C].
         short: Capacity below organic demand [C, ticks], bool.
         destroyed: Whether the last healthy replica or rollback target was [C].
+        harm: Risk weights of K1, K4 and work lost that plans would cause [C].
     """
 
     budgets: np.ndarray
     short: np.ndarray
     destroyed: np.ndarray
+    harm: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +74,27 @@ class Promised:
         return np.asarray(FROZEN.value_budgets * violated + spend)
 
 
-def look(batch: Batch, index: np.ndarray, plans: Orders) -> Outlook:
+def look(batch: Batch, index: np.ndarray, plans: Orders, hold: Truth | None = None) -> Outlook:
     """Return what plans come to from a batch's present states, which stay as they are.
 
     Args:
         batch: The episodes as they stand.
         index: Episode of each plan [C]; as many as the batch is wide, at most.
         plans: Orders of the scrapes to come [C, H, ...].
+        hold: What comes of holding meanwhile [N, H ticks, ...]; None = no harm is looked for.
     """
     count = len(index)
     full = jnp.asarray(np.concatenate([index, np.repeat(index[-1:], batch.width - count)]))
     params, faults, state = jax.tree.map(
         lambda leaf: leaf[full], (batch.params, batch.faults, batch.state)
     )
-    promised = Promised.to([batch.episodes[i] for i in index])
+    episodes = [batch.episodes[i] for i in index]
+    promised = Promised.to(episodes)
     scrapes = np.asarray(plans.admit_rps).shape[1]
     budgets = np.zeros(count)
     short = np.zeros((count, scrapes * SCRAPE_S), bool)
     destroyed = np.zeros(count, bool)
+    parts: list[Truth] = []
     for at in range(scrapes):
         orders = batch.filled(jax.tree.map(lambda leaf, at=at: leaf[:, at], plans))
         state, truth, _ = batch.steps.advance(params, faults, state, orders)
@@ -96,4 +102,9 @@ def look(batch: Batch, index: np.ndarray, plans: Orders) -> Outlook:
         budgets += promised.rate(seen).sum(axis=1) * (TICK_S / 3600.0)
         short[:, at * SCRAPE_S : (at + 1) * SCRAPE_S] = array(seen.capacity) < array(seen.demand)
         destroyed |= np.asarray(seen.destroyed).any(axis=1)
-    return Outlook(budgets=budgets, short=short, destroyed=destroyed)
+        parts.append(seen)
+    caused = np.zeros(count)
+    if hold is not None:
+        whole: Truth = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
+        caused = harm(episodes, whole, jax.tree.map(lambda leaf: leaf[index], hold))
+    return Outlook(budgets=budgets, short=short, destroyed=destroyed, harm=caused)
