@@ -4,10 +4,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
-from homeostat.cli import policy_verify
+from homeostat.cli import policy_diff, policy_verify
 from homeostat.cli.main import app
+from homeostat.proof.diff import Widening
 from homeostat.proof.question import Drawn
 from homeostat.proof.replay import Seen
 from homeostat.proof.verify import Result
@@ -38,6 +40,7 @@ def run(
         yield from results
 
     monkeypatch.setattr(policy_verify, "prove", prove)
+    monkeypatch.setattr(policy_verify, "findings", lambda subject: ("rule 'x' is idle",))
     said = CliRunner().invoke(app, ["policy", "verify", GOOD, *args])
     return said.exit_code, said.stdout
 
@@ -106,3 +109,29 @@ def test_without_the_solver_nothing_is_known(monkeypatch: pytest.MonkeyPatch) ->
     said = CliRunner().invoke(app, ["policy", "verify", GOOD])
     assert said.exit_code == 6
     assert "homeostat[proof]" in said.stderr
+
+
+def test_export_prints_what_kubernetes_reads() -> None:
+    said = CliRunner().invoke(app, ["policy", "export", GOOD, "--account", "me"])
+    policy, binding = yaml.safe_load_all(said.stdout)
+    assert policy["metadata"] == binding["metadata"] == {"name": "homeostat-two-an-hour"}
+    assert said.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ((), 0),
+        ((Widening(kind="scale_down", change="newly allowed", witness=(STEP,)),), 1),
+        ((Widening(kind="scale_down", change="unknown"),), 6),
+    ],
+)
+def test_diff_says_in_its_exit_code_whether_more_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, found: tuple[Widening, ...], code: int
+) -> None:
+    monkeypatch.setattr(policy_diff, "widened", lambda *_: iter(found))
+    said = CliRunner().invoke(app, ["policy", "diff", GOOD, GOOD, "--output", "json"])
+    assert said.exit_code == code
+    assert [one["change"] for one in json.loads(said.stdout)["differences"]] == [
+        one.change for one in found
+    ]

@@ -39,6 +39,49 @@ def verify(
     policy_verify.verify(files, nanoseconds(interval), timeout, report, output)
 
 
+@app.command("diff")
+def diff(
+    old: Path = typer.Argument(help="The policy in force."),
+    new: Path = typer.Argument(help="The policy that would take its place."),
+    interval: str | None = INTERVAL,
+    timeout: float = typer.Option(30.0, "--timeout", help="Seconds for one answer of the solver."),
+    output: Output = OUTPUT,
+) -> None:
+    """Say what the new policy allows that the old one does not, each with a state that shows it.
+
+    Exits 0 if nothing is newly allowed, 1 if something is, 6 if something stays unknown.
+    """
+    needed()
+    from homeostat.cli import policy_diff
+
+    policy_diff.diff(old, new, nanoseconds(interval), timeout, output)
+
+
+@app.command("export")
+def export(
+    file: Path = typer.Argument(help="The policy."),
+    account: str = typer.Option(
+        "system:serviceaccount:homeostat:homeostat",
+        "--account",
+        help="The controller's user name in the cluster.",
+    ),
+) -> None:
+    """Print the stateless part as a Kubernetes ValidatingAdmissionPolicy (YAML)."""
+    import yaml
+
+    from homeostat.base.errors import ConfigError
+    from homeostat.proof.admission import admission_policy
+    from homeostat.server.proving import subjects
+
+    documents = []
+    for subject in subjects([file]):
+        try:
+            documents += admission_policy(subject.name, subject.policy, account)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    typer.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
+
+
 def needed() -> None:
     """Stop with exit 6 where the solver is not installed: then nothing is known."""
     from homeostat.server.proving import installed

@@ -10,7 +10,7 @@ from homeostat.cli.exits import Exit
 from homeostat.cli.output import Output, clean, show, tell
 from homeostat.proof.verify import Result
 from homeostat.report.policy_words import plain_step, timeline
-from homeostat.server.prover import prove
+from homeostat.server.prover import findings, prove
 from homeostat.server.proving import Subject, subjects
 
 
@@ -35,6 +35,8 @@ def verify(
         began = time.monotonic()
         results = list(prove(subject, max(1, round(timeout_s * 1000))))
         took = time.monotonic() - began
+        for odd in findings(subject):
+            tell(f"{subject.name}: {odd}")
         found.append((subject, results))
         if output is Output.TABLE:
             _print(subject, results, took)

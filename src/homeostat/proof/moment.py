@@ -5,7 +5,7 @@ Only what the policy fixes and what `safety.facts` computes by arithmetic from t
 (`safety.change`, `safety.counted`); leaving a tie out can only make a proof fail, never succeed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -197,7 +197,7 @@ def _made(setting: Setting, kind: ActionKind, name: str, limit: LeverLimit | Non
     cells["kind"] = literal(kind.value, words)
     granted = kind in setting.policy.auto_kinds and setting.policy.granted_by.strip() != ""
     cells["granted"] = literal(granted, words)
-    denied, asked = _judged(setting, kind, cells, words)
+    denied, asked = judged(setting.rules, kind, cells, words)
     live, wanted, at = z3.Ints(f"{name}.live {name}.wanted {name}.at")
     ties = (*_always(setting, cells, words), *_lever(setting, kind, limit, cells, live, wanted))
     return Moment(
@@ -206,12 +206,13 @@ def _made(setting: Setting, kind: ActionKind, name: str, limit: LeverLimit | Non
     )  # fmt: skip
 
 
-def _judged(
-    setting: Setting, kind: ActionKind, cells: Mapping[str, Cell], words: Words
+def judged(
+    rules: Sequence[Rule], kind: ActionKind, cells: Mapping[str, Cell], words: Words
 ) -> tuple[Term, Term]:
+    """Return that some rules deny an action of a kind, and that they ask for it."""
     denied: list[Term] = []
     asked: list[Term] = []
-    for rule in setting.rules:
+    for rule in rules:
         if kind not in rule.kinds:
             continue
         found = term(lifted(rule), cells, words)
@@ -260,14 +261,9 @@ def _lever(
     """Tie the facts to the lever that is watched; others may move too, the worst speaks."""
     ties = [live >= 0, wanted >= 0]
     if limit is not None:
-        low, high = round(limit.low * _UNIT), round(limit.high * _UNIT)
-        excess = outside(wanted, low, high)
-        back = z3.And(excess > 0, excess < outside(live, low, high))
-        opened = z3.And(limit.lever == names.GATEWAY_LIMIT, wanted == 0)
-        ties.append(cells["excess_milli"].value >= z3.If(z3.Or(back, opened), 0, excess))
-        if not _steps_freely(limit):
-            beyond = step_of(live, wanted) - largest_step(limit, live, wanted)
-            ties.append(cells["step_excess_milli"].value >= z3.If(beyond > 0, beyond, 0))
+        ties.append(cells["excess_milli"].value >= excess_of(limit, live, wanted))
+        if not steps_freely(limit):
+            ties.append(cells["step_excess_milli"].value >= beyond_of(limit, live, wanted))
     sign = {True: wanted >= live, False: wanted <= live}
     if kind in GROWS or (kind in SHRINKS and kind is not ActionKind.DRAIN_REPLICA):
         told = z3.And(cells["directed"].known, z3.Not(cells["undo"].value))
@@ -279,7 +275,22 @@ def _lever(
     return ties
 
 
-def _steps_freely(limit: LeverLimit) -> bool:
+def excess_of(limit: LeverLimit, live: Term, wanted: Term) -> Term:
+    """Return how far a value is outside its bounds, 0 if it only moves towards them."""
+    low, high = round(limit.low * _UNIT), round(limit.high * _UNIT)
+    excess = outside(wanted, low, high)
+    back = z3.And(excess > 0, excess < outside(live, low, high))
+    opened = z3.And(limit.lever == names.GATEWAY_LIMIT, wanted == 0)
+    return z3.If(z3.Or(back, opened), 0, excess)
+
+
+def beyond_of(limit: LeverLimit, live: Term, wanted: Term) -> Term:
+    """Return how far a change is beyond the largest step."""
+    beyond = step_of(live, wanted) - largest_step(limit, live, wanted)
+    return z3.If(beyond > 0, beyond, 0)
+
+
+def steps_freely(limit: LeverLimit) -> bool:
     """Weights move freely towards the fallback, a limit at the gateway away from none."""
     return limit.lever.startswith("weight.") or limit.lever == names.GATEWAY_LIMIT
 

@@ -79,8 +79,8 @@ def draw(
     for _ in range(_MOST_GIVEN_UP):
         answer = solver.check(*(z3.Bool(label) for label in held))
         if answer == z3.sat:
-            given_up = [one for index, one in enumerate(soft) if f"soft.{index}" not in held]
-            return _read(setting, moments, solver.model(), given_up)
+            model = _nearer(solver, held, len(soft))
+            return _read(setting, moments, model, soft)
         core = [] if answer != z3.unsat else [str(one) for one in solver.unsat_core()]
         if not core:
             return None
@@ -89,18 +89,31 @@ def draw(
     return None
 
 
+def _nearer(solver: Term, held: Mapping[str, object], count: int) -> Term:
+    """Return a state that takes back defaults which were given up together with others."""
+    kept, model = list(held), solver.model()
+    for index in range(count):
+        label = f"soft.{index}"
+        if label in held:
+            continue
+        if solver.check(*(z3.Bool(one) for one in (*kept, label))) == z3.sat:
+            kept.append(label)
+            model = solver.model()
+    return model
+
+
 def _read(
     setting: Setting,
     moments: Sequence[Moment],
     model: Term,
-    given_up: Sequence[tuple[str, str, Term]],
+    soft: Sequence[tuple[str, str, Term]],
 ) -> tuple[Drawn, ...]:
     done = [one for one in moments if z3.is_true(model.eval(one.chosen, model_completion=True))]
     start = _integer(model, done[0].at)
     found = []
     for one in done:
         facts = {name: _fact(setting, one, name, model) for name in TYPES if name in one.cells}
-        odd = {fact for moment, fact, term in given_up if moment == one.name and _is(model, term)}
+        odd = {fact for moment, fact, term in soft if moment == one.name and _is(model, term)}
         found.append(
             Drawn(
                 kind=one.kind.value,

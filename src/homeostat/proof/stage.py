@@ -85,6 +85,7 @@ def action(drawn: Drawn, before: Before) -> Action:
         change=change,
         undo=UndoKind(undo_kind) if undo_kind in known else UndoKind.EXACT,
         replicas_touched=int(kind in _SLOTS),
+        cost_usd_per_hour=_count(drawn.facts["spend_change_milli"]) / 1000,
     )
 
 

@@ -55,6 +55,8 @@ def defaults(setting: Setting, one: Moment) -> list[tuple[str, str, Term]]:
     if one.kind is ActionKind.DRAIN_REPLICA:
         soft["suspected"] = one.cells["suspected"].value
         soft["suspicions"] = one.cells["suspicions"].value == 1
+    if one.kind not in _SCALES:
+        soft["spend_change_milli"] = one.cells["spend_change_milli"].value == 0
     return [(one.name, fact, meant) for fact, meant in soft.items()]
 
 
@@ -94,20 +96,16 @@ def drawable(setting: Setting, one: Moment) -> list[Term]:
         z3.Implies(cells["acted"].value, cells["since_ms"].value < HOUR_MS),
         cells["rollbacks"].value <= cells["hour"].value,
     ]
+    if "grown" in cells:
+        hard.append(cells["grown"].value + cells["shrunk"].value <= cells["hour"].value)
+    # What it costs is what its replicas cost, or more if the action says so of itself.
+    own = setting.price_milli * (after - size) if one.kind in _SCALES else z3.IntVal(0)
+    spent = setting.price_milli * size + cells["spend_change_milli"].value
+    hard += [cells["spend_change_milli"].value >= own, cells["spend_milli"].value == spent]
     if one.kind in _SCALES:
-        price = setting.price_milli
-        delta = after - size
-        hard += [
-            cells["spend_milli"].value == price * after,
-            cells["spend_change_milli"].value == price * delta,
-            cells["peak"].value >= size,
-        ]
+        hard.append(cells["peak"].value >= size)
     else:
-        hard += [
-            cells["spend_change_milli"].value == 0,
-            cells["spend_milli"].value == setting.price_milli * size,
-            cells["added"].value == 0,
-        ]
+        hard.append(cells["added"].value == 0)
     if one.kind not in _SCALES and one.kind not in _ONE_OUT:
         hard.append(cells["taken"].value == 0)
     return hard

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from homeostat.base.units import MILLISECOND
+from homeostat.proof.diff import barred_kinds, idle_rules
 from homeostat.proof.moment import Setting
 from homeostat.proof.never import Property, claim_of
 from homeostat.proof.parse import parse
@@ -47,3 +48,21 @@ def prove(subject: Subject, timeout_ms: int = TIMEOUT_MS) -> Iterator[Result]:
         for one in subject.rails.never or ()
     ]
     yield from Prover(guard=guard, timeout_ms=timeout_ms).pack(setting(subject), more)
+
+
+def findings(subject: Subject, timeout_ms: int = TIMEOUT_MS) -> tuple[str, ...]:
+    """Return what is odd about a policy's own rules: idle ones, and kinds that never pass."""
+    added = added_rules(subject.policy.rules)
+    if not added:
+        return ()
+    made = setting(subject)
+    own = made.rules[len(RULES) :]
+    idle = [
+        f"rule {name!r} forbids nothing that the others allow; drop it or mend it"
+        for name in idle_rules(made, own, timeout_ms)
+    ]
+    barred = [
+        f"the rules together never let {kind} through; if that is meant, say so in its name"
+        for kind in barred_kinds(made, RULES, timeout_ms)
+    ]
+    return (*idle, *barred)
