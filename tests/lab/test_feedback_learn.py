@@ -151,8 +151,11 @@ def test_controls_that_know_nothing_score_as_they_should() -> None:
     every = list(hours(recording(60, seed=6)))
     always = [np.ones(SCRAPES) for _ in every]
     never = [np.zeros(SCRAPES) for _ in every]
-    assert best(every, always, 1.0).found.sum() == 0.0  # told of all the time: out of the budget
-    assert best(every, never, 1.0).f1 == 0.0
+    none = [np.zeros(SCRAPES, dtype=bool) for _ in every]
+    assert (
+        best(every, always, 1.0, none).found.sum() == 0.0
+    )  # told of all the time: out of the budget
+    assert best(every, never, 1.0, none).f1 == 0.0
     true = np.concatenate([hour.event for hour in every])
     share = true.mean()
     chance = np.random.default_rng(0).random(len(true))
