@@ -268,12 +268,12 @@ async def test_the_same_commands_come_out_under_any_hash_seed(tmp_path: Path) ->
 import hashlib, sys
 from pathlib import Path
 from homeostat.base import codec
-from homeostat.server.replaying import _deployments, open_read_only
+from homeostat.server.replaying import deployments, open_read_only
 from homeostat.server.restore import replay
 from homeostat.server.wiring import loop_parts
 journal = open_read_only(Path(sys.argv[1]))
 said = hashlib.sha256()
-for _, managed in sorted(_deployments(journal).items()):
+for _, managed in sorted(deployments(journal).items()):
     for _, commands, _, mismatch in replay(journal, loop_parts(), managed):
         assert mismatch is None
         for command in commands:

@@ -57,6 +57,22 @@ def diff(
     policy_diff.diff(old, new, nanoseconds(interval), timeout, output)
 
 
+@app.command("test")
+def recorded(
+    file: Path = typer.Argument(help="The policy."),
+    journals: list[Path] = typer.Argument(help="Recorded journals (homeostat.db)."),
+    deployment: str | None = typer.Option(None, "--deployment", "-d", help="Only this one."),
+    output: Output = OUTPUT,
+) -> None:
+    """Say which recorded actions a policy would have blocked or asked for.
+
+    Exits 0 if it would have let everything through as it was, 1 if not, 6 if nothing was done.
+    """
+    from homeostat.cli import policy_try
+
+    policy_try.recorded(file, journals, deployment, output)
+
+
 @app.command("export")
 def export(
     file: Path = typer.Argument(help="The policy."),

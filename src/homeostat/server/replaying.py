@@ -46,7 +46,7 @@ def replay_file(path: Path, only: str | None = None) -> list[dict[str, Any]]:
     """
     journal = open_read_only(path)
     try:
-        found = _deployments(journal)
+        found = deployments(journal)
         return [
             _replayed(journal, managed)
             for name, managed in sorted(found.items())
@@ -88,7 +88,7 @@ def verify_file(path: Path) -> dict[str, Any]:
         journal.close()
 
 
-def _deployments(journal: Journal) -> dict[str, Managed]:
+def deployments(journal: Journal) -> dict[str, Managed]:
     """Return every deployment in the journal, as it first was (old entries may be gone)."""
     found: dict[str, Managed] = {}
     for entry in journal.read(kinds=("event", "state")):

@@ -143,6 +143,20 @@ def replay(
         yield (*pending, bool(recorded), _compare(*pending, recorded))
 
 
+def walk(
+    journal: Journal, parts: LoopParts, managed: Managed
+) -> Iterator[tuple[Entry, LoopState, tuple[Command, ...]]]:
+    """Yield each journaled event with the state after it and the commands that it gave.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    state, after = _beginning(journal, managed)
+    for entry in journal.read(after=after, deployment=managed.name, kinds=("event",)):
+        state, commands = loop_step.step(parts, state, decoded(entry))
+        yield entry, state, commands
+
+
 def _beginning(journal: Journal, managed: Managed) -> tuple[LoopState, int]:
     """Return where replay starts: the first event, or where that was dropped, a snapshot.
 
