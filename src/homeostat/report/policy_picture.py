@@ -29,7 +29,7 @@ def picture(steps: Sequence[Step], title: str) -> Markup:
     end = max(times[-1], 60.0)
     sizes = [count for step in steps for count in (step.rotation, rotation_after(step))]
     top = max(*sizes, 1)
-    x = Scale(0.0, end * 1.08, _LEFT, _WIDE - _RIGHT)
+    x = Scale(-0.1 * end, end * 1.08, _LEFT, _WIDE - _RIGHT)
     y = Scale(0.0, top * 1.1, _HIGH - _BOTTOM, _TOP)
     half = _half(steps, x, y)
     return tag(
@@ -50,7 +50,7 @@ def picture(steps: Sequence[Step], title: str) -> Markup:
 
 
 def _stairs(steps: Sequence[Step], x: Scale, y: Scale) -> str:
-    path = f"M{x(0.0):.1f} {y(steps[0].rotation):.1f}"
+    path = f"M{_LEFT:.1f} {y(steps[0].rotation):.1f}"
     for step in steps:
         at = x(step.drawn.at_ms / 1000)
         path += f"L{at:.1f} {y(step.rotation):.1f}L{at:.1f} {y(rotation_after(step)):.1f}"
@@ -69,7 +69,9 @@ def _frame(x: Scale, y: Scale, end: float, top: int) -> list[Markup]:
         at = share * end
         label = clock(at)
         parts.append(tag("text", label, x=x(at), y=_HIGH - _BOTTOM + 18, text_anchor="middle"))
-    parts.append(tag("text", "replicas in rotation", x=_LEFT, y=_TOP - 6))
+    parts.append(
+        tag("text", "replicas in rotation; time from the first action", x=_LEFT, y=_TOP - 6)
+    )
     return parts
 
 
@@ -80,9 +82,9 @@ def _half(steps: Sequence[Step], x: Scale, y: Scale) -> list[Markup]:
         return []
     level = y(before / 2)
     return [
-        tag("line", x1=x(0.0), x2=_WIDE - _RIGHT, y1=level, y2=level, stroke="currentColor",
+        tag("line", x1=_LEFT, x2=_WIDE - _RIGHT, y1=level, y2=level, stroke="currentColor",
             stroke_dasharray="6 4", stroke_opacity=0.6),
-        tag("text", f"half of {before}", x=_WIDE - _RIGHT, y=level - 5, text_anchor="end"),
+        tag("text", f"half of {before}", x=_LEFT + 4, y=level - 5),
     ]  # fmt: skip
 
 
