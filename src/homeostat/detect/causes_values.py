@@ -24,6 +24,7 @@ _SHARES: Final = frozenset({
 _MOST_SHARE: Final = 1.05
 # What a replica that serves can never be: a clock shows no zero, a process takes some memory.
 _NEVER_ZERO: Final = (names.MEMORY_SHARE, names.DEVICE_TIME, names.LATENCY_P50, names.LATENCY_P95)
+_BOUNDED: Final = _SHARES | {*_NEVER_ZERO}
 # A request takes at least a batch's time on the device; half allows for batches that differ.
 _SOONER: Final = 0.5
 # Factors between units that are mistaken for each other: s, ms, us, minutes, hours, percent, KiB.
@@ -64,7 +65,9 @@ def _impossible(case: Case) -> Iterator[str]:
     serving = {names.replica(replica.name) for replica in case.serving}
     for (subject, signal), reading in case.readings.items():
         value = reading.value
-        if value is None or reading.quality is not Quality.GOOD or signal in told:
+        if signal not in _BOUNDED or value is None or reading.quality is not Quality.GOOD:
+            continue
+        if signal in told:
             continue
         zero = value == 0.0 and signal in _NEVER_ZERO and (subject in serving or _answers(subject))
         if zero or not believable(signal, value):

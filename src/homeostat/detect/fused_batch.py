@@ -36,6 +36,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 # A deployment that was not heard of for so many ticks gives its row up, as series do their slots.
 _FORGET: Final = 600
+# Levels that change for good are looked for on every fourth tick: they stay, and looking is dear.
+_STRIDE: Final = 4
 # Rows of a batch at first; it doubles.
 _FIRST: Final = 2
 MOST: Final = 32
@@ -159,11 +161,13 @@ class Batch:
         told, said = self.stack.step(
             group.seen.stack, values.reshape(count, width), allowed[:, None]
         )
-        changes, _ = self.changes.step(np, group.seen.changes, values, np.repeat(allowed, width))
         last = group.last.copy()
         last[np.unique(cells // width)] = signals.tick
-        seen = Seen(stack=told, changes=changes)
-        group = replace(group, last=last, seen=seen)
+        group = replace(group, last=last, seen=group.seen._replace(stack=told))
+        if signals.tick % _STRIDE:
+            return group, said
+        changes, _ = self.changes.step(np, group.seen.changes, values, np.repeat(allowed, width))
+        group = replace(group, seen=group.seen._replace(changes=changes))
         news = changes.restart.reshape(count, width).any(axis=1) & group.incident.active
         # The level has changed for good, and it was told: what is usual begins anew.
         return (self._renewed(group, width, news) if news.any() else group), said
