@@ -41,10 +41,6 @@ MATTERS: Final = {
     names.BATCH_SIZE: Matter(down=True, least=0.5, share=0.3),
     names.BATCH_FULL_SHARE: Matter(least=0.3),
     names.QUEUE_LENGTH: Matter(least=3.0, share=1.0),
-    names.KV_USAGE: Matter(least=0.1, share=0.3),
-    names.PREEMPTION_RATIO: Matter(least=0.01),
-    names.PROMPT_TOKENS: Matter(least=50.0, share=0.3),
-    names.GENERATED_TOKENS: Matter(down=True, least=20.0, share=0.3),
     names.ACCURACY: Matter(up=False, down=True, least=0.03),
 }
 
