@@ -223,6 +223,16 @@ def test_an_order_that_cannot_begin_is_refused_and_its_first_step_says_why(
     assert "G2 step" in dict(found.reasons)
 
 
+@pytest.mark.parametrize("spared", [True, False])
+def test_the_other_pool_is_asked_for_only_where_the_fault_spares_it(*, spared: bool) -> None:
+    kept: list[Watch] = []
+    rows = [best("S25", "to b", "shift b 25", when) for when in (When.HAS_B, When.SPARED_B)]
+    controller = watching(rows, kept)
+    controller.start([faulty(2, recoverable=spared)])
+    run(controller, Made(), dead_at=99, scrapes=42)
+    assert kept[0].applies == [True, spared]
+
+
 def test_what_is_right_while_objectives_are_missed_is_asked_after_as_long_as_a_suspicion() -> None:
     kept: list[Watch] = []
     rows = [best("S03", "one more", "scale a +1", When.MISSED)]

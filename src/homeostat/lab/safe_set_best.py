@@ -141,7 +141,13 @@ BEST: Final[tuple[Row, ...]] = (
         "escalate",
         reason="data artefacts belong to a person, who is told",
     ),
-    best("S25", "shift_to_B", "shift b 25", _HAS_B),
+    best(
+        "S25",
+        "shift_to_B",
+        "shift b 25",
+        When.SPARED_B,
+        reason="where the other pool reads a pinned schema, as the catalogue has it",
+    ),
     best(
         "S26",
         "shift_to_B not using the feature, else hold + escalate",

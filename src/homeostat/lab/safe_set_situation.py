@@ -60,7 +60,9 @@ class Situation:
             case When.ALL_HIT:
                 return bool(hits) and (all(hits) or not any(hits))
             case When.HAS_B:
-                return any(replica.pool == "b" for replica in self.world.replicas)
+                return self._has_b
+            case When.SPARED_B:
+                return self._has_b and self.episode.recoverable
             case When.MISSED:
                 return self._missed
             case When.SQUEEZED:
@@ -69,6 +71,10 @@ class Situation:
                 return self._missed and isinstance(live, int | float) and live < usual
             case When.ALWAYS:
                 return True
+
+    @property
+    def _has_b(self) -> bool:
+        return any(replica.pool == "b" for replica in self.world.replicas)
 
     @property
     def _missed(self) -> bool:

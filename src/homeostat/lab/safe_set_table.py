@@ -28,6 +28,9 @@ class When(StrEnum):
     SOME_HIT = "some_hit"  # a part of the stable pool's replicas is hit
     ALL_HIT = "all_hit"  # every one, or the pool itself
     HAS_B = "has_b"  # there is a fallback pool with replicas
+    SPARED_B = (
+        "spared_b"  # the same, and the fault spares it: that is when it can be recovered from
+    )
     MISSED = "missed"  # the objectives have been missed for as long as a suspicion must last
     SQUEEZED = "squeezed"  # the same, and the largest batch is smaller than it was meant to be
 
