@@ -6,7 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from homeostat.learn import feedback, feedback_counts, feedback_experts, feedback_steady
+from homeostat.learn import (
+    feedback,
+    feedback_counts,
+    feedback_experts,
+    feedback_line,
+    feedback_steady,
+)
 from homeostat.learn.feedback import Config, Drawn, State
 from homeostat.learn.feedback_channels import CHANNELS, OBJECTIVES, binned
 from homeostat.learn.feedback_line import Budget
@@ -172,7 +178,7 @@ def test_what_our_own_action_touched_says_nothing_of_what_is_normal() -> None:
     state = taught()
     touched = heard(state, tick(latency_p95_ms=6.0), SILENT, touched=True, times=200)
     assert (touched.counts.reached == state.counts.reached).all()
-    assert touched.taken == state.taken
+    assert (touched.taken == state.taken).all()
     seen = heard(state, tick(latency_p95_ms=6.0), TRUE, touched=True)
     assert seen.counts.stretches[feedback_counts.TROUBLE] > 12 * 0.9
 
@@ -230,3 +236,12 @@ def test_the_mixture_is_hardly_worse_than_the_best_number_of_channels() -> None:
 def test_a_budget_that_no_line_meets_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="feedback budget"):
         Budget(**bad)
+
+
+def test_a_line_is_no_lower_than_buys_more_than_it_costs() -> None:
+    found = np.array([5.0, 4.0, 3.0, 1.0])
+    worst, one = np.array([2.0, 2.0, 1.5, 0.0]), np.ones(4)
+    # The trouble at 1 would cost three false alarms; the one at 3 costs none.
+    assert feedback_line.needed(found, worst, one, 0.5) == 3.0
+    assert feedback_line.needed(found, worst, 0.01 * one, 0.5) == 1.0
+    assert feedback_line.needed(found[:0], worst, one, 0.5) == 0.5

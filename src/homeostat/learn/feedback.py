@@ -23,7 +23,7 @@ from homeostat.learn import feedback_counts as counts
 from homeostat.learn import feedback_experts as experts
 from homeostat.learn import feedback_steady as steady
 from homeostat.learn.feedback_channels import CHANNELS, OBJECTIVES
-from homeostat.learn.feedback_line import LEAST, Budget, allowed, line
+from homeostat.learn.feedback_line import LEAST, Budget, allowed, line, needed
 from homeostat.learn.feedback_words import TRUST, Source, Word, verdict
 
 Floats = npt.NDArray[np.float64]
@@ -60,7 +60,8 @@ class State(NamedTuple):
         counts: What each strength has been worth.
         worst: Bins at the worst tick of each quiet stretch, int8 `[room, channel]`.
         stands: How many stretches each of them stands for, 0 = empty, `[room]`.
-        taken: Stretches that were ever taken, `[]`.
+        trouble: Bins at the worst tick of each troubled stretch, int8 `[room, channel]`.
+        taken: Stretches that were ever taken, quiet and troubled, `[2]`.
         watched_h: Hours called quiet, of which `worst` is a sample, `[]`.
         asked: Alarms raised, and alarms that somebody answered, `[2]`.
         experts: How wrong each number of channels was lately.
@@ -70,6 +71,7 @@ class State(NamedTuple):
     counts: counts.Counts
     worst: Any
     stands: Any
+    trouble: Any
     taken: Any
     watched_h: Any
     asked: Any
@@ -119,7 +121,8 @@ def init(config: Config) -> State:
         counts=counts.none(),
         worst=np.zeros((config.room, len(CHANNELS)), dtype=np.int8),
         stands=np.zeros(config.room),
-        taken=np.zeros(()),
+        trouble=np.zeros((config.room, len(CHANNELS)), dtype=np.int8),
+        taken=np.zeros(2),
         watched_h=np.zeros(()),
         asked=np.zeros(2),
         experts=experts.init(),
@@ -141,6 +144,10 @@ def drawn(config: Config, state: State) -> Drawn:
     mixed = experts.mixed(each, weights, lines)
     # What the answers no longer support is not in force either: the shipped alarm speaks alone.
     own = line(mixed, stands, most, budget, _LOWEST)
+    room = min(int(state.taken[1]), config.room)
+    modest = counts.odds(state.counts, kind=counts.TROUBLE, without=1.0)
+    known = experts.scores(modest, state.trouble[:room].astype(np.int64))
+    own = max(own, needed(experts.mixed(known, weights, lines), mixed, stands, _LOWEST))
     stopped = steady.changed(state.steady)
     return Drawn(odds=worth, weights=weights, lines=lines, line=float("inf") if stopped else own)
 
@@ -217,6 +224,9 @@ def learnt(
     if found.trouble:
         # What is confirmed by word alone is false now and then. That keeps whoever says yes to
         # everything within 1 / (1 - trust) times the budget.
+        trouble = state.trouble.copy()
+        trouble[int(state.taken[1]) % config.room] = seen.worst
+        state = state._replace(trouble=trouble, taken=state.taken + np.array([0.0, 1.0]))
         return _remembered(config, state, seen, 1.0 - sure) if seen.alarmed else state
     state = state._replace(watched_h=state.watched_h + seen.hours)
     raised, answered = state.asked
@@ -261,10 +271,10 @@ def _remembered(config: Config, state: State, seen: Stretch, stands: float) -> S
     """Return the state with one more stretch of quiet time, standing for so many."""
     if stands <= 0.0:
         return state
-    place = int(state.taken) % config.room
+    place = int(state.taken[0]) % config.room
     worst, weight = state.worst.copy(), state.stands.copy()
     worst[place], weight[place] = seen.worst, stands
-    return state._replace(worst=worst, stands=weight, taken=state.taken + 1.0)
+    return state._replace(worst=worst, stands=weight, taken=state.taken + np.array([1.0, 0.0]))
 
 
 def stretch_of(now: Drawn, bins: Ints, *, hours: float, alarmed: bool, touched: bool) -> Stretch:

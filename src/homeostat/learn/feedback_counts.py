@@ -64,20 +64,21 @@ def merged(one: Counts, other: Counts) -> Counts:
     return Counts(reached=one.reached + other.reached, stretches=one.stretches + other.stretches)
 
 
-def odds(counts: Counts, *, without: float = 0.0) -> Floats:
+def odds(counts: Counts, *, kind: int = QUIET, without: float = 0.0) -> Floats:
     """Return what each bin is worth, natural logarithm, 0 or more, `[channel, bin]`.
 
     Unknown is worth nothing: what was not reported proves neither trouble nor health.
 
     Args:
         counts: Of stretches.
-        without: Quiet stretches that are taken off every bin, to judge one that was counted.
+        kind: Of the stretches that are taken off.
+        without: How many are taken off every bin, to judge one that was counted.
     """
     known = counts.reached.copy()
     known[:, :, UNKNOWN] = 0.0
     beyond = known[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
     # A channel that was silent in a stretch does not say that the stretch was calm in it.
-    beyond[QUIET] = np.maximum(beyond[QUIET] - without, 0.0)
+    beyond[kind] = np.maximum(beyond[kind] - without, 0.0)
     told = beyond[:, :, :1]
     share = (beyond + _PRIOR) / (told + 2.0 * _PRIOR)
     worth = np.maximum(np.log(share[TROUBLE]) - np.log(share[QUIET]), 0.0)

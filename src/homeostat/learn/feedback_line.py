@@ -1,10 +1,12 @@
-"""Where the line is drawn: as low as the false-alarm budget surely allows, and no lower.
+"""Where the line is drawn: no lower than the false-alarm budget surely allows, nor than is needed.
 
 What is known of quiet time is a sample of quiet stretches, each by its worst tick. A line would
 have been crossed by some of them; the budget is met when even the upper bound of that rate
 (Garwood's for a Poisson count) is within it. So with little quiet time there is no line at all: to
 promise one false alarm a day takes more than a day of watching, and the first words only show what
-must not be told of. Lines fall as quiet time adds up and rise with every false alarm.
+must not be told of. Lines fall as quiet time adds up and rise with every false alarm. A line that
+the budget allows may still buy nothing: it is no lower than where it was best for what is
+remembered.
 
 Source: Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936); its gamma
 quantile by Wilson & Hilferty, PNAS 17 (1931), within 1 % for every count.
@@ -47,6 +49,25 @@ class Budget:
             raise ValueError(f"feedback budget: per_day must be above 0, got {self.per_day}")
         if not 0.5 < self.sure < 1.0:  # noqa: PLR2004 - below a half it would be a hope
             raise ValueError(f"feedback budget: sure must be in (0.5, 1), got {self.sure}")
+
+
+def needed(found: Floats, worst: Floats, weight: Floats, least: float) -> float:
+    """Return the line with the best F1 of what is remembered; below it, more is lost than won.
+
+    Args:
+        found: Score of each remembered trouble at its worst tick, `[trouble]`.
+        worst: The same of each quiet stretch, `[stretch]`.
+        weight: How many stretches each of them stands for, `[stretch]`.
+        least: No line is lower.
+    """
+    places = np.unique(found[found > least])
+    if not len(places):
+        return least
+    true = (found[None, :] >= places[:, None]).sum(axis=1)
+    false = ((worst[None, :] >= places[:, None]) * weight).sum(axis=1)
+    f1 = 2.0 * true / (true + false + len(found))
+    # The lowest of equals: what is to come is weaker now and then than what was.
+    return float(places[int(f1.argmax())])
 
 
 def allowed(budget: Budget, *, watched_h: float, raised: float) -> float:
