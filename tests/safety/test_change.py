@@ -7,7 +7,7 @@ import pytest
 
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
-from homeostat.base.guard import Deny, GuardState
+from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState
 from homeostat.safety.capacity import shares
 from homeostat.safety.change import bounds, change_of, leaving, replicas_delta, shaped
 from homeostat.safety.facts import facts
@@ -143,3 +143,11 @@ def test_guard_times_are_multiples_of_the_scrape_interval() -> None:
     slow = replace(g.managed(), scrape_ns=15_000_000_000)
     assert scrapes_ms(slow, 20.0) == 300_000
     assert scrapes_ms(slow, float("nan")) is None
+
+
+@pytest.mark.parametrize(("wanted", "answer"), [(1, Deny), (7, Deny), (8, Allow), (1001, Deny)])
+def test_no_limit_at_the_gateway_is_no_value_below_its_bounds(
+    wanted: int, answer: type[GuardAnswer]
+) -> None:
+    shed = g.act(ActionKind.SHED_LOAD, names.GATEWAY, gateway_limit=wanted)
+    assert isinstance(guard(shed, g.with_levers(g.scene(), gateway_limit=0), g.NOW), answer)

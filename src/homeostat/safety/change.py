@@ -263,7 +263,8 @@ def _bounds_of(
         return Bounds(excess_milli=None, step_milli=None, excess_text=text, step_text=text)
     open_limit = lever == names.GATEWAY_LIMIT  # 0 means that there is no limit
     excess = 0 if open_limit and wanted == 0 else max(0, low - wanted, wanted - high)
-    if excess and now is not None and excess < max(0, low - now, now - high):
+    unlimited = open_limit and now == 0  # that is no value below the bounds
+    if excess and now is not None and not unlimited and excess < max(0, low - now, now - high):
         excess = 0  # outside already: only moves towards the bounds are safe
     if now is None:
         return Bounds(excess_milli=excess, step_milli=None, excess_text=text, step_text=text)
