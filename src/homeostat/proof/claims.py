@@ -98,10 +98,8 @@ def stale(now: Moment) -> Term:
 def _bounds(setting: Setting) -> Iterator[Case]:
     for kind, limit in lever_cases(setting):
         now = one(setting, kind, limit)
-        low, high = round(limit.low * 1000), round(limit.high * 1000)
-        gone = outside(now.wanted, low, high)
-        opened = z3.And(limit.lever == "gateway_limit", now.wanted == 0)
-        worse = z3.And(gone > 0, gone >= outside(now.live, low, high), z3.Not(opened))
+        gone = outside(limit, now.wanted)
+        worse = z3.And(gone > 0, gone >= outside(limit, now.live))
         yield Case(moments=(now,), terms=(now.with_a_yes, z3.Not(undone(now)), worse))
 
 

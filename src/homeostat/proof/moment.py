@@ -234,7 +234,7 @@ _ALWAYS: Final = (
 _COUNTS: Final = (
     "tries", "peak", "hour", "rollbacks", "fleet_hour", "targets", "targets_changing",
     "others_changing", "anomalous", "silent", "suspicions", "filling", "replicas", "spares",
-    "since_ms", "taken", "grown", "shrunk",
+    "taken", "grown", "shrunk",
 )  # fmt: skip
 
 
@@ -277,11 +277,8 @@ def _lever(
 
 def excess_of(limit: LeverLimit, live: Term, wanted: Term) -> Term:
     """Return how far a value is outside its bounds, 0 if it only moves towards them."""
-    low, high = round(limit.low * _UNIT), round(limit.high * _UNIT)
-    excess = outside(wanted, low, high)
-    back = z3.And(excess > 0, excess < outside(live, low, high))
-    opened = z3.And(limit.lever == names.GATEWAY_LIMIT, wanted == 0)
-    return z3.If(z3.Or(back, opened), 0, excess)
+    excess = outside(limit, wanted)
+    return z3.If(z3.And(excess > 0, excess < outside(limit, live)), 0, excess)
 
 
 def beyond_of(limit: LeverLimit, live: Term, wanted: Term) -> Term:
@@ -295,9 +292,14 @@ def steps_freely(limit: LeverLimit) -> bool:
     return limit.lever.startswith("weight.") or limit.lever == names.GATEWAY_LIMIT
 
 
-def outside(value: Term, low: int, high: int) -> Term:
-    """Return how far a value lies outside its bounds, 0 inside."""
-    return z3.If(value < low, low - value, z3.If(value > high, value - high, z3.IntVal(0)))
+def outside(limit: LeverLimit, value: Term) -> Term:
+    """Return how far a value lies outside a lever's bounds, 0 inside.
+
+    A limit at the gateway that is 0 is none, which is no value outside.
+    """
+    low, high = round(limit.low * _UNIT), round(limit.high * _UNIT)
+    beyond = z3.If(value < low, low - value, z3.If(value > high, value - high, z3.IntVal(0)))
+    return z3.If(value == 0, 0, beyond) if limit.lever == names.GATEWAY_LIMIT else beyond
 
 
 def step_of(live: Term, wanted: Term) -> Term:

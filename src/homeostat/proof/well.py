@@ -94,6 +94,7 @@ def drawable(setting: Setting, one: Moment) -> list[Term]:
         z3.Implies(cells["hour"].value > 0, cells["acted"].value),
         cells["acted"].value == (cells["hour"].value > 0),
         z3.Implies(cells["acted"].value, cells["since_ms"].value < HOUR_MS),
+        cells["since_ms"].value >= 0,
         cells["rollbacks"].value <= cells["hour"].value,
     ]
     if "grown" in cells:

@@ -7,7 +7,7 @@ complete for "in any window" and needs no fix-point; a chain that cannot be long
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final
 
 import z3
@@ -42,7 +42,8 @@ class Step:
     def term(self) -> Term:
         """That one of the kinds is chosen and the guards let it through."""
         return z3.And(
-            z3.PbEq([(one.chosen, 1) for one in self.moments], 1),
+            z3.Or(*(one.chosen for one in self.moments)),
+            *(z3.Not(z3.And(a.chosen, b.chosen)) for a, b in combinations(self.moments, 2)),
             *(
                 z3.Implies(one.chosen, z3.And(one.with_a_yes, one.at == self.at))
                 for one in self.moments

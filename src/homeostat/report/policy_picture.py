@@ -31,7 +31,7 @@ def picture(steps: Sequence[Step], title: str) -> Markup:
     top = max(*sizes, 1)
     x = Scale(-0.1 * end, end * 1.08, _LEFT, _WIDE - _RIGHT)
     y = Scale(0.0, top * 1.1, _HIGH - _BOTTOM, _TOP)
-    half = _half(steps, x, y)
+    half = _half(steps, y)
     return tag(
         "svg",
         tag("title", title),
@@ -75,7 +75,7 @@ def _frame(x: Scale, y: Scale, end: float, top: int) -> list[Markup]:
     return parts
 
 
-def _half(steps: Sequence[Step], x: Scale, y: Scale) -> list[Markup]:
+def _half(steps: Sequence[Step], y: Scale) -> list[Markup]:
     """Return the line of half of what there was, where replicas are taken away."""
     before, after = steps[0].rotation, rotation_after(steps[-1])
     if after * 2 >= before:
