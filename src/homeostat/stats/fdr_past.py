@@ -31,12 +31,12 @@ import numpy as np
 from homeostat.stats.tail import ln_exceeded
 
 _LN10: Final = 2.302585092994046
-# The tail is fitted to so many of the largest sizes: at least as many as in `conformal`, at most a
-# sixteenth of all. Of 100,000 sizes 64 peaks leave the shape so unsure that what is twice
-# as far off as any before is called hardly rarer than the farthest.
-_PEAKS: Final = 128
+# The tail is fitted to the largest one of so many sizes, and to so many at least and at most.
+# A set number will not do: of a hundred thousand sizes the largest 128 are jumps of a few series,
+# which say so little about the rest that a shift of three times their size is hardly rarer.
+_TAIL: Final = 200
 _LEAST_PEAKS: Final = 64
-_TAIL: Final = 16
+_PEAKS: Final = 2048
 # A series is measured in its own worst blocks only if they are worse than those of so many; and in
 # this at least, in standard deviations of errors: of blocks of 16 independent ones, nearly all are.
 _MOST_SERIES: Final = 0.9
@@ -221,8 +221,7 @@ def size(errors: Any) -> Any:
 
 def _further(peaks: Any, sizes: Any) -> Any:
     """Return -log10 of how much rarer than the largest peak sizes beyond it are."""
-    over = np.maximum(np.stack([sizes, np.full_like(sizes, peaks[-1])]) - peaks[0], 0.0)
-    excess = np.broadcast_to((peaks[1:] - peaks[0])[:, None], (len(peaks) - 1, sizes.size))
-    ln_new, ln_top = ln_exceeded(np, excess, over)
-    beyond = np.minimum(ln_top - ln_new, -ln_new - np.log(len(peaks)))
+    over = np.maximum(np.append(sizes, peaks[-1]) - peaks[0], 0.0)
+    ln = ln_exceeded(np, (peaks[1:] - peaks[0])[:, None], over[:, None])[:, 0]
+    beyond = np.minimum(ln[-1] - ln[:-1], -ln[:-1] - np.log(len(peaks)))
     return np.maximum(beyond, 0.0) / _LN10
