@@ -120,6 +120,12 @@ def branch(warm: Play) -> Play:
     return other
 
 
+def branch_of(play: Play) -> Play:
+    other = branch(play)
+    other.off = play.off
+    return other
+
+
 def since(every: list[dict[str, Evidence]], name: str) -> list[TimeNs | None]:
     return [one[name].score.since for one in every if one[name].score is not None]  # type: ignore[union-attr]
 
@@ -140,6 +146,8 @@ def test_a_shift_of_one_replica_is_one_onset_that_names_it_and_nobody_else_is_to
 ) -> None:
     play = branch(warm)
     shift(play, "one", 12.0)
+    assert not any(one["one"].suspicions for one in branch_of(play).play(8))  # nobody feels it
+    play.alarms = {"one": 6.0}
     out = play.play(40)
     told = [at for at in since(out, "one") if at is not None]
     assert len(told) > 30
@@ -168,6 +176,7 @@ def test_the_line_of_the_score_is_crossed_where_an_onset_begins_and_only_there(w
 
 def test_what_a_rule_suspects_first_is_its_incident_and_not_another(warm: Play) -> None:
     play = branch(warm)
+    play.alarms = {"one": 6.0}
     play.suspected = {"one"}
     play.play(2)
     shift(play, "one", 12.0)
@@ -181,6 +190,7 @@ def test_what_a_rule_suspects_first_is_its_incident_and_not_another(warm: Play) 
 @pytest.mark.slow
 def test_what_begins_while_we_act_is_ours_and_levels_begin_anew_after_it(warm: Play) -> None:
     play = branch(warm)
+    play.alarms = {"one": 6.0}
     play.busy = frozenset({"one"})
     shift(play, "one", 12.0)
     out = play.play(10)

@@ -197,8 +197,16 @@ class Fused:
             one,
             score=score,
             anomalies=(*one.anomalies, *claims(score)),
-            suspicions=unexplained(score, self.config.incident.stay),
+            suspicions=unexplained(score, self.config.incident.stay) if _matters(one) else (),
         )
+
+
+def _matters(evidence: Evidence) -> bool:
+    """Return whether a chart or a histogram is off by an amount that anybody could feel.
+
+    The stack says how unlikely values are; a slow season of the load is unlikely and harmless.
+    """
+    return any(claim.verdict is Verdict.ANOMALOUS for claim in evidence.anomalies)
 
 
 def _soon(calm: int, state: FusedState, name: str) -> bool:
