@@ -79,7 +79,7 @@ def broken_contracts(house: Path) -> set[str]:
         text=True,
         check=False,
     )
-    verdicts = re.findall(r"^(.+) (KEPT|BROKEN)$", done.stdout, re.MULTILINE)
+    verdicts = re.findall(r"^(.+?) (KEPT|BROKEN)(?: \(.+\))?$", done.stdout, re.MULTILINE)
     assert verdicts, done.stdout + done.stderr
     broken = {name for name, verdict in verdicts if verdict == "BROKEN"}
     assert bool(broken) == bool(done.returncode)
