@@ -65,6 +65,8 @@ class Chooser:
         }
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        if not collection_path.is_relative_to(self._config.rootpath):
+            return None
         path = collection_path.relative_to(self._config.rootpath).as_posix()
         if path not in self._left.files and path not in self._folders:
             return None

@@ -14,6 +14,10 @@ from typing import Final
 from mentioned import Mentions
 
 PACKAGES: Final = ("src/", "instrument/src/")
+OURS: Final = tuple(
+    f"tests/unchanged/{name}.py"
+    for name in ("inputs", "leave_out", "mentioned", "proofs", "reached", "said", "watching")
+)  # they look at the checkout for the run, and no test is shown by what they see
 BESIDE: Final = ("tests/", "benchmarks/")  # found by bare names, from whatever folder
 
 
@@ -94,7 +98,7 @@ class Tree:
         """
         looks = beyond = False
         for path in reached:
-            if path.startswith(BESIDE):
+            if path.startswith(BESIDE) and path not in OURS:
                 said = self.files[path]
                 lends = path.endswith("conftest.py")
                 looks = looks or (said.looks and (said.reads or not lends))

@@ -111,6 +111,18 @@ def test_another_environment_is_another_input(small: Inputs) -> None:
     assert small.digest("tests/room/test_one.py") != other.digest("tests/room/test_one.py")
 
 
+def test_what_lends_these_helpers_to_all_tests_makes_nobody_depend_on_all() -> None:
+    inputs = read(ROOT, MEMORY)
+    for name in ("safety/test_rules", "policy/test_runbook", "stats/test_normal"):
+        found = inputs.of(f"tests/{name}.py")
+        assert found is not None
+        assert "README.md" not in found
+        assert "src/homeostat/adapters/notify/webhook.py" not in found
+    assert inputs.of("tests/test_architecture.py") is None  # asks git
+    for name in ("test_docs", "test_packaging", "unchanged/test_leave_out"):
+        assert inputs.of(f"tests/{name}.py") == frozenset(inputs.contents)
+
+
 @pytest.mark.slow
 def test_what_python_imports_for_the_widest_module_was_foreseen() -> None:
     inputs = read(ROOT, MEMORY)
