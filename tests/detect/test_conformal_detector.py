@@ -5,19 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from homeostat.detect.conformal import PART, Config, ConformalDetector, State
+from homeostat.detect.conformal import Config, ConformalDetector, State
 from homeostat.stats.arrays import from_bytes, to_bytes
 from homeostat.stats.conformal import Table
 from homeostat.stats.edetector import Evidence
 from homeostat.stats.whiten import Model
-from homeostat.testing import check_detector
 
 DETECTOR = ConformalDetector(Config())
-
-
-@pytest.mark.slow
-def test_it_conforms() -> None:
-    check_detector(PART)
 
 
 def alarms(values: Any, *, learn: bool = True, detector: ConformalDetector = DETECTOR) -> Any:

@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 
 from homeostat.detect import conformal
-from homeostat.detect.seasonal import PART, Config, SeasonalDetector, SeasonalState
+from homeostat.detect.seasonal import Config, SeasonalDetector, SeasonalState
 from homeostat.detect.seasonal_memory import SeasonalMemory
 from homeostat.stats.arrays import from_bytes, to_bytes
 from homeostat.stats.conformal import Table
 from homeostat.stats.edetector import Evidence
 from homeostat.stats.whiten import Model
-from homeostat.testing import check_detector
 
 DETECTOR = SeasonalDetector(Config())
 PERIOD = 48
-
-
-@pytest.mark.slow
-def test_it_conforms() -> None:
-    check_detector(PART)
 
 
 def season(ticks: int, series: int, *, period: int = PERIOD, seed: int = 1) -> Any:

@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 
 from homeostat.detect.ewma_config import Side
-from homeostat.detect.spot import PART, Config, Spot, State
+from homeostat.detect.spot import Config, Spot, State
 from homeostat.stats.arrays import from_bytes, to_bytes
 from homeostat.stats.conformal import Table
-from homeostat.testing import check_detector
 
 DETECTOR = Spot(Config())
-
-
-@pytest.mark.slow
-def test_it_conforms() -> None:
-    check_detector(PART)
 
 
 def fed(values: Any, detector: Spot = DETECTOR) -> tuple[State, Any]:
