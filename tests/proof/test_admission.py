@@ -31,9 +31,10 @@ def permitted(before: int, after: int) -> bool:
     return found.excess_milli == 0 and found.step_milli == 0
 
 
+@pytest.mark.slow
 def test_whatever_the_guards_permit_is_admitted_and_so_is_its_undo() -> None:
     rng, seen = random.Random(1), 0
-    for _ in range(1500):
+    for _ in range(500):
         before = rng.randrange(1, 60)
         after = max(1, before + rng.randrange(-12, 13))
         if permitted(before, after):
@@ -41,17 +42,18 @@ def test_whatever_the_guards_permit_is_admitted_and_so_is_its_undo() -> None:
             assert admitted(before, after), (before, after)
             inside = LIMIT.low <= before <= LIMIT.high
             assert admitted(after, before) or not inside, (before, after)
-    assert seen > 300
+    assert seen > 100
 
 
+@pytest.mark.slow
 def test_what_no_guard_and_no_undo_explains_is_not_admitted() -> None:
     rng, refused = random.Random(2), 0
-    for _ in range(1500):
+    for _ in range(500):
         before, after = rng.randrange(1, 60), rng.randrange(1, 60)
         if not admitted(before, after):
             refused += 1
             assert not permitted(before, after), (before, after)
-    assert refused > 300
+    assert refused > 100
 
 
 @pytest.mark.parametrize(

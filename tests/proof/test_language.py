@@ -81,7 +81,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(CONDITIONS)
 def test_what_is_spelt_is_read_as_the_same_tree(tree: Expr) -> None:
     assert parse(spell(tree), FIELDS) == plain(tree)
@@ -149,7 +149,7 @@ def test_an_error_says_where_and_what_to_write(
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.text(alphabet=" pqmns()[]!&|<>=+-*,0123'\"\\\n", max_size=30) | st.text(max_size=20))
 def test_any_text_is_a_condition_or_an_error_with_a_place(text: str) -> None:
     try:

@@ -97,18 +97,21 @@ def test_what_must_stay_possible_is_refuted_by_a_guard_that_nothing_lifts(name: 
     assert any(FORBIDS[name] in reason for reason in result.counterexample[0].reasons)
 
 
+@pytest.mark.slow
 def test_a_state_that_the_real_guards_do_not_confirm_refutes_nothing() -> None:
     rules = tuple(rule for rule in RULES if label(rule) != "G2 bounds")
     result = Prover(guard=guard).claim(setting(rules), NAMED["bounds"])
     assert (result.verdict, result.replayed, result.counterexample) == ("unknown", False, ())
 
 
+@pytest.mark.slow
 def test_a_solver_that_runs_out_of_time_proves_nothing() -> None:
     hopeless = Prover(guard=guard, timeout_ms=0)
     result = hopeless.claim(setting(), NAMED["cooldown"])
     assert (result.verdict, result.why) == ("unknown", "the solver did not answer in time")
 
 
+@pytest.mark.slow
 def test_restarting_everything_is_refuted_where_its_guard_is_gone() -> None:
     rules = tuple(
         replace(rule, require=Const(value=True)) if label(rule) == "G5 restart all" else rule
