@@ -19,9 +19,10 @@ OPTIONAL = {
     "testing": ("twin",),
     "twin": ("twin",),
     "lab": ("twin",),
+    "proof": ("proof",),
 }
 """Extras beyond the plain install that a room may import: the kit compiles with jax if it can, and
-detectors are trained with it."""
+detectors are trained with it; what proves policies needs a solver."""
 
 
 def distribution(text: str) -> str:

@@ -22,7 +22,7 @@ from homeostat.twin.shapes import FAULTS, LOAD_KNOTS, SLOT_COUNTS, VARIANTS, Cur
 from homeostat.twin.signals import CLASSES
 
 SEEDS = range(20)
-INFINITE = {"frontend_rps", "connections", "dependency_rps"}
+INFINITE = {"frontend_rps", "connections", "dependency_rps", "retry_share"}
 
 
 def leaves(tree: object) -> list[np.ndarray]:

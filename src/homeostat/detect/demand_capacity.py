@@ -61,4 +61,4 @@ def largest_in_time(device: Device, slope: float, cap: float, promised_ms: float
     if slope <= 0.0:
         return cap
     batch = device.size + (promised_ms / 2.0 - device.time) / slope
-    return max(min(math.floor(batch), cap), 1.0)
+    return float(max(min(math.floor(batch), cap), 1.0))

@@ -90,7 +90,7 @@ def upper(crossed: Floats, sure: float) -> Floats:
         sure: Confidence.
 
     >>> upper(np.array([0.0, 3.0]), 0.95).round(3).tolist()
-    [2.968, 7.743]
+    [2.968, 7.745]
     """
     shape = np.asarray(crossed) + 1.0
     z = NormalDist().inv_cdf(sure)
