@@ -36,7 +36,7 @@ function cells(row) {
   return [
     el("th", { role: "rowheader", scope: "row", "data-label": "Deployment" }, el("a", { href: `/d/${encodeURIComponent(row.deployment)}` }, row.deployment)),
     el("td", { role: "cell", "data-label": "State" }, el("span", { class: "pill", "data-health": row.health }, el("span", { class: "mark", "aria-hidden": "true" }), HEALTH[row.health])),
-    el("td", { role: "cell", class: "num", "data-label": "Health", title: row.health_score?.parts.map(partName).join("\n") }, el("span", {}, row.health_score?.verdict === "unknown" ? "? " : "", scored(row.health_score))),
+    el("td", { role: "cell", class: "num wraps", "data-label": "Health", title: row.health_score?.parts.map(partName).join("\n") }, el("span", {}, row.health_score?.verdict === "unknown" ? "? " : "", scored(row.health_score))),
     num("p95", "latency_p95_ms"), num("Errors", "error_ratio"), num("Requests", "arrival_rate"),
     el("td", { role: "cell", class: "num", "data-label": "Replicas" }, el("span", {}, replicas)),
     el("td", { role: "cell", "data-label": "Anomalies" }, ribbon(row.ribbon ?? [])),
