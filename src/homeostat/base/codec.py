@@ -16,6 +16,7 @@ from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_
 
 from homeostat.base import (
     actions,
+    budgets,
     canary,
     decisions,
     events,
@@ -30,7 +31,8 @@ from homeostat.base import (
 
 T = TypeVar("T")
 _MODULES = (
-    actions, canary, decisions, events, evidence, guard, intent, policy, rehearsal, state, world,
+    actions, budgets, canary, decisions, events, evidence, guard, intent, policy, rehearsal, state,
+    world,
 )  # fmt: skip
 _CLASSES: dict[str, Any] = {
     name: value
