@@ -60,6 +60,8 @@ class Action:
         exempt: True for undo, rollback to the last verified version, drain or restart of one
             replica proven failing while N-1 remain, and +1 capacity. The safety kernel checks
             the claim; it never believes it.
+        beside: The pool whose answers it is compared with at every rung of its ramp; empty for
+            what is compared with the time before it only.
     """
 
     kind: ActionKind
@@ -72,6 +74,7 @@ class Action:
     cost_usd_per_hour: float = 0.0
     settle_ns: int = 0
     exempt: bool = False
+    beside: str = ""
 
     @property
     def is_passive(self) -> bool:

@@ -203,6 +203,28 @@ class Forecast:
     quantiles: tuple[tuple[float, ...], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increments:
+    """What one pool's counters at the gateway gained since the tick before.
+
+    Attributes:
+        pool: The pool's name.
+        answered: Requests answered, well or not; None = not known (a gap, a reset, a bad page).
+        failed: Those that failed; None = not known.
+        seconds: The time that they cover, more than a tick's after a gap; None = not known.
+        slower: Per upper bound in ms: answers that took longer. Empty where the gateway has no
+            histogram of it, or it is not believed.
+        quality: Why nothing is known, if nothing is.
+    """
+
+    pool: str
+    answered: float | None
+    failed: float | None
+    seconds: float | None
+    slower: tuple[tuple[float, float], ...] = ()
+    quality: Quality = Quality.GOOD
+
+
 class Family(StrEnum):
     """What kind of fault is suspected; the runbook is keyed by it."""
 
@@ -333,6 +355,7 @@ class Evidence:
         world: The deployment as last read back, None if it could not be read.
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
+        increments: Per pool what it served since the tick before; empty unless it has a canary.
     """
 
     deployment: str
@@ -347,6 +370,7 @@ class Evidence:
     world: Snapshot | None
     health: Health | None = None
     score: Score | None = None
+    increments: tuple[Increments, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,15 @@ class Receipt:
     conflict: bool = False
 
 
+class Proof(StrEnum):
+    """What stands behind the promotion of a compared ramp; without any it never takes its end."""
+
+    NONE = ""
+    ASKED = "asked"  # not certified in time: a person was asked
+    UNPROVEN = "unproven"  # not certified: let go on by a person or the policy, and told so
+    CERTIFIED = "certified"  # the comparison bounds how much worse it can be
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRecord:
     """One action from proposal to its end; the journal holds every version of it.
@@ -142,6 +151,8 @@ class ActionRecord:
             shown to people as *unknown*.
         undoes: The finished action that a person wants taken back by this one, else empty.
         floor_refused: The guards last refused to take it back, for the floor and nothing else.
+        proof: What a compared ramp may be promoted on.
+        blameless: It was taken back for another reason than harm: it counts as no harm.
     """
 
     id: str
@@ -164,3 +175,5 @@ class ActionRecord:
     in_flight: bool = False
     undoes: str = ""
     floor_refused: bool = False
+    proof: Proof = Proof.NONE
+    blameless: bool = False

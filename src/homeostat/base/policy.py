@@ -174,6 +174,50 @@ class TwinPolicy:
     good_ns: int = 30_000_000_000
 
 
+class OnUnproven(StrEnum):
+    """What follows when a canary has done no harm for `max_wait_ns` and is not certified."""
+
+    ASK = "ask"  # a person decides; without an answer the traffic goes back
+    KEEP = "keep"  # it is promoted, and called unproven
+    RETURN = "return"  # the traffic goes back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryPolicy:
+    """How traffic goes to a pool that runs something new: in rungs, compared with what is proven.
+
+    Source of the defaults: research on comparable controllers, canary section.
+
+    Attributes:
+        pool: The pool that is tried.
+        ramp: Its share of the traffic in percent, rung by rung; ascending, two at least, ends at
+            100.
+        bucket_ns: Events are compared by stretches of this length.
+        alpha: Chance that a whole ramp is called harmful though the two arms are alike.
+        error_ratio: Errors beyond this multiple of the stable pool's are harm.
+        slow_ratio: Slow answers beyond this multiple are harm.
+        promote_ratio: Promoted is what is certified to stay below this multiple.
+        rung_buckets: Compared stretches that each rung lasts at least.
+        missing_buckets: The traffic goes back when so many stretches in a row were not seen.
+        max_wait_ns: How long the ramp may take; then `on_unproven` says what follows.
+        on_unproven: See `OnUnproven`.
+        watch_ns: How long it is still watched after its promotion.
+    """
+
+    pool: str
+    ramp: tuple[float, ...] = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0)
+    bucket_ns: int = 60_000_000_000
+    alpha: float = 0.05
+    error_ratio: float = 1.2
+    slow_ratio: float = 1.1
+    promote_ratio: float = 2.0
+    rung_buckets: int = 3
+    missing_buckets: int = 3
+    max_wait_ns: int = 4 * 3600 * 1_000_000_000
+    on_unproven: OnUnproven = OnUnproven.ASK
+    watch_ns: int = 1800 * 1_000_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Managed:
     """One managed deployment, as the core sees its configuration.
@@ -191,6 +235,7 @@ class Managed:
         guard: Guard settings.
         policy_digest: SHA-256 of the policy file's canonical form.
         twin: How its actions are rehearsed; None = it has no twin.
+        canary: How a new version gets its traffic; None = it has no pool to try one in.
     """
 
     name: str
@@ -205,3 +250,4 @@ class Managed:
     guard: GuardPolicy
     policy_digest: str
     twin: TwinPolicy | None = None
+    canary: CanaryPolicy | None = None

@@ -11,7 +11,14 @@ from typing import Any
 
 from homeostat.base import names
 from homeostat.base.columns import Columns
-from homeostat.base.evidence import Evidence, Forecast, Reading, Signals, SourceReport
+from homeostat.base.evidence import (
+    Evidence,
+    Forecast,
+    Increments,
+    Reading,
+    Signals,
+    SourceReport,
+)
 from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
@@ -117,6 +124,7 @@ def step(
             pages.get(entry.name, ()),
             seen[entry.name],
             ahead.get(entry.name, ()),
+            frame.increments.get(entry.name, ()),
         )
         for entry in managed
     )
@@ -182,6 +190,7 @@ def _evidence(
     pages: Sequence[PageState],
     seen: _Seen,
     ahead: Sequence[Forecast],
+    increments: tuple[Increments, ...],
 ) -> Evidence:
     judged, readings = seen.judged, seen.readings
     forecasts = (*parts.forecasts(judged.history, judged.fallen, managed.scrape_ns), *ahead)
@@ -223,6 +232,7 @@ def _evidence(
             suspicions=suspicions,
             objective=managed.objective,
         ),
+        increments=increments,
     )
 
 

@@ -13,6 +13,7 @@ from homeostat.base.evidence import (
     Evidence,
     Forecast,
     Health,
+    Increments,
     Quality,
     Reading,
     Signals,
@@ -48,6 +49,8 @@ class Frame(Protocol):
     def invalid(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102 - see the class
     @property
     def pages(self) -> Sequence[PageState]: ...  # noqa: D102 - see the class
+    @property
+    def increments(self) -> Mapping[str, tuple[Increments, ...]]: ...  # noqa: D102 - see the class
 
 
 class Judged(Protocol):

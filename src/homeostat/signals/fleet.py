@@ -17,6 +17,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.signals import rounds, table
+from homeostat.signals.arms import increments
 from homeostat.signals.derive import Derived, Limits, derive
 from homeostat.signals.frame import Frame, Histogram, PageState
 from homeostat.signals.order import Order, Rows, merged, ordered, unsorted
@@ -132,6 +133,7 @@ class Fleet:
             histograms=_histograms(layout, found),
             invalid=dict(zip(layout.entities, found.invalid.tolist(), strict=True)),
             pages=_pages(raw_table, layout, managed, now),
+            increments=increments(raw_table, layout, managed, tick),
         )
         return FleetState(table=raw_table, plan=layout, probes=probes, order=order), frame
 

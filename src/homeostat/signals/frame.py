@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from homeostat.base.evidence import Quality, Signals
+from homeostat.base.evidence import Increments, Quality, Signals
 from homeostat.signals.quality import Floats
 
 
@@ -56,6 +56,7 @@ class Frame:
         histograms: Predictions and features, per page.
         invalid: Invalid predictions in the window by deployment and subject; NaN: not believed.
         pages: The metrics pages (probers' and labels' rounds are none).
+        increments: By deployment with a canary, what each pool served since the tick before.
     """
 
     signals: Signals[Floats]
@@ -63,3 +64,4 @@ class Frame:
     histograms: tuple[Histogram, ...]
     invalid: dict[tuple[str, str], float]
     pages: tuple[PageState, ...]
+    increments: dict[str, tuple[Increments, ...]]

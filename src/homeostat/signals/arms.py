@@ -1,0 +1,88 @@
+"""What each pool's counters at the gateway gained on one tick: what a canary is compared by.
+
+Increments, not rates: two pools are compared by how the failures of one stretch of time fall to
+them, and a rate has forgotten how many there were. A counter that was not read on this tick, went
+back, or covers another time than its neighbours gives no number at all; after a gap the next
+increment covers the whole of it and says so by its seconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from homeostat.base import names, raw
+from homeostat.base.evidence import Increments, Quality
+from homeostat.base.policy import Managed
+from homeostat.signals.plan import COLUMN, Plan
+from homeostat.signals.quality import GOOD, QUALITIES, Floats
+from homeostat.signals.table import RawTable
+
+_POOL: Final = names.pool("")
+
+
+def increments(
+    table: RawTable, plan: Plan, managed: Sequence[Managed], tick: int
+) -> dict[str, tuple[Increments, ...]]:
+    """Return per deployment what each of its pools served since the tick before, sorted.
+
+    Args:
+        table: The raw table after this tick's round.
+        plan: Index arrays of its layout.
+        managed: Only those with a canary are worked out: nobody else asks.
+        tick: The tick's number.
+    """
+    wanted = {entry.name for entry in managed if entry.canary is not None}
+    out: dict[str, tuple[Increments, ...]] = {}
+    if not wanted:
+        return out
+    timed = {entity: h for h, (entity, name) in enumerate(plan.histograms) if name == raw.LATENCY}
+    for number, (deployment, subject) in enumerate(plan.entities):
+        if deployment in wanted and subject.startswith(_POOL):
+            one = _pool(table, plan, number, timed.get(number), tick)
+            out[deployment] = (*out.get(deployment, ()), one)
+    return out
+
+
+def _pool(table: RawTable, plan: Plan, number: int, histogram: int | None, tick: int) -> Increments:
+    pool = names.bare(plan.entities[number][1])
+    rows = [
+        int(plan.scalars[number, COLUMN[name]])
+        for name in (raw.REQUESTS_OK, raw.REQUESTS_5XX, raw.REQUESTS_REFUSED)
+    ]
+    # A page that does not count refusals has none to take off its failures.
+    needed = rows[:2] if rows[2] < 0 else rows
+    column = tick % table.inc.shape[1]
+    seconds = table.cover[needed, column]
+    gained = table.inc[needed, column]
+    if min(needed) < 0 or np.isnan(gained).any() or len(set(seconds.tolist())) != 1:
+        why = [QUALITIES[int(table.code[row])] for row in needed if row >= 0]
+        worst = next((one for one in why if one is not Quality.GOOD), Quality.MISSING)
+        return Increments(pool=pool, answered=None, failed=None, seconds=None, quality=worst)
+    refused = float(gained[2]) if len(needed) > 2 else 0.0  # noqa: PLR2004 - the third is there
+    failed = max(float(gained[1]) - refused, 0.0)
+    covered = float(seconds[0])
+    return Increments(
+        pool=pool,
+        answered=float(gained[0]) + failed,
+        failed=failed,
+        seconds=covered,
+        slower=() if histogram is None else tuple(_slower(table, plan, histogram, column, covered)),
+    )
+
+
+def _slower(
+    table: RawTable, plan: Plan, histogram: int, column: int, seconds: float
+) -> Iterator[tuple[float, float]]:
+    """Yield (upper bound in ms, answers beyond it), nothing where not all of it is believed."""
+    size = int(plan.sizes[histogram])
+    rows = plan.buckets[histogram, :size]
+    gained: Floats = table.inc[rows, column]
+    same = table.cover[rows, column] == seconds
+    if np.isnan(gained).any() or not same.all() or (table.code[rows] != GOOD).any():
+        return
+    # A page written while it is read may count a request in one bucket and not yet in the next.
+    steady = np.maximum.accumulate(gained)
+    for bound, below in zip(plan.bounds[histogram, :size].tolist(), steady.tolist(), strict=True):
+        if np.isfinite(bound):
+            yield bound, float(steady[-1]) - below

@@ -1,0 +1,95 @@
+"""What each pool served since the tick before: exact increments, or nothing at all."""
+
+from dataclasses import replace
+
+import pytest
+from fleet_sim import FleetSim, managed
+
+from homeostat.base import raw
+from homeostat.base.evidence import Increments, Quality
+from homeostat.base.policy import CanaryPolicy
+from homeostat.signals.fleet import Fleet, FleetState
+
+TRYING = replace(managed(), canary=CanaryPolicy(pool="b"))
+
+
+class Feed:
+    """A fleet, its signals, and what the gateway really served."""
+
+    def __init__(self, seed: int = 3) -> None:
+        self.sim, self.fleet = FleetSim(seed), Fleet()
+        self.state: FleetState = self.fleet.init()
+        self.sim.server("b-0").failure_ratio = 0.4
+        self.sim.weight_b = 0.3
+
+    def tick(self, count: int = 1) -> dict[str, Increments]:
+        found: tuple[Increments, ...] = ()
+        for _ in range(count):
+            reports, world = self.sim.tick()
+            self.state, frame = self.fleet.step(
+                self.state, reports, world, (TRYING,), self.sim.now, self.sim.second
+            )
+            found = frame.increments["credit"]
+        return {one.pool: one for one in found}
+
+    def served(self, pool: str) -> tuple[float, float]:
+        page = self.sim.gateway[f"pool:{pool}"].plain
+        failed = page[raw.REQUESTS_5XX] - page[raw.REQUESTS_REFUSED]
+        return page[raw.REQUESTS_OK] + failed, failed
+
+
+def test_increments_add_up_to_what_the_gateway_served() -> None:
+    feed = Feed()
+    feed.tick()
+    before = feed.served("b")
+    answered = failed = slow = 0.0
+    for _ in range(20):
+        one = feed.tick()["b"]
+        assert one.answered is not None
+        assert one.failed is not None
+        assert one.seconds == pytest.approx(1.0)
+        answered, failed = answered + one.answered, failed + one.failed
+        above = [count for _, count in one.slower]
+        assert above == sorted(above, reverse=True)
+        slow += dict(one.slower)[5.0]
+    after = feed.served("b")
+    assert (answered, failed) == (after[0] - before[0], after[1] - before[1])
+    assert failed > 0
+    assert 0 < slow <= answered
+
+
+@pytest.mark.parametrize("how", ["503", "html", "zero", "nan"])
+def test_what_was_not_read_is_unknown_and_what_was_missed_is_told_with_its_time(how: str) -> None:
+    feed = Feed()
+    feed.tick(5)
+    before = feed.served("b")
+    feed.sim.outage["envoy"] = how
+    for _ in range(3):
+        for one in feed.tick().values():
+            assert (one.answered, one.failed, one.seconds, one.slower) == (None, None, None, ())
+            assert one.quality is not Quality.GOOD
+    feed.sim.outage.clear()
+    back = feed.tick()
+    after = feed.served("b")
+    assert (back["b"].answered, back["b"].failed) == (after[0] - before[0], after[1] - before[1])
+    assert back["b"].seconds == back["a"].seconds == pytest.approx(4.0)
+
+
+def test_a_gateway_that_starts_again_gains_nothing_on_that_tick() -> None:
+    feed = Feed()
+    feed.tick(5)
+    for page in feed.sim.gateway.values():  # a new process counts from nothing
+        page.plain = dict.fromkeys(page.plain, 0.0)
+        page.buckets = {key: (bounds, [0] * len(n)) for key, (bounds, n) in page.buckets.items()}
+    assert all(one.answered is None for one in feed.tick().values())
+
+
+def test_the_first_round_is_no_increment() -> None:
+    assert all(one.answered is None for one in Feed().tick().values())
+
+
+def test_nobody_asks_for_them_without_a_canary() -> None:
+    sim, fleet = FleetSim(1), Fleet()
+    reports, world = sim.tick()
+    _, frame = fleet.step(fleet.init(), reports, world, (managed(),), sim.now, 1)
+    assert frame.increments == {}
