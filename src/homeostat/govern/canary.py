@@ -44,7 +44,7 @@ DEAD_LEAST: Final = 10.0
 _STABLE_WELL: Final = 0.5
 PODS_LEAST: Final = 2
 """A version on one pod cannot be told from its node, unless the margin was calibrated for it."""
-_LN_MOST: Final = 690.0
+_LN_MOST: Final = 690.0  # exp of more is no double
 _NOTHING: Final[Four] = (0.0, 0.0, 0.0, 0.0)
 
 
