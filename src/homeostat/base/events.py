@@ -28,6 +28,8 @@ class FleetView:
         anomalous: Deployments (this one included) that went anomalous within G6's window.
         actions_last_hour: Actions of all other deployments in the last hour.
         sensors_ok: False when the controller's own scraper or targets' APIs are unhealthy.
+        sharing_changing: Of the others with an action in flight, those that share something (a node
+            pool, say) with this one.
     """
 
     targets: int = 1
@@ -37,6 +39,7 @@ class FleetView:
     anomalous: int = 0
     actions_last_hour: int = 0
     sensors_ok: bool = True
+    sharing_changing: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,11 @@ class Approval:
     `deployment` is empty in a journal that belongs to one deployment: decision ids are unique
     within it, and only there. `fleet` is what else was going on at that moment; None in journals
     from before it was recorded: what the last tick saw.
+
+    Attributes:
+        principal: Whose token it was: a person's name, `owner` for the shared token. `by` is the
+            same for a person, and what the holder of the shared token said otherwise.
+        origin: Where it came from: an address and a program.
     """
 
     at: TimeNs
@@ -97,17 +105,22 @@ class Approval:
     kill: KillLevel
     deployment: str = ""
     fleet: FleetView | None = None
+    principal: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoRequested:
-    """A person wants a finished action taken back; `deployment` as in `Approval`."""
+    """A person wants a finished action taken back; the last four as in `Approval`."""
 
     at: TimeNs
     decision_id: str
     by: str
     kill: KillLevel
     deployment: str = ""
+    why: str = ""
+    principal: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +128,17 @@ class Reconfigured:
     """A new configuration was read and found good (mode and freezes arrive this way too).
 
     `file_mode` is the mode that the file itself names, whichever is in force; None when it is not
-    the file that speaks, and in journals from before it was recorded.
+    the file that speaks, and in journals from before it was recorded. `why`, `principal` and
+    `origin` are a person's, as in `Approval`.
     """
 
     at: TimeNs
     managed: Managed
     by: str
     file_mode: Mode | None = None
+    why: str = ""
+    principal: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from homeostat.server.fleet import Fleet
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
+from homeostat.server.people_file import People
 from homeostat.server.plan import ControllerPlan, PartPlan
 from homeostat.server.planning import plan_of
 from homeostat.server.reloading import keep_in_force
@@ -98,6 +99,7 @@ async def _serve(
         token=token,
         allowed_origins=_origins(plan),
         clock=runtime.clock.now,
+        people=People(plan.people_file),
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:

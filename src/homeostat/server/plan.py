@@ -86,7 +86,8 @@ class ControllerPlan:
         notifiers: Who is told besides.
         api_host: Address the API listens on.
         api_port: Its port; 0 = any free one.
-        token_file: Holds the bearer token; made with a fresh token if it is not there.
+        token_file: Holds the shared bearer token; made with a fresh one if it is not there.
+        people_file: Who has a token of their own; None for nobody.
         keep_frames: Journal one frame a tick, for `replay --recompute` and backtests.
         retention_ns: How long frames and ticks are kept; decisions and commands stay for ever.
             A week shows one whole weekly season.
@@ -101,6 +102,7 @@ class ControllerPlan:
     api_host: str = "127.0.0.1"
     api_port: int = 7373
     token_file: Path | None = None
+    people_file: Path | None = None
     keep_frames: bool = True
     retention_ns: int = 7 * 24 * HOUR
     accept_missing_anchor: bool = False

@@ -20,6 +20,7 @@ def plan_of(config: Config) -> ControllerPlan:
         api_host=settings.api_host,
         api_port=settings.api_port,
         token_file=settings.token_file,
+        people_file=settings.people_file,
         retention_ns=settings.retention_ns,
         accept_missing_anchor=settings.accept_missing_anchor,
     )

@@ -16,6 +16,7 @@ from homeostat.base.events import Event
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.app import create_app
+from homeostat.server.people_file import People
 from homeostat.server.view import View
 from homeostat.testing.story import Beat, story
 
@@ -67,7 +68,9 @@ class Bench:
         self.labels.extend(rows)
         return {"joined": len(rows)}
 
-    def app(self, *, read_only: bool = False, labels: bool = True) -> FastAPI:
+    def app(
+        self, *, read_only: bool = False, labels: bool = True, people: People | None = None
+    ) -> FastAPI:
         return create_app(
             view=self.view,
             submit=self.submit,
@@ -77,6 +80,7 @@ class Bench:
             allowed_origins=[ORIGIN],
             clock=lambda: self.now,
             read_only=read_only,
+            people=people,
         )
 
     @property

@@ -205,6 +205,8 @@ def test_an_answer_becomes_the_event_that_the_loop_expects(bench: Any, post: Pos
             why="deploy in progress",
             kill=KillLevel.NO_NEW,
             deployment="credit",
+            principal="owner",
+            origin="testclient testclient",
         )
     ]
 

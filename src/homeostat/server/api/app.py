@@ -11,13 +11,15 @@ from homeostat.server.api import changes, gate, headers, problems, reads
 from homeostat.server.api.deps import Deps, KillControl, Labels, Submit
 from homeostat.server.api.stream import Streams
 from homeostat.server.console import pages
+from homeostat.server.people import digest
+from homeostat.server.people_file import People
 from homeostat.server.view import View
 
 TOKEN_MIN = 32
 """Characters; 43 is what `secrets.token_urlsafe(32)` (256 bits) gives."""
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     *,
     view: View,
     submit: Submit,
@@ -27,6 +29,7 @@ def create_app(
     allowed_origins: Iterable[str],
     clock: Callable[[], TimeNs],
     read_only: bool = False,
+    people: People | None = None,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -38,10 +41,11 @@ def create_app(
         submit: Hands one event to the loop; None means accepted, a string why not.
         kill: The kill switch.
         labels: Joins labels to predictions, None when there is nothing to join them to.
-        token: The bearer token for every change; only its SHA-256 is kept.
+        token: The shared bearer token, an admin's; only its SHA-256 is kept.
         allowed_origins: Origins whose pages may send changes, `http://127.0.0.1:7373`.
         clock: The controller's clock.
         read_only: Refuse every change.
+        people: Everybody with a token of their own; None for nobody.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -52,8 +56,15 @@ def create_app(
             "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'`"
         )
     origins = frozenset(allowed_origins)
+    known = people or People(None)
     deps = Deps(
-        view=view, submit=submit, kill=kill, labels=labels, clock=clock, read_only=read_only
+        view=view,
+        submit=submit,
+        kill=kill,
+        labels=labels,
+        clock=clock,
+        read_only=read_only,
+        people=known,
     )
     streams = Streams(view, clock)
     app = FastAPI(
@@ -76,10 +87,11 @@ def create_app(
     app.state.streams = streams
     app.include_router(reads.router(deps, streams), tags=["read"])
     app.include_router(changes.router(deps, streams), tags=["change"])
-    pages.mount(app, view=view, clock=clock, read_only=read_only)
+    pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)
     problems.install(app)
     rules = gate.Rules(
-        token_digest=gate.digest(token),
+        token_digest=digest(token),
+        people=known,
         origins=origins,
         hosts=frozenset(map(gate.host_of, origins)) | {"localhost"},
         read_only=read_only,

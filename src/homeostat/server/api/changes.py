@@ -1,7 +1,7 @@
 """What can be changed: answers, undo, mode, the kill switch, labels.
 
-The gate has checked the token, the origin, the size and the rate. A change becomes an event and
-goes to the loop, which may still refuse it; nothing here touches a deployment.
+The gate has checked the token, the role, the origin, the size and the rate. A change becomes an
+event and goes to the loop, which may still refuse it; nothing here touches a deployment.
 """
 
 import asyncio
@@ -9,19 +9,23 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from homeostat.base.errors import HomeostatError
 from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
 from homeostat.base.types import KillLevel, Mode
 from homeostat.server.api import schemas
+from homeostat.server.api.caller import Caller, caller, may
 from homeostat.server.api.deps import Deps
 from homeostat.server.api.problems import ProblemError
 from homeostat.server.api.reads import IdPath, NamePath, find, find_decision
 from homeostat.server.api.stream import Streams
+from homeostat.server.people import Role
 
 SUBMIT_SECONDS: Final = 10.0
 """How long a person waits for the loop; a tick is one second."""
+_MODES: Final = (Mode.SHADOW, Mode.APPROVE, Mode.AUTO)
+_LEVELS: Final = (KillLevel.OFF, KillLevel.NO_NEW, KillLevel.NOTHING)
 
 
 def router(deps: Deps, streams: Streams) -> APIRouter:
@@ -50,33 +54,40 @@ async def _submit(deps: Deps, streams: Streams, event: Event) -> schemas.Accepte
 
 def _answers(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     @routes.post("/v1/decisions/{decision_id}/approve", status_code=202)
-    async def approve(decision_id: IdPath, body: schemas.AnswerBody) -> schemas.Accepted:
+    async def approve(
+        decision_id: IdPath, body: schemas.AnswerBody, request: Request
+    ) -> schemas.Accepted:
         """Say yes to an open question; the guards are asked again before anything happens."""
-        event = _answer(deps, decision_id, body, approved=True)
+        event = _answer(deps, decision_id, body, caller(request, body.by), approved=True)
         return await _submit(deps, streams, event)
 
     @routes.post("/v1/decisions/{decision_id}/reject", status_code=202)
-    async def reject(decision_id: IdPath, body: schemas.AnswerBody) -> schemas.Accepted:
+    async def reject(
+        decision_id: IdPath, body: schemas.AnswerBody, request: Request
+    ) -> schemas.Accepted:
         """Say no to an open question."""
-        event = _answer(deps, decision_id, body, approved=False)
+        event = _answer(deps, decision_id, body, caller(request, body.by), approved=False)
         return await _submit(deps, streams, event)
 
     @routes.post("/v1/decisions/{decision_id}/undo", status_code=202)
-    async def undo(decision_id: IdPath, body: schemas.AnswerBody) -> schemas.Accepted:
+    async def undo(
+        decision_id: IdPath, body: schemas.AnswerBody, request: Request
+    ) -> schemas.Accepted:
         """Take a finished action back."""
-        return await _submit(deps, streams, _undo(deps, decision_id, body))
+        who = caller(request, body.by)
+        return await _submit(deps, streams, _undo(deps, decision_id, body, who))
 
 
 def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     @routes.post("/v1/deployments/{name}/mode", status_code=202)
-    async def mode(name: NamePath, body: schemas.ModeBody) -> schemas.Accepted:
-        """Set how much a deployment trusts the controller."""
-        return await _submit(deps, streams, _mode(deps, name, body))
+    async def mode(name: NamePath, body: schemas.ModeBody, request: Request) -> schemas.Accepted:
+        """Set how much a deployment trusts the controller; more of it needs an approver."""
+        return await _submit(deps, streams, _mode(deps, name, body, caller(request, body.by)))
 
     @routes.post("/v1/freeze")
-    async def freeze(body: schemas.FreezeBody) -> schemas.Frozen:
-        """Throw the kill switch, or release it."""
-        return _freeze(deps, body)
+    async def freeze(body: schemas.FreezeBody, request: Request) -> schemas.Frozen:
+        """Throw the kill switch, or release it; to release it needs an approver."""
+        return _freeze(deps, body, caller(request, body.by))
 
     @routes.post("/v1/labels")
     async def labels(body: schemas.LabelsBody) -> schemas.Joined:
@@ -84,7 +95,9 @@ def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
         return _labels(deps, body)
 
 
-def _answer(deps: Deps, decision_id: str, body: schemas.AnswerBody, *, approved: bool) -> Approval:
+def _answer(
+    deps: Deps, decision_id: str, body: schemas.AnswerBody, who: Caller, *, approved: bool
+) -> Approval:
     now = deps.clock()
     state, record = find_decision(deps, decision_id, body.deployment)
     if not state.is_pending(record, now):
@@ -97,14 +110,16 @@ def _answer(deps: Deps, decision_id: str, body: schemas.AnswerBody, *, approved:
         at=now,
         decision_id=decision_id,
         approved=approved,
-        by=body.by,
+        by=who.by,
         why=body.why,
         kill=deps.kill.level(),
         deployment=state.name,
+        principal=who.principal.name,
+        origin=who.origin,
     )
 
 
-def _undo(deps: Deps, decision_id: str, body: schemas.AnswerBody) -> UndoRequested:
+def _undo(deps: Deps, decision_id: str, body: schemas.AnswerBody, who: Caller) -> UndoRequested:
     state, _ = find_decision(deps, decision_id, body.deployment)
     if not state.is_undoable(decision_id):
         entry = state.actions.get(decision_id)
@@ -117,13 +132,16 @@ def _undo(deps: Deps, decision_id: str, body: schemas.AnswerBody) -> UndoRequest
     return UndoRequested(
         at=deps.clock(),
         decision_id=decision_id,
-        by=body.by,
+        by=who.by,
         kill=deps.kill.level(),
         deployment=state.name,
+        why=body.why,
+        principal=who.principal.name,
+        origin=who.origin,
     )
 
 
-def _mode(deps: Deps, name: str, body: schemas.ModeBody) -> Reconfigured:
+def _mode(deps: Deps, name: str, body: schemas.ModeBody, who: Caller) -> Reconfigured:
     managed = find(deps, name).managed
     if managed is None:
         raise ProblemError(
@@ -131,14 +149,26 @@ def _mode(deps: Deps, name: str, body: schemas.ModeBody) -> Reconfigured:
             f"{name!r} has no configuration yet",
             "wait for the controller's start to be journaled, then try again",
         )
-    changed = replace(managed, mode=Mode(body.mode))
-    return Reconfigured(at=deps.clock(), managed=changed, by=body.by)
+    wanted = Mode(body.mode)
+    if _MODES.index(wanted) > _MODES.index(managed.mode):
+        may(who, Role.APPROVER, f"more autonomy ({managed.mode} to {wanted})")
+    return Reconfigured(
+        at=deps.clock(),
+        managed=replace(managed, mode=wanted),
+        by=who.by,
+        why=body.why,
+        principal=who.principal.name,
+        origin=who.origin,
+    )
 
 
-def _freeze(deps: Deps, body: schemas.FreezeBody) -> schemas.Frozen:
-    by = f"{body.by}: {body.why}" if body.why else body.by
+def _freeze(deps: Deps, body: schemas.FreezeBody, who: Caller) -> schemas.Frozen:
+    by = f"{who.by}: {body.why}" if body.why else who.by
+    wanted = KillLevel(body.level)
+    if _LEVELS.index(wanted) < _LEVELS.index(deps.kill.level()):
+        may(who, Role.APPROVER, "to lift the kill switch")
     try:
-        deps.kill.throw(KillLevel(body.level), by)
+        deps.kill.throw(wanted, by)
     except (HomeostatError, OSError) as error:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from homeostat.base.events import Event
 from homeostat.base.types import KillLevel, TimeNs
+from homeostat.server.people_file import People
 from homeostat.server.view import View
 
 Submit = Callable[[Event], Awaitable[str | None]]
@@ -42,6 +43,7 @@ class Deps:
         labels: See `Labels`; None when no model is instrumented for labels.
         clock: The controller's clock.
         read_only: True when nothing may be changed through this server.
+        people: Everybody with a token of their own.
     """
 
     view: View
@@ -50,3 +52,4 @@ class Deps:
     labels: Labels | None
     clock: Callable[[], TimeNs]
     read_only: bool
+    people: People

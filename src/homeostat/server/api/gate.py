@@ -1,12 +1,11 @@
-"""What every request passes before any route sees it: host, origin, token, size, rate.
+"""What every request passes before any route sees it: host, origin, token, role, size, rate.
 
-Deny by default: every method but GET and HEAD needs the bearer token, also on paths that do not
-exist. There are no cookies, so a browser can add no credentials by itself; Origin and Host are
-checked all the same (cross-site requests, DNS rebinding). Only SHA-256 of the token is kept.
+Deny by default: every method but GET and HEAD needs a bearer token of a role that `roles` names,
+also on paths that do not exist. There are no cookies, so a browser can add no credentials by
+itself; Origin and Host are checked all the same (cross-site requests, DNS rebinding).
 """
 
 import asyncio
-import hashlib
 import hmac
 import ipaddress
 from collections.abc import Callable
@@ -20,7 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from homeostat.base.types import TimeNs
 from homeostat.base.units import SECOND
+from homeostat.server.api import roles
 from homeostat.server.api.problems import respond
+from homeostat.server.people import OWNER, Principal, digest
+from homeostat.server.people_file import People
 
 BODY_MAX: Final = 64 * 1024
 LABELS_MAX: Final = 1024 * 1024
@@ -29,6 +31,8 @@ BODY_SECONDS: Final = 10.0
 
 LABELS_PATH: Final = "/v1/labels"
 FREEZE_PATH: Final = "/v1/freeze"
+WHO: Final = "principal"
+"""Where a route finds who asks: `request.state.principal`; None for anonymous reading."""
 
 
 class TokenBucket:
@@ -55,7 +59,8 @@ class Rules:
     """What the gate lets through.
 
     Attributes:
-        token_digest: SHA-256 of the bearer token.
+        token_digest: SHA-256 of the shared bearer token, which is an admin's.
+        people: Everybody with a token of their own.
         origins: Origins that pages may send changes from, `scheme://host[:port]`.
         hosts: Host names that requests may be for; IP addresses always may.
         read_only: Refuse every change.
@@ -63,15 +68,11 @@ class Rules:
     """
 
     token_digest: bytes
+    people: People
     origins: frozenset[str]
     hosts: frozenset[str]
     read_only: bool
     clock: Callable[[], TimeNs]
-
-
-def digest(token: str) -> bytes:
-    """Return SHA-256 of a token (256 random bits need no slow hash)."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 class Gate:
@@ -79,10 +80,9 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, rules: Rules) -> None:
         self._app, self._rules = app, rules
-        now = rules.clock()
-        self._changes = TokenBucket(rate=5.0, burst=30.0, now=now)  # people and scripts of theirs
-        self._labels = TokenBucket(rate=50.0, burst=200.0, now=now)  # batches from a model server
-        self._failures = TokenBucket(rate=1.0, burst=20.0, now=now)  # wrong tokens, all callers
+        self._changes: dict[str, TokenBucket] = {}  # by token: nobody can use up another's
+        self._labels: dict[str, TokenBucket] = {}
+        self._failures = TokenBucket(rate=1.0, burst=20.0, now=rules.clock())  # wrong ones, all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem, or pass the request on."""
@@ -91,7 +91,9 @@ class Gate:
             return
         headers = Headers(scope=scope)
         refusal = self._host(headers)
-        if refusal is None and scope["method"] not in {"GET", "HEAD"}:
+        if refusal is None and scope["method"] in {"GET", "HEAD"}:
+            refusal = self._read(scope, headers)
+        elif refusal is None:
             refusal = self._change(scope, headers)
             if refusal is None:
                 limit = LABELS_MAX if scope["path"] == LABELS_PATH else BODY_MAX
@@ -124,31 +126,68 @@ class Gate:
                 f"a page of origin {origin!r} may not change anything here",
                 "use the console of this server, at the address that the controller logged",
             )
-        return self._token(headers) or self._allowed(scope) or self._typed(scope, headers)
+        who = self._whose(headers)
+        if who is None:
+            return self._unknown()
+        return self._let(scope, who) or self._allowed(scope, who) or self._typed(scope, headers)
 
-    def _token(self, headers: Headers) -> Response | None:
+    def _read(self, scope: Scope, headers: Headers) -> Response | None:
+        """Let reads through: all while nobody was added, then those with a token; pages always."""
+        route = roles.route_of(scope["method"], scope["path"])
+        who = self._whose(headers)
+        needed = roles.least(scope["method"], scope["path"]) is not roles.OPEN
+        if who is None and (route in roles.ALWAYS or (needed and self._rules.people.configured)):
+            return self._unknown()
+        scope.setdefault("state", {})[WHO] = who
+        return None if who is None else self._let(scope, who)
+
+    def _whose(self, headers: Headers) -> Principal | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(digest(token.strip()), self._rules.token_digest)
-        if scheme.lower() == "bearer" and right:
+        token = token.strip()
+        shared = hmac.compare_digest(digest(token), self._rules.token_digest)
+        if scheme.lower() != "bearer":
             return None
+        return OWNER if shared else self._rules.people.whose(token, self._rules.clock())
+
+    def _let(self, scope: Scope, who: Principal) -> Response | None:
+        """Refuse who may not do this, and tell the route who it is."""
+        scope.setdefault("state", {})[WHO] = who
+        least = roles.least(scope["method"], scope["path"])
+        if least is None or who.role >= least:
+            return None
+        return respond(
+            403,
+            f"{who.name} is {who.role.word}; this needs {least.word}",
+            "ask somebody who may; `homeostat people list` shows who is what",
+        )
+
+    def _unknown(self) -> Response:
         if not self._failures.take(self._rules.clock()):
             return respond(429, "too many wrong tokens", "wait a second", {"retry-after": "1"})
         return respond(
             401,
-            "this needs the bearer token; the controller logged at its start which file holds it",
+            "this needs a bearer token that is good: your own (`homeostat people`), or the one in "
+            "the file that the controller logged at its start",
             "send `Authorization: Bearer TOKEN`",
             {"www-authenticate": 'Bearer realm="homeostat"'},
         )
 
-    def _allowed(self, scope: Scope) -> Response | None:
+    def _allowed(self, scope: Scope, who: Principal) -> Response | None:
         if self._rules.read_only:
             return respond(403, "this server is read-only", "ask whoever started it")
         if scope["path"] == FREEZE_PATH:  # the kill switch is never throttled
             return None
-        bucket = self._labels if scope["path"] == LABELS_PATH else self._changes
-        if bucket.take(self._rules.clock()):
+        if self._bucket(scope["path"], who).take(self._rules.clock()):
             return None
         return respond(429, "too many changes at once", "wait a second", {"retry-after": "1"})
+
+    def _bucket(self, path: str, who: Principal) -> TokenBucket:
+        """Return what limits one token: as many as there are tokens, so their number is bounded."""
+        kept = self._labels if path == LABELS_PATH else self._changes
+        if who.key not in kept:
+            rate, burst = (50.0, 200.0) if path == LABELS_PATH else (5.0, 30.0)
+            kept[who.key] = TokenBucket(rate=rate, burst=burst, now=self._rules.clock())
+        return kept[who.key]
 
     @staticmethod
     def _typed(scope: Scope, headers: Headers) -> Response | None:

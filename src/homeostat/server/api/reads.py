@@ -3,11 +3,11 @@
 Every route is a coroutine, so that it runs in the thread that owns the view.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
@@ -17,8 +17,10 @@ from homeostat.base.units import SECOND, ns
 from homeostat.server import view_plain as plain
 from homeostat.server.api import answers, metrics, schemas
 from homeostat.server.api.deps import Deps
+from homeostat.server.api.gate import WHO
 from homeostat.server.api.problems import MissingError, ProblemError
 from homeostat.server.api.stream import STREAMS, EventStream, Streams
+from homeostat.server.people import Principal
 from homeostat.server.view_deployment import DeploymentState
 
 RECENT: Final = 50
@@ -68,6 +70,20 @@ def find_decision(
             f"say which one with `deployment`, for example {found[0][0].name!r}",
         )
     return found[0]
+
+
+def asking(request: Request) -> Principal:
+    """Return whose token the gate found.
+
+    Raises:
+        ProblemError: 401, there was none.
+    """
+    who = getattr(request.state, WHO, None)
+    if not isinstance(who, Principal):
+        raise ProblemError(
+            HTTPStatus.UNAUTHORIZED, "this needs a token", "send `Authorization: Bearer TOKEN`"
+        )
+    return who
 
 
 def router(deps: Deps, streams: Streams) -> APIRouter:
@@ -156,6 +172,16 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
 
 
 def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:
+    @routes.get("/v1/me")
+    async def me(request: Request) -> schemas.MeOut:
+        """Whose token this is, and what it lets them do."""
+        who = asking(request)
+        return schemas.MeOut.model_validate({
+            "name": who.name,
+            "role": who.role.word,
+            "named": who.named,
+        })
+
     collected = metrics.registry(deps, lambda: streams.count)
 
     @routes.get("/v1/health", response_model=answers.HealthOut)
@@ -189,6 +215,7 @@ def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:
         responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     )
     async def events(
+        request: Request,
         name: NameQuery = None,
         after: Annotated[str, Query(max_length=32)] = "",
         kinds: Annotated[str, Query(pattern=r"^[a-z,]*$", max_length=128)] = "",
@@ -201,7 +228,21 @@ def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:
             after=streams.position(last_event_id or after),
             deployment=name or "",
             kinds=frozenset(kind for kind in kinds.split(",") if kind),
+            may=_still(deps, request),
         )
+
+
+def _still(deps: Deps, request: Request) -> Callable[[], bool]:
+    """Return what says whether whoever opened a stream may still read: it outlives a request."""
+    token = request.headers.get("authorization", "").partition(" ")[2].strip()
+    who = getattr(request.state, WHO, None)
+
+    def may() -> bool:
+        if who is None:
+            return not deps.people.configured
+        return not who.named or deps.people.whose(token, deps.clock()) is not None
+
+    return may
 
 
 def _room_for(streams: Streams) -> None:

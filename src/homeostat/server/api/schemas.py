@@ -10,6 +10,7 @@ _PLAIN_TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 Name = Annotated[str, Field(pattern=DEPLOYMENT_PATTERN, max_length=63)]
 Person = Annotated[str, Field(pattern=r"^[\w .@+-]{1,64}$", description="Who does this.")]
+WHO_SAYS = "Who does this, for the shared token; a token of one's own says it by itself."
 Why = Annotated[str, Field(pattern=_PLAIN_TEXT, max_length=500, description="For the record.")]
 
 
@@ -23,7 +24,7 @@ class AnswerBody(Body):
     """An answer to a question, or a wish to undo."""
 
     deployment: Name | None = Field(None, description="Needed when two deployments use the id.")
-    by: Person = "operator"
+    by: Person | None = Field(None, description=WHO_SAYS)
     why: Why = ""
 
 
@@ -31,7 +32,7 @@ class ModeBody(Body):
     """A new autonomy mode."""
 
     mode: Literal["shadow", "approve", "auto"]
-    by: Person = "operator"
+    by: Person | None = Field(None, description=WHO_SAYS)
     why: Why = ""
 
 
@@ -39,7 +40,7 @@ class FreezeBody(Body):
     """A new level of the kill switch."""
 
     level: Literal["off", "no_new", "nothing"]
-    by: Person = "operator"
+    by: Person | None = Field(None, description=WHO_SAYS)
     why: Why = ""
 
 
@@ -58,6 +59,14 @@ class LabelsBody(Body):
     """A batch of labels."""
 
     labels: Annotated[list[LabelBody], Field(max_length=10_000)]
+
+
+class MeOut(Body):
+    """Whose token it is."""
+
+    name: str
+    role: Literal["viewer", "operator", "approver", "admin"]
+    named: bool = Field(description="False for the shared token.")
 
 
 class Accepted(Body):

@@ -86,12 +86,20 @@ class EventStream(Response):
         after: Where the client stands, None when that is unknown.
         deployment: Only this deployment's changes (and the fleet's); empty for all.
         kinds: Only these kinds; empty for all.
+        may: Whether whoever reads it still may; asked before each piece.
     """
 
     def __init__(
-        self, streams: Streams, *, after: int | None, deployment: str, kinds: frozenset[str]
+        self,
+        streams: Streams,
+        *,
+        after: int | None,
+        deployment: str,
+        kinds: frozenset[str],
+        may: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__()
+        self._may = may
         self._streams, self._after = streams, after
         self._deployment, self._kinds = deployment, kinds
 
@@ -121,7 +129,7 @@ class EventStream(Response):
             position = view.version
             lead += _event("reset", {"cursor": self._streams.cursor()}, self._streams.cursor())
         await self._send(send, lead + self._beat())
-        while not (gone.done() or self._streams.closing):
+        while not (gone.done() or self._streams.closing) and self._may():
             wake.clear()
             changes = view.changes(position)
             if changes is None:

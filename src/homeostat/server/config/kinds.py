@@ -254,6 +254,9 @@ class ApiSpec(Strict):
     host: Host = Field(default="127.0.0.1", min_length=1, max_length=253)
     port: int = Field(default=7373, ge=0, le=65535, strict=True)
     token_file: str | None = Field(default=None, max_length=4096)
+    people_file: str | None = Field(
+        default=None, max_length=4096, description="Kept by `homeostat people`."
+    )
 
 
 class StoreSpec(Strict):

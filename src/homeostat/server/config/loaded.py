@@ -126,7 +126,8 @@ class ControllerSettings:
         accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
         api_host: Where the API listens.
         api_port: Its port; 0 for any free one.
-        token_file: File that holds, or will hold, the API's bearer token.
+        token_file: File that holds, or will hold, the API's shared bearer token.
+        people_file: File of everybody with a token of their own.
         kill_file: The kill switch's file.
         terminal: Whether notices are printed.
         webhooks: Where notices are posted.
@@ -138,6 +139,7 @@ class ControllerSettings:
     api_host: str
     api_port: int
     token_file: Path
+    people_file: Path
     kill_file: Path
     terminal: bool
     webhooks: tuple[Webhook, ...]
@@ -249,6 +251,11 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         api_port=spec.api.port,
         token_file=(
             store.parent / "token" if spec.api.token_file is None else base / spec.api.token_file
+        ),
+        people_file=(
+            store.parent / "people.json"
+            if spec.api.people_file is None
+            else base / spec.api.people_file
         ),
         kill_file=store.parent / "kill" if spec.kill_file is None else base / spec.kill_file,
         terminal=not spec.notify or any(one.terminal for one in spec.notify),

@@ -1,7 +1,8 @@
 """The pages: `/` (fleet) and `/d/NAME` (one deployment), and the files they need.
 
 A page is readable without JavaScript (a summary is rendered here); the modules in `static/` then
-make it live from the API. Nothing is inline and nothing comes from another host.
+make it live from the API. Where reading needs a token the page is rendered empty: a browser sends
+none when it opens one. Nothing is inline and nothing comes from another host.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,6 +34,8 @@ HEALTH_WORDS: Final[Mapping[str, str]] = {
     "asking": "Waiting for you",
     "healing": "Healing",
 }
+EMPTY: Final[Mapping[str, Any]] = {"health": "unknown", "numbers": ()}
+"""What is rendered of a deployment where reading needs a token."""
 
 
 class RevalidatedFiles(StaticFiles):
@@ -62,8 +65,15 @@ def environment() -> Environment:
     )
 
 
-def mount(app: FastAPI, *, view: View, clock: Callable[[], TimeNs], read_only: bool) -> None:
-    """Add the console to an app."""
+def mount(
+    app: FastAPI,
+    *,
+    view: View,
+    clock: Callable[[], TimeNs],
+    read_only: bool,
+    closed: Callable[[], bool],
+) -> None:
+    """Add the console to an app; while `closed` holds its pages are rendered without data."""
     templates = environment()
     common = {
         "version": homeostat.__version__,
@@ -74,13 +84,17 @@ def mount(app: FastAPI, *, view: View, clock: Callable[[], TimeNs], read_only: b
     @app.get("/", include_in_schema=False)
     async def fleet() -> HTMLResponse:
         now = clock()
-        rows = [(state.name, state.health(now)) for state in view.deployments()]
+        seen = () if closed() else view.deployments()
+        rows = [(state.name, state.health(now)) for state in seen]
         page = templates.get_template("fleet.html").render(**common, rows=rows, name="")
         return HTMLResponse(page)
 
     @app.get("/d/{name}", include_in_schema=False)
     async def deployment(name: Annotated[str, Path(max_length=200)]) -> HTMLResponse:
         state, now = view.deployment(name), clock()
+        if closed():
+            page = templates.get_template("deployment.html").render(**common, row=EMPTY, name=name)
+            return HTMLResponse(page)
         if state is None:
             known = [known.name for known in view.deployments()]
             page = templates.get_template("missing.html").render(**common, name=name, known=known)
