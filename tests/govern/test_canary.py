@@ -111,6 +111,7 @@ def test_a_canary_that_is_not_seen_gives_its_traffic_back_without_blame(lost: Bu
 @pytest.mark.parametrize("gone", [(None, None, None, None), (0.0, 0.0, 0.0, 0.0)])
 def test_both_arms_silent_holds(gone: Bucket) -> None:
     state, said = play([GOOD] * 10 + [gone] * 30)
+    assert said[9].verdict is V.CERTIFIED  # and is not said while nobody answers
     assert {judged.verdict for judged in said[10:]} == {V.UNDECIDED}
     assert state.missing == 0
     assert state.buckets == 10 + (30 if gone[0] == 0.0 else 0)

@@ -51,7 +51,7 @@ def test_a_burst_that_falls_on_one_arm_is_one_fair_bet(events: int, share: float
 
 def test_a_ramp_of_three_buckets_is_fair_to_the_end_whatever_its_weights() -> None:
     ramp = [(3, 0.01), (2, 0.25), (4, 0.5)]  # events of both arms, the canary's null share
-    money = np.ones((STAKES, 1))
+    money = np.ones((STAKES, 1))  # of one unit each
     chance = np.ones(1)
     for events, share in ramp:
         k = np.arange(events + 1.0)
@@ -84,10 +84,12 @@ def test_money_neither_overflows_nor_vanishes_in_a_million_buckets() -> None:
     assert after[1] < 0.0
 
 
-def test_the_mean_is_over_all_stakes() -> None:
-    assert ln_mean(np.log(np.arange(1.0, STAKES + 1)[:, None])) == pytest.approx(
-        np.log([(STAKES + 1) / 2])
-    )
+@pytest.mark.parametrize("safe", [False, True])
+def test_the_mean_is_over_all_stakes_and_starts_at_one(*, safe: bool) -> None:
+    assert ln_mean(np.zeros((STAKES, 2)), safe=safe) == pytest.approx([0.0, 0.0], abs=1e-12)
+    shares = np.exp(ln_mean(np.log(np.eye(STAKES) + 1e-300), safe=safe))
+    assert (shares > 0.02).all()  # every stake has some of the money
+    assert shares.sum() == pytest.approx(1.0)
 
 
 def test_stakes_of_many_events_stay_below_everything() -> None:

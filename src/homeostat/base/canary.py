@@ -189,6 +189,7 @@ class CanaryState:
         stable: The same, whether or not the canary was seen.
         expected: The canary was given traffic in the open bucket.
         buckets: How many were judged.
+        served: Both arms answered something in the newest full bucket.
         missing: Buckets in a row without the canary while stable served.
         dead: Buckets in a row without one good response of the canary.
         dead_bad: Bad responses in them.
@@ -205,6 +206,7 @@ class CanaryState:
     stable: tuple[float, float] = (0.0, 0.0)
     expected: bool = False
     buckets: int = 0
+    served: bool = False
     missing: int = 0
     dead: int = 0
     dead_bad: float = 0.0

@@ -231,6 +231,7 @@ def _closed(state: CanaryState, rows: tuple[CanaryRow, ...]) -> CanaryState:
         stable=(0.0, 0.0),
         expected=False,
         buckets=state.buckets + state.seen,
+        served=state.seen and served > 0.0 and state.stable[0] > 0.0,
         missing=state.missing + 1 if missed else (state.missing if silent else 0),
         dead=0 if lives else state.dead + died,
         dead_bad=0.0 if lives else state.dead_bad + (bad if died else 0.0),
@@ -239,14 +240,16 @@ def _closed(state: CanaryState, rows: tuple[CanaryRow, ...]) -> CanaryState:
 
 def _evidence(state: CanaryState, config: CanaryConfig) -> tuple[MetricEvidence, ...]:
     every = share_bet.ln_mean(np.array([row.harm for row in state.rows]).T).tolist()
-    safe = [_ln_mean(row.safe) if row.safe else None for row in state.rows]
+    asks = [i for i, row in enumerate(state.rows) if row.safe]
+    won = np.array([state.rows[i].safe for i in asks]).reshape(-1, share_bet.STAKES).T
+    safe = dict(zip(asks, share_bet.ln_mean(won, safe=True).tolist(), strict=True))
     out, at = [], 0
     for metric in config.metrics:
         mine = range(at, at + _height(metric))
         at = mine.stop
         worst = max(mine, key=every.__getitem__)
         total, bad, stable, stable_bad = state.rows[worst].counts
-        certain = [one for i in mine if (one := safe[i]) is not None]
+        certain = [safe[i] for i in mine if i in safe]
         out.append(
             MetricEvidence(
                 metric=metric.name,
@@ -328,7 +331,7 @@ def _verdict(
     # What once was certified and is no more has become worse: it must earn it again.
     lowest = safe_e(evidence)
     proven = told_apart and lowest is not None and lowest >= 1.0 / config.alpha
-    if proven and fresh and state.missing == 0:
+    if proven and fresh and state.served:
         return CanaryVerdict.CERTIFIED
     if state.started_at is None or state.at is None or proven:
         return CanaryVerdict.UNDECIDED

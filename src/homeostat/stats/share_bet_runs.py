@@ -1,0 +1,153 @@
+"""Made-up canaries, many at once: how long the share bets take, and how often they are wrong.
+
+The world of a run: requests arrive in both arms, incidents strike each arm in proportion to its
+requests and a rate that both share (slow shocks, a day's rhythm), the canary's `ratio` times as
+often; an incident is one bad response or a burst of them. On top, as an adversary would have it:
+noise of each arm's own, minute by minute, and pods that differ for as long as the run lasts.
+
+NumPy; chance is the generator that is passed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from homeostat.stats.share_bet import STAKES, Floats, ln_bets, ln_mean, null_share
+
+Counts = npt.NDArray[np.float64]
+# How much of a shock is left a minute later: half after seven minutes.
+_SHOCK_KEPT: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """How both arms behave.
+
+    Attributes:
+        requests: A minute, both arms together.
+        bad: Bad responses among stable's, on average, in (0, 1).
+        ratio: The canary's over stable's.
+        ramp: Shares of traffic for the canary, each for as long as the others.
+        burst: Bad responses of one incident on average, 1 or more (geometric).
+        shock_sd: Of the logarithm of the shared rate; shocks fade by a tenth a minute.
+        rhythm: How far requests and the rate swing in a cycle of 30 minutes, in [0, 1).
+        noise_sd: Of the logarithm of each arm's own rate, new every minute.
+        pod_sd: Of the logarithm of each pod's rate, the same for the whole run.
+        pods: Of the canary and of stable.
+    """
+
+    requests: float
+    bad: float = 0.005
+    ratio: float = 1.0
+    ramp: tuple[float, ...] = (0.1,)
+    burst: float = 1.0
+    shock_sd: float = 0.6
+    rhythm: float = 0.0
+    noise_sd: float = 0.0
+    pod_sd: float = 0.0
+    pods: tuple[int, int] = (1, 9)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ValueError: Names the value and the range.
+        """
+        if not (self.requests > 0.0 and 0.0 < self.bad < 1.0 and 0.0 < self.ratio < np.inf):
+            raise ValueError(
+                "canary runs: requests > 0, 0 < bad < 1 and ratio > 0 are needed, got "
+                f"{self.requests}, {self.bad} and {self.ratio}"
+            )
+        if not (self.ramp and all(0.0 < share < 1.0 for share in self.ramp)):
+            raise ValueError(f"canary runs: shares must be in (0, 1), got {self.ramp}")
+        if not (1.0 <= self.burst < np.inf and 0.0 <= self.rhythm < 1.0):
+            raise ValueError(
+                f"canary runs: burst >= 1 and 0 <= rhythm < 1 are needed, got {self.burst} and "
+                f"{self.rhythm}"
+            )
+
+
+def play(law: Law, *, minutes: int, runs: int, rng: np.random.Generator) -> Counts:
+    """Return increments, `[minute, 4, run]`: canary total and bad, stable total and bad.
+
+    Args:
+        law: How both arms behave.
+        minutes: Length of a run.
+        runs: How many.
+        rng: Chance.
+    """
+    shock = law.shock_sd * rng.standard_normal(runs)
+    pods = _pods(law, runs, rng)
+    start = rng.uniform(0.0, 2.0 * np.pi, runs)
+    out = np.empty((minutes, 4, runs))
+    for minute in range(minutes):
+        swing = 1.0 + law.rhythm * np.sin(start + 2.0 * np.pi * minute / 30.0)
+        rate = law.bad * swing * _mean_one(shock, law.shock_sd)
+        share = law.ramp[min(minute * len(law.ramp) // minutes, len(law.ramp) - 1)]
+        for arm, part in enumerate((share, 1.0 - share)):
+            total = rng.poisson(law.requests * swing * part)
+            own = pods[arm] * _mean_one(law.noise_sd * rng.standard_normal(runs), law.noise_sd)
+            worse = law.ratio if arm == 0 else 1.0
+            struck = rng.poisson(np.minimum(total * rate * own * worse, total) / law.burst)
+            bad = struck if law.burst == 1.0 else _burst(struck, law.burst, rng)
+            out[minute, 2 * arm] = total
+            out[minute, 2 * arm + 1] = np.minimum(bad, total)
+        shock = _SHOCK_KEPT * shock + law.shock_sd * np.sqrt(
+            1.0 - _SHOCK_KEPT**2
+        ) * rng.standard_normal(runs)
+    return out
+
+
+def evidence(counts: Counts, ratio: Floats | float, *, safe: bool = False) -> Floats:
+    """Return ln of the e-value after each minute, `[minute, run]`.
+
+    Args:
+        counts: From `play`.
+        ratio: The margin (or what the certificate denies), one or `[run]`.
+        safe: The certificate's bets instead of harm's.
+    """
+    runs = counts.shape[2]
+    ln_won = np.zeros((STAKES, runs))
+    out = np.empty((len(counts), runs))
+    for minute, (canary, canary_bad, stable, stable_bad) in enumerate(counts):
+        share = null_share(canary, stable, ratio)
+        ln_won += ln_bets(canary_bad, stable_bad, share, safe=safe)
+        out[minute] = ln_mean(ln_won, safe=safe)
+    return out
+
+
+def first(reached: npt.NDArray[np.bool_]) -> Floats:
+    """Return the minute, from 1, in which each run first got there; inf for never, `[run]`.
+
+    Args:
+        reached: `[minute, run]`.
+
+    >>> first(np.array([[False, False], [True, False]])).tolist()
+    [2.0, inf]
+    """
+    out: Floats = np.where(reached.any(axis=0), reached.argmax(axis=0) + 1.0, np.inf)
+    return out
+
+
+def _mean_one(normal: Floats, sd: float) -> Floats:
+    out: Floats = np.exp(normal - 0.5 * sd * sd)
+    return out
+
+
+def _pods(law: Law, runs: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    if law.pod_sd == 0.0:
+        return np.ones(runs), np.ones(runs)
+    canary, stable = (
+        _mean_one(law.pod_sd * rng.standard_normal((count, runs)), law.pod_sd).mean(axis=0)
+        for count in law.pods
+    )
+    return canary, stable
+
+
+def _burst(struck: npt.NDArray[np.int64], mean: float, rng: np.random.Generator) -> Floats:
+    """Return the sum of so many geometric numbers of this mean."""
+    more = rng.negative_binomial(np.maximum(struck, 1), 1.0 / mean)
+    out: Floats = np.where(struck > 0, struck + more, 0).astype(np.float64)
+    return out
