@@ -7,7 +7,9 @@ HomeostatError
 ├── ProtocolError          an action record was asked for a transition it does not have
 ├── StoreError             the journal cannot be read or written; no record, no action
 │   ├── CorruptStoreError  the hash chain or a row does not verify
-│   └── SupersededError    a newer controller claimed the journal; this one must end
+│   ├── SupersededError    a newer controller claimed the journal; this one must end
+│   ├── UncertainStoreError  nobody knows whether the last append was kept; the next one finds out
+│   └── OutOfStepError     what is in memory is not what is on record; start again from the record
 ├── SourceError            a source could not be read (the loop sees Unknown, never zero)
 ├── ActuatorError          an actuator could not be read, or answered what it must not
 └── NotifierError          people could not be told; the caller counts it and goes on
@@ -75,6 +77,21 @@ class CorruptStoreError(StoreError):
 
 class SupersededError(StoreError):
     """A newer controller claimed the journal: this one may never write again, and must end."""
+
+
+class UncertainStoreError(StoreError):
+    """The database went away during a commit: the rows are there or not, and only it knows.
+
+    Nothing may be done on their strength. The next write finds out before anything else.
+    """
+
+
+class OutOfStepError(StoreError):
+    """What a controller holds in memory is not what its journal says, through nobody's fault.
+
+    Rows whose commit was in doubt were kept after all, or rows that were not asked to be durable
+    were lost with the database's memory. It must start again from the journal.
+    """
 
 
 class SourceError(HomeostatError):

@@ -165,6 +165,59 @@ class Pruning(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Who leads, as the journal's own store says it.
+
+    Attributes:
+        epoch: Ours, if we lead now; 0 if somebody else does.
+        holder: Who leads.
+        left_ns: How long the other's lease still runs by the store's clock; None where it ends with
+            its holder's process and not before.
+        before: The epoch that ours follows, 0 for the first.
+    """
+
+    epoch: int
+    holder: str
+    left_ns: int | None = None
+    before: int = 0
+
+
+@runtime_checkable
+class Leasing(Protocol):
+    """A journal that several controllers may open while one of them leads.
+
+    A lease is for liveness only: it keeps two controllers from taking the journal from each other.
+    That the one before writes nothing any more rests on the epoch that every append is fenced by.
+    """
+
+    def acquire(self, owner: str, now: TimeNs, lease_ns: int) -> Standing:
+        """Lead if nobody else does: one compare-and-set that also claims a higher epoch.
+
+        Args:
+            owner: Our name, unique to this process.
+            now: Our time, for the entry that says so.
+            lease_ns: How long nobody else may lead without hearing from us.
+
+        Raises:
+            StoreError: The store cannot be reached; nothing is claimed.
+        """
+        ...
+
+    def renew(self, lease_ns: int) -> None:
+        """Lead for another `lease_ns` from now.
+
+        Raises:
+            SupersededError: Somebody else leads by now; this one must end.
+            StoreError: The store cannot be reached; the lease runs on as it was.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let another lead at once; does nothing if we do not."""
+        ...
+
+
 @runtime_checkable
 class Anchored(Protocol):
     """A journal with digests kept outside it, so that a cut tail shows."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from homeostat.adapters.stores.journal import Rows, SqlJournal
+from homeostat.adapters.stores.journal import SqlJournal
+from homeostat.adapters.stores.rows import Rows
 from homeostat.adapters.stores.sqlite import SqliteSettings, build
 from homeostat.base.errors import CorruptStoreError, StoreError
 from homeostat.base.ports import Entry
@@ -59,9 +60,9 @@ def test_durable_appends_ask_for_full_synchronisation_and_others_do_not(tmp_path
     levels = []
     for durable in (True, False, True):
         journal.append(ROWS[:1], durable=durable)
-        assert journal._writer is not None
-        levels.append(journal._writer.exec_driver_sql("PRAGMA synchronous").scalar())
-        journal._writer.rollback()
+        assert journal._database._writer is not None
+        levels.append(journal._database._writer.exec_driver_sql("PRAGMA synchronous").scalar())
+        journal._database._writer.rollback()
     assert levels == [2, 1, 2]  # 2 FULL, 1 NORMAL
     journal.close()
 
@@ -156,10 +157,10 @@ def test_a_locked_journal_says_so_after_the_timeout_and_works_again(tmp_path: Pa
 
 def limit_pages(journal: SqlJournal, spare: int) -> None:
     """Let the writer's connection grow the file by so many pages only."""
-    assert journal._writer is not None
-    pages = journal._writer.exec_driver_sql("PRAGMA page_count").scalar_one()
-    journal._writer.exec_driver_sql(f"PRAGMA max_page_count={pages + spare}")
-    journal._writer.rollback()
+    assert journal._database._writer is not None
+    pages = journal._database._writer.exec_driver_sql("PRAGMA page_count").scalar_one()
+    journal._database._writer.exec_driver_sql(f"PRAGMA max_page_count={pages + spare}")
+    journal._database._writer.rollback()
 
 
 def append_until_full(journal: SqlJournal, rows: Rows) -> list[Entry]:

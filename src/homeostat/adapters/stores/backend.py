@@ -22,6 +22,27 @@ class Backend(Protocol):
         """What people call the place, without secrets."""
         ...
 
+    @property
+    def now_ns(self) -> str | None:
+        """SQL for the database's own time in whole nanoseconds, by which leases run out.
+
+        None where a lock of the operating system tells who leads (`lock`).
+        """
+        ...
+
+    @property
+    def forgets(self) -> bool:
+        """Whether rows that were not asked to be durable may go while this process lives."""
+        ...
+
+    def is_bare(self) -> bool:
+        """Return whether there is nothing of a journal yet, without making anything.
+
+        Raises:
+            StoreError: That cannot be found out.
+        """
+        ...
+
     def open(self) -> sa.Engine:
         """Connect, bring the tables into shape, and check the file.
 
@@ -45,6 +66,18 @@ class Backend(Protocol):
             error: As raised.
             seq: The entry that was being read or written.
         """
+        ...
+
+    def in_doubt(self, error: Exception) -> bool:
+        """Return whether a commit that failed with this may have been kept all the same."""
+        ...
+
+    def lock(self, owner: str) -> str | None:
+        """Keep other processes from leading until `close`; return who does, None if we do now."""
+        ...
+
+    def unlock(self) -> None:
+        """Give up what `lock` took, if anything."""
         ...
 
     def make_room(self) -> bool:

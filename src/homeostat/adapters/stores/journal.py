@@ -6,24 +6,27 @@ while it writes. Every read verifies the chain. What databases do differently is
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import Final
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, replace
+from functools import partial
 
 import sqlalchemy as sa
 
-from homeostat.adapters.stores import chain, statements
+from homeostat.adapters.stores import chain, leases, rows, statements
 from homeostat.adapters.stores.anchor import AnchorWriter
 from homeostat.adapters.stores.backend import Backend, DiskFullError
 from homeostat.adapters.stores.chain import Gap, Head, Walker
+from homeostat.adapters.stores.connections import Connections
+from homeostat.adapters.stores.rows import Rows
 from homeostat.adapters.stores.schema import ENTRY, GAP, HEAD
-from homeostat.base.errors import CorruptStoreError, StoreError, SupersededError
-from homeostat.base.ports import Entry
+from homeostat.base.errors import (
+    CorruptStoreError,
+    OutOfStepError,
+    StoreError,
+    SupersededError,
+)
+from homeostat.base.ports import Entry, Standing
 from homeostat.base.units import TimeNs
-
-Rows = Sequence[tuple[TimeNs, str, str, bytes]]
-
-_ERRORS: Final = (sa.exc.SQLAlchemyError, ValueError, TypeError, OverflowError)
-_RESERVED: Final = (chain.CLAIMED, chain.DROPPED, chain.FULL)
 
 
 class SqlJournal:
@@ -47,14 +50,13 @@ class SqlJournal:
         self._backend = backend
         self._compress_above = compress_above
         self._anchor: AnchorWriter | None = None
-        self._read_only = read_only
         self._anchored = anchored
         self._lock = threading.RLock()
         self._epoch = 0
         self._owner = ""
         self._seen: Head | None = None
-        self._engine = backend.open()
-        self._writer: sa.Connection | None = None
+        self._durable: Head | None = None
+        self._database = Connections(backend, read_only=read_only)
 
     @property
     def anchored(self) -> int | None:
@@ -70,10 +72,11 @@ class SqlJournal:
 
         Raises:
             StoreError: Nothing was written: wrong rows, a newer owner, a lock.
+            UncertainStoreError: The database went away during the commit and does not say yet.
+            OutOfStepError: What is in memory is not what is on record any more.
             DiskFullError: Nothing was written but a note that says so, out of the reserve.
         """
-        for at, deployment, kind, body in entries:
-            _check_row(at, deployment, kind, body)
+        rows.check(entries)
         with self._lock:
             try:
                 written, head = self._write(entries, durable=durable)
@@ -108,7 +111,7 @@ class SqlJournal:
         """
         walker = self._walker(after, anchors)
         while True:
-            with self._reading(walker.seq + 1) as connection:
+            with self._database.reading(walker.seq + 1) as connection:
                 rows, gaps, vouched = statements.batch(connection, walker.seq)
                 head = statements.head(connection)
             if not rows:
@@ -128,16 +131,55 @@ class SqlJournal:
             StoreError: The claim could not be made durable.
         """
         with self._lock:
-            with self._transaction(durable=True) as connection:
+            with self._writing(durable=True, afresh=True) as connection:
+                head = self._claim(connection, owner, now)
+            return self._claimed(head)
+
+    def acquire(self, owner: str, now: TimeNs, lease_ns: int) -> Standing:
+        """Lead if nobody else does. See `homeostat.base.ports.Leasing`.
+
+        Raises:
+            StoreError: The store cannot be reached; nothing is claimed.
+        """
+        if (other := self._backend.lock(owner)) is not None:
+            return Standing(epoch=0, holder=other)
+        with self._lock:
+            return self._take_lease(owner, now, lease_ns)
+
+    def renew(self, lease_ns: int) -> None:
+        """Lead on. See `homeostat.base.ports.Leasing`.
+
+        Raises:
+            SupersededError: Somebody else leads by now.
+            StoreError: The store cannot be reached.
+        """
+        now_ns, epoch = self._backend.now_ns, self._epoch
+        if now_ns is None:
+            with self._database.reading(0) as connection:
                 head = statements.head(connection)
-                epoch = head.epoch + 1
-                body = chain.note(chain.CLAIMED, epoch=epoch, owner=owner)
-                _, head = self._insert(
-                    connection, head, [(now, "", "note", body)], epoch=epoch, owner=owner
+                ours, other = head.epoch == epoch, head.owner
+        else:
+            with self._database.beside() as connection:
+                ours = leases.extend(
+                    connection, self._owner, epoch, lease_ns=lease_ns, now_ns=now_ns
                 )
-            self._epoch, self._owner, self._seen = epoch, owner, head
-            self._anchor_at(head)
-            return epoch
+                other = leases.read(connection, now_ns).holder
+        if not ours:
+            raise SupersededError(
+                f"{other or 'somebody else'!r} has taken the lease from epoch {epoch} of "
+                f"{self._owner!r}; only the controller that claimed last may write"
+            )
+
+    def release(self) -> None:
+        """Let another lead at once. See `homeostat.base.ports.Leasing`.
+
+        Raises:
+            StoreError: The store cannot be reached; the lease runs out by itself.
+        """
+        if self._epoch and self._backend.now_ns is not None:
+            with self._database.beside() as connection:
+                leases.give_up(connection, self._owner, self._epoch)
+        self._backend.unlock()
 
     def prune(self, *, before: TimeNs, now: TimeNs, kinds: Sequence[str] = ("frame",)) -> int:
         """Drop old entries; the chain still verifies. Commands and notes are never dropped.
@@ -161,7 +203,7 @@ class SqlJournal:
             raise StoreError(f"only frames, events and states may be dropped, not {kinds}")
         dropped = 0
         while True:
-            with self._lock, self._transaction(durable=True) as connection:
+            with self._lock, self._writing(durable=True) as connection:
                 head = self._checked_head(connection)
                 rows = statements.droppable(connection, before, kinds)
                 if not rows:
@@ -170,7 +212,7 @@ class SqlJournal:
                 body = chain.note(chain.DROPPED, count=len(rows), gaps=chain.gaps_digest(gaps))
                 statements.drop(connection, gaps)
                 _, head = self._insert(connection, head, [(now, "", "note", body)])
-            self._seen = head
+            self._seen = self._durable = head
             dropped += len(rows)
 
     def head(self) -> Head:
@@ -179,30 +221,28 @@ class SqlJournal:
         Raises:
             StoreError: The database cannot be read.
         """
-        with self._reading(0) as connection:
+        with self._database.reading(0) as connection:
             return statements.head(connection)
 
     def close(self) -> None:
         """Release the connection; a second call does nothing."""
         with self._lock:
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
             if self._anchor is not None:
                 self._anchor.close()
                 self._anchor = None
-            self._engine.dispose()
-            self._backend.close()
+            self._database.close()
 
     def _anchor_at(self, head: Head) -> None:
         if self._anchor is not None and head.seq:
             self._anchor.write(head.seq, head.digest)
 
     def _write(self, entries: Rows, *, durable: bool) -> tuple[tuple[Entry, ...], Head]:
-        with self._transaction(durable=durable) as connection:
+        with self._writing(durable=durable) as connection:
             head = self._checked_head(connection)
             written, head = self._insert(connection, head, entries)
         self._seen = head
+        if durable:
+            self._durable = head
         return written, head
 
     def _checked_head(self, connection: sa.Connection) -> Head:
@@ -211,6 +251,7 @@ class SqlJournal:
         Raises:
             SupersededError: A newer owner claimed the journal.
             CorruptStoreError: Somebody else wrote under our epoch.
+            OutOfStepError: The database lost rows that were not asked to be durable.
         """
         head = statements.head(connection)
         if head.epoch > self._epoch:
@@ -220,47 +261,71 @@ class SqlJournal:
                 "only the controller that claimed last may write"
             )
         if self._seen is not None and head != self._seen:
+            if self._forgot(connection, head):
+                raise OutOfStepError(
+                    f"{self._backend.where} lost entries {head.seq + 1} to {self._seen.seq}, which "
+                    "were not durable yet; this controller starts again from what is there"
+                )
             raise CorruptStoreError(
                 head.seq, f"the journal was changed behind its owner (expected {self._seen.seq})"
             )
         return head
 
+    def _forgot(self, connection: sa.Connection, head: Head) -> bool:
+        """Return whether a shorter chain is what a crash of the database leaves behind."""
+        kept, seen = self._durable, self._seen
+        if not self._backend.forgets or kept is None or seen is None:
+            return False
+        return kept.seq <= head.seq < seen.seq and statements.holds(connection, kept)
+
+    def _take_lease(self, owner: str, now: TimeNs, lease_ns: int) -> Standing:
+        with self._writing(durable=True, afresh=True) as connection:
+            before = statements.head(connection).epoch
+            if (leader := self._leader(connection, owner)) is not None:
+                return leader
+            head = self._claim(connection, owner, now)
+            if (now_ns := self._backend.now_ns) is not None:
+                leases.hold(connection, owner, head.epoch, lease_ns=lease_ns, now_ns=now_ns)
+        return Standing(epoch=self._claimed(head), holder=owner, before=before)
+
+    def _leader(self, connection: sa.Connection, owner: str) -> Standing | None:
+        """Return who else leads by the database's clock, None if nobody does."""
+        if self._backend.now_ns is None:
+            return None
+        found = leases.read(connection, self._backend.now_ns)
+        if found.holder in {"", owner} or found.left_ns <= 0:
+            return None
+        return Standing(epoch=0, holder=found.holder, left_ns=found.left_ns)
+
+    def _claim(self, connection: sa.Connection, owner: str, now: TimeNs) -> Head:
+        head = statements.head(connection)
+        body = chain.note(chain.CLAIMED, epoch=head.epoch + 1, owner=owner)
+        claimed = replace(head, epoch=head.epoch + 1, owner=owner)
+        return self._insert(connection, claimed, [(now, "", "note", body)])[1]
+
+    def _claimed(self, head: Head) -> int:
+        """Take a claim that was kept for what it is; who claims starts from the journal anew."""
+        self._epoch, self._owner = head.epoch, head.owner
+        self._seen = self._durable = head
+        self._anchor_at(head)
+        return head.epoch
+
     def _insert(
-        self,
-        connection: sa.Connection,
-        head: Head,
-        entries: Rows,
-        *,
-        epoch: int | None = None,
-        owner: str | None = None,
+        self, connection: sa.Connection, head: Head, entries: Rows
     ) -> tuple[tuple[Entry, ...], Head]:
-        seq, digest = head.seq, head.digest
-        written, rows = [], []
-        for at, deployment, kind, body in entries:
-            seq += 1
-            digest = chain.link(digest, seq, at, deployment, kind, body)
-            above = chain.BODY_MAX if kind == "command" else self._compress_above
-            packed, data = chain.pack(body, above)
-            rows.append({
-                "seq": seq, "at": at, "deployment": deployment, "kind": kind,
-                "packed": int(packed), "body": data, "digest": digest,
-            })  # fmt: skip
-            written.append(
-                Entry(seq=seq, at=at, deployment=deployment, kind=kind, body=body, digest=digest)
-            )
-        after = Head(
-            seq=seq,
-            digest=digest,
-            epoch=head.epoch if epoch is None else epoch,
-            owner=head.owner if owner is None else owner,
-        )
-        if rows:
-            connection.execute(ENTRY.insert(), rows)
-            connection.execute(
-                HEAD.update().where(HEAD.c.id == 1),
-                {"seq": seq, "digest": digest, "epoch": after.epoch, "owner": after.owner},
-            )
-        return tuple(written), after
+        """Write rows and the head after them, with the head's epoch and owner as given."""
+        written, stored, after = rows.linked(head, entries, compress_above=self._compress_above)
+        if stored:
+            connection.execute(ENTRY.insert(), stored)
+            connection.execute(HEAD.update().where(HEAD.c.id == 1), asdict(after))
+        self._database.kept = partial(statements.holds, wanted=after)
+        return written, after
+
+    def _writing(
+        self, *, durable: bool, afresh: bool = False
+    ) -> AbstractContextManager[sa.Connection]:
+        seq = 0 if self._seen is None else self._seen.seq + 1
+        return self._database.writing(durable=durable, seq=seq, afresh=afresh)
 
     def _note_full(self, full: DiskFullError, *, at: TimeNs) -> None:
         """Use the reserve for one last durable note; the caller raises what went wrong."""
@@ -270,45 +335,10 @@ class SqlJournal:
         with suppress(StoreError):
             self._write([(at, "", "note", body)], durable=True)
 
-    @contextmanager
-    def _transaction(self, *, durable: bool) -> Iterator[sa.Connection]:
-        if self._read_only:
-            raise StoreError(f"{self._backend.where} was opened for reading only")
-        seq = 0 if self._seen is None else self._seen.seq + 1
-        try:
-            if self._writer is None:
-                self._writer = self._engine.connect()
-            self._backend.begin(self._writer, durable=durable)
-            try:
-                yield self._writer
-                self._writer.commit()
-            except BaseException:
-                self._writer.rollback()
-                raise
-        except _ERRORS as error:
-            self._drop_writer()
-            raise self._backend.translate(error, seq) from error
-
-    def _drop_writer(self) -> None:
-        """Forget a connection that may be broken; the next write opens another."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.invalidate()
-            writer.close()
-
-    @contextmanager
-    def _reading(self, seq: int) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                self._backend.begin_reading(connection)
-                yield connection
-        except _ERRORS as error:
-            raise self._backend.translate(error, seq) from error
-
     def _walker(self, after: int, anchors: Mapping[int, str] | None) -> Walker:
         if after == 0:
             return Walker(0, chain.GENESIS, anchors)
-        with self._reading(after) as connection:
+        with self._database.reading(after) as connection:
             digest = connection.scalar(sa.select(ENTRY.c.digest).where(ENTRY.c.seq == after))
             gap = connection.execute(
                 sa.select(GAP).where(GAP.c.first <= after, GAP.c.last >= after)
@@ -323,19 +353,3 @@ class SqlJournal:
         if after >= head.seq:
             return Walker(head.seq, head.digest, anchors)
         raise CorruptStoreError(after, "missing")
-
-
-def _check_row(at: int, deployment: str, kind: str, body: bytes) -> None:
-    """Refuse a row that could not be read back as it is.
-
-    Raises:
-        StoreError: The row is malformed.
-    """
-    if kind not in chain.KINDS:
-        raise StoreError(f"entry kind {kind!r} is none of {', '.join(sorted(chain.KINDS))}")
-    if len(body) > chain.BODY_MAX:
-        raise StoreError(f"a {kind}'s body has {len(body)} bytes, at most {chain.BODY_MAX} fit")
-    if not -(2**63) <= at < 2**63 or not deployment.isprintable():
-        raise StoreError(f"a {kind} has time {at} and deployment {deployment!r}; one is no such")
-    if kind == "note" and any(chain.read_note(body, fact) is not None for fact in _RESERVED):
-        raise StoreError("notes called journal.* belong to the journal itself")

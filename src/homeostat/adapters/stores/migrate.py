@@ -11,10 +11,10 @@ from alembic.util.exc import CommandError
 
 from homeostat.base.errors import CorruptStoreError, StoreError
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The shape that this version reads and writes."""
 
-_KNOWN: Final = frozenset({"0001"})
+_KNOWN: Final = frozenset({"0001", "0002"})
 
 
 def revision(connection: sa.Connection) -> str | None:

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
 from homeostat.adapters.stores import migrate
-from homeostat.adapters.stores.anchor import AnchorWriter, read_anchors
 from homeostat.adapters.stores.backend import DiskFullError
+from homeostat.adapters.stores.file_lock import FileLock
 from homeostat.adapters.stores.journal import SqlJournal
+from homeostat.adapters.stores.opening import opened
 from homeostat.adapters.stores.reserve import Reserve
 from homeostat.base.errors import CorruptStoreError, StoreError
 from homeostat.base.part import Part
@@ -65,11 +66,19 @@ class SqliteBackend:
             settings.path.with_name(settings.path.name + ".reserve"), settings.reserve_bytes
         )
         self._file: tuple[int, int] | None = None
+        self._lock = FileLock(settings.path.with_name(settings.path.name + ".lock"))
+        self.now_ns: str | None = None  # one machine: its kernel knows at once who is gone
+        self.forgets = False  # what was committed is with the kernel, whoever is killed
 
     @property
     def where(self) -> str:
         """The file."""
         return str(self._settings.path)
+
+    def is_bare(self) -> bool:
+        """Return whether the file is missing or empty."""
+        path = self._settings.path
+        return not (path.is_file() and path.stat().st_size)
 
     def open(self) -> sa.Engine:
         """Open the file, make or upgrade its tables, and run SQLite's own check.
@@ -136,12 +145,25 @@ class SqliteBackend:
             return CorruptStoreError(seq, f"{path} is not a journal any more: {said}")
         return StoreError(f"{path} failed: {said} (SQLite code {code})")
 
+    def in_doubt(self, error: Exception) -> bool:  # noqa: ARG002 - the port's
+        """Never: there is no connection to lose; what SQLite refuses is not in the file."""
+        return False
+
+    def lock(self, owner: str) -> str | None:
+        """Lock a file beside the journal; the kernel unlocks it when this process ends."""
+        return self._lock.take(owner)
+
+    def unlock(self) -> None:
+        """Let another process lead."""
+        self._lock.give_back()
+
     def make_room(self) -> bool:
         """Give the reserve back."""
         return self._reserve.release()
 
     def close(self) -> None:
-        """Nothing is held open here."""
+        """Let another process lead; nothing else is held open here."""
+        self._lock.give_back()
 
     def _make_file(self) -> None:
         settings = self._settings
@@ -220,50 +242,13 @@ def build(settings: SqliteSettings) -> SqlJournal:
         StoreError: It cannot be opened, or its anchor is gone.
         CorruptStoreError: It does not verify.
     """
-    anchors = read_anchors(settings.anchor_path)  # first: it may lag behind, never lead
-    _refuse_vanished(settings, anchors)
-    journal = SqlJournal(
+    return opened(
         SqliteBackend(settings),
+        anchor_path=settings.anchor_path,
         compress_above=settings.compress_above,
         read_only=settings.read_only,
-        anchored=max(anchors) if anchors else None,
+        accept_missing_anchor=settings.accept_missing_anchor,
     )
-    try:
-        _check_anchor(journal, settings, missing=anchors is None)
-        for _ in journal.walk(anchors=anchors):
-            pass
-        if not settings.read_only:
-            journal.anchor_with(AnchorWriter(settings.anchor_path))
-    except StoreError:
-        journal.close()
-        raise
-    return journal
-
-
-def _refuse_vanished(settings: SqliteSettings, anchors: dict[int, str] | None) -> None:
-    """Refuse an empty or missing file before anything new is written into its place.
-
-    Raises:
-        CorruptStoreError: The anchor knows entries that cannot be there.
-    """
-    path = settings.path
-    if anchors and not (path.is_file() and path.stat().st_size):
-        raise CorruptStoreError(1, f"{path} is gone, but {settings.anchor_path} knows its entries")
-
-
-def _check_anchor(journal: SqlJournal, settings: SqliteSettings, *, missing: bool) -> None:
-    """Refuse to write behind a journal whose anchor was taken away.
-
-    Raises:
-        StoreError: There are entries and no anchor.
-    """
-    if not missing or settings.read_only or settings.accept_missing_anchor:
-        return
-    if journal.head().seq:
-        raise StoreError(
-            f"the anchor {settings.anchor_path} of {settings.path} is gone; put it back, or set "
-            "spec.store.acceptMissingAnchor for one start if you trust the file"
-        )
 
 
 PART = Part(

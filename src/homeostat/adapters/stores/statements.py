@@ -29,6 +29,12 @@ def head(connection: sa.Connection) -> Head:
     return Head(seq=seq, digest=digest, epoch=epoch, owner=owner)
 
 
+def holds(connection: sa.Connection, wanted: Head) -> bool:
+    """Return whether the chain reached a head: each digest vouches for all before it."""
+    found = connection.scalar(sa.select(ENTRY.c.digest).where(ENTRY.c.seq == wanted.seq))
+    return bool(found == wanted.digest)
+
+
 def batch(
     connection: sa.Connection, after: int
 ) -> tuple[Sequence[Sequence[Any]], list[Gap], dict[int, list[Gap]]]:
