@@ -39,7 +39,7 @@ def test_undo_takes_a_finished_action_back(shell: Any, controller: Any) -> None:
     assert shell("undo", "d-0001").exit_code == Exit.OK
     (event,) = controller.submitted
     assert isinstance(event, UndoRequested)
-    assert (event.decision_id, event.by) == ("d-0001", "cli")
+    assert (event.decision_id, event.by) == ("d-0001", "operator")
 
 
 def test_mode_changes_how_much_a_deployment_trusts(shell: Any, controller: Any) -> None:
@@ -60,7 +60,7 @@ def test_freeze_throws_the_switch_of_a_running_controller(
 
 def test_freeze_without_a_word_stops_new_actions(shell: Any, controller: Any) -> None:
     assert shell("freeze").exit_code == Exit.OK
-    assert controller.thrown == [(KillLevel.NO_NEW, "cli")]
+    assert controller.thrown == [(KillLevel.NO_NEW, "operator")]
 
 
 def test_freeze_by_file_needs_no_controller_and_no_token(bare: Any, tmp_path: Path) -> None:

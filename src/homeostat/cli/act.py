@@ -8,47 +8,51 @@ from homeostat.base.policy import KillLevel, Mode
 from homeostat.cli.client import DEPLOYMENT, TOKEN_FILE, URL, call, token_from
 from homeostat.cli.output import tell
 
-_BY = typer.Option("cli", "--by", help="Who says so, for the record.")
+_BY = typer.Option(None, "--by", help="Who says so; a token of your own says it by itself.")
+_WHY = typer.Option("", "--why", help="The reason; it is kept.")
 _ID = typer.Argument(help="The decision's id, for example d-0007.")
 
 
 def approve(
     decision: str = _ID,
-    by: str = _BY,
+    why: str = _WHY,
+    by: str | None = _BY,
     deployment: str | None = DEPLOYMENT,
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Say yes to a question; the guards are asked again before anything is done."""
-    _answer(decision, "approve", {"by": by} | _of(deployment), url, token_file)
+    _answer(decision, "approve", _said(by, why) | _of(deployment), url, token_file)
 
 
 def reject(
     decision: str = _ID,
     why: str = typer.Option(..., "--why", help="The reason; it is kept."),
-    by: str = _BY,
+    by: str | None = _BY,
     deployment: str | None = DEPLOYMENT,
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Say no to a question."""
-    _answer(decision, "reject", {"by": by, "why": why} | _of(deployment), url, token_file)
+    _answer(decision, "reject", _said(by, why) | _of(deployment), url, token_file)
 
 
 def undo(
     decision: str = _ID,
-    by: str = _BY,
+    why: str = _WHY,
+    by: str | None = _BY,
     deployment: str | None = DEPLOYMENT,
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Take a finished action back, if what it set has not been changed since."""
-    _answer(decision, "undo", {"by": by} | _of(deployment), url, token_file)
+    _answer(decision, "undo", _said(by, why) | _of(deployment), url, token_file)
 
 
 def freeze(
     level: KillLevel = typer.Argument(KillLevel.NO_NEW, help="How much is stopped."),
-    by: str = _BY,
+    why: str = _WHY,
+    by: str | None = _BY,
     file: Path | None = typer.Option(
         None, "--file", help="Write the switch file itself: works when the controller does not."
     ),
@@ -59,9 +63,9 @@ def freeze(
     if file is not None:
         from homeostat.server.kill import throw_file
 
-        throw_file(file, level, by)
+        throw_file(file, level, ": ".join(one for one in (by or "cli", why) if one))
     else:
-        body = {"level": level.value, "by": by}
+        body = {"level": level.value} | _said(by, why)
         call("POST", url, "freeze", body=body, token=token_from(token_file))
     tell(f"kill switch is at {level}")
 
@@ -69,12 +73,13 @@ def freeze(
 def mode(
     deployment: str = typer.Argument(help="The managed model's name."),
     to: Mode = typer.Argument(help="shadow, approve or auto."),
-    by: str = _BY,
+    why: str = _WHY,
+    by: str | None = _BY,
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
-    """Change how much a deployment trusts the controller."""
-    body = {"mode": to.value, "by": by}
+    """Change how much a deployment trusts the controller; more needs an approver."""
+    body = {"mode": to.value} | _said(by, why)
     token = token_from(token_file)
     call("POST", url, "deployments", deployment, "mode", body=body, token=token)
     tell(f"{deployment}: mode {to} is on its way")
@@ -85,6 +90,10 @@ def _answer(
 ) -> None:
     call("POST", url, "decisions", decision, verb, body=body, token=token_from(token_file))
     tell(f"{decision}: {verb} is on its way")
+
+
+def _said(by: str | None, why: str) -> dict[str, str]:
+    return {name: text for name, text in (("by", by), ("why", why)) if text}
 
 
 def _of(deployment: str | None) -> dict[str, str]:

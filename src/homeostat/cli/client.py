@@ -42,11 +42,12 @@ def call(
         url: The controller's address.
         path: Parts of the path below `/v1/`; each is quoted.
         body: JSON body for POST.
-        token: Bearer token, empty for reads.
+        token: Bearer token; empty for reads, which send the one that the environment names, if any.
         params: Query parameters.
     """
     import httpx2
 
+    token = token or _from_environment()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     whole = f"{url.rstrip('/')}/v1/{'/'.join(quote(part, safe='') for part in path)}"
     try:
@@ -68,6 +69,14 @@ def call(
     except ValueError as error:
         tell(f"homeostat: what answers at {url} is not a controller; give its address with --url")
         raise typer.Exit(Exit.NO_DATA) from error
+
+
+def _from_environment() -> str:
+    """Return the token for a read: none is fine where reading is open."""
+    file = os.environ.get("HOMEOSTAT_TOKEN_FILE", "")
+    if os.environ.get("HOMEOSTAT_TOKEN", "").strip() or (file and Path(file).is_file()):
+        return token_from(Path(file) if file else None)
+    return ""
 
 
 def token_from(file: Path | None) -> str:

@@ -13,6 +13,7 @@ from homeostat.cli import (
     explain,
     get,
     lab,
+    people,
     policy,
     replay,
     run,
@@ -45,6 +46,7 @@ app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")
 app.add_typer(twin.app, name="twin", help="Fit the twin to recorded metrics; check it.")
 app.add_typer(policy.app, name="policy", help="Prove guard policies, and compare them.")
+app.add_typer(people.app, name="people", help="Keep who may talk to the controller, and as what.")
 app.add_typer(audit.app, name="audit", help="Check the journal.")
 
 

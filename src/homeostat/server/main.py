@@ -104,7 +104,11 @@ async def _serve(
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:
             log.info(
-                "serving", url=url, files=watcher.config.files, token_file=str(plan.token_file)
+                "serving",
+                url=url,
+                files=watcher.config.files,
+                token_file=str(plan.token_file),
+                people_file=str(plan.people_file),
             )
             if twins is not None:
                 twins.start()
