@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from homeostat.base.canary import (
     ERRORS,
     CanaryConfig,
+    CanaryJudgement,
     CanaryState,
     CanaryVerdict,
     Counts,
     MetricEvidence,
 )
 
+GIVES_BACK: Final = (CanaryVerdict.HARM, CanaryVerdict.NO_EVIDENCE, CanaryVerdict.DEADLINE)
+"""Verdicts after which the canary's traffic goes back to stable."""
 UNCALIBRATED: Final = "uncalibrated: nobody measured how much pods of one version differ"
 CONFOUNDED: Final = "confounded: one pod, the version cannot be told from its node"
 UNCOUNTED: Final = "pods unknown: if it is one, the version cannot be told from its node"
@@ -137,3 +140,36 @@ def _metric(one: MetricEvidence, config: CanaryConfig) -> str:
         f"{one.metric}: harm e-value {one.harm_e:.3g}{safe} (of {1 / config.alpha:g}); "
         f"{rates}{ratio}, margin {one.margin:.2f}"
     )
+
+
+def plain(judgement: CanaryJudgement) -> dict[str, Any]:
+    """Return a judgement as scripts read it: the verdict, and each question as yes or no.
+
+    `harm`, `certified` and `return_traffic` are for rules that take a condition
+    (`result.certified == true`); nothing in here is NaN or infinite.
+    """
+    verdict = judgement.verdict
+    return {
+        "verdict": verdict.value,
+        "harm": verdict is CanaryVerdict.HARM,
+        "certified": verdict is CanaryVerdict.CERTIFIED,
+        "return_traffic": verdict in GIVES_BACK,
+        "harm_e": judgement.harm_e,
+        "certificate_e": judgement.safe_e,
+        "threshold": judgement.threshold,
+        "buckets": judgement.buckets,
+        "metrics": [
+            {
+                "metric": one.metric,
+                "harm_e": one.harm_e,
+                "certificate_e": one.safe_e,
+                "margin": one.margin,
+                "ratio": one.ratio,
+                "canary": {"total": one.canary_total, "bad": one.canary_bad},
+                "stable": {"total": one.stable_total, "bad": one.stable_bad},
+            }
+            for one in judgement.metrics
+        ],
+        "because": list(judgement.because),
+        "caveats": list(judgement.caveats),
+    }
