@@ -1,0 +1,217 @@
+"""How much pods of one version differ, and how wide that makes the margin.
+
+Pods that differ for hours (a bad node, a hot shard) look like a worse version to every comparison
+of two arms: with a spread of 0.3 to 0.6 of the logarithm a canary that is no worse is called
+harmful in 16 to 34 % of hours. So earlier stable pods play the canary: k of them against the rest,
+as often as there are ways to choose them. Nineteen in twenty of those ratios are below the margin;
+what is beyond it is harm of the version, or of one unlucky choice in twenty: the chance of a false
+alarm is alpha + 5 %, not alpha.
+
+A permanent self-check plays the same game with the real judge and counts its false alarms.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+
+from homeostat.base.canary import ERRORS, CanaryConfig, CanaryVerdict, Counts
+from homeostat.base.units import TimeNs
+from homeostat.govern.canary import PODS_LEAST
+from homeostat.stats.exact import clopper_pearson, upper_bound
+
+Pods = Mapping[str, tuple[float, float]]
+"""Responses and bad ones of each pod over one window."""
+
+UNCALIBRATED_MARGIN: Final = 1.2
+"""Where nobody measured: the default of `harm.errorRatio`; too small for nodes that differ much."""
+SAMPLES_LEAST: Final = 20
+"""Fewer ratios than this have no value that nineteen in twenty are below."""
+# More ways to choose than this are drawn from: the quantile moves by less than 1 % from then on.
+_WAYS: Final = 2000
+_SURE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """What earlier pods say about the margin.
+
+    Attributes:
+        ratio: Up to this, pods of one version differ (19 in 20), at least 1; None: not known.
+        lucky: Down to this, at most 1; a certificate must be earned that much below its promise.
+        samples: Ratios that it comes from.
+        why: In words.
+    """
+
+    ratio: float | None
+    lucky: float | None
+    samples: int
+    why: str
+
+
+def measure(windows: Sequence[Pods], pods: int, rng: np.random.Generator) -> Margin:
+    """Return how much a choice of pods differs from the rest.
+
+    Args:
+        windows: Earlier stable pods, each window long enough for some bad responses on most.
+        pods: How many pods the canary has.
+        rng: Chance, where there are more ways to choose than are needed.
+
+    Raises:
+        ValueError: A count cannot be one, or the canary has no pod.
+    """
+    if pods < 1:
+        raise ValueError(f"canary margin: a canary has 1 pod or more, got {pods}")
+    found = [ratio for window in windows for ratio in _ratios(_known(window), pods, rng)]
+    if len(found) < SAMPLES_LEAST:
+        why = (
+            f"{len(found)} comparisons of {pods} pods with the rest, {SAMPLES_LEAST} are needed: "
+            f"more stable pods with bad responses, or more windows"
+        )
+        return Margin(ratio=None, lucky=None, samples=len(found), why=why)
+    ordered = sorted(found)
+    high = max(1.0, ordered[math.ceil(_SURE * len(found)) - 1])
+    low = min(1.0, ordered[math.floor((1.0 - _SURE) * len(found))])
+    why = f"{pods} pods of one version differ from the rest by {low:.2f} to {high:.2f} (19 in 20)"
+    return Margin(ratio=high, lucky=low, samples=len(found), why=why)
+
+
+def apply(config: CanaryConfig, margin: Margin) -> CanaryConfig:
+    """Return the configuration with the errors' margin at least what pods ask for.
+
+    A certificate that pods' luck alone could earn is not offered any more.
+    """
+    metrics = []
+    for metric in config.metrics:
+        if metric.name != ERRORS:
+            metrics.append(metric)
+        elif margin.ratio is None or margin.lucky is None:
+            metrics.append(replace(metric, margin=max(metric.margin, UNCALIBRATED_MARGIN)))
+        else:
+            goal = metric.promote_ratio and metric.promote_ratio * margin.lucky
+            metrics.append(
+                replace(
+                    metric,
+                    margin=max(metric.margin, margin.ratio),
+                    promote_ratio=goal if goal and goal > 1.0 else None,
+                )
+            )
+    return replace(config, metrics=tuple(metrics), calibrated=margin.ratio is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfCheck:
+    """How often the judge calls pods of one version harmful: a figure to export.
+
+    Attributes:
+        promised: What the rate may be: alpha, and 0.05 more where margins are calibrated.
+        runs: Ramps that pods of one version were judged over.
+        alarms: Those that ended in HARM.
+    """
+
+    promised: float
+    runs: int = 0
+    alarms: int = 0
+
+    def after(self, verdict: CanaryVerdict) -> "SelfCheck":
+        """Return the check with one more ramp at its end; what saw nothing is not counted."""
+        if verdict is CanaryVerdict.NO_EVIDENCE:
+            return self
+        harm = verdict is CanaryVerdict.HARM
+        return replace(self, runs=self.runs + 1, alarms=self.alarms + harm)
+
+    @property
+    def rate(self) -> float | None:
+        """Return the share of false alarms; None before the first ramp."""
+        return self.alarms / self.runs if self.runs else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the exact 95 % interval of the rate; (0, 1) before the first ramp."""
+        return clopper_pearson(self.alarms, self.runs) if self.runs else (0.0, 1.0)
+
+    @property
+    def is_broken(self) -> bool:
+        """Return whether the rate is above what is promised, beyond chance (97.5 %)."""
+        return self.interval[0] > self.promised
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the rate is shown to be at most what is promised (95 %)."""
+        return bool(self.runs) and upper_bound(self.alarms, self.runs) <= self.promised
+
+
+def chosen(pods: Sequence[str], count: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return pods that play the canary.
+
+    Raises:
+        ValueError: None would be left to play stable.
+    """
+    if not 1 <= count < len(pods):
+        raise ValueError(
+            f"self-check: choose 1 to {len(pods) - 1} of {len(pods)} pods, not {count}"
+        )
+    return tuple(sorted(rng.choice(sorted(pods), size=count, replace=False).tolist()))
+
+
+def pretend(pods: Pods, canary: Sequence[str], at: TimeNs, since: TimeNs | None = None) -> Counts:
+    """Return one bucket of stable pods as if some of them were a canary.
+
+    A pod that is not there, or whose counts cannot be counts, makes its arm unknown.
+
+    Args:
+        pods: What came from each since the last counts.
+        canary: From `chosen`.
+        at: End of the time.
+        since: Its beginning.
+    """
+    arms = []
+    for names in (canary, [name for name in pods if name not in set(canary)]):
+        known = [pods.get(name, (math.nan, math.nan)) for name in names]
+        good = bool(known) and all(0.0 <= bad <= total < math.inf for total, bad in known)
+        sums = [sum(column) for column in zip(*known, strict=True)] if good else [None, None]
+        arms += sums
+    return Counts(
+        at=at,
+        since=since,
+        canary_total=arms[0],
+        canary_bad=arms[1],
+        stable_total=arms[2],
+        stable_bad=arms[3],
+    )
+
+
+def needs_pods(config: CanaryConfig) -> int:
+    """Return how many pods a canary must have to be promoted under this configuration."""
+    return 1 if config.calibrated else PODS_LEAST
+
+
+def _known(window: Pods) -> list[tuple[float, float]]:
+    for name, (total, bad) in window.items():
+        if not 0.0 <= bad <= total < math.inf:
+            raise ValueError(
+                f"canary margin: pod {name} has {bad} bad of {total} responses, which cannot be; "
+                "leave pods out that were not read"
+            )
+    return [pair for pair in window.values() if pair[0] > 0.0]
+
+
+def _ratios(
+    known: Sequence[tuple[float, float]], count: int, rng: np.random.Generator
+) -> Iterator[float]:
+    """Yield bad share of every choice of pods over that of the rest."""
+    if len(known) <= count:
+        return
+    total, bad = np.array(known).T
+    if math.comb(len(known), count) <= _WAYS:
+        choices = np.array(list(combinations(range(len(known)), count)))
+    else:
+        choices = np.argsort(rng.random((_WAYS, len(known))), axis=1)[:, :count]
+    new, new_bad = total[choices].sum(axis=1), bad[choices].sum(axis=1)
+    old, old_bad = total.sum() - new, bad.sum() - new_bad
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = (new_bad / new) / (old_bad / old)
+    yield from ratios[np.isfinite(ratios)].tolist()
