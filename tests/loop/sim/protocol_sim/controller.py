@@ -1,25 +1,19 @@
-"""A controller as a generator of effects: the real protocol, a tiny shell, a simple guard.
+"""A controller as a generator of effects: the real protocol and guard behind a tiny shell.
 
 Between any two effects the driver may crash it (all but the journal is lost) or pause it.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any
 
-from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.intent import ActionState
 from homeostat.base.policy import KillLevel
-from homeostat.base.units import TimeNs
-from homeostat.base.world import Scalar, Snapshot
 from homeostat.loop import protocol
 from homeostat.loop.protocol import (
     AskGuard,
     ClaimTarget,
     Demand,
     EffectSeen,
-    GuardAllowed,
-    GuardDenied,
-    GuardNeedsApproval,
     KillThrown,
     News,
     ReadWorldAgain,
@@ -29,26 +23,18 @@ from homeostat.loop.protocol import (
     WorldSeen,
     WroteReceipt,
 )
-from protocol_sim.checkers import Permit
-from protocol_sim.options import BOUNDS, MAX_BUSY, REPLICA_STEP, TIMING
-from protocol_sim.world import Process, World
+from protocol_sim.journal import Process
+from protocol_sim.memory import Entry
+from protocol_sim.options import TIMING
+from protocol_sim.shell import Seat, guard
+from protocol_sim.world import World
 
 Effects = Generator[tuple[Callable[..., Any], tuple[Any, ...]], Any, None]
 READS_PER_NEWS = 3
 
 
 class Deposed(Exception):  # noqa: N818 - not an error: somebody else leads now
-    """The journal refused our epoch."""
-
-
-@dataclass(slots=True)
-class Seat:
-    """One deployment's place in a controller's memory."""
-
-    name: str
-    record: ActionRecord | None = None
-    snapshot: Snapshot | None = None
-    kill: KillLevel = KillLevel.OFF
+    """The journal refused our epoch, or what it holds is no longer known."""
 
 
 def sleep(_: int) -> None:
@@ -58,11 +44,11 @@ def sleep(_: int) -> None:
 def controller(world: World, process: Process) -> Effects:
     """Yield effects for ever: take the lease, recover, work until deposed."""
     while True:
-        epoch = yield (world.acquire, (process.seat,))
+        epoch = yield (world.acquire, (process,))
         if epoch is None:
             yield (sleep, (4,))
             continue
-        records = yield (world.open_journal, (epoch,))
+        records = yield (world.open_journal, (process, epoch))
         if records is None:
             yield (sleep, (4,))
             continue
@@ -77,14 +63,14 @@ def _lead(world: World, process: Process, seats: list[Seat], epoch: int) -> Effe
     for seat in seats:
         if seat.record is not None:
             yield from _feed(world, process, seat, epoch, TookOver(epoch=epoch))
-    while (yield (world.renew, (process.seat, epoch))):
+    while (yield (world.renew, (process, epoch))):
         for seat in seats:
             yield from _cycle(world, process, seat, epoch)
         yield (sleep, (1,))
 
 
 def _cycle(world: World, process: Process, seat: Seat, epoch: int) -> Effects:
-    again = "single_flight" in world.options.broken and world.rng.random() < 0.05
+    again = "single_flight" in world.options.broken and world.chance.rng.random() < 0.05
     if seat.record is None or seat.record.state.is_terminal or again:
         yield from _consider(world, process, seat, epoch)
         return
@@ -94,10 +80,9 @@ def _cycle(world: World, process: Process, seat: Seat, epoch: int) -> Effects:
     if kill is not seat.kill:
         seat.kill = kill
         yield from _feed(world, process, seat, epoch, KillThrown(level=kill))
-    news = yield (world.person, (process, seat.record))
-    if news is not None:
+    for news in (yield (world.person, (process, seat.record))):
         yield from _feed(world, process, seat, epoch, news)
-    seat.snapshot = yield (world.read, (seat.name,))
+    seat.snapshot = yield (world.read, (process, seat.name))
     yield from _feed(world, process, seat, epoch, WorldSeen(world=seat.snapshot))
     if seat.record.state is ActionState.VERIFYING:
         seen = yield (world.effect, (seat.record,))
@@ -106,16 +91,17 @@ def _cycle(world: World, process: Process, seat: Seat, epoch: int) -> Effects:
 
 
 def _consider(world: World, process: Process, seat: Seat, epoch: int) -> Effects:
-    wishes = 0.5 if world.kill is KillLevel.OFF else 0.05
-    if world.quiet or world.rng.random() > wishes:
+    wishes = 0.5 if world.true_kill is KillLevel.OFF and world.room(seat.name) else 0.05
+    if world.quiet or world.chance.rng.random() > wishes:
         return
     action = world.wish(seat.name)
-    seat.snapshot = yield (world.read, (seat.name,))
+    seat.snapshot = yield (world.read, (process, seat.name))
+    now = world.time(process)
     seat.record = protocol.propose(
-        action, id=world.next_id(), deployment=seat.name, incident_id="", epoch=epoch,
-        now=TimeNs(world.now),
-    )  # fmt: skip
-    if not (yield (world.append, (process, epoch, seat.record))):
+        action, id=world.next_id(), deployment=seat.name, incident_id="", epoch=epoch, now=now
+    )
+    entry = Entry(None, seat.record, None, now, seat.snapshot)
+    if not (yield (world.append, (process, epoch, entry))):
         raise Deposed
     yield from _feed(world, process, seat, epoch, Tick())
 
@@ -124,15 +110,13 @@ def _feed(world: World, process: Process, seat: Seat, epoch: int, news: News) ->
     queue, reads = [news], 0
     broken = world.options.broken
     while queue and seat.record is not None:
-        before = seat.record
-        after, demands = protocol.advance(
-            before, queue.pop(0), TimeNs(world.now), world=seat.snapshot, timing=TIMING
-        )
+        before, now, news = seat.record, world.time(process), queue.pop(0)
+        after, demands = protocol.advance(before, news, now, world=seat.snapshot, timing=TIMING)
         if "act_first" in broken:
             yield from _writes(world, process, demands)
         if after is not before and after != before:
-            kept = yield (world.append, (process, epoch, after))
-            if not kept:
+            entry = Entry(before, after, news, now, seat.snapshot)
+            if not (yield (world.append, (process, epoch, entry))):
                 raise Deposed
         seat.record = after
         if "act_first" not in broken:
@@ -144,7 +128,7 @@ def _feed(world: World, process: Process, seat: Seat, epoch: int, news: News) ->
                     queue.append(answer)
                 case ReadWorldAgain() if reads < READS_PER_NEWS:
                     reads += 1
-                    seat.snapshot = yield (world.read, (seat.name,))
+                    seat.snapshot = yield (world.read, (process, seat.name))
                     queue.append(WorldSeen(world=seat.snapshot))
                 case ClaimTarget(epoch=claimed):
                     yield (world.claim, (seat.name, claimed))
@@ -154,56 +138,5 @@ def _feed(world: World, process: Process, seat: Seat, epoch: int, news: News) ->
 
 def _writes(world: World, process: Process, demands: tuple[Demand, ...]) -> Effects:
     for demand in demands:
-        if isinstance(demand, SendWrite) and world.now <= demand.intent.deadline:
+        if isinstance(demand, SendWrite) and world.time(process) <= demand.intent.deadline:
             yield (world.send, (process, demand.intent))
-
-
-def guard(world: World, process: Process, seat: Seat, demand: AskGuard) -> News:
-    """Answer as a small guard kernel would: kill, freshness, bounds, step, blast radius."""
-    reasons = _reasons(world, seat, demand)
-    if reasons:
-        return GuardDenied(reasons=reasons)
-    permit = Permit(
-        at=world.now,
-        change=demand.change,
-        undo=demand.undo,
-        kill=world.kill,
-        step=process.steps,
-    )
-    world.check.on_guard(process.incarnation, seat.name, permit)
-    if not demand.undo and world.rng.random() < 0.15:
-        return GuardNeedsApproval(ttl_ns=15)
-    return GuardAllowed()
-
-
-def _reasons(world: World, seat: Seat, demand: AskGuard) -> tuple[str, ...]:
-    broken, snapshot = world.options.broken, seat.snapshot
-    kill = KillLevel.OFF if "guard_kill" in broken else world.kill
-    if demand.undo and "guard_kill_undo" in broken:
-        return ()
-    if kill is KillLevel.NOTHING or (kill is KillLevel.NO_NEW and not demand.undo):
-        return (f"G11 kill switch {kill}",)
-    if demand.undo:
-        return ()
-    if snapshot is None:
-        return ("G0 the world was not read",)
-    if world.now - snapshot.observed_at > TIMING.fresh_ns and "guard_fresh" not in broken:
-        return ("G0 the reading is old",)
-    out = [r for name, value in demand.change for r in _limits(snapshot, name, value, broken)]
-    others = [record for name, record in world.durable.items() if name != seat.name]
-    busy = sum(1 for r in others if r.intent is not None and not r.state.is_terminal)
-    if busy >= MAX_BUSY and "guard_blast" not in broken:
-        out.append("G5 other deployments are changing")
-    return tuple(out)
-
-
-def _limits(snapshot: Snapshot, name: str, value: Scalar, broken: frozenset[str]) -> list[str]:
-    low, high = BOUNDS[name]
-    live = snapshot.lever(name)
-    out = []
-    if not low <= float(value) <= high and "guard_bounds" not in broken:
-        out.append(f"G2 {name} outside {low}..{high}")
-    too_far = live is not None and abs(float(value) - float(live)) > REPLICA_STEP
-    if name == "replicas" and too_far and "guard_step" not in broken:
-        out.append("G2 step")
-    return out

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from homeostat.base.decisions import Effect
+from homeostat.base.errors import ProtocolError
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
 from homeostat.base.world import Snapshot
 from homeostat.loop import (
@@ -31,8 +32,13 @@ from homeostat.loop.protocol import (
     WroteReceipt,
 )
 from homeostat.loop.protocol_world import Where, where
+from homeostat.safety import guard as guard_module
+from homeostat.safety.guard import compile_rules
+from homeostat.safety.rules import RULES
 from protocol_sim import controller
-from protocol_sim.options import TIMING
+from protocol_sim.driver import run
+from protocol_sim.memory import Violation
+from protocol_sim.options import TICK, TIMING, Options
 
 S = ActionState
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -173,7 +179,7 @@ def _every_reading_is_new(
 ) -> protocol_moves.Step:
     world = getattr(news, "world", None)
     if world is not None:
-        news = replace(news, world=replace(world, observed_at=record.state_since + 10**6))
+        news = replace(news, world=replace(world, observed_at=record.state_since + 10**6 * TICK))
     return inner(record, news)
 
 
@@ -209,6 +215,70 @@ def _blind_undo(monkey: pytest.MonkeyPatch) -> None:
         monkey.setattr(protocol_back, name, lambda *_: True)
 
 
+def _unruled(*gone: str) -> Patch:
+    """Return a patch that takes rules out of the real guard kernel, by id and name."""
+
+    def patch(monkey: pytest.MonkeyPatch) -> None:
+        kept = [rule for rule in RULES if f"{rule.id} {rule.name}" not in gone]
+        assert len(kept) == len(RULES) - len(gone), f"no such rules: {gone}"
+        monkey.setattr(guard_module, "_KERNEL", compile_rules(kept))
+
+    return patch
+
+
+def _exempt(rule_name: str, *names: str) -> Patch:
+    """Return a patch that lifts one rule of the real guard where it must hold."""
+
+    def patch(monkey: pytest.MonkeyPatch) -> None:
+        assert any(f"{rule.id} {rule.name}" == rule_name for rule in RULES), rule_name
+        lax = [
+            replace(rule, exempt=(*rule.exempt, *names))
+            if f"{rule.id} {rule.name}" == rule_name
+            else rule
+            for rule in RULES
+        ]
+        monkey.setattr(guard_module, "_KERNEL", compile_rules(lax))
+
+    return patch
+
+
+def _unexplained(monkey: pytest.MonkeyPatch) -> None:
+    real = protocol_moves.enter
+
+    def enter(record: ActionRecord, state: ActionState, *rest: Any, **named: Any) -> ActionRecord:
+        return replace(real(record, state, *rest, **named), reason="")
+
+    _everywhere("enter", enter)(monkey)
+
+
+def _unnamed_rules(monkey: pytest.MonkeyPatch) -> None:
+    monkey.setattr(guard_module, "_reason", lambda *_, **__: "not permitted")
+
+
+def _quoting(monkey: pytest.MonkeyPatch) -> None:
+    real = protocol_moves.enter
+
+    def enter(record: ActionRecord, state: ActionState, *rest: Any, **named: Any) -> ActionRecord:
+        after = real(record, state, *rest, **named)
+        return replace(after, reason=f"{record.reason}; {record.reason}; {after.reason}")
+
+    _everywhere("enter", enter)(monkey)
+
+
+def _moody() -> Patch:
+    """Return a patch that makes a step depend on what is in no journal."""
+    calls = [0]
+
+    def outer(inner: Advance, record: ActionRecord, news: News, _: Any) -> protocol_moves.Step:
+        calls[0] += 1
+        after, demands = inner(record, news)
+        if after.state is not record.state and calls[0] % 7 == 0:
+            after = replace(after, reason=f"{after.reason} (step {calls[0]})")
+        return after, demands
+
+    return _wrap(outer)
+
+
 def _mutant(name: str, caught_by: str, patch: Patch | None = None, *broken: str) -> Mutant:
     return Mutant(
         name=name, caught_by=frozenset(caught_by.split()), patch=patch, broken=frozenset(broken)
@@ -226,7 +296,7 @@ def _no(*_: object) -> bool:
 MUTANTS = (
     _mutant("the guard is not asked before a write", "I1", _wrap(_no_guard)),
     _mutant("an approval is enough, without the guard", "I1", _wrap(_approval_is_enough)),
-    _mutant("the guard knows no step limit", "I1", None, "guard_step"),
+    _mutant("the guard knows no step limit", "I1", _unruled("G2 step")),
     _mutant("a second action starts while one is in flight", "I2", None, "single_flight"),
     _mutant("the write leaves before its intent is durable", "I3", None, "act_first"),
     _mutant(
@@ -246,15 +316,65 @@ MUTANTS = (
     _mutant("a reverted write is taken for a lost one", "I4", _everywhere("untouched", _yes)),
     _mutant("takeover keeps the old epoch", "I5", _wrap(_old_epoch)),
     _mutant("the journal is not fenced by epoch", "I2 I3 I5 TABLE", None, "journal_fence"),
-    _mutant("the kill switch is not read", "I6", None, "guard_kill"),
-    _mutant("level two of the kill switch lets undo through", "I6", None, "guard_kill_undo"),
-    _mutant("the guard knows no bounds", "I7", None, "guard_bounds"),
-    _mutant("a write rests on an old reading", "I8", _everywhere("is_fresh", _yes), "guard_fresh"),
+    _mutant("the guard does not look at the kill switch", "I6", _unruled("G11 kill switch")),
+    _mutant("level two of the kill switch lets undo through", "I6",
+            _exempt("G11 kill switch", "undo")),
+    _mutant("an unreadable kill switch counts as off", "I6", None, "kill_unreadable"),
+    _mutant("the guard knows no bounds", "I7", _unruled("G2 bounds")),
+    _mutant("a write rests on old evidence", "I8 I12", _unruled("G0 sight")),
+    _mutant("a write rests on an old reading of the levers", "I8",
+            _both(_everywhere("is_fresh", _yes), _unruled("G13 freshness"))),
     _mutant("abort loses to success", "I9", _wrap(_abort_loses)),
     _mutant("the ramp goes on without help", "I9", _wrap(_ramps_on)),
-    _mutant("the guard knows no blast radius", "I11", None, "guard_blast"),
+    _mutant("the guard knows no budget", "I10", _unruled("G8 budget", "G8 budget in trouble")),
+    _mutant("the guard knows no blast radius", "I11", _unruled("G5 targets")),
+    _mutant("capacity is taken away while a replica is silent", "I12",
+            _unruled("G0 no shrinking blind", "G0 no shrinking while memory fills")),
+    _mutant("traffic goes where nobody sees", "I12",
+            _unruled("G0 where traffic goes", "G7 capacity")),
+    _mutant("a step depends on what is in no journal", "I14", _moody()),
     _mutant("deadlines do not pass", "I15", _everywhere("overdue", _no)),
     _mutant("undo does not look at the live value", "I16", _blind_undo),
-    _mutant("undo goes back one stage only", "I17", _last_stage_is_enough),
+    _mutant("every reason quotes the last one twice", "I17", _quoting),
+    _mutant("an end does not say why", "I18", _unexplained),
+    _mutant("a refusal does not name its rule", "I18", _unnamed_rules),
+    _mutant("undo goes back one stage only", "UNDO", _last_stage_is_enough),
     _mutant("success skips verification", "TABLE", _wrap(_skips_verifying)),
 )  # fmt: skip
+SEEDS = 150
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caught:
+    """How a mutant was found.
+
+    Attributes:
+        invariant: The promise that it broke.
+        seeds: How many seeds it took.
+    """
+
+    invariant: str
+    seeds: int
+
+
+def first_caught(mutant: Mutant) -> Caught | None:
+    """Run seeds with a mutant planted until one of its checkers trips; None if none does."""
+    with pytest.MonkeyPatch.context() as monkey:
+        if mutant.patch is not None:
+            mutant.patch(monkey)
+        for seed in range(SEEDS):
+            broken = _broken(Options.of(seed, broken=mutant.broken))
+            if broken in mutant.caught_by:
+                return Caught(invariant=broken, seeds=seed + 1)
+    return None
+
+
+def _broken(options: Options) -> str:
+    """Return the promise that a run breaks, empty if it keeps them all."""
+    try:
+        run(options)
+    except Violation as violation:
+        return violation.invariant
+    except ProtocolError:
+        return "refused by the protocol itself"
+    return ""

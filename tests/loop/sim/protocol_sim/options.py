@@ -1,9 +1,14 @@
 """What one simulated run is made of: a seed becomes printed options, and nothing else."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from random import Random
+from typing import Final
 
+from homeostat.base import names
+from homeostat.base.actions import ActionKind
+from homeostat.base.policy import GuardPolicy, LeverLimit
+from homeostat.base.units import SECOND
 from homeostat.loop.protocol import Timing
 
 
@@ -25,50 +30,110 @@ class Mode(StrEnum):
         return self is not Mode.WEAK
 
 
-# Ticks, not nanoseconds. Quiesce exceeds the longest delay of a request (40), as rule R3 asks.
-TIMING = Timing(
-    receipt_deadline_ns=6,
-    readiness_deadline_ns=25,
-    verify_ns=18,
-    blind_ns=12,
-    approval_ttl_ns=20,
-    readback_deadline_ns=30,
-    quiesce_ns=45,
-    fresh_ns=10,
+TICK: Final = SECOND  # the world counts ticks; the core sees nanoseconds
+# Quiesce exceeds the longest delay of a request (40), as rule R3 asks.
+TIMING: Final = Timing(
+    receipt_deadline_ns=6 * TICK,
+    readiness_deadline_ns=25 * TICK,
+    verify_ns=18 * TICK,
+    blind_ns=12 * TICK,
+    approval_ttl_ns=20 * TICK,
+    readback_deadline_ns=30 * TICK,
+    quiesce_ns=45 * TICK,
+    fresh_ns=10 * TICK,
 )
-MAX_DELAY = 40
-MAX_PAUSE = 25
-LEASE_TICKS = 15
-BOUNDS = {"batch": (1, 32), "incarnation": (0, 10**9), "replicas": (2, 8), "weight": (0, 60)}
-REPLICA_STEP = 2
-MAX_BUSY = 2  # deployments that may be changed at once, of three
+MAX_DELAY: Final = 40
+MAX_PAUSE: Final = 25
+MAX_SKEW: Final = 20
+LEASE_TICKS: Final = 15
+JUMP_TICKS: Final = 5  # as the loop: observe only for so long after the wall clock was stepped
+
+BATCH: Final = names.BATCH_MAX
+BATCH_WAIT: Final = names.BATCH_WAIT
+INCARNATION: Final = names.lever_incarnation("a-1")
+REPLICAS: Final = names.lever_replicas("a")
+WEIGHT: Final = names.lever_weight("b")
+BOUNDS: Final = {
+    BATCH: (1, 32), BATCH_WAIT: (0, 40), INCARNATION: (0, 10**9), REPLICAS: (2, 8), WEIGHT: (0, 60)
+}  # fmt: skip
+MAX_BUSY: Final = 2  # deployments that may be changed at once, of three; one without CAS
+MOST_LOST: Final = 0.25  # of the replicas, in one step down
+PRICE_USD: Final = 1.0
+FALLBACK_REPLICAS: Final = 3
+BUDGETS_USD: Final = (9.0, 10.0)  # a policy and its reload: six or seven replicas, and the fallback
+
+POLICY: Final = GuardPolicy(
+    fresh_scrapes=10.0,
+    limits=(
+        LeverLimit(lever="replicas.", low=2.0, high=8.0, step_down=MOST_LOST),
+        LeverLimit(lever=BATCH, low=1.0, high=32.0, step_down=0.5),
+        LeverLimit(lever=BATCH_WAIT, low=0.0, high=40.0, step_down=1.0),
+        LeverLimit(lever="weight.", low=0.0, high=60.0),
+    ),
+    cooldown_scrapes=2.0,
+    scale_in_scrapes=4.0,
+    watch_scrapes=8.0,
+    actions_per_hour=1_000,
+    fleet_actions_per_hour=3_000,
+    targets_share=0.67,
+    replicas_share=0.5,
+    budget_usd_per_hour=BUDGETS_USD[0],
+    auto_kinds=tuple(ActionKind),
+    granted_by="R. Ashby",
+    approval_ttl_scrapes=20.0,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Chances per effect (or per message) of each fault."""
+    """Chances per effect, per message or per look of each fault."""
 
-    crash: float = 0.004
+    # Processes, per effect.
+    crash: float = 0.003
+    crash_after: float = 0.002  # the effect happened, its answer is never seen
     pause: float = 0.010
-    steal: float = 0.002
+    steal: float = 0.002  # the lease
+    # Other people and switches, per effect.
     meddle: float = 0.003
+    throw_kill: float = 0.003
+    hide_kill: float = 0.003
+    request_abort: float = 0.003
+    reload: float = 0.002  # the policy, in the middle of whatever happens
+    trouble: float = 0.004  # objectives missed for a while, or a replica that hangs
+    clock_step: float = 0.002  # of the wall clock
     quarrel: float = 0.04  # per landed write: a person takes it back at once
-    kill: float = 0.003
-    abort: float = 0.003
+    clock_skew: float = 0.4  # per start of a process
+    # The network and the target, per message.
     lost_request: float = 0.06
     lost_reply: float = 0.06
     delayed: float = 0.12
     duplicated: float = 0.05
     broken_reply: float = 0.03  # a reply that proves nothing: UNKNOWN
+    doubled_reply: float = 0.03
+    other_reply: float = 0.02  # a reply that names another write
+    lying_reply: float = 0.15  # "done", of a request that was lost
+    partial: float = 0.10  # without compare-and-set: levers land one by one
+    # Readings of the target, per reading.
     read_failed: float = 0.05
     read_stale: float = 0.08
-    partial: float = 0.10  # without compare-and-set: levers land one by one
+    read_incomplete: float = 0.02
+    read_absurd: float = 0.01
+    flapping: float = 0.05  # ready, not ready, ready
+    # The journal, per append.
+    disk_full: float = 0.004
+    fsync_failed: float = 0.004
+    torn: float = 0.003
+    # People's answers, per question.
+    late_answer: float = 0.05
+    doubled_answer: float = 0.05
+    # Metrics, per question to the guard; one of METRIC_FAULTS.
+    metrics: float = 0.15
 
     def scaled(self, by: float) -> "Faults":
-        return Faults(**{name: getattr(self, name) * by for name in self.__dataclass_fields__})
+        return Faults(**{one.name: getattr(self, one.name) * by for one in fields(self)})
 
 
-NO_FAULTS = Faults().scaled(0.0)
+NO_FAULTS: Final = Faults().scaled(0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +162,10 @@ class Options:
         mode = tuple(Mode)[seed % len(Mode)]
         storm = Random(seed * 7919 + 1).choice((0.3, 1.0, 1.0, 2.5))
         faults = Faults().scaled(storm)
-        if mode is Mode.CALM:  # who else writes and what is doubled cannot be told apart here
-            calm = {n: getattr(faults, n) for n in faults.__dataclass_fields__}
-            faults = Faults(**{
-                **calm,
-                "meddle": 0.0,
-                "quarrel": 0.0,
-                "duplicated": 0.0,
-                "partial": 0.0,
-            })
+        if mode is Mode.CALM:
+            # Who else writes and what is doubled cannot be told apart here, and how long a
+            # request lives is known by clocks that agree.
+            faults = replace(
+                faults, meddle=0.0, quarrel=0.0, duplicated=0.0, partial=0.0, clock_skew=0.0
+            )
         return Options(seed=seed, mode=mode, effects=effects, faults=faults, broken=broken)

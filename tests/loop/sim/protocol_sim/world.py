@@ -1,294 +1,240 @@
-"""The simulated world: targets, network, journal, lease, kill switch, people, other writers.
+"""The simulated world: targets, network, journal, kill switch, people, other writers.
 
-Answers every effect of a controller; may lose, delay, double or break what passes through it.
+Answers every effect of a controller; may lose, delay, double, spoil or break what passes through.
 """
 
-import heapq
+import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import count
-from random import Random
 
-from homeostat.base import codec
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
-from homeostat.base.intent import ActionRecord, Intent, Receipt, ReceiptStatus
-from homeostat.base.policy import KillLevel
+from homeostat.base.intent import ActionRecord, Intent, Receipt
+from homeostat.base.policy import GuardPolicy, KillLevel, Managed, Mode, Objective
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Levers, Scalar, Snapshot
 from homeostat.loop.protocol import Abort, Approved, News, Rejected
-from protocol_sim.checkers import Checkers
-from protocol_sim.options import LEASE_TICKS, MAX_DELAY, NO_FAULTS, Faults, Mode, Options
-from protocol_sim.target import FOREIGN, Target
+from protocol_sim import invariants_write as promised
+from protocol_sim import options as opt
+from protocol_sim.chance import Chance
+from protocol_sim.journal import Journal, Process
+from protocol_sim.memory import Entry, Memory
+from protocol_sim.network import Network
+from protocol_sim.options import BATCH, BATCH_WAIT, INCARNATION, NO_FAULTS, REPLICAS, TICK, WEIGHT
+from protocol_sim.senses import Look, evidence, spoil
+from protocol_sim.target import ACTUATOR, Target
 
 NAMES = ("m1", "m2", "m3")
 EFFECTS = (Effect.HELPED, Effect.HARMED, Effect.UNKNOWN, Effect.NO_CHANGE)
-
-
-@dataclass(slots=True, eq=False)
-class Process:
-    """One incarnation of a controller, as the world knows it."""
-
-    seat: int
-    incarnation: int
-    inbox: dict[str, list[Receipt]]
-    steps: int = 0
-    alive: bool = True
+ODD: tuple[Scalar, ...] = (math.nan, math.inf, -1, 0, 1e300, "many", 12, 7.5, True, 2, 8, 2, 8)
 
 
 @dataclass(slots=True)
 class World:
     """Everything outside the controllers."""
 
-    options: Options
-    rng: Random = field(init=False)
-    check: Checkers = field(init=False)
-    now: int = 0
+    options: opt.Options
+    chance: Chance = field(init=False)
+    memory: Memory = field(init=False)
+    journal: Journal = field(init=False)
+    network: Network = field(init=False)
     targets: dict[str, Target] = field(init=False)
-    network: list[tuple[int, int, Process | None, str, Intent | int, Levers]] = field(init=False)
-    order: "count[int]" = field(default_factory=count)
-    durable: dict[str, ActionRecord] = field(default_factory=dict)
-    journal_epoch: int = 0
-    holder: int = -1
-    lease_until: int = 0
-    lease_epoch: int = 0
-    kill: KillLevel = KillLevel.OFF
+    managed: dict[str, Managed] = field(init=False)
+    now: int = 100  # ticks; nothing starts at zero
+    thrown: KillLevel = KillLevel.OFF
+    thrown_until: int = 0
+    kill_unreadable_until: int = 0
     aborts: set[str] = field(default_factory=set)
+    late: list[tuple[int, str, News]] = field(default_factory=list)  # answers on their way
     old: dict[str, Snapshot] = field(default_factory=dict)
-    faults: Counter[str] = field(default_factory=Counter)
-    done: Counter[str] = field(default_factory=Counter)
     decisions: int = 0
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        self.rng = Random(self.options.seed)
-        self.check = Checkers(mode=self.options.mode)
-        self.network = []
-        self.targets = {
-            name: Target(
-                name=name,
-                mode=self.options.mode,
-                levers={"batch": 8, "incarnation": 1, "replicas": 4, "weight": 5},
-            )
-            for name in NAMES
-        }
-        self.check.live = {name: target.levers for name, target in self.targets.items()}
+        mode = self.options.mode
+        self.chance = Chance(self.options.seed, self.options.faults)
+        self.memory = Memory(mode=mode)
+        self.targets = {name: Target(name=name, mode=mode) for name in NAMES}
+        self.managed = {name: _managed(name) for name in NAMES}
+        self.memory.live = {name: target.levers for name, target in self.targets.items()}
+        fenced = "journal_fence" not in self.options.broken
+        self.journal = Journal(self.chance, self.memory, fenced=fenced)
+        self.network = Network(self.chance, self.memory, self.targets)
+
+    @property
+    def faults(self) -> Counter[str]:
+        return self.chance.counts
+
+    def time(self, process: Process) -> TimeNs:
+        """Return the time by a process's own clock."""
+        return TimeNs((self.now + process.skew) * TICK)
 
     # -- the journal and the lease ----------------------------------------------------------
 
-    def acquire(self, seat: int) -> int | None:
-        if self.now < self.lease_until and self.holder != seat:
-            return None
-        self.holder, self.lease_until = seat, self.now + LEASE_TICKS
-        self.lease_epoch += 1
-        return self.lease_epoch
+    def acquire(self, process: Process) -> int | None:
+        return self.journal.acquire(process, self.now)
 
-    def renew(self, seat: int, epoch: int) -> bool:
-        if self.holder != seat or self.lease_epoch != epoch:
-            return False
-        self.lease_until = self.now + LEASE_TICKS
-        return True
+    def renew(self, process: Process, epoch: int) -> bool:
+        return self.journal.renew(process, epoch, self.now)
 
-    def open_journal(self, epoch: int) -> dict[str, ActionRecord] | None:
-        """Fence older epochs and return each deployment's last record, through its bytes."""
-        if epoch < self.journal_epoch and "journal_fence" not in self.options.broken:
-            return None
-        self.journal_epoch = max(self.journal_epoch, epoch)
-        return {
-            name: codec.decode(codec.encode(record))
-            for name, record in self.durable.items()
-            if not record.state.is_terminal
-        }
+    def open_journal(self, process: Process, epoch: int) -> dict[str, ActionRecord] | None:
+        return self.journal.open(process, epoch, self.now)
 
-    def append(self, process: Process, epoch: int, record: ActionRecord) -> bool:
-        if epoch < self.journal_epoch and "journal_fence" not in self.options.broken:
-            if (process.incarnation, record.id) in self.check.aborted:
-                self.check.aborted.discard((process.incarnation, record.id))
-                self.aborts.add(record.id)  # the stop was not taken down: the person asks again
-            return False
-        self.check.on_journal(process.incarnation, record)
-        self.durable[record.deployment] = record
-        self.done["records"] += 1
-        return True
+    def append(self, process: Process, epoch: int, entry: Entry) -> bool:
+        kept = self.journal.append(process, epoch, entry)
+        self.aborts |= self.journal.taken_back
+        self.journal.taken_back.clear()
+        return kept
 
     # -- reading ----------------------------------------------------------------------------
 
-    def read(self, name: str) -> Snapshot | None:
-        chance, faults = self.rng.random(), self.options.faults
-        if not self.quiet:
-            if chance < faults.read_failed:
-                self.faults["read failed"] += 1
-                return None
-            if chance < faults.read_failed + faults.read_stale and name in self.old:
-                self.faults["read stale"] += 1
-                if self.options.lying_reads:
-                    return replace(self.old[name], observed_at=TimeNs(self.now))
-                return self.old[name]
-        snapshot = self.targets[name].snapshot(self.now)
-        if chance > 0.8:  # an old page for later
+    def read(self, process: Process, name: str) -> Snapshot | None:
+        at, chance = self.time(process), self.chance
+        if chance.hits("read_failed"):
+            return None
+        if name in self.old and chance.hits("read_stale"):
+            stale = self.old[name]
+            return replace(stale, observed_at=at) if self.options.lying_reads else stale
+        snapshot = self.targets[name].snapshot(self.now, at)
+        if chance.rng.random() > 0.8:  # an old page for later
             self.old[name] = snapshot
+        if chance.hits("read_incomplete"):
+            kept = [one for one in snapshot.levers if chance.rng.random() < 0.5]
+            return replace(snapshot, levers=tuple(kept))
+        if chance.hits("read_absurd"):
+            return replace(snapshot, levers=_absurd(snapshot.levers, chance))
+        if chance.hits("flapping"):
+            return replace(snapshot, changing=not snapshot.changing)
         return snapshot
 
+    @property
+    def kill(self) -> KillLevel:
+        return self.thrown if self.now < self.thrown_until else KillLevel.OFF
+
     def read_kill(self) -> KillLevel:
+        """Return the switch; one that cannot be read counts as level one."""
+        if self.now < self.kill_unreadable_until:
+            return KillLevel.OFF if "kill_unreadable" in self.options.broken else KillLevel.NO_NEW
         return self.kill
 
+    @property
+    def true_kill(self) -> KillLevel:
+        """What must be obeyed, whatever a controller makes of the switch."""
+        return KillLevel.NO_NEW if self.now < self.kill_unreadable_until else self.kill
+
+    def look(self, process: Process, snapshot: Snapshot) -> Look:
+        """Return the evidence that a controller has at this moment, spoilt or not."""
+        target, at = self.targets[snapshot.deployment], self.time(process)
+        told = evidence(
+            snapshot, int(target.levers[REPLICAS]), int(target.levers[WEIGHT]),
+            hung=self.now < target.hung_until, met=self.now >= target.missed_until, at=at,
+        )  # fmt: skip
+        if self.chance.rng.random() >= self.chance.faults.metrics:
+            return Look(told, "")
+        look = spoil(told, self.chance.rng)
+        self.chance.count(look.fault)
+        return look
+
     def effect(self, record: ActionRecord) -> Effect:
-        weights = (60, 10, 10, 20) if self.quiet else (15, 5, 25, 55)
-        seen = self.rng.choices(EFFECTS, weights)[0]
+        weights = (60, 10, 10, 20) if self.quiet else (25, 5, 20, 50)
+        seen = self.chance.rng.choices(EFFECTS, weights)[0]
         if seen is Effect.HELPED:
-            self.check.helped.add((record.id, record.stage))
+            self.memory.helped.add((record.id, record.stage))
         return seen
 
-    def person(self, process: Process, record: ActionRecord) -> News | None:
+    def person(self, process: Process, record: ActionRecord) -> list[News]:
+        """Return what people say to this action now: stops, answers, late and doubled ones."""
         if record.id in self.aborts:
             self.aborts.discard(record.id)
-            self.check.aborted.add((process.incarnation, record.id))
-            return Abort(reason="a person said stop")
-        chance = self.rng.random()
-        if chance < 0.10:
-            return Approved(by="ann")
-        return Rejected(by="bob", why="not now") if chance < 0.12 else None
+            self.memory.aborted.add((process.incarnation, record.id))
+            return [Abort(reason="a person said stop")]
+        said = [news for at, id_, news in self.late if at <= self.now and id_ == record.id]
+        self.late = [one for one in self.late if one[0] > self.now]
+        chance = self.chance.rng.random()
+        if chance >= 0.12:
+            return said
+        news: News = Approved(by="ann") if chance < 0.10 else Rejected(by="bob", why="not now")
+        if self.chance.hits("late_answer"):
+            self.late.append((self.now + self.chance.rng.randrange(60), record.id, news))
+            return said
+        return [*said, news, news] if self.chance.hits("doubled_answer") else [*said, news]
 
     def receipts(self, process: Process, name: str) -> list[Receipt]:
-        waiting = process.inbox[name]
-        process.inbox[name] = []
-        return waiting
+        return self.network.receipts(process, name)
 
-    # -- wishes -----------------------------------------------------------------------------
+    # -- wishes and writes ------------------------------------------------------------------
 
     def wish(self, name: str) -> Action:
         """Return an adversary's wish: often sensible, sometimes outside every bound."""
-        rng, levers = self.rng, self.targets[name].levers
-        kind = rng.choice(("scale", "scale", "ramp", "restart", "both"))
+        rng, target = self.chance.rng, self.targets[name]
         wild = rng.random() < 0.15
-        if kind == "ramp":
-            top = 90 if wild else rng.choice((30, 40, 50))
-            return _action(ActionKind.SHIFT_TRAFFIC, (("weight", top),), ramp=(10.0, 20.0, top))
-        if kind == "restart":
-            number = int(levers["incarnation"]) + 1
-            change: Levers = (("incarnation", number),)
-            return _action(ActionKind.RESTART_REPLICA, change, undo=UndoKind.COMPENSATING)
-        near = int(levers["replicas"]) + rng.choice((-2, -1, 1, 2))
-        replicas = rng.randrange(-1, 12) if wild else min(max(near, 2), 8)
-        up = replicas > int(levers["replicas"])
+        if self.now < target.hung_until and not wild:
+            change: Levers = ((INCARNATION, int(target.levers[INCARNATION]) + 1),)
+            kind, subject = ActionKind.RESTART_REPLICA, "replica:a-1"
+            return _action(kind, subject, change, undo=UndoKind.COMPENSATING, touched=1)
+        return rng.choice(_WISHES)(self, target.levers, wild=wild)
+
+    def scale(self, levers: dict[str, Scalar], *, wild: bool) -> Action:
+        rng, live = self.chance.rng, int(levers[REPLICAS])
+        near = min(max(live + rng.choice((-1, -1, 1, 2)), 2), 8)
+        wanted = rng.choice(ODD) if wild else near
+        up = rng.random() < 0.5 if wild else near > live
         direction = ActionKind.SCALE_UP if up else ActionKind.SCALE_DOWN
-        if kind == "scale":
-            return _action(direction, (("replicas", replicas),))
-        return _action(
-            direction,
-            (
-                ("batch", rng.randrange(40) if wild else rng.choice((4, 8, 16, 32))),
-                ("replicas", replicas),
-            ),
-        )
+        return _action(direction, "pool:a", ((REPLICAS, wanted),))
+
+    def shift(self, levers: dict[str, Scalar], *, wild: bool) -> Action:
+        live = float(levers[WEIGHT])
+        rungs = tuple(float(rung) for rung in (5, 10, 20, 40, 60, 90) if rung > live)
+        if live >= 20 and not wild:
+            return _action(ActionKind.SHIFT_TRAFFIC, "pool:a", ((WEIGHT, 5.0),))
+        ramp = rungs if wild else rungs[: self.chance.rng.choice((1, 2, 3))]
+        return _action(ActionKind.SHIFT_TRAFFIC, "pool:b", ((WEIGHT, ramp[-1]),), ramp=ramp)
+
+    def batch(self, levers: dict[str, Scalar], *, wild: bool) -> Action:
+        rng, live = self.chance.rng, int(levers[BATCH])
+        size = rng.randrange(40) if wild else rng.choice((live * 2, live // 2))
+        up = size > live
+        change = ((BATCH, size), (BATCH_WAIT, int(levers[BATCH_WAIT]) + (1 if up else -1)))
+        return _action(ActionKind.BATCH_UP if up else ActionKind.BATCH_DOWN, "model", change)
+
+    def room(self, name: str) -> bool:
+        """Return whether another deployment may change now; asking in vain is dear."""
+        others = (r for other, r in self.journal.durable.items() if other != name)
+        busy = sum(r.intent is not None and not r.state.is_terminal for r in others)
+        return busy < (opt.MAX_BUSY if self.options.mode.has_cas else opt.MAX_BUSY // 2)
 
     def next_id(self) -> str:
         self.decisions += 1
         return f"d-{self.decisions:04d}"
 
-    # -- writing ----------------------------------------------------------------------------
-
     def send(self, process: Process, intent: Intent) -> None:
         # Re-checked at the last moment where requests are promised to die (CALM).
-        if self.options.mode is Mode.CALM and self.now > intent.deadline:
+        if self.options.mode is opt.Mode.CALM and self.time(process) > intent.deadline:
             return
-        self.check.on_send(process.incarnation, process.steps, intent)
-        self.done["sends"] += 1
-        chance, faults = self.rng.random(), self._faults()
-        if chance < faults.lost_request:
-            self.faults["request lost"] += 1
-            return
-        self._post(process, intent, intent.post, self._delay())
-        if self.rng.random() < faults.duplicated:
-            self.faults["request doubled"] += 1
-            self._post(process, intent, intent.post, self._delay() + self.rng.randrange(MAX_DELAY))
+        memory, where = self.memory, (process.incarnation, intent.deployment)
+        promised.i3_write_ahead(memory, intent, "sent")
+        permit = promised.i1_asked(memory, memory.permits.pop(where, None), process.steps, intent)
+        if permit is not None:
+            memory.budgets.setdefault(intent.id, permit.budget_usd)
+            promised.i6_kill_switch(memory, permit, intent)
+            promised.i8_fresh(memory, permit, intent)
+        promised.i9_no_stage_unproven(memory, intent)
+        self.network.send(process, intent, self.now)
 
     def claim(self, name: str, epoch: int) -> None:
-        if self.rng.random() < self._faults().lost_request:
-            self.faults["claim lost"] += 1
-            return
-        self._push(self._delay(), None, name, epoch, ())
-
-    def deliver(self) -> None:
-        while self.network and self.network[0][0] <= self.now:
-            _, _, process, name, what, change = heapq.heappop(self.network)
-            target = self.targets[name]
-            if isinstance(what, Intent):
-                self._land(process, target, what, change)
-            else:
-                target.claim(what)
-                self.check.on_stamp(name, what)
-
-    def _post(self, process: Process, intent: Intent, change: Levers, delay: int) -> None:
-        torn = not self.options.mode.has_cas and self.rng.random() < self._faults().partial
-        if torn and len(change) > 1:
-            self.faults["partly applied"] += 1
-            self._push(delay + self._delay(), process, intent.deployment, intent, change[1:])
-            change = change[:1]
-        self._push(delay, process, intent.deployment, intent, change)
-
-    def _push(
-        self, delay: int, process: Process | None, name: str, what: Intent | int, change: Levers
-    ) -> None:
-        entry = (self.now + delay, next(self.order), process, name, what, change)
-        heapq.heappush(self.network, entry)
-
-    def _delay(self) -> int:
-        if self.rng.random() < self._faults().delayed:
-            self.faults["delayed"] += 1
-            return self.rng.randrange(1, MAX_DELAY + 1)
-        return self.rng.randrange(3)
-
-    def _land(
-        self, process: Process | None, target: Target, intent: Intent, change: Levers
-    ) -> None:
-        if target.mode.has_cas and intent.id in target.landed:
-            self._reply(process, intent, ReceiptStatus.DONE)  # remembered, nothing changes
-        elif target.refuses(intent):
-            self.done["conflicts"] += 1
-            self._reply(process, intent, ReceiptStatus.NOT_APPLIED)
-        else:
-            self.check.on_apply(target, intent, change)
-            self.done["applies"] += 1
-            target.landed.add(intent.id)
-            target.write(change, intent.id, intent=intent.id, epoch=intent.epoch)
-            chance = self.rng.random()
-            busy = 60 if chance < 0.03 and not self.quiet else self.rng.randrange(8)
-            target.changing_until = self.now + busy
-            if self.rng.random() < self._faults().quarrel:
-                self._foreign(target, change[0][0], target.previous[change[0][0]])
-            self._reply(process, intent, ReceiptStatus.DONE)
-
-    def _reply(self, process: Process | None, intent: Intent, status: ReceiptStatus) -> None:
-        if process is None or not process.alive:
-            return
-        chance, faults = self.rng.random(), self._faults()
-        if chance < faults.lost_reply:
-            self.faults["reply lost"] += 1
-            return
-        if chance < faults.lost_reply + faults.broken_reply:
-            self.faults["reply broken"] += 1
-            status = ReceiptStatus.UNKNOWN
-        process.inbox[intent.deployment].append(
-            Receipt(
-                intent_id=intent.id,
-                status=status,
-                at=TimeNs(self.now),
-                conflict=status is ReceiptStatus.NOT_APPLIED,
-            )
-        )
+        self.network.claim(name, epoch, self.now)
 
     # -- what nobody asked for --------------------------------------------------------------
 
     def meddle(self) -> None:
         """Somebody else writes a lever, within bounds: a new value, the live or the last one."""
-        rng = self.rng
+        rng = self.chance.rng
         target = self.targets[rng.choice(NAMES)]
         values: dict[str, Scalar] = {
-            "replicas": rng.randrange(3, 8),
-            "weight": rng.choice((0, 5, 10, 20)),
-            "incarnation": int(target.levers["incarnation"]) + 1,
-            "batch": rng.choice((4, 8, 16)),
+            REPLICAS: rng.randrange(3, 8),
+            WEIGHT: rng.choice((0, 5, 10, 20)),
+            INCARNATION: int(target.levers[INCARNATION]) + 1,
+            BATCH: rng.choice((4, 8, 16)),
         }
         name = rng.choice(tuple(values))
         how = rng.random()
@@ -296,41 +242,74 @@ class World:
         if how > 0.6 and target.previous:  # a person takes the last change back
             name = rng.choice(tuple(target.previous))
             value = target.previous[name]
-        self._foreign(target, name, value)
+        flying = self.memory.records.get(target.name)
+        if how < 0.4 and flying is not None and flying.in_flight and flying.intent is not None:
+            name, value = flying.intent.post[0]  # by hand, at the same moment, the same
+        self.network.foreign(target, name, value)
 
-    def _foreign(self, target: Target, name: str, value: Scalar) -> None:
-        self.check.on_foreign(target.name)
-        target.write(((name, value),), FOREIGN, intent=None, epoch=0)
-        self.faults["foreign write"] += 1
+    def throw_kill(self) -> None:
+        self.thrown = self.chance.rng.choice((KillLevel.NO_NEW, KillLevel.NOTHING))
+        self.thrown_until = self.now + self.chance.rng.randrange(5, 50)
 
-    def flip_kill(self) -> None:
-        off = self.kill is not KillLevel.OFF
-        self.kill = KillLevel.OFF if off else self.rng.choice((KillLevel.NO_NEW, KillLevel.NOTHING))
-        self.faults["kill switch"] += 1
+    def hide_kill(self) -> None:
+        self.kill_unreadable_until = self.now + self.chance.rng.randrange(5, 30)
 
     def request_abort(self) -> None:
-        record = self.durable.get(self.rng.choice(NAMES))
+        record = self.journal.durable.get(self.chance.rng.choice(NAMES))
         if record is not None and not record.state.is_terminal:
             self.aborts.add(record.id)
-            self.faults["abort"] += 1
+
+    def reload(self) -> None:
+        """Another policy comes into force, whatever is in flight: mode and budget change."""
+        rng = self.chance.rng
+        name = rng.choice(NAMES)
+        guard = replace(opt.POLICY, budget_usd_per_hour=rng.choice(opt.BUDGETS_USD))
+        self.managed[name] = _managed(name, guard, rng.choice((Mode.AUTO, Mode.APPROVE)))
+
+    def trouble(self) -> None:
+        target, until = self.targets[self.chance.rng.choice(NAMES)], self.now + 40
+        if self.chance.rng.random() < 0.6:
+            target.hung_until = until
+        else:
+            target.missed_until = until
 
     def calm_down(self) -> None:
         """Start the quiet phase: no more faults, wishes, foreign writes or kill switch."""
-        self.quiet, self.kill = True, KillLevel.OFF
-        self.options = replace(self.options, faults=NO_FAULTS)
+        self.quiet = self.network.quiet = True
+        self.thrown_until = self.kill_unreadable_until = 0
+        self.chance.faults = NO_FAULTS
 
-    def _faults(self) -> Faults:
-        return self.options.faults
+
+_WISHES = (World.scale, World.scale, World.shift, World.batch)
+
+
+def _absurd(levers: Levers, chance: Chance) -> Levers:
+    odd: tuple[Scalar, ...] = (math.nan, math.inf, -5, 10**9, "none", "")
+    return tuple(
+        (name, chance.rng.choice(odd) if chance.rng.random() < 0.5 else value)
+        for name, value in levers
+    )
+
+
+def _managed(name: str, guard: GuardPolicy = opt.POLICY, mode: Mode = Mode.AUTO) -> Managed:
+    return Managed(
+        name=name, mode=mode, scrape_ns=TICK,
+        objective=Objective(latency_p95_ms=250.0, error_ratio=0.01),
+        stable_pool="a", fallback_pool="b", scale_actuator=ACTUATOR, traffic_actuator=ACTUATOR,
+        replica_usd_per_hour=opt.PRICE_USD, guard=guard, policy_digest="0" * 64,
+    )  # fmt: skip
 
 
 def _action(
     kind: ActionKind,
+    subject: str,
     change: Levers,
     *,
     ramp: tuple[float, ...] = (),
     undo: UndoKind = UndoKind.EXACT,
+    touched: int = 0,
 ) -> Action:
     return Action(
-        kind=kind, subject="pool:a", actuator="target", change=change, undo=undo, ramp=ramp,
-        settle_ns=3,
+        kind=kind, subject=subject, actuator=ACTUATOR, change=change, undo=undo, ramp=ramp,
+        settle_ns=3 * TICK, replicas_touched=touched,
     )  # fmt: skip
