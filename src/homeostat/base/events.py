@@ -94,6 +94,8 @@ class Approval:
     Attributes:
         principal: Whose token it was: a person's name, `owner` for the shared token. `by` is the
             same for a person, and what the holder of the shared token said otherwise.
+        action_hash: SHA-256 of the action that was asked about; empty where nobody said.
+        evidence_hash: SHA-256 of what the question rested on; empty where nobody said.
         origin: Where it came from: an address and a program.
     """
 
@@ -107,6 +109,8 @@ class Approval:
     fleet: FleetView | None = None
     principal: str = ""
     origin: str = ""
+    action_hash: str = ""
+    evidence_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,27 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a person is, or was last, asked; see `loop.approving`.
+
+    Attributes:
+        decision_id: The question's.
+        action_hash: SHA-256 of the action.
+        evidence_hash: SHA-256 of `seen`.
+        seen: What it rests on, as (name, words).
+        requested_by: The person who wants the action, empty if the controller does.
+        agreed: Who has said yes so far, where one is not enough.
+    """
+
+    decision_id: str
+    action_hash: str
+    evidence_hash: str
+    seen: tuple[tuple[str, str], ...]
+    requested_by: str = ""
+    agreed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
     """One deployment's decision state.
 
@@ -130,6 +151,7 @@ class LoopState:
         questions: Rehearsals asked for so far (the last id's number).
         question: The last one, None before the first.
         rehearsal: Its answer, None while there is none.
+        asked: What a person was last asked, None before the first question.
     """
 
     managed: Managed
@@ -164,3 +186,4 @@ class LoopState:
     questions: int = 0
     question: Question | None = None
     rehearsal: Rehearsal | None = None
+    asked: Asked | None = None

@@ -31,9 +31,10 @@ from homeostat.base.intent import ActionState
 from homeostat.base.policy import Managed, Mode
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, deciding, incidents, memory, rehearsing
+from homeostat.loop import acting, approving, deciding, incidents, memory, rehearsing
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
+    Abort,
     Approved,
     EffectSeen,
     KillThrown,
@@ -74,7 +75,8 @@ def step(parts: LoopParts, state: LoopState, event: Event) -> Stepped:
         The new state and the commands, in the order in which they are to be carried out.
     """
     handler = _HANDLERS[type(event)]
-    return handler(parts, state, event)
+    after, commands = handler(parts, state, event)
+    return approving.noted(state, after, event), commands
 
 
 def _started(parts: LoopParts, state: LoopState, event: Started) -> Stepped:
@@ -179,12 +181,24 @@ def _received(parts: LoopParts, state: LoopState, event: Received) -> Stepped:
 
 
 def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
-    record = state.record
-    if record is None or record.id != event.decision_id:
-        return state, (_tell(state, event.at, f"{event.decision_id} is not waiting for an answer"),)
-    state = replace(state, fleet=event.fleet or state.fleet)
-    news: News = Approved(by=event.by) if event.approved else Rejected(by=event.by, why=event.why)
-    return _tell_record(parts, state, news, event)
+    """Take a person's answer, if it is one; where it settles nothing the question stays open."""
+    answer, record = approving.answer(state, event), state.record
+    told = _tell(state, event.at, answer.words)
+    still = (Record(fact=record),) if record is not None and record.id == event.decision_id else ()
+    match answer.said:
+        case approving.Said.REPEATED:
+            return state, ()
+        case approving.Said.REFUSED:
+            return state, (*still, told)
+        case approving.Said.COUNTED:
+            return approving.counted(state, event), (*still, told)
+        case approving.Said.CHANGED:
+            state, commands = _tell_record(parts, state, Abort(reason=answer.words), event)
+            return state, (*commands, told)
+        case approving.Said.SETTLED:
+            state = replace(state, fleet=event.fleet or state.fleet)
+            yes, no = Approved(by=answer.by), Rejected(by=event.by, why=event.why)
+            return _tell_record(parts, state, yes if event.approved else no, event)
 
 
 def _tell_record(
