@@ -18,6 +18,7 @@ from homeostat.safety.rule import Rule
 from homeostat.safety.rules import RULES
 from homeostat.safety.tree import Facts
 from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_budgets import budget_cases
 from homeostat.testing.guard_cases import (
     Bench,
     Case,
@@ -61,6 +62,7 @@ def cases() -> Iterator[Case]:
     yield from capacity_cases()
     yield from people_cases()
     yield from rehearsal_cases()
+    yield from budget_cases()
 
 
 def scope_cases() -> Iterator[Case]:

@@ -7,6 +7,7 @@ answers. Counters come from the journal through `past`, so a restart does not re
 from dataclasses import dataclass
 
 from homeostat.base.actions import ActionKind
+from homeostat.base.budgets import Accounts
 from homeostat.base.decisions import Effect
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence
@@ -122,6 +123,7 @@ class GuardState:
             one.
         slower: Replicas that are slower than each of their peers.
         epoch: The controller's epoch; None where it has taken over nothing yet.
+        accounts: Counts of promises and money, as of the latest tick; None where none is kept.
     """
 
     managed: Managed
@@ -141,6 +143,7 @@ class GuardState:
     settings: tuple[Setting, ...] = ()
     slower: tuple[Slower, ...] = ()
     epoch: int | None = None
+    accounts: Accounts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from homeostat.base.actions import ActionKind
+from homeostat.base.budgets import MoneyPolicy, SloSpec
 
 
 class Mode(StrEnum):
@@ -236,6 +237,10 @@ class Managed:
         policy_digest: SHA-256 of the policy file's canonical form.
         twin: How its actions are rehearsed; None = it has no twin.
         canary: How a new version gets its traffic; None = it has no pool to try one in.
+        slos: Promises over weeks, with an error budget each.
+        money: Prices and budgets; None = no price is declared.
+        shares: What it shares with others, for example a node pool: of all that share one, one
+            at a time is changed.
     """
 
     name: str
@@ -251,3 +256,6 @@ class Managed:
     policy_digest: str
     twin: TwinPolicy | None = None
     canary: CanaryPolicy | None = None
+    slos: tuple[SloSpec, ...] = ()
+    money: MoneyPolicy | None = None
+    shares: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ A plain value: snapshots of it are journaled, and replay rebuilds it bit for bit
 from dataclasses import dataclass
 
 from homeostat.base.actions import Action
+from homeostat.base.budgets import Accounts
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.guard import Load, PastAction, Setting, Slower
@@ -151,6 +152,7 @@ class LoopState:
         questions: Rehearsals asked for so far (the last id's number).
         question: The last one, None before the first.
         rehearsal: Its answer, None while there is none.
+        accounts: Counts of promises and money; None where none is declared.
         asked: What a person was last asked, None before the first question.
     """
 
@@ -186,4 +188,5 @@ class LoopState:
     questions: int = 0
     question: Question | None = None
     rehearsal: Rehearsal | None = None
+    accounts: Accounts | None = None
     asked: Asked | None = None

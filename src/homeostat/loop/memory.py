@@ -86,6 +86,7 @@ def guard_state(state: LoopState) -> GuardState:
         settings=state.settings,
         slower=state.slower,
         epoch=state.epoch or None,
+        accounts=state.accounts,
     )
 
 

@@ -194,6 +194,7 @@ def _fit(setting: Setting, now: Moment) -> list[Term]:
         now.number("world_age_ms") == 0,
         now.known("targets_limit"),
         now.number("targets_changing") + 1 <= now.number("targets_limit"),
+        now.number("sharing") == 0,
         now.known("disturbed"),
         now.known("replicas_limit"),
         now.number("others_changing") + now.number("disturbed") <= now.number("replicas_limit"),
@@ -250,6 +251,7 @@ def _adds(setting: Setting) -> Iterator[Case]:
         now = one(setting, K.SCALE_UP, limit)
         fit = [one for one in _fit(setting, now) if "spend_change_milli" not in str(one)]
         paid = [now.known("spend_milli"), now.known("spend_change_milli")]
+        paid += [now.truth("priced"), z3.Not(now.number("billed"))]
         if setting.policy.budget_usd_per_hour is not None:
             paid.append(
                 now.number("spend_milli") <= round(setting.policy.budget_usd_per_hour * 1000)

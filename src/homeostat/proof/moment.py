@@ -229,12 +229,12 @@ _ALWAYS: Final = (
     "undo", "undo_kind", "approved", "named", "ours", "shaped", "acted", "tries", "peak", "hour",
     "rollbacks", "fleet_hour", "flying", "targets", "targets_changing", "others_changing",
     "anomalous", "sensors_ok", "frozen", "kill", "mode", "observing", "proposal_age_ms",
-    "grown", "shrunk",
+    "grown", "shrunk", "sharing", "priced", "billed",
 )  # fmt: skip
 _COUNTS: Final = (
     "tries", "peak", "hour", "rollbacks", "fleet_hour", "targets", "targets_changing",
     "others_changing", "anomalous", "silent", "suspicions", "filling", "replicas", "spares",
-    "taken", "grown", "shrunk",
+    "taken", "grown", "shrunk", "sharing",
 )  # fmt: skip
 
 

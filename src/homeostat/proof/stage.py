@@ -10,6 +10,15 @@ from typing import Final
 
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
+from homeostat.base.budgets import (
+    DAY_NS,
+    HOUR_MS,
+    Accounts,
+    Ledger,
+    MoneyPolicy,
+    Price,
+    day_of,
+)
 from homeostat.base.decisions import Effect
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Quality, Reading, Suspicion, Verdict
@@ -137,7 +146,10 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
     policy = setting.policy
     watch = TimeNs(now - 2 * setting.ms(policy.watch_scrapes) * MILLISECOND - SECOND)
     return GuardState(
-        managed=managed(setting, str(facts["mode"]), frozen=facts["frozen"] is True),
+        managed=replace(
+            managed(setting, str(facts["mode"]), frozen=facts["frozen"] is True),
+            money=_money(setting, drawn, now),
+        ),
         evidence=evidence(drawn, before, world, now),
         world=world,
         fleet=_fleet(setting, drawn, rotation),
@@ -150,6 +162,7 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
         verified=((POOL, _OLD),),
         foreign_until=TimeNs(now + SECOND) if facts["foreign"] is True else None,
         loads=(Load(pool=POOL, since=watch, until=now, milli=0),),
+        accounts=_accounts(drawn, now),
     )
 
 
@@ -170,6 +183,27 @@ def _fleet(setting: Setting, drawn: Drawn, rotation: int) -> FleetView:
         anomalous=_count(facts["anomalous"]),
         actions_last_hour=max(0, _count(facts["fleet_hour"]) - own),
         sensors_ok=facts["sensors_ok"] is True,
+        sharing_changing=_count(facts["sharing"]),
+    )
+
+
+def _accounts(drawn: Drawn, now: TimeNs) -> Accounts:
+    """Return what was counted of promises and money: nothing was spent before."""
+    burning = drawn.facts["burning"]
+    ledger = Ledger(since=now, at=now, rate_milli=None)
+    return Accounts(ledger=ledger, burning=None if burning is None else burning is True)
+
+
+def _money(setting: Setting, drawn: Drawn, now: TimeNs) -> MoneyPolicy | None:
+    """Return a budget of the day that the bill misses by as much as was drawn."""
+    facts = drawn.facts
+    if facts["billed"] is not True:
+        return None
+    ahead_ms = ((day_of(now) + 1) * DAY_NS - now) // MILLISECOND
+    total = -(-_count(facts["spend_milli"]) * ahead_ms // HOUR_MS)
+    return MoneyPolicy(
+        prices=(Price(pool="", milli=setting.price_milli),),
+        day_milli=total - _count(facts["bill_over_milli"]),
     )
 
 

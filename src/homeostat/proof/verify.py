@@ -11,6 +11,7 @@ from typing import Final, Literal
 import z3
 
 from homeostat.proof.claims import PACK, Case, Claim
+from homeostat.proof.claims_accounts import ACCOUNTS
 from homeostat.proof.moment import Setting
 from homeostat.proof.question import draw, exists
 from homeostat.proof.replay import Guard, Seen, holds, replay
@@ -73,6 +74,8 @@ class Prover:
             yield self.claim(setting, claim)
         yield self.capacity(setting)
         yield self.claim(setting, TURNS)
+        for claim in ACCOUNTS:
+            yield self.claim(setting, claim)
         for claim in more:
             yield self.claim(setting, claim)
 

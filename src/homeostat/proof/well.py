@@ -32,7 +32,8 @@ _FLAGS: Final[dict[str, Value]] = {
     "util_after_milli": 0, "util_spare_milli": 0, "batch_ms": 4, "batches_full_milli": 1000,
     "frozen": False, "foreign": False, "kill": KillLevel.OFF.value, "mode": Mode.AUTO.value,
     "world_age_ms": 0, "observing": False, "proposal_age_ms": 0, "spares": 0, "twin": False,
-    "trusted": False, "worse": False, "to_new": False, "promised_ms": 250,
+    "trusted": False, "worse": False, "to_new": False, "promised_ms": 250, "sharing": 0,
+    "burning": False, "billed": False, "bill_over_milli": 0,
 }  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def drawable(setting: Setting, one: Moment) -> list[Term]:
     """Return what holds of the deployments that are built: one pool, everything known."""
     cells, size = one.cells, one.live / 1000
     hard = [cell.known for name, cell in cells.items() if name not in fixed(setting)]
-    hard += [z3.Or(z3.Not(cells["undo"].value), cells["directed"].value)]
+    hard += [z3.Or(z3.Not(cells["undo"].value), cells["directed"].value), cells["priced"].value]
     counted = one.kind in {*_SCALES, ActionKind.DRAIN_REPLICA}
     hard.append(one.live <= 1000 * _LARGEST)
     hard.append(one.wanted <= 1000 * _LARGEST)

@@ -5,12 +5,13 @@ undo is judged by what it writes: the pre-image of the action in flight, or, for
 the levers it carries.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.policy import LeverLimit
 from homeostat.base.world import Levers, ReplicaState, Scalar
+from homeostat.safety.canaried import beyond, is_canary, on_its_ramp
 from homeostat.safety.sight import Sight, milli
 
 _REPLICAS, _WEIGHT, _VERSION = "replicas.", "weight.", "version."
@@ -232,10 +233,19 @@ def bounds(change: Change, sight: Sight) -> Bounds:
         if limit is None:
             return Bounds(limited=False, excess_text=f"{lever} has no limit in the policy")
         one = _bounds_of(lever, value, live, limit, change.ramp)
-        if fallback is not None and lever == names.lever_weight(fallback):
+        if on_its_ramp(lever, change.ramp, sight.state.managed):
+            one = replace(one, step_milli=beyond(value, live, change.ramp, sight.state.in_flight))
+        elif is_canary(lever, sight.state.managed):
+            one = replace(one, step_milli=_rise(value, live), step_text=f"{lever} without its ramp")
+        elif fallback is not None and lever == names.lever_weight(fallback):
             one = Bounds(excess_milli=one.excess_milli, excess_text=one.excess_text)
         worst = _worse(worst, one)
     return worst
+
+
+def _rise(value: Scalar, live: Scalar | None) -> int | None:
+    wanted, now = milli(value), None if live is None else milli(live)
+    return None if wanted is None or now is None else max(0, wanted - now)
 
 
 def _worse(first: Bounds, second: Bounds) -> Bounds:

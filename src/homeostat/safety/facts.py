@@ -14,6 +14,8 @@ from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.units import MILLISECOND
 from homeostat.base.world import ReplicaState, Stamp
 from homeostat.safety import capacity
+from homeostat.safety.bill import bill
+from homeostat.safety.canaried import on_its_ramp
 from homeostat.safety.change import (
     Change,
     bounds,
@@ -192,7 +194,8 @@ def _about_versions(action: Action, change: Change, sight: Sight) -> Record:
     ]
     older = True if fallback is None or fallback == pool else sight.clean(fallback)
     growing = capacity.growing(change, sight)
-    clean = None if growing is None else [sight.clean(name) for name in growing]
+    tried = _tried(change, sight)
+    clean = None if growing is None else [_clean(name, tried, sight) for name in growing]
     record: Record = {
         "current_known": True if any(value is not None for value in known) else None,
         "older_clean": older,
@@ -210,11 +213,27 @@ def _about_versions(action: Action, change: Change, sight: Sight) -> Record:
     return record
 
 
+def _tried(change: Change, sight: Sight) -> str | None:
+    """Return the pool that gets traffic by its own ramp to be compared, None if none does."""
+    managed = sight.state.managed
+    if managed.canary is None:
+        return None
+    ours = [on_its_ramp(lever, change.ramp, managed) for lever, _ in change.writes]
+    return managed.canary.pool if ours and all(ours) else None
+
+
+def _clean(pool: str, tried: str | None, sight: Sight) -> bool | None:
+    """Return whether a pool is well; of the one that is tried only harm is known before."""
+    known = sight.clean(pool)
+    return True if known is None and pool == tried else known
+
+
 def _to_new(change: Change, sight: Sight) -> bool | None:
     """Return whether traffic goes to a pool other than the fallback; None when it is not known."""
     growing = capacity.growing(change, sight)
     fallback = sight.state.managed.fallback_pool
-    return None if growing is None else any(pool != fallback for pool in growing)
+    old = fallback if _tried(change, sight) is None else None  # what is tried is new anywhere
+    return None if growing is None else any(pool != old for pool in growing)
 
 
 def _all(answers: list[bool | None] | None) -> bool | None:
@@ -229,25 +248,17 @@ def _levers(action: Action, change: Change, sight: Sight, *, undo: bool) -> Reco
     state, guard = sight.state, sight.state.managed.guard
     limits = bounds(change, sight)
     out = leaving(change, sight)
-    delta = replicas_delta(change)
-    price = milli(state.managed.replica_usd_per_hour)
-    claim = milli(action.cost_usd_per_hour)
-    slots = len(sight.replicas())
-    spend = None if delta is None or price is None or sight.world is None else price * delta
+    accounts = state.accounts
     return {
         "limited": limits.limited,
         "excess_milli": limits.excess_milli,
         "step_excess_milli": limits.step_milli,
         "limit_text": limits.excess_text,
         "step_text": limits.step_text,
-        "added": delta,
+        "added": replicas_delta(change),
         "min_replicas": guard.min_replicas,
-        "budgeted": guard.budget_usd_per_hour is not None,
-        "budget_milli": milli(guard.budget_usd_per_hour),
-        "spend_change_milli": None if spend is None or claim is None else max(spend, claim),
-        "spend_milli": None
-        if spend is None or claim is None or price is None
-        else price * slots + max(spend, claim),
+        "burning": False if accounts is None else accounts.burning,
+        **bill(action, change, sight),
         "util_after_milli": capacity.utilisation_after(change, sight, out),
         "util_spare_milli": capacity.utilisation_with_one_lost(sight, out),
         "util_max_milli": milli(guard.utilisation_max),
@@ -322,6 +333,7 @@ def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         "targets_changing": fleet.targets_changing,
         "targets_limit": None if share is None else max(1, fleet.targets * share // 1000),
         "others_changing": fleet.replicas_changing,
+        "sharing": fleet.sharing_changing,
         "replicas_limit": None if replica_share is None else max(1, size * replica_share // 1000),
         "anomalous": fleet.anomalous,
         "correlated_targets": guard.correlated_targets,

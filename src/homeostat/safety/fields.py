@@ -1,7 +1,7 @@
 """The fields that guard rules may read: name, type, unit and meaning.
 
 One flat record of facts has a value, or None for unknown, for every field named here. Integers
-are counts, milliseconds (`ms`), thousandths (`milli`) or US cents' tenths (`milli` of a dollar).
+are counts, milliseconds (`ms`) or thousandths (`milli`), of the currency where it is money.
 """
 
 from dataclasses import dataclass
@@ -127,6 +127,7 @@ FIELDS: Final[dict[str, Field]] = {
     "targets_limit": _count("deployments that may change at once"),
     "disturbed": _count("replicas the action takes out at once"),
     "others_changing": _count("replicas that other deployments' actions touch"),
+    "sharing": _count("other deployments with an action in flight that share something with it"),
     "replicas_limit": _count("replicas that may change at once"),
     # G6 correlated failure.
     "targets": _count("deployments in the fleet"),
@@ -144,10 +145,18 @@ FIELDS: Final[dict[str, Field]] = {
     "batch_ms": _ms("two batches of the slowest replica, as large as they would become"),
     "promised_ms": _ms("the promised p95"),
     "batches_full_milli": _milli("share of full batches that half of the stable pool reaches"),
-    "budgeted": _flag("a budget is declared"),
-    "spend_milli": _milli("dollars per hour after the action"),
-    "spend_change_milli": _milli("dollars per hour that the action adds"),
-    "budget_milli": _milli("dollars per hour allowed"),
+    "burning": _flag("an error budget burns so fast that a person is called"),
+    "priced": _flag("every pool concerned has a price"),
+    "budgeted": _flag("a budget of an hour is declared"),
+    "spend_milli": _milli("money per hour after the action"),
+    "spend_change_milli": _milli("money per hour that the action adds"),
+    "budget_milli": _milli("money per hour allowed"),
+    "currency": _text("the currency of prices and budgets"),
+    "billed": _flag("a budget of a day or a month is declared"),
+    "bill_over_milli": _milli(
+        "by how much the worst of them is missed, if the action's rate stayed"
+    ),
+    "bill_text": _text("that bill, its budget and its period, for people"),
     # G9 to G14.
     "frozen": _flag("a freeze is in force"),
     "foreign": _flag("somebody else wrote since our last write, or a newer controller did"),

@@ -1,12 +1,14 @@
-"""The built-in guards G0 to G14 as trees over the facts of `fields`, in the order of the table.
+"""The built-in guards G0 to G15 as trees over the facts of `fields`, in the order of the table.
 
-Source of every row: the guard table of docs/reference/guards.md. `evidence_rules` holds G0.
+Source of every row: the guard table of docs/reference/guards.md. `evidence_rules` holds G0,
+`budget_rules` the guards of promises over weeks and of money.
 """
 
 from typing import Final
 
 from homeostat.base.actions import ActionKind, UndoKind
 from homeostat.base.policy import KillLevel, Mode
+from homeostat.safety.budget_rules import BUDGET_RULES
 from homeostat.safety.evidence_rules import EVIDENCE_RULES
 from homeostat.safety.rule import (
     BACKWARD,
@@ -158,6 +160,14 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G5",
+        name="sharing",
+        source=TABLE + "G5: never two that share a node pool or a dependency group",
+        require=compare("sharing", "<=", 0),
+        message="{sharing} deployments that share something with it are changing",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G5",
         name="restart all",
         source=TABLE + "G5: its blast radius is everything",
         kinds=frozenset({ActionKind.RESTART_ALL}),
@@ -226,32 +236,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "{promised_ms}",
         exempt=SERVED,
     ),
-    Rule(
-        id="G8",
-        name="budget",
-        source=TABLE + "G8: only what saves money, unless the objectives are missed",
-        require=Or((
-            Not(Ref("budgeted")),
-            compare("spend_milli", "<=", "budget_milli"),
-            compare("spend_change_milli", "<=", 0),
-            Not(Ref("slo_met")),
-        )),
-        message="{spend_milli} of {budget_milli} USD/h",
-        exempt=UNDO,
-    ),
-    Rule(
-        id="G8",
-        name="budget in trouble",
-        source=TABLE + "G8: what the objectives need may go beyond the budget if a person says so",
-        require=Or((
-            Not(Ref("budgeted")),
-            compare("spend_milli", "<=", "budget_milli"),
-            compare("spend_change_milli", "<=", 0),
-        )),
-        message="{spend_milli} of {budget_milli} USD/h, to meet the objectives",
-        exempt=UNDO,
-        on_false="ask",
-    ),
+    *BUDGET_RULES,
     Rule(
         id="G9",
         name="freeze",

@@ -1,0 +1,127 @@
+"""What an action would cost: the hour's bill after it, and the day's and month's if that stayed.
+
+Prices and budgets are thousandths of the currency, never floats. A price that nobody named makes
+the cost unknown, not zero; an action that adds no replica costs nothing whatever the price. The
+bill of a day (UTC) is what was spent so far and what is to come at the rate after the action, until
+its end; that of a month likewise.
+"""
+
+from homeostat.base.actions import Action
+from homeostat.base.budgets import (
+    DAY_NS,
+    HOUR_MS,
+    Ledger,
+    MoneyPolicy,
+    day_of,
+    month_end,
+    month_of,
+)
+from homeostat.base.policy import Managed
+from homeostat.base.units import MILLISECOND, TimeNs
+from homeostat.safety.change import Change
+from homeostat.safety.sight import Sight, milli
+from homeostat.safety.tree import Value
+
+
+def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
+    """Return the facts about money.
+
+    Args:
+        action: What would be done; what it says of its cost can only add to it.
+        change: Its levers against the live ones.
+        sight: What can be seen.
+    """
+    managed, guard = sight.state.managed, sight.state.managed.guard
+    pools = {slot.pool for slot in sight.replicas()} | {p for p, _, _ in change.moves("replicas.")}
+    adds, claim = _added(change, managed), milli(action.cost_usd_per_hour)
+    blind = sight.world is None
+    added = None if blind or adds is None or claim is None else max(adds, claim)
+    held = _held(sight, managed)
+    after = None if held is None or added is None else held + added
+    money = managed.money
+    budgets = () if money is None else (money.day_milli, money.month_milli)
+    over, text = _over(sight, money, after)
+    return {
+        "priced": all(price(managed, pool) is not None for pool in pools),
+        "budgeted": guard.budget_usd_per_hour is not None,
+        "budget_milli": milli(guard.budget_usd_per_hour),
+        "spend_change_milli": added,
+        "spend_milli": after,
+        "currency": "USD" if money is None else money.currency,
+        "billed": any(budget is not None for budget in budgets),
+        "bill_over_milli": over,
+        "bill_text": text,
+    }
+
+
+def price(managed: Managed, pool: str) -> int | None:
+    """Return what one replica of a pool costs an hour, in thousandths; None = nobody named it."""
+    if managed.money is not None:
+        return managed.money.price(pool)
+    return milli(managed.replica_usd_per_hour)
+
+
+def _added(change: Change, managed: Managed) -> int | None:
+    """Return what the replicas that come and go cost an hour."""
+    total = 0
+    for pool, wanted, live in change.moves("replicas."):
+        after, before = milli(wanted), milli(live)
+        if after is None or before is None:
+            return None
+        count, each = (after - before) // 1000, price(managed, pool)
+        if count and each is None:
+            return None
+        total += count * (each or 0)
+    return total
+
+
+def _held(sight: Sight, managed: Managed) -> int | None:
+    """Return what every slot that is there costs an hour."""
+    if sight.world is None:
+        return None
+    prices = [price(managed, slot.pool) for slot in sight.replicas()]
+    known = [each for each in prices if each is not None]
+    return sum(known) if len(known) == len(prices) else None
+
+
+def _over(sight: Sight, money: MoneyPolicy | None, after: int | None) -> tuple[int | None, str]:
+    """Return by how much the worst of the budgets would be missed, and which, in words."""
+    accounts = sight.state.accounts
+    ledger = None if accounts is None else accounts.ledger
+    if money is None or (money.day_milli is None and money.month_milli is None):
+        return None, ""
+    if ledger is None or after is None:
+        return None, "what was spent, or would be, is not known"
+    day = day_of(sight.now)
+    periods = (
+        ("day", money.day_milli, [day], day + 1),
+        (
+            "month",
+            money.month_milli,
+            [one.day for one in ledger.days if month_of(one.day) == month_of(day)],
+            month_end(day),
+        ),
+    )
+    worst: tuple[int, str] | None = None
+    for name, budget, days, end in periods:
+        if budget is None:
+            continue
+        total = projected(ledger, frozenset(days), TimeNs(end * DAY_NS), after)
+        told = f"{total / 1000:.2f} of {budget / 1000:.2f} {money.currency} this {name}"
+        if worst is None or total - budget > worst[0]:
+            worst = (total - budget, told)
+    return worst or (None, "")
+
+
+def projected(ledger: Ledger, days: frozenset[int], end: TimeNs, after_milli: int) -> int:
+    """Return what some days cost by their end if the rate after an action stayed, in thousandths.
+
+    Args:
+        ledger: What was spent so far.
+        days: The days of the period, so far.
+        end: The end of the period.
+        after_milli: The rate after the action, thousandths an hour.
+    """
+    spent = sum(one.milli_ms for one in ledger.days if one.day in days)
+    ahead_ms = max(0, end - ledger.at) // MILLISECOND
+    return -(-(spent + after_milli * ahead_ms) // HOUR_MS)
