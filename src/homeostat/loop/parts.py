@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from homeostat.base.actions import Action, Proposal, SafeSet
+from homeostat.base.budgets import Accounts
 from homeostat.base.decisions import Decision, DecisionRecord, Effect
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.guard import GuardAnswer, GuardState
@@ -54,6 +55,7 @@ class LoopParts:
         guard: Run again right before every write (`safety.guard.guard`).
         measure: Objective signals of a tick (`govern.verify.measure`).
         judge: What an action did (`govern.verify.judge`).
+        account: Keeps the books (`govern.accounts.account`); None = no books are kept.
     """
 
     candidates: Callable[
@@ -67,3 +69,6 @@ class LoopParts:
     guard: Guard
     measure: Callable[[Evidence], Measured]
     judge: Callable[[Incident | None, Measured, Evidence, Managed], Effect]
+    account: (
+        Callable[[Accounts | None, Managed, Evidence, TimeNs], Accounts | None] | None
+    ) = None

@@ -31,7 +31,7 @@ from homeostat.base.intent import ActionState
 from homeostat.base.policy import Managed, Mode
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, approving, deciding, incidents, memory, rehearsing
+from homeostat.loop import accounting, acting, approving, deciding, incidents, memory, rehearsing
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
     Abort,
@@ -128,6 +128,8 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
         Record(fact=change, open=is_open) for change, is_open in changes
     )
     commands += _incident_notices(changes, now)
+    state, told = accounting.kept(parts, state, evidence, now)
+    commands += told
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)
     else:

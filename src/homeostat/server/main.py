@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from homeostat.base.errors import ConfigError, HomeostatError
+from homeostat.base.errors import ConfigError, HomeostatError, OutOfStepError
 from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
@@ -25,6 +25,7 @@ from homeostat.server.fleet import Fleet
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
+from homeostat.server.lease import Lead
 from homeostat.server.people_file import People
 from homeostat.server.plan import ControllerPlan, PartPlan
 from homeostat.server.planning import plan_of
@@ -91,9 +92,10 @@ async def _serve(
         rehearse=twins,
     )
     runtime = Runtime(shell, clock)
+    lead = Lead(journal, shell.owner, clock.now, plan.lease_ns)
     app = create_app(
         view=view,
-        submit=submitter(runtime),
+        submit=submitter(runtime, lead),
         kill=kill,
         labels=_labels(labellings, runtime) if labellings else None,
         token=token,
@@ -112,12 +114,13 @@ async def _serve(
             )
             if twins is not None:
                 twins.start()
-            await _run(runtime, watcher, plan, once=once)
+            await _run(runtime, watcher, plan, lead, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         if twins is not None:
             await twins.close()
         await runtime.close()
+        await lead.leave()
         journal.close()
 
 
@@ -136,10 +139,10 @@ def _seen(state: LoopState) -> dict[str, Any]:
     }
 
 
-async def _run(runtime: Runtime, watcher: Watcher, plan: ControllerPlan, *, once: bool) -> None:
-    await runtime.start()
-    work = asyncio.create_task(runtime.run(once=once))
-    watch = asyncio.create_task(keep_in_force(runtime, watcher, plan))
+async def _run(
+    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, lead: Lead, *, once: bool
+) -> None:
+    work = asyncio.create_task(_lead_and_work(runtime, watcher, plan, lead, once=once))
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -147,11 +150,32 @@ async def _run(runtime: Runtime, watcher: Watcher, plan: ControllerPlan, *, once
         await work
     except asyncio.CancelledError:
         log.info("stopping", effect="the deployments serve on as they are")
-    finally:
-        watch.cancel()
 
 
-def submitter(runtime: Runtime) -> Any:
+async def _lead_and_work(
+    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, lead: Lead, *, once: bool
+) -> None:
+    """Wait for the lead and work until it ends; begin again where the record is not our memory."""
+    while True:
+        epoch = await lead.take(wait=not once)
+        keep = asyncio.create_task(lead.keep(runtime.end))
+        watch: asyncio.Task[None] | None = None
+        try:
+            await runtime.start(epoch)
+            watch = asyncio.create_task(keep_in_force(runtime, watcher, plan))
+            await runtime.run(once=once)
+        except OutOfStepError as error:
+            log.warning("beginning again", problem=str(error))
+            await runtime.begin_again()
+        else:
+            return
+        finally:
+            keep.cancel()
+            if watch is not None:
+                watch.cancel()
+
+
+def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
     """Return what takes an event from outside to its deployment, and answers why not if not."""
 
     async def submit(event: Event) -> str | None:
@@ -162,6 +186,8 @@ def submitter(runtime: Runtime) -> Any:
                 name = named
             case _:
                 return f"{type(event).__name__} does not come from outside"
+        if lead is not None and not runtime.epoch:
+            return f"this controller is a standby; {lead.leader or 'another one'} leads: ask it"
         if name not in runtime.states:
             return f"{name} is not managed by this controller"
         if isinstance(event, Approval):  # what has begun elsewhere since the last tick counts

@@ -22,7 +22,7 @@ from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
-from homeostat.govern import decide, verify
+from homeostat.govern import accounts, decide, verify
 from homeostat.loop import sense
 from homeostat.loop.parts import LoopParts
 from homeostat.policy import runbook
@@ -49,6 +49,7 @@ def loop_parts() -> LoopParts:
         guard=guard,
         measure=verify.measure,
         judge=verify.judge,
+        account=accounts.account,
     )
 
 
@@ -127,9 +128,20 @@ def journal(plan: ControllerPlan) -> Journal:
         raise ConfigError(
             f"the journal's folder {plan.journal.parent}: {error.strerror}"
         ) from error
-    settings = {"path": plan.journal, "accept_missing_anchor": plan.accept_missing_anchor}
-    opened: Journal = build("store", PartPlan(part="sqlite", settings=settings))
+    opened: Journal = build("store", stored(plan))
     return opened
+
+
+def stored(plan: ControllerPlan) -> PartPlan:
+    """Return the store of a plan with its settings."""
+    settings: dict[str, Any] = {"accept_missing_anchor": plan.accept_missing_anchor}
+    if plan.postgres is None:
+        return PartPlan(part="sqlite", settings=settings | {"path": plan.journal})
+    where = plan.postgres
+    database = {"url": where.url, "schema_name": where.schema, "anchor": plan.journal}
+    return PartPlan(
+        part="postgres", settings=settings | database | {"password_file": where.password_file}
+    )
 
 
 def notifiers(plan: ControllerPlan) -> tuple[Notifier, ...]:

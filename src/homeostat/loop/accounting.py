@@ -1,0 +1,38 @@
+"""Keeps the books at each tick, and tells people when an error budget begins to burn or stops."""
+
+from dataclasses import replace
+
+from homeostat.base.decisions import Notice, Urgency
+from homeostat.base.events import Command, Tell
+from homeostat.base.evidence import Evidence
+from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
+from homeostat.loop.parts import LoopParts
+
+
+def kept(
+    parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs
+) -> tuple[LoopState, tuple[Command, ...]]:
+    """Return the state with its books brought up to date, and what people are told of it."""
+    if parts.account is None:
+        return state, ()
+    before = () if state.accounts is None else state.accounts.firing
+    accounts = parts.account(state.accounts, state.managed, evidence, now)
+    after = () if accounts is None else accounts.firing
+    told = [(label, True) for label in after if label not in before]
+    told += [(label, False) for label in before if label not in after]
+    commands = tuple(_notice(state, label, now, on=on) for label, on in told)
+    return replace(state, accounts=accounts), commands
+
+
+def _notice(state: LoopState, label: str, now: TimeNs, *, on: bool) -> Tell:
+    name = state.managed.name
+    promise, _, factor = label.rpartition(" ")
+    if on:
+        title = f"the error budget of {promise} burns {factor} as fast as it may"
+    else:
+        title = f"the error budget of {promise} no longer burns {factor} as fast as it may"
+    notice = Notice(
+        key=f"{name} {label}", deployment=name, at=now, urgency=Urgency.INFO, title=title
+    )
+    return Tell(notice=notice)
