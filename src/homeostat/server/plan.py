@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.base.policy import Managed
-from homeostat.base.units import HOUR
+from homeostat.base.units import HOUR, SECOND
 from homeostat.base.world import Replica
 
 Settings = Mapping[str, Any]
@@ -75,12 +75,27 @@ class DeploymentPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresPlan:
+    """A journal in PostgreSQL.
+
+    Attributes:
+        url: Where; it holds no password.
+        password_file: Holds the password, None where libpq finds it by itself.
+        schema: The schema that holds the journal and nothing else.
+    """
+
+    url: str
+    password_file: Path | None = None
+    schema: str = "homeostat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerPlan:
     """One controller process.
 
     Attributes:
         deployments: What it manages.
-        journal: The journal's file.
+        journal: The journal's file; of one in PostgreSQL, the file that anchors it.
         kill_file: The kill switch's file.
         terminal: Whether notices are printed.
         notifiers: Who is told besides.
@@ -92,6 +107,8 @@ class ControllerPlan:
         retention_ns: How long frames and ticks are kept; decisions and commands stay for ever.
             A week shows one whole weekly season.
         accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
+        postgres: Where the journal lies if not in a file.
+        lease_ns: How long a silent controller keeps the lead of a journal in a database.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -106,6 +123,8 @@ class ControllerPlan:
     keep_frames: bool = True
     retention_ns: int = 7 * 24 * HOUR
     accept_missing_anchor: bool = False
+    postgres: PostgresPlan | None = None
+    lease_ns: int = 15 * SECOND
 
 
 def filled(settings: Any, replica: Replica) -> Any:

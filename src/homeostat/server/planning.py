@@ -23,6 +23,8 @@ def plan_of(config: Config) -> ControllerPlan:
         people_file=settings.people_file,
         retention_ns=settings.retention_ns,
         accept_missing_anchor=settings.accept_missing_anchor,
+        postgres=settings.postgres,
+        lease_ns=settings.lease_ns,
     )
 
 

@@ -14,7 +14,13 @@ from typing import Any
 import structlog
 
 from homeostat.base import codec
-from homeostat.base.errors import CorruptStoreError, HomeostatError, StoreError, SupersededError
+from homeostat.base.errors import (
+    CorruptStoreError,
+    HomeostatError,
+    OutOfStepError,
+    StoreError,
+    SupersededError,
+)
 from homeostat.base.events import (
     Claim,
     ClockJumped,
@@ -32,7 +38,7 @@ from homeostat.base.events import (
     Write,
 )
 from homeostat.base.evidence import Evidence
-from homeostat.base.intent import Intent, Receipt, ReceiptStatus
+from homeostat.base.intent import Intent, ReceiptStatus
 from homeostat.base.policy import KillLevel
 from homeostat.base.ports import Journal, Notifier, Pruning
 from homeostat.base.rehearsal import Rehearsal
@@ -55,15 +61,16 @@ from homeostat.server.reading import (
     refresh,
 )
 from homeostat.server.restore import restore_all
+from homeostat.server.sending import answer, send
 
 log = structlog.get_logger()
 
-# A state snapshot every so many ticks bounds how much replay a restart needs.
-SNAPSHOT_TICKS = 300
-# Old entries are dropped this often; a pass takes milliseconds when little is due.
-PRUNE_NS = HOUR
-# What can never be waited out: another owner, a damaged record. The process ends.
-_FATAL = (SupersededError, CorruptStoreError)
+SNAPSHOT_TICKS = 300  # between two state snapshots: bounds how much a restart replays
+PRUNE_NS = HOUR  # between two droppings; one takes milliseconds when little is due
+# What can never be waited out: another owner, a damaged record, a memory that is not the record.
+_FATAL = (SupersededError, CorruptStoreError, OutOfStepError)
+
+_NOTHING = "nothing is decided or done"
 
 Rehearser = Callable[[Rehearse, LoopState], Awaitable[Rehearsal]]
 Sense = Callable[..., tuple[Any, Any, tuple[Evidence, ...]]]
@@ -121,26 +128,31 @@ class Runtime:
         self._pruned_at: TimeNs | None = None
         self._jumped: dict[str, int] = {}
 
-    async def start(self) -> None:
+    async def start(self, epoch: int | None = None) -> None:
         """Claim the journal, rebuild every state from it, and stamp the targets.
+
+        Args:
+            epoch: Under which the journal was claimed already, None to claim it now.
 
         Raises:
             StoreError: The journal cannot be claimed or read.
         """
-        self.epoch = self.shell.journal.claim_epoch(self.shell.owner, self.clock.now())
-        deployments = self.shell.deployments
+        shell, again = self.shell, bool(self.states)
+        if epoch is None:
+            epoch = shell.journal.claim_epoch(shell.owner, self.clock.now())
+        self.epoch, deployments = epoch, shell.deployments
         managed = [deployment.managed for deployment in deployments.values()]
-        restored = restore_all(self.shell.journal, self.shell.parts, managed)
+        # In a thread: the lease is renewed meanwhile, however much there is to read.
+        restored = await asyncio.to_thread(restore_all, shell.journal, shell.parts, managed)
         for name, found in restored.items():
             self.clock.not_before(found.last_at)
             self.states[name] = found.state
             self.tick = max(self.tick, found.tick)
-            for item in found.story:
+            for item in () if again else found.story:
                 self._show(name, item)
         for name, deployment in deployments.items():
-            now = self.clock.now()
-            plan = deployment.managed
-            self.take(name, Started(at=now, epoch=self.epoch, managed=plan, code=code_version()))
+            now, plan = self.clock.now(), deployment.managed
+            self.take(name, Started(at=now, epoch=epoch, managed=plan, code=code_version()))
             for tell in restored[name].untold:
                 self._spawn(self._tell(tell))
 
@@ -172,6 +184,7 @@ class Runtime:
         Raises:
             SupersededError: Another controller has taken over; this one must end.
             CorruptStoreError: The journal is damaged; nothing more may be decided.
+            OutOfStepError: The journal holds more or less than this memory; see `begin_again`.
         """
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -179,11 +192,11 @@ class Runtime:
             try:
                 await self.cycle()
             except _FATAL as error:
-                self._end(error)
+                self.end(error)
             except StoreError as error:
-                log.critical("journal", effect="nothing is decided or done", problem=str(error))
+                log.critical("journal", effect=_NOTHING, problem=str(error))
             except Exception as error:  # noqa: BLE001 - a reading nobody thought of ends no loop
-                log.critical("tick", effect="nothing is decided or done", problem=plain(error))
+                log.critical("tick", effect=_NOTHING, problem=plain(error))
             if once:
                 await self.settle()
             if once or self._fatal is not None:
@@ -215,9 +228,8 @@ class Runtime:
         busy = frozenset(name for name, s in self.states.items() if s.record is not None)
         now = self.clock.now()
         self.tick += 1
-        shell.sense_state, signals, evidences = shell.sense(
-            shell.sense_state, reports, worlds, managed, busy, now, self.tick
-        )
+        sensed = shell.sense(shell.sense_state, reports, worlds, managed, busy, now, self.tick)
+        shell.sense_state, signals, evidences = sensed
         if shell.encode_frame is not None:
             shell.journal.append([(now, "", "frame", shell.encode_frame(signals))], durable=False)
         kill = shell.kill()
@@ -247,6 +259,12 @@ class Runtime:
             for name in self.states:
                 self._jumped[name] = self._jumped.get(name, 0) + by_ns
 
+    async def begin_again(self) -> None:
+        """Forget what is in memory: what is under way ends, and `start` reads the journal anew."""
+        await self._cancel()
+        self._fatal = None
+        self._ended.clear()
+
     async def settle(self) -> None:
         """Wait until nothing that was started is still under way."""
         while self._tasks:
@@ -254,13 +272,16 @@ class Runtime:
 
     async def close(self) -> None:
         """Stop what is under way and release every connection."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*tuple(self._tasks), return_exceptions=True)
+        await self._cancel()
         for deployment in self.shell.deployments.values():
             await close_all([*deployment.sources, *deployment.actuators.values()])
         for notifier in self.shell.notifiers:
             await notifier.close()
+
+    async def _cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*tuple(self._tasks), return_exceptions=True)
 
     def _snapshot(self, now: TimeNs) -> None:
         rows = [(now, name, "state", codec.encode(state)) for name, state in self.states.items()]
@@ -319,11 +340,11 @@ class Runtime:
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, _FATAL):
-            self._end(error)
+            self.end(error)
         else:
             log.error("command", problem=plain(error))
 
-    def _end(self, error: HomeostatError) -> None:
+    def end(self, error: HomeostatError) -> None:
         """End `run`, once: without the journal nothing more may be decided or done."""
         if self._fatal is None:
             effect = "this controller decides and does nothing more"
@@ -334,31 +355,11 @@ class Runtime:
     async def _write(self, name: str, intent: Intent) -> None:
         kill = self.shell.kill()
         if forbids(kill, intent, self.states[name].record):
-            receipt = self._receipt(intent, ReceiptStatus.NOT_APPLIED, f"kill switch is at {kill}")
+            detail = f"kill switch is at {kill}"
+            receipt = answer(intent, ReceiptStatus.NOT_APPLIED, self.clock.now(), detail)
         else:
-            receipt = await self._apply(name, intent)
+            receipt = await send(self.shell.deployments[name].actuators, intent, self.clock.now)
         self.take(name, Received(at=self.clock.now(), receipt=receipt, kill=kill))
-
-    async def _apply(self, name: str, intent: Intent) -> Receipt:
-        actuator = self.shell.deployments[name].actuators.get(intent.actuator)
-        if actuator is None:
-            detail = f"there is no actuator {intent.actuator!r}"
-            return self._receipt(intent, ReceiptStatus.NOT_APPLIED, detail)
-        now = self.clock.now()
-        if now >= intent.deadline:  # the process slept meanwhile: somebody else may be at work
-            detail = "the deadline was over before anything was sent"
-            return self._receipt(intent, ReceiptStatus.NOT_APPLIED, detail)
-        try:
-            async with asyncio.timeout((intent.deadline - now) / SECOND):
-                return await actuator.apply(intent, now)
-        except TimeoutError:
-            return self._receipt(intent, ReceiptStatus.UNKNOWN, "no answer before the deadline")
-        except Exception as error:  # noqa: BLE001 - it proves nothing about the write
-            log.warning("apply", actuator=intent.actuator, intent=intent.id, problem=plain(error))
-            return self._receipt(intent, ReceiptStatus.UNKNOWN, repr(error)[:200])
-
-    def _receipt(self, intent: Intent, status: ReceiptStatus, detail: str) -> Receipt:
-        return Receipt(intent_id=intent.id, status=status, at=self.clock.now(), detail=detail)
 
     async def _read_world(self, name: str, command: ReadWorld) -> None:
         deployment = self.shell.deployments[name]
@@ -374,7 +375,8 @@ class Runtime:
             return  # without compare-and-set nothing can be stamped; the protocol waits instead
         if self.shell.kill() is KillLevel.NOTHING:
             return  # nothing means nothing: not even our epoch is written
-        receipt = await self._apply(name, claiming(name, command, self.clock.now()))
+        stamp = claiming(name, command, self.clock.now())
+        receipt = await send(self.shell.deployments[name].actuators, stamp, self.clock.now)
         note_claim(command, receipt)
 
     async def _rehearse(self, name: str, command: Rehearse) -> None:

@@ -7,20 +7,19 @@ resource. What a value means for the core is worked out in `loaded`; here it is 
 import math
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_validator, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
 
 from homeostat.base.policy import Mode
-from homeostat.base.units import HOUR
 from homeostat.server.address import listening
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Fraction, Guardrails, Strict
+from homeostat.server.config.stores import StoreSpec
 from homeostat.server.config.twins import TwinSpec
 from homeostat.server.config.units import Duration, Money
 
 API: Final = "homeostat.dev/v1alpha1"
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-RETENTION_NS: Final = 7 * 24 * HOUR  # one whole weekly season
 _QUANTILE: Final = 0.95
 _URL: Final = TypeAdapter(HttpUrl)
 
@@ -257,28 +256,6 @@ class ApiSpec(Strict):
     people_file: str | None = Field(
         default=None, max_length=4096, description="Kept by `homeostat people`."
     )
-
-
-class StoreSpec(Strict):
-    """The journal."""
-
-    path: str = Field(min_length=1, max_length=4096)
-    retention: Duration = Field(
-        default=RETENTION_NS,
-        description="How long signals and ticks are kept; decisions stay for ever. At least 1h.",
-    )
-    accept_missing_anchor: bool = Field(
-        default=False,
-        strict=True,
-        description="Start though the journal's anchor is gone, and make a new one.",
-    )
-
-    @field_validator("retention")
-    @classmethod
-    def _covers_an_hour(cls, retention: int) -> int:
-        if retention < HOUR:
-            raise ValueError("must be at least 1h: a restart needs what happened before it")
-        return retention
 
 
 class WebhookSpec(Strict):

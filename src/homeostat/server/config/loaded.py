@@ -14,16 +14,15 @@ from homeostat.base import codec
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import compiled
-from homeostat.server.config import twins
+from homeostat.server.config import stores, twins
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
-    RETENTION_NS,
     ControllerSpec,
     ModelSpec,
     ScrapeSpec,
 )
-from homeostat.server.plan import TwinPlan
+from homeostat.server.plan import PostgresPlan, TwinPlan
 
 PROCESS: Final = "process"
 ENVOY: Final = "envoy"
@@ -121,7 +120,9 @@ class ControllerSettings:
     """The controller process itself.
 
     Attributes:
-        store_path: The journal's file.
+        store_path: The journal's file; in PostgreSQL the file that anchors it.
+        postgres: The journal's database, None for the file.
+        lease_ns: How long a silent controller keeps the lead of a journal in a database.
         retention_ns: How long its frames and ticks are kept.
         accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
         api_host: Where the API listens.
@@ -134,6 +135,8 @@ class ControllerSettings:
     """
 
     store_path: Path
+    postgres: PostgresPlan | None
+    lease_ns: int
     retention_ns: int
     accept_missing_anchor: bool
     api_host: str
@@ -234,7 +237,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     """
     state = state_folder()
     kept = spec.store
-    store = base / kept.path if kept is not None else state / "homeostat.db"
+    store, database = stores.place(kept, base, state)
     hooks = tuple(
         Webhook(
             url=one.webhook.url,
@@ -245,7 +248,9 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     )
     return ControllerSettings(
         store_path=store,
-        retention_ns=RETENTION_NS if kept is None else kept.retention,
+        postgres=database,
+        lease_ns=stores.LEASE_NS if kept is None else kept.lease,
+        retention_ns=stores.RETENTION_NS if kept is None else kept.retention,
         accept_missing_anchor=kept is not None and kept.accept_missing_anchor,
         api_host=spec.api.host,
         api_port=spec.api.port,
