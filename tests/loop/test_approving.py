@@ -67,7 +67,7 @@ def yes(state: LoopState, who: str = "ann", **said: Any) -> Approval:
     """Return a yes to what is asked, as the API sends it."""
     assert state.asked is not None
     assert state.evidence is not None
-    given_ = {
+    given_: dict[str, Any] = {
         "at": state.evidence.at, "decision_id": state.asked.decision_id, "approved": True,
         "by": who, "why": "", "kill": KillLevel.OFF, "principal": who,
         "action_hash": state.asked.action_hash, "evidence_hash": state.asked.evidence_hash,

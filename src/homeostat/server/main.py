@@ -102,6 +102,7 @@ async def _serve(
         allowed_origins=_origins(plan),
         clock=runtime.clock.now,
         people=People(plan.people_file),
+        states=runtime.states.get,
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:

@@ -255,11 +255,13 @@ class View:
         if state is None:
             return
         state.saw(event.at)
+        record = state.decisions.get(event.decision_id)
+        if record is not None and not state.is_pending(record, event.at):
+            return  # said too late: what settled it stays
         state.answers.put(
             event.decision_id,
             Answer(approved=event.approved, by=event.by, why=event.why, at=event.at),
         )
-        record = state.decisions.get(event.decision_id)
         if record is not None:
             self._publish(state, "decision", view_plain.decision(state, record, event.at))
 

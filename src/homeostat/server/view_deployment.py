@@ -46,6 +46,10 @@ class Bounded(Generic[T]):
         self._items: dict[str, T] = {}
         self._pinned = pinned
 
+    def drop(self, key: str) -> None:
+        """Forget one entry, if it is there."""
+        self._items.pop(key, None)
+
     def put(self, key: str, item: T) -> None:
         """Add or replace; beyond the limit the oldest entry that is not pinned goes."""
         self._items[key] = item
@@ -152,6 +156,8 @@ class DeploymentState:
         if not entry.steps or entry.steps[-1][:2] != step[:2]:
             entry.steps = [*entry.steps[1 - STEPS :], step]
         self.actions.put(record.id, entry)
+        if record.state is ActionState.AWAITING_APPROVAL and not record.approved_by:
+            self.answers.drop(record.id)  # what was said did not settle it
         return entry
 
     def is_pending(self, record: DecisionRecord, now: TimeNs) -> bool:

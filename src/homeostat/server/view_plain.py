@@ -214,6 +214,7 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
         },
         "outcome": outcome(result) if result else None,
         "rehearsal": rehearsal(foreseen, record.allowed) if foreseen else None,
+        "question": None,  # the loop knows: see view_question
     }
 
 

@@ -16,6 +16,7 @@ from homeostat.base.events import Event
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.app import create_app
+from homeostat.server.api.deps import States
 from homeostat.server.people_file import People
 from homeostat.server.view import View
 from homeostat.testing.story import Beat, story
@@ -69,7 +70,12 @@ class Bench:
         return {"joined": len(rows)}
 
     def app(
-        self, *, read_only: bool = False, labels: bool = True, people: People | None = None
+        self,
+        *,
+        read_only: bool = False,
+        labels: bool = True,
+        people: People | None = None,
+        states: States = lambda _: None,
     ) -> FastAPI:
         return create_app(
             view=self.view,
@@ -81,6 +87,7 @@ class Bench:
             clock=lambda: self.now,
             read_only=read_only,
             people=people,
+            states=states,
         )
 
     @property

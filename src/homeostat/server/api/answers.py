@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from homeostat.server.api.ahead import ForecastOut, HealthPartOut, HealthScoreOut
+from homeostat.server.api.asked import QuestionOut
 from homeostat.server.api.foreseen import RehearsalOut
 from homeostat.server.api.schemas import Body
 
@@ -211,6 +212,7 @@ class DecisionOut(Body):
     answer: AnswerOut | None
     outcome: OutcomeOut | None
     rehearsal: RehearsalOut | None
+    question: QuestionOut | None = Field(description="While it is open and the loop is at hand.")
 
 
 class IntentOut(Body):

@@ -8,7 +8,7 @@ import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
 from homeostat.server.api import changes, gate, headers, problems, reads
-from homeostat.server.api.deps import Deps, KillControl, Labels, Submit
+from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
 from homeostat.server.api.stream import Streams
 from homeostat.server.console import pages
 from homeostat.server.people import digest
@@ -30,6 +30,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     clock: Callable[[], TimeNs],
     read_only: bool = False,
     people: People | None = None,
+    states: States = lambda _: None,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -46,6 +47,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         clock: The controller's clock.
         read_only: Refuse every change.
         people: Everybody with a token of their own; None for nobody.
+        states: Gives the loop's state of a deployment, to say what a question rests on.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -65,6 +67,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         clock=clock,
         read_only=read_only,
         people=known,
+        states=states,
     )
     streams = Streams(view, clock)
     app = FastAPI(

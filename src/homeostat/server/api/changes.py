@@ -13,7 +13,10 @@ from fastapi import APIRouter, Request
 
 from homeostat.base.errors import HomeostatError
 from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
+from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, Mode
+from homeostat.loop import approving
+from homeostat.loop.approving import Said
 from homeostat.server.api import schemas
 from homeostat.server.api.caller import Caller, caller, may
 from homeostat.server.api.deps import Deps
@@ -24,6 +27,7 @@ from homeostat.server.people import Role
 
 SUBMIT_SECONDS: Final = 10.0
 """How long a person waits for the loop; a tick is one second."""
+OPEN_ONES: Final = "GET /v1/decisions?pending=true lists what is open"
 _MODES: Final = (Mode.SHADOW, Mode.APPROVE, Mode.AUTO)
 _LEVELS: Final = (KillLevel.OFF, KillLevel.NO_NEW, KillLevel.NOTHING)
 
@@ -55,11 +59,15 @@ async def _submit(deps: Deps, streams: Streams, event: Event) -> schemas.Accepte
 def _answers(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     @routes.post("/v1/decisions/{decision_id}/approve", status_code=202)
     async def approve(
-        decision_id: IdPath, body: schemas.AnswerBody, request: Request
+        decision_id: IdPath, body: schemas.ApproveBody, request: Request
     ) -> schemas.Accepted:
-        """Say yes to an open question; the guards are asked again before anything happens."""
+        """Say yes to an open question; the guards are asked again before anything happens.
+
+        It counts for the action and the evidence that were asked about. The same yes again is
+        accepted and does nothing.
+        """
         event = _answer(deps, decision_id, body, caller(request, body.by), approved=True)
-        return await _submit(deps, streams, event)
+        return await _answered(deps, streams, event)
 
     @routes.post("/v1/decisions/{decision_id}/reject", status_code=202)
     async def reject(
@@ -67,7 +75,7 @@ def _answers(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     ) -> schemas.Accepted:
         """Say no to an open question."""
         event = _answer(deps, decision_id, body, caller(request, body.by), approved=False)
-        return await _submit(deps, streams, event)
+        return await _answered(deps, streams, event)
 
     @routes.post("/v1/decisions/{decision_id}/undo", status_code=202)
     async def undo(
@@ -95,18 +103,31 @@ def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
         return _labels(deps, body)
 
 
+async def _answered(deps: Deps, streams: Streams, event: Approval) -> schemas.Accepted:
+    """Hand an answer to the loop, and say what it is worth.
+
+    Raises:
+        ProblemError: 409, it is no answer to what is asked; it is journaled all the same.
+    """
+    state = deps.states(event.deployment)
+    worth = None if state is None else approving.answer(state, event)
+    if worth is not None and worth.said is Said.REPEATED:
+        return schemas.Accepted(cursor=streams.cursor(), note=worth.words)
+    accepted = await _submit(deps, streams, event)
+    if worth is not None and worth.said in {Said.REFUSED, Said.CHANGED}:
+        raise ProblemError(HTTPStatus.CONFLICT, worth.words, OPEN_ONES)
+    return accepted if worth is None else accepted.model_copy(update={"note": worth.words})
+
+
 def _answer(
     deps: Deps, decision_id: str, body: schemas.AnswerBody, who: Caller, *, approved: bool
 ) -> Approval:
     now = deps.clock()
     state, record = find_decision(deps, decision_id, body.deployment)
-    if not state.is_pending(record, now):
-        raise ProblemError(
-            HTTPStatus.CONFLICT,
-            f"{decision_id} is not an open question (any more)",
-            "GET /v1/decisions?pending=true lists what is open",
-        )
-    return Approval(
+    loop = deps.states(state.name)
+    asked = loop.asked if loop is not None else None
+    bound = asked if asked is not None and asked.decision_id == decision_id else None
+    event = Approval(
         at=now,
         decision_id=decision_id,
         approved=approved,
@@ -116,7 +137,22 @@ def _answer(
         deployment=state.name,
         principal=who.principal.name,
         origin=who.origin,
+        action_hash=_said(body, "action_hash") or (bound.action_hash if bound else ""),
+        evidence_hash=_said(body, "evidence_hash") or (bound.evidence_hash if bound else ""),
     )
+    if not state.is_pending(record, now) and not (loop and _repeated(loop, event)):
+        why = approving.answer(loop, event).words if loop is not None else ""
+        detail = why or f"{decision_id} is not an open question (any more)"
+        raise ProblemError(HTTPStatus.CONFLICT, detail, OPEN_ONES)
+    return event
+
+
+def _said(body: schemas.AnswerBody, name: str) -> str:
+    return getattr(body, name, None) or ""
+
+
+def _repeated(state: LoopState, event: Approval) -> bool:
+    return approving.answer(state, event).said is Said.REPEATED
 
 
 def _undo(deps: Deps, decision_id: str, body: schemas.AnswerBody, who: Caller) -> UndoRequested:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from homeostat.base.events import Event
+from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.server.people_file import People
 from homeostat.server.view import View
@@ -14,6 +15,10 @@ Submit = Callable[[Event], Awaitable[str | None]]
 
 Labels = Callable[[list[dict[str, Any]]], dict[str, int]]
 """Joins late labels to predictions; returns how many were joined, repeated, unknown and so on."""
+
+
+States = Callable[[str], LoopState | None]
+"""What the loop knows of a deployment now, None where it has none of that name."""
 
 
 class KillControl(Protocol):
@@ -44,6 +49,7 @@ class Deps:
         clock: The controller's clock.
         read_only: True when nothing may be changed through this server.
         people: Everybody with a token of their own.
+        states: See `States`.
     """
 
     view: View
@@ -53,3 +59,4 @@ class Deps:
     clock: Callable[[], TimeNs]
     read_only: bool
     people: People
+    states: States

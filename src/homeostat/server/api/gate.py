@@ -31,6 +31,11 @@ BODY_SECONDS: Final = 10.0
 
 LABELS_PATH: Final = "/v1/labels"
 FREEZE_PATH: Final = "/v1/freeze"
+_RATES: Final = {
+    "": (5.0, 30.0),  # a second, at once: people and scripts of theirs
+    "labels": (50.0, 200.0),  # batches from a model server
+    "approve": (0.5, 10.0),  # whoever says yes faster than that has read nothing
+}
 WHO: Final = "principal"
 """Where a route finds who asks: `request.state.principal`; None for anonymous reading."""
 
@@ -80,8 +85,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, rules: Rules) -> None:
         self._app, self._rules = app, rules
-        self._changes: dict[str, TokenBucket] = {}  # by token: nobody can use up another's
-        self._labels: dict[str, TokenBucket] = {}
+        self._buckets: dict[tuple[str, str], TokenBucket] = {}  # by token: no one uses up another's
         self._failures = TokenBucket(rate=1.0, burst=20.0, now=rules.clock())  # wrong ones, all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,11 +187,12 @@ class Gate:
 
     def _bucket(self, path: str, who: Principal) -> TokenBucket:
         """Return what limits one token: as many as there are tokens, so their number is bounded."""
-        kept = self._labels if path == LABELS_PATH else self._changes
-        if who.key not in kept:
-            rate, burst = (50.0, 200.0) if path == LABELS_PATH else (5.0, 30.0)
-            kept[who.key] = TokenBucket(rate=rate, burst=burst, now=self._rules.clock())
-        return kept[who.key]
+        kind = "labels" if path == LABELS_PATH else path.rpartition("/")[2]
+        rate, burst = _RATES.get(kind, _RATES[""])
+        key = (who.key, kind if kind in _RATES else "")
+        if key not in self._buckets:
+            self._buckets[key] = TokenBucket(rate=rate, burst=burst, now=self._rules.clock())
+        return self._buckets[key]
 
     @staticmethod
     def _typed(scope: Scope, headers: Headers) -> Response | None:

@@ -22,6 +22,7 @@ from homeostat.server.api.problems import MissingError, ProblemError
 from homeostat.server.api.stream import STREAMS, EventStream, Streams
 from homeostat.server.people import Principal
 from homeostat.server.view_deployment import DeploymentState
+from homeostat.server.view_question import question
 
 RECENT: Final = 50
 RIBBON: Final = 60
@@ -110,10 +111,10 @@ def _fleet(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     async def deployment(name: NamePath, recent: Limit = RECENT) -> plain.Plain:
         """Everything about one deployment, with `recent` entries of each history."""
         now = deps.clock()
-        return {
-            **plain.detail(find(deps, name), now, recent=recent),
-            **_frame(deps, streams, now),
-        }
+        row = plain.detail(find(deps, name), now, recent=recent)
+        for part in ("decisions", "questions"):
+            row[part] = [_asked(deps, one) for one in row[part]]
+        return {**row, **_frame(deps, streams, now)}
 
     @routes.get("/v1/deployments/{name}/series", response_model=answers.SeriesListOut)
     async def series(
@@ -143,7 +144,7 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
         """Decisions, newest first; with `pending`, only open questions."""
         now = deps.clock()
         rows = [
-            plain.decision(s, d, now)
+            _asked(deps, plain.decision(s, d, now))
             for s in states(name)
             for d in (s.pending(now) if pending else s.decisions.newest(limit))
         ]
@@ -156,7 +157,7 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
     async def decision(decision_id: IdPath, name: NameQuery = None) -> plain.Plain:
         """One decision: why, what else was permitted, what was refused, what came of it."""
         state, record = find_decision(deps, decision_id, name)
-        return plain.decision(state, record, deps.clock())
+        return _asked(deps, plain.decision(state, record, deps.clock()))
 
     @routes.get("/v1/incidents", response_model=answers.IncidentsOut)
     async def incidents(name: NameQuery = None, limit: Limit = RECENT) -> plain.Plain:
@@ -169,6 +170,13 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
         """Actions, newest first."""
         rows = [plain.action_entry(s, e) for s in states(name) for e in s.actions.newest(limit)]
         return {"actions": _newest(rows, "proposed_at", limit)}
+
+
+def _asked(deps: Deps, row: plain.Plain) -> plain.Plain:
+    """Return a decision with what a yes would be bound to, while it is asked."""
+    if not row["pending"]:
+        return row
+    return row | {"question": question(deps.states(row["deployment"]), row["id"])}
 
 
 def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:

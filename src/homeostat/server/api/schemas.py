@@ -14,6 +14,9 @@ WHO_SAYS = "Who does this, for the shared token; a token of one's own says it by
 Why = Annotated[str, Field(pattern=_PLAIN_TEXT, max_length=500, description="For the record.")]
 
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Body(BaseModel):
     """What all bodies share: unknown keys are errors."""
 
@@ -26,6 +29,13 @@ class AnswerBody(Body):
     deployment: Name | None = Field(None, description="Needed when two deployments use the id.")
     by: Person | None = Field(None, description=WHO_SAYS)
     why: Why = ""
+
+
+class ApproveBody(AnswerBody):
+    """A yes, bound to what was asked: of that very action, on that very evidence."""
+
+    action_hash: Digest | None = Field(None, description="As the question says; its own if left.")
+    evidence_hash: Digest | None = Field(None, description="The same.")
 
 
 class ModeBody(Body):
@@ -73,6 +83,7 @@ class Accepted(Body):
     """The change was journaled; watch the event stream for what comes of it."""
 
     accepted: Literal[True] = True
+    note: str = Field(default="", description="What else there is to know: one more must, say.")
     cursor: str = Field(description="Follow `/v1/events?after=CURSOR` to see it happen.")
 
 
