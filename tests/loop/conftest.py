@@ -1,6 +1,7 @@
-"""Puts the simulated fleet (`fleet_sim`, beside the tests of signals) on the path of its tests."""
+"""Puts `ramp_world` and the simulated fleet (`fleet_sim`, with signals) on the path of tests."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "signals"))
+sys.path.insert(0, str(Path(__file__).parent))

@@ -72,6 +72,19 @@ class Effect(StrEnum):
     UNKNOWN = "unknown"
 
 
+class RampCall(StrEnum):
+    """What the comparison of two pools calls for on one tick of a ramp."""
+
+    BLIND = "blind"  # one of them was not seen on this tick
+    WAIT = "wait"  # both seen; this rung has not lasted long enough, or promotion is not proven
+    GO_ON = "go_on"  # no harm for long enough: the next rung
+    CERTIFIED = "certified"  # and it may be promoted: how much worse it can be is bounded
+    UNPROVEN = "unproven"  # time is over without harm: the policy lets it go on
+    ASK = "ask"  # time is over without harm: a person decides
+    HARM = "harm"  # worse than the margin: back
+    RETURN = "return"  # back, and nobody is blamed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The measured effect of one action, for learning and for people.

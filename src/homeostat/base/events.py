@@ -128,6 +128,20 @@ class UndoRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRequested:
+    """A person wants the canary's pool to get traffic, rung by rung; the rest as in `Approval`."""
+
+    at: TimeNs
+    by: str
+    kill: KillLevel
+    why: str = ""
+    deployment: str = ""
+    fleet: FleetView | None = None
+    principal: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconfigured:
     """A new configuration was read and found good (mode and freezes arrive this way too).
 
@@ -173,6 +187,7 @@ Event = (
     | Received
     | Approval
     | UndoRequested
+    | CanaryRequested
     | Reconfigured
     | ClockJumped
     | Rehearsed

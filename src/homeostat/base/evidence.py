@@ -212,8 +212,8 @@ class Increments:
         answered: Requests answered, well or not; None = not known (a gap, a reset, a bad page).
         failed: Those that failed; None = not known.
         seconds: The time that they cover, more than a tick's after a gap; None = not known.
-        slower: Per upper bound in ms: answers that took longer. Empty where the gateway has no
-            histogram of it, or it is not believed.
+        latency: Per upper bound in ms, the last one infinite: answers that took no longer. Empty
+            where the gateway has no histogram of it, or it is not believed.
         quality: Why nothing is known, if nothing is.
     """
 
@@ -221,7 +221,7 @@ class Increments:
     answered: float | None
     failed: float | None
     seconds: float | None
-    slower: tuple[tuple[float, float], ...] = ()
+    latency: tuple[tuple[float, float], ...] = ()
     quality: Quality = Quality.GOOD
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from homeostat.base.actions import Action
 from homeostat.base.budgets import Accounts
+from homeostat.base.canary import CanaryConfig, CanaryJudgement, CanaryState
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.guard import Load, PastAction, Setting, Slower
@@ -14,7 +15,7 @@ from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
-from homeostat.base.world import Snapshot
+from homeostat.base.world import Scalar, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,33 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A ramp's two pools side by side, from its first rung to its promotion.
+
+    Attributes:
+        action_id: The ramp.
+        canary: The pool that is tried.
+        stable: The pool that it is compared with.
+        config: What is promised; as it was when the ramp began.
+        judge: What the judge remembers.
+        share: The pool's weight as last read; a stretch in which it changes is not compared.
+        rung_from: Judged stretches before it had this weight.
+        asked_at: When a person was asked whether it may go on unproven.
+        judgement: The latest one, None before the first.
+    """
+
+    action_id: str
+    canary: str
+    stable: str
+    config: CanaryConfig
+    judge: CanaryState
+    share: Scalar | None = None
+    rung_from: int = 0
+    asked_at: TimeNs | None = None
+    judgement: CanaryJudgement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a person is, or was last, asked; see `loop.approving`.
 
@@ -152,8 +180,9 @@ class LoopState:
         questions: Rehearsals asked for so far (the last id's number).
         question: The last one, None before the first.
         rehearsal: Its answer, None while there is none.
-        accounts: Counts of promises and money; None where none is declared.
         asked: What a person was last asked, None before the first question.
+        accounts: Counts of promises and money; None where none is declared.
+        comparison: The last ramp whose pools were compared, None before the first.
     """
 
     managed: Managed
@@ -188,5 +217,6 @@ class LoopState:
     questions: int = 0
     question: Question | None = None
     rehearsal: Rehearsal | None = None
-    accounts: Accounts | None = None
     asked: Asked | None = None
+    accounts: Accounts | None = None
+    comparison: Comparison | None = None

@@ -10,12 +10,13 @@ from homeostat.base.actions import Action, ActionKind, UndoKind, barred
 from homeostat.base.decisions import Effect, Notice, Outcome, Urgency
 from homeostat.base.events import Claim, Command, ReadWorld, Record, Tell, UndoRequested, Write
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
-from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import LoopState
-from homeostat.base.units import HOUR, TimeNs
+from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import memory
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
+    Abort,
     AskGuard,
     AskPerson,
     ClaimTarget,
@@ -99,6 +100,10 @@ def drive(parts: LoopParts, state: LoopState, news: News, now: TimeNs) -> Steppe
 
 def undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
     """Take a finished action back at a person's request, if the live value is still ours."""
+    flying = state.record
+    if flying is not None and flying.id == event.decision_id and flying.action.beside:
+        stop = Abort(reason=f"{event.by} took it back: {event.why}".rstrip(": "), blameless=True)
+        return drive(parts, state, stop, event.at)
     target = next((done for done in state.finished if done.id == event.decision_id), None)
     problem = _cannot_undo(state, target)
     if problem or target is None:
@@ -163,6 +168,11 @@ def _meet(
             return None, Claim(
                 deployment=record.deployment, actuator=actuator, epoch=epoch, deadline=deadline
             )
+        case AskPerson(expires_at=expires_at) if record.proof is Proof.ASKED:
+            title = f"{record.id}: may {record.action.subject} be promoted unproven?"
+            left_s = (expires_at - now) / SECOND
+            lines = (record.reason, f"without an answer within {left_s:.0f} s it goes back")
+            return None, _notice(state, record.id, title, Urgency.ASK, now, lines)
         case AskPerson():
             return None, None  # the question was told with the decision
         case Page(text=text):
@@ -203,6 +213,8 @@ def _finish(
     reached = any(past.id == record.id for past in state.past)
     # What was sent and came to nothing, as a write that the target refuses each time, is a try too.
     effect = _EFFECT_OF_END.get(record.state, Effect.NO_CHANGE if reached else None)
+    if record.blameless and record.state is ActionState.ROLLED_BACK:
+        effect = Effect.NO_CHANGE
     past = tuple(
         replace(action, effect=effect) if action.id == record.id else action
         for action in state.past

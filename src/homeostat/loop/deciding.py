@@ -39,7 +39,7 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
     decision = parts.decide(proposal, state.managed, now)
     if isinstance(decision, Hold):
         return _hold(parts, state, proposal, decision, now)
-    return _act(parts, state, proposal, decision.action, now)
+    return act(parts, state, proposal, decision.action, now)
 
 
 def _only_unlike_itself(evidence: Evidence) -> bool:
@@ -109,9 +109,10 @@ def _must_tell(state: LoopState, incident: Incident, action: Action, now: TimeNs
     return waited_ns > patience_ns
 
 
-def _act(
+def act(
     parts: LoopParts, state: LoopState, proposal: Proposal, action: Action, now: TimeNs
 ) -> Stepped:
+    """Record the decision, ask if it must be asked, and take the first step of the protocol."""
     state, record = _record(parts, state, proposal, now)
     before = parts.measure(state.evidence) if state.evidence is not None else ()
     state = replace(state, before=before, held_because=())

@@ -6,10 +6,12 @@ from typing import Protocol
 
 from homeostat.base.actions import Action, Proposal, SafeSet
 from homeostat.base.budgets import Accounts
-from homeostat.base.decisions import Decision, DecisionRecord, Effect
+from homeostat.base.decisions import Decision, DecisionRecord, Effect, RampCall
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.guard import GuardAnswer, GuardState
+from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import Managed
+from homeostat.base.state import Comparison
 from homeostat.base.units import TimeNs
 
 Measured = tuple[tuple[str, float], ...]
@@ -56,6 +58,9 @@ class LoopParts:
         measure: Objective signals of a tick (`govern.verify.measure`).
         judge: What an action did (`govern.verify.judge`).
         account: Keeps the books (`govern.accounts.account`); None = no books are kept.
+        compare: What the comparison of a ramp's two pools calls for (`govern.ramp.compare`); None
+            = nothing is compared, so that no compared ramp is ever promoted.
+        canary: The ramp that a person asks for, or why there is none (`policy.canary.proposed`).
     """
 
     candidates: Callable[
@@ -72,3 +77,11 @@ class LoopParts:
     account: (
         Callable[[Accounts | None, Managed, Evidence, TimeNs], Accounts | None] | None
     ) = None
+    compare: (
+        Callable[
+            [Comparison | None, ActionRecord, Evidence, Managed, TimeNs],
+            tuple[Comparison | None, RampCall],
+        ]
+        | None
+    ) = None
+    canary: Callable[[GuardState], Action | str] | None = None

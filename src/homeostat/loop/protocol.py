@@ -44,6 +44,7 @@ from homeostat.loop.protocol_values import (
     KillThrown,
     News,
     Page,
+    Proven,
     ReadWorldAgain,
     Rejected,
     SendWrite,
@@ -144,14 +145,20 @@ def advance(
         return record, ()
     ctx = Context(now=now, world=world, timing=timing)
     match news:
-        case Abort(reason=reason):
-            return _abort(record, reason, ctx)
+        case Abort(reason=reason, blameless=blameless):
+            return _abort(_unblamed(record, blameless=blameless), reason, ctx)
         case KillThrown(level=level):
             return _kill(record, level, ctx)
         case TookOver(epoch=epoch):
             return _take_over(record, epoch, ctx)
         case _:
             return _HANDLERS[record.state](record, news, ctx)
+
+
+def _unblamed(record: ActionRecord, *, blameless: bool) -> ActionRecord:
+    """Note that it is not taken back for harm, unless it already is."""
+    going = record.state is not ActionState.ROLLING_BACK
+    return replace(record, blameless=True) if blameless and going else record
 
 
 def _abort(record: ActionRecord, reason: str, ctx: Context) -> Step:
@@ -231,6 +238,7 @@ __all__ = [
     "KillThrown",
     "News",
     "Page",
+    "Proven",
     "ReadWorldAgain",
     "Rejected",
     "SendWrite",

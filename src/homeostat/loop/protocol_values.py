@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from homeostat.base import names
 from homeostat.base.decisions import Effect
-from homeostat.base.intent import Intent, Receipt
+from homeostat.base.intent import Intent, Proof, Receipt
 from homeostat.base.policy import KillLevel, Managed
-from homeostat.base.units import MINUTE, SECOND, TimeNs
+from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.base.world import Levers, Snapshot
 
 
@@ -82,9 +82,23 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abort:
-    """Stop and go back. Always wins over success."""
+    """Stop and go back. Always wins over success.
+
+    Attributes:
+        reason: For people.
+        blameless: The change did no harm; something else needs it out of the way.
+    """
 
     reason: str
+    blameless: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """What a compared ramp may be promoted on, from now on; listened to in VERIFYING only."""
+
+    proof: Proof
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +126,7 @@ News = (
     | EffectSeen
     | Tick
     | Abort
+    | Proven
     | KillThrown
     | TookOver
 )
@@ -194,6 +209,7 @@ class Timing:
             deadline. Must exceed the longest time a request can survive in the network.
         fresh_ns: A write may not rest on a reading older than this.
         fallback: Subject of the older version's pool, empty if there is none.
+        ramp_ns: A rung of a compared ramp may last this long; a bound, not the usual.
         max_conflicts: Write attempts of one stage.
         max_undo: Failed attempts to take the action back before a person must.
     """
@@ -207,6 +223,7 @@ class Timing:
     quiesce_ns: int = 20 * SECOND  # lease 15 s + write deadline 5 s (takeover rule R3)
     fresh_ns: int = 30 * SECOND
     fallback: str = ""
+    ramp_ns: int = 4 * HOUR
     max_conflicts: int = 3
     max_undo: int = 3
 
@@ -221,5 +238,8 @@ def timing_for(managed: Managed) -> Timing:
         blind_ns=round(guard.blind_scrapes * scrape),
         approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape),
         fresh_ns=round(guard.fresh_scrapes * scrape),
+        ramp_ns=Timing().ramp_ns
+        if managed.canary is None
+        else managed.canary.max_wait_ns + round(guard.approval_ttl_scrapes * scrape),
         fallback="" if managed.fallback_pool is None else names.pool(managed.fallback_pool),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from homeostat.base.actions import ActionKind, UndoKind
 from homeostat.base.decisions import Effect
-from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.loop.protocol_moves import (
@@ -21,7 +21,17 @@ from homeostat.loop.protocol_moves import (
     stages,
     take_back,
 )
-from homeostat.loop.protocol_values import EffectSeen, News, Tick, WorldSeen
+from homeostat.loop.protocol_values import (
+    SAID_NO,
+    Approved,
+    AskPerson,
+    EffectSeen,
+    News,
+    Proven,
+    Rejected,
+    Tick,
+    WorldSeen,
+)
 from homeostat.loop.protocol_world import Where, seen_since, where
 
 # What stays when its effect cannot be seen: it adds capacity, protects what there is, or already is
@@ -68,6 +78,22 @@ def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
         case Tick():
             return _tick(record, ctx)
         case _:
+            return _of_ramp(record, news, ctx)
+
+
+def _of_ramp(record: ActionRecord, news: News, ctx: Context) -> Step:
+    """What a compared ramp may be promoted on; a certificate is never taken for less."""
+    match news:
+        case Proven(proof=Proof.ASKED as proof, why=why) if _is_open(record):
+            asked = replace(record, proof=proof, reason=why)
+            return asked, (AskPerson(expires_at=ctx.after(ctx.timing.approval_ttl_ns)),)
+        case Proven(proof=Proof.UNPROVEN | Proof.CERTIFIED as proof, why=why) if _is_open(record):
+            return replace(record, proof=proof, reason=why), ()
+        case Approved(by=by) if record.proof is Proof.ASKED:
+            return replace(record, proof=Proof.UNPROVEN, approved_by=by or "someone"), ()
+        case Rejected(by=by, why=why) if record.proof is Proof.ASKED:
+            return _unblamed(record, ctx, f"{by} {SAID_NO}: {why}".rstrip(": "))
+        case _:
             return record, ()
 
 
@@ -77,9 +103,31 @@ def _taken_from_us(record: ActionRecord, world: Snapshot | None) -> bool:
     return where(record.intent, world) not in {Where.POST, Where.UNREADABLE}
 
 
+def _is_compared(record: ActionRecord) -> bool:
+    """Return whether the record's present rung is judged beside another pool; the last is not."""
+    return record.action.beside != "" and record.stage + 1 < stages(record.action)
+
+
+def _is_open(record: ActionRecord) -> bool:
+    """Return whether the record may still be proven: it is compared, and is not certified yet."""
+    return _is_compared(record) and record.proof is not Proof.CERTIFIED
+
+
+def _may_promote(record: ActionRecord) -> bool:
+    """Return whether a compared ramp may take its last rung: proven, or explicitly unproven."""
+    return record.proof in {Proof.CERTIFIED, Proof.UNPROVEN}
+
+
 def _helped(record: ActionRecord, ctx: Context) -> Step:
-    if record.stage + 1 >= stages(record.action):
-        return end(record, ActionState.SUCCEEDED, ctx, "it helped")
+    last = stages(record.action) - 1
+    if record.stage >= last and record.action.beside and record.proof is not Proof.CERTIFIED:
+        why = f"no harm was seen, and how much worse it may be was not proven; {record.reason}"
+        return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
+    if record.stage >= last:
+        why = record.reason if record.action.beside else "it helped"
+        return end(record, ActionState.SUCCEEDED, ctx, why)
+    if record.action.beside and record.stage + 1 == last and not _may_promote(record):
+        return _tick(_sighted(record, ctx), ctx)
     onward = replace(record, stage=record.stage + 1, attempt=0)
     onward = enter(onward, ActionState.INTENT, ctx, wait_ns=ctx.timing.readback_deadline_ns)
     return onward, (read(ctx),)
@@ -92,7 +140,8 @@ def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
 
 
 def _sighted(record: ActionRecord, ctx: Context) -> ActionRecord:
-    window_end = TimeNs(record.state_since + ctx.timing.verify_ns)
+    window_ns = ctx.timing.ramp_ns if _is_compared(record) else ctx.timing.verify_ns
+    window_end = TimeNs(record.state_since + window_ns)
     if record.blind_since is None and record.deadline == window_end:
         return record
     return replace(record, blind_since=None, deadline=window_end)
@@ -110,14 +159,23 @@ def _tick(record: ActionRecord, ctx: Context) -> Step:
                 ctx,
                 "its effect could not be seen; it stays",
             )
-        return take_back(record, ctx, "its effect could not be seen")
+        return _unblamed(record, ctx, "its effect could not be seen")
     if last_stage:
         why = "neither help nor harm was seen in time"
         return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
+    if record.action.beside:
+        return _unblamed(record, ctx, f"stage {record.stage} of the ramp: its time is over")
     return take_back(record, ctx, f"stage {record.stage} of the ramp showed no help in time")
+
+
+def _unblamed(record: ActionRecord, ctx: Context, why: str) -> Step:
+    """Go back; what is compared with another pool is not blamed for what was not seen."""
+    return take_back(replace(record, blameless=record.action.beside != ""), ctx, why)
 
 
 def _stays(record: ActionRecord, ctx: Context) -> bool:
     action, fallback = record.action, ctx.timing.fallback
+    if action.beside:
+        return False  # something new, wherever it runs
     back = action.kind is ActionKind.SHIFT_TRAFFIC and action.subject == fallback
     return back or action.kind in STAYS_WHEN_BLIND

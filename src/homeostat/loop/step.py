@@ -11,6 +11,7 @@ from typing import Any
 from homeostat.base.decisions import Effect, Notice, Urgency
 from homeostat.base.events import (
     Approval,
+    CanaryRequested,
     Claim,
     ClockJumped,
     Command,
@@ -31,7 +32,17 @@ from homeostat.base.intent import ActionState
 from homeostat.base.policy import Managed, Mode
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import accounting, acting, approving, deciding, incidents, memory, rehearsing
+from homeostat.loop import (
+    accounting,
+    acting,
+    approving,
+    asking,
+    comparing,
+    deciding,
+    incidents,
+    memory,
+    rehearsing,
+)
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
     Abort,
@@ -142,13 +153,16 @@ def _follow_action(
 ) -> Stepped:
     commands: tuple[Command, ...] = ()
     news: list[News] = [KillThrown(level=state.kill)] if killed else []
-    state, effect = _effect(parts, state, evidence)
     world = evidence.world
     record = state.record
     if record is not None and world is not None and world.observed_at > record.state_since:
         news.append(WorldSeen(world=world))
-    if effect is not None:
-        news.append(EffectSeen(effect=effect))
+    if comparing.is_compared(record):
+        state, told = comparing.news(parts, state, evidence, now)
+        news += told
+    else:
+        state, effect = _effect(parts, state, evidence)
+        news += [] if effect is None else [EffectSeen(effect=effect)]
     for item in (*news, Tick()):
         if state.record is not None:
             state, more = acting.drive(parts, state, item, now)
@@ -295,6 +309,7 @@ _HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
     Received: _received,
     Approval: _approval,
     UndoRequested: _undo,
+    CanaryRequested: asking.canary,
     Reconfigured: _reconfigured,
     ClockJumped: _clock_jumped,
     Rehearsed: _rehearsed,

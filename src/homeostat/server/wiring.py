@@ -22,10 +22,10 @@ from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
-from homeostat.govern import accounts, decide, verify
+from homeostat.govern import accounts, decide, ramp, verify
 from homeostat.loop import sense
 from homeostat.loop.parts import LoopParts
-from homeostat.policy import runbook
+from homeostat.policy import canary, runbook
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.server.labelling import Labelling
@@ -50,6 +50,8 @@ def loop_parts() -> LoopParts:
         measure=verify.measure,
         judge=verify.judge,
         account=accounts.account,
+        compare=ramp.compare,
+        canary=canary.proposed,
     )
 
 

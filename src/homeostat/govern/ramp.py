@@ -1,0 +1,219 @@
+"""A ramp's verdict, tick by tick: may the next rung be taken, and may what is new be promoted?
+
+One test through the whole ramp (`govern.canary`): what both pools served since the last tick goes
+in, and out comes what the comparison calls for. Harm decides rollback at any rung. A rung goes on
+after enough compared stretches without harm; the last one, the promotion, needs a certificate, or
+the policy's explicit word that it may go on unproven. What is not seen promotes nothing: a stretch
+without both pools is no stretch.
+
+Stretches that a change of weights falls into are dropped: within one, both pools must have had
+their shares of the same moments. Source: research on comparable controllers, 2.4 and 2.5.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from homeostat.base import names
+from homeostat.base.canary import (
+    ERRORS,
+    ArmCounts,
+    CanaryConfig,
+    CanaryJudgement,
+    CanaryMetric,
+    CanaryState,
+    CanaryVerdict,
+    Counts,
+)
+from homeostat.base.decisions import RampCall
+from homeostat.base.evidence import Evidence, Increments
+from homeostat.base.intent import ActionRecord, ActionState, Proof
+from homeostat.base.policy import CanaryPolicy, Managed, OnUnproven
+from homeostat.base.state import Comparison
+from homeostat.base.units import TimeNs
+from homeostat.base.world import ReplicaState, Scalar
+from homeostat.govern import canary
+
+LATENCY: Final = "latency"
+_UNPROVEN: Final = {
+    OnUnproven.ASK: RampCall.ASK,
+    OnUnproven.KEEP: RampCall.UNPROVEN,
+    OnUnproven.RETURN: RampCall.RETURN,
+}
+
+
+def compare(
+    before: Comparison | None,
+    record: ActionRecord,
+    evidence: Evidence,
+    managed: Managed,
+    now: TimeNs,
+) -> tuple[Comparison | None, RampCall]:
+    """Return the comparison after one tick, and what it calls for.
+
+    Args:
+        before: After the last tick; another ramp's, or none, begins anew.
+        record: The ramp in flight.
+        evidence: This tick's, with what each pool served.
+        managed: The deployment.
+        now: The tick's time.
+    """
+    policy = managed.canary
+    if policy is None or record.state is ActionState.ROLLING_BACK:
+        return before, RampCall.BLIND
+    pools = names.bare(record.action.subject), record.action.beside
+    new, old = (_of(evidence.increments, pool) for pool in pools)
+    known = before if before is not None and before.action_id == record.id else None
+    if known is None:
+        if new is None or old is None or record.intent is None:
+            return before, RampCall.BLIND
+        config = _config(policy, pools[0], evidence, new, old)
+        known = Comparison(
+            action_id=record.id,
+            canary=pools[0],
+            stable=pools[1],
+            config=config,
+            judge=canary.init(config),
+        )
+    share = _share(record, evidence)
+    if share is None or share != known.share:
+        # A stretch holds one division of the traffic only; and what was not read is not compared.
+        judge = _dropped(known.judge)
+        known = replace(known, judge=judge, share=share, rung_from=judge.buckets)
+        new = old = None
+    counts = _counts(known.config, new, old, share, now)
+    judge, judgement = canary.step(known.judge, counts, known.config)
+    after = replace(known, judge=judge, judgement=judgement)
+    seen = new is not None and old is not None and new.seconds == old.seconds
+    call = _call(after, record, managed, policy, seen=seen, now=now)
+    asked = now if call is RampCall.ASK else after.asked_at
+    return replace(after, asked_at=asked), call
+
+
+def _of(increments: Sequence[Increments], pool: str) -> Increments | None:
+    """Return what a pool served on this tick, None where that is not known."""
+    found = next((one for one in increments if one.pool == pool), None)
+    known = found is not None and canary.known_pair(found.answered, found.failed) is not None
+    return found if known else None
+
+
+def _config(
+    policy: CanaryPolicy, pool: str, evidence: Evidence, new: Increments, old: Increments
+) -> CanaryConfig:
+    metrics = [
+        CanaryMetric(name=ERRORS, margin=policy.error_ratio, promote_ratio=policy.promote_ratio)
+    ]
+    bounds = tuple(bound for bound, _ in new.latency[:-1])
+    if bounds and bounds == tuple(bound for bound, _ in old.latency[:-1]):
+        metrics.append(CanaryMetric(name=LATENCY, margin=policy.slow_ratio, bounds=bounds))
+    slots = () if evidence.world is None else evidence.world.replicas
+    pods = sum(slot.pool == pool and slot.state is ReplicaState.READY for slot in slots)
+    return CanaryConfig(
+        alpha=policy.alpha,
+        metrics=tuple(metrics),
+        bucket_ns=policy.bucket_ns,
+        missing_buckets=policy.missing_buckets,
+        deadline_ns=policy.max_wait_ns,
+        pods=pods or None,
+    )
+
+
+def _share(record: ActionRecord, evidence: Evidence) -> Scalar | None:
+    """Return the weight of the pool that is tried as it was read on this tick."""
+    world = evidence.world
+    return None if world is None else world.lever(record.action.change[0][0])
+
+
+def _dropped(judge: CanaryState) -> CanaryState:
+    """Return the judge without its open stretch; how long nothing was seen is not forgotten."""
+    rows = tuple(replace(row, open=(0.0, 0.0, 0.0, 0.0)) for row in judge.rows)
+    return replace(
+        judge,
+        rows=rows,
+        opened_at=judge.at,
+        seen=False,
+        canary=(0.0, 0.0),
+        stable=(0.0, 0.0),
+        expected=False,
+    )
+
+
+def _counts(
+    config: CanaryConfig,
+    new: Increments | None,
+    old: Increments | None,
+    share: Scalar | None,
+    now: TimeNs,
+) -> Counts:
+    # Of different seconds nothing can be compared: one of them was missed for a while.
+    same = new is not None and old is not None and new.seconds == old.seconds
+    wanted = config.metrics[-1].bounds
+    histograms: tuple[ArmCounts, ...] = ()
+    if wanted and same and new is not None and old is not None:
+        arms = [
+            tuple(count for _, count in one.latency)
+            if tuple(bound for bound, _ in one.latency[:-1]) == wanted
+            else ()
+            for one in (new, old)
+        ]
+        histograms = (ArmCounts(metric=LATENCY, canary=arms[0], stable=arms[1]),)
+    return Counts(
+        at=now,
+        canary_total=new.answered if new is not None and (same or old is None) else None,
+        canary_bad=new.failed if new is not None and (same or old is None) else None,
+        stable_total=old.answered if old is not None and (same or new is None) else None,
+        stable_bad=old.failed if old is not None and (same or new is None) else None,
+        share=share / 100.0 if isinstance(share, int | float) else None,
+        histograms=histograms,
+    )
+
+
+def _call(
+    known: Comparison,
+    record: ActionRecord,
+    managed: Managed,
+    policy: CanaryPolicy,
+    *,
+    seen: bool,
+    now: TimeNs,
+) -> RampCall:
+    judgement = known.judgement
+    verdict = CanaryVerdict.UNDECIDED if judgement is None else judgement.verdict
+    if verdict is CanaryVerdict.HARM:
+        return RampCall.HARM
+    if verdict is CanaryVerdict.NO_EVIDENCE or _unanswered(known, record, managed, now):
+        return RampCall.RETURN
+    if record.state is not ActionState.VERIFYING or not seen:
+        return RampCall.WAIT if seen else RampCall.BLIND
+    late = verdict is CanaryVerdict.DEADLINE and record.proof is Proof.NONE
+    if late:
+        return _UNPROVEN[policy.on_unproven]
+    if known.judge.buckets - known.rung_from < policy.rung_buckets or known.judge.missing:
+        return RampCall.WAIT
+    if judgement is None or judgement.harm_e >= math.sqrt(judgement.threshold):
+        return RampCall.WAIT  # half way to harm nobody gives it more traffic
+    return _onward(record, verdict)
+
+
+def _onward(record: ActionRecord, verdict: CanaryVerdict) -> RampCall:
+    """Return what follows a rung that lasted long enough without harm."""
+    promotes = record.stage + 2 >= len(record.action.ramp)
+    if verdict is CanaryVerdict.CERTIFIED and promotes:
+        return RampCall.CERTIFIED
+    may = not promotes or record.proof is Proof.UNPROVEN
+    return RampCall.GO_ON if may else RampCall.WAIT
+
+
+def _unanswered(known: Comparison, record: ActionRecord, managed: Managed, now: TimeNs) -> bool:
+    """Return whether a person was asked and did not answer in time."""
+    ttl_ns = round(managed.guard.approval_ttl_scrapes * managed.scrape_ns)
+    asked = known.asked_at
+    return record.proof is Proof.ASKED and asked is not None and now - asked >= ttl_ns
+
+
+def words(judgement: CanaryJudgement | None) -> str:
+    """Return what a comparison found, in one line for people."""
+    if judgement is None:
+        return "nothing was compared"
+    return "; ".join((*judgement.because, *judgement.caveats))

@@ -1,0 +1,87 @@
+"""Drives a compared ramp: what the comparison of its two pools calls for becomes news.
+
+Anything else that needs healing ends the ramp, whatever its evidence says so far: one action is in
+flight at a time, and somebody may suffer while a ramp waits for numbers. It is then not blamed,
+unless what is suspected is the pool that is tried.
+"""
+
+from dataclasses import replace
+
+from homeostat.base.decisions import Effect, RampCall
+from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
+from homeostat.base.intent import ActionRecord, ActionState, Proof
+from homeostat.base.state import LoopState
+from homeostat.base.units import TimeNs
+from homeostat.loop.parts import LoopParts
+from homeostat.loop.protocol_moves import stages
+from homeostat.loop.protocol_values import Abort, EffectSeen, News, Proven
+
+# Before its first write a ramp has nothing to compare; these end without one, or ask a person.
+_BEFORE = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
+
+
+def is_compared(record: ActionRecord | None) -> bool:
+    """Return whether a record's present rung is judged beside another pool; the last is not."""
+    if record is None or not record.action.beside or record.state is ActionState.ROLLING_BACK:
+        return False
+    return record.stage + 1 < stages(record.action)
+
+
+def news(
+    parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs
+) -> tuple[LoopState, tuple[News, ...]]:
+    """Return the state and what the ramp in flight is told on this tick.
+
+    Args:
+        parts: The stages; without `compare` nothing is compared, and nothing is promoted.
+        state: With a compared ramp in flight.
+        evidence: This tick's.
+        now: The tick's time.
+    """
+    record = state.record
+    if record is None:
+        return state, ()
+    if (trouble := _trouble(state, record, evidence)) is not None:
+        return state, (trouble,)
+    if parts.compare is None or record.state in _BEFORE:
+        return state, ()
+    comparison, call = parts.compare(state.comparison, record, evidence, state.managed, now)
+    judgement = None if comparison is None else comparison.judgement
+    because = () if judgement is None else judgement.because
+    return replace(state, comparison=comparison), _as_news(call, because)
+
+
+def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:
+    why = "; ".join(because)
+    match call:
+        case RampCall.HARM:
+            return (Abort(reason=f"the canary does harm: {why}"),)
+        case RampCall.RETURN:
+            return (Abort(reason=f"the canary's traffic goes back: {why}", blameless=True),)
+        case RampCall.CERTIFIED:
+            proven = Proven(proof=Proof.CERTIFIED, why=why)
+            return (proven, EffectSeen(effect=Effect.HELPED))
+        case RampCall.UNPROVEN:
+            return (Proven(proof=Proof.UNPROVEN, why=why), EffectSeen(effect=Effect.NO_CHANGE))
+        case RampCall.ASK:
+            return (Proven(proof=Proof.ASKED, why=why), EffectSeen(effect=Effect.NO_CHANGE))
+        case RampCall.GO_ON:
+            return (EffectSeen(effect=Effect.HELPED),)
+        case RampCall.WAIT:
+            return (EffectSeen(effect=Effect.NO_CHANGE),)
+        case RampCall.BLIND:
+            return (EffectSeen(effect=Effect.UNKNOWN),)
+
+
+def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abort | None:
+    """Return the news that something else needs healing, None if nothing does."""
+    incident = state.incident
+    if incident is None or incident.confirmed_at is None or not evidence.suspicions:
+        return None
+    top = evidence.suspicions[0]
+    if top.confidence <= UNLIKE_ITSELF and evidence.slo_met is not False:
+        return None  # told, and watched: nobody is hurt and nothing says why
+    about = f"{incident.family} at {incident.subject}"
+    if incident.subject == record.action.subject:
+        return Abort(reason=f"{about} is suspected: the pool that is tried")
+    return Abort(reason=f"{about} needs healing first", blameless=True)
