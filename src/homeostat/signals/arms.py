@@ -67,14 +67,16 @@ def _pool(table: RawTable, plan: Plan, number: int, histogram: int | None, tick:
         answered=float(gained[0]) + failed,
         failed=failed,
         seconds=covered,
-        slower=() if histogram is None else tuple(_slower(table, plan, histogram, column, covered)),
+        latency=()
+        if histogram is None
+        else tuple(_latency(table, plan, histogram, column, covered)),
     )
 
 
-def _slower(
+def _latency(
     table: RawTable, plan: Plan, histogram: int, column: int, seconds: float
 ) -> Iterator[tuple[float, float]]:
-    """Yield (upper bound in ms, answers beyond it), nothing where not all of it is believed."""
+    """Yield (upper bound in ms, answers within it), nothing where not all of it is believed."""
     size = int(plan.sizes[histogram])
     rows = plan.buckets[histogram, :size]
     gained: Floats = table.inc[rows, column]
@@ -83,6 +85,4 @@ def _slower(
         return
     # A page written while it is read may count a request in one bucket and not yet in the next.
     steady = np.maximum.accumulate(gained)
-    for bound, below in zip(plan.bounds[histogram, :size].tolist(), steady.tolist(), strict=True):
-        if np.isfinite(bound):
-            yield bound, float(steady[-1]) - below
+    yield from zip(plan.bounds[histogram, :size].tolist(), steady.tolist(), strict=True)
