@@ -12,6 +12,7 @@ from homeostat.cli import (
     detect,
     explain,
     get,
+    judge,
     lab,
     people,
     policy,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("detect")(detect.detect)
+app.command("judge")(judge.judge)
 app.command("get")(get.get)
 app.command("explain")(explain.explain)
 app.command("approve")(act.approve)
