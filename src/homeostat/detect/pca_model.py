@@ -171,14 +171,51 @@ def _filled(model: Model, unit: Any, lacking: Any) -> Any:
     """Return rows with what is lacking put where the rest says that it should be."""
     entity, row = np.nonzero(lacking.any(axis=2))
     some, gone = unit[entity, row], lacking[entity, row]
-    precision = model.precision[entity]
-    pull = (precision @ some[:, :, None])[:, :, 0]
-    both = gone[:, :, None] & gone[:, None, :]
-    system = np.where(both, precision, np.eye(unit.shape[2]))
-    found = np.linalg.solve(system, np.where(gone, -pull, 0.0)[:, :, None])[:, :, 0]
+    alike, first, count = _alike(entity, gone)
+    if 2 * len(first) > len(entity):
+        filled = np.where(gone, _solved(model.precision[entity], some, gone), some)
+    else:
+        filled = some
+        ends = np.cumsum(count)
+        order = np.argsort(alike, kind="stable")
+        # Rows of one entity that lack the same columns are filled by one matrix.
+        ways = _ways(model.precision[entity[first]], gone[first])
+        for way, begin, end in zip(ways, ends - count, ends, strict=True):
+            these = order[begin:end]
+            filled[these] += some[these] @ way.T
     out = unit.copy()
-    out[entity, row] = np.where(gone, found, some)
+    out[entity, row] = filled
     return out
+
+
+def _alike(entity: Any, gone: Any) -> tuple[Any, Any, Any]:
+    """Return for rows with what they lack: their group, and of each the first row and the count."""
+    # A row's entity and its bits as one string of bytes: what numpy can sort by.
+    whose = entity.astype(np.int64)[:, None].view(np.uint8)
+    key = np.ascontiguousarray(np.concatenate([whose, np.packbits(gone, axis=1)], axis=1))
+    one = key.view(np.dtype((np.void, key.shape[1])))[:, 0]
+    _, first, alike, count = np.unique(
+        one, return_index=True, return_inverse=True, return_counts=True
+    )
+    return alike, first, count
+
+
+def _solved(precision: Any, some: Any, gone: Any) -> Any:
+    """Return the columns that are gone, each row by itself; the others mean nothing."""
+    pull = (precision @ some[:, :, None])[:, :, 0]
+    right = np.where(gone, -pull, 0.0)[:, :, None]
+    return np.linalg.solve(_system(precision, gone), right)[:, :, 0]
+
+
+def _ways(precision: Any, gone: Any) -> Any:
+    """Return what gives the columns that are gone from a row in which they are 0."""
+    right = np.where(gone[:, :, None], -precision, 0.0)
+    return np.linalg.solve(_system(precision, gone), right)
+
+
+def _system(precision: Any, gone: Any) -> Any:
+    both = gone[:, :, None] & gone[:, None, :]
+    return np.where(both, precision, np.eye(precision.shape[1]))
 
 
 def scaled(rows: Any) -> tuple[Any, Any, Any]:
