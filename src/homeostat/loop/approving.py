@@ -17,7 +17,7 @@ from typing import Final
 from homeostat.base import codec
 from homeostat.base.actions import Action, UndoKind
 from homeostat.base.events import Approval, Event
-from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import Asked, LoopState
 from homeostat.base.world import Snapshot
 from homeostat.loop.protocol_values import SAID_NO
@@ -127,7 +127,8 @@ def answer(state: LoopState, event: Approval) -> Answer:
     asked = (
         state.asked if state.asked is not None and state.asked.decision_id == record.id else None
     )
-    if event.approved and event.by in record.approved_by.split(_AND):
+    again = record.proof is Proof.ASKED  # the second question of a ramp: may it end unproven?
+    if event.approved and event.by in record.approved_by.split(_AND) and not again:
         return Answer(said=Said.REPEATED, words=f"{event.by} has approved {record.id} already")
     if not event.approved or asked is None:
         return Answer(said=Said.SETTLED, words="", by=event.by)
