@@ -6,10 +6,10 @@ import pytest
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.decisions import Effect
-from homeostat.base.guard import Deny
+from homeostat.base.guard import Deny, PastAction
 from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
-from homeostat.base.units import HOUR, SECOND, TimeNs
+from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.loop import memory
 from homeostat.loop.protocol import propose
 from homeostat.loop.step import initial
@@ -81,3 +81,40 @@ def test_what_is_in_flight_is_remembered_to_its_end_however_long_that_takes() ->
     state = later(replace(state, past=(*state.past, own), record=record), 9.0)
     assert state.past == (own,)
     assert later(replace(state, record=None), 9.0).past == ()
+
+
+def moved(kind: str, lever: str, minutes: float) -> PastAction:
+    entry = build.past(kind, "pool:a", at=0)
+    return replace(entry, at=TimeNs(round(minutes * MINUTE)), levers=(lever,))
+
+
+def test_of_each_lever_the_last_quarter_of_an_hour_and_the_move_before_it_are_kept() -> None:
+    state = initial(build.managed())
+    for entry in (
+        moved("scale_up", "replicas.a", 0),
+        moved("scale_up", "replicas.b", 1),
+        moved("scale_down", "replicas.a", 2),
+        moved("shed_load", "gateway_limit", 19),
+        moved("scale_up", "replicas.a", 20),
+        moved("batch_up", "batch_max", 21),
+    ):
+        state = memory.acted(state, entry)
+    assert [(one.levers[0], one.at // MINUTE) for one in state.moves] == [
+        ("replicas.b", 1),
+        ("replicas.a", 2),
+        ("replicas.a", 20),
+        ("batch_max", 21),
+    ]
+
+
+def test_the_most_replicas_are_remembered_for_half_an_hour_however_short_the_window() -> None:
+    state = initial(build.managed(guard=build.guard(scale_in_scrapes=1.0)))
+    state = later(state, 0.0)
+    most = memory.guard_state(state).peak_replicas
+    assert state.world is not None
+    fewer = replace(state.world, replicas=state.world.replicas[:1])
+    for minutes, peak in ((29.9, most), (30.1, 1)):
+        now = TimeNs(build.START + round(minutes * MINUTE))
+        state = memory.remember(replace(state, world=fewer), now)
+        assert memory.guard_state(state).peak_replicas == peak
+    assert most > 1

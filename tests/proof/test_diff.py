@@ -69,7 +69,7 @@ def test_a_wider_step_and_a_new_grant_are_seen() -> None:
 
 
 def ruled(*texts: str) -> Setting:
-    old = of("bad/defaults.yaml")
+    old = of("good/defaults.yaml")
     rules = tuple(
         PolicyRule(name=text, require=text, tree=to_wire(parse(text, TYPES))) for text in texts
     )
@@ -93,5 +93,5 @@ def test_rules_that_contradict_each_other_bar_every_kind() -> None:
 
 
 def test_a_policy_without_rules_has_no_findings() -> None:
-    (subject,) = subjects([FOLDER / "bad" / "defaults.yaml"])
+    (subject,) = subjects([FOLDER / "good" / "defaults.yaml"])
     assert findings(subject) == ()

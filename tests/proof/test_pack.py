@@ -14,7 +14,8 @@ from homeostat.base.policy import GuardPolicy
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.proof.claims import PACK, Claim
 from homeostat.proof.moment import Setting
-from homeostat.proof.verify import Prover
+from homeostat.proof.verify import Prover, Result
+from homeostat.proof.windows import TURNS
 from homeostat.safety.guard import Kernel, answer, compile_rules, guard
 from homeostat.safety.rule import Rule
 from homeostat.safety.rules import RULES
@@ -95,6 +96,35 @@ def test_what_must_stay_possible_is_refuted_by_a_guard_that_nothing_lifts(name: 
     result = judged_by(rules).claim(setting(rules), NAMED[name])
     assert (result.verdict, result.replayed) == ("refuted", True)
     assert any(FORBIDS[name] in reason for reason in result.counterexample[0].reasons)
+
+
+# Promises about a stretch of time, and the guards that keep them.
+WINDOWS = {"capacity": ("G3 peak", "G3 drained"), "turns": ("G3 turning",)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_promise_about_time_is_proved_and_is_refuted_without_its_guards(name: str) -> None:
+    rules = tuple(rule for rule in RULES if label(rule) not in WINDOWS[name])
+    assert len(rules) == len(RULES) - len(WINDOWS[name])
+    assert _of_time(Prover(guard=guard), setting(), name).verdict == "proved"
+    result = _of_time(judged_by(rules), setting(rules), name)
+    assert (result.verdict, result.replayed) == ("refuted", True)
+    assert {step.answer for step in result.counterexample} <= {"allow", "ask"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", WINDOWS["capacity"])
+def test_scaling_in_and_draining_each_need_their_own_guard(gone: str) -> None:
+    """Without the one a chain of the one kind breaks the promise; the other does not cover it."""
+    rules = tuple(rule for rule in RULES if label(rule) != gone)
+    wide = replace(POLICED, replicas_share=1.0)
+    result = judged_by(rules).capacity(setting(rules, wide))
+    assert (result.verdict, result.replayed) == ("refuted", True)
+
+
+def _of_time(prover: Prover, made: Setting, name: str) -> Result:
+    return prover.capacity(made) if name == "capacity" else prover.claim(made, TURNS)
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ from homeostat.testing.guard_cases import (
 )
 from homeostat.testing.guard_lately import RATE_MILLI, replaced
 from homeostat.testing.guard_rehearsals import rehearsal_cases
+from homeostat.testing.guard_stretches import stretch_cases
 
 S = g.scene
 UP2, UP1 = g.scale(5), g.scale(4)
@@ -63,6 +64,7 @@ def cases() -> Iterator[Case]:
     yield from people_cases()
     yield from rehearsal_cases()
     yield from budget_cases()
+    yield from stretch_cases()
 
 
 def scope_cases() -> Iterator[Case]:

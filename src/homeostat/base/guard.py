@@ -5,6 +5,7 @@ answers. Counters come from the journal through `past`, so a restart does not re
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from homeostat.base.actions import ActionKind
 from homeostat.base.budgets import Accounts
@@ -14,8 +15,15 @@ from homeostat.base.evidence import Evidence
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed
 from homeostat.base.rehearsal import Rehearsal
-from homeostat.base.units import TimeNs
+from homeostat.base.units import MINUTE, TimeNs
 from homeostat.base.world import Scalar, Snapshot
+
+# By the wall and not in scrapes: replicas take as long to start, and users to come back, however
+# often somebody looks.
+CAPACITY_NS: Final = 30 * MINUTE
+TURNS_NS: Final = 15 * MINUTE
+GROWS: Final = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.BATCH_UP})
+SHRINKS: Final = frozenset({ActionKind.SCALE_DOWN, ActionKind.RESIZE_DOWN, ActionKind.BATCH_DOWN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,7 @@ class PastAction:
         at: When its first write was sent.
         effect: What it did, None while not yet known.
         exempt: Whether it ran under an exemption.
+        levers: The levers that it moved.
     """
 
     id: str
@@ -37,6 +46,7 @@ class PastAction:
     at: TimeNs
     effect: Effect | None = None
     exempt: bool = False
+    levers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +122,7 @@ class GuardState:
         in_flight: The deployment's action in flight, None if there is none.
         past: Actions that reached the world, oldest first, at least the last hour's.
         tries: Ineffective actions on the current incident.
-        peak_replicas: Most replicas in rotation within the scale-in window.
+        peak_replicas: Most replicas in rotation within the scale-in window and the last half hour.
         observe_until: Observe only until then (clock jump, start-up); None if not.
         verified: Pool and version pairs that served within the objectives long enough.
         foreign_until: Somebody else wrote to the deployment: change nothing before then. None if
@@ -124,6 +134,8 @@ class GuardState:
         slower: Replicas that are slower than each of their peers.
         epoch: The controller's epoch; None where it has taken over nothing yet.
         accounts: Counts of promises and money, as of the latest tick; None where none is kept.
+        moves: What moved levers of capacity, oldest first: of each lever all that `TURNS_NS` holds
+            and the last one before.
     """
 
     managed: Managed
@@ -144,6 +156,7 @@ class GuardState:
     slower: tuple[Slower, ...] = ()
     epoch: int | None = None
     accounts: Accounts | None = None
+    moves: tuple[PastAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,7 @@ class LoopState:
             `actions.barred`, of those that a person rejected or took back.
         trials: Versions on their way to being trusted.
         verified: Pool and version pairs that served within the objectives long enough.
-        peaks: (time, replicas in rotation) maxima within the scale-in window.
+        peaks: (time, replicas in rotation) maxima within the scale-in window and half an hour.
         loads: What the pools had to carry lately (see `loop.watching`).
         settings: Values of levers and how well they served (see `loop.settings`).
         pace: How device time follows batch size, None before it is learnt (see `loop.pace`).
@@ -183,6 +183,7 @@ class LoopState:
         asked: What a person was last asked, None before the first question.
         accounts: Counts of promises and money; None where none is declared.
         comparison: The last ramp whose pools were compared, None before the first.
+        moves: What moved levers of capacity lately (see `base.guard.GuardState`).
     """
 
     managed: Managed
@@ -220,3 +221,4 @@ class LoopState:
     asked: Asked | None = None
     accounts: Accounts | None = None
     comparison: Comparison | None = None
+    moves: tuple[PastAction, ...] = ()

@@ -151,7 +151,13 @@ def intent_of(action: Action, world: Snapshot, number: int, at: TimeNs) -> Inten
 
 def past_of(action: Action, intent: Intent, at: TimeNs) -> PastAction:
     """Return an action that reached the world, for the guards' counters."""
-    return PastAction(id=intent.action_id, kind=action.kind, subject=action.subject, at=at)
+    return PastAction(
+        id=intent.action_id,
+        kind=action.kind,
+        subject=action.subject,
+        at=at,
+        levers=tuple(lever for lever, _ in action.change),
+    )
 
 
 def first_rung(action: Action) -> Levers:

@@ -202,7 +202,12 @@ def _counted(state: LoopState, record: ActionRecord, command: Command, now: Time
     return memory.acted(
         state,
         PastAction(
-            id=record.id, kind=action.kind, subject=action.subject, at=now, exempt=action.exempt
+            id=record.id,
+            kind=action.kind,
+            subject=action.subject,
+            at=now,
+            exempt=action.exempt,
+            levers=tuple(lever for lever, _ in action.change),
         ),
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from homeostat.base import names
-from homeostat.base.guard import GuardState, PastAction
+from homeostat.base.guard import CAPACITY_NS, GROWS, SHRINKS, TURNS_NS, GuardState, PastAction
 from homeostat.base.state import LoopState, Trial
 from homeostat.base.units import HOUR, TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
@@ -87,12 +87,28 @@ def guard_state(state: LoopState) -> GuardState:
         slower=state.slower,
         epoch=state.epoch or None,
         accounts=state.accounts,
+        moves=state.moves,
     )
 
 
 def acted(state: LoopState, action: PastAction) -> LoopState:
     """Return the state with one more action that reached the world."""
-    return replace(state, past=(*state.past, action))
+    return replace(state, past=(*state.past, action), moves=_moved(state.moves, action))
+
+
+def _moved(moves: tuple[PastAction, ...], action: PastAction) -> tuple[PastAction, ...]:
+    """Keep of each lever what the guard counts, and the last move before: a turn has two sides."""
+    if action.kind not in GROWS | SHRINKS:
+        return moves
+    kept: list[PastAction] = []
+    older: set[str] = set()
+    for one in reversed((*moves, action)):
+        if action.at - one.at < TURNS_NS:
+            kept.append(one)
+        elif not older.issuperset(one.levers):
+            older.update(one.levers)
+            kept.append(one)
+    return tuple(reversed(kept))
 
 
 def _trials(
@@ -130,8 +146,9 @@ def _running(world: Snapshot) -> tuple[tuple[str, str], ...]:
 
 
 def _peaks(state: LoopState, world: Snapshot, now: TimeNs) -> tuple[tuple[TimeNs, int], ...]:
-    """Keep decreasing maxima within the scale-in window (the front is the window's peak)."""
+    """Keep decreasing maxima within the longer window (the front is the window's peak)."""
     count = in_rotation(world, state.managed.stable_pool)
-    window_ns = round(state.managed.guard.scale_in_scrapes * state.managed.scrape_ns)
+    scale_in_ns = round(state.managed.guard.scale_in_scrapes * state.managed.scrape_ns)
+    window_ns = max(CAPACITY_NS, scale_in_ns)
     kept = [peak for peak in state.peaks if peak[1] > count and now - peak[0] <= window_ns]
     return (*kept, (now, count))

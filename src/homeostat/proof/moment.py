@@ -14,6 +14,7 @@ import z3
 
 from homeostat.base import names
 from homeostat.base.actions import ActionKind, UndoKind
+from homeostat.base.guard import CAPACITY_NS
 from homeostat.base.policy import GuardPolicy, KillLevel, LeverLimit, Mode
 from homeostat.base.units import MILLISECOND
 from homeostat.proof.smt import (
@@ -82,6 +83,11 @@ class Setting:
     def ms(self, scrapes: float) -> int:
         """Return a number of scrapes in milliseconds, rounded as the guards round."""
         return round(scrapes * 1000) * self.scrape_ns // (1000 * MILLISECOND)
+
+    @property
+    def remembered_ms(self) -> int:
+        """For how long the most replicas in rotation are remembered."""
+        return max(self.ms(self.policy.scale_in_scrapes), CAPACITY_NS // MILLISECOND)
 
     @cached_property
     def words(self) -> Words:
@@ -229,12 +235,12 @@ _ALWAYS: Final = (
     "undo", "undo_kind", "approved", "named", "ours", "shaped", "acted", "tries", "peak", "hour",
     "rollbacks", "fleet_hour", "flying", "targets", "targets_changing", "others_changing",
     "anomalous", "sensors_ok", "frozen", "kill", "mode", "observing", "proposal_age_ms",
-    "grown", "shrunk", "sharing", "priced", "billed",
+    "grown", "shrunk", "sharing", "priced", "billed", "turns",
 )  # fmt: skip
 _COUNTS: Final = (
     "tries", "peak", "hour", "rollbacks", "fleet_hour", "targets", "targets_changing",
     "others_changing", "anomalous", "silent", "suspicions", "filling", "replicas", "spares",
-    "taken", "grown", "shrunk", "sharing",
+    "taken", "grown", "shrunk", "sharing", "turns",
 )  # fmt: skip
 
 

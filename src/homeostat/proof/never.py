@@ -88,7 +88,14 @@ def _chain(setting: Setting, kinds: tuple[ActionKind, ...], wanted: Property) ->
         terms=(*within(steps, wanted.within_ms), steps[0].at >= 0, *counted),
         links=tuple(past(steps, exact=False)),
         drawn=(*past(steps, exact=True), *_following(steps)),
+        wished=tuple(_inside(one) for one in steps[0].moments if one.limit is not None),
     )
+
+
+def _inside(one: Moment) -> Term:
+    """Return that a lever begins within its bounds: nothing odd distracts from what is shown."""
+    high = 0.0 if one.limit is None else one.limit.high
+    return z3.Implies(one.chosen, one.live <= round(high * 1000))
 
 
 def _counts(setting: Setting, one: Moment, wanted: Property) -> tuple[Term, ...]:

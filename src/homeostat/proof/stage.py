@@ -8,6 +8,7 @@ counterexample.
 from dataclasses import dataclass, replace
 from typing import Final
 
+from homeostat.base import guard as base_guard
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.budgets import (
@@ -141,7 +142,7 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
     facts, now = drawn.facts, TimeNs(START + drawn.at_ms * MILLISECOND)
     world = snapshot(drawn, before, now)
     rotation = sum(slot.state is ReplicaState.READY for slot in world.replicas)
-    window = TimeNs(now - setting.ms(setting.policy.scale_in_scrapes) * MILLISECOND)
+    window = TimeNs(now - setting.remembered_ms * MILLISECOND)
     seen = [size for until, size in before.sizes if until >= window]
     policy = setting.policy
     watch = TimeNs(now - 2 * setting.ms(policy.watch_scrapes) * MILLISECOND - SECOND)
@@ -163,6 +164,9 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
         foreign_until=TimeNs(now + SECOND) if facts["foreign"] is True else None,
         loads=(Load(pool=POOL, since=watch, until=now, milli=0),),
         accounts=_accounts(drawn, now),
+        moves=tuple(
+            one for one in before.past if one.kind in base_guard.GROWS | base_guard.SHRINKS
+        ),
     )
 
 
@@ -362,8 +366,9 @@ def after(drawn: Drawn, before: Before, done: Action) -> Before:
     now = TimeNs(START + drawn.at_ms * MILLISECOND)
     kind = ActionKind(drawn.kind)
     entry = PastAction(
-        id=f"c-{len(before.past)}", kind=kind, subject=done.subject, at=now, effect=Effect.HELPED
-    )
+        id=f"c-{len(before.past)}", kind=kind, subject=done.subject, at=now, effect=Effect.HELPED,
+        levers=tuple(lever for lever, _ in done.change),
+    )  # fmt: skip
     out = (names.bare(done.subject),) if kind is ActionKind.DRAIN_REPLICA else ()
     size = drawn.live // 1000 if kind in _SCALES or out else SIZE
     return Before(

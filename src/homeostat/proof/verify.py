@@ -23,6 +23,7 @@ from homeostat.proof.windows import (
     LONGEST,
     TURNS,
     capacity_chain,
+    capacity_kept,
     capacity_longer,
 )
 
@@ -30,7 +31,15 @@ Verdict = Literal["proved", "refuted", "unknown"]
 _UNDECIDED = "the solver did not answer in time"
 _UNCONFIRMED = "a state was found that the real guards do not confirm; the model knows too little"
 # What a chain itself says of its past.
-_OF_THE_CHAIN: Final = frozenset({"acted", "since_ms", "hour", "fleet_hour", "grown", "shrunk"})
+_OF_THE_CHAIN: Final = frozenset({
+    "acted",
+    "since_ms",
+    "hour",
+    "fleet_hour",
+    "grown",
+    "shrunk",
+    "turns",
+})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +141,8 @@ class Prover:
         for limit in setting.policy.limits:
             if not limit.lever.startswith("replicas."):
                 continue
+            if self._nothing(capacity_kept(setting, limit)):
+                continue
             found = self._unrolled(
                 setting,
                 lambda length, limit=limit: capacity_chain(setting, limit, length),  # type: ignore[misc]  # bound now
@@ -145,6 +156,11 @@ class Prover:
                     outage=CAPACITY_OUTAGE,
                 )  # fmt: skip
         return blank
+
+    def _nothing(self, case: Case) -> bool:
+        """Return whether no state whatever is of a case."""
+        ties = [tie for one in case.moments for tie in one.ties]
+        return exists([*ties, *case.links, *case.terms], self.timeout_ms) == "none"
 
     def _unrolled(
         self,
@@ -160,9 +176,6 @@ class Prover:
                 doubt = found
             elif found:
                 return found
-            following = longer(length + 1)
-            ties = [tie for one in following.moments for tie in one.ties]
-            hard = [*ties, *following.links, *following.terms]
-            if exists(hard, self.timeout_ms) == "none":
+            if self._nothing(longer(length + 1)):
                 return doubt or ()
         return doubt or f"more than {LONGEST} such actions fit into the window"

@@ -26,7 +26,7 @@ _FLAGS: Final[dict[str, Value]] = {
     "others_seen": True, "others_remain": True, "current_known": True, "older_clean": True,
     "growing_clean": True, "to_verified": True, "to_last_verified": True, "to_served": False,
     "odd_device": False, "beside_ms": 0, "limited": True, "acted": False, "since_ms": 2 * HOUR_MS,
-    "tries": 0, "hour": 0, "rollbacks": 0, "fleet_hour": 0, "grown": 0, "shrunk": 0,
+    "tries": 0, "hour": 0, "rollbacks": 0, "fleet_hour": 0, "grown": 0, "shrunk": 0, "turns": 0,
     "flying": False, "changing": False, "targets": 1, "targets_changing": 0,
     "targets_limit": 1, "others_changing": 0, "anomalous": 0, "sensors_ok": True,
     "util_after_milli": 0, "util_spare_milli": 0, "batch_ms": 4, "batches_full_milli": 1000,

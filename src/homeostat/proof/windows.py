@@ -13,14 +13,16 @@ from typing import Final
 import z3
 
 from homeostat.base.actions import ActionKind
+from homeostat.base.guard import CAPACITY_NS, TURNS_NS
 from homeostat.base.policy import LeverLimit
+from homeostat.base.units import MILLISECOND
 from homeostat.proof.claims import Case, Claim
 from homeostat.proof.moment import GROWS, HOUR_MS, SHRINKS, Moment, Setting, moment
 from homeostat.proof.smt import Term
 
 K = ActionKind
-CAPACITY_MS: Final = 1_800_000  # half an hour: the promise's window
-TURNS_MS: Final = 900_000  # a quarter of an hour
+CAPACITY_MS: Final = CAPACITY_NS // MILLISECOND
+TURNS_MS: Final = TURNS_NS // MILLISECOND
 MOST_TURNS: Final = 2
 _READABLE: Final = 12  # replicas that a picture shows well
 LONGEST: Final = 8  # actions of a chain; a policy that lets more happen in a window is not proved
@@ -128,6 +130,20 @@ def capacity_chain(setting: Setting, limit: LeverLimit, length: int) -> Case:
     )
 
 
+def capacity_kept(setting: Setting, limit: LeverLimit) -> Case:
+    """Return that one action leaves less than half of the most that served within the window.
+
+    If none can, then no chain of whatever length: what there was before its first action is
+    remembered at its last (`_taking`).
+    """
+    steps, links, _ = _taking(setting, limit, 1)
+    less = [
+        z3.And(one.chosen, 2 * z3.Int("0.after") < one.cells["peak"].value)
+        for one in steps[0].moments
+    ]
+    return Case(moments=steps[0].moments, terms=(steps[0].term, z3.Or(*less)), links=tuple(links))
+
+
 def capacity_longer(setting: Setting, limit: LeverLimit, length: int) -> Case:
     """Return that so many actions that take a replica from users fit into the window at all."""
     steps, links, _ = _taking(setting, limit, length)
@@ -160,6 +176,13 @@ def _taking(
             out = z3.IntVal(0) if one.kind is K.DRAIN_REPLICA else drained
             here += [one.live == 1000 * (before + out), z3.Not(one.cells["undo"].value)]
             here.append(one.cells["left"].value == one.cells["left_in_pool"].value)
+            # What there was before a step, and before those within the window, is remembered.
+            most = one.cells["peak"].value
+            here.append(most >= before)
+            here += [
+                z3.Implies(now.at - steps[earlier].at < CAPACITY_MS, most >= _before(earlier))
+                for earlier in range(number)
+            ]
             links += [z3.Implies(one.chosen, link) for link in here]
             if number:
                 drawn.append(one.chosen == steps[0].moments[now.moments.index(one)].chosen)
@@ -171,13 +194,17 @@ def _taking(
     return steps, links, drawn
 
 
+def _before(number: int) -> Term:
+    return z3.Int(f"{number}.before")
+
+
 def _drains(one: Step) -> Term:
     return z3.If(one.any_of((K.DRAIN_REPLICA,)), 1, 0)
 
 
 def _peaks(setting: Setting, steps: Sequence[Step]) -> list[Term]:
-    """Tie the most replicas within the scale-in window to what the chain had."""
-    window = setting.ms(setting.policy.scale_in_scrapes)
+    """Tie the most replicas that are remembered to what the chain had."""
+    window = setting.remembered_ms
     ties = []
     for number, now in enumerate(steps):
         peak = z3.Int(f"{number}.before")
@@ -217,10 +244,26 @@ def _alternating(setting: Setting, limit: LeverLimit, kinds: Sequence[ActionKind
     return Case(
         moments=tuple(moments),
         terms=(*(now.term for now in steps), *ahead, *moves, window, steps[0].at >= 0),
-        links=tuple(past(steps, exact=False)),
-        drawn=(*past(steps, exact=True), *following, *_rooms(moments)),
+        links=(*past(steps, exact=False), *_turned(steps, exact=False)),
+        drawn=(
+            *past(steps, exact=True),
+            *following,
+            *_rooms(moments),
+            *_turned(steps, exact=True),
+        ),
         wished=(steps[-1].at - steps[0].at < 2 * TURNS_MS,),
     )
+
+
+def _turned(steps: Sequence[Step], *, exact: bool) -> list[Term]:
+    """Tie the turns that are counted to an alternating chain, of which each step is one."""
+    ties = []
+    for number, now in enumerate(steps):
+        lately = [z3.If(now.at - one.at < TURNS_MS, 1, 0) for one in steps[1 : number + 1]]
+        total = z3.Sum(z3.IntVal(0), *lately)
+        value = now.moments[0].cells["turns"].value
+        ties.append(value == total if exact else value >= total)
+    return ties
 
 
 def _rooms(moments: Sequence[Moment]) -> list[Term]:

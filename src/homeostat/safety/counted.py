@@ -1,23 +1,18 @@
 """What was done to the deployment before: how long ago, how often, and whether it helped."""
 
+from itertools import pairwise
 from typing import Final
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.decisions import Effect
-from homeostat.base.guard import PastAction
+from homeostat.base.guard import GROWS, SHRINKS, TURNS_NS, PastAction
 from homeostat.base.intent import ActionRecord
 from homeostat.base.units import HOUR, MILLISECOND
 from homeostat.safety.sight import Sight, scrapes_ms
 from homeostat.safety.tree import Value
 
 _MAX_DOUBLINGS: Final = 6  # 64 times the cooldown; more would outlive any shift
-_GROWS: Final = frozenset({ActionKind.SCALE_UP, ActionKind.RESIZE_UP, ActionKind.BATCH_UP})
-_SHRINKS: Final = frozenset({
-    ActionKind.SCALE_DOWN,
-    ActionKind.RESIZE_DOWN,
-    ActionKind.BATCH_DOWN,
-    ActionKind.DRAIN_REPLICA,
-})
+_TAKES: Final = SHRINKS | {ActionKind.DRAIN_REPLICA}
 _INEFFECTIVE: Final = frozenset({Effect.NO_CHANGE, Effect.HARMED, Effect.UNKNOWN})
 
 
@@ -45,13 +40,14 @@ def counted(action: Action, sight: Sight, own: ActionRecord | None) -> dict[str,
         "tries": state.tries,
         "max_tries": guard.max_tries,
         "peak": state.peak_replicas,
+        "turns": _turns(action, sight, own),
         "hour": hour,
         "hour_limit": guard.actions_per_hour,
         "rollbacks": sum(
             (entry.kind, entry.subject) == (ActionKind.ROLLBACK, action.subject) for entry in lately
         ),
-        "grown": sum(entry.kind in _GROWS for entry in lately),
-        "shrunk": sum(entry.kind in _SHRINKS for entry in lately),
+        "grown": sum(entry.kind in GROWS for entry in lately),
+        "shrunk": sum(entry.kind in _TAKES for entry in lately),
         "fleet_hour": hour + state.fleet.actions_last_hour,
         "fleet_hour_limit": guard.fleet_actions_per_hour,
     }
@@ -63,4 +59,23 @@ def _ineffective(action: Action, past: list[PastAction]) -> int:
         (entry.kind, entry.subject) == (action.kind, action.subject)
         and entry.effect in _INEFFECTIVE
         for entry in past
+    )
+
+
+def _turns(action: Action, sight: Sight, own: ActionRecord | None) -> int:
+    """Count how often a lever of this action turned round lately, this action included.
+
+    Of several levers the one that turned most speaks. An undo is no turn and no move.
+    """
+    if action.kind not in GROWS | SHRINKS:
+        return 0
+    moves = [one for one in sight.state.moves if own is None or one.id != own.id]
+    return max((_turned(action, lever, moves, sight) for lever, _ in action.change), default=0)
+
+
+def _turned(action: Action, lever: str, moves: list[PastAction], sight: Sight) -> int:
+    ways = [(one.at, one.kind in GROWS) for one in moves if lever in one.levers]
+    ways.append((sight.now, action.kind in GROWS))
+    return sum(
+        before != after and sight.now - at < TURNS_NS for (_, before), (at, after) in pairwise(ways)
     )

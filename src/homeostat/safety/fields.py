@@ -111,7 +111,8 @@ FIELDS: Final[dict[str, Field]] = {
     "scale_in_ms": _ms("stabilisation before capacity is taken away"),
     "tries": _count("actions on the incident that did not help"),
     "max_tries": _count("ineffective actions after which a person is told"),
-    "peak": _count("most replicas in rotation within the scale-in window"),
+    "peak": _count("most replicas in rotation within the scale-in window and the last half hour"),
+    "turns": _count("turns of a lever of capacity within 15 minutes, this action's included"),
     # G4 rate.
     "hour": _count("actions on the target in the last hour"),
     "hour_limit": _count("of at most"),

@@ -110,6 +110,28 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G3",
+        name="drained",
+        source=TABLE + "G3: never below half of what served within half an hour",
+        kinds=frozenset({DRAIN}),
+        require=Or((
+            compare("taken", "<=", 0),
+            Compare(">=", Scale(2, Ref("left")), Ref("peak")),
+        )),
+        message="{left} replicas would stay of a recent {peak}",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G3",
+        name="turning",
+        source=TABLE + "G3: no lever turns round more than twice in a quarter of an hour",
+        kinds=frozenset({DOWN, RESIZE_DOWN, ActionKind.BATCH_DOWN}),
+        require=compare("turns", "<=", 1),
+        message="with this the lever has turned round {turns} times within 15 minutes; "
+        "the way up stays free, so one is the limit",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G3",
         name="tries",
         source=TABLE + "G3: three ineffective tries, then a person",
         require=compare("tries", "<", "max_tries"),
