@@ -16,6 +16,7 @@ from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_
 
 from homeostat.base import (
     actions,
+    autonomy,
     budgets,
     canary,
     decisions,
@@ -31,8 +32,8 @@ from homeostat.base import (
 
 T = TypeVar("T")
 _MODULES = (
-    actions, budgets, canary, decisions, events, evidence, guard, intent, policy, rehearsal, state,
-    world,
+    actions, autonomy, budgets, canary, decisions, events, evidence, guard, intent, policy,
+    rehearsal, state, world,
 )  # fmt: skip
 _CLASSES: dict[str, Any] = {
     name: value

@@ -6,7 +6,8 @@ replay feeds the events again and must get the same commands, bit for bit.
 
 from dataclasses import dataclass
 
-from homeostat.base.actions import Action
+from homeostat.base.actions import Action, ActionKind
+from homeostat.base.autonomy import Grant
 from homeostat.base.decisions import DecisionRecord, Notice, Outcome
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.intent import ActionRecord, Intent, Receipt
@@ -180,6 +181,29 @@ class Rehearsed:
     fleet: FleetView | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A person gave a kind of action leave to run unasked, or took it back; the fact is kept."""
+
+    at: TimeNs
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutonomySet:
+    """What the ledger of all deployments says may run unasked on this one, from here on.
+
+    Attributes:
+        at: When.
+        auto_kinds: The kinds; never more than the policy names.
+        because: What changed, one sentence each.
+    """
+
+    at: TimeNs
+    auto_kinds: tuple[ActionKind, ...]
+    because: tuple[str, ...] = ()
+
+
 Event = (
     Started
     | Ticked
@@ -191,6 +215,8 @@ Event = (
     | Reconfigured
     | ClockJumped
     | Rehearsed
+    | Granted
+    | AutonomySet
 )
 
 
@@ -224,10 +250,10 @@ class Record:
     """Nothing to do in the world: a fact for the journal and for people.
 
     One of: an action record that changed state, a decision, an incident that opened, changed or
-    closed (`open` False), an outcome.
+    closed (`open` False), an outcome, a person's grant.
     """
 
-    fact: ActionRecord | DecisionRecord | Incident | Outcome
+    fact: ActionRecord | DecisionRecord | Incident | Outcome | Grant
     open: bool = True
 
 

@@ -117,6 +117,8 @@ class GuardPolicy:
         frozen: G9: True while a freeze is in force.
         auto_kinds: G12: kinds that a person has granted to run without asking.
         granted_by: G12: who granted them, for the record.
+        earn_kinds: G12: kinds that may come to run without asking by what they are seen to do.
+        lost_on_harm: G12: a kind that did harm asks again, until a person grants it anew.
         approval_ttl_scrapes: G13: how long a question stays open.
         receipt_deadline_ns: How long a write may take before its result is UNKNOWN.
         readiness_deadline_ns: How long a change that was accepted may take to be carried out, a new
@@ -150,6 +152,8 @@ class GuardPolicy:
     frozen: bool = False
     auto_kinds: tuple[ActionKind, ...] = ()
     granted_by: str = ""
+    earn_kinds: tuple[ActionKind, ...] = ()
+    lost_on_harm: bool = True
     approval_ttl_scrapes: float = 60.0
     receipt_deadline_ns: int = 5_000_000_000
     readiness_deadline_ns: int = 60_000_000_000

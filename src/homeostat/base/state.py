@@ -5,7 +5,7 @@ A plain value: snapshots of it are journaled, and replay rebuilds it bit for bit
 
 from dataclasses import dataclass
 
-from homeostat.base.actions import Action
+from homeostat.base.actions import Action, ActionKind
 from homeostat.base.budgets import Accounts
 from homeostat.base.canary import CanaryConfig, CanaryJudgement, CanaryState
 from homeostat.base.events import FleetView
@@ -181,6 +181,7 @@ class LoopState:
         question: The last one, None before the first.
         rehearsal: Its answer, None while there is none.
         asked: What a person was last asked, None before the first question.
+        auto_kinds: What may run unasked by the ledger of the fleet, None = as the policy says.
         accounts: Counts of promises and money; None where none is declared.
         comparison: The last ramp whose pools were compared, None before the first.
         moves: What moved levers of capacity lately (see `base.guard.GuardState`).
@@ -219,6 +220,7 @@ class LoopState:
     question: Question | None = None
     rehearsal: Rehearsal | None = None
     asked: Asked | None = None
+    auto_kinds: tuple[ActionKind, ...] | None = None
     accounts: Accounts | None = None
     comparison: Comparison | None = None
     moves: tuple[PastAction, ...] = ()

@@ -7,6 +7,7 @@ from homeostat.base.guard import CAPACITY_NS, GROWS, SHRINKS, TURNS_NS, GuardSta
 from homeostat.base.state import LoopState, Trial
 from homeostat.base.units import HOUR, TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
+from homeostat.loop.autonomous import in_force
 from homeostat.loop.beside import compared
 from homeostat.loop.settings import settings
 from homeostat.loop.watching import watch
@@ -69,7 +70,7 @@ def in_rotation(world: Snapshot, pool: str | None = None) -> int:
 def guard_state(state: LoopState) -> GuardState:
     """Return what the guards see; the kernel knows an action in flight by its own levers."""
     return GuardState(
-        managed=state.managed,
+        managed=in_force(state),
         evidence=state.evidence,
         world=state.world,
         fleet=state.fleet,

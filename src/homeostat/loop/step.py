@@ -11,12 +11,14 @@ from typing import Any
 from homeostat.base.decisions import Effect, Notice, Urgency
 from homeostat.base.events import (
     Approval,
+    AutonomySet,
     CanaryRequested,
     Claim,
     ClockJumped,
     Command,
     Event,
     FleetView,
+    Granted,
     Received,
     Reconfigured,
     Record,
@@ -37,6 +39,7 @@ from homeostat.loop import (
     acting,
     approving,
     asking,
+    autonomous,
     comparing,
     deciding,
     incidents,
@@ -313,4 +316,6 @@ _HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
     Reconfigured: _reconfigured,
     ClockJumped: _clock_jumped,
     Rehearsed: _rehearsed,
+    Granted: autonomous.granted,
+    AutonomySet: autonomous.autonomy_set,
 }

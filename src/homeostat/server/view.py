@@ -11,12 +11,16 @@ from dataclasses import replace
 from typing import Final
 
 from homeostat.base import codec
+from homeostat.base.autonomy import Grant
 from homeostat.base.events import (
     Approval,
+    AutonomySet,
+    CanaryRequested,
     Claim,
     ClockJumped,
     Command,
     Event,
+    Granted,
     ReadWorld,
     Received,
     Reconfigured,
@@ -49,6 +53,8 @@ from homeostat.server.view_deployment import HISTORY, Answer, DeploymentState, I
 from homeostat.server.view_feed import KEEP, Change, Feed
 from homeostat.server.view_series import CAPACITY
 
+_Noted = Rehearsed | ClockJumped | UndoRequested | CanaryRequested | Granted | AutonomySet
+_WITHOUT_KILL = Started | Reconfigured | ClockJumped | Granted | AutonomySet
 _INTENTS: Final = 4096
 """Writes whose deployment is remembered until their receipts come."""
 
@@ -134,19 +140,22 @@ class View:
                 self._received(receipt, event.at, deployment)
             case Approval():
                 self._answered(event, deployment or event.deployment)
-            case UndoRequested():
-                self._said("undo", event.at, deployment or event.deployment, event)
-            case Rehearsed() | ClockJumped():
+            case _:
                 self._noted(event, deployment)
-        if not isinstance(event, Started | Reconfigured | ClockJumped):
+        if not isinstance(event, _WITHOUT_KILL):
             self.throw(event.kill)
 
-    def _noted(self, event: Rehearsed | ClockJumped, deployment: str) -> None:
-        if isinstance(event, Rehearsed):
-            self._state(deployment).rehearsal = event.rehearsal
-            return
-        self.counts.jumps[deployment] += 1
-        self._said("clock", event.at, deployment, event)
+    def _noted(self, event: _Noted, deployment: str) -> None:
+        match event:
+            case Rehearsed():
+                self._state(deployment).rehearsal = event.rehearsal
+            case ClockJumped():
+                self.counts.jumps[deployment] += 1
+                self._said("clock", event.at, deployment, event)
+            case UndoRequested():
+                self._said("undo", event.at, deployment or event.deployment, event)
+            case CanaryRequested() | Granted() | AutonomySet():
+                self._state(deployment).saw(event.at)  # what follows from it is a fact of its own
 
     def command(self, command: Command, *, deployment: str = "") -> None:
         """Fold one command; `deployment` names the journal it is from when it does not.
@@ -178,7 +187,7 @@ class View:
                 self._intents[intent.id] = intent.deployment
                 if len(self._intents) > _INTENTS:
                     self._intents.popitem(last=False)
-            case ReadWorld() | Claim() | Rehearse():
+            case ReadWorld() | Claim() | Rehearse() | Record(fact=Grant()):
                 pass  # nothing to look at until the answer comes
             case _:
                 raise TypeError(f"not a command: {command!r}")
