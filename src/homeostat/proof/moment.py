@@ -65,10 +65,11 @@ class Setting:
     Attributes:
         policy: The guards' settings.
         scrape_ns: The scrape interval, in nanoseconds.
-        price_milli: Price of one replica, in thousandths of a dollar an hour.
+        price_milli: Price of one replica of the cheapest pool, in thousandths an hour.
         rules: The built-in rules and those of the policy.
         asked: Conditions of the policy's own properties.
         made: Moments that were made before, kept because making one costs more than a proof.
+        dearest_milli: The same of the dearest pool; None = all cost the same.
     """
 
     policy: GuardPolicy
@@ -79,6 +80,7 @@ class Setting:
     made: dict[tuple[str, ActionKind, str], "Moment"] = field(
         default_factory=dict, compare=False, repr=False
     )
+    dearest_milli: int | None = None
 
     def ms(self, scrapes: float) -> int:
         """Return a number of scrapes in milliseconds, rounded as the guards round."""
@@ -329,6 +331,11 @@ def _replicas(setting: Setting, cells: Mapping[str, Cell], live: Term, wanted: T
     lost = z3.If(wanted < live, -delta, z3.IntVal(0))
     ahead = z3.Not(cells["undo"].value)
     price = setting.price_milli
+    dearest = max(price, setting.dearest_milli or 0)
+    # What goes may be of the dearest pool, what comes of the cheapest.
+    added = price * delta
+    if dearest > price:
+        added = z3.If(delta < 0, dearest * delta, added)
     return [
         live % _UNIT == 0,
         wanted % _UNIT == 0,
@@ -339,7 +346,7 @@ def _replicas(setting: Setting, cells: Mapping[str, Cell], live: Term, wanted: T
         # Seen healthy are at most those that are there.
         cells["left_in_pool"].value <= wanted / _UNIT,
         cells["spend_milli"].value >= price * (wanted / _UNIT),
-        cells["spend_change_milli"].value >= price * delta,
+        cells["spend_change_milli"].value >= added,
     ]
 
 

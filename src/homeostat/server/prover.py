@@ -27,6 +27,7 @@ def setting(subject: Subject) -> Setting:
         policy=subject.policy,
         scrape_ns=subject.scrape_ns,
         price_milli=subject.price_milli,
+        dearest_milli=subject.dearest_milli,
         rules=(*RULES, *added_rules(subject.policy.rules)),
         asked=tuple(parse(one.when, TYPES) for one in subject.rails.never or ()),
     )

@@ -31,7 +31,8 @@ class Subject:
         rails: The settings as written.
         policy: The settings as the guards take them.
         scrape_ns: The scrape interval that turns spans into times.
-        price_milli: Price of a replica, thousandths of a dollar an hour.
+        price_milli: Price of a replica of the cheapest pool, thousandths an hour.
+        dearest_milli: The same of the dearest pool.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Subject:
     policy: GuardPolicy
     scrape_ns: int
     price_milli: int
+    dearest_milli: int
 
 
 def installed() -> bool:
@@ -82,12 +84,14 @@ def _of_model(model: ManagedModel, policies: dict[str, GuardrailPolicy]) -> Subj
         )
     base = Guardrails() if wanted is None else policies[wanted].spec
     rails = merged(base, spec.guardrails)
+    prices = [price for price in spec.objective.milli if price > 0] or [_PRICE_MILLI]
     return Subject(
         name=model.metadata.name,
         rails=rails,
         policy=to_policy(rails, spec.interval),
         scrape_ns=spec.interval,
-        price_milli=round(spec.objective.cost_per_replica_hour * 1000) or _PRICE_MILLI,
+        price_milli=min(prices),
+        dearest_milli=max(prices),
     )
 
 
@@ -100,6 +104,7 @@ def _of_policy(one: GuardrailPolicy, interval_ns: int | None) -> Subject:
         policy=to_policy(one.spec, scrape),
         scrape_ns=scrape,
         price_milli=_PRICE_MILLI,
+        dearest_milli=_PRICE_MILLI,
     )
 
 

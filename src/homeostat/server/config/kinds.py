@@ -1,4 +1,4 @@
-"""The kinds of documents: `ManagedModel`, `GuardrailPolicy`, `Freeze`, `Controller`.
+"""The kinds of documents: `ManagedModel`, `GuardrailPolicy`, `Freeze`, `Controller`, `SLO`.
 
 Kubernetes' shape (apiVersion, kind, metadata, spec), so that a file works alone or as a custom
 resource. What a value means for the core is worked out in `loaded`; here it is only checked.
@@ -11,16 +11,19 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validato
 
 from homeostat.base.policy import Mode
 from homeostat.server.address import listening
+from homeostat.server.config.canaries import CanarySpec
 from homeostat.server.config.freezes import FreezeSpec
-from homeostat.server.config.guardrails import Fraction, Guardrails, Strict
+from homeostat.server.config.guardrails import Guardrails, Strict
+from homeostat.server.config.openslo import OpenSlo
+from homeostat.server.config.prices import ObjectiveSpec
+from homeostat.server.config.promises import Slo
 from homeostat.server.config.stores import StoreSpec
 from homeostat.server.config.twins import TwinSpec
-from homeostat.server.config.units import Duration, Money
+from homeostat.server.config.units import Duration
 
 API: Final = "homeostat.dev/v1alpha1"
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-_QUANTILE: Final = 0.95
 _URL: Final = TypeAdapter(HttpUrl)
 
 
@@ -166,53 +169,6 @@ class LabelsSpec(Strict):
     path: str = Field(pattern=r"^/[\w./\-]{0,200}$", description="On each replica's address.")
 
 
-class LatencySlo(Strict):
-    """A quantile of the latency at the gateway stays below a limit."""
-
-    quantile: float = Field(default=_QUANTILE, description="Only the p95 is measured.")
-    below: Duration
-
-    @model_validator(mode="after")
-    def _is_measured(self) -> Self:
-        if self.quantile != _QUANTILE:
-            raise ValueError(f"quantile {self.quantile:g} is not measured; write {_QUANTILE}")
-        return self
-
-
-class RatioSlo(Strict):
-    """Failed / answered stays at or below a limit."""
-
-    at_most: Fraction
-
-
-class AccuracySlo(Strict):
-    """Accuracy over joined labels stays at or above a limit."""
-
-    at_least: Fraction
-
-
-class Slo(Strict):
-    """One promise to the users."""
-
-    name: Name
-    latency: LatencySlo | None = None
-    errors: RatioSlo | None = None
-    accuracy: AccuracySlo | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        said = [name for name in ("latency", "errors", "accuracy") if getattr(self, name)]
-        if len(said) != 1:
-            raise ValueError(f"says {said or 'nothing'}; write one of latency, errors, accuracy")
-        return self
-
-
-class ObjectiveSpec(Strict):
-    """What things cost."""
-
-    cost_per_replica_hour: Money = 0.0
-
-
 class ModelSpec(Strict):
     """One managed deployment."""
 
@@ -223,15 +179,37 @@ class ModelSpec(Strict):
     probe: ProbeSpec | None = None
     labels: LabelsSpec | None = None
     twin: TwinSpec | None = None
+    canary: CanarySpec | None = None
     slo: tuple[Slo, ...] = Field(min_length=1, max_length=20)
     objective: ObjectiveSpec = Field(default_factory=ObjectiveSpec)
     policy: Name | None = Field(default=None, description="A GuardrailPolicy's name.")
     guardrails: Guardrails = Field(default_factory=Guardrails)
+    shares: tuple[Name, ...] = Field(
+        default=(),
+        max_length=20,
+        description="What it shares with others, such as a node pool: one at a time is changed.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_tried(self) -> Self:
+        if self.canary is None:
+            return self
+        pool, pools, envoy = self.canary.pool, self.target.pools, self.target.envoy
+        if pool == pools.stable:
+            raise ValueError(f"canary: pool {pool!r} is the stable one; name another")
+        if envoy is None:
+            raise ValueError("canary: nothing divides the traffic; add target.envoy")
+        weights = envoy.weights or ({pools.fallback: ""} if pools.fallback else {})
+        if pool not in weights:
+            raise ValueError(f"canary: pool {pool!r} has no weight; add it to target.envoy.weights")
+        if self.canary.bucket < 2 * self.interval:
+            raise ValueError("canary: bucket must be two intervals at least, to hold whole ones")
+        return self
 
     @model_validator(mode="after")
     def _promises(self) -> Self:
         for kind in ("latency", "errors", "accuracy"):
-            names = [one.name for one in self.slo if getattr(one, kind) is not None]
+            names = [str(one.name) for one in self.slo if getattr(one, kind) is not None]
             if len(names) > 1:
                 raise ValueError(f"slo: {kind} twice ({', '.join(names)}); keep one")
             if not names and kind != "accuracy":
@@ -325,10 +303,12 @@ class Controller(Strict):
     spec: ControllerSpec
 
 
-Kind = ManagedModel | GuardrailPolicy | Freeze | Controller
+Kind = ManagedModel | GuardrailPolicy | Freeze | Controller | OpenSlo
 KINDS: Final[dict[str, type[Kind]]] = {
     "ManagedModel": ManagedModel,
     "GuardrailPolicy": GuardrailPolicy,
     "Freeze": Freeze,
     "Controller": Controller,
 }
+OPEN_KINDS: Final[dict[str, type[Kind]]] = {"SLO": OpenSlo}
+"""Kinds of `openslo/v1`, read beside ours."""

@@ -6,15 +6,18 @@ time, so `managed` asks for it.
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from homeostat.base import codec
+from homeostat.base.budgets import MoneyPolicy, SloSpec
+from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import compiled
-from homeostat.server.config import stores, twins
+from homeostat.server.config import canaries, prices, stores, twins
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
@@ -180,7 +183,15 @@ class Config:
         return replace(managed, guard=replace(managed.guard, frozen=True))
 
 
-def deployment(name: str, spec: ModelSpec, policy: Guardrails, base: Path) -> Deployment:
+def deployment(
+    name: str,
+    spec: ModelSpec,
+    policy: Guardrails,
+    base: Path,
+    *,
+    slos: tuple[SloSpec, ...] = (),
+    refuse: Callable[[str], Exception] = ConfigError,
+) -> Deployment:
     """Return one deployment.
 
     Args:
@@ -188,9 +199,14 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails, base: Path) -> De
         spec: What its document says.
         policy: The settings of the policy it names, or none.
         base: Folder that relative paths start from.
+        slos: Promises with an error budget.
+        refuse: Makes the error for amounts that do not fit together.
+
+    Raises:
+        Exception: What `refuse` makes.
     """
     rails = merged(policy, spec.guardrails)
-    guard = to_policy(rails, spec.interval)
+    money, guard = prices.money(spec.objective, to_policy(rails, spec.interval), refuse)
     pools = spec.target.pools
     return Deployment(
         managed=Managed(
@@ -202,10 +218,14 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails, base: Path) -> De
             fallback_pool=pools.fallback,
             scale_actuator=PROCESS,
             traffic_actuator=ENVOY if spec.target.envoy is not None else None,
-            replica_usd_per_hour=spec.objective.cost_per_replica_hour,
+            replica_usd_per_hour=_usual_price(money, pools.stable),
             guard=guard,
-            policy_digest=policy_digest(guard, spec.mode),
+            policy_digest=policy_digest(guard, spec.mode, money),
             twin=twins.policy(spec.twin),
+            canary=canaries.policy(spec.canary),
+            slos=slos,
+            money=money,
+            shares=tuple(sorted(set(spec.shares))),
         ),
         process=ProcessHost(
             name=PROCESS,
@@ -222,10 +242,21 @@ def deployment(name: str, spec: ModelSpec, policy: Guardrails, base: Path) -> De
     )
 
 
-def policy_digest(guard: GuardPolicy, mode: Mode) -> str:
-    """Return the SHA-256 of the guard settings' canonical JSON and the mode, hex."""
+def policy_digest(guard: GuardPolicy, mode: Mode, money: MoneyPolicy | None = None) -> str:
+    """Return the SHA-256 of the guard settings' canonical JSON and the mode, hex.
+
+    A budget of a day or a month is a setting of the guards too.
+    """
     body = codec.encode(replace(guard, frozen=False)) + b"\n" + mode.value.encode()
+    if money is not None and (money.day_milli, money.month_milli) != (None, None):
+        body += b"\n" + codec.encode(money)
     return hashlib.sha256(body).hexdigest()
+
+
+def _usual_price(money: MoneyPolicy | None, pool: str) -> float:
+    """Return what a replica of the stable pool costs, 0 where nobody named it."""
+    price = None if money is None else money.price(pool)
+    return 0.0 if price is None else price / 1000
 
 
 def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:

@@ -14,6 +14,7 @@ from homeostat.server.config.guardrails import Guardrails
 from homeostat.server.config.kinds import (
     API,
     KINDS,
+    OPEN_KINDS,
     Controller,
     ControllerSpec,
     Freeze,
@@ -21,6 +22,9 @@ from homeostat.server.config.kinds import (
     Kind,
     ManagedModel,
 )
+from homeostat.server.config.openslo import API as OPEN_API
+from homeostat.server.config.openslo import OpenSlo
+from homeostat.server.config.promises import OpenSloRef, specs
 from homeostat.server.config.reader import MAX_BYTES, Document, read
 from homeostat.server.config.teach import close_to, place, problems
 
@@ -75,11 +79,11 @@ def assemble(parsed: Sequence[Parsed]) -> loaded.Config:
     if not models:
         raise ConfigError(f"no ManagedModel in {_names(parsed)}; add one document of that kind")
     known = {one.metadata.name for one, _ in models}
+    promised = {one.metadata.name: one for one, _ in parsed if isinstance(one, OpenSlo)}
     deployments = []
     for model, at in sorted(models, key=lambda pair: pair[0].metadata.name):
         policy = _policy(model, at, policies)
-        base = Path(at.file).absolute().parent
-        deployments.append(loaded.deployment(model.metadata.name, model.spec, policy, base))
+        deployments.append(_deployment(model, at, policy, promised))
     freezes = _freezes(parsed, known)
     settings = _controller(parsed)
     body = "\n".join(one.model_dump_json(by_alias=True) for one, _ in _sorted(parsed))
@@ -137,13 +141,14 @@ def _kind(document: Document) -> Kind:
         raise ConfigError(
             f"{place(document, ())}: a document is a mapping with apiVersion and kind"
         )
-    for key, wanted in (("apiVersion", [API]), ("kind", list(KINDS))):
+    kinds = OPEN_KINDS if value.get("apiVersion") == OPEN_API else KINDS
+    for key, wanted in (("apiVersion", [API, OPEN_API]), ("kind", list(kinds))):
         said = value.get(key)
         if not isinstance(said, str) or said not in wanted:
             said_text = "is missing" if said is None else f"{str(said)[:60]!r} is not known"
             hint = close_to(str(said), wanted)
             raise ConfigError(f"{place(document, (key,))}: {said_text}; {hint}")
-    model = KINDS[value["kind"]]
+    model = kinds[value["kind"]]
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -163,6 +168,47 @@ def _distinct(parsed: Sequence[Parsed]) -> None:
                 f"(first at {first}); rename one"
             )
         seen[key] = at
+
+
+def _deployment(
+    model: ManagedModel, at: Document, policy: Guardrails, promised: dict[str, OpenSlo]
+) -> loaded.Deployment:
+    """Return one deployment, its promises and its money worked out.
+
+    Raises:
+        ConfigError: An OpenSLO document cannot be found or kept, or currencies are mixed.
+    """
+    base = Path(at.file).absolute().parent
+    slos = specs(
+        model.spec.slo,
+        lambda ref: _open_slo(ref, base, promised),
+        model.spec.interval,
+        lambda index, why: ConfigError(f"{place(at, ('spec', 'slo', index))}: {why}"),
+    )
+    return loaded.deployment(
+        model.metadata.name,
+        model.spec,
+        policy,
+        base,
+        slos=slos,
+        refuse=lambda why: ConfigError(f"{place(at, ('spec', 'objective'))}: {why}"),
+    )
+
+
+def _open_slo(ref: OpenSloRef, base: Path, promised: dict[str, OpenSlo]) -> OpenSlo | str:
+    """Return the document that is meant, or why there is none."""
+    known = promised
+    where = "these files"
+    if ref.file is not None:
+        where = str(base / ref.file)
+        found = [one for one, _ in parse(_bytes(base / ref.file), where)]
+        known = {one.metadata.name: one for one in found if isinstance(one, OpenSlo)}
+        if ref.name is None and len(known) == 1:
+            return next(iter(known.values()))
+    names = ", ".join(sorted(known)) or "none"
+    if ref.name is None:
+        return f"{where} holds several OpenSLO documents or none ({names}); add name"
+    return known.get(ref.name) or f"no OpenSLO document {ref.name!r} in {where}; known: {names}"
 
 
 def _policy(model: ManagedModel, at: Document, known: dict[str, Guardrails]) -> Guardrails:
