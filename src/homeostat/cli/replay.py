@@ -5,12 +5,16 @@ from pathlib import Path
 import typer
 
 from homeostat.cli.exits import Exit
+from homeostat.cli.kept import ANCHOR, JOURNAL, PASSWORD_FILE, SCHEMA
 from homeostat.cli.output import OUTPUT, Output, show, tell
 
 
 def replay(
-    journal: Path = typer.Argument(help="The journal's database file."),
+    journal: str = JOURNAL,
     deployment: str | None = typer.Option(None, "--deployment", "-d", help="Only this one."),
+    anchor: Path | None = ANCHOR,
+    password_file: Path | None = PASSWORD_FILE,
+    schema: str = SCHEMA,
     output: Output = OUTPUT,
 ) -> None:
     """Replay a journal; exits 1 if any decision comes out differently.
@@ -18,9 +22,10 @@ def replay(
     Where other code than this wrote it, that is said: its own version replays it bit for bit.
     """
     from homeostat.server.code_version import code_version
-    from homeostat.server.replaying import replay_file
+    from homeostat.server.replaying import Kept, replay_file
 
-    results = replay_file(journal, deployment)
+    kept = Kept(place=journal, anchor=anchor, password_file=password_file, schema=schema)
+    results = replay_file(kept, deployment)
     if not results:
         tell("homeostat: the journal holds no deployment of that name")
         raise typer.Exit(Exit.NO_DATA)

@@ -1,9 +1,9 @@
 """Replaying and verifying a journal file, for people: what `replay` and `audit verify` print."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from homeostat import plugins
 from homeostat.base.decisions import DecisionRecord
 from homeostat.base.errors import StoreError
 from homeostat.base.events import Record, Started
@@ -11,29 +11,60 @@ from homeostat.base.policy import Managed
 from homeostat.base.ports import Anchored, Entry, Journal
 from homeostat.base.state import LoopState
 from homeostat.server.code_version import code_version
+from homeostat.server.plan import PartPlan
 from homeostat.server.restore import decoded, replay
-from homeostat.server.wiring import loop_parts
+from homeostat.server.wiring import build, loop_parts
 
 # Journals from before it was recorded, and those whose start was dropped by age.
 UNRECORDED: Final = "code that is not recorded"
 _STARTED: Final = b'{"$":"Started"'
 
 
-def open_read_only(path: Path) -> Journal:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Where a journal lies, as a person says it.
+
+    Attributes:
+        place: A file, or postgresql://USER@HOST:PORT/DATABASE.
+        anchor: The file that anchors it; beside a file it is found by itself.
+        password_file: Holds the database's password, None where libpq finds it by itself.
+        schema: The database's schema.
+    """
+
+    place: str
+    anchor: Path | None = None
+    password_file: Path | None = None
+    schema: str = "homeostat"
+
+
+def open_read_only(where: Path | Kept) -> Journal:
     """Open a journal for reading, also while a controller writes it.
 
     Raises:
-        StoreError: There is no such file, or it is no journal.
+        ConfigError: A database's URL cannot be used.
+        StoreError: There is no journal there, or it is none.
     """
-    if not path.is_file():
-        raise StoreError(f"there is no journal at {path}")
-    store = plugins.part("store", "sqlite")
-    journal: Journal = store.build(store.config(path=path, read_only=True))
+    kept = where if isinstance(where, Kept) else Kept(place=str(where))
+    settings: dict[str, Any] = {"read_only": True, "anchor": kept.anchor}
+    if kept.place.startswith("postgresql:"):
+        database = {"url": kept.place, "schema_name": kept.schema}
+        settings |= database | {"password_file": kept.password_file}
+        entry = PartPlan(part="postgres", settings=settings)
+    else:
+        path = Path(kept.place)
+        if not path.is_file():
+            raise StoreError(f"there is no journal at {path}")
+        entry = PartPlan(part="sqlite", settings=settings | {"path": path})
+    journal: Journal = build("store", entry)
     return journal
 
 
-def replay_file(path: Path, only: str | None = None) -> list[dict[str, Any]]:
+def replay_file(where: Path | Kept, only: str | None = None) -> list[dict[str, Any]]:
     """Replay every deployment of a journal.
+
+    Args:
+        where: Where it lies.
+        only: Only the deployment of this name.
 
     Returns:
         One row per deployment: events, commands and decisions replayed, events whose commands
@@ -44,7 +75,7 @@ def replay_file(path: Path, only: str | None = None) -> list[dict[str, Any]]:
     Raises:
         StoreError: The journal cannot be read or does not verify.
     """
-    journal = open_read_only(path)
+    journal = open_read_only(where)
     try:
         found = deployments(journal)
         return [
@@ -56,8 +87,11 @@ def replay_file(path: Path, only: str | None = None) -> list[dict[str, Any]]:
         journal.close()
 
 
-def verify_file(path: Path) -> dict[str, Any]:
+def verify_file(where: Path | Kept) -> dict[str, Any]:
     """Walk the whole chain.
+
+    Args:
+        where: Where the journal lies.
 
     Returns:
         The number of entries, the last digest, counts by kind, the last entry that is known from
@@ -68,7 +102,7 @@ def verify_file(path: Path) -> dict[str, Any]:
     Raises:
         StoreError: The journal cannot be read or does not verify.
     """
-    journal = open_read_only(path)
+    journal = open_read_only(where)
     try:
         counts: dict[str, int] = {}
         last = ""

@@ -1,6 +1,8 @@
 """The conformance kit of journals: what every store must keep.
 
     check_journal(lambda: build(settings))
+    check_pruning(lambda: build(settings))  # where it can drop what is old
+    check_leasing(lambda: build(settings))  # where several may open it and one leads
 
 `reopen` must return a new handle on the same, at first empty, journal; handles are closed before
 the next is opened, except where two owners meet. Raises AssertionError with a sentence.
@@ -9,9 +11,9 @@ the next is opened, except where two owners meet. Raises AssertionError with a s
 from collections.abc import Callable
 from itertools import pairwise
 
-from homeostat.base.errors import StoreError
-from homeostat.base.ports import Entry, Journal
-from homeostat.base.units import TimeNs
+from homeostat.base.errors import StoreError, SupersededError
+from homeostat.base.ports import Entry, Journal, Leasing, Pruning
+from homeostat.base.units import MINUTE, TimeNs
 
 Reopen = Callable[[], Journal]
 Row = tuple[TimeNs, str, str, bytes]
@@ -38,6 +40,78 @@ def check_journal(reopen: Reopen) -> None:
     _check_all_or_nothing(reopen)
     _check_epochs_rise_and_fence(reopen)
     _check_it_is_the_same_after_reopening(reopen)
+
+
+def check_pruning(reopen: Reopen) -> None:
+    """Check that dropping what is old leaves a chain that verifies, and keeps what must be kept.
+
+    Raises:
+        AssertionError: A promise of `homeostat.base.ports.Pruning` is broken.
+    """
+    journal = reopen()
+    if not isinstance(journal, Pruning):
+        raise AssertionError("this journal has no prune")  # noqa: TRY004 - a broken promise
+    journal.claim_epoch("kit", TimeNs(10))
+    frame, command = (TimeNs(11), "", "frame", b"f"), (TimeNs(11), "m-1", "command", b"c")
+    young = (TimeNs(20), "", "frame", b"y")
+    written = journal.append([frame, command, frame, frame, young], durable=True)
+    kept = [e for e in journal.read() if e.kind != "frame" or e.at >= TimeNs(15)]
+    dropped = journal.prune(before=TimeNs(15), now=TimeNs(21))
+    _expect(holds=dropped >= 3, promise=f"prune says how many it dropped, not {dropped}")  # noqa: PLR2004 - frames above
+    found = [e for e in journal.read() if e.kind != "note" or e in kept]
+    _expect(holds=found == kept, promise="only frames from before that time are dropped")
+    _expect(holds=written[1] in found, promise="commands stay for ever")
+    again = journal.prune(before=TimeNs(15), now=TimeNs(22))
+    _expect(holds=again == 0, promise="what was dropped is not dropped again")
+    journal.append([command], durable=True)
+    journal.close()
+    journal = reopen()
+    numbers = [e.seq for e in journal.read()]
+    _expect(holds=numbers == sorted(set(numbers)), promise="numbers are never used again")
+    journal.close()
+
+
+def check_leasing(reopen: Reopen) -> None:
+    """Check that one of two leads, that a hand-over is at once, and that epochs fence.
+
+    Raises:
+        AssertionError: A promise of `homeostat.base.ports.Leasing` is broken.
+    """
+    first, second = reopen(), reopen()
+    if not isinstance(first, Leasing) or not isinstance(second, Leasing):
+        raise AssertionError("this journal has no leases")  # noqa: TRY004 - a broken promise
+    now = TimeNs(1)
+    ours = first.acquire("first", now, MINUTE)
+    _expect(holds=ours.epoch > ours.before, promise="whoever leads has a higher epoch")
+    _expect(holds=ours.holder == "first", promise="whoever leads is named")
+    waits = second.acquire("second", now, MINUTE)
+    _expect(holds=waits.epoch == 0, promise="a second one does not lead beside the first")
+    _expect(holds=waits.holder == "first", promise="a second one learns who leads")
+    first.append(ROWS[:1], durable=True)
+    first.renew(MINUTE)
+    first.release()
+    theirs = second.acquire("second", now, MINUTE)
+    _expect(holds=theirs.epoch == ours.epoch + 1, promise="what is given back is had at once")
+    _expect(holds=theirs.before == ours.epoch, promise="whoever follows knows whom")
+    before = list(second.read())
+    for attempt in (lambda: first.append(ROWS[:1], durable=True), lambda: first.renew(MINUTE)):
+        _expect(holds=_refused(attempt), promise="the one before can neither write nor renew")
+    _expect(holds=list(second.read()) == before, promise="what it tried left no trace")
+    second.release()
+    again = first.acquire("first", now, MINUTE)
+    _expect(holds=again.epoch == theirs.epoch + 1, promise="it may lead again, above all others")
+    first.append(ROWS[:1], durable=True)
+    first.release()
+    first.close()
+    second.close()
+
+
+def _refused(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except SupersededError:
+        return True
+    return False
 
 
 def _expect(*, holds: bool, promise: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 NOBODY: Final = 65534  # the user without rights, on every Linux
+_ROOM: Final = 512 * 1024 * 1024  # a cluster and its log of 64 MB, with room to spare
 # Durability as in production: only what costs memory is made smaller.
 SETTINGS: Final = {
     "listen_addresses": "''",
@@ -42,7 +43,7 @@ class Server:
     """
 
     def __init__(self, programs: Path, folder: Path) -> None:
-        self._programs, self._folder = programs, folder
+        self._programs, self.folder = programs, folder
         self._databases = 0
 
     def make(self) -> None:
@@ -52,8 +53,8 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
-        socket = f"-k {self._folder}"
-        self._run("pg_ctl", "-w", "-t", "60", "-l", f"{self._folder}/log", "-o",
+        socket = f"-k {self.folder}"
+        self._run("pg_ctl", "-w", "-t", "60", "-l", f"{self.folder}/log", "-o",
                   f"{socket} {options}", "start")  # fmt: skip
 
     def stop(self, mode: str = "fast") -> None:
@@ -69,11 +70,11 @@ class Server:
 
     def url(self, name: str) -> str:
         """Return a database's URL."""
-        return f"postgresql://homeostat@/{name}?host={self._folder}"
+        return f"postgresql://homeostat@/{name}?host={self.folder}"
 
     def sql(self, database: str, statement: str) -> str:
         """Run a statement as an administrator and return what psql prints."""
-        where = ("-h", str(self._folder), "-U", "homeostat", "-d", database)
+        where = ("-h", str(self.folder), "-U", "homeostat", "-d", database)
         command = [str(self._programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", *where]
         done = subprocess.run(
             [*command, "-c", statement], check=True, capture_output=True, text=True
@@ -81,7 +82,7 @@ class Server:
         return done.stdout.strip()
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._programs / program, "-D", f"{self._folder}/data", *arguments]
+        command = [str(self._programs / program), "-D", f"{self.folder}/data", *arguments]
         root = os.geteuid() == 0
         done = subprocess.run(
             command,
@@ -89,7 +90,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            cwd=self._folder,
+            cwd=self.folder,
             text=True,
             user=NOBODY if root else None,
             group=NOBODY if root else None,
@@ -105,7 +106,7 @@ def running() -> Iterator[Server | None]:
     if programs is None:
         yield None
         return
-    folder = Path(tempfile.mkdtemp(prefix="homeostat-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="homeostat-pg-", dir=_memory()))
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
     server = Server(programs, folder)
@@ -116,3 +117,11 @@ def running() -> Iterator[Server | None]:
         server.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> Path | None:
+    """Return a folder in memory, None if it is small: a crash's recovery syncs every file."""
+    found = Path("/dev/shm")
+    if not os.access(found, os.W_OK) or shutil.disk_usage(found).free < _ROOM:
+        return None
+    return found
