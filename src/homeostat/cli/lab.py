@@ -309,6 +309,31 @@ def docs(
     tell(f"wrote {', '.join(map(str, new))}")
 
 
+@app.command("outages")
+def outages(
+    page: Path | None = typer.Option(None, "--page", help="Write the table into this page."),
+    output: Output = OUTPUT,
+) -> None:
+    """Run other people's outages against a rule of the kind that failed there, and against us.
+
+    Exit 1 if Homeostat does the harm where it is said to do better.
+    """
+    from homeostat.cli import lab_outages
+
+    rows = lab_outages.played()
+    show(lab_outages.plain(rows), output, ("outage", "naive", "homeostat"))
+    if page is not None:
+        try:
+            text = lab_outages.renewed(page, rows)
+        except ValueError as error:
+            tell(f"homeostat: {page}: {error}")
+            raise typer.Exit(Exit.USAGE) from None
+        page.write_text(text, encoding="utf-8")
+        tell(f"wrote {page}")
+    if any(row.ours.harm and not row.outage.no_better for row in rows):
+        raise typer.Exit(Exit.FAILED)
+
+
 @app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of results.json."""
