@@ -203,7 +203,8 @@ def _made(setting: Setting, kind: ActionKind, name: str, limit: LeverLimit | Non
     cells = {field_: variable(f"{name}.{field_}", of) for field_, of in TYPES.items()}
     cells |= {key: literal(value, words) for key, value in fixed(setting).items()}
     cells["kind"] = literal(kind.value, words)
-    granted = kind in setting.policy.auto_kinds and setting.policy.granted_by.strip() != ""
+    named = (*setting.policy.auto_kinds, *setting.policy.earn_kinds)  # earned: at the most
+    granted = kind in named and setting.policy.granted_by.strip() != ""
     cells["granted"] = literal(granted, words)
     denied, asked = judged(setting.rules, kind, cells, words)
     live, wanted, at = z3.Ints(f"{name}.live {name}.wanted {name}.at")

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from homeostat.base.errors import ConfigError, HomeostatError, OutOfStepError
-from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
+from homeostat.base.events import Approval, Event, Granted, Reconfigured, UndoRequested
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
 from homeostat.server import wiring
@@ -25,6 +25,7 @@ from homeostat.server.fleet import Fleet
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
 from homeostat.server.labelling import Labelling
+from homeostat.server.ladder import Ladder, rows, with_ladder
 from homeostat.server.lease import Lead
 from homeostat.server.people_file import People
 from homeostat.server.plan import ControllerPlan, PartPlan
@@ -60,7 +61,7 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str,
 async def _serve(
     plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: bool
 ) -> list[dict[str, Any]]:
-    view = View()
+    view, ladder = View(), Ladder()
     kill = KillSwitch(file=plan.kill_file)
     labellings = {
         entry.managed.name: Labelling(entry.managed.name, entry.labels_path)
@@ -83,7 +84,7 @@ async def _serve(
         sense_state=sense_state,
         encode_frame=encode_frame if plan.keep_frames else None,
         kill=kill.level,
-        observe=view.observe,
+        observe=with_ladder(ladder, view.observe),
         notifiers=told,
         owner=f"{socket.gethostname()}:{os.getpid()}",
         retention_ns=plan.retention_ns,
@@ -103,6 +104,7 @@ async def _serve(
         clock=runtime.clock.now,
         people=People(plan.people_file),
         states=runtime.states.get,
+        autonomy=lambda: rows(ladder.ledger, runtime.states),
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:
@@ -115,7 +117,7 @@ async def _serve(
             )
             if twins is not None:
                 twins.start()
-            await _run(runtime, watcher, plan, lead, once=once)
+            await _run(runtime, watcher, plan, lead, ladder, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         if twins is not None:
@@ -141,9 +143,15 @@ def _seen(state: LoopState) -> dict[str, Any]:
 
 
 async def _run(
-    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, lead: Lead, *, once: bool
+    runtime: Runtime,
+    watcher: Watcher,
+    plan: ControllerPlan,
+    lead: Lead,
+    ladder: Ladder,
+    *,
+    once: bool,
 ) -> None:
-    work = asyncio.create_task(_lead_and_work(runtime, watcher, plan, lead, once=once))
+    work = asyncio.create_task(_lead_and_work(runtime, watcher, plan, lead, ladder, once=once))
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -154,16 +162,25 @@ async def _run(
 
 
 async def _lead_and_work(
-    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, lead: Lead, *, once: bool
+    runtime: Runtime,
+    watcher: Watcher,
+    plan: ControllerPlan,
+    lead: Lead,
+    ladder: Ladder,
+    *,
+    once: bool,
 ) -> None:
     """Wait for the lead and work until it ends; begin again where the record is not our memory."""
     while True:
         epoch = await lead.take(wait=not once)
         keep = asyncio.create_task(lead.keep(runtime.end))
-        watch: asyncio.Task[None] | None = None
+        watch: list[asyncio.Task[None]] = []
         try:
             await runtime.start(epoch)
-            watch = asyncio.create_task(keep_in_force(runtime, watcher, plan))
+            ladder.load(runtime.shell.journal)
+            ladder.bring_into_force(runtime)
+            watch.append(asyncio.create_task(ladder.keep(runtime)))
+            watch.append(asyncio.create_task(keep_in_force(runtime, watcher, plan)))
             await runtime.run(once=once)
         except OutOfStepError as error:
             log.warning("beginning again", problem=str(error))
@@ -172,8 +189,8 @@ async def _lead_and_work(
             return
         finally:
             keep.cancel()
-            if watch is not None:
-                watch.cancel()
+            for task in watch:
+                task.cancel()
 
 
 def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
@@ -183,6 +200,8 @@ def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
         match event:
             case Reconfigured(managed=managed):
                 name = managed.name
+            case Granted(grant=grant):
+                name = grant.deployment
             case Approval(deployment=named) | UndoRequested(deployment=named):
                 name = named
             case _:

@@ -15,6 +15,11 @@ from homeostat.server.people import DAY_NS, Role, Roster, add, revoke
 from homeostat.server.people_file import People, editing, read
 
 BODIES: dict[str, dict[str, object]] = {
+    "POST /v1/deployments/{name}/autonomy": {
+        "kind": "restart_replica",
+        "given": False,
+        "why": "no",
+    },
     "POST /v1/deployments/{name}/mode": {"mode": "shadow"},
     "POST /v1/freeze": {"level": "nothing"},
     "POST /v1/labels": {"labels": []},
@@ -228,3 +233,26 @@ def test_a_file_that_cannot_be_trusted_opens_nothing(
     assert client.get("/v1/deployments", headers=bench.auth).status_code == 200
     file.write_bytes(whole)
     assert ask(client, "GET /v1/deployments", tokens[Role.ADMIN]) == 200
+
+
+def test_leave_to_run_unasked_is_an_admins_to_give_and_the_policys_to_name(
+    bench: Any, client: TestClient, tokens: dict[Role, str]
+) -> None:
+    path = "/v1/deployments/credit/autonomy"
+    give = {"kind": "restart_replica", "why": "seen enough"}
+
+    def post(role: Role, body: dict[str, Any]) -> Any:
+        return client.post(path, json=body, headers={"authorization": f"Bearer {tokens[role]}"})
+
+    assert post(Role.APPROVER, give).status_code == 403
+    unnamed = post(Role.ADMIN, give | {"kind": "scale_down"})
+    assert unnamed.status_code == 409
+    assert "its policy names restart_replica" in unnamed.json()["detail"]
+    assert post(Role.ADMIN, {"kind": "restart_replica"}).status_code == 422  # without a reason
+    assert bench.submitted == []
+    assert post(Role.ADMIN, give).status_code == 202
+    (event,) = bench.submitted
+    grant = event.grant
+    assert (grant.deployment, grant.given, grant.by, grant.why) == (
+        "credit", True, "admin", "seen enough",
+    )  # fmt: skip

@@ -1,13 +1,14 @@
 """The HTTP application: gate in front, routes behind, problems for errors; no cookies, no CDN."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from fastapi import FastAPI
 
 import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
-from homeostat.server.api import changes, gate, headers, problems, reads
+from homeostat.server.api import changes, gate, headers, ladder, problems, reads
 from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
 from homeostat.server.api.stream import Streams
 from homeostat.server.console import pages
@@ -31,6 +32,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     read_only: bool = False,
     people: People | None = None,
     states: States = lambda _: None,
+    autonomy: Callable[[], list[dict[str, Any]]] = list,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -48,6 +50,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         read_only: Refuse every change.
         people: Everybody with a token of their own; None for nobody.
         states: Gives the loop's state of a deployment, to say what a question rests on.
+        autonomy: Gives how every kind of action stands on every deployment.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -68,6 +71,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         read_only=read_only,
         people=known,
         states=states,
+        autonomy=autonomy,
     )
     streams = Streams(view, clock)
     app = FastAPI(
@@ -90,6 +94,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.state.streams = streams
     app.include_router(reads.router(deps, streams), tags=["read"])
     app.include_router(changes.router(deps, streams), tags=["change"])
+    app.include_router(ladder.router(deps, streams), tags=["autonomy"])
     pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)
     problems.install(app)
     rules = gate.Rules(

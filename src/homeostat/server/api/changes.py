@@ -40,7 +40,12 @@ def router(deps: Deps, streams: Streams) -> APIRouter:
     return routes
 
 
-async def _submit(deps: Deps, streams: Streams, event: Event) -> schemas.Accepted:
+async def hand_over(deps: Deps, streams: Streams, event: Event) -> schemas.Accepted:
+    """Hand one event to the loop.
+
+    Raises:
+        ProblemError: 409, the loop refused it; 504, it did not answer: unknown whether it took it.
+    """
     cursor = streams.cursor()
     try:
         async with asyncio.timeout(SUBMIT_SECONDS):
@@ -83,14 +88,14 @@ def _answers(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     ) -> schemas.Accepted:
         """Take a finished action back."""
         who = caller(request, body.by)
-        return await _submit(deps, streams, _undo(deps, decision_id, body, who))
+        return await hand_over(deps, streams, _undo(deps, decision_id, body, who))
 
 
 def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     @routes.post("/v1/deployments/{name}/mode", status_code=202)
     async def mode(name: NamePath, body: schemas.ModeBody, request: Request) -> schemas.Accepted:
         """Set how much a deployment trusts the controller; more of it needs an approver."""
-        return await _submit(deps, streams, _mode(deps, name, body, caller(request, body.by)))
+        return await hand_over(deps, streams, _mode(deps, name, body, caller(request, body.by)))
 
     @routes.post("/v1/freeze")
     async def freeze(body: schemas.FreezeBody, request: Request) -> schemas.Frozen:
@@ -113,7 +118,7 @@ async def _answered(deps: Deps, streams: Streams, event: Approval) -> schemas.Ac
     worth = None if state is None else approving.answer(state, event)
     if worth is not None and worth.said is Said.REPEATED:
         return schemas.Accepted(cursor=streams.cursor(), note=worth.words)
-    accepted = await _submit(deps, streams, event)
+    accepted = await hand_over(deps, streams, event)
     if worth is not None and worth.said in {Said.REFUSED, Said.CHANGED}:
         raise ProblemError(HTTPStatus.CONFLICT, worth.words, OPEN_ONES)
     return accepted if worth is None else accepted.model_copy(update={"note": worth.words})

@@ -50,6 +50,7 @@ class Deps:
         read_only: True when nothing may be changed through this server.
         people: Everybody with a token of their own.
         states: See `States`.
+        autonomy: How every kind of action stands on every deployment.
     """
 
     view: View
@@ -60,3 +61,4 @@ class Deps:
     read_only: bool
     people: People
     states: States
+    autonomy: Callable[[], list[dict[str, Any]]]

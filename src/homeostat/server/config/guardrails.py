@@ -73,12 +73,18 @@ class Autonomy(Strict):
 
     granted_by: str = Field(min_length=1, max_length=200, description="A person, for the record.")
     auto: tuple[ActionKind, ...] = Field(description="Kinds of actions.")
+    earn: tuple[ActionKind, ...] = Field(
+        default=(), description="Kinds that may come to run unasked after 59 that helped."
+    )
+    lost_on_harm: bool = Field(
+        default=True, strict=True, description="The first harm takes a kind away, until a grant."
+    )
 
     @model_validator(mode="after")
     def _can_be_granted(self) -> Self:
         if not self.granted_by.strip():
             raise ValueError("grantedBy is blank; name the person who grants this")
-        for kind in self.auto:
+        for kind in (*self.auto, *self.earn):
             if kind in _PASSIVE:
                 raise ValueError(
                     f"{kind.value} cannot be granted: it changes nothing or is refused"
@@ -219,6 +225,8 @@ def to_policy(rails: Guardrails, scrape_ns: int) -> GuardPolicy:
         said.update(_correlated(rails.correlated_stop, scrape_ns))
     if rails.autonomy is not None:
         said["auto_kinds"] = tuple(sorted(set(rails.autonomy.auto)))
+        said["earn_kinds"] = tuple(sorted(set(rails.autonomy.earn)))
+        said["lost_on_harm"] = rails.autonomy.lost_on_harm
         said["granted_by"] = rails.autonomy.granted_by.strip()
     if rails.rules is not None:
         said["rules"] = added(rails.rules)
