@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from homeostat.cli.output import cell
+from homeostat.cli.tables_budgets import budgets
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -110,6 +111,7 @@ def deployment(row: Plain) -> dict[str, str | list[str]]:
         "decisions": _lines(decisions(row["decisions"][:_SHOWN]), "id", "at", "choice", "action"),
         "questions": [f"{one['id']} {what(one['action'])}" for one in row["questions"]] or ["-"],
         "kill switch": str(row["kill"]),
+        **budgets(row, clock),
         "seen": clock(row["at"]),
     }
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from homeostat.base import codec
 from homeostat.base.autonomy import Grant
+from homeostat.base.budgets import Accounts
 from homeostat.base.events import (
     Approval,
     AutonomySet,
@@ -55,6 +56,8 @@ from homeostat.server.view_series import CAPACITY
 
 _Noted = Rehearsed | ClockJumped | UndoRequested | CanaryRequested | Granted | AutonomySet
 _WITHOUT_KILL = Started | Reconfigured | ClockJumped | Granted | AutonomySet
+Freezing = tuple[TimeNs, TimeNs | None, str]
+"""Start, end and reason of a freeze that is in force or comes next."""
 _INTENTS: Final = 4096
 """Writes whose deployment is remembered until their receipts come."""
 
@@ -71,6 +74,8 @@ class View:
     def __init__(self, *, ticks: int = CAPACITY, history: int = HISTORY, feed: int = KEEP) -> None:
         self.counts = Counts()
         self.kill = KillLevel.OFF
+        self.accounts_of: Callable[[str], Accounts | None] = lambda _: None
+        self.freeze_of: Callable[[str], Freezing | None] = lambda _: None
         self._ticks, self._history = ticks, history
         self._states: dict[str, DeploymentState] = {}
         self._feed = Feed(feed)
@@ -225,6 +230,7 @@ class View:
         before, world = state.world, event.evidence.world
         state.saw(event.at)
         state.ticked(event.evidence)
+        state.accounts, state.freeze = self.accounts_of(state.name), self.freeze_of(state.name)
         self._publish(state, "tick", view_plain.summary(state, event.at))
         self._publish(state, "points", view_plain.points(event.evidence))
         if world is not None and not _same(before, world):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from homeostat.base.budgets import Accounts
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.types import (
     ActionRecord,
@@ -106,6 +107,8 @@ class DeploymentState:
         self.name = name
         self.now = TimeNs(0)
         self.rehearsal: Rehearsal | None = None
+        self.accounts: Accounts | None = None
+        self.freeze: tuple[TimeNs, TimeNs | None, str] | None = None
         self.managed: Managed | None = None
         self.epoch: int | None = None
         self.evidence: Evidence | None = None

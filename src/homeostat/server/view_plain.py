@@ -26,6 +26,7 @@ from homeostat.base.types import (
     Verdict,
 )
 from homeostat.base.units import SECOND
+from homeostat.server import view_budgets
 from homeostat.server.view_deployment import ActionEntry, DeploymentState, IncidentEntry
 from homeostat.server.view_health import forecast, health, part
 from homeostat.server.view_rehearsal import rehearsal
@@ -305,6 +306,8 @@ def detail(state: DeploymentState, now: TimeNs, *, recent: int) -> Plain:
         "actions": [action_entry(state, entry) for entry in state.actions.newest(recent)],
         "notices": [notice(n) for n in state.notices.newest(recent)],
         "questions": [decision(state, d, now) for d in state.pending(now)],
+        "budgets": view_budgets.budgets(state.accounts, state.managed, now),
+        "freeze": view_budgets.freeze(state.freeze),
     }
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from homeostat.server.api.ahead import ForecastOut, HealthPartOut, HealthScoreOut
 from homeostat.server.api.asked import QuestionOut
+from homeostat.server.api.budgets import BudgetsOut, FreezeOut
 from homeostat.server.api.foreseen import RehearsalOut
 from homeostat.server.api.schemas import Body
 
@@ -320,6 +321,8 @@ class DetailOut(SummaryOut):
     actions: list[ActionRecordOut]
     notices: list[NoticeOut]
     questions: list[DecisionOut]
+    budgets: BudgetsOut | None = Field(description="Null where nothing of the kind is declared.")
+    freeze: FreezeOut | None = Field(description="In force, or the next one.")
 
 
 class SeriesOut(Body):
