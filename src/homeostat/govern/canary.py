@@ -84,10 +84,12 @@ def step_many(items: Sequence[Item]) -> list[Judged]:
     taken = [_take(*item) for item in items]
     full = [i for i, one in enumerate(taken) if one.at is not None and _is_full(one, items[i][2])]
     closed = dict(zip(full, _close([(taken[i], items[i][2]) for i in full]), strict=True))
+    known = [closed.get(i, one) for i, one in enumerate(taken)]
+    said = _ln_evidence([row for one in known for row in one.rows])
     out = []
     for i, (before, counts, config) in enumerate(items):
-        after = closed.get(i, taken[i])
-        evidence = _evidence(after, config)
+        after = known[i]
+        evidence = _evidence(after, config, said)
         after = _settle(after, evidence, config) if i in closed else after
         out.append((after, _judge(before, after, counts, config, evidence)))
     return out
@@ -133,8 +135,7 @@ def _take(state: CanaryState, counts: Counts, config: CanaryConfig) -> CanarySta
     if canary and stable:
         added = _added(counts, canary, stable, config)
         rows = tuple(
-            row if new is None else replace(row, open=_sum(row.open, new))
-            for row, new in zip(rows, added, strict=True)
+            row if new is None else _opened(row, new) for row, new in zip(rows, added, strict=True)
         )
     first = state.at is None
     start = counts.at if counts.since is None else min(counts.since, counts.at)
@@ -149,6 +150,10 @@ def _take(state: CanaryState, counts: Counts, config: CanaryConfig) -> CanarySta
         stable=_plus(state.stable, stable),
         expected=state.expected or counts.share is None or counts.share > 0.0,
     )
+
+
+def _opened(row: CanaryRow, new: Four) -> CanaryRow:
+    return CanaryRow(counts=row.counts, open=_sum(row.open, new), harm=row.harm, safe=row.safe)
 
 
 def _added(
@@ -238,22 +243,36 @@ def _closed(state: CanaryState, rows: tuple[CanaryRow, ...]) -> CanaryState:
     )
 
 
-def _evidence(state: CanaryState, config: CanaryConfig) -> tuple[MetricEvidence, ...]:
-    every = share_bet.ln_mean(np.array([row.harm for row in state.rows]).T).tolist()
-    asks = [i for i, row in enumerate(state.rows) if row.safe]
-    won = np.array([state.rows[i].safe for i in asks]).reshape(-1, share_bet.STAKES).T
-    safe = dict(zip(asks, share_bet.ln_mean(won, safe=True).tolist(), strict=True))
+def _ln_evidence(rows: Sequence[CanaryRow]) -> Iterator[tuple[float, float | None]]:
+    """Yield ln of each row's evidence of harm, and for the certificate if one is asked for."""
+    if not rows:
+        return
+    harm = share_bet.ln_mean(np.array([row.harm for row in rows]).T).tolist()
+    asks = [row.safe for row in rows if row.safe]
+    won = np.array(asks).reshape(-1, share_bet.STAKES).T
+    safe = iter(share_bet.ln_mean(won, safe=True).tolist())
+    yield from (
+        (one, next(safe) if row.safe else None) for one, row in zip(harm, rows, strict=True)
+    )
+
+
+def _evidence(
+    state: CanaryState, config: CanaryConfig, said: Iterator[tuple[float, float | None]]
+) -> tuple[MetricEvidence, ...]:
+    """Return what the metrics say; takes as many of what is said as there are rows."""
+    mine = [next(said) for _ in state.rows]
+    every = [harm for harm, _ in mine]
     out, at = [], 0
     for metric in config.metrics:
-        mine = range(at, at + _height(metric))
-        at = mine.stop
-        worst = max(mine, key=every.__getitem__)
+        places = range(at, at + _height(metric))
+        at = places.stop
+        worst = max(places, key=every.__getitem__)
         total, bad, stable, stable_bad = state.rows[worst].counts
-        certain = [safe[i] for i in mine if i in safe]
+        certain = [safe for i in places if (safe := mine[i][1]) is not None]
         out.append(
             MetricEvidence(
                 metric=metric.name,
-                harm_e=_e(_ln_mean([every[i] for i in mine])),
+                harm_e=_e(_ln_mean([every[i] for i in places])),
                 safe_e=_e(min(certain)) if certain else None,
                 margin=metric.margin,
                 ratio=(bad / total) / (stable_bad / stable) if bad and stable_bad else None,

@@ -69,35 +69,58 @@ class Law:
             )
 
 
+class World:
+    """Many runs of one law, minute by minute.
+
+    Args:
+        law: How both arms behave.
+        runs: How many.
+        rng: Chance.
+    """
+
+    def __init__(self, law: Law, runs: int, rng: np.random.Generator) -> None:
+        self.law, self.runs, self._rng = law, runs, rng
+        self._shock = law.shock_sd * rng.standard_normal(runs)
+        self._pods = _pods(law, runs, rng)
+        self._start = rng.uniform(0.0, 2.0 * np.pi, runs)
+        self._minute = 0
+
+    def minute(self, share: Floats | float) -> Counts:
+        """Return one more minute's increments, `[4, run]`: canary total and bad, stable's.
+
+        Args:
+            share: Of the traffic, for the canary; one or `[run]`.
+        """
+        law, rng = self.law, self._rng
+        swing = 1.0 + law.rhythm * np.sin(self._start + 2.0 * np.pi * self._minute / 30.0)
+        rate = law.bad * swing * _mean_one(self._shock, law.shock_sd)
+        out = np.empty((4, self.runs))
+        for arm, part in enumerate((share, 1.0 - share)):
+            total = rng.poisson(law.requests * swing * part)
+            noise = _mean_one(law.noise_sd * rng.standard_normal(self.runs), law.noise_sd)
+            own = self._pods[arm] * noise * (law.ratio if arm == 0 else 1.0)
+            struck = rng.poisson(np.minimum(total * rate * own, total) / law.burst)
+            bad = struck if law.burst == 1.0 else _burst(struck, law.burst, rng)
+            out[2 * arm] = total
+            out[2 * arm + 1] = np.minimum(bad, total)
+        fresh = law.shock_sd * np.sqrt(1.0 - _SHOCK_KEPT**2) * rng.standard_normal(self.runs)
+        self._shock = _SHOCK_KEPT * self._shock + fresh
+        self._minute += 1
+        return out
+
+
 def play(law: Law, *, minutes: int, runs: int, rng: np.random.Generator) -> Counts:
     """Return increments, `[minute, 4, run]`: canary total and bad, stable total and bad.
 
     Args:
-        law: How both arms behave.
+        law: How both arms behave; each share of its ramp has an equal part of the minutes.
         minutes: Length of a run.
         runs: How many.
         rng: Chance.
     """
-    shock = law.shock_sd * rng.standard_normal(runs)
-    pods = _pods(law, runs, rng)
-    start = rng.uniform(0.0, 2.0 * np.pi, runs)
-    out = np.empty((minutes, 4, runs))
-    for minute in range(minutes):
-        swing = 1.0 + law.rhythm * np.sin(start + 2.0 * np.pi * minute / 30.0)
-        rate = law.bad * swing * _mean_one(shock, law.shock_sd)
-        share = law.ramp[min(minute * len(law.ramp) // minutes, len(law.ramp) - 1)]
-        for arm, part in enumerate((share, 1.0 - share)):
-            total = rng.poisson(law.requests * swing * part)
-            own = pods[arm] * _mean_one(law.noise_sd * rng.standard_normal(runs), law.noise_sd)
-            worse = law.ratio if arm == 0 else 1.0
-            struck = rng.poisson(np.minimum(total * rate * own * worse, total) / law.burst)
-            bad = struck if law.burst == 1.0 else _burst(struck, law.burst, rng)
-            out[minute, 2 * arm] = total
-            out[minute, 2 * arm + 1] = np.minimum(bad, total)
-        shock = _SHOCK_KEPT * shock + law.shock_sd * np.sqrt(
-            1.0 - _SHOCK_KEPT**2
-        ) * rng.standard_normal(runs)
-    return out
+    world, steps = World(law, runs, rng), len(law.ramp)
+    shares = [law.ramp[minute * steps // minutes] for minute in range(minutes)]
+    return np.stack([world.minute(share) for share in shares])
 
 
 def evidence(counts: Counts, ratio: Floats | float, *, safe: bool = False) -> Floats:

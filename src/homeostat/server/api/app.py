@@ -8,7 +8,7 @@ from fastapi import FastAPI
 import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
-from homeostat.server.api import changes, gate, headers, ladder, problems, reads
+from homeostat.server.api import changes, gate, headers, judge, ladder, problems, reads
 from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
 from homeostat.server.api.stream import Streams
 from homeostat.server.console import pages
@@ -95,6 +95,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(reads.router(deps, streams), tags=["read"])
     app.include_router(changes.router(deps, streams), tags=["change"])
     app.include_router(ladder.router(deps, streams), tags=["autonomy"])
+    app.include_router(judge.router(), tags=["judge"])
     pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)
     problems.install(app)
     rules = gate.Rules(
