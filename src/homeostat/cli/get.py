@@ -18,6 +18,7 @@ class What(StrEnum):
     INCIDENTS = "incidents"
     DECISIONS = "decisions"
     ACTIONS = "actions"
+    AUTONOMY = "autonomy"
     PARTS = "parts"
 
 
@@ -28,12 +29,19 @@ def get(
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
-    """Show deployments, incidents, decisions, actions, or the plug-ins that are installed."""
+    """Show deployments, incidents, decisions, actions, what may run unasked, or the plug-ins."""
     if what is What.PARTS:
         rows = _parts()
         show(rows if name is None else _named(rows, "name", name, "part"), output)
         return
     params = {"deployment": deployment} if deployment and what is not What.DEPLOYMENTS else None
+    if what is What.AUTONOMY:
+        from homeostat.cli import tables
+
+        rows = _rows(what, call("GET", url, what.value))
+        chosen = [row for row in rows if name is None or name in {row["deployment"], row["kind"]}]
+        show(tables.autonomy(chosen) if output is Output.TABLE else chosen, output)
+        return
     if name is None:
         _list(what, _rows(what, call("GET", url, what.value, params=params)), output)
     elif what in {What.DEPLOYMENTS, What.DECISIONS}:

@@ -16,6 +16,7 @@ from homeostat.cli import (
     lab,
     people,
     policy,
+    release,
     replay,
     run,
     schema,
@@ -43,6 +44,8 @@ app.command("reject")(act.reject)
 app.command("undo")(act.undo)
 app.command("freeze")(act.freeze)
 app.command("mode")(act.mode)
+app.command("grant")(release.grant)
+app.command("release")(release.release)
 app.command("replay")(replay.replay)
 app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")

@@ -92,6 +92,23 @@ def actions(rows: Sequence[Plain]) -> list[Row]:
     ]
 
 
+def autonomy(rows: Sequence[Plain]) -> list[Row]:
+    """Return one line for each kind of action on each deployment."""
+    return [
+        {
+            "deployment": row["deployment"],
+            "action": row["kind"],
+            "mode": row["mode"],
+            "runs_unasked": row["unasked"],
+            "helped": f"{row['harmless']} of {row['needed']}",
+            "harm_below": f"{row['harm_bound']:.1%}",
+            "last_harm": clock(row["harm_at"]),
+            "because": row["because"],
+        }
+        for row in rows
+    ]
+
+
 def deployment(row: Plain) -> dict[str, str | list[str]]:
     """Return everything that matters of one deployment, by name."""
     world, objective = row["world"] or {}, row["objective"] or {}
