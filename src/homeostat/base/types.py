@@ -44,7 +44,14 @@ from homeostat.base.evidence import (
     Suspicion,
     Verdict,
 )
-from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
+from homeostat.base.intent import (
+    ActionRecord,
+    ActionState,
+    Intent,
+    Proof,
+    Receipt,
+    ReceiptStatus,
+)
 from homeostat.base.policy import GuardPolicy, KillLevel, LeverLimit, Managed, Mode, Objective
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Levers, Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
@@ -81,6 +88,7 @@ __all__ = [
     "Objective",
     "Observation",
     "Outcome",
+    "Proof",
     "Proposal",
     "Quality",
     "Reading",

@@ -85,6 +85,19 @@ def mode(
     tell(f"{deployment}: mode {to} is on its way")
 
 
+def canary(
+    deployment: str = typer.Argument(help="The managed model's name."),
+    why: str = _WHY,
+    by: str | None = _BY,
+    url: str = URL,
+    token_file: Path | None = TOKEN_FILE,
+) -> None:
+    """Ask for traffic for the canary's pool, rung by rung, each compared with what serves."""
+    body = _said(by, why)
+    call("POST", url, "deployments", deployment, "canary", body=body, token=token_from(token_file))
+    tell(f"{deployment}: the canary's ramp is asked for; `homeostat get actions` shows it")
+
+
 def _answer(
     decision: str, verb: str, body: dict[str, str], url: str, token_file: Path | None
 ) -> None:

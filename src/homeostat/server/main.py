@@ -13,7 +13,14 @@ from typing import Any
 import structlog
 
 from homeostat.base.errors import ConfigError, HomeostatError, OutOfStepError
-from homeostat.base.events import Approval, Event, Granted, Reconfigured, UndoRequested
+from homeostat.base.events import (
+    Approval,
+    CanaryRequested,
+    Event,
+    Granted,
+    Reconfigured,
+    UndoRequested,
+)
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
 from homeostat.server import wiring
@@ -202,7 +209,11 @@ def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
                 name = managed.name
             case Granted(grant=grant):
                 name = grant.deployment
-            case Approval(deployment=named) | UndoRequested(deployment=named):
+            case (
+                Approval(deployment=named)
+                | UndoRequested(deployment=named)
+                | CanaryRequested(deployment=named)
+            ):
                 name = named
             case _:
                 return f"{type(event).__name__} does not come from outside"
@@ -210,7 +221,8 @@ def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
             return f"this controller is a standby; {lead.leader or 'another one'} leads: ask it"
         if name not in runtime.states:
             return f"{name} is not managed by this controller"
-        if isinstance(event, Approval):  # what has begun elsewhere since the last tick counts
+        # What has begun elsewhere since the last tick counts.
+        if isinstance(event, Approval | CanaryRequested):
             event = replace(event, fleet=Fleet(runtime.states, (), event.at).view(name))
         try:
             runtime.take(name, event)

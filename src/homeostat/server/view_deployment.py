@@ -20,6 +20,7 @@ from homeostat.base.types import (
     Managed,
     Notice,
     Outcome,
+    Proof,
     Quality,
     Receipt,
     Snapshot,
@@ -125,7 +126,7 @@ class DeploymentState:
         )
         self.rehearsals: Bounded[Rehearsal] = Bounded(history)
         self.decisions: Bounded[DecisionRecord] = Bounded(
-            history, lambda d: isinstance(d.decision, Ask) and self.is_pending(d, self.now)
+            history, lambda d: self.is_pending(d, self.now)
         )
 
     def saw(self, at: TimeNs) -> None:
@@ -154,6 +155,8 @@ class DeploymentState:
     def acted(self, record: ActionRecord) -> ActionEntry:
         """Take one version of an action record."""
         entry = self.actions.get(record.id) or ActionEntry(record=record)
+        if record.proof is Proof.ASKED and entry.record.proof is not Proof.ASKED:
+            self.answers.drop(record.id)  # a second question: may it end unproven?
         entry.record = record
         step = (record.state, record.state_since, record.reason)
         if not entry.steps or entry.steps[-1][:2] != step[:2]:
@@ -165,6 +168,8 @@ class DeploymentState:
 
     def is_pending(self, record: DecisionRecord, now: TimeNs) -> bool:
         """Return whether a question is still open: asked, not answered, not expired."""
+        if self._ends_unproven(record.id):
+            return self.answers.get(record.id) is None
         if not isinstance(record.decision, Ask) or now >= record.decision.expires_at:
             return False
         entry = self.actions.get(record.id)
@@ -173,15 +178,24 @@ class DeploymentState:
             entry is None or entry.record.state in waiting
         )
 
+    def _ends_unproven(self, decision_id: str) -> bool:
+        """Return whether a ramp is waiting for a word that it may end unproven."""
+        entry = self.actions.get(decision_id)
+        if entry is None or entry.record.state is not ActionState.VERIFYING:
+            return False
+        return entry.record.proof is Proof.ASKED
+
     def pending(self, now: TimeNs) -> tuple[DecisionRecord, ...]:
         """Return the open questions, oldest first."""
         return tuple(d for d in reversed(self.decisions.newest()) if self.is_pending(d, now))
 
     def is_undoable(self, decision_id: str) -> bool:
-        """Return whether an action is finished and can be taken back."""
+        """Return whether an action can be taken back: finished, or a ramp that is under way."""
         entry = self.actions.get(decision_id)
         if entry is None or entry.record.action.undo is UndoKind.NONE:
             return False
+        if entry.record.action.beside and not entry.record.state.is_terminal:
+            return entry.record.state is not ActionState.ROLLING_BACK
         done = {ActionState.SUCCEEDED, ActionState.SUCCEEDED_UNPROVEN}
         return entry.record.state in done and bool(entry.record.first_pre)
 

@@ -32,6 +32,7 @@ CHANGES: dict[str, tuple[str, dict[str, object], int]] = {
     "/v1/decisions/{decision_id}/approve": ("/v1/decisions/d-0002/approve", {}, 202),
     "/v1/decisions/{decision_id}/reject": ("/v1/decisions/d-0002/reject", {"why": "no"}, 202),
     "/v1/decisions/{decision_id}/undo": ("/v1/decisions/d-0001/undo", {"by": "ada"}, 202),
+    "/v1/deployments/{name}/canary": ("/v1/deployments/credit/canary", {"why": "v3"}, 202),
     "/v1/deployments/{name}/autonomy": (
         "/v1/deployments/credit/autonomy",
         {"kind": "restart_replica", "given": False, "why": "no"},

@@ -12,7 +12,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 
 from homeostat.base.errors import HomeostatError
-from homeostat.base.events import Approval, Event, Reconfigured, UndoRequested
+from homeostat.base.events import Approval, CanaryRequested, Event, Reconfigured, UndoRequested
 from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, Mode
 from homeostat.loop import approving
@@ -96,6 +96,13 @@ def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     async def mode(name: NamePath, body: schemas.ModeBody, request: Request) -> schemas.Accepted:
         """Set how much a deployment trusts the controller; more of it needs an approver."""
         return await hand_over(deps, streams, _mode(deps, name, body, caller(request, body.by)))
+
+    @routes.post("/v1/deployments/{name}/canary", status_code=202)
+    async def canary(name: NamePath, body: schemas.WishBody, request: Request) -> schemas.Accepted:
+        """Ask for traffic for the canary's pool, rung by rung; the guards may still refuse it."""
+        event = _canary(deps, name, body, caller(request, body.by))
+        accepted = await hand_over(deps, streams, event)
+        return accepted.model_copy(update={"note": _none(deps, name)})
 
     @routes.post("/v1/freeze")
     async def freeze(body: schemas.FreezeBody, request: Request) -> schemas.Frozen:
@@ -198,6 +205,25 @@ def _mode(deps: Deps, name: str, body: schemas.ModeBody, who: Caller) -> Reconfi
         managed=replace(managed, mode=wanted),
         by=who.by,
         why=body.why,
+        principal=who.principal.name,
+        origin=who.origin,
+    )
+
+
+def _none(deps: Deps, name: str) -> str:
+    managed = find(deps, name).managed
+    if managed is not None and managed.canary is not None:
+        return ""
+    return f"{name} has no canary: name its pool under spec.canary in the configuration"
+
+
+def _canary(deps: Deps, name: str, body: schemas.WishBody, who: Caller) -> CanaryRequested:
+    return CanaryRequested(
+        at=deps.clock(),
+        by=who.by,
+        kill=deps.kill.level(),
+        why=body.why,
+        deployment=name,
         principal=who.principal.name,
         origin=who.origin,
     )

@@ -37,6 +37,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "POST /v1/decisions/{decision_id}/approve": Role.APPROVER,
     "POST /v1/decisions/{decision_id}/reject": Role.APPROVER,
     "POST /v1/decisions/{decision_id}/undo": Role.OPERATOR,
+    "POST /v1/deployments/{name}/canary": Role.OPERATOR,
     "POST /v1/deployments/{name}/autonomy": Role.OPERATOR,  # to grant: an admin, see ladder
     "POST /v1/deployments/{name}/mode": Role.OPERATOR,  # more autonomy: an approver, see changes
     "POST /v1/freeze": Role.OPERATOR,  # to lift it: an approver, see changes

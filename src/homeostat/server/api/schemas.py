@@ -46,6 +46,13 @@ class ModeBody(Body):
     why: Why = ""
 
 
+class WishBody(Body):
+    """Who wants something, and why."""
+
+    by: Person | None = Field(None, description=WHO_SAYS)
+    why: Why = ""
+
+
 class FreezeBody(Body):
     """A new level of the kill switch."""
 
