@@ -20,12 +20,19 @@ def is_canary(lever: str, managed: Managed) -> bool:
     return lever == names.lever_weight(policy.pool)
 
 
-def on_its_ramp(lever: str, ramp: tuple[float, ...], managed: Managed) -> bool:
-    """Return whether a ramp is the rest of the policy's, for the pool that is tried."""
+def on_its_ramp(lever: str, ramp: tuple[float, ...], beside: str, managed: Managed) -> bool:
+    """Return whether a ramp is the rest of the policy's, for the pool that is tried.
+
+    Args:
+        lever: What is written.
+        ramp: The rungs.
+        beside: The pool that each rung is compared with; it must be the stable one.
+        managed: The deployment.
+    """
     policy = managed.canary
     if policy is None or not ramp or lever != names.lever_weight(policy.pool):
         return False
-    return policy.pool != managed.stable_pool and ramp == policy.ramp[-len(ramp) :]
+    return beside == managed.stable_pool != policy.pool and ramp == policy.ramp[-len(ramp) :]
 
 
 def beyond(

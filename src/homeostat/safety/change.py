@@ -50,12 +50,14 @@ class Change:
         live: The live value of each written lever, None where it is not known.
         kind: The action's kind.
         ramp: The action's ramp.
+        beside: The pool that it is compared with at each rung, empty for none.
     """
 
     writes: Levers
     live: tuple[Scalar | None, ...]
     kind: ActionKind
     ramp: tuple[float, ...]
+    beside: str = ""
 
     def moves(self, prefix: str) -> tuple[tuple[str, Scalar, Scalar | None], ...]:
         """Return (part after the prefix, wanted, live) of the levers under a prefix."""
@@ -75,7 +77,7 @@ def change_of(action: Action, sight: Sight, *, undo: bool) -> Change:
         writes, ramp = flying.first_pre, ()
     world = sight.world
     live = tuple(None if world is None else world.lever(lever) for lever, _ in writes)
-    return Change(writes=writes, live=live, kind=action.kind, ramp=ramp)
+    return Change(writes=writes, live=live, kind=action.kind, ramp=ramp, beside=action.beside)
 
 
 def shaped(action: Action, change: Change) -> bool:
@@ -233,7 +235,7 @@ def bounds(change: Change, sight: Sight) -> Bounds:
         if limit is None:
             return Bounds(limited=False, excess_text=f"{lever} has no limit in the policy")
         one = _bounds_of(lever, value, live, limit, change.ramp)
-        if on_its_ramp(lever, change.ramp, sight.state.managed):
+        if on_its_ramp(lever, change.ramp, change.beside, sight.state.managed):
             one = replace(one, step_milli=beyond(value, live, change.ramp, sight.state.in_flight))
         elif is_canary(lever, sight.state.managed):
             one = replace(one, step_milli=_rise(value, live), step_text=f"{lever} without its ramp")

@@ -218,7 +218,7 @@ def _tried(change: Change, sight: Sight) -> str | None:
     managed = sight.state.managed
     if managed.canary is None:
         return None
-    ours = [on_its_ramp(lever, change.ramp, managed) for lever, _ in change.writes]
+    ours = [on_its_ramp(lever, change.ramp, change.beside, managed) for lever, _ in change.writes]
     return managed.canary.pool if ours and all(ours) else None
 
 
