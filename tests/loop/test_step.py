@@ -371,6 +371,17 @@ def test_a_shadow_does_not_even_claim_its_target() -> None:
     assert [command for command in driver.commands if isinstance(command, Claim)] == []
 
 
+def test_under_a_policy_not_proved_nothing_is_claimed_before_the_proof() -> None:
+    waiting = build.managed(guard=build.guard(unproved="its proof is on its way"))
+    driver = Driver(waiting)
+    driver.ticks(3)
+    assert [command for command in driver.commands if isinstance(command, Claim)] == []
+    driver.feed(Reconfigured(at=build.at(4), managed=build.managed(), by="the configuration file"))
+    driver.feed(Reconfigured(at=build.at(5), managed=build.managed(), by="the configuration file"))
+    (claim,) = [command for command in driver.commands if isinstance(command, Claim)]
+    assert claim.epoch == driver.state.epoch
+
+
 def test_a_controller_whose_journal_is_gone_holds_once_and_tells_a_person() -> None:
     driver = Driver()
     # What it forgot: that six controllers before it wrote here.

@@ -13,6 +13,7 @@ from homeostat.base.policy import Managed, Mode
 from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.server.config import Watcher
 from homeostat.server.planning import plan_of
+from homeostat.server.proof_gate import ProofGate
 from homeostat.server.reloading import bring_into_force
 from homeostat.server.runtime import Runtime
 
@@ -45,6 +46,10 @@ class Life:
     def mode(self) -> str:
         """Return the mode in force."""
         return self.ready.runtime.states["credit"].managed.mode.value
+
+    def acts(self) -> bool:
+        """Return whether it may change anything."""
+        return self.ready.runtime.states["credit"].managed.acts
 
     def person_sets(self, mode: Mode) -> None:
         managed = replace(self.ready.runtime.states["credit"].managed, mode=mode)
@@ -152,3 +157,23 @@ async def test_a_mode_that_the_file_names_anew_is_in_force_after_a_restart(tmp_p
     again.shell.deployments["credit"].managed = plan_of(fresh).deployments[0].managed
     await again.start()
     assert again.states["credit"].managed.mode is Mode.AUTO
+
+
+async def test_a_proof_lets_it_act_and_leaves_the_mode_that_a_person_set(tmp_path: Path) -> None:
+    life = await Life(tmp_path, TimeNs(FRIDAY - 24 * HOUR)).start()
+    waiting = ProofGate(life.watcher.config.deployments, folder=tmp_path, prove=never_done)
+    life.known = {name: waiting.judged(one) for name, one in life.known.items()}
+    state = life.ready.runtime.states["credit"]
+    guard = replace(state.managed.guard, unproved="its proof is on its way")
+    at = life.ready.clock.now()
+    managed = replace(state.managed, guard=guard)
+    life.ready.runtime.take("credit", Reconfigured(at=at, managed=managed, by="a proof to come"))
+    life.person_sets(Mode.APPROVE)
+    assert not life.acts()
+    life.known = bring_into_force(life.ready.runtime, life.watcher, life.plan, life.known)
+    assert life.acts()
+    assert life.mode() == "approve"
+
+
+async def never_done(_: object) -> dict[str, str]:
+    return {}

@@ -126,6 +126,8 @@ class GuardPolicy:
         verify_scrapes: How long an action's effect may take to show after it settled.
         blind_scrapes: How long an effect may go unseen before the action is taken back or kept.
         rules: The policy's own rules, on top of G0 to G15.
+        unproved: G12: why the policy is not proved, empty where it is or where nobody asks for a
+            proof. What is not proved is a shadow, whatever the mode.
     """
 
     evidence_rules: bool = True
@@ -160,6 +162,7 @@ class GuardPolicy:
     verify_scrapes: float = 8.0
     blind_scrapes: float = 20.0
     rules: tuple[PolicyRule, ...] = ()
+    unproved: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,3 +266,8 @@ class Managed:
     slos: tuple[SloSpec, ...] = ()
     money: MoneyPolicy | None = None
     shares: tuple[str, ...] = ()
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may write at all: its mode is no shadow's, and its policy is proved."""
+        return self.mode is not Mode.SHADOW and self.guard.unproved == ""

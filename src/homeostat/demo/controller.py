@@ -11,7 +11,7 @@ from homeostat import plugins
 from homeostat.base import codec
 from homeostat.base.decisions import DecisionRecord, Notice
 from homeostat.base.errors import StoreError
-from homeostat.base.events import Record, Tell, Ticked
+from homeostat.base.events import Reconfigured, Record, Started, Tell, Ticked
 from homeostat.base.evidence import Incident
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.ports import Entry
@@ -29,13 +29,16 @@ class Controller:
         files: Configuration files.
         journal: Its journal.
         log: Where its output goes.
+        unproved_by: Who answers for acting under a policy that is not proved; empty = nobody.
     """
 
     files: tuple[Path, ...]
     journal: Path
     log: Path
+    unproved_by: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     ready: bool = False
+    proved: bool = False
     _seq: int = 0
     applied: list[tuple[float, str]] = field(default_factory=list)
 
@@ -44,6 +47,8 @@ class Controller:
         arguments = [sys.executable, "-m", "homeostat", "run"]
         for file in self.files:
             arguments += ["-f", str(file)]
+        if self.unproved_by:
+            arguments += ["--unproved-by", self.unproved_by]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 arguments,
@@ -98,8 +103,11 @@ class Controller:
         at = entry.at / 1e9
         value = codec.decode(entry.body)
         match value:
+            case Started(managed=managed) | Reconfigured(managed=managed):
+                self.proved = self.proved or managed.guard.unproved == ""
             case Ticked(evidence=evidence):
-                self.ready = self.ready or evidence.ready
+                # A baseline alone is not enough: before its policy is proved it changes nothing.
+                self.ready = self.ready or (evidence.ready and self.proved)
             case Record(fact=ActionRecord() as record) if record.state in _CHANGED:
                 self.applied.append((at, _label(record)))
                 yield at, record

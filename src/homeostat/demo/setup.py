@@ -86,6 +86,8 @@ def controller(
         files=(file, policy_file()),
         journal=place.folder / "homeostat.db",
         log=place.folder / "controller.log",
+        # Without the evidence rules nothing can be proved; the run shows what holding is worth.
+        unproved_by="" if evidence_rules else "whoever starts the paired run",
     )
 
 

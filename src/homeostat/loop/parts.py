@@ -74,9 +74,7 @@ class LoopParts:
     guard: Guard
     measure: Callable[[Evidence], Measured]
     judge: Callable[[Incident | None, Measured, Evidence, Managed], Effect]
-    account: (
-        Callable[[Accounts | None, Managed, Evidence, TimeNs], Accounts | None] | None
-    ) = None
+    account: Callable[[Accounts | None, Managed, Evidence, TimeNs], Accounts | None] | None = None
     compare: (
         Callable[
             [Comparison | None, ActionRecord, Evidence, Managed, TimeNs],

@@ -31,7 +31,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.intent import ActionState
-from homeostat.base.policy import Managed, Mode
+from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.loop import (
@@ -100,20 +100,24 @@ def _started(parts: LoopParts, state: LoopState, event: Started) -> Stepped:
         managed = replace(managed, mode=state.managed.mode)
     file_mode = event.managed.mode
     state = replace(state, epoch=event.epoch, managed=managed, file_mode=file_mode)
-    if managed.mode is Mode.SHADOW and state.record is None:
+    if not managed.acts and state.record is None:
         return state, ()  # a shadow writes nothing, not even its epoch
-    # Stamp on takeover: a write that an earlier controller left in the air cannot land after it.
-    deadline = TimeNs(event.at + CLAIM_DEADLINE_SCRAPES * event.managed.scrape_ns)
-    claim = Claim(
-        deployment=event.managed.name,
-        actuator=event.managed.scale_actuator,
-        epoch=event.epoch,
-        deadline=deadline,
-    )
+    claim = _claim(state, event.at)
     if state.record is None:
         return state, (claim,)
     state, commands = acting.drive(parts, state, TookOver(epoch=event.epoch), event.at)
     return state, (claim, *commands)
+
+
+def _claim(state: LoopState, now: TimeNs) -> Claim:
+    """Stamp on takeover: what an earlier controller left in the air cannot land after it."""
+    managed = state.managed
+    return Claim(
+        deployment=managed.name,
+        actuator=managed.scale_actuator,
+        epoch=state.epoch,
+        deadline=TimeNs(now + CLAIM_DEADLINE_SCRAPES * managed.scrape_ns),
+    )
 
 
 def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
@@ -241,11 +245,14 @@ def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
 def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:
     by_file = event.by == THE_FILE and event.managed.mode is not state.managed.mode
     file_mode = event.file_mode or (event.managed.mode if by_file else state.file_mode)
+    proved = state.managed.guard.unproved != "" and event.managed.acts
     state = replace(state, managed=event.managed, file_mode=file_mode, held_because=())
     if event.by != THE_FILE:
         state = replace(state, foreign_until=None)  # whoever sets the mode has looked at it
     title = f"configuration in force: mode {event.managed.mode}, set by {event.by}"
-    return state, (_tell(state, event.at, title),)
+    told = _tell(state, event.at, title)
+    # What was a shadow until its policy was proved has stamped nothing yet.
+    return state, (told, _claim(state, event.at)) if proved else (told,)
 
 
 def _clock_jumped(_: LoopParts, state: LoopState, event: ClockJumped) -> Stepped:

@@ -181,7 +181,7 @@ def _fit(setting: Setting, now: Moment) -> list[Term]:
     sane = [now.truth(name) for name in ("named", "ours", "shaped", "directed", "present")]
     sane += [
         z3.And(now.known(name), z3.Not(now.number(name)))
-        for name in ("foreign", "flying", "changing", "observing", "worse", "twin")
+        for name in ("foreign", "flying", "changing", "observing", "worse", "twin", "unproved")
     ]
     sane += [
         now.truth("sensors_ok"),

@@ -239,6 +239,7 @@ _ALWAYS: Final = (
     "rollbacks", "fleet_hour", "flying", "targets", "targets_changing", "others_changing",
     "anomalous", "sensors_ok", "frozen", "kill", "mode", "observing", "proposal_age_ms",
     "grown", "shrunk", "sharing", "priced", "billed", "turns",
+    "unproved", "unproved_text",
 )  # fmt: skip
 _COUNTS: Final = (
     "tries", "peak", "hour", "rollbacks", "fleet_hour", "targets", "targets_changing",

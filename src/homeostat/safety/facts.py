@@ -10,7 +10,7 @@ from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.evidence import Family, Verdict
 from homeostat.base.intent import ActionRecord, ActionState
-from homeostat.base.policy import KillLevel, Mode
+from homeostat.base.policy import KillLevel
 from homeostat.base.units import MILLISECOND
 from homeostat.base.world import ReplicaState, Stamp
 from homeostat.safety import capacity
@@ -351,6 +351,8 @@ def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
     until = state.observe_until
     return {
         "frozen": guard.frozen,
+        "unproved": guard.unproved != "",
+        "unproved_text": guard.unproved,
         "foreign": _foreign(action, sight, own),
         "kill": str(KillLevel(state.kill)),
         "mode": state.managed.mode.value,
@@ -387,5 +389,5 @@ def _superseded(stamp: Stamp, sight: Sight) -> bool:
     write. A shadow writes nothing and may watch what another controller owns.
     """
     epoch = sight.state.epoch
-    writes = sight.state.managed.mode is not Mode.SHADOW
+    writes = sight.state.managed.acts
     return writes and epoch is not None and stamp.epoch is not None and stamp.epoch > epoch

@@ -160,6 +160,8 @@ FIELDS: Final[dict[str, Field]] = {
     "bill_text": _text("that bill, its budget and its period, for people"),
     # G9 to G14.
     "frozen": _flag("a freeze is in force"),
+    "unproved": _flag("the policy is not proved, or not yet"),
+    "unproved_text": _text("why it is not"),
     "foreign": _flag("somebody else wrote since our last write, or a newer controller did"),
     "kill": _text("the kill switch"),
     "mode": _text("the autonomy mode"),

@@ -294,6 +294,14 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G12",
+        name="unproved",
+        source=TABLE + "G12: a policy that is not proved is a shadow's",
+        require=Not(Ref("unproved")),
+        message="the policy is not proved ({unproved_text}): it says what it would do",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G12",
         name="autonomy",
         source=TABLE + "G12: a named person's grant per kind, or an answer",
         require=And((equals("mode", Mode.AUTO), Ref("granted"))),

@@ -5,8 +5,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from homeostat.server.lease import Lead
 from homeostat.server.people_file import People
 from homeostat.server.plan import ControllerPlan, PartPlan
 from homeostat.server.planning import plan_of
+from homeostat.server.proof_gate import ProofGate
 from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.view import View
@@ -50,8 +52,17 @@ def _stderr_logger(*_: Any) -> structlog.PrintLogger:
     return structlog.PrintLogger(sys.stderr)
 
 
-def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str, Any]]:
+def serve(
+    files: tuple[Path, ...], *, once: bool, quiet: bool, unproved_by: str = ""
+) -> list[dict[str, Any]]:
     """Run the controller until SIGTERM or SIGINT, or for one cycle.
+
+    Args:
+        files: Configuration.
+        once: One cycle, then stop.
+        quiet: Print no notices.
+        unproved_by: Who answers for acting under policies that are not proved; empty = nobody, and
+            then they are shadows.
 
     Returns:
         What was seen last, one row per deployment: see `_seen`.
@@ -62,11 +73,13 @@ def serve(files: tuple[Path, ...], *, once: bool, quiet: bool) -> list[dict[str,
     # Data goes to stdout, talk to stderr.
     structlog.configure(logger_factory=_stderr_logger)
     watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
-    return asyncio.run(_serve(_with_port(plan_of(watcher.config)), watcher, once=once, quiet=quiet))
+    gate = ProofGate(watcher.config.deployments, accepted_by=unproved_by)
+    plan = gate.planned(_with_port(plan_of(watcher.config)))
+    return asyncio.run(_serve(plan, watcher, gate, once=once, quiet=quiet))
 
 
 async def _serve(
-    plan: ControllerPlan, watcher: Watcher, *, once: bool, quiet: bool
+    plan: ControllerPlan, watcher: Watcher, gate: ProofGate, *, once: bool, quiet: bool
 ) -> list[dict[str, Any]]:
     view, ladder = View(), Ladder()
     kill = KillSwitch(file=plan.kill_file)
@@ -124,7 +137,7 @@ async def _serve(
             )
             if twins is not None:
                 twins.start()
-            await _run(runtime, watcher, plan, lead, ladder, once=once)
+            await _run(runtime, watcher, plan, gate, lead, ladder, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         if twins is not None:
@@ -153,12 +166,15 @@ async def _run(
     runtime: Runtime,
     watcher: Watcher,
     plan: ControllerPlan,
+    gate: ProofGate,
     lead: Lead,
     ladder: Ladder,
     *,
     once: bool,
 ) -> None:
-    work = asyncio.create_task(_lead_and_work(runtime, watcher, plan, lead, ladder, once=once))
+    force = partial(keep_in_force, runtime, watcher, plan, gate)
+    work = asyncio.create_task(_lead_and_work(runtime, force, lead, ladder, once=once))
+    prover = None if once else asyncio.create_task(gate.work())
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -166,12 +182,15 @@ async def _run(
         await work
     except asyncio.CancelledError:
         log.info("stopping", effect="the deployments serve on as they are")
+    finally:
+        if prover is not None:
+            prover.cancel()
+            await asyncio.wait([prover])
 
 
 async def _lead_and_work(
     runtime: Runtime,
-    watcher: Watcher,
-    plan: ControllerPlan,
+    force: Callable[[], Coroutine[Any, Any, None]],
     lead: Lead,
     ladder: Ladder,
     *,
@@ -187,7 +206,7 @@ async def _lead_and_work(
             ladder.load(runtime.shell.journal)
             ladder.bring_into_force(runtime)
             watch.append(asyncio.create_task(ladder.keep(runtime)))
-            watch.append(asyncio.create_task(keep_in_force(runtime, watcher, plan)))
+            watch.append(asyncio.create_task(force()))
             await runtime.run(once=once)
         except OutOfStepError as error:
             log.warning("beginning again", problem=str(error))

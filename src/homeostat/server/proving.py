@@ -4,7 +4,7 @@ The solver is an extra and is needed by `prover` alone: whether it is there is a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy
 from homeostat.base.units import SECOND
-from homeostat.server.config import loader
+from homeostat.server.config import Deployment, loader
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import GuardrailPolicy, ManagedModel
 from homeostat.server.config.units import duration_ns
@@ -90,6 +90,19 @@ def _of_model(model: ManagedModel, policies: dict[str, GuardrailPolicy]) -> Subj
         rails=rails,
         policy=to_policy(rails, spec.interval),
         scrape_ns=spec.interval,
+        price_milli=min(prices),
+        dearest_milli=max(prices),
+    )
+
+
+def subject_of(entry: Deployment) -> Subject:
+    """Return what is to be proved of a deployment as it was loaded."""
+    managed, prices = entry.managed, entry.prices_milli or (_PRICE_MILLI,)
+    return Subject(
+        name=managed.name,
+        rails=entry.rails,
+        policy=replace(managed.guard, frozen=False, unproved=""),
+        scrape_ns=managed.scrape_ns,
         price_milli=min(prices),
         dearest_milli=max(prices),
     )

@@ -18,24 +18,31 @@ from homeostat.loop.step import THE_FILE
 from homeostat.server.config import Watcher
 from homeostat.server.plan import ControllerPlan
 from homeostat.server.planning import needs_restart, plan_of
+from homeostat.server.proof_gate import ProofGate
 from homeostat.server.runtime import Runtime
 
 log = structlog.get_logger()
 WATCH_S = 2.0  # a changed file takes effect within this long
 
 
-async def keep_in_force(runtime: Runtime, watcher: Watcher, plan: ControllerPlan) -> None:
+async def keep_in_force(
+    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, gate: ProofGate | None = None
+) -> None:
     """Look every two seconds until cancelled; a bad file changes nothing."""
-    known = {entry.name: entry for entry in watcher.config.managed(None)}
+    known = {entry.managed.name: entry.managed for entry in plan.deployments}
     while True:
-        known = bring_into_force(runtime, watcher, plan, known)
+        known = bring_into_force(runtime, watcher, plan, known, gate)
         await asyncio.sleep(WATCH_S)
 
 
 def bring_into_force(
-    runtime: Runtime, watcher: Watcher, plan: ControllerPlan, known: Mapping[str, Managed]
+    runtime: Runtime,
+    watcher: Watcher,
+    plan: ControllerPlan,
+    known: Mapping[str, Managed],
+    gate: ProofGate | None = None,
 ) -> dict[str, Managed]:
-    """Bring a changed file, or a freeze that begins or ends, into force.
+    """Bring a changed file, a freeze that begins or ends, or a proof into force.
 
     What a person set through the API (the mode) stays until the file itself says otherwise. What
     cannot change while the controller runs is named, once per change of the files.
@@ -45,6 +52,7 @@ def bring_into_force(
         watcher: The files.
         plan: What the process was built from.
         known: What is in force already, by deployment.
+        gate: Makes shadows of deployments whose policy is not proved; None = nobody asks.
 
     Returns:
         What is in force now; what the journal refused is not among it and is tried again.
@@ -53,7 +61,10 @@ def bring_into_force(
     fresh = watcher.poll()
     for problem in () if fresh is None else needs_restart(plan, plan_of(fresh)):
         log.warning("configuration", effect="not in force before a restart", problem=problem)
-    for entry in watcher.config.managed(runtime.clock.wall()):
+    if fresh is not None and gate is not None:
+        gate.heed(fresh.deployments)
+    for said in watcher.config.managed(runtime.clock.wall()):
+        entry = said if gate is None else gate.judged(said)
         state = runtime.states.get(entry.name)
         if entry == in_force.get(entry.name) or state is None:
             continue

@@ -1,4 +1,7 @@
-"""Cases for the guards of stretches of time: half of what served, and levers that turn round."""
+"""Cases for the guards of stretches of time, and of a policy that is not proved.
+
+Half of what served stays, and levers do not turn round and round.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +12,7 @@ from homeostat.base.actions import Action, ActionKind
 from homeostat.base.guard import PastAction
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.testing import guard_scene as g
-from homeostat.testing.guard_cases import Case
+from homeostat.testing.guard_cases import Case, policy
 
 QUARTER_S: Final = 900.0
 _LESS: Final = g.act(ActionKind.BATCH_DOWN, names.pool("a"), batch_max=7)
@@ -53,6 +56,10 @@ def stretch_cases() -> Iterator[Case]:
     yield Case("what serves nobody is no loss", hung, drain)
     for action in (_LESS, _SMALLER, _DOWN):
         yield from _turning(action)
+    waiting = policy(g.scene(), unproved="its proof is on its way")
+    yield Case("a policy not proved", waiting, _LESS, "deny", "G12 unproved")
+    yield Case("a policy not proved, one more", waiting, g.scale(4), "deny", "G12 unproved")
+    yield Case("a policy not proved, undo", waiting, _LESS, undo=True)
 
 
 def _turning(action: Action) -> Iterator[Case]:

@@ -345,7 +345,7 @@ def test_every_guard_setting_can_be_said() -> None:
         for name in GuardPolicy.__dataclass_fields__
         if getattr(policy, name) == getattr(default, name)
     }
-    assert same == {"frozen"}  # that one is the freezes' to say
+    assert same == {"frozen", "unproved"}  # the freezes and the proof say these
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ time, so `managed` asks for it.
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -94,6 +94,8 @@ class Deployment:
         probe: Its canned question, None if it has none.
         labels_path: Path of each replica's page of recent predictions, None for no labels.
         twin: What its actions are rehearsed in, None for no twin.
+        rails: The guards' settings as written, its own over those of the policy it names.
+        prices_milli: What a replica costs, by pool, thousandths an hour; empty = nobody says.
     """
 
     managed: Managed
@@ -103,6 +105,8 @@ class Deployment:
     probe: Probe | None
     labels_path: str | None = None
     twin: TwinPlan | None = None
+    rails: Guardrails = field(default_factory=Guardrails)
+    prices_milli: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -239,6 +243,8 @@ def deployment(
         twin=twins.plan(
             spec.twin, base, compiled.folder(compiled.processor(), state_folder() / "programs")
         ),
+        rails=rails,
+        prices_milli=tuple(price for price in spec.objective.milli if price > 0),
     )
 
 
@@ -247,7 +253,7 @@ def policy_digest(guard: GuardPolicy, mode: Mode, money: MoneyPolicy | None = No
 
     A budget of a day or a month is a setting of the guards too.
     """
-    body = codec.encode(replace(guard, frozen=False)) + b"\n" + mode.value.encode()
+    body = codec.encode(replace(guard, frozen=False, unproved="")) + b"\n" + mode.value.encode()
     if money is not None and (money.day_milli, money.month_milli) != (None, None):
         body += b"\n" + codec.encode(money)
     return hashlib.sha256(body).hexdigest()
