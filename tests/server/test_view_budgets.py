@@ -24,6 +24,7 @@ from homeostat.govern.slo import signature
 from homeostat.server.api.answers import DetailOut
 from homeostat.server.api.budgets import BudgetsOut, FreezeOut
 from homeostat.server.api.metrics_budgets import families
+from homeostat.server.shown import freeze_of
 from homeostat.server.view import View
 from homeostat.server.view_plain import detail
 from homeostat.testing import build
@@ -122,3 +123,29 @@ def test_where_nothing_is_declared_nothing_is_shown() -> None:
     assert row(view)["budgets"] is None
     assert next(iter(families(view.deployments(), NOW))).samples == []
     assert table({"budgets": None, "freeze": None}, clock) == {}
+
+
+def test_the_next_freeze_comes_from_the_files_and_is_looked_up_once_a_minute() -> None:
+    asked: list[TimeNs] = []
+    window = (NOW, None, "Friday")
+
+    class Config:
+        def next_freeze(self, _name: str, now: TimeNs) -> tuple[TimeNs, None, str]:
+            asked.append(now)
+            return window
+
+    class Files:
+        config = Config()
+
+    class Wall:
+        at = NOW
+
+        def wall(self) -> TimeNs:
+            return self.at
+
+    clock_ = Wall()
+    look = freeze_of(Files(), clock_)  # type: ignore[arg-type]  # stand-ins
+    assert [look("m"), look("m")] == [window, window]
+    clock_.at = TimeNs(NOW + MINUTE)
+    assert look("m") == window
+    assert asked == [NOW, NOW + MINUTE]

@@ -26,6 +26,7 @@ from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
 from homeostat.server import wiring
 from homeostat.server.api.app import create_app
+from homeostat.server.auditing import Audit
 from homeostat.server.bearer import token_in
 from homeostat.server.clock import Clock
 from homeostat.server.config import Watcher
@@ -41,6 +42,7 @@ from homeostat.server.planning import plan_of
 from homeostat.server.proof_gate import ProofGate
 from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
+from homeostat.server.shown import books_of, freeze_of
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
 
@@ -113,6 +115,7 @@ async def _serve(
         rehearse=twins,
     )
     runtime = Runtime(shell, clock)
+    view.accounts_of, view.freeze_of = books_of(runtime), freeze_of(watcher, clock)
     lead = Lead(journal, shell.owner, clock.now, plan.lease_ns)
     app = create_app(
         view=view,
@@ -125,6 +128,7 @@ async def _serve(
         people=People(plan.people_file),
         states=runtime.states.get,
         autonomy=lambda: rows(ladder.ledger, runtime.states),
+        audit=Audit(journal),
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:

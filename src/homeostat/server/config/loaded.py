@@ -7,7 +7,12 @@ time, so `managed` asks for it.
 import hashlib
 import os
 from collections.abc import Callable
+<<<<<<< src/homeostat/server/config/loaded.py
+from dataclasses import dataclass, replace
+from datetime import timedelta
+=======
 from dataclasses import dataclass, field, replace
+>>>>>>> /tmp/prof/new
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +23,7 @@ from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import compiled
 from homeostat.server.config import canaries, prices, stores, twins
-from homeostat.server.config.freezes import FreezeSpec
+from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
     ControllerSpec,
@@ -29,6 +34,7 @@ from homeostat.server.plan import PostgresPlan, TwinPlan
 
 PROCESS: Final = "process"
 ENVOY: Final = "envoy"
+_AHEAD: Final = timedelta(days=35)  # how far the next freeze is looked for
 _ROUND: Final = 0.8  # of an interval: what a round may take, so that it ends before the next tick
 
 
@@ -176,6 +182,10 @@ class Config:
     def managed(self, now: TimeNs | None = None) -> tuple[Managed, ...]:
         """Return what the core sees at a time; without a time no freeze is in force."""
         return tuple(self._at(deployment.managed, now) for deployment in self.deployments)
+
+    def next_freeze(self, name: str, now: TimeNs) -> tuple[TimeNs, TimeNs | None, str] | None:
+        """Return a deployment's freeze in force, or the next within five weeks; None for none."""
+        return next_freeze((one for _, one in self.freezes), name, now, _AHEAD)
 
     def deployment(self, name: str) -> Deployment | None:
         """Return one deployment, None if there is none of that name."""
