@@ -7,12 +7,8 @@ time, so `managed` asks for it.
 import hashlib
 import os
 from collections.abc import Callable
-<<<<<<< src/homeostat/server/config/loaded.py
-from dataclasses import dataclass, replace
-from datetime import timedelta
-=======
 from dataclasses import dataclass, field, replace
->>>>>>> /tmp/prof/new
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
