@@ -39,6 +39,7 @@ class Fleet:
         self._anomalous = sum(
             _anomalous(state, coming.get(name), now) for name, state in states.items()
         )
+        self._shares = {name: frozenset(state.managed.shares) for name, state in states.items()}
         self._touched: dict[str, int] = {}
         self._recent: dict[str, int] = {}
         for name, state in states.items():
@@ -55,6 +56,7 @@ class Fleet:
 
     def view(self, name: str) -> FleetView:
         """Return one deployment's view of the fleet."""
+        mine = self._shares.get(name, frozenset())
         return FleetView(
             targets=self._targets,
             targets_changing=len(self._touched) - (name in self._touched),
@@ -63,6 +65,10 @@ class Fleet:
             anomalous=self._anomalous,
             actions_last_hour=sum(self._recent.values()) - self._recent.get(name, 0),
             sensors_ok=self._sensors_ok,
+            sharing_changing=sum(
+                other != name and bool(mine & self._shares.get(other, frozenset()))
+                for other in self._touched
+            ),
         )
 
 
