@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection docs clean require
+.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection bench-safety docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -89,6 +89,11 @@ bench-detection: setup
 	@.venv-peers/bin/python -m pip install -q --require-hashes -r benchmarks/detection/peers.lock \
 	  || { rm -rf .venv-peers; echo "The peers could not be installed; the tables say so."; }
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m detection $(PARTS)
+
+# Made-up canaries through the judge, beside what is in use: two minutes of one core. It writes into
+# the page with PARTS="--page docs/reference/canary-figures.md"; PARTS="--parts coverage" for a part.
+bench-safety: setup
+	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m safety $(PARTS)
 
 docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json

@@ -24,8 +24,9 @@ def rng(seed: int = 1) -> Any:
         Law(requests=2000.0, ratio=3.0, burst=8.0),
         Law(requests=2000.0, ratio=3.0, noise_sd=0.5),
         Law(requests=2000.0, ratio=3.0, pod_sd=0.6, pods=(5, 45)),
+        Law(requests=2000.0, ratio=3.0, arm_sd=0.5),
     ],
-    ids=["plain", "burst", "noise", "pods"],
+    ids=["plain", "burst", "noise", "pods", "arms"],
 )
 def test_rates_and_shares_are_those_of_the_law(law: Law) -> None:
     counts = play(law, minutes=30, runs=400, rng=rng())

@@ -3,7 +3,7 @@
 The world of a run: requests arrive in both arms, incidents strike each arm in proportion to its
 requests and a rate that both share (slow shocks, a day's rhythm), the canary's `ratio` times as
 often; an incident is one bad response or a burst of them. On top, as an adversary would have it:
-noise of each arm's own, minute by minute, and pods that differ for as long as the run lasts.
+noise of each pod's own, minute by minute, and pods that differ for as long as the run lasts.
 
 NumPy; chance is the generator that is passed.
 """
@@ -33,7 +33,9 @@ class Law:
         burst: Bad responses of one incident on average, 1 or more (geometric).
         shock_sd: Of the logarithm of the shared rate; shocks fade by a tenth a minute.
         rhythm: How far requests and the rate swing in a cycle of 30 minutes, in [0, 1).
-        noise_sd: Of the logarithm of each arm's own rate, new every minute.
+        noise_sd: Of the logarithm of each pod's rate, new every minute.
+        arm_sd: Of the logarithm of each whole arm's rate, new every minute. The bets do not allow
+            for it: where stable jumps about by itself, dividing by it makes shares too large.
         pod_sd: Of the logarithm of each pod's rate, the same for the whole run.
         pods: Of the canary and of stable.
     """
@@ -46,6 +48,7 @@ class Law:
     shock_sd: float = 0.6
     rhythm: float = 0.0
     noise_sd: float = 0.0
+    arm_sd: float = 0.0
     pod_sd: float = 0.0
     pods: tuple[int, int] = (1, 9)
 
@@ -81,7 +84,7 @@ class World:
     def __init__(self, law: Law, runs: int, rng: np.random.Generator) -> None:
         self.law, self.runs, self._rng = law, runs, rng
         self._shock = law.shock_sd * rng.standard_normal(runs)
-        self._pods = _pods(law, runs, rng)
+        self._pods = [self._mean_of_pods(arm, law.pod_sd) for arm in (0, 1)]
         self._start = rng.uniform(0.0, 2.0 * np.pi, runs)
         self._minute = 0
 
@@ -97,7 +100,8 @@ class World:
         out = np.empty((4, self.runs))
         for arm, part in enumerate((share, 1.0 - share)):
             total = rng.poisson(law.requests * swing * part)
-            noise = _mean_one(law.noise_sd * rng.standard_normal(self.runs), law.noise_sd)
+            noise = self._mean_of_pods(arm, law.noise_sd)
+            noise = noise * _mean_one(law.arm_sd * rng.standard_normal(self.runs), law.arm_sd)
             own = self._pods[arm] * noise * (law.ratio if arm == 0 else 1.0)
             struck = rng.poisson(np.minimum(total * rate * own, total) / law.burst)
             bad = struck if law.burst == 1.0 else _burst(struck, law.burst, rng)
@@ -106,6 +110,13 @@ class World:
         fresh = law.shock_sd * np.sqrt(1.0 - _SHOCK_KEPT**2) * rng.standard_normal(self.runs)
         self._shock = _SHOCK_KEPT * self._shock + fresh
         self._minute += 1
+        return out
+
+    def _mean_of_pods(self, arm: int, sd: float) -> Floats:
+        if sd == 0.0:
+            return np.ones(self.runs)
+        normal = self._rng.standard_normal((self.law.pods[arm], self.runs))
+        out: Floats = _mean_one(sd * normal, sd).mean(axis=0)
         return out
 
 
@@ -157,16 +168,6 @@ def first(reached: npt.NDArray[np.bool_]) -> Floats:
 def _mean_one(normal: Floats, sd: float) -> Floats:
     out: Floats = np.exp(normal - 0.5 * sd * sd)
     return out
-
-
-def _pods(law: Law, runs: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    if law.pod_sd == 0.0:
-        return np.ones(runs), np.ones(runs)
-    canary, stable = (
-        _mean_one(law.pod_sd * rng.standard_normal((count, runs)), law.pod_sd).mean(axis=0)
-        for count in law.pods
-    )
-    return canary, stable
 
 
 def _burst(struck: npt.NDArray[np.int64], mean: float, rng: np.random.Generator) -> Floats:

@@ -1,0 +1,1 @@
+"""Measures what the safety promises say: `make bench-safety`."""

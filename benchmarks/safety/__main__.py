@@ -1,0 +1,107 @@
+"""Measures the canary judge and writes its page of figures.
+
+`make bench-safety` runs all of it (two minutes); `PARTS="--parts coverage --runs 2000"` a part.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from safety import measured
+
+PARTS: Final = MappingProxyType({
+    "detection": ("Found within an hour, and how often in vain", measured.detection),
+    "coverage": ("False verdicts at the promise itself", measured.coverage),
+    "certificates": ("Certified within an hour", measured.certificates),
+    "pods": ("Pods that differ", measured.pods),
+    "limits": ("What is not allowed for", measured.limits),
+    "latency": ("Slower answers", measured.latency),
+    "fleet": ("Many at once", lambda _, seed: measured.fleet(seed)),
+})
+_BEGIN: Final = "<!-- measured: begin -->"
+_END: Final = "<!-- measured: end -->"
+
+
+def main() -> None:
+    asked = _asked()
+    began, parts = time.process_time(), []
+    for name in asked.parts.split(","):
+        title, part = PARTS[name]
+        print(f"{name} ...", file=sys.stderr)
+        parts.append(f"## {title}\n\n{_with_note(name)}{part(asked.runs, asked.seed)}")
+    took = time.process_time() - began
+    command = f'make bench-safety PARTS="--runs {asked.runs} --seed {asked.seed}"'
+    head = f"Made by `{command}`: {asked.runs:,} runs a cell, {took:.0f} s of one core."
+    text = "\n\n".join([head, *parts])
+    print(text)
+    if asked.page:
+        _write(asked.page, text)
+
+
+def _with_note(name: str) -> str:
+    return f"{NOTES[name]}\n\n" if name in NOTES else ""
+
+
+def _write(page: Path, text: str) -> None:
+    """Put the figures between the page's marks.
+
+    Raises:
+        SystemExit: It has none.
+    """
+    old = page.read_text(encoding="utf-8")
+    head, _, rest = old.partition(_BEGIN)
+    _, mark, tail = rest.partition(_END)
+    if not mark:
+        raise SystemExit(f"{page} lacks {_BEGIN} and {_END}: they say where the figures go")
+    page.write_text(f"{head}{_BEGIN}\n{text}\n{_END}{tail}", encoding="utf-8")
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m safety", description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--runs", type=_runs, default=2000, help="made-up canaries a cell")
+    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--page", type=Path, help="write the figures into this page")
+    asked = parser.parse_args()
+    unknown = set(asked.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"unknown parts {sorted(unknown)}; of {', '.join(PARTS)}")
+    return asked
+
+
+def _runs(text: str) -> int:
+    runs = int(text)
+    if runs < 50:
+        raise argparse.ArgumentTypeError(f"at least 50 runs, got {runs}")
+    return runs
+
+
+NOTES: Final[MappingProxyType[str, str]] = MappingProxyType({
+    "detection": (
+        "Percent of runs in which the judge says harm / the median minute over all runs, found or "
+        "not (a dash: not found in half of them). x1 is no harm: what is found there is false. "
+        "alpha is 0.05. Mann-Whitney on the first 400 of the runs; Flagger sets its own weights on "
+        "the same law."
+    ),
+    "coverage": (
+        "The canary is exactly at the margin (1.2), or exactly at what the certificate denies (2): "
+        "every verdict here is false. In brackets the one-sided 95 % bound (Clopper-Pearson)."
+    ),
+    "certificates": "A canary as good as stable; percent of runs / median minute. alpha is 0.05.",
+    "pods": (
+        "Pods of one version differ for the whole hour; 10,000 requests a minute, 10 % to the "
+        "canary, margin from 20 earlier pods (median shown). Promised: alpha + 5 points, 10 %."
+    ),
+    "limits": (
+        "The canary is no worse, and nobody calibrated a margin: false alarms at alpha 0.05. Where "
+        "stable itself jumps about, dividing by it makes the canary's share too large."
+    ),
+    "latency": "Lognormal latencies (sd 0.5), default bounds, 10 % to the canary. As above.",
+})
+
+
+if __name__ == "__main__":
+    main()
