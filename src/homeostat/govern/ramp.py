@@ -94,8 +94,9 @@ def compare(
 def _of(increments: Sequence[Increments], pool: str) -> Increments | None:
     """Return what a pool served on this tick, None where that is not known."""
     found = next((one for one in increments if one.pool == pool), None)
-    known = found is not None and canary.known_pair(found.answered, found.failed) is not None
-    return found if known else None
+    if found is None or found.seconds is None:
+        return None
+    return found if canary.known_pair(found.answered, found.failed) is not None else None
 
 
 def _config(
@@ -191,6 +192,8 @@ def _call(
         return _UNPROVEN[policy.on_unproven]
     if known.judge.buckets - known.rung_from < policy.rung_buckets or known.judge.missing:
         return RampCall.WAIT
+    if not known.judge.served:
+        return RampCall.WAIT  # nobody answered in a pool: nothing was compared
     if judgement is None or judgement.harm_e >= math.sqrt(judgement.threshold):
         return RampCall.WAIT  # half way to harm nobody gives it more traffic
     return _onward(record, verdict)
