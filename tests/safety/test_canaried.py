@@ -105,3 +105,12 @@ def test_a_pool_that_is_suspected_gets_no_rung() -> None:
 def test_a_shift_to_the_fallback_goes_as_before_where_that_pool_is_also_tried() -> None:
     back = shift(pool="b", ramp=(25.0, 50.0, 100.0), beside="")
     assert said(back, state(pool="b")) == ""
+
+
+def test_a_ramp_is_refused_only_for_what_its_next_rung_would_carry() -> None:
+    seen = state()
+    assert seen.evidence is not None
+    busy = build.evidence(NOW, world=seen.world, values={("pool:a", "utilisation"): 0.7})
+    assert said(shift(), replace(seen, evidence=busy)) == ""
+    late = state(50.0, flying=flying(50.0, Proof.CERTIFIED))
+    assert "G7" in said(shift(to=100.0), replace(late, evidence=busy))

@@ -10,6 +10,7 @@ from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.units import MILLISECOND
 from homeostat.base.world import Levers, ReplicaState
+from homeostat.safety.canaried import on_its_ramp
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
 
@@ -113,7 +114,8 @@ def _demand(pool: str, sight: Sight) -> int | None:
 
 
 def _after_shift(change: Change, sight: Sight) -> int | None:
-    pools, before, after = growing(change, sight), shares(sight), shares(sight, change.writes)
+    pools, before = growing(change, sight), shares(sight)
+    after = shares(sight, _next(change, sight))
     if pools is None or before is None or after is None:
         return None
     serving = [pool for pool, share in before.items() if share > 0]
@@ -127,6 +129,20 @@ def _after_shift(change: Change, sight: Sight) -> int | None:
             return None
         worst = max(worst, -(-total * after[pool] // (_WHOLE * left)))
     return worst
+
+
+def _next(change: Change, sight: Sight) -> Levers:
+    """Return what is written next: of a compared ramp that is proposed, its next rung.
+
+    Each rung is asked about again at its own write, and more replicas may serve by then.
+    """
+    if len(change.writes) != 1 or sight.state.in_flight is not None:
+        return change.writes
+    lever, live = change.writes[0][0], milli(change.live[0])
+    if live is None or not on_its_ramp(lever, change.ramp, change.beside, sight.state.managed):
+        return change.writes
+    above = [rung for rung in change.ramp if (one := milli(rung)) is not None and one > live]
+    return ((lever, above[0]),) if above else change.writes
 
 
 def _after_resize(change: Change, sight: Sight) -> int | None:
