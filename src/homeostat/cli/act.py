@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from homeostat.base.policy import KillLevel, Mode
+from homeostat.cli.act_freeze import freeze_for
 from homeostat.cli.client import DEPLOYMENT, TOKEN_FILE, URL, call, token_from
 from homeostat.cli.output import tell
 
@@ -56,10 +57,19 @@ def freeze(
     file: Path | None = typer.Option(
         None, "--file", help="Write the switch file itself: works when the controller does not."
     ),
+    lasts: str | None = typer.Option(
+        None, "--for", help="Instead of the switch: a freeze of this length, 2h; needs --into."
+    ),
+    into: Path | None = typer.Option(
+        None, "--into", help="With --for: the folder of configuration that the controller reads."
+    ),
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
-    """Throw the kill switch: no new actions, nothing at all, or off."""
+    """Throw the kill switch (no new actions, nothing at all, or off), or freeze for a while."""
+    if lasts is not None or into is not None:
+        freeze_for(lasts, into, why, by)
+        return
     if file is not None:
         from homeostat.server.kill import throw_file
 

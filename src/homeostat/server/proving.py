@@ -15,6 +15,7 @@ from homeostat.base.units import SECOND
 from homeostat.server.config import Deployment, loader
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import GuardrailPolicy, ManagedModel
+from homeostat.server.config.prices import money
 from homeostat.server.config.units import duration_ns
 
 INTERVAL_KEY: Final = "homeostat.dev/interval"
@@ -85,10 +86,11 @@ def _of_model(model: ManagedModel, policies: dict[str, GuardrailPolicy]) -> Subj
     base = Guardrails() if wanted is None else policies[wanted].spec
     rails = merged(base, spec.guardrails)
     prices = [price for price in spec.objective.milli if price > 0] or [_PRICE_MILLI]
+    _, guard = money(spec.objective, to_policy(rails, spec.interval), ConfigError)
     return Subject(
         name=model.metadata.name,
         rails=rails,
-        policy=to_policy(rails, spec.interval),
+        policy=guard,
         scrape_ns=spec.interval,
         price_milli=min(prices),
         dearest_milli=max(prices),
