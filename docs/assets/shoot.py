@@ -7,16 +7,26 @@ drawn by the real console in the Chromium at /usr/bin/chromium.
 import asyncio
 import secrets
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
+from homeostat.adapters.stores.sqlite import PART
+from homeostat.base.actions import HOLD, Action
+from homeostat.base.codec import encode
+from homeostat.base.events import Event
+from homeostat.base.rehearsal import Foreseen, Prospect, Quantiles, Rehearsal, Trust
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.app import create_app
+from homeostat.server.auditing import Audit
 from homeostat.server.http import serve_app
+from homeostat.server.ladder import Ladder
+from homeostat.server.ladder import rows as rows_of
 from homeostat.server.view import View
+from homeostat.testing.asked import asked
 from homeostat.testing.story import TICKS, story
 
 HERE = Path(__file__).parent
@@ -31,6 +41,14 @@ SHOTS = (
     ("console-360.png", "/d/credit", 360, 780, "light", True),
     ("fleet.png", "/", 1440, 700, "light", False),
     ("fleet-360.png", "/", 360, 780, "dark", True),
+    ("approvals.png", "/approvals", 1280, 900, "light", True),
+    ("approvals-360.png", "/approvals", 360, 780, "dark", True),
+    ("explanation.png", "/d/credit/d-0001", 1280, 900, "light", True),
+    ("explanation-360.png", "/d/credit/d-0001", 360, 780, "light", True),
+    ("policy.png", "/policy", 1280, 900, "light", True),
+    ("policy-360.png", "/policy", 360, 780, "light", True),
+    ("audit.png", "/audit", 1280, 900, "dark", True),
+    ("audit-360.png", "/audit", 360, 780, "light", True),
 )
 
 
@@ -46,6 +64,29 @@ class Kill:
 
 async def refuse(_event: object) -> str:
     return "this is a picture"
+
+
+def foreseen(action: Action, at: TimeNs) -> Rehearsal:
+    """Return what a twin would say of the story's open question."""
+
+    def q(low: float, mid: float, high: float) -> Quantiles:
+        return Quantiles(p5=low, p50=mid, p95=high)
+
+    def of(latency: Quantiles, breach: Quantiles, usd: float) -> Foreseen:
+        return Foreseen(
+            latency_ms=latency, error_ratio=q(0.001, 0.002, 0.004),
+            availability=q(0.996, 0.998, 0.999), usd_per_hour=q(usd, usd, usd), breach=breach,
+        )
+
+    well = of(q(92.0, 118.0, 161.0), q(0.0, 0.01, 0.05), 8.4)
+    hold = of(q(240.0, 331.0, 460.0), q(0.4, 0.71, 0.93), 6.3)
+    prospects = (
+        Prospect(action=HOLD, foreseen=hold, against_hold=hold, holds=0.2),
+        Prospect(action=action, foreseen=well, against_hold=well, holds=0.97),
+    )
+    return Rehearsal(
+        id="r-0001", at=at, horizon_ns=300 * SECOND, draws=64, prospects=prospects, trust=Trust()
+    )
 
 
 async def shoot(browser: Browser, url: str, wanted: set[str], target: Path) -> None:
@@ -77,9 +118,26 @@ async def main() -> None:
         for beat in story(TimeNs(now - ticks * SECOND), name=name, ticks=ticks, seed=ticks):
             for item in beat.items:
                 view.observe(name, item)
+    seen = view.deployment("credit")
+    record = seen.actions.get("d-0002").record
+    waiting = asked(seen.managed, seen.evidence, seen.world, record)
+    seen.rehearsals.put("d-0002", foreseen(record.action, waiting.evidence.at))
+    folder = tempfile.TemporaryDirectory()
+    journal = PART.build(PART.config(path=Path(folder.name) / "story.db"))
+    journal.claim_epoch("a picture", start)
+    for beat in story(start):
+        rows = [
+            (beat.at, "credit", "event" if isinstance(item, Event) else "command", encode(item))
+            for item in beat.items
+        ]
+        journal.append(rows, durable=False)
+    ladder = Ladder()
+    ladder.load(journal)
     app = create_app(
         view=view, submit=refuse, kill=Kill(), labels=None, token=secrets.token_urlsafe(32),
         allowed_origins=(), clock=lambda: TimeNs(time.time_ns()),
+        states=lambda name: waiting if name == "credit" else None,
+        autonomy=lambda: rows_of(ladder.ledger, {"credit": waiting}), audit=Audit(journal),
     )
     async with serve_app(app) as url, async_playwright() as play:
         browser = await play.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)

@@ -53,6 +53,7 @@ from homeostat.server.view_counts import Counts
 from homeostat.server.view_deployment import HISTORY, Answer, DeploymentState, IncidentEntry
 from homeostat.server.view_feed import KEEP, Change, Feed
 from homeostat.server.view_series import CAPACITY
+from homeostat.server.view_then import then
 
 _Noted = Rehearsed | ClockJumped | UndoRequested | CanaryRequested | Granted | AutonomySet
 _WITHOUT_KILL = Started | Reconfigured | ClockJumped | Granted | AutonomySet
@@ -175,6 +176,8 @@ class View:
             case Record(fact=DecisionRecord() as record):
                 state = self._state(record.deployment or deployment)
                 state.decided(record)
+                if state.evidence is not None:
+                    state.then.put(record.id, then(state.evidence))
                 self.counts.decided(record)
                 self._publish(state, "decision", view_plain.decision(state, record, state.now))
             case Record(fact=Incident() as incident):

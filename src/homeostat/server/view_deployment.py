@@ -6,7 +6,7 @@ a word for what the evidence, the incidents and the actions already say.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from homeostat.base.budgets import Accounts
 from homeostat.base.rehearsal import Rehearsal
@@ -31,6 +31,9 @@ from homeostat.server.view_series import SeriesRing
 
 HISTORY: Final = 500
 """Decisions, actions and incidents kept per deployment; the journal keeps them all."""
+
+THEN: Final = 50
+"""Decisions of which it is kept what they were taken with: some kilobytes each."""
 
 STEPS: Final = 64
 """States kept per action; a ramp of ten stages with retries needs about 40."""
@@ -125,6 +128,7 @@ class DeploymentState:
             history, lambda e: not e.record.state.is_terminal
         )
         self.rehearsals: Bounded[Rehearsal] = Bounded(history)
+        self.then: Bounded[dict[str, Any]] = Bounded(min(history, THEN))
         self.decisions: Bounded[DecisionRecord] = Bounded(
             history, lambda d: self.is_pending(d, self.now)
         )

@@ -215,6 +215,7 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
         },
         "outcome": outcome(result) if result else None,
         "rehearsal": rehearsal(foreseen, record.allowed) if foreseen else None,
+        "then": None,  # with one decision alone: see view_then
         "question": None,  # the loop knows: see view_question
     }
 
@@ -272,7 +273,7 @@ def summary(state: DeploymentState, now: TimeNs) -> Plain:
             "error_ratio": plain_number(managed.objective.error_ratio),
             "accuracy": plain_number(managed.objective.accuracy),
         },
-        "numbers": _headline(evidence),
+        "numbers": headline(evidence),
         "replicas_ready": sum(r.state.value == "ready" for r in replicas) if snapshot else None,
         "replicas_total": len(replicas) if snapshot else None,
         "believed_at": when(state.believed_at),
@@ -331,7 +332,8 @@ def points(evidence: Evidence) -> Plain:
     }
 
 
-def _headline(evidence: Evidence | None) -> list[Plain]:
+def headline(evidence: Evidence | None) -> list[Plain]:
+    """Return the numbers of the health tile."""
     if evidence is None:
         return []
     found = {(r.subject, r.signal): r for r in evidence.readings}

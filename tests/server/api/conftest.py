@@ -17,6 +17,7 @@ from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.app import create_app
 from homeostat.server.api.deps import States
+from homeostat.server.auditing import Audit
 from homeostat.server.people_file import People
 from homeostat.server.view import View
 from homeostat.testing.story import Beat, story
@@ -76,6 +77,7 @@ class Bench:
         labels: bool = True,
         people: People | None = None,
         states: States = lambda _: None,
+        audit: Audit | None = None,
     ) -> FastAPI:
         return create_app(
             view=self.view,
@@ -88,6 +90,7 @@ class Bench:
             read_only=read_only,
             people=people,
             states=states,
+            audit=audit,
         )
 
     @property

@@ -12,11 +12,16 @@ from starlette.routing import Route
 
 READS = {
     "/": "/",
+    "/approvals": "/approvals",
+    "/audit": "/audit",
     "/d/{name}": "/d/credit",
+    "/d/{name}/{decision_id}": "/d/credit/d-0001",
     "/favicon.ico": "/favicon.ico",
     "/metrics": "/metrics",
+    "/policy": "/policy",
     "/openapi.json": "/openapi.json",
     "/v1/actions": "/v1/actions?deployment=credit&limit=5",
+    "/v1/audit": "/v1/audit?kind=person&words=x",
     "/v1/autonomy": "/v1/autonomy",
     "/v1/decisions": "/v1/decisions?pending=true",
     "/v1/decisions/{decision_id}": "/v1/decisions/d-0001",
@@ -26,6 +31,7 @@ READS = {
     "/v1/events": "/v1/events",  # never ends: see test_api_stream
     "/v1/health": "/v1/health",
     "/v1/incidents": "/v1/incidents",
+    "/v1/policies": "/v1/policies",
 }
 OF_THE_TOKEN = "/v1/me"  # needs one always: see test_api_roles
 CHANGES: dict[str, tuple[str, dict[str, object], int]] = {

@@ -13,23 +13,10 @@ from homeostat.server.api.asked import QuestionOut
 from homeostat.server.api.budgets import BudgetsOut, FreezeOut
 from homeostat.server.api.foreseen import RehearsalOut
 from homeostat.server.api.schemas import Body
+from homeostat.server.api.seen import ReadingOut, SuspicionOut, Verdict
+from homeostat.server.api.then import ThenOut
 
 Lever = StrictInt | StrictFloat | StrictStr | None
-Verdict = Literal["healthy", "anomalous", "unknown"]
-
-
-class ReadingOut(Body):
-    """One judged series."""
-
-    subject: str
-    signal: str
-    value: float | None
-    verdict: Verdict
-    quality: str
-    low: float | None
-    high: float | None
-    age_s: float
-    samples: float | None
 
 
 class ObjectiveOut(Body):
@@ -98,16 +85,6 @@ class AnomalyOut(Body):
     signal: str
     verdict: Verdict
     neg_log10_p: float | None
-
-
-class SuspicionOut(Body):
-    """One suspected fault."""
-
-    family: str
-    subject: str
-    confidence: float | None
-    because: list[str]
-    urgent: bool
 
 
 class ReplicaOut(Body):
@@ -213,6 +190,7 @@ class DecisionOut(Body):
     answer: AnswerOut | None
     outcome: OutcomeOut | None
     rehearsal: RehearsalOut | None
+    then: ThenOut | None = Field(description="What it was taken with; kept of the newest.")
     question: QuestionOut | None = Field(description="While it is open and the loop is at hand.")
 
 

@@ -8,9 +8,10 @@ from fastapi import FastAPI
 import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
-from homeostat.server.api import changes, gate, headers, judge, ladder, problems, reads
+from homeostat.server.api import changes, gate, headers, judge, ladder, problems, reads, records
 from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
 from homeostat.server.api.stream import Streams
+from homeostat.server.auditing import Audit
 from homeostat.server.console import pages
 from homeostat.server.people import digest
 from homeostat.server.people_file import People
@@ -33,6 +34,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     people: People | None = None,
     states: States = lambda _: None,
     autonomy: Callable[[], list[dict[str, Any]]] = list,
+    audit: Audit | None = None,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -51,6 +53,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         people: Everybody with a token of their own; None for nobody.
         states: Gives the loop's state of a deployment, to say what a question rests on.
         autonomy: Gives how every kind of action stands on every deployment.
+        audit: The record, to be shown.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -72,6 +75,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         people=known,
         states=states,
         autonomy=autonomy,
+        audit=audit,
     )
     streams = Streams(view, clock)
     app = FastAPI(
@@ -95,6 +99,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(reads.router(deps, streams), tags=["read"])
     app.include_router(changes.router(deps, streams), tags=["change"])
     app.include_router(ladder.router(deps, streams), tags=["autonomy"])
+    app.include_router(records.router(deps), tags=["read"])
     app.include_router(judge.router(), tags=["judge"])
     pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)
     problems.install(app)

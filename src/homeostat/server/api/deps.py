@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from homeostat.base.events import Event
 from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, TimeNs
+from homeostat.server.auditing import Audit
 from homeostat.server.people_file import People
 from homeostat.server.view import View
 
@@ -51,6 +52,7 @@ class Deps:
         people: Everybody with a token of their own.
         states: See `States`.
         autonomy: How every kind of action stands on every deployment.
+        audit: The record; None where there is no journal.
     """
 
     view: View
@@ -62,3 +64,4 @@ class Deps:
     people: People
     states: States
     autonomy: Callable[[], list[dict[str, Any]]]
+    audit: Audit | None

@@ -157,7 +157,8 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
     async def decision(decision_id: IdPath, name: NameQuery = None) -> plain.Plain:
         """One decision: why, what else was permitted, what was refused, what came of it."""
         state, record = find_decision(deps, decision_id, name)
-        return _asked(deps, plain.decision(state, record, deps.clock()))
+        row = plain.decision(state, record, deps.clock())
+        return _asked(deps, row | {"then": state.then.get(decision_id)})
 
     @routes.get("/v1/incidents", response_model=answers.IncidentsOut)
     async def incidents(name: NameQuery = None, limit: Limit = RECENT) -> plain.Plain:

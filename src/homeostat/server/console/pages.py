@@ -22,6 +22,7 @@ from typing_extensions import override
 import homeostat
 from homeostat.base.types import TimeNs
 from homeostat.server import view_plain
+from homeostat.server.api.schemas import DECISION_PATTERN
 from homeostat.server.view import View
 
 HERE: Final = FilePath(str(files("homeostat.server.console")))
@@ -34,6 +35,12 @@ HEALTH_WORDS: Final[Mapping[str, str]] = {
     "asking": "Waiting for you",
     "healing": "Healing",
 }
+PLACES: Final = (
+    ("/", "Fleet"),
+    ("/approvals", "Approvals"),
+    ("/policy", "Policy"),
+    ("/audit", "Audit"),
+)
 EMPTY: Final[Mapping[str, Any]] = {"health": "unknown", "numbers": ()}
 """What is rendered of a deployment where reading needs a token."""
 
@@ -75,32 +82,42 @@ def mount(
 ) -> None:
     """Add the console to an app; while `closed` holds its pages are rendered without data."""
     templates = environment()
-    common = {
+    fixed = {
         "version": homeostat.__version__,
         "read_only": read_only,
         "health_words": HEALTH_WORDS,
+        "places": PLACES,
     }
+
+    def common(place: str) -> dict[str, Any]:
+        return {**fixed, "closed": closed(), "place": place}
+
+    _shells(app, templates, common)
 
     @app.get("/", include_in_schema=False)
     async def fleet() -> HTMLResponse:
         now = clock()
         seen = () if closed() else view.deployments()
         rows = [(state.name, state.health(now)) for state in seen]
-        page = templates.get_template("fleet.html").render(**common, rows=rows, name="")
+        page = templates.get_template("fleet.html").render(**common("/"), rows=rows, name="")
         return HTMLResponse(page)
 
     @app.get("/d/{name}", include_in_schema=False)
     async def deployment(name: Annotated[str, Path(max_length=200)]) -> HTMLResponse:
         state, now = view.deployment(name), clock()
         if closed():
-            page = templates.get_template("deployment.html").render(**common, row=EMPTY, name=name)
+            page = templates.get_template("deployment.html").render(
+                **common(""), row=EMPTY, name=name
+            )
             return HTMLResponse(page)
         if state is None:
             known = [known.name for known in view.deployments()]
-            page = templates.get_template("missing.html").render(**common, name=name, known=known)
+            page = templates.get_template("missing.html").render(
+                **common(""), name=name, known=known
+            )
             return HTMLResponse(page, HTTPStatus.NOT_FOUND)
         row = view_plain.detail(state, now, recent=10)
-        page = templates.get_template("deployment.html").render(**common, row=row, name=name)
+        page = templates.get_template("deployment.html").render(**common(""), row=row, name=name)
         return HTMLResponse(page)
 
     @app.get("/favicon.ico", include_in_schema=False)
@@ -108,3 +125,30 @@ def mount(
         return RedirectResponse("/static/icon.svg", HTTPStatus.MOVED_PERMANENTLY)
 
     app.mount("/static", RevalidatedFiles(directory=HERE / "static"), name="static")
+
+
+def _shells(app: FastAPI, templates: Environment, common: Callable[[str], dict[str, Any]]) -> None:
+    """Add the pages that hold nothing until their script has read it."""
+
+    def plain(name: str, place: str) -> HTMLResponse:
+        return HTMLResponse(templates.get_template(name).render(**common(place), name=""))
+
+    @app.get("/approvals", include_in_schema=False)
+    async def approvals() -> HTMLResponse:
+        return plain("approvals.html", "/approvals")
+
+    @app.get("/policy", include_in_schema=False)
+    async def policy() -> HTMLResponse:
+        return plain("policy.html", "/policy")
+
+    @app.get("/audit", include_in_schema=False)
+    async def audit() -> HTMLResponse:
+        return plain("audit.html", "/audit")
+
+    @app.get("/d/{name}/{decision_id}", include_in_schema=False)
+    async def explanation(
+        name: Annotated[str, Path(max_length=200)],
+        decision_id: Annotated[str, Path(pattern=DECISION_PATTERN)],
+    ) -> HTMLResponse:
+        page = templates.get_template("decision.html")
+        return HTMLResponse(page.render(**common(""), name=name, decision=decision_id))

@@ -17,13 +17,21 @@ async function answered(response) {
   return body;
 }
 
+/** The token as a header, if there is one: reading needs it once people have tokens of their own. */
+export function credentials() {
+  return token.get() ? { authorization: `Bearer ${token.get()}` } : {};
+}
+
 export async function read(path) {
-  return answered(await fetch(path, { headers: { accept: "application/json" }, cache: "no-store" }));
+  const response = await fetch(path, { headers: { accept: "application/json", ...credentials() }, cache: "no-store" });
+  if (response.status === 401) token.forget();
+  return answered(response);
 }
 
 export const token = {
   get: () => sessionStorage.getItem(TOKEN),
-  by: () => sessionStorage.getItem(PERSON) ?? "operator",
+  // A token of one's own says who it is; with the shared one people say it themselves.
+  by: () => (sessionStorage.getItem(TOKEN)?.startsWith("hs_") ? undefined : sessionStorage.getItem(PERSON) ?? "operator"),
   set(value, by) {
     sessionStorage.setItem(TOKEN, value);
     sessionStorage.setItem(PERSON, by);

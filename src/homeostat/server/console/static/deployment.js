@@ -6,7 +6,7 @@ import { byId, swap, text } from "./dom.js";
 import { HEALTH, actionName, familyName, scored, subjectName } from "./format.js";
 import { ServerClock, follow } from "./live.js";
 import * as panels from "./panels.js";
-import { READ_ONLY, act, say, showKill, showLink, start } from "./shell.js";
+import { READ_ONLY, act, enter, say, showKill, showLink, start } from "./shell.js";
 import { Store } from "./store.js";
 
 const NAME = document.body.dataset.name;
@@ -236,9 +236,9 @@ async function begin() {
     const cursor = await load();
     follow(`deployment=${encodeURIComponent(NAME)}`, cursor, handlers);
     setInterval(age, 1000);
-  } catch {
+  } catch (problem) {
     showLink("lost", 0);
-    setTimeout(begin, 2000);
+    setTimeout(begin, (await enter(problem)) ? 0 : 2000);
   }
 }
 begin();

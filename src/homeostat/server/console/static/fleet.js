@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { byId, el, svg, swap, text } from "./dom.js";
 import { HEALTH, actionName, partName, quantity, scored, span, words } from "./format.js";
 import { ServerClock, follow } from "./live.js";
-import { say, showKill, showLink, start } from "./shell.js";
+import { enter, say, showKill, showLink, start } from "./shell.js";
 
 const URGENCY = ["asking", "breach", "healing", "incident", "unknown", "learning", "ok"];
 const KINDS = "tick,config,decision,kill,reset";
@@ -146,9 +146,9 @@ async function begin() {
       },
     });
     setInterval(() => load().catch(() => {}), 15000); // the ribbons
-  } catch {
+  } catch (problem) {
     showLink("lost", 0);
-    setTimeout(begin, 2000);
+    setTimeout(begin, (await enter(problem)) ? 0 : 2000);
   }
 }
 begin();

@@ -51,11 +51,11 @@ export function parts(detail) {
   return found.length ? found : el("li", {}, "Nothing takes anything away.");
 }
 
-function levers(change) {
+export function levers(change) {
   return Object.entries(change).map(([name, value]) => `${name} = ${value}`).join(", ");
 }
 
-function cost(action) {
+export function cost(action) {
   const value = action.cost_usd_per_hour;
   return !value ? "no extra cost" : `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)} USD/h`;
 }
@@ -118,7 +118,7 @@ function headline(d) {
   return d.choice === "ask" ? `Asked: ${name}` : name;
 }
 
-function measured(outcome) {
+export function measured(outcome) {
   const pairs = Object.entries(outcome.before).filter(([name]) => name in outcome.after);
   return pairs.length ? `: ${pairs.map(([name, value]) => `${signalName(name)} ${quantity(name, value)} → ${quantity(name, outcome.after[name])}`).join(", ")}` : "";
 }
@@ -133,7 +133,7 @@ function badge(d) {
   return d.state ? el("span", { class: "badge tone-info" }, words(d.state)) : el("span", { class: "badge" }, d.choice);
 }
 
-function refusal(r) {
+export function refusal(r) {
   return el("li", {}, el("b", {}, labelName(r.action)), r.reasons.map((reason) => {
     const [, rule, rest] = /^(G\d{1,2})\b[:\s]*(.*)$/s.exec(reason) ?? [null, null, reason];
     return el("p", {}, rule ? el("span", { class: "rule" }, rule) : null, rest);
@@ -162,7 +162,7 @@ export function decision(d, action, readOnly, undo) {
       block(`Permitted (${d.allowed.length})`, el("ul", { class: "allowed" }, d.allowed.map((a) => el("li", {}, labelName(a))))),
       block(`Refused (${d.refused.length})`, d.refused.length ? el("ul", { class: "refused" }, d.refused.map(refusal)) : el("p", {}, "Nothing was refused."))),
     error,
-    el("p", { class: "buttons" }, el("a", { href: `/v1/decisions/${encodeURIComponent(d.id)}?deployment=${encodeURIComponent(d.deployment)}` }, "As JSON"), d.undoable && !readOnly ? undoButton : null));
+    el("p", { class: "buttons" }, location.pathname.endsWith(`/${d.id}`) ? null : el("a", { href: `/d/${encodeURIComponent(d.deployment)}/${encodeURIComponent(d.id)}` }, "Explained"), el("a", { href: `/v1/decisions/${encodeURIComponent(d.id)}?deployment=${encodeURIComponent(d.deployment)}` }, "As JSON"), d.undoable && !readOnly ? undoButton : null));
 }
 
 /** The replicas' rows. */

@@ -61,6 +61,12 @@ function needToken() {
   });
 }
 
+/** Ask for a token where reading needs one; says whether there is one now. */
+export async function enter(problem) {
+  if (problem?.status !== 401) return false;
+  return needToken().then(() => true, () => false);
+}
+
 /** Make a change, asking for the token first; a wrong one is asked for again next time. */
 export async function act(path, body) {
   await needToken();
@@ -102,6 +108,7 @@ function wireKeys(keys) {
     "?": () => byId("keys-dialog").showModal(),
     f: () => !READ_ONLY && byId("open-freeze").click(),
     h: () => location.assign("/"),
+    q: () => location.assign("/approvals"),
     ...keys,
   };
   document.addEventListener("keydown", (event) => {
