@@ -12,6 +12,7 @@ Stat. Soc. B 63 (2001), for the discrepancy; Raue et al., Bioinformatics 25 (200
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -156,11 +157,13 @@ class _Problem:
         full = np.concatenate([np.nan_to_num(slopes), factors], axis=-1)
         return np.where(self.seen & np.isfinite(logs), error, np.nan), full
 
-    def solve(self, theta: Floats, fixed: int | None = None) -> _State:
-        """Return where damped Gauss-Newton ends from each start, one parameter held if asked."""
-        free = np.ones(theta.shape[1], bool)
-        if fixed is not None:
-            free[fixed] = False
+    def solve(self, theta: Floats, held: Sequence[int] = ()) -> _State:
+        """Return where damped Gauss-Newton ends from each start; of each one parameter may be held.
+
+        Args:
+            theta: Starts [starts, 7].
+            held: The parameter that stays as it is, one for each start; empty = none is held.
+        """
         scales = np.full((len(theta), len(DISCREPANCY)), 0.3)
         damping = np.full(len(theta), 1e-2)
         error, slope = self.errors(theta)
@@ -171,8 +174,10 @@ class _Problem:
             bend = bend + damping[:, None, None] * np.einsum(
                 "sii,ij->sij", bend, np.eye(theta.shape[1])
             )
-            step = np.zeros_like(theta)
-            step[:, free] = np.linalg.solve(bend[:, free][:, :, free], push[:, free, None])[..., 0]
+            for start, at in enumerate(held):
+                bend[start, at, :] = bend[start, :, at] = push[start, at] = 0.0
+                bend[start, at, at] = 1.0
+            step = np.linalg.solve(bend, push[..., None])[..., 0]
             tried = theta + np.clip(step, -1.0, 1.0)
             tried[:, :_LAW] = np.clip(tried[:, :_LAW], *_RANGE)
             new_error, new_slope = self.errors(tried)
@@ -209,14 +214,12 @@ class _Problem:
 
     def flat(self, theta: Floats, cost: float, length: int) -> tuple[bool, ...]:
         """Return for each parameter whether its profile stays low at twice or half its value."""
-        found = []
-        for at in range(_LAW):
-            tried = np.stack([theta, theta])
-            tried[0, at] -= _PROFILE
-            tried[1, at] += _PROFILE
-            rise = (self.solve(tried, fixed=at).cost - cost) / length
-            found.append(bool(rise.min() < _RISE))
-        return tuple(found)
+        held = [at for at in range(_LAW) for _ in range(2)]
+        tried = np.stack([theta] * len(held))
+        for start, at in enumerate(held):
+            tried[start, at] += _PROFILE if start % 2 else -_PROFILE
+        rise = (self.solve(tried, held).cost - cost) / length
+        return tuple(bool(low < _RISE) for low in rise.reshape(_LAW, 2).min(axis=1))
 
     def _weights(self, error: Floats, scales: Floats) -> Floats:
         ratio = (error / scales[:, None, :]) ** 2
