@@ -267,3 +267,14 @@ def test_a_fault_whose_victim_the_host_never_started_explains_nothing() -> None:
     fault = FAULTS["killed_replica"]
     damages = cause.damage(fault, Injected(detail="x", victim="a-1", pid=7), AT, RESTARTED)
     assert not any(one.explains(sent(Ending.CUT, 5.0, 9001)) for one in damages)
+
+
+@pytest.mark.parametrize(("percent", "gone"), [(0, True), (1, False), (100, False)])
+def test_what_is_tried_is_gone_once_it_has_no_traffic(percent: int, gone: bool) -> None:  # noqa: FBT001 - the answer
+    class Divided:
+        def weight(self, pool: str) -> int:
+            assert pool == "b"
+            return percent
+
+    fault = FAULTS["bad_canary"]
+    assert cause.gone(Divided(), fault, Injected(detail="")) is gone  # type: ignore[arg-type] # a fake place

@@ -22,6 +22,7 @@ EXPECTED = {
     "memory_leak": "recovered",
     "bad_release_errors": "recovered",
     "bad_release_slow": "recovered",
+    "bad_canary": "recovered",
     "garbage_outputs": "recovered",
     "flash_crowd": "recovered",
     "batching_misconfigured": "recovered",
@@ -54,6 +55,14 @@ class World:
     modes: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
+    weights: list[int] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    refusals: int = 0
+
+    def state(self) -> dict[str, Any]:
+        version, count = self.levers.get("version.b"), self.levers.get("replicas.b", 1)
+        pool = [{"pool": "b", "version": version, "state": "ready"}] * count
+        return {"slots": pool, "levers": self.levers}
 
     def slots(self) -> list[dict[str, Any]]:
         names = [("a-3", "a"), ("a-1", "a"), ("b-1", "b"), ("a-2", "a")]  # no order to rely on
@@ -83,8 +92,23 @@ class World:
         return Answer({})
 
     def post(
-        self, url: str, json: dict[str, Any], headers: dict[str, str], timeout: float
+        self,
+        url: str,
+        json: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str] | None = None,
+        timeout: float = 0.0,
     ) -> Answer:
+        if urlsplit(url).path == "/runtime_modify":
+            self.weights.append(int((params or {})["traffic.b"]))
+            return Answer({})
+        if urlsplit(url).path == "/v1/deployments/credit/canary":
+            assert headers == {"Authorization": "Bearer theirs"}
+            self.asked.append(json or {})
+            if len(self.asked) > self.refusals:
+                self.weights.append(1)
+            return Answer({})
+        json = json or {}
         assert urlsplit(url).path == "/admin/chaos"
         assert headers == {"x-chaos-token": "secret"}
         port = urlsplit(url).port or 0
@@ -104,6 +128,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(faults, "httpx2", made)
     monkeypatch.setattr("os.kill", lambda pid, sig: made.signals.append((pid, sig)))
     monkeypatch.setattr(Place, "load", lambda _, command: made.commands.append(dict(command)))
+    monkeypatch.setattr(Place, "state", lambda _: made.state())
+    monkeypatch.setattr(Place, "weight", lambda _, pool: made.weights[-1])
+    monkeypatch.setattr(faults, "ANSWERED_S", 0.0)
     monkeypatch.setattr(Place, "relay_mode", lambda _, mode: made.modes.append(mode))
     return made
 
@@ -272,3 +299,31 @@ def test_a_blip_is_a_burst_or_a_slow_replica_and_leaves_nothing_behind(
 def test_an_unknown_fault_is_named_with_what_was_meant() -> None:
     with pytest.raises(UnknownPartError, match="did you mean 'killed_replica'"):
         fault_named("kiled_replica")
+
+
+def test_a_canary_is_asked_for_until_it_has_traffic(
+    inject: Inject, world: World, place: Place
+) -> None:
+    place.labels_url, place.labels_token, world.refusals = "http://127.0.0.1:1", "theirs", 2
+    done = inject("bad_canary")
+    assert world.weights == [0, 1], "no traffic while the version comes up"
+    assert world.levers["version.b"] == "v3-errors"
+    assert len(world.asked) == 3
+    assert done.stop is None, "only taking the traffic back ends it"
+
+
+def test_without_a_controller_a_rollout_is_given_its_traffic_blindly(
+    inject: Inject, world: World
+) -> None:
+    inject("bad_canary")
+    assert (world.weights, world.asked) == ([0, faults.UNWATCHED], [])
+
+
+def test_a_version_that_does_not_come_up_is_a_clear_error(
+    inject: Inject, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "TRIED_S", 0.0)
+    monkeypatch.setattr(Place, "state", lambda _: {"slots": []})
+    with pytest.raises(ConfigError, match="does not run v3-errors"):
+        inject("bad_canary")
+    assert world.weights == [0]

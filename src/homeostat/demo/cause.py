@@ -92,7 +92,7 @@ def _of_victim(name: str, port: int, at: float, oom_kills: Sequence[float]) -> I
 
 def _of_all(fault: Fault, at: float, timeline: Timeline) -> Iterator[Damage]:
     match fault.name:
-        case "bad_release_errors":
+        case "bad_release_errors" | "bad_canary":
             yield from _of_version(timeline, "v3-errors", frozenset({Ending.ERROR}), NOTED_S)
         case "bad_release_slow":
             yield from _of_version(timeline, "v3-slow", OVERLOAD, BACKLOG_S)
@@ -140,6 +140,8 @@ def gone(place: Place, fault: Fault, injected: Injected) -> bool:
     if fault.name in _RELEASES:
         slots = [slot for slot in place.state()["slots"] if slot["pool"] == "a"]
         return all(slot["version"] in GOOD_VERSIONS for slot in slots)
+    if fault.name == "bad_canary":  # it was given traffic before; without any it harms nobody
+        return place.weight("b") == 0
     if fault.name == "batching_misconfigured":
         return int(place.state()["levers"]["batch_max"]) > 1
     # A crowd is no fault of the deployment's: enough capacity is the cure, there is no cause.

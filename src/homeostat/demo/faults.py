@@ -7,6 +7,7 @@ What each looks like from outside is in docs/reference/faults.md.
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,11 @@ from homeostat.base.errors import ConfigError, UnknownPartError
 from homeostat.demo.place import Place
 
 Undo = Callable[[], None]
+# One could not carry what all of the traffic is, and could not be told from its machine.
+TRIED_ON = 2
+ANSWERED_S = 3.0  # a ramp that the guards allow writes its first rung within a tick or two
+UNWATCHED = 25  # percent, of a rollout that nobody watches
+TRIED_S = 30.0  # so long a version may take to come up, and a canary to get its first request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +153,63 @@ def misconfigure(place: Place) -> Injected:
     return Injected(detail="largest batch set to 1 by a configuration change")
 
 
+def _weight_b(place: Place, percent: int) -> None:
+    """Divide the traffic as a delivery pipeline or a person would, by Envoy's own page."""
+    answer = httpx2.post(
+        f"{place.envoy_admin}/runtime_modify", params={"traffic.b": str(percent)}, timeout=5.0
+    )
+    answer.raise_for_status()
+
+
+def canary(place: Place, version: str) -> Injected:
+    """Bring a version to the pool without traffic, and ask the controller to try it.
+
+    Raises:
+        ConfigError: The version did not come up, or nothing gave it any traffic.
+    """
+    _weight_b(place, 0)
+    _foreign_change(place, {"version.b": version, "replicas.b": TRIED_ON})
+    _until(lambda: _runs(place, "b", version), f"pool b does not run {version}")
+    if not place.labels_url:  # nobody to ask: a rollout as it is done without a controller
+        _weight_b(place, UNWATCHED)
+        return Injected(detail=f"release {version} given {UNWATCHED} % of the traffic in pool b")
+    _until(lambda: _asked(place, version), "the canary got no traffic")
+    return Injected(detail=f"release {version} tried in pool b, from no traffic on")
+
+
+def _runs(place: Place, pool: str, version: str) -> bool:
+    slots = [slot for slot in place.state()["slots"] if slot["pool"] == pool]
+    up = [slot for slot in slots if slot["version"] == version and slot["state"] == "ready"]
+    return len(up) == len(slots) == TRIED_ON
+
+
+def _asked(place: Place, version: str) -> bool:
+    """Ask for the canary, as a pipeline would again and again; return whether it has traffic."""
+    answer = httpx2.post(
+        f"{place.labels_url}/v1/deployments/credit/canary",
+        json={"by": "the delivery pipeline", "why": version},
+        headers={"Authorization": f"Bearer {place.labels_token}"},
+        timeout=15.0,
+    )
+    answer.raise_for_status()
+    end = time.monotonic() + ANSWERED_S
+    while place.weight("b") == 0 and time.monotonic() < end:
+        time.sleep(0.2)
+    return place.weight("b") > 0
+
+
+def _until(so: Callable[[], bool], problem: str) -> None:
+    end = time.monotonic() + TRIED_S
+    while not so():
+        if time.monotonic() >= end:
+            raise ConfigError(f"{problem} after {TRIED_S:g} s; see the logs of the host and Envoy")
+        time.sleep(0.2)
+
+
+def _canary(place: Place, _: random.Random) -> Injected:
+    return canary(place, "v3-errors")
+
+
 def _slow(place: Place, chance: random.Random) -> Injected:
     return slow(place, _victim(place, chance), chance.choice([6.0, 8.0, 10.0]))
 
@@ -239,6 +302,12 @@ _ALL = (
         expected="recovered",
         inject=_release("v3-garbage", "v3-constant"),
         summary="a new version answers 200 with nonsense",
+    ),
+    Fault(
+        name="bad_canary",
+        expected="recovered",
+        inject=_canary,
+        summary="a new version is tried by degrees, and fails three requests in ten",
     ),
     Fault(
         name="memory_leak",

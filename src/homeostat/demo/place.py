@@ -156,6 +156,11 @@ class Place:
         answer: dict[str, Any] = httpx2.get(f"{self.host_url}/v1/state", timeout=5.0).json()
         return answer
 
+    def weight(self, pool: str) -> int:
+        """Return a pool's share of the traffic in percent, as Envoy has it."""
+        answer = httpx2.get(f"{self.envoy_admin}/runtime", params={"format": "json"}, timeout=5.0)
+        return int(answer.json()["entries"][f"traffic.{pool}"]["final_value"])
+
     def host_log(self) -> list[dict[str, Any]]:
         """Return what the host did, oldest first."""
         answer: list[dict[str, Any]] = httpx2.get(

@@ -198,7 +198,9 @@ class Round:
                 what = f"{decision.action.kind} {decision.action.subject}"
                 self.story.say("decided", f"{what}  ({fact.id})", *more)
             case ActionRecord(state=ActionState.APPLIED):
-                change = ", ".join(f"{k}={v}" for k, v in fact.action.change)
+                # Of a ramp the rung that was written, not its end.
+                written = fact.action.change if fact.intent is None else fact.intent.post
+                change = ", ".join(f"{k}={v}" for k, v in written)
                 self.story.say("acted", change)
             case ActionRecord() if fact.state.is_terminal:
                 self.story.say("verified", f"{fact.id} {fact.state}: {fact.reason}")

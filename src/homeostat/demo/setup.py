@@ -152,6 +152,13 @@ def _model(place: Place, *, evidence_rules: bool) -> dict[str, Any]:
             {"name": "errors", "errors": {"atMost": f"{OBJECTIVE.error_ratio:.0%}"}},
             {"name": "accuracy", "accuracy": {"atLeast": f"{OBJECTIVE.accuracy:.0%}"}},
         ],
+        # Stretches of two seconds, rungs of six: a demo's canary ends within a minute.
+        "canary": {
+            "pool": "b",
+            "bucket": "2s",
+            "promoteWhen": {"maxWait": "60s", "onUnproven": "return"},
+            "watch": "30s",
+        },
         "objective": {"costPerReplicaHour": "2.10 USD"},
         "policy": "demo",
     }
