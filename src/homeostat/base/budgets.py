@@ -115,8 +115,13 @@ class MoneyPolicy:
 
     def price(self, pool: str) -> int | None:
         """Return the price of one replica of a pool, None if nobody named it."""
-        named = {price.pool: price.milli for price in self.prices}
-        return named.get(pool, named.get(""))
+        usual = None
+        for price in self.prices:
+            if price.pool == pool:
+                return price.milli
+            if price.pool == "":
+                usual = price.milli
+        return usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from homeostat.base.budgets import (
 )
 from homeostat.base.policy import Managed
 from homeostat.base.units import MILLISECOND, TimeNs
+from homeostat.base.world import Scalar
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
 from homeostat.safety.tree import Value
@@ -32,17 +33,20 @@ def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         sight: What can be seen.
     """
     managed, guard = sight.state.managed, sight.state.managed.guard
-    pools = {slot.pool for slot in sight.replicas()} | {p for p, _, _ in change.moves("replicas.")}
-    adds, claim = _added(change, managed), milli(action.cost_usd_per_hour)
+    slots, scaled = sight.replicas(), change.moves("replicas.")
+    pools = {slot.pool for slot in slots} | {pool for pool, _, _ in scaled}
+    prices = {pool: price(managed, pool) for pool in pools}
+    adds, claim = _added(scaled, prices), milli(action.cost_usd_per_hour)
     blind = sight.world is None
     added = None if blind or adds is None or claim is None else max(adds, claim)
-    held = _held(sight, managed)
-    after = None if held is None or added is None else held + added
+    held = [prices[slot.pool] for slot in slots]
+    known = [each for each in held if each is not None]
+    after = None if added is None or len(known) < len(held) else sum(known) + added
     money = managed.money
     budgets = () if money is None else (money.day_milli, money.month_milli)
     over, text = _over(sight, money, after)
     return {
-        "priced": all(price(managed, pool) is not None for pool in pools),
+        "priced": None not in prices.values(),
         "budgeted": guard.budget_usd_per_hour is not None,
         "budget_milli": milli(guard.budget_usd_per_hour),
         "spend_change_milli": added,
@@ -61,27 +65,20 @@ def price(managed: Managed, pool: str) -> int | None:
     return milli(managed.replica_usd_per_hour)
 
 
-def _added(change: Change, managed: Managed) -> int | None:
+def _added(
+    scaled: tuple[tuple[str, Scalar, Scalar | None], ...], prices: dict[str, int | None]
+) -> int | None:
     """Return what the replicas that come and go cost an hour."""
     total = 0
-    for pool, wanted, live in change.moves("replicas."):
+    for pool, wanted, live in scaled:
         after, before = milli(wanted), milli(live)
         if after is None or before is None:
             return None
-        count, each = (after - before) // 1000, price(managed, pool)
+        count, each = (after - before) // 1000, prices[pool]
         if count and each is None:
             return None
         total += count * (each or 0)
     return total
-
-
-def _held(sight: Sight, managed: Managed) -> int | None:
-    """Return what every slot that is there costs an hour."""
-    if sight.world is None:
-        return None
-    prices = [price(managed, slot.pool) for slot in sight.replicas()]
-    known = [each for each in prices if each is not None]
-    return sum(known) if len(known) == len(prices) else None
 
 
 def _over(sight: Sight, money: MoneyPolicy | None, after: int | None) -> tuple[int | None, str]:
