@@ -13,11 +13,14 @@ from typing import Any, Self, TypeVar
 import pytest
 
 from homeostat.base.events import Approval, Command, Event
+from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.app import create_app
 from homeostat.server.http import serve_app
+from homeostat.server.people_file import People
 from homeostat.server.view import View
+from homeostat.testing.asked import asked
 from homeostat.testing.story import TICKS, story
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -37,8 +40,10 @@ T = TypeVar("T")
 class Site:
     """The server, in a thread with its own loop; everything that touches the view runs there."""
 
-    def __init__(self) -> None:
+    def __init__(self, people: Path | None = None) -> None:
         self.view = View()
+        self.people = People(people)
+        self.state: LoopState | None = None
         self.level_now = KillLevel.OFF
         self.submitted: list[Event] = []
         self.token = secrets.token_urlsafe(32)
@@ -72,6 +77,8 @@ class Site:
             token=self.token,
             allowed_origins=[f"http://127.0.0.1:{port}"],
             clock=self.clock,
+            people=self.people,
+            states=lambda _: self.state,
         )
         async with serve_app(app, port=port) as self.url:
             self._ready.set()
@@ -140,9 +147,15 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as made:
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site(tmp_path / "people.json") as made:
         made.tell()
+        seen = made.view.deployment("credit")
+        entry = seen.actions.get("d-0002") if seen is not None else None
+        assert seen is not None
+        assert seen.managed is not None
+        assert entry is not None
+        made.state = asked(seen.managed, seen.evidence, seen.world, entry.record)
         yield made
 
 

@@ -1,4 +1,4 @@
-"""`homeostat explain ID`: one decision, with what was refused and why, and what is ahead now."""
+"""`homeostat explain ID`: one decision, with what was known then and what was refused and why."""
 
 import typer
 
@@ -12,13 +12,12 @@ def explain(
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
-    """Show why a decision was taken, what was refused, and how the deployment is now."""
+    """Show why a decision was taken, what was known then, what was refused and why."""
     params = {"deployment": deployment} if deployment else None
     data = call("GET", url, "decisions", decision, params=params)
     if output is Output.TABLE:
         from homeostat.cli import tables
 
-        now = call("GET", url, "deployments", data["deployment"])
-        show_fields(tables.decision(data) | tables.outlook(now))
+        show_fields(tables.decision(data) | tables.question(data) | tables.then(data))
     else:
         show(data, output)

@@ -133,6 +133,35 @@ def deployment(row: Plain) -> dict[str, str | list[str]]:
     }
 
 
+def then(row: Plain) -> dict[str, str | list[str]]:
+    """Return what was known when a decision was taken, by name."""
+    known = row["then"]
+    if known is None:
+        return {"known then": "kept of the newest decisions alone; the journal has it"}
+    return {
+        "health score then": [score(known["health_score"]), *map(_part, known["health_parts"])],
+        "objectives then": slo(known["slo_met"]),
+        "suspected then": [_suspicion(one) for one in known["suspicions"]] or ["-"],
+        "forecasts then": [_ahead(one) for one in known["forecasts"] if one["chances"]] or ["-"],
+    }
+
+
+def question(row: Plain) -> dict[str, str | list[str]]:
+    """Return what a yes to an open question is bound to, by name; nothing where none is open."""
+    asked = row["question"]
+    if asked is None:
+        return {}
+    fields: dict[str, str | list[str]] = {
+        "rests on": [f"{one['name']}: {one['words']}" for one in asked["seen"]],
+        "changed since": asked["changed"] or ["nothing"],
+    }
+    if asked["needed"] > 1:
+        fields["agreed"] = f"{cell(asked['agreed'])} of {asked['needed']} people"
+    if asked["requested_by"]:
+        fields["wanted by"] = f"{asked['requested_by']}, who may not approve it"
+    return fields
+
+
 def outlook(row: Plain) -> dict[str, str | list[str]]:
     """Return how a deployment is and what is ahead of it now, by name."""
     return {
