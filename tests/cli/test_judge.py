@@ -198,6 +198,17 @@ def test_a_plan_says_the_minutes_from_options_or_from_a_file(tmp_path: Path) -> 
     from_file = said(judge(tmp_path, table([GOOD] * 10), *asked))
     assert from_file["plan"]["requests_per_minute"] == pytest.approx(2000.0)
     assert from_file["plan"]["bad"] == pytest.approx(0.01)
+    assert from_file["by_pods"] == []
+    pods = tmp_path / "pods.csv"
+    rates = [5, 10, 10, 15, 20] * 5
+    pods.write_text(
+        "window,pod,total,bad\n" + "".join(f"w1,p{i},1000,{bad}\n" for i, bad in enumerate(rates))
+    )
+    calibrated = said(judge(tmp_path, table([GOOD] * 10), *asked, "--calibration", str(pods)))
+    margins = [one["margin"] for one in calibrated["by_pods"]]
+    assert [one["pods"] for one in calibrated["by_pods"]] == [1, 2, 5, 10]
+    assert margins == sorted(margins, reverse=True)
+    assert margins[0] > 1.5
     words = judge(tmp_path, table([GOOD] * 10), *asked[:-1], "table")
     assert "in nine of ten runs" in words.stderr
     assert "minutes to find" in words.stdout

@@ -21,6 +21,8 @@ from homeostat.base.canary import (
 )
 from homeostat.base.units import MINUTE, TimeNs
 from homeostat.govern import canary
+from homeostat.stats import share_bet_runs as runs
+from homeostat.stats.share_bet_runs import Law
 
 ERRORS = CanaryMetric(name="errors", margin=1.2, promote_ratio=2.0)
 CONFIG = CanaryConfig(metrics=(ERRORS,), pods=3, calibrated=True, deadline_ns=120 * MINUTE)
@@ -280,6 +282,18 @@ def test_many_at_once_are_judged_as_one_by_one() -> None:
         items.append((state, counts(5 if i % 4 else 0.5, bucket, **arms(0.2, 0.1)), config))
     assert canary.step_many(items) == [canary.step(*item) for item in items]
     assert canary.step_many([]) == []
+
+
+def test_what_the_benchmark_plays_is_what_the_judge_says() -> None:
+    law = Law(requests=1000.0, ratio=2.0, burst=4.0, ramp=(0.05, 0.5))
+    counted = runs.play(law, minutes=40, runs=3, rng=np.random.default_rng(6))
+    harm = runs.evidence(counted, ERRORS.margin)
+    safe = runs.evidence(counted, ERRORS.promote_ratio or 0.0, safe=True)
+    for run in range(3):
+        buckets = [(float(a), float(b), float(c), float(d)) for a, b, c, d in counted[:, :, run]]
+        _, said = play(list(buckets))
+        assert [one.harm_e for one in said] == pytest.approx(np.exp(harm[:, run]), rel=1e-9)
+        assert [one.safe_e for one in said] == pytest.approx(np.exp(safe[:, run]), rel=1e-9)
 
 
 def test_the_verdict_does_not_look_ahead() -> None:

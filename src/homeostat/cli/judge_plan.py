@@ -1,7 +1,7 @@
 """What `homeostat judge --plan` does: plays canaries at your traffic and says the minutes."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from homeostat.base.errors import ConfigError
 from homeostat.base.units import MINUTE
-from homeostat.cli.judge_read import counters
+from homeostat.cli.judge_read import counters, pods
 from homeostat.cli.judge_run import Asked
 from homeostat.cli.output import Output, show, tell
 from homeostat.govern.canary_counters import counts
-from homeostat.govern.canary_plan import Plan, Question, Span, by_share, words
+from homeostat.govern.canary_plan import Plan, Question, Span, by_pods, by_share, words
 from homeostat.govern.canary_plan import plan as planned
 from homeostat.stats.share_bet_runs import Law
 
@@ -67,12 +67,22 @@ def plan(source: Path | None, wanted: Wanted, asked: Asked, output: Output) -> N
     rng = np.random.default_rng(wanted.seed)
     found = planned(question, rng)
     others = by_share(question, rng)
+    least = replace(question, margin=asked.margin, promote_ratio=asked.below)
+    windows = [] if asked.calibration is None else pods(asked.calibration)
+    counted = by_pods(least, windows, rng)
     if output is Output.TABLE:
         for line in words(found):
             tell(line)
-        show([_row(one) for one in (found, *others)], output)
-    else:
-        show({"plan": _plain(found), "by_share": [_plain(one) for one in others]}, output)
+        show([_row(one, asked.pods) for one in (found, *others)], output)
+        if counted:
+            show([_row(one, count) for count, one in counted], output)
+        return
+    rows = {
+        "plan": _plain(found),
+        "by_share": [_plain(one) for one in others],
+        "by_pods": [{"pods": count, **_plain(one)} for count, one in counted],
+    }
+    show(rows, output)
 
 
 def _traffic(source: Path | None, wanted: Wanted) -> tuple[float, float]:
@@ -107,8 +117,10 @@ def _shares(text: str | None) -> tuple[float, ...]:
         raise ConfigError(f"--share is percent, 10 or 1,5,10 for a ramp; got {text!r}") from None
 
 
-def _row(one: Plan) -> dict[str, Any]:
+def _row(one: Plan, pods: int | None) -> dict[str, Any]:
     return {
+        "pods": pods,
+        "margin": one.question.margin,
         "share": ", ".join(f"{100 * share:g} %" for share in one.question.law.ramp),
         "minutes_to_find": _minutes(one.find),
         "found": f"{100 * one.find.share:.0f} %",
@@ -132,6 +144,8 @@ def _plain(one: Plan) -> dict[str, Any]:
         "ratio": law.ratio,
         "burst": law.burst,
         "shares": list(law.ramp),
+        "margin": one.question.margin,
+        "certificate_below": one.question.promote_ratio,
         "minutes": one.question.minutes,
         "runs": one.runs,
         "find": asdict(one.find),

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from homeostat.govern.canary_margin import Pods, measure
 from homeostat.stats.exact import clopper_pearson
 from homeostat.stats.share_bet import Floats
 from homeostat.stats.share_bet_runs import Law, evidence, first, play
@@ -112,6 +113,40 @@ def by_share(
         plan(replace(question, law=replace(question.law, ramp=(share,))), rng, runs=runs)
         for share in shares
     )
+
+
+def by_pods(
+    question: Question,
+    windows: Sequence[Pods],
+    rng: np.random.Generator,
+    *,
+    pods: Sequence[int] = (1, 2, 5, 10),
+    runs: int = 400,
+) -> tuple[tuple[int, Plan], ...]:
+    """Return plans for other numbers of canary pods, each with the margin that they need.
+
+    Numbers for which the earlier pods do not suffice are left out. What pods differ by is in the
+    margin and the promise; the runs that are played have none of it.
+
+    Args:
+        question: What is planned; its margin and promise are the least.
+        windows: Earlier stable pods.
+        rng: Chance.
+        pods: To choose from.
+        runs: To play for each.
+    """
+    out = []
+    for count in pods:
+        found = measure(windows, count, rng)
+        if found.ratio is None or found.lucky is None:
+            continue
+        goal = question.promote_ratio and question.promote_ratio * found.lucky
+        margin = max(question.margin, found.ratio)
+        asked = replace(
+            question, margin=margin, promote_ratio=goal if goal and goal > 1.0 else None
+        )
+        out.append((count, plan(asked, rng, runs=runs)))
+    return tuple(out)
 
 
 def span(times: Floats) -> Span:
