@@ -75,6 +75,10 @@ def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:
 
 def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abort | None:
     """Return the news that something else needs healing, None if nothing does."""
+    if state.accounts is not None and state.accounts.burning is True:
+        # None burned when the ramp began, or the guards had not let it begin.
+        why = "an error budget burns so fast that a person is called"
+        return Abort(reason=f"{why}: the canary's traffic goes back", blameless=True)
     incident = state.incident
     if incident is None or incident.confirmed_at is None or not evidence.suspicions:
         return None
