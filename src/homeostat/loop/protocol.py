@@ -200,7 +200,7 @@ def _take_over(record: ActionRecord, epoch: int, ctx: Context) -> Step:
             f"action {record.id} belongs to epoch {record.epoch}; epoch {epoch} is older. "
             "A controller may only take over with an epoch higher than any before it"
         )
-    record = replace(record, epoch=epoch)
+    record = _recounted(replace(record, epoch=epoch), ctx)
     match record.state:
         case ActionState.PROPOSED:
             return end(
@@ -221,6 +221,19 @@ def _take_over(record: ActionRecord, epoch: int, ctx: Context) -> Step:
             owned = replace(record, deadline=TimeNs(max(record.deadline, ctx.after(wait_ns))))
             demands = (read(ctx),)
     return owned, (claim(owned, ctx), *(d for d in demands if not isinstance(d, ClaimTarget)))
+
+
+def _recounted(record: ActionRecord, ctx: Context) -> ActionRecord:
+    """Return the record with a write in flight that is due, at the latest, counted from now.
+
+    Its deadline was said by another controller's clock, which may have been behind ours: without
+    compare-and-set the quiet time would seem to be over while the write can still land.
+    """
+    intent = record.intent
+    if not record.in_flight or intent is None or intent.token is not None:
+        return record
+    due = max(intent.deadline, ctx.after(ctx.timing.receipt_deadline_ns))
+    return replace(record, intent=replace(intent, deadline=TimeNs(due)))
 
 
 __all__ = [
