@@ -179,6 +179,8 @@ def test_the_picture_shows_the_evidence_and_what_decides(tmp_path: Path) -> None
     texts = [node.text for node in root.iter() if node.tag.endswith("text")]
     assert "decides: 20" in texts
     assert {"harm", "certificate"} <= set(texts)
+    found = said(judge(tmp_path, table([BAD] * 15), "-o", "json"))
+    assert f"harm: minute {found['since_minute']:g}" in texts
     (title,) = (node.text for node in root.iter() if node.tag.endswith("title"))
     assert title is not None
     assert title.startswith("Evidence of a canary: harm")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from homeostat.base.canary import CanaryJudgement
+from homeostat.base.canary import CanaryJudgement, CanaryVerdict
 from homeostat.base.units import seconds
 from homeostat.cli.output import tell
 from homeostat.report.markup import Markup, tag
@@ -60,6 +60,7 @@ def picture(said: Sequence[CanaryJudgement], began_s: float) -> Markup:
         "svg",
         tag("title", f"{title}. {means}"),
         *_frame(x, y, need, last.threshold),
+        *_since(said, minutes, x, y),
         *(_line(minutes, values, x, y, colour, dash) for _, colour, dash, values in lines),
         *_names([(name, colour, values[-1]) for name, colour, _, values in lines], y),
         viewBox=f"0 0 {_WIDE:g} {_HIGH:g}",
@@ -80,7 +81,10 @@ def _decades(value: float) -> float:
 
 
 def _frame(x: Scale, y: Scale, need: float, threshold: float) -> list[Markup]:
-    out = [tag("text", "e-value", x=4, y=14), tag("text", "minutes", x=x.end, y=_HIGH - 6)]
+    out = [
+        tag("text", "e-value", x=4, y=14),
+        tag("text", "minutes", x=x.end, y=_HIGH - 6, text_anchor="end"),
+    ]
     for power in range(math.ceil(y.low), math.floor(y.high) + 1):
         at = y(float(power))
         out += [
@@ -95,6 +99,23 @@ def _frame(x: Scale, y: Scale, need: float, threshold: float) -> list[Markup]:
         tag("text", f"decides: {threshold:g}", x=x.start + 4, y=at - 5),
     ]
     return out
+
+
+def _since(
+    said: Sequence[CanaryJudgement], minutes: Sequence[float], x: Scale, y: Scale
+) -> list[Markup]:
+    """Return where the last verdict was first said; nothing while it is undecided."""
+    verdict = said[-1].verdict
+    if verdict is CanaryVerdict.UNDECIDED:
+        return []
+    minute = next(m for m, one in zip(minutes, said, strict=True) if one.verdict is verdict)
+    at, side = x(minute), "start" if minute < 0.7 * x.high else "end"
+    text = f"{verdict.value.replace('_', ' ')}: minute {minute:g}"
+    return [
+        tag("line", x1=at, x2=at, y1=y.start, y2=y.end, stroke="currentColor", opacity=0.5,
+            stroke_dasharray="3 3"),
+        tag("text", text, x=at + (5 if side == "start" else -5), y=y.end + 12, text_anchor=side),
+    ]  # fmt: skip
 
 
 def _line(
