@@ -7,7 +7,7 @@ as often as there are ways to choose them. Nineteen in twenty of those ratios ar
 what is beyond it is harm of the version, or of one unlucky choice in twenty: the chance of a false
 alarm is alpha + 5 %, not alpha.
 
-A permanent self-check plays the same game with the real judge and counts its false alarms.
+A permanent self-check (`canary_selfcheck`) plays the same game with the real judge.
 """
 
 import math
@@ -18,10 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from homeostat.base.canary import ERRORS, CanaryConfig, CanaryVerdict, Counts
-from homeostat.base.units import TimeNs
-from homeostat.govern.canary import PODS_LEAST
-from homeostat.stats.exact import clopper_pearson, upper_bound
+from homeostat.base.canary import ERRORS, CanaryConfig
 
 Pods = Mapping[str, tuple[float, float]]
 """Responses and bad ones of each pod over one window."""
@@ -100,93 +97,6 @@ def apply(config: CanaryConfig, margin: Margin) -> CanaryConfig:
                 )
             )
     return replace(config, metrics=tuple(metrics), calibrated=margin.ratio is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfCheck:
-    """How often the judge calls pods of one version harmful: a figure to export.
-
-    Attributes:
-        promised: What the rate may be: alpha, and 0.05 more where margins are calibrated.
-        runs: Ramps that pods of one version were judged over.
-        alarms: Those that ended in HARM.
-    """
-
-    promised: float
-    runs: int = 0
-    alarms: int = 0
-
-    def after(self, verdict: CanaryVerdict) -> "SelfCheck":
-        """Return the check with one more ramp at its end; what saw nothing is not counted."""
-        if verdict is CanaryVerdict.NO_EVIDENCE:
-            return self
-        harm = verdict is CanaryVerdict.HARM
-        return replace(self, runs=self.runs + 1, alarms=self.alarms + harm)
-
-    @property
-    def rate(self) -> float | None:
-        """Return the share of false alarms; None before the first ramp."""
-        return self.alarms / self.runs if self.runs else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Return the exact 95 % interval of the rate; (0, 1) before the first ramp."""
-        return clopper_pearson(self.alarms, self.runs) if self.runs else (0.0, 1.0)
-
-    @property
-    def is_broken(self) -> bool:
-        """Return whether the rate is above what is promised, beyond chance (97.5 %)."""
-        return self.interval[0] > self.promised
-
-    @property
-    def is_shown(self) -> bool:
-        """Return whether the rate is shown to be at most what is promised (95 %)."""
-        return bool(self.runs) and upper_bound(self.alarms, self.runs) <= self.promised
-
-
-def chosen(pods: Sequence[str], count: int, rng: np.random.Generator) -> tuple[str, ...]:
-    """Return pods that play the canary.
-
-    Raises:
-        ValueError: None would be left to play stable.
-    """
-    if not 1 <= count < len(pods):
-        raise ValueError(
-            f"self-check: choose 1 to {len(pods) - 1} of {len(pods)} pods, not {count}"
-        )
-    return tuple(sorted(rng.choice(sorted(pods), size=count, replace=False).tolist()))
-
-
-def pretend(pods: Pods, canary: Sequence[str], at: TimeNs, since: TimeNs | None = None) -> Counts:
-    """Return one bucket of stable pods as if some of them were a canary.
-
-    A pod that is not there, or whose counts cannot be counts, makes its arm unknown.
-
-    Args:
-        pods: What came from each since the last counts.
-        canary: From `chosen`.
-        at: End of the time.
-        since: Its beginning.
-    """
-    arms = []
-    for names in (canary, [name for name in pods if name not in set(canary)]):
-        known = [pods.get(name, (math.nan, math.nan)) for name in names]
-        good = bool(known) and all(0.0 <= bad <= total < math.inf for total, bad in known)
-        sums = [sum(column) for column in zip(*known, strict=True)] if good else [None, None]
-        arms += sums
-    return Counts(
-        at=at,
-        since=since,
-        canary_total=arms[0],
-        canary_bad=arms[1],
-        stable_total=arms[2],
-        stable_bad=arms[3],
-    )
-
-
-def needs_pods(config: CanaryConfig) -> int:
-    """Return how many pods a canary must have to be promoted under this configuration."""
-    return 1 if config.calibrated else PODS_LEAST
 
 
 def _known(window: Pods) -> list[tuple[float, float]]:
