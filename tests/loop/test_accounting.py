@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from homeostat.base import codec
 from homeostat.base.budgets import MoneyPolicy, Price, SloSpec
+from homeostat.base.decisions import Urgency
 from homeostat.base.events import FleetView, Tell, Ticked
 from homeostat.base.policy import KillLevel
 from homeostat.base.state import LoopState
@@ -26,6 +27,19 @@ MONEY = MoneyPolicy(prices=(Price(pool="", milli=1_000),), day_milli=100_000)
 def begun() -> LoopState:
     managed = replace(build.managed(), slos=(SLO,), money=MONEY, scrape_ns=MINUTE)
     return loop_step.initial(managed)
+
+
+def test_only_the_fast_alerts_may_wake_anybody() -> None:
+    state, urgencies = begun(), {}
+    bad = build.evidence(values={("gateway", "error_ratio"): 0.5}, slo_met=None)
+    for minute in range(0, 3 * 24 * 60, 5):
+        state, commands = kept(PARTS, state, bad, TimeNs(build.START + minute * MINUTE))
+        for one in commands:
+            assert isinstance(one, Tell)
+            urgencies[one.notice.title.split()[6]] = one.notice.urgency
+    assert urgencies == {
+        "14.4x": Urgency.PAGE, "6x": Urgency.PAGE, "3x": Urgency.INFO, "1x": Urgency.INFO,
+    }  # fmt: skip
 
 
 def ticked(state: LoopState, ticks: int, ratio: float) -> tuple[LoopState, list[str]]:

@@ -175,12 +175,14 @@ class Accounts:
         ledger: None where no price is declared.
         firing: Alerts on burn rates that are known to be on: `NAME FACTOR`.
         burning: Whether an alert that calls a person is on; None = not known.
+        paging: Of those that are on, the ones that call a person.
     """
 
     slos: tuple[SloCounts, ...] = ()
     ledger: Ledger | None = None
     firing: tuple[str, ...] = ()
     burning: bool | None = False
+    paging: tuple[str, ...] = ()
 
 
 def day_of(at: TimeNs) -> int:

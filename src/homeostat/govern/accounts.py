@@ -5,7 +5,7 @@ off: silence puts out no fire. Nothing here does anything; the guards read `burn
 and can only forbid for them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homeostat.base.budgets import Accounts, MoneyPolicy, SloCounts, SloSpec
 from homeostat.base.evidence import Evidence
@@ -37,18 +37,17 @@ def account(
         last = None if before is None else before.ledger
         ledger = money.charge(last, managed.money, evidence.world, managed.scrape_ns, now)
     if before is not None and counts == before.slos:
-        firing, burning = before.firing, before.burning
-    else:
-        firing, burning = _alerts(before, managed.slos, counts, now)
-    return Accounts(slos=counts, ledger=ledger, firing=firing, burning=burning)
+        return replace(before, ledger=ledger)
+    return replace(_alerts(before, managed.slos, counts, now), slos=counts, ledger=ledger)
 
 
 def _alerts(
     before: Accounts | None, specs: tuple[SloSpec, ...], counts: tuple[SloCounts, ...], now: TimeNs
-) -> tuple[tuple[str, ...], bool | None]:
-    """Return the alerts that are on, and whether one of them calls a person."""
+) -> Accounts:
+    """Return the books with the alerts that are on, and nothing else."""
     was = () if before is None else before.firing
     firing: list[str] = []
+    paging: list[str] = []
     pages: list[bool | None] = []
     for spec, counted in zip(specs, counts, strict=True):
         for pair in burn.BURNS:
@@ -59,8 +58,9 @@ def _alerts(
                 firing.append(label)
             if pair.page:
                 pages.append(True if lit else found)
-    page = True if True in pages else None if None in pages else False
-    return tuple(firing), page
+                paging += [label] if lit else []
+    burning = True if True in pages else None if None in pages else False
+    return Accounts(firing=tuple(firing), paging=tuple(paging), burning=burning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,20 +19,20 @@ def kept(
     before = () if state.accounts is None else state.accounts.firing
     accounts = parts.account(state.accounts, state.managed, evidence, now)
     after = () if accounts is None else accounts.firing
-    told = [(label, True) for label in after if label not in before]
-    told += [(label, False) for label in before if label not in after]
-    commands = tuple(_notice(state, label, now, on=on) for label, on in told)
-    return replace(state, accounts=accounts), commands
+    paging = () if accounts is None else accounts.paging
+    on = [label for label in after if label not in before]
+    off = [label for label in before if label not in after]
+    commands = [
+        _notice(state, label, now, "burns", Urgency.PAGE if label in paging else Urgency.INFO)
+        for label in on
+    ]
+    commands += [_notice(state, label, now, "no longer burns", Urgency.INFO) for label in off]
+    return replace(state, accounts=accounts), tuple(commands)
 
 
-def _notice(state: LoopState, label: str, now: TimeNs, *, on: bool) -> Tell:
+def _notice(state: LoopState, label: str, now: TimeNs, verb: str, urgency: Urgency) -> Tell:
     name = state.managed.name
     promise, _, factor = label.rpartition(" ")
-    if on:
-        title = f"the error budget of {promise} burns {factor} as fast as it may"
-    else:
-        title = f"the error budget of {promise} no longer burns {factor} as fast as it may"
-    notice = Notice(
-        key=f"{name} {label}", deployment=name, at=now, urgency=Urgency.INFO, title=title
-    )
+    title = f"the error budget of {promise} {verb} {factor} as fast as it may"
+    notice = Notice(key=f"{name} {label}", deployment=name, at=now, urgency=urgency, title=title)
     return Tell(notice=notice)

@@ -86,3 +86,31 @@ def test_a_new_file_in_a_folder_is_seen(file: Path) -> None:
 def test_without_a_first_good_one_there_is_nothing_to_keep(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         Watcher([tmp_path / "no.yaml"])
+
+
+def test_a_change_of_a_file_that_is_referred_to_is_read(file: Path, tmp_path: Path) -> None:
+    metric = "{metricSource: {type: Homeostat, spec: {signal: %s}}}"
+    slo = (
+        "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: answers}\nspec:\n"
+        "  indicator: {spec: {ratioMetric: {counter: true,\n"
+        f"    bad: {metric % 'errors'}, total: {metric % 'requests'}}}}}}}\n"
+        "  timeWindow: [{duration: 28d, isRolling: true}]\n"
+        "  budgetingMethod: Occurrences\n  objectives: [{target: 0.995}]\n"
+    )
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "slo.txt").write_text(slo)
+    rewrite(file, "  slo:\n", "  slo:\n    - openslo: {file: beside/slo.txt}\n")
+    watcher = Watcher([file])
+    assert watcher.poll() is None
+    before = watcher.config
+    rewrite(beside / "slo.txt", "0.995", "0.999")
+    fresh = watcher.poll()
+    assert fresh is not None
+    assert fresh.managed()[0].slos[0].target_ppm == 999_000
+    assert fresh.digest != before.digest
+    assert watcher.poll() is None
+    (beside / "slo.txt").unlink()
+    assert watcher.poll() is None
+    assert watcher.config is fresh
+    assert "slo.txt" in watcher.problem

@@ -167,6 +167,7 @@ class Config:
         controller: The controller process.
         files: Where it was read from.
         digest: SHA-256 over everything above except the files' names.
+        beside: Files that those refer to and that are read with them.
     """
 
     deployments: tuple[Deployment, ...]
@@ -174,6 +175,7 @@ class Config:
     controller: ControllerSettings
     files: tuple[str, ...]
     digest: str
+    beside: tuple[Path, ...] = ()
 
     def managed(self, now: TimeNs | None = None) -> tuple[Managed, ...]:
         """Return what the core sees at a time; without a time no freeze is in force."""

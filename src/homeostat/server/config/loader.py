@@ -87,12 +87,20 @@ def assemble(parsed: Sequence[Parsed]) -> loaded.Config:
     freezes = _freezes(parsed, known)
     settings = _controller(parsed)
     body = "\n".join(one.model_dump_json(by_alias=True) for one, _ in _sorted(parsed))
+    body += "".join(repr(one.managed.slos) for one in deployments if one.managed.slos)
+    beside = {
+        Path(at.file).absolute().parent / promise.openslo.file
+        for model, at in models
+        for promise in model.spec.slo
+        if promise.openslo is not None and promise.openslo.file is not None
+    }
     return loaded.Config(
         deployments=tuple(deployments),
         freezes=freezes,
         controller=settings,
         files=tuple(dict.fromkeys(at.file for _, at in parsed)),
         digest=hashlib.sha256(body.encode()).hexdigest(),
+        beside=tuple(sorted(beside)),
     )
 
 

@@ -36,8 +36,9 @@ class Watcher:
         self._paths = tuple(Path(path) for path in paths)
         self._say = say
         self.problem = ""
-        self._stamp = self._look()
+        self._stamp = self._look(self._paths)
         self._config = load(self._paths)
+        self._beside = self._look(self._config.beside)
 
     @property
     def config(self) -> Config:
@@ -46,10 +47,10 @@ class Watcher:
 
     def poll(self) -> Config | None:
         """Return a new configuration if the files changed into one that can be used, else None."""
-        stamp = self._look()
-        if stamp == self._stamp:
+        stamp, beside = self._look(self._paths), self._look(self._config.beside)
+        if (stamp, beside) == (self._stamp, self._beside):
             return None
-        self._stamp = stamp
+        self._stamp, self._beside = stamp, beside
         try:
             fresh = load(self._paths)
         except ConfigError as error:
@@ -62,13 +63,14 @@ class Watcher:
             self._say("configuration can be used again")
         if fresh == self._config:
             return None
-        self._config = fresh
+        self._config, self._beside = fresh, self._look(fresh.beside)
         return fresh
 
-    def _look(self) -> Stamp:
+    @staticmethod
+    def _look(paths: Sequence[Path]) -> Stamp:
         """Return what tells one version of the files from the next, without reading them."""
         found: list[tuple[str, int, int, int]] = []
-        for path in self._paths:
+        for path in paths:
             try:
                 inside = sorted(path.iterdir()) if path.is_dir() else [path]
                 stats = [(str(file), file.stat()) for file in inside]
