@@ -14,7 +14,7 @@ import pytest
 from homeostat.base import codec
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
-from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
+from homeostat.base.intent import ActionRecord, ActionState, Intent, Proof, Receipt, ReceiptStatus
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Levers, Snapshot, Stamp
@@ -29,6 +29,7 @@ from homeostat.loop.protocol import (
     KillThrown,
     News,
     Page,
+    Proven,
     Rejected,
     SendWrite,
     Tick,
@@ -44,7 +45,7 @@ from homeostat.loop.transitions import TABLE
 S = ActionState
 TIMING = Timing(
     receipt_deadline_ns=4, readiness_deadline_ns=4, verify_ns=8, blind_ns=4, approval_ttl_ns=4,
-    readback_deadline_ns=4, quiesce_ns=4, fresh_ns=2, max_conflicts=2, max_undo=2,
+    readback_deadline_ns=4, quiesce_ns=4, fresh_ns=2, ramp_ns=8, max_conflicts=2, max_undo=2,
 )  # fmt: skip
 BASE = 1_000  # "now" after renaming
 TOKEN = 50  # the token of the record's intent after renaming
@@ -58,16 +59,17 @@ def _action(name: str) -> Action:
     change, ramp, undo, kind = {
         "two levers": (two, (), UndoKind.EXACT, ActionKind.BATCH_UP),
         "ramp": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
+        "compared": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
         "capacity": (one, (), UndoKind.EXACT, ActionKind.SCALE_UP),
         "restart": (one, (), UndoKind.COMPENSATING, ActionKind.RESTART_REPLICA),
     }[name]
     return Action(
         kind=kind, subject="pool:a", actuator="host", change=change, undo=undo, ramp=ramp,
-        settle_ns=2,
+        settle_ns=2, beside="b" if name == "compared" else "",
     )  # fmt: skip
 
 
-ACTIONS = ("two levers", "ramp", "capacity", "restart")
+ACTIONS = ("two levers", "ramp", "compared", "capacity", "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,9 @@ def _news(record: ActionRecord) -> Iterator[News]:
     )  # fmt: skip
     yield from (KillThrown(level=level) for level in KillLevel)
     yield from (EffectSeen(effect=effect) for effect in Effect)
+    if record.action.beside:
+        yield Abort(reason="not seen", blameless=True)
+        yield from (Proven(proof=proof, why="") for proof in Proof)
     if record.intent is None:
         return
     for status in ReceiptStatus:
@@ -218,16 +223,21 @@ def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache
     return tuple(edges)
 
 
-WORLDS = [(name, cas) for name in ACTIONS for cas in (True, False)]
+WORLDS = [(name, cas) for name in ACTIONS for cas in (True, False) if name != "compared"]
 LARGEST = {("ramp", True), ("two levers", True)}  # a second each
 WORLDS.remove(("capacity", False))  # differs from the others in blindness only
+# Four times as many states as a ramp; that with compare-and-set differs in nothing that is its own.
+COMPARED = ("compared", False)
+EVERY = [*WORLDS, pytest.param(*COMPARED, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(
     ("name", "cas"),
     [
-        pytest.param(name, cas, marks=pytest.mark.slow if (name, cas) in LARGEST else ())
-        for name, cas in WORLDS
+        pytest.param(
+            name, cas, marks=pytest.mark.slow if (name, cas) in {*LARGEST, COMPARED} else ()
+        )
+        for name, cas in (*WORLDS, COMPARED)
     ],
 )
 def test_no_news_leads_outside_the_table(name: str, cas: bool) -> None:  # noqa: FBT001
@@ -238,7 +248,7 @@ def test_no_news_leads_outside_the_table(name: str, cas: bool) -> None:  # noqa:
         assert new is old or new in TABLE[old].exits, edge
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_ticks_alone_end_every_action(name: str, cas: bool) -> None:  # noqa: FBT001
     for record in {edge.after for edge in explore(name, cas)}:
         end, ticks = record, 0
@@ -263,7 +273,7 @@ def test_every_exit_and_every_time_out_of_the_table_can_happen() -> None:
     assert timeouts <= late
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_nothing_is_sent_without_the_guards_yes_in_the_same_step(name: str, cas: bool) -> None:  # noqa: FBT001
     sent = 0
     for edge in explore(name, cas):
@@ -281,7 +291,7 @@ def test_nothing_is_sent_without_the_guards_yes_in_the_same_step(name: str, cas:
     assert sent > 0
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_a_write_never_takes_an_id_that_may_be_in_use(name: str, cas: bool) -> None:  # noqa: FBT001
     for edge in explore(name, cas):
         for demand in edge.demands:
@@ -289,7 +299,7 @@ def test_a_write_never_takes_an_id_that_may_be_in_use(name: str, cas: bool) -> N
                 assert demand.intent.id != edge.before.intent.id, edge
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_abort_always_wins(name: str, cas: bool) -> None:  # noqa: FBT001
     aborted = {e.after for e in explore(name, cas) if isinstance(e.news, Abort)}
     for record in aborted:
@@ -311,7 +321,7 @@ def _reachable_from(edges: tuple[Edge, ...], states: set[ActionState]) -> set[Ac
         reached = more
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_what_may_have_been_written_is_never_abandoned_or_denied(name: str, cas: bool) -> None:  # noqa: FBT001
     for edge in explore(name, cas):
         if edge.after.state in {S.DENIED, S.EXPIRED, S.ABANDONED} and edge.before.in_flight:
@@ -320,10 +330,39 @@ def test_what_may_have_been_written_is_never_abandoned_or_denied(name: str, cas:
             assert not edge.after.in_flight
 
 
-@pytest.mark.parametrize(("name", "cas"), WORLDS)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_a_record_survives_the_journal(name: str, cas: bool) -> None:  # noqa: FBT001
     for record in {edge.after for edge in explore(name, cas)}:
         assert codec.decode(codec.encode(record)) == record
+
+
+@pytest.mark.slow
+def test_a_compared_ramp_takes_its_last_rung_on_proof_alone() -> None:
+    edges = explore(*COMPARED)
+    may = {Proof.UNPROVEN, Proof.CERTIFIED}
+    last = [e for e in edges if e.after.stage == 1 and e.after.state is not S.ROLLING_BACK]
+    assert {e.after.proof for e in last} == may
+    ends = {(e.after.state, e.after.proof) for e in edges if e.after.state.is_terminal}
+    assert {proof for state, proof in ends if state is S.SUCCEEDED} == {Proof.CERTIFIED}
+    assert {proof for state, proof in ends if state is S.SUCCEEDED_UNPROVEN} == may
+    for edge in edges:
+        before, after = edge.before.proof, edge.after.proof
+        if before != after:
+            said = isinstance(edge.news, Proven) or (before, after) == (
+                Proof.ASKED, Proof.UNPROVEN
+            )  # fmt: skip
+            assert said, edge
+            assert before is not Proof.CERTIFIED, "a certificate is never taken for less"
+
+
+@pytest.mark.slow
+def test_a_compared_ramp_can_be_aborted_from_every_open_state() -> None:
+    edges = explore(*COMPARED)
+    opened = {e.before for e in edges}
+    stopped = {e.before for e in edges if isinstance(e.news, Abort)}
+    assert {record.state for record in opened - stopped} <= {S.ROLLING_BACK}
+    blamed = [e.after for e in edges if isinstance(e.news, Abort) and e.news.blameless]
+    assert all(one.blameless for one in blamed)
 
 
 def test_whoever_must_look_is_told() -> None:

@@ -70,6 +70,21 @@ def test_what_is_as_good_is_promoted_rung_by_rung_with_a_certificate() -> None:
     assert outcome(ramp) is Effect.HELPED
 
 
+def test_every_rung_says_what_it_went_on_from_and_what_no_verdict_can_know() -> None:
+    ramp = Ramp()
+    ramp.world = replace(
+        ramp.world, replicas=tuple(one for one in ramp.world.replicas if one.name != "c-2")
+    )
+    ramp.begin()
+    done = ramp.finish()
+    facts = [c.fact for c in ramp.commands if isinstance(c, Record)]
+    on = [f for f in facts if isinstance(f, ActionRecord) and f.state is ActionState.INTENT]
+    said = {record.stage: record.reason for record in on if record.stage}
+    assert set(said) == set(range(1, len(RAMP) - 1)), "one pod is not certified, so not promoted"
+    assert all("harm e-value" in why and "confounded" in why for why in said.values())
+    assert (done.state, done.blameless) == (ActionState.ROLLED_BACK, True)
+
+
 @pytest.mark.parametrize("weight", RAMP[:-1])
 def test_harm_at_any_rung_takes_the_traffic_back(weight: float) -> None:
     ramp = at_rung(weight)

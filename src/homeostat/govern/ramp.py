@@ -20,7 +20,6 @@ from homeostat.base.canary import (
     ERRORS,
     ArmCounts,
     CanaryConfig,
-    CanaryJudgement,
     CanaryMetric,
     CanaryState,
     CanaryVerdict,
@@ -213,10 +212,3 @@ def _unanswered(known: Comparison, record: ActionRecord, managed: Managed, now: 
     ttl_ns = round(managed.guard.approval_ttl_scrapes * managed.scrape_ns)
     asked = known.asked_at
     return record.proof is Proof.ASKED and asked is not None and now - asked >= ttl_ns
-
-
-def words(judgement: CanaryJudgement | None) -> str:
-    """Return what a comparison found, in one line for people."""
-    if judgement is None:
-        return "nothing was compared"
-    return "; ".join((*judgement.because, *judgement.caveats))

@@ -47,7 +47,7 @@ def news(
         return state, ()
     comparison, call = parts.compare(state.comparison, record, evidence, state.managed, now)
     judgement = None if comparison is None else comparison.judgement
-    because = () if judgement is None else judgement.because
+    because = () if judgement is None else (*judgement.because, *judgement.caveats)
     return replace(state, comparison=comparison), _as_news(call, because)
 
 
@@ -60,13 +60,13 @@ def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:
             return (Abort(reason=f"the canary's traffic goes back: {why}", blameless=True),)
         case RampCall.CERTIFIED:
             proven = Proven(proof=Proof.CERTIFIED, why=why)
-            return (proven, EffectSeen(effect=Effect.HELPED))
+            return (proven, EffectSeen(effect=Effect.HELPED, why=why))
         case RampCall.UNPROVEN:
             return (Proven(proof=Proof.UNPROVEN, why=why), EffectSeen(effect=Effect.NO_CHANGE))
         case RampCall.ASK:
             return (Proven(proof=Proof.ASKED, why=why), EffectSeen(effect=Effect.NO_CHANGE))
         case RampCall.GO_ON:
-            return (EffectSeen(effect=Effect.HELPED),)
+            return (EffectSeen(effect=Effect.HELPED, why=why),)
         case RampCall.WAIT:
             return (EffectSeen(effect=Effect.NO_CHANGE),)
         case RampCall.BLIND:

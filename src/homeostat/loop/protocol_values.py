@@ -70,9 +70,15 @@ class WorldSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectSeen:
-    """The caller's verification verdict of this tick; listened to in VERIFYING only."""
+    """The caller's verification verdict of this tick; listened to in VERIFYING only.
+
+    Attributes:
+        effect: What the change looks like.
+        why: What a rung that goes on rests on, for people; empty where nobody says.
+    """
 
     effect: Effect
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ The verdict itself is the caller's; this decides what follows from it, and from 
 
 from dataclasses import replace
 
-from homeostat.base.actions import ActionKind, UndoKind
+from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.units import TimeNs
@@ -48,6 +48,15 @@ STAYS_WHEN_BLIND = frozenset({
 })
 
 
+# What is set for a whole pool at once.
+SETTINGS = frozenset({
+    ActionKind.BATCH_UP,
+    ActionKind.BATCH_DOWN,
+    ActionKind.RESIZE_UP,
+    ActionKind.RESIZE_DOWN,
+})
+
+
 def settling(record: ActionRecord, news: News, ctx: Context) -> Step:
     """SETTLING: metrics are not listened to yet; the levers are."""
     match news:
@@ -67,8 +76,8 @@ def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
     match news:
         case WorldSeen(world=world) if _taken_from_us(record, world):
             return foreign(record, ctx, "a lever of this change moved while it was verified")
-        case EffectSeen(effect=Effect.HELPED):
-            return _helped(record, ctx)
+        case EffectSeen(effect=Effect.HELPED, why=why):
+            return _helped(record, ctx, why)
         case EffectSeen(effect=Effect.HARMED):
             return take_back(record, ctx, "it harmed")
         case EffectSeen(effect=Effect.UNKNOWN):
@@ -118,19 +127,26 @@ def _may_promote(record: ActionRecord) -> bool:
     return record.proof in {Proof.CERTIFIED, Proof.UNPROVEN}
 
 
-def _helped(record: ActionRecord, ctx: Context) -> Step:
+def _helped(record: ActionRecord, ctx: Context, because: str) -> Step:
     last = stages(record.action) - 1
     if record.stage >= last and record.action.beside and record.proof is not Proof.CERTIFIED:
         why = f"no harm was seen, and how much worse it may be was not proven; {record.reason}"
         return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
     if record.stage >= last:
-        why = record.reason if record.action.beside else "it helped"
+        why = record.reason if record.action.beside else _help(record.action)
         return end(record, ActionState.SUCCEEDED, ctx, why)
     if record.action.beside and record.stage + 1 == last and not _may_promote(record):
         return _tick(_sighted(record, ctx), ctx)
     onward = replace(record, stage=record.stage + 1, attempt=0)
-    onward = enter(onward, ActionState.INTENT, ctx, wait_ns=ctx.timing.readback_deadline_ns)
+    wait_ns = ctx.timing.readback_deadline_ns
+    onward = enter(onward, ActionState.INTENT, ctx, wait_ns=wait_ns, reason=because)
     return onward, (read(ctx),)
+
+
+def _help(action: Action) -> str:
+    # No actuator changes one replica of a pool first, so there is nothing to compare it with.
+    told = "; judged by the time before it, not compared side by side"
+    return f"it helped{told if action.kind in SETTINGS else ''}"
 
 
 def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
