@@ -175,7 +175,7 @@ def test_one_pod_that_nobody_calibrated_is_named_and_not_promoted() -> None:
     assert play([GOOD], replace(CONFIG, pods=None))[1][0].caveats[0].startswith("pods unknown")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     cuts=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), min_size=12, max_size=12),
     parts=st.integers(1, 4),
@@ -198,6 +198,49 @@ def test_any_cadence_within_a_bucket_says_the_same(cuts: list[Any], parts: int) 
             )
             fine, _ = canary.step(fine, one, CONFIG)
     assert fine.rows == state.rows
+
+
+ODD = st.one_of(
+    st.none(), st.just(math.nan), st.just(-1.0), st.just(math.inf), st.integers(0, 40).map(float)
+)
+FINE = st.tuples(st.integers(0, 400), st.integers(0, 40)).map(
+    lambda pair: (float(max(pair)), float(min(pair)))
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    told=st.lists(
+        st.tuples(
+            st.sampled_from([-1, 0, 1, 1, 1, 2]),
+            st.one_of(st.tuples(ODD, ODD), FINE),
+            st.one_of(st.tuples(ODD, ODD), FINE),
+        ),
+        max_size=25,
+    ),
+    proven=st.booleans(),
+)
+def test_whatever_is_told_nothing_breaks_and_only_what_is_read_promotes(
+    told: list[Any], *, proven: bool
+) -> None:
+    state, _ = play([GOOD] * 30 if proven else [GOOD])
+    harmed = False
+    minute = 30 if proven else 1
+    for later, new, old in told:
+        minute += later
+        news = counts(minute, (*new, *old))
+        before, (state, judged) = state, canary.step(state, news, CONFIG)
+        read = canary.known_pair(*new) and canary.known_pair(*old) and news.at > (before.at or 0)
+        if judged.verdict is V.CERTIFIED:
+            assert read
+        if not read:
+            assert [row.open for row in state.rows] in ([(0.0,) * 4], [before.rows[0].open])
+        assert not harmed or judged.verdict is V.HARM
+        harmed = judged.verdict is V.HARM
+        assert math.isfinite(judged.harm_e)
+        assert codec.decode(codec.encode(state)) == state
+        assert codec.encode(judged)
 
 
 LATENCY = CanaryMetric(name="latency", margin=1.1, bounds=(100.0, 250.0, 500.0))
