@@ -178,3 +178,27 @@ async def test_a_prover_that_is_no_longer_wanted_is_ended(tmp_path: Path) -> Non
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(work, 2.0)
+
+
+@pytest.mark.slow
+async def test_what_breaks_a_policy_is_kept_with_its_picture(tmp_path: Path) -> None:
+    said, kept = config(tmp_path, "bad/one-by-one.yaml"), tmp_path / "kept"
+    gate = ProofGate(said.deployments, folder=kept)
+    (entry,) = said.deployments
+    waiting = gate.shown(entry.name)
+    assert waiting == {"why": WAITING, "accepted_by": "", "promises": []}
+    work = asyncio.create_task(gate.work())
+    while (gate.shown(entry.name) or {})["why"] == WAITING:  # noqa: ASYNC110 - a process, no flag
+        await asyncio.sleep(0.05)
+    work.cancel()
+    for shower in (gate, ProofGate(said.deployments, folder=kept)):  # and after a restart
+        found = shower.shown(entry.name)
+        assert found is not None
+        assert found["why"].startswith("refuted")
+        broken = [one for one in found["promises"] if one["verdict"] == "refuted"]
+        assert broken
+        for one in broken:
+            assert one["replayed"]
+            assert one["steps"]
+            assert one["picture"].startswith("<svg ")
+            assert one["promise"]

@@ -129,6 +129,7 @@ async def _serve(
         states=runtime.states.get,
         autonomy=lambda: rows(ladder.ledger, runtime.states),
         audit=Audit(journal),
+        proofs=gate.shown,
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:

@@ -1,4 +1,4 @@
-"""The prover's process: one policy on standard input, the verdict on each promise on the output."""
+"""The prover's process: one policy comes in, the verdict on each promise and its picture go out."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from homeostat.server.proof_gate import from_bytes
+from homeostat.server.proof_shown import shown
 from homeostat.server.prover import prove
 
 _POLITE: Final = 5
@@ -17,7 +18,8 @@ def main() -> None:
     with suppress(OSError):
         os.nice(_POLITE)  # what serves and watches goes first
     subject = from_bytes(sys.stdin.buffer.read())
-    json.dump({result.name: result.verdict for result in prove(subject)}, sys.stdout)
+    found = {result.name: (result.verdict, shown(result)) for result in prove(subject)}
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

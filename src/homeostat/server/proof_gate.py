@@ -18,7 +18,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -34,8 +34,21 @@ from homeostat.server.plan import ControllerPlan
 log = structlog.get_logger()
 
 Verdicts = Mapping[str, str]
+
+
+class Told(dict[str, str]):
+    """Verdicts by promise, and what is shown of each besides."""
+
+    def __init__(self, verdicts: Verdicts, shown: Mapping[str, Any]) -> None:
+        super().__init__(verdicts)
+        self.shown = dict(shown)
+
+
 WAITING: Final = "its proof is on its way"
 NO_SOLVER: Final = "there is no solver; pip install 'homeostat[proof]'"
+_EMPTY: Final = {
+    "promise": "", "why": "", "outage": "", "replayed": False, "steps": [], "picture": "",
+}  # fmt: skip
 _ROOMS: Final = ("base", "safety", "proof")
 _AGAIN_S: Final = 600.0  # what was not decided in time is tried again: the machine may be idle then
 
@@ -89,6 +102,20 @@ class ProofGate:
             self._tell(f"accepted {key}", effect="acts unproved", accepted_by=self._accepted_by)
             why = ""
         return replace(managed, guard=replace(managed.guard, unproved=why))
+
+    def shown(self, name: str) -> dict[str, Any] | None:
+        """Return how a deployment's proof stands, promise by promise; None for one not known."""
+        key = self._keys.get(name)
+        if key is None:
+            return None
+        why = NO_SOLVER if not self._able else self._found.get(key, WAITING)
+        kept = self._kept(key)
+        told = kept.shown if isinstance(kept, Told) else {}
+        promises = [
+            {"name": promise, "verdict": verdict, **_EMPTY, **told.get(promise, {})}
+            for promise, verdict in (kept or {}).items()
+        ]
+        return {"why": why, "accepted_by": self._accepted_by, "promises": promises}
 
     def planned(self, plan: ControllerPlan) -> ControllerPlan:
         """Return a plan in which every deployment is as `judged` says."""
@@ -147,7 +174,7 @@ class ProofGate:
         with suppress(OSError, ValueError):
             found = json.loads(self._file(key).read_text(encoding="utf-8"))
             if found["key"] == key and isinstance(found["verdicts"], dict) and found["verdicts"]:
-                return dict(found["verdicts"])
+                return Told(found["verdicts"], found.get("shown") or {})
         return None
 
     def _keep(self, key: str, verdicts: Verdicts) -> None:
@@ -155,7 +182,9 @@ class ProofGate:
         part = file.with_name(f".{file.name}.{os.getpid()}.part")
         with suppress(OSError):  # it is proved again next time
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part.write_text(json.dumps({"key": key, "verdicts": dict(verdicts)}), encoding="utf-8")
+            kept = {"key": key, "verdicts": dict(verdicts)}
+            kept |= {"shown": verdicts.shown} if isinstance(verdicts, Told) else {}
+            part.write_text(json.dumps(kept), encoding="utf-8")
             part.replace(file)
 
     def _file(self, key: str) -> Path:
@@ -219,7 +248,9 @@ async def prove_apart(subject: proving.Subject) -> Verdicts:
     if child.returncode != 0:
         last = (talk.decode(errors="replace").strip().splitlines() or ["nothing was said"])[-1]
         raise RuntimeError(f"the prover ended with {child.returncode}: {last}")
-    return {str(name): str(verdict) for name, verdict in json.loads(out).items()}
+    found = json.loads(out)
+    verdicts = {str(name): str(verdict) for name, (verdict, _) in found.items()}
+    return Told(verdicts, {str(name): said for name, (_, said) in found.items()})
 
 
 def to_bytes(subject: proving.Subject) -> bytes:

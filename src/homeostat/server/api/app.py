@@ -35,6 +35,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     states: States = lambda _: None,
     autonomy: Callable[[], list[dict[str, Any]]] = list,
     audit: Audit | None = None,
+    proofs: Callable[[str], dict[str, Any] | None] = lambda _: None,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -54,6 +55,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         states: Gives the loop's state of a deployment, to say what a question rests on.
         autonomy: Gives how every kind of action stands on every deployment.
         audit: The record, to be shown.
+        proofs: Gives how the proof of a deployment's policy stands.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -76,6 +78,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         states=states,
         autonomy=autonomy,
         audit=audit,
+        proofs=proofs,
     )
     streams = Streams(view, clock)
     app = FastAPI(

@@ -53,6 +53,7 @@ class Deps:
         states: See `States`.
         autonomy: How every kind of action stands on every deployment.
         audit: The record; None where there is no journal.
+        proofs: How the proof of a deployment's policy stands; None where nobody proves.
     """
 
     view: View
@@ -65,3 +66,4 @@ class Deps:
     states: States
     autonomy: Callable[[], list[dict[str, Any]]]
     audit: Audit | None
+    proofs: Callable[[str], dict[str, Any] | None]

@@ -43,6 +43,27 @@ class RuleOut(Body):
     kinds: list[str]
 
 
+class PromiseOut(Body):
+    """What became of one promise."""
+
+    name: str
+    verdict: Literal["proved", "refuted", "unknown"]
+    promise: str
+    why: str = Field(description="For an unknown verdict.")
+    outage: str = Field(description="What one would live through, if refuted.")
+    replayed: bool = Field(description="The real guards answered as the counterexample says.")
+    steps: list[str]
+    picture: str = Field(description="The counterexample as SVG; empty unless refuted.")
+
+
+class ProofOut(Body):
+    """How a policy's proof stands."""
+
+    why: str = Field(description="Why it is not proved; empty where it is.")
+    accepted_by: str = Field(description="Who answers for acting unproved; empty: nobody.")
+    promises: list[PromiseOut]
+
+
 class PolicyOut(Body):
     """One deployment's policy."""
 
@@ -55,6 +76,7 @@ class PolicyOut(Body):
     limits: list[LimitOut]
     settings: list[SettingOut]
     rules: list[RuleOut] = Field(description="The policy's own.")
+    proof: ProofOut | None = Field(description="Null where nobody proves.")
 
 
 class PoliciesOut(Body):
@@ -102,7 +124,11 @@ def router(deps: Deps) -> APIRouter:
     async def policies(name: NameQuery = None) -> dict[str, Any]:
         """What every action must pass, by deployment: rules, settings, and who granted what."""
         states = [find(deps, name)] if name else deps.view.deployments()
-        found = [policy(s.managed) for s in states if s.managed is not None]
+        found = [
+            policy(s.managed) | {"proof": deps.proofs(s.name)}
+            for s in states
+            if s.managed is not None
+        ]
         return {"policies": found, "built_in": list(built_in())}
 
     @routes.get("/v1/audit", response_model=AuditOut)
