@@ -35,7 +35,7 @@ def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
     managed, guard = sight.state.managed, sight.state.managed.guard
     slots, scaled = sight.replicas(), change.moves("replicas.")
     pools = {slot.pool for slot in slots} | {pool for pool, _, _ in scaled}
-    prices = {pool: price(managed, pool) for pool in pools}
+    prices = {pool: price(managed, pool) for pool in sorted(pools)}
     adds, claim = _added(scaled, prices), milli(action.cost_usd_per_hour)
     blind = sight.world is None
     added = None if blind or adds is None or claim is None else max(adds, claim)
