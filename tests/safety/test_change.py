@@ -30,6 +30,7 @@ def fits(action: Action) -> bool:
         replace(g.rollback(), subject="pool:b"),
         replace(g.scale(4), change=(("replicas.a", float("nan")),)),
         replace(g.scale(4), change=(("replicas.a", "four"),)),
+        replace(g.scale(4), change=(("replicas.a", 4.5),)),
         replace(g.scale(4), change=(("replicas.a", 4), ("replicas.b", 2))),
         replace(g.scale(4), change=(("replicas.b", 4),)),
         replace(g.scale(4), ramp=(2.0, float("inf"))),

@@ -94,6 +94,8 @@ def shaped(action: Action, change: Change) -> bool:
             return False
         if not isinstance(value, str) and milli(value) is None:
             return False
+        if lever.startswith(_REPLICAS) and (milli(value) or 0) % 1000:
+            return False  # half a replica is none: it would count as nothing in every sum
     if change.ramp:
         whole = [milli(rung) for rung in change.ramp]
         wanted = milli(change.writes[0][1]) if len(change.writes) == 1 else None
