@@ -23,6 +23,7 @@ BETWEEN = (
     "crash", "pause", "steal", "meddle", "throw_kill", "hide_kill", "request_abort", "reload",
     "trouble", "clock_step",
 )  # fmt: skip
+SHORT = 200  # effects: what every single one of may be made to fail
 TRACE_TAIL = 60  # effects that a repeated failure shows
 
 
@@ -79,6 +80,7 @@ class Run:
     incarnations: int = 0
     fail_at: tuple[int, How] = (-1, How.CRASH_BEFORE)  # the leader's effect that goes wrong
     failed_in: Counter[str] = field(default_factory=Counter)
+    lived_in: Counter[str] = field(default_factory=Counter)  # by the leader's effects, if short
     rare: tuple[tuple[float, str], ...] = ()  # what may happen between effects, by its draw
 
     def __post_init__(self) -> None:
@@ -155,6 +157,8 @@ class Run:
     def _disturb(self, slot: Slot) -> bool:
         """Maybe do something between two effects; return whether the effect has to wait."""
         world = self.world
+        if self.options.effects <= SHORT and slot.process.seat == world.journal.holder:
+            self.lived_in.update(self._open_states())
         if self._fails_now(slot):
             self.failed_in.update(self._open_states())
             return self._fail(slot, self.fail_at[1])
@@ -188,7 +192,7 @@ class Run:
     def _fail(self, slot: Slot, how: How) -> bool:
         """Make one effect fail in one way; return whether that was all."""
         self.fail_at = (-1, how)
-        world, rng = self.world, self.world.chance.rng
+        world = self.world
         match how:
             case How.CRASH_BEFORE:
                 self._crash(slot)
@@ -200,15 +204,23 @@ class Run:
             case How.PAUSE:
                 slot.ready_at = world.now + 2 * MAX_PAUSE
             case How.LOST | How.UNSURE:
-                function, arguments = slot.pending
-                named = getattr(function, "__name__", "")
-                if named not in {"append", "read", "send", "claim"}:
-                    return False
-                done = function(*arguments) if how is How.UNSURE else None
-                answer = None if named in {"read", "send", "claim"} else False
-                del done
-                self._count(slot, answer)
-        rng.random()
+                return self._unseen(slot, done=how is How.UNSURE)
+        return True
+
+    def _unseen(self, slot: Slot, *, done: bool) -> bool:
+        """Lose an effect, or let it happen and report that it did not."""
+        function, arguments = slot.pending
+        named = getattr(function, "__name__", "")
+        if named not in {"append", "read", "send", "claim"}:
+            return False
+        if named == "append":
+            self.world.journal.full_once = not done
+            function(*arguments)
+            self._count(slot, answer=False)
+            return True
+        if done:
+            function(*arguments)
+        self._count(slot, answer=None)
         return True
 
     def _crash(self, slot: Slot) -> None:

@@ -11,7 +11,7 @@ from homeostat.base.intent import ActionRecord, ActionState, Intent
 from homeostat.base.units import TimeNs
 from homeostat.loop import protocol
 from homeostat.loop.transitions import TABLE
-from protocol_sim.memory import Entry, Memory
+from protocol_sim.memory import Entry, Memory, same_write
 from protocol_sim.options import MAX_BUSY, TIMING
 
 S = ActionState
@@ -52,7 +52,7 @@ def i3_one_write_per_id(memory: Memory, record: ActionRecord) -> bool:
     if intent is None:
         return False
     known = memory.intents.get(intent.id)
-    if known is not None and known != intent:
+    if known is not None and not same_write(known, intent):
         memory.fail("I3", f"id {intent.id} stands for two writes")
     return known is None
 

@@ -11,7 +11,7 @@ from homeostat.base.guard import Allow, Deny, GuardAnswer
 from homeostat.base.intent import Intent
 from homeostat.base.policy import KillLevel
 from homeostat.base.world import Levers
-from protocol_sim.memory import Asked, Memory, Permit
+from protocol_sim.memory import Asked, Memory, Permit, same_write
 from protocol_sim.options import (
     BOUNDS,
     FALLBACK_REPLICAS,
@@ -53,7 +53,7 @@ def i1_safe_where_it_lands(memory: Memory, target: Target, intent: Intent) -> No
 
 def i3_write_ahead(memory: Memory, intent: Intent, doing: str) -> None:
     """I3: no apply without a durable intent with the same id."""
-    if memory.intents.get(intent.id) != intent:
+    if not same_write(memory.intents.get(intent.id), intent):
         memory.fail("I3", f"{intent.id} is {doing} before it is durable")
 
 

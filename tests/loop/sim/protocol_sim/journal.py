@@ -44,6 +44,7 @@ class Journal:
     lease_until: int = 0
     lease_epoch: int = 0
     appended: int = 0
+    full_once: bool = False  # the next append finds no room
     taken_back: set[str] = field(default_factory=set)  # stops that were not taken down
 
     def acquire(self, process: Process, now: int) -> int | None:
@@ -80,7 +81,8 @@ class Journal:
         Raises:
             CrashedError: The process died while it wrote; half a row is no row.
         """
-        if (epoch < self.epoch and self.fenced) or self.chance.hits("disk_full"):
+        full, self.full_once = self.full_once or self.chance.hits("disk_full"), False
+        if full or (epoch < self.epoch and self.fenced):
             self._not_taken_down(process, entry.after)
             return False
         if self.chance.hits("torn"):

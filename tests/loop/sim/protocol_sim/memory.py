@@ -4,7 +4,7 @@ Kept by the world, never by a controller; the checkers (`invariants_*`) read and
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from homeostat.base.actions import Action
 from homeostat.base.guard import GuardAnswer
@@ -59,6 +59,13 @@ class Entry:
     news: News | None
     now: TimeNs
     snapshot: Snapshot | None
+
+
+def same_write(one: Intent | None, other: Intent) -> bool:
+    """Return whether two intents are one write; a takeover may give it until later to be known."""
+    if one is None or one == other:
+        return one is not None
+    return replace(one, deadline=other.deadline) == other
 
 
 @dataclass(slots=True)

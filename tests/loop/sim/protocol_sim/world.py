@@ -284,7 +284,8 @@ _WISHES = (World.scale, World.scale, World.shift, World.batch)
 
 
 def _absurd(levers: Levers, chance: Chance) -> Levers:
-    odd: tuple[Scalar, ...] = (math.nan, math.inf, -5, 10**9, "none", "")
+    # Not a plausible number: one that is believed, and would be written back by an undo.
+    odd: tuple[Scalar, ...] = (math.nan, math.inf, -math.inf, "none", "")
     return tuple(
         (name, chance.rng.choice(odd) if chance.rng.random() < 0.5 else value)
         for name, value in levers
