@@ -331,7 +331,12 @@ def test_every_guard_setting_can_be_said() -> None:
         "correlatedStop": {"targets": 4, "fleet": 6, "share": "21%", "window": "21s"},
         "maxUtilisation": "81%",
         "budgetPerHour": "1 USD",
-        "autonomy": {"grantedBy": "ana", "auto": ["scale_up"]},
+        "autonomy": {
+            "grantedBy": "ana",
+            "auto": ["scale_up"],
+            "earn": ["batch_up"],
+            "lostOnHarm": False,
+        },
         "approvalTtl": "61s",
         "receiptDeadline": "6s",
         "readinessDeadline": "61s",
