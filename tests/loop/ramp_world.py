@@ -48,6 +48,7 @@ def policy(**changes: object) -> CanaryPolicy:
         "missing_buckets": 3,
         "max_wait_ns": 300 * SECOND,
         "on_unproven": OnUnproven.RETURN,
+        "watch_ns": 60 * SECOND,
     }
     return CanaryPolicy(**{**settings, **changes})  # type: ignore[arg-type]
 

@@ -244,6 +244,64 @@ def test_what_is_suspected_of_the_pool_that_is_tried_is_held_against_it() -> Non
     assert (done.state, outcome(ramp)) == (ActionState.ROLLED_BACK, Effect.HARMED)
 
 
+@cache
+def _promoted() -> Ramp:
+    ramp = Ramp()
+    ramp.begin()
+    assert ramp.finish().state is ActionState.SUCCEEDED
+    ramp.run(5)
+    return ramp
+
+
+@pytest.mark.parametrize(
+    ("errors", "slow", "missed", "back"),
+    [(0.1, 0.1, True, True), (0.02, 0.4, True, True), (0.1, 0.1, False, False),
+     (0.02, 0.1, True, False)],
+)  # fmt: skip
+def test_what_turns_out_worse_after_its_promotion_is_taken_back_if_it_hurts(
+    errors: float,
+    slow: float,
+    missed: bool,  # noqa: FBT001 - the objectives
+    back: bool,  # noqa: FBT001 - the answer
+) -> None:
+    ramp = _promoted().copy()
+    ramp.errors["c"], ramp.slow["c"] = errors, slow
+    ramp.trouble = {"slo_met": not missed}
+    ramp.run(40, lambda: ramp.weight == 0.0)
+    assert (ramp.weight == 0.0) is back
+    assert any("taken back: worse than what it replaced" in title for title in ramp.told()) is back
+    if back:
+        ramp.trouble = {}
+        ramp.run(30)
+        undo = ramp.state.finished[-1]
+        assert (undo.undoes, undo.state in PROMOTED) == ("d-0001", True)
+        assert ramp.weight == 0.0
+
+
+def test_the_watch_ends_and_from_then_on_only_a_person_takes_it_back() -> None:
+    ramp = _promoted().copy()
+    ramp.run(60)
+    assert sum("promoted for good" in title for title in ramp.told()) == 1
+    assert ramp.state.comparison is None
+    ramp.errors["c"], ramp.trouble = 0.2, {"slo_met": False}
+    ramp.run(20)
+    assert ramp.weight == RAMP[-1]
+    ramp.feed(
+        UndoRequested(at=build.at(ramp.now), decision_id="d-0001", by="bob", kill=KillLevel.OFF)
+    )
+    assert ramp.weight == 0.0
+
+
+def test_whoever_moves_the_weight_after_its_promotion_ends_the_watch() -> None:
+    ramp = _promoted().copy()
+    levers = dict(ramp.world.levers) | {"weight.c": 40.0}
+    ramp.world = replace(ramp.world, levers=tuple(sorted(levers.items())))
+    ramp.errors["c"], ramp.trouble = 0.2, {"slo_met": False}
+    ramp.run(20)
+    assert ramp.state.comparison is None
+    assert ramp.weight == 40.0
+
+
 def test_a_ramp_that_is_refused_writes_nothing_and_says_why() -> None:
     ramp = Ramp(build.managed())
     ramp.begin()

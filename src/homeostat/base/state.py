@@ -96,7 +96,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A ramp's two pools side by side, from its first rung to its promotion.
+    """A ramp's two pools side by side, from its first rung to its promotion, and a while after.
 
     Attributes:
         action_id: The ramp.
@@ -108,6 +108,8 @@ class Comparison:
         rung_from: Judged stretches before it had this weight.
         asked_at: When a person was asked whether it may go on unproven.
         judgement: The latest one, None before the first.
+        watch: What the judge remembers since its promotion, None before.
+        watch_until: When the watch after its promotion ends, None before it began.
     """
 
     action_id: str
@@ -119,6 +121,8 @@ class Comparison:
     rung_from: int = 0
     asked_at: TimeNs | None = None
     judgement: CanaryJudgement | None = None
+    watch: CanaryState | None = None
+    watch_until: TimeNs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from homeostat.base.canary import (
     ERRORS,
     ArmCounts,
     CanaryConfig,
+    CanaryJudgement,
     CanaryMetric,
     CanaryState,
     CanaryVerdict,
@@ -212,3 +213,47 @@ def _unanswered(known: Comparison, record: ActionRecord, managed: Managed, now: 
     ttl_ns = round(managed.guard.approval_ttl_scrapes * managed.scrape_ns)
     asked = known.asked_at
     return record.proof is Proof.ASKED and asked is not None and now - asked >= ttl_ns
+
+
+def watch(
+    known: Comparison, evidence: Evidence, now: TimeNs
+) -> tuple[Comparison, CanaryJudgement | None]:
+    """Compare what was promoted with what it replaced as that was while both served.
+
+    The old pool serves no more, so a past of it stands beside each tick: as many requests, of which
+    as large a share is bad. What happens to all alike is not taken off any more, as it is while two
+    pools serve: whoever acts on it needs another sign of harm as well.
+
+    Args:
+        known: The ramp's comparison, as it ended or as this returned it.
+        evidence: This tick's.
+        now: The tick's time.
+
+    Returns:
+        The comparison, and the judgement where something was compared on this tick.
+    """
+    served = _of(evidence.increments, known.canary)
+    begun = known.watch is not None
+    judge = canary.init(known.config) if known.watch is None else known.watch
+    if served is None or served.answered is None or not begun:
+        return replace(known, watch=judge), None  # the first tick began before the promotion
+    rows = known.judge.rows
+    shares = [row.counts[3] / row.counts[2] if row.counts[2] > 0.0 else None for row in rows]
+    errors, slower = shares[0], [share for share in shares[1:] if share is not None]
+    if errors is None:
+        return known, None
+    histograms: tuple[ArmCounts, ...] = ()
+    within = tuple(count for _, count in served.latency)
+    if within and len(slower) == len(rows) - 1 == len(within) - 1:
+        past = tuple(within[-1] * (1.0 - share) for share in slower)
+        histograms = (ArmCounts(metric=LATENCY, canary=within, stable=(*past, within[-1])),)
+    counts = Counts(
+        at=now,
+        canary_total=served.answered,
+        canary_bad=served.failed,
+        stable_total=served.answered,
+        stable_bad=served.answered * errors,
+        histograms=histograms,
+    )
+    judge, judgement = canary.step(judge, counts, known.config)
+    return replace(known, watch=judge), judgement

@@ -7,17 +7,21 @@ unless what is suspected is the pool that is tried.
 
 from dataclasses import replace
 
-from homeostat.base.decisions import Effect, RampCall
+from homeostat.base.canary import CanaryVerdict
+from homeostat.base.decisions import Effect, Notice, RampCall, Urgency
+from homeostat.base.events import Command, Tell, UndoRequested
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
+from homeostat.loop import acting
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol_moves import stages
 from homeostat.loop.protocol_values import Abort, EffectSeen, News, Proven
 
 # Before its first write a ramp has nothing to compare; these end without one, or ask a person.
 _BEFORE = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
+_PROMOTED = frozenset({ActionState.SUCCEEDED, ActionState.SUCCEEDED_UNPROVEN})
 
 
 def is_compared(record: ActionRecord | None) -> bool:
@@ -89,3 +93,63 @@ def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abor
     if incident.subject == record.action.subject:
         return Abort(reason=f"{about} is suspected: the pool that is tried")
     return Abort(reason=f"{about} needs healing first", blameless=True)
+
+
+def afterwards(
+    parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs
+) -> tuple[LoopState, tuple[Command, ...]]:
+    """Watch what was promoted for a while; take it back if it is worse than what it replaced.
+
+    Only with the objectives missed as well: the pool that it replaced serves no more, and what is
+    worse for all alike looks as if it were worse than before.
+
+    Args:
+        parts: The stages.
+        state: Without an action in flight.
+        evidence: This tick's.
+        now: The tick's time.
+    """
+    known, policy = state.comparison, state.managed.canary
+    if known is None or policy is None or parts.watch is None or state.record is not None:
+        return state, ()
+    done = next((one for one in state.finished if one.id == known.action_id), None)
+    if done is None or done.state not in _PROMOTED or not _still_live(done, state):
+        return replace(state, comparison=None), ()
+    until = known.watch_until or TimeNs(now + policy.watch_ns)
+    if now >= until:
+        title = f"{done.id} is promoted for good: not worse than before for as long as was asked"
+        return replace(state, comparison=None), (_told(state, done, title, now),)
+    known, judgement = parts.watch(replace(known, watch_until=until), evidence, now)
+    state = replace(state, comparison=known)
+    harmed = judgement is not None and judgement.verdict is CanaryVerdict.HARM
+    if judgement is None or not harmed or evidence.slo_met is not False:
+        return state, ()
+    back = UndoRequested(
+        at=now,
+        decision_id=done.id,
+        by="the watch after its promotion",
+        kill=state.kill,
+        why="; ".join(judgement.because),
+    )
+    title = f"{done.id} is taken back: worse than what it replaced, and the objectives are missed"
+    state, commands = acting.undo(parts, replace(state, comparison=None), back)
+    return state, (_told(state, done, title, now, judgement.because), *commands)
+
+
+def _still_live(done: ActionRecord, state: LoopState) -> bool:
+    world = state.world
+    return world is None or all(world.lever(lever) == v for lever, v in done.action.change)
+
+
+def _told(
+    state: LoopState, done: ActionRecord, title: str, now: TimeNs, lines: tuple[str, ...] = ()
+) -> Tell:
+    notice = Notice(
+        key=done.id,
+        deployment=state.managed.name,
+        at=now,
+        urgency=Urgency.INFO,
+        title=title,
+        lines=lines,
+    )
+    return Tell(notice=notice)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from homeostat.base.actions import Action, Proposal, SafeSet
 from homeostat.base.budgets import Accounts
+from homeostat.base.canary import CanaryJudgement
 from homeostat.base.decisions import Decision, DecisionRecord, Effect, RampCall
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.guard import GuardAnswer, GuardState
@@ -60,6 +61,8 @@ class LoopParts:
         account: Keeps the books (`govern.accounts.account`); None = no books are kept.
         compare: What the comparison of a ramp's two pools calls for (`govern.ramp.compare`); None
             = nothing is compared, so that no compared ramp is ever promoted.
+        watch: Whether what was promoted is now worse than what it replaced had been
+            (`govern.ramp.watch`); None = nobody watches.
         canary: The ramp that a person asks for, or why there is none (`policy.canary.proposed`).
     """
 
@@ -81,5 +84,8 @@ class LoopParts:
             tuple[Comparison | None, RampCall],
         ]
         | None
+    ) = None
+    watch: (
+        Callable[[Comparison, Evidence, TimeNs], tuple[Comparison, CanaryJudgement | None]] | None
     ) = None
     canary: Callable[[GuardState], Action | str] | None = None

@@ -150,9 +150,13 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     commands += told
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)
-    else:
+        return state, commands + more
+    state, more = comparing.afterwards(parts, state, evidence, now)
+    commands += more
+    if state.record is None:
         state, more = deciding.consider(parts, state, now)
-    return state, commands + more
+        commands += more
+    return state, commands
 
 
 def _follow_action(

@@ -51,6 +51,7 @@ def loop_parts() -> LoopParts:
         judge=verify.judge,
         account=accounts.account,
         compare=ramp.compare,
+        watch=ramp.watch,
         canary=canary.proposed,
     )
 
