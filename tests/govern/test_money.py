@@ -15,6 +15,7 @@ from homeostat.base.budgets import (
     day_of,
     month_end,
     month_of,
+    projected,
 )
 from homeostat.base.units import HOUR, MILLISECOND, MINUTE, SECOND, TimeNs
 from homeostat.base.world import Snapshot
@@ -151,3 +152,23 @@ def test_a_months_end_is_in_the_next_month_and_no_day_before_it_is(day: int) -> 
 
 def test_hours_are_hours() -> None:
     assert HOUR // MILLISECOND == HOUR_MS
+
+
+def test_another_currency_is_counted_anew() -> None:
+    world = g.world(2, fallback=0)
+    ledger = lived([world] * 5)
+    euros = replace(ONE_PRICE, currency="EUR")
+    again = charge(ledger, euros, world, SCRAPE, TimeNs(ledger.at + SCRAPE))
+    assert (again.currency, again.days) == ("EUR", ())
+    assert charge(again, euros, world, SCRAPE, TimeNs(again.at + SCRAPE)).days != ()
+
+
+def test_a_month_is_projected_to_its_last_day_and_no_further() -> None:
+    begin = TimeNs((month_end(20_000) - 2) * DAY_NS)
+    ledger = lived([g.world(1, fallback=0)] * 2, at=begin, every=DAY_NS)
+    one_day = 24 * 2_100
+    assert projected(ledger, ledger.at, 2_100) == one_day  # the last day of the month is to come
+    assert projected(ledger, ledger.at, 2_100, month=True) == 2 * one_day
+    assert projected(ledger, ledger.at, 0, month=True) == one_day
+    later = TimeNs(ledger.at + DAY_NS)
+    assert projected(ledger, later, 0, month=True) == 0  # a new month

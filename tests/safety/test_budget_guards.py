@@ -16,10 +16,11 @@ from homeostat.base.budgets import (
     MoneyPolicy,
     Price,
     day_of,
+    month_end,
+    projected,
 )
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
 from homeostat.base.units import HOUR, MILLISECOND, TimeNs
-from homeostat.safety.bill import projected
 from homeostat.safety.facts import facts
 from homeostat.safety.guard import guard
 from homeostat.safety.sight import look
@@ -111,23 +112,28 @@ def test_one_more_replica_in_trouble_is_never_refused_for_money_alone(
     assert not isinstance(guard(g.scale(4), state, g.NOW), Deny)
 
 
-@given(before=st.integers(0, 10**6), more=st.integers(0, 10**6), ahead=st.integers(0, DAY_NS))
+@given(
+    before=st.integers(0, 10**6), more=st.integers(0, 10**6), gone=st.integers(0, DAY_NS - 1),
+    month=st.booleans(),
+)  # fmt: skip
 def test_a_bill_grows_with_what_was_spent_and_with_what_is_to_come(
-    before: int, more: int, ahead: int
+    before: int, more: int, gone: int, *, month: bool
 ) -> None:
     day = day_of(g.NOW)
+    now = TimeNs(day * DAY_NS + gone)
+    end = month_end(day) if month else day + 1
 
     def bill(spent_ms: int, rate: int) -> int:
         ledger = Ledger(
-            since=TimeNs(0), at=g.NOW, rate_milli=0, days=(DaySpend(day=day, milli_ms=spent_ms),)
+            since=TimeNs(0), at=now, rate_milli=0, days=(DaySpend(day=day, milli_ms=spent_ms),)
         )
-        return projected(ledger, frozenset({day}), TimeNs(g.NOW + ahead), rate)
+        return projected(ledger, now, rate, month=month)
 
     assert bill(before, 0) == -(-before // HOUR_MS)
     assert bill(before + more, 7) >= bill(before, 7)
     assert bill(before, 7 + more) >= bill(before, 7)
-    whole = bill(0, 3_600)
-    assert whole == -(-(ahead // MILLISECOND) // 1000)  # a unit a second
+    ahead_ms = (end * DAY_NS - now) // MILLISECOND
+    assert bill(0, 3_600) == -(-ahead_ms // 1000)  # a unit a second
 
 
 def test_the_reason_names_the_bill_its_budget_and_its_period() -> None:

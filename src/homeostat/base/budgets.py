@@ -158,12 +158,14 @@ class Ledger:
         rate_milli: What ran when it was last seen costs so much an hour; None before it was seen,
             or while a price is missing.
         days: Oldest first.
+        currency: Of all amounts; in another one everything is counted anew.
     """
 
     since: TimeNs
     at: TimeNs
     rate_milli: int | None
     days: tuple[DaySpend, ...] = ()
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,3 +219,24 @@ def month_end(day: int) -> int:
     while month_of(end) == month:
         end += 1
     return end
+
+
+def projected(ledger: Ledger, now: TimeNs, rate_milli: int, *, month: bool = False) -> int:
+    """Return what a day, or a month, costs by its end if a rate stayed, in thousandths.
+
+    Args:
+        ledger: What was spent so far.
+        now: A time within the period.
+        rate_milli: The rate, thousandths an hour.
+        month: The calendar month instead of the day; both of UTC.
+    """
+    today = day_of(now)
+    end = month_end(today) if month else today + 1
+    begin = end - 31 if month else today
+    spent = sum(
+        one.milli_ms
+        for one in ledger.days
+        if begin <= one.day < end and (not month or month_of(one.day) == month_of(today))
+    )
+    ahead_ms = max(0, end * DAY_NS - ledger.at) // MILLISECOND
+    return -(-(spent + rate_milli * ahead_ms) // HOUR_MS)

@@ -53,7 +53,9 @@ def _money(money: Plain) -> list[str]:
         amount, budget = money[period], money.get(f"{period}_budget")
         told = "unknown" if amount is None else f"{amount:.2f}"
         of = "" if budget is None else f" of {budget:.2f}"
-        lines.append(f"{period.replace('_', ' ')} {told}{of} {money['currency']}")
+        ahead = money.get(f"{period}_projected")
+        more = "" if ahead is None else f", {ahead:.2f} by its end at this rate"
+        lines.append(f"{period.replace('_', ' ')} {told}{of} {money['currency']}{more}")
     saved = money["savings"]
     if saved is not None:
         lines.append(f"saved {saved['saved']:.2f} in {saved['days']} d {saved['assumption']}")

@@ -7,7 +7,14 @@ and can only forbid for them.
 
 from dataclasses import dataclass, replace
 
-from homeostat.base.budgets import Accounts, MoneyPolicy, SloCounts, SloSpec
+from homeostat.base.budgets import (
+    Accounts,
+    Ledger,
+    MoneyPolicy,
+    SloCounts,
+    SloSpec,
+    projected,
+)
 from homeostat.base.evidence import Evidence
 from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
@@ -75,6 +82,8 @@ class Books:
         rate_milli: What runs costs an hour, None if not known.
         day_milli: What the day cost so far, None before anything was charged.
         month_milli: The same of the month.
+        day_projected_milli: What the day costs by its end if what runs goes on; None if not known.
+        month_projected_milli: The same of the month.
         day_budget_milli: Budget of a day, None for none.
         month_budget_milli: Budget of a month, None for none.
         savings: Against a stated reference, None when there is nothing to compare.
@@ -87,6 +96,8 @@ class Books:
     rate_milli: int | None
     day_milli: int | None
     month_milli: int | None
+    day_projected_milli: int | None
+    month_projected_milli: int | None
     day_budget_milli: int | None
     month_budget_milli: int | None
     savings: money.Savings | None
@@ -110,6 +121,7 @@ def books(accounts: Accounts | None, managed: Managed, now: TimeNs) -> Books | N
     )
     prices, ledger = managed.money or MoneyPolicy(), accounts.ledger
     charged = ledger is not None and bool(ledger.days)
+    day_ahead, month_ahead = (_ahead(ledger, now, month=month) for month in (False, True))
     return Books(
         slos=reports,
         firing=accounts.firing,
@@ -118,7 +130,16 @@ def books(accounts: Accounts | None, managed: Managed, now: TimeNs) -> Books | N
         rate_milli=None if ledger is None else ledger.rate_milli,
         day_milli=money.spent(ledger) if ledger is not None and charged else None,
         month_milli=money.spent(ledger, month=True) if ledger is not None and charged else None,
+        day_projected_milli=day_ahead,
+        month_projected_milli=month_ahead,
         day_budget_milli=prices.day_milli,
         month_budget_milli=prices.month_milli,
         savings=None if ledger is None else money.savings(ledger, prices),
     )
+
+
+def _ahead(ledger: Ledger | None, now: TimeNs, *, month: bool) -> int | None:
+    """Return what a period costs by its end if what runs goes on, None where that is not known."""
+    if ledger is None or ledger.rate_milli is None:
+        return None
+    return projected(ledger, now, ledger.rate_milli, month=month)

@@ -75,8 +75,8 @@ def charge(
         now: The tick's time.
     """
     live = rate(world, money)
-    if before is None:
-        return Ledger(since=now, at=now, rate_milli=live)
+    if before is None or before.currency != money.currency:
+        return Ledger(since=now, at=now, rate_milli=live, currency=money.currency)
     if now <= before.at:
         return before  # a clock that went back charges nothing twice
     known = [one for one in (before.rate_milli, live) if one is not None]
@@ -86,7 +86,7 @@ def charge(
         for at, until in _by_day(before.at, now):
             days = _charged(days, at, until, max(known), seen=seen)
     last = before.rate_milli if live is None else live
-    return Ledger(since=before.since, at=now, rate_milli=last, days=days[-KEPT_DAYS:])
+    return replace(before, at=now, rate_milli=last, days=days[-KEPT_DAYS:])
 
 
 def _by_day(at: TimeNs, until: TimeNs) -> Iterable[tuple[TimeNs, TimeNs]]:

@@ -7,17 +7,8 @@ its end; that of a month likewise.
 """
 
 from homeostat.base.actions import Action
-from homeostat.base.budgets import (
-    DAY_NS,
-    HOUR_MS,
-    Ledger,
-    MoneyPolicy,
-    day_of,
-    month_end,
-    month_of,
-)
+from homeostat.base.budgets import MoneyPolicy, projected
 from homeostat.base.policy import Managed
-from homeostat.base.units import MILLISECOND, TimeNs
 from homeostat.base.world import Scalar
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
@@ -89,36 +80,12 @@ def _over(sight: Sight, money: MoneyPolicy | None, after: int | None) -> tuple[i
         return None, ""
     if ledger is None or after is None:
         return None, "what was spent, or would be, is not known"
-    day = day_of(sight.now)
-    periods = (
-        ("day", money.day_milli, [day], day + 1),
-        (
-            "month",
-            money.month_milli,
-            [one.day for one in ledger.days if month_of(one.day) == month_of(day)],
-            month_end(day),
-        ),
-    )
     worst: tuple[int, str] | None = None
-    for name, budget, days, end in periods:
+    for name, budget in (("day", money.day_milli), ("month", money.month_milli)):
         if budget is None:
             continue
-        total = projected(ledger, frozenset(days), TimeNs(end * DAY_NS), after)
+        total = projected(ledger, sight.now, after, month=name == "month")
         told = f"{total / 1000:.2f} of {budget / 1000:.2f} {money.currency} this {name}"
         if worst is None or total - budget > worst[0]:
             worst = (total - budget, told)
     return worst or (None, "")
-
-
-def projected(ledger: Ledger, days: frozenset[int], end: TimeNs, after_milli: int) -> int:
-    """Return what some days cost by their end if the rate after an action stayed, in thousandths.
-
-    Args:
-        ledger: What was spent so far.
-        days: The days of the period, so far.
-        end: The end of the period.
-        after_milli: The rate after the action, thousandths an hour.
-    """
-    spent = sum(one.milli_ms for one in ledger.days if one.day in days)
-    ahead_ms = max(0, end - ledger.at) // MILLISECOND
-    return -(-(spent + after_milli * ahead_ms) // HOUR_MS)

@@ -55,6 +55,8 @@ class MoneyOut(Body):
     per_hour: float | None
     day: float | None
     month: float | None
+    day_projected: float | None = Field(description="By its end, if what runs goes on.")
+    month_projected: float | None
     day_budget: float | None
     month_budget: float | None
     savings: SavingsOut | None
