@@ -114,3 +114,10 @@ def test_a_ramp_is_refused_only_for_what_its_next_rung_would_carry() -> None:
     assert said(shift(), replace(seen, evidence=busy)) == ""
     late = state(50.0, flying=flying(50.0, Proof.CERTIFIED))
     assert "G7" in said(shift(to=100.0), replace(late, evidence=busy))
+
+
+def test_a_canary_elsewhere_stops_another_canary_and_no_healing() -> None:
+    seen = replace(state(), fleet=FleetView(targets=5, replicas=25, trying=1))
+    assert "G5" in said(shift(), seen)
+    back = shift(pool="b", ramp=(25.0, 50.0, 100.0), beside="")
+    assert said(back, seen) == ""

@@ -157,3 +157,19 @@ def test_between_two_ticks_no_suspicion_grows_older() -> None:
         m = replace(m, streak=streak, incident=found, calm_ticks=calm, evidence=evidence)
     assert Fleet({"m": m}, (), NOW).view("m").anomalous == 0
     assert Fleet({"m": m}, [seen("m", suspicions=(slow,))], NOW).view("m").anomalous == 1
+
+
+def test_a_canary_that_is_only_compared_stops_no_other_and_is_counted_apart() -> None:
+    record = flying("x", 0).record
+    assert record is not None
+    ramp = replace(record.action, kind=ActionKind.SHIFT_TRAFFIC, beside="a")
+    for at, writes in (
+        (ActionState.INTENT, True),
+        (ActionState.SETTLING, False),
+        (ActionState.VERIFYING, False),
+        (ActionState.ROLLING_BACK, True),
+    ):
+        moved = replace(record, action=ramp, state=at)
+        views = views_of({"x": state("x", record=moved), "y": state("y")}, ())
+        assert (views["y"].targets_changing, views["y"].trying) == (int(writes), int(not writes))
+        assert (views["x"].targets_changing, views["x"].trying) == (0, 0)

@@ -31,6 +31,8 @@ class FleetView:
         sensors_ok: False when the controller's own scraper or targets' APIs are unhealthy.
         sharing_changing: Of the others with an action in flight, those that share something (a node
             pool, say) with this one.
+        trying: Other deployments with a canary that is being compared: they change nothing
+            meanwhile, and stop nothing but another canary.
     """
 
     targets: int = 1
@@ -41,6 +43,7 @@ class FleetView:
     actions_last_hour: int = 0
     sensors_ok: bool = True
     sharing_changing: int = 0
+    trying: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -330,7 +330,8 @@ def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         "flying": busy,
         "changing": None if sight.world is None else sight.world.changing,
         "targets": fleet.targets,
-        "targets_changing": fleet.targets_changing,
+        # Two canaries at once are two changes at once, though neither writes just now.
+        "targets_changing": fleet.targets_changing + (fleet.trying if action.beside else 0),
         "targets_limit": None if share is None else max(1, fleet.targets * share // 1000),
         "others_changing": fleet.replicas_changing,
         "sharing": fleet.sharing_changing,

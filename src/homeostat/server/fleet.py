@@ -13,6 +13,9 @@ from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, TimeNs
 from homeostat.loop import incidents
 
+# A compared ramp is live and writes nothing until its next rung.
+_COMPARING = frozenset({ActionState.SETTLING, ActionState.VERIFYING})
+
 
 class Fleet:
     """The counts of one moment; `stepped` brings them up to date after each deployment's step.
@@ -42,6 +45,7 @@ class Fleet:
         self._shares = {name: frozenset(state.managed.shares) for name, state in states.items()}
         self._touched: dict[str, int] = {}
         self._recent: dict[str, int] = {}
+        self._trying: set[str] = set()
         for name, state in states.items():
             self.stepped(name, state)
 
@@ -49,7 +53,12 @@ class Fleet:
         """Take note of what a deployment has just begun or ended."""
         self._recent[name] = sum(self._now - action.at <= HOUR for action in state.past)
         self._touched.pop(name, None)
+        self._trying.discard(name)
         record = state.record
+        if record is not None and record.action.beside and record.state in _COMPARING:
+            # For hours, maybe: nobody else's healing waits for it.
+            self._trying.add(name)
+            return
         # A question that nobody has answered yet changes nothing, and stops nobody else.
         if record is not None and record.state is not ActionState.AWAITING_APPROVAL:
             self._touched[name] = record.action.replicas_touched
@@ -69,6 +78,7 @@ class Fleet:
                 other != name and bool(mine & self._shares.get(other, frozenset()))
                 for other in self._touched
             ),
+            trying=len(self._trying - {name}),
         )
 
 
