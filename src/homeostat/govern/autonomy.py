@@ -25,6 +25,7 @@ from homeostat.stats.exact import upper_bound
 
 HARM_MAX: Final = 0.05
 """The probability of harm must be shown to be below this; with no harm that takes 59 actions."""
+# The fewest without harm whose exact one-sided 95 % upper bound, 1 - 0.05 ** (1 / n), is below it.
 NEEDED: Final = 59
 KEPT: Final = 300
 """Actions remembered of a kind: more than are needed, so that people see the bound fall."""

@@ -22,7 +22,6 @@ from typing_extensions import override
 import homeostat
 from homeostat.base.types import TimeNs
 from homeostat.server import view_plain
-from homeostat.server.api.schemas import DECISION_PATTERN
 from homeostat.server.view import View
 
 HERE: Final = FilePath(str(files("homeostat.server.console")))
@@ -148,7 +147,7 @@ def _shells(app: FastAPI, templates: Environment, common: Callable[[str], dict[s
     @app.get("/d/{name}/{decision_id}", include_in_schema=False)
     async def explanation(
         name: Annotated[str, Path(max_length=200)],
-        decision_id: Annotated[str, Path(pattern=DECISION_PATTERN)],
+        decision_id: Annotated[str, Path(pattern=r"^d-[0-9]{1,12}$")],
     ) -> HTMLResponse:
         page = templates.get_template("decision.html")
         return HTMLResponse(page.render(**common(""), name=name, decision=decision_id))
