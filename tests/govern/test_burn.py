@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from homeostat.base import codec
 from homeostat.base.budgets import Accounts, Method, SloCounts, SloSpec
-from homeostat.base.evidence import Evidence, Quality, Reading, Verdict
+from homeostat.base.evidence import Evidence, Increments, Quality, Reading, Verdict
 from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.govern.burn import BURNS, Window, above, burning, judge, report, window
 from homeostat.govern.slo import count, kept
@@ -55,6 +55,52 @@ def test_a_request_is_counted_once_however_often_the_gateway_repeats_it() -> Non
         counts = count(counts, SPEC, told((0.02, 500.0)), SCRAPE, now)
     found = window(counts, HOUR, now)
     assert (found.good, found.bad, found.seen_ns) == (4 * 490, 4 * 10, 20 * SCRAPE)
+
+
+def gained(answered: float | None, failed: float, seconds: float) -> Evidence:
+    """Return a tick whose counters gained so much, and whose readings say something else."""
+    known = answered is not None
+    one = Increments(
+        pool="", answered=answered, failed=failed if known else None,
+        seconds=seconds if known else None,
+    )  # fmt: skip
+    other = Increments(pool="a", answered=9e9, failed=9e9, seconds=15.0)
+    return replace(told((1.0, 1e6)), increments=(other, one))
+
+
+def after(*ticks: Evidence) -> SloCounts:
+    now, counts = BORN, count(None, SPEC, told(None), SCRAPE, BORN)
+    for one in ticks:
+        now = TimeNs(now + SCRAPE)
+        counts = count(counts, SPEC, one, SCRAPE, now)
+    return counts
+
+
+def test_the_counters_of_the_gateway_are_counted_exactly_however_few() -> None:
+    counts = after(*[gained(3.0, 1.0, 15.0)] * 8)
+    found = window(counts, HOUR, TimeNs(BORN + 8 * SCRAPE))
+    assert (found.good, found.bad, found.seen_ns) == (16, 8, 8 * SCRAPE)
+
+
+def test_a_gap_that_the_counters_tell_whole_is_seen_whole_and_counted_once() -> None:
+    lost = gained(None, 0.0, 0.0)
+    counts = after(gained(10.0, 0.0, 15.0), lost, lost, gained(30.0, 3.0, 45.0))
+    found = window(counts, HOUR, TimeNs(BORN + 4 * SCRAPE))
+    assert (found.good, found.bad, found.seen_ns) == (37, 3, 4 * SCRAPE)
+
+
+def test_what_the_readings_told_of_a_gap_is_not_counted_again() -> None:
+    lost = [gained(None, 0.0, 0.0)] * 5
+    told_twice = gained(70.0, 70.0, 90.0)  # of the fifteen seconds since, and of the five before
+    counts = after(gained(10.0, 0.0, 15.0), *lost, told_twice, gained(10.0, 0.0, 15.0))
+    found = window(counts, HOUR, TimeNs(BORN + 8 * SCRAPE))
+    assert (found.good, found.bad) == (20, 10**6)
+    assert found.seen_ns == 7 * SCRAPE
+
+
+@pytest.mark.parametrize("odd", [(5.0, 6.0, 15.0), (5.0, -1.0, 15.0), (5.0, 1.0, 0.0)])
+def test_counters_that_make_no_sense_are_not_counted(odd: tuple[float, float, float]) -> None:
+    assert after(gained(*odd)).fine == ()
 
 
 def test_an_hour_of_failures_is_on_and_calls_a_person() -> None:

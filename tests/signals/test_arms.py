@@ -6,6 +6,7 @@ import pytest
 from fleet_sim import FleetSim, managed
 
 from homeostat.base import raw
+from homeostat.base.budgets import SloSpec
 from homeostat.base.evidence import Increments, Quality
 from homeostat.base.policy import CanaryPolicy
 from homeostat.signals.fleet import Fleet, FleetState
@@ -17,6 +18,7 @@ class Feed:
     """A fleet, its signals, and what the gateway really served."""
 
     def __init__(self, seed: int = 3) -> None:
+        self.who = TRYING
         self.sim, self.fleet = FleetSim(seed), Fleet()
         self.state: FleetState = self.fleet.init()
         self.sim.server("b-0").failure_ratio = 0.4
@@ -27,7 +29,7 @@ class Feed:
         for _ in range(count):
             reports, world = self.sim.tick()
             self.state, frame = self.fleet.step(
-                self.state, reports, world, (TRYING,), self.sim.now, self.sim.second
+                self.state, reports, world, (self.who,), self.sim.now, self.sim.second
             )
             found = frame.increments["credit"]
         return {one.pool: one for one in found}
@@ -86,6 +88,24 @@ def test_a_gateway_that_starts_again_gains_nothing_on_that_tick() -> None:
 
 def test_the_first_round_is_no_increment() -> None:
     assert all(one.answered is None for one in Feed().tick().values())
+
+
+def test_an_error_budget_asks_for_the_whole_of_a_deployment_and_for_no_pool() -> None:
+    spec = SloSpec(
+        name="errors", signal="errors", subject="gateway", target_ppm=990_000, window_ns=10**15
+    )
+    feed = Feed()
+    feed.who = replace(managed(), slos=(spec,))
+    feed.tick()
+    page = feed.sim.gateway["gateway"].plain
+    before = page[raw.REQUESTS_OK], page[raw.REQUESTS_5XX], page[raw.REQUESTS_REFUSED]
+    found = feed.tick()
+    assert list(found) == [""]
+    page = feed.sim.gateway["gateway"].plain
+    after = page[raw.REQUESTS_OK], page[raw.REQUESTS_5XX], page[raw.REQUESTS_REFUSED]
+    well, failed, refused = (new - old for new, old in zip(after, before, strict=True))
+    assert found[""].answered == well + failed - refused
+    assert found[""].failed == failed - refused
 
 
 def test_nobody_asks_for_them_without_a_canary() -> None:

@@ -69,6 +69,7 @@ class SloCounts:
         middle: Of a quarter of an hour, for three days.
         coarse: Of six hours, for the promise's window.
         part: The slice that is not over yet; None where slices are not counted.
+        told: End of the last stretch of which something was known; None before the first.
     """
 
     name: str
@@ -79,6 +80,7 @@ class SloCounts:
     middle: tuple[Stretch, ...] = ()
     coarse: tuple[Stretch, ...] = ()
     part: Stretch | None = None
+    told: TimeNs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ class Accounts:
         firing: Alerts on burn rates that are known to be on: `NAME FACTOR`.
         burning: Whether an alert that calls a person is on; None = not known.
         paging: Of those that are on, the ones that call a person.
+        judged: When the alerts were last worked out; None before the first time.
     """
 
     slos: tuple[SloCounts, ...] = ()
@@ -185,6 +188,7 @@ class Accounts:
     firing: tuple[str, ...] = ()
     burning: bool | None = False
     paging: tuple[str, ...] = ()
+    judged: TimeNs | None = None
 
 
 def day_of(at: TimeNs) -> int:

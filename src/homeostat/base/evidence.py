@@ -208,7 +208,7 @@ class Increments:
     """What one pool's counters at the gateway gained since the tick before.
 
     Attributes:
-        pool: The pool's name.
+        pool: The pool's name; empty for the whole deployment.
         answered: Requests answered, well or not; None = not known (a gap, a reset, a bad page).
         failed: Those that failed; None = not known.
         seconds: The time that they cover, more than a tick's after a gap; None = not known.
@@ -355,7 +355,8 @@ class Evidence:
         world: The deployment as last read back, None if it could not be read.
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
-        increments: Per pool what it served since the tick before; empty unless it has a canary.
+        increments: Per pool what it served since the tick before, if it has a canary; and without
+            a pool's name the whole of it, if it has an error budget.
     """
 
     deployment: str

@@ -15,7 +15,7 @@ from homeostat.base.budgets import (
     SloSpec,
     projected,
 )
-from homeostat.base.evidence import Evidence
+from homeostat.base.evidence import LOOKBACK_SCRAPES, Evidence
 from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
 from homeostat.govern import burn, money, slo
@@ -43,9 +43,15 @@ def account(
     if managed.money is not None:
         last = None if before is None else before.ledger
         ledger = money.charge(last, managed.money, evidence.world, managed.scrape_ns, now)
-    if before is not None and counts == before.slos:
-        return replace(before, ledger=ledger)
-    return replace(_alerts(before, managed.slos, counts, now), slos=counts, ledger=ledger)
+    # As often as something can be known anew of a signal that looks back over some scrapes; silence
+    # is news as well.
+    often = (LOOKBACK_SCRAPES - 1) * managed.scrape_ns
+    if before is not None and before.judged is not None:
+        same = [one.name for one in before.slos] == [one.name for one in counts]
+        if same and 0 <= now - before.judged < often:
+            return replace(before, slos=counts, ledger=ledger)
+    judged = _alerts(before, managed.slos, counts, now)
+    return replace(judged, slos=counts, ledger=ledger, judged=now)
 
 
 def _alerts(

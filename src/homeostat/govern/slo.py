@@ -1,8 +1,9 @@
 """Error budgets: counts of good and bad, kept from tick to tick, with what was not seen.
 
-What the gateway said over the last few scrapes is taken once per such stretch, so that no request
-is counted twice. A stretch of which nothing is known adds nothing, not even time: who asks for a
-window learns how much of it was seen. Burn rates and budgets are worked out in `burn`.
+Requests are counted by what the gateway's counters gained, exactly. Where those are not known, and
+for every other signal, what is said over the last few scrapes is taken once per such stretch, so
+that no request is counted twice. A stretch of which nothing is known adds nothing, not even time:
+who asks for a window learns how much of it was seen. What follows from the counts is in `burn`.
 Source: OpenSLO v1, `budgetingMethod` and `ratioMetric`.
 """
 
@@ -13,7 +14,7 @@ from typing import Final
 from homeostat.base import codec, names
 from homeostat.base.budgets import MILLION, Method, SloCounts, SloSpec, Stretch
 from homeostat.base.evidence import LOOKBACK_SCRAPES, Evidence, Quality, Reading
-from homeostat.base.units import HOUR, MINUTE, TimeNs
+from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 
 ERRORS: Final = "errors"
 # Grain and reach of the three rings: the short and long windows of the burn rates need no more.
@@ -87,18 +88,42 @@ def count(
     signed = signature(spec)
     if before is None or before.signature != signed:
         return SloCounts(name=spec.name, signature=signed, since=now, until=now)
-    stride = LOOKBACK_SCRAPES * scrape_ns
-    gone = now - before.until
-    if gone < stride - scrape_ns // 2:
-        return before  # what the gateway says now was counted for the greater part
-    found = sampled(spec, evidence)
-    seen = 0 if found is None else gone if gone <= _LATE * stride else stride
-    good, bad = found or (0, 0)
-    sample = (TimeNs(now - (seen or gone)), now, good, bad, seen)
-    counts = replace(before, until=now)
+    sample = _gained(before, spec, evidence, scrape_ns, now)
+    if sample is None:
+        stride = LOOKBACK_SCRAPES * scrape_ns
+        gone = now - before.until
+        if gone < stride - scrape_ns // 2:
+            return before  # what the gateway says now was counted for the greater part
+        found = sampled(spec, evidence)
+        seen = 0 if found is None else gone if gone <= _LATE * stride else stride
+        good, bad = found or (0, 0)
+        sample = (TimeNs(now - (seen or gone)), now, good, bad, seen)
+    counts = replace(before, until=now, told=now if sample[4] else before.told)
     if spec.method is Method.TIMESLICES:
         return _sliced(counts, spec, sample)
     return _put(counts, spec, sample)
+
+
+def _gained(
+    before: SloCounts, spec: SloSpec, evidence: Evidence, scrape_ns: int, now: TimeNs
+) -> Stretch | None:
+    """Return what the gateway's counters gained since the last count, None where that is unknown.
+
+    After a gap they tell the whole of it; what was counted otherwise meanwhile is not counted
+    again, so such a gain is left out.
+    """
+    gone = now - (before.until if before.told is None else before.told)
+    if spec.signal != ERRORS or gone <= 0:
+        return None
+    one = next((one for one in evidence.increments if one.pool == ""), None)
+    if one is None or one.answered is None or one.failed is None or one.seconds is None:
+        return None
+    covered = round(one.seconds * SECOND)
+    if not 0 < covered <= gone + scrape_ns // 2 or not 0 <= one.failed <= one.answered:
+        return None
+    bad = round(one.failed)
+    good = round(one.answered) - bad
+    return TimeNs(now - min(covered, gone)), now, good, bad, min(covered, gone)
 
 
 def _sliced(counts: SloCounts, spec: SloSpec, sample: Stretch) -> SloCounts:

@@ -7,6 +7,7 @@ increment covers the whole of it and says so by its seconds.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -26,20 +27,26 @@ def increments(
 ) -> dict[str, tuple[Increments, ...]]:
     """Return per deployment what each of its pools served since the tick before, sorted.
 
+    The whole of a deployment, as its users see it at the gateway, has no pool's name.
+
     Args:
         table: The raw table after this tick's round.
         plan: Index arrays of its layout.
-        managed: Only those with a canary are worked out: nobody else asks.
+        managed: Only pools of those with a canary are worked out, and the whole of those with an
+            error budget: nobody else asks.
         tick: The tick's number.
     """
     wanted = {entry.name for entry in managed if entry.canary is not None}
+    budgets = {entry.name for entry in managed if entry.slos}
     out: dict[str, tuple[Increments, ...]] = {}
-    if not wanted:
+    if not wanted | budgets:
         return out
     timed = {entity: h for h, (entity, name) in enumerate(plan.histograms) if name == raw.LATENCY}
     for number, (deployment, subject) in enumerate(plan.entities):
-        if deployment in wanted and subject.startswith(_POOL):
+        whole = deployment in budgets and subject == names.GATEWAY
+        if whole or (deployment in wanted and subject.startswith(_POOL)):
             one = _pool(table, plan, number, timed.get(number), tick)
+            one = replace(one, pool="") if whole else one
             out[deployment] = (*out.get(deployment, ()), one)
     return out
 
