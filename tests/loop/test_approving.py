@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeostat.base import codec
 from homeostat.base.actions import UndoKind
 from homeostat.base.events import Approval, Command, FleetView, Record, Started, Tell, Ticked, Write
 from homeostat.base.evidence import Family
@@ -189,3 +190,15 @@ def test_a_yes_counts_only_while_the_question_is_open(asked: LoopState, late_s: 
     at = asked.record.deadline + build.at(late_s)
     _, commands = step(PARTS, asked, yes(asked, at=at))
     assert writes(commands) == 0
+
+
+def test_a_question_outlives_a_restart_with_all_that_it_is_bound_to(asked: LoopState) -> None:
+    kept: LoopState = codec.decode(codec.encode(asked))
+    assert kept.asked == asked.asked
+    managed = kept.managed
+    taken, _ = step(PARTS, kept, Started(at=build.at(15), epoch=2, managed=managed))
+    state = ticked(taken, 16, **SICK)
+    assert state.asked == asked.asked
+    assert writes(step(PARTS, state, yes(state))[1]) == 1
+    other = ticked(taken, 16, **(SICK | {"slo_met": True}))
+    assert approving.answer(other, yes(other)).said is Said.CHANGED

@@ -22,8 +22,14 @@ def approve(
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
-    """Say yes to a question; the guards are asked again before anything is done."""
-    _answer(decision, "approve", _said(by, why) | _of(deployment), url, token_file)
+    """Say yes to a question as it stands; the guards are asked again before anything is done."""
+    token = token_from(token_file)
+    asked = call("GET", url, "decisions", decision, token=token, params=_of(deployment) or None)
+    question = asked["question"] or {}
+    for line in question.get("changed", ()):
+        tell(f"{decision}: {line}")
+    bound = {name: question[name] for name in ("action_hash", "evidence_hash") if question}
+    _answer(decision, "approve", _said(by, why) | _of(deployment) | bound, url, token_file)
 
 
 def reject(
@@ -111,8 +117,9 @@ def canary(
 def _answer(
     decision: str, verb: str, body: dict[str, str], url: str, token_file: Path | None
 ) -> None:
-    call("POST", url, "decisions", decision, verb, body=body, token=token_from(token_file))
-    tell(f"{decision}: {verb} is on its way")
+    token = token_from(token_file)
+    done = call("POST", url, "decisions", decision, verb, body=body, token=token)
+    tell(f"{decision}: {done.get('note') or f'{verb} is on its way'}")
 
 
 def _said(by: str | None, why: str) -> dict[str, str]:

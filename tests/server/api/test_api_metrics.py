@@ -43,6 +43,7 @@ def test_the_story_can_be_counted(bench: Any, client: TestClient) -> None:
     assert found["homeostat_safe_set_size", mine] == 3
     assert found["homeostat_autonomy_level", mine] == 2
     assert found["homeostat_open_incidents", mine] == 1
+    assert found["homeostat_approvals_pending", mine] == 1
     assert found["homeostat_kill_switch_level", ()] == 2
     assert found["homeostat_data_age_seconds", mine] == pytest.approx(3.2)
     assert found["homeostat_incident_recovery_seconds_count", mine] == 1

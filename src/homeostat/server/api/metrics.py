@@ -88,6 +88,8 @@ class ViewCollector(Collector):
             self._gauge("autonomy_level", "0 shadow, 1 approve, 2 auto.", _autonomy),
             self._gauge("safe_set_size", "Actions permitted at the last decision.", _safe),
             self._gauge("open_incidents", "Incidents that are open.", _open),
+            self._gauge("approvals_pending", "Open questions.", self._pending),
+            self._harm(),
         )
         level = _KILL[self._deps.kill.level()]
         for name, text, value in (
@@ -106,6 +108,21 @@ class ViewCollector(Collector):
             value = read(state)
             if value is not None:
                 gauge.add_metric((state.name,), value)
+        return gauge
+
+    def _pending(self, state: DeploymentState) -> float:
+        return len(state.pending(self._deps.clock()))
+
+    def _harm(self) -> Metric:
+        """Return the bound of harm by kind: the fleet's, so the same on every deployment."""
+        bounds = {row["kind"]: row["harm_bound"] for row in self._deps.autonomy()}
+        gauge = GaugeMetricFamily(
+            "homeostat_harm_upper_bound",
+            "Upper bound (95 %) of the probability of harm since the last one, by kind of action.",
+            labels=("action",),
+        )
+        for kind, bound in sorted(bounds.items()):
+            gauge.add_metric((kind,), bound)
         return gauge
 
     def _age(self, state: DeploymentState) -> float | None:
