@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.base.actions import HOLD, ActionKind, SafeSet
@@ -74,6 +74,7 @@ def test_the_scene_permits_some_and_refuses_some() -> None:
     assert PERMITTED.refused
 
 
+@settings(max_examples=50)
 @given(st.data(), candidates, st.sampled_from(ACTIONS), st.floats(0.0, 1.0, exclude_max=True))
 def test_no_state_of_the_bandit_proposes_outside_the_safe_set(
     data: Any, offered: tuple[Candidate, ...], incumbent: Any, roll: float
@@ -86,6 +87,7 @@ def test_no_state_of_the_bandit_proposes_outside_the_safe_set(
     assert sum(pick.propensities) == pytest.approx(1.0)
 
 
+@settings(max_examples=50)
 @given(
     rewards=st.lists(st.tuples(ANY, ANY, ANY), min_size=1, max_size=12),
     offered=candidates,
@@ -165,6 +167,7 @@ def test_over_the_limit_only_a_whole_arm_that_surely_helps_may_be_played() -> No
         assert propose(config, seen, ask, PERMITTED)[1].arm == arm
 
 
+@settings(max_examples=15)
 @given(
     values=st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=7),
     explore=st.sampled_from([0.0, 0.1, 0.5]),

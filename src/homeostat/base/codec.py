@@ -24,6 +24,7 @@ from homeostat.base import (
     evidence,
     guard,
     intent,
+    learning,
     policy,
     rehearsal,
     state,
@@ -32,8 +33,8 @@ from homeostat.base import (
 
 T = TypeVar("T")
 _MODULES = (
-    actions, autonomy, budgets, canary, decisions, events, evidence, guard, intent, policy,
-    rehearsal, state, world,
+    actions, autonomy, budgets, canary, decisions, events, evidence, guard, intent, learning,
+    policy, rehearsal, state, world,
 )  # fmt: skip
 _CLASSES: dict[str, Any] = {
     name: value

@@ -146,6 +146,8 @@ class View(NamedTuple):
         spread: `[arm x d, d]`.
         beta: `[arm, output]`, the reward's with its share of optimism.
         radius: `[arm, output]`, all in full.
+        cap: `[arm, output]`, beyond which nothing is believed: no parameter is longer than `size`,
+            and no context longer than 1.
     """
 
     sums: tuple[Sums, ...]
@@ -155,6 +157,7 @@ class View(NamedTuple):
     spread: Floats
     beta: Floats
     radius: Floats
+    cap: Floats
 
 
 def init(config: Config) -> State:
@@ -191,9 +194,16 @@ def view(config: Config, state: State, now: TimeNs, last: View | None = None) ->
             radius[arm] *= state.inflated[arm]
     beta = radius.copy()
     beta[:, 0] *= config.optimism
-    flat = (-1, config.features)
+    cap = prior.size * state.inflated[:, None]
     return View(
-        state.sums, state.inflated, index, theta.reshape(flat), spread.reshape(flat), beta, radius
+        state.sums,
+        state.inflated,
+        index,
+        theta.reshape(-1, config.features),
+        spread.reshape(-1, config.features),
+        beta,
+        radius,
+        cap,
     )
 
 

@@ -49,7 +49,8 @@ def weighed(config: Config, seen: View, x: Floats, room: Sequence[float]) -> lis
         squares = (seen.spread @ x).reshape(k, -1) @ x
         means = (seen.theta @ x).reshape(k, -1)
         widths = seen.beta * np.sqrt(np.maximum(squares, 0.0))[:, None]
-        lows, highs = (means - widths).tolist(), (means + widths).tolist()
+        lows = np.maximum(means - widths, -seen.cap).tolist()
+        highs = np.minimum(means + widths, seen.cap).tolist()
     return [_arm(low, high, room) for low, high in zip(lows, highs, strict=True)]
 
 
