@@ -1,6 +1,8 @@
 """Nothing acts before its policy is proved, and a proof is of one policy only."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -202,3 +204,17 @@ async def test_what_breaks_a_policy_is_kept_with_its_picture(tmp_path: Path) -> 
             assert one["steps"]
             assert one["picture"].startswith("<svg ")
             assert one["promise"]
+
+
+@pytest.mark.slow
+def test_a_prover_ends_with_who_asked(tmp_path: Path) -> None:
+    """Whoever is killed closes its pipes; a proof that nobody waits for burns no processor."""
+    (entry,) = config(tmp_path).deployments
+    done = subprocess.run(
+        [sys.executable, "-m", "homeostat.server.proof_child"],
+        input=to_bytes(proving.subject_of(entry)) + b"\n",
+        stdout=subprocess.PIPE,
+        timeout=60.0,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")

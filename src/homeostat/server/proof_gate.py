@@ -129,6 +129,8 @@ class ProofGate:
         if not self._able:
             self._tell(NO_SOLVER, effect="nothing is changed before it is proved", why=NO_SOLVER)
             return
+        if self._accepted_by:
+            return  # nobody waits for it
         undecided: set[str] = set()
         while True:
             waiting = [key for key in self._subjects if key not in self._found]
@@ -239,8 +241,15 @@ async def prove_apart(subject: proving.Subject) -> Verdicts:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "homeostat.server.proof_child", stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
+    assert child.stdin is not None and child.stdout is not None  # noqa: PT018, S101 - pipes
+    assert child.stderr is not None  # noqa: S101 - a pipe
     try:
-        out, talk = await child.communicate(to_bytes(subject))
+        # Its input stays open: where it ends, this process is gone, and so is who wants to know.
+        with suppress(ConnectionError):
+            child.stdin.write(to_bytes(subject) + b"\n")
+            await child.stdin.drain()
+        out, talk = await asyncio.gather(child.stdout.read(), child.stderr.read())
+        await child.wait()
     finally:
         if child.returncode is None:
             child.kill()
