@@ -5,9 +5,11 @@ newest entries that people ask about. The walk is done in a thread, one at a tim
 """
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from homeostat.base.autonomy import Grant
@@ -25,6 +27,7 @@ from homeostat.base.events import (
 from homeostat.base.intent import ActionRecord
 from homeostat.base.ports import Entry, Journal
 from homeostat.govern.decide import label
+from homeostat.server.kill_noted import THROWN
 from homeostat.server.restore import decoded
 from homeostat.server.view_plain import when
 
@@ -84,15 +87,10 @@ class Audit:
             before: Only entries with a smaller number; 0 for all.
             limit: At most so many.
         """
-        async with self._walking:
+        async with self._walking:  # held while they are looked through: a walk adds to them
             await asyncio.to_thread(self._walk)
-        found = (one for one in reversed(self._lines) if not before or one["seq"] < before)
-        chosen: list[dict[str, Any]] = []
-        for one in found:
-            if wanted(one):
-                chosen.append(one)
-            if len(chosen) == limit:
-                break
+            found = (one for one in reversed(self._lines) if not before or one["seq"] < before)
+            chosen = list(islice(filter(wanted, found), limit))
         state = "broken" if self._problem else "whole"
         chain = {"state": state, "entries": self._seq, "head": self._digest}
         return {"chain": chain | {"problem": self._problem}, "entries": chosen}
@@ -115,6 +113,10 @@ class Audit:
 
 def said(entry: Entry) -> Line | None:
     """Return an entry in words, None for what is no news to people."""
+    if entry.kind == "note" and entry.body.startswith(THROWN):
+        thrown = json.loads(entry.body)["kill.thrown"]
+        what = f"set the kill switch to {thrown['level']}"
+        return Line(kind="person", who=thrown["by"], what=what, why=thrown["why"])
     if entry.kind not in {"event", "command"} or not entry.body.startswith((*_WANTED, *_FACTS)):
         return None
     item = decoded(entry)

@@ -33,6 +33,7 @@ from homeostat.server.config import Watcher
 from homeostat.server.fleet import Fleet
 from homeostat.server.http import serve_app
 from homeostat.server.kill import KillSwitch
+from homeostat.server.kill_noted import NotedKill
 from homeostat.server.labelling import Labelling
 from homeostat.server.ladder import Ladder, rows, with_ladder
 from homeostat.server.lease import Lead
@@ -120,7 +121,7 @@ async def _serve(
     app = create_app(
         view=view,
         submit=submitter(runtime, lead),
-        kill=kill,
+        kill=NotedKill(kill, journal, runtime.clock.now),
         labels=_labels(labellings, runtime) if labellings else None,
         token=token,
         allowed_origins=_origins(plan),

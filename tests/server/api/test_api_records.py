@@ -17,6 +17,8 @@ from homeostat.base.ports import Journal
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.safety.rules import RULES
 from homeostat.server.auditing import Audit
+from homeostat.server.kill import KillSwitch
+from homeostat.server.kill_noted import NotedKill
 
 
 def rows(now: TimeNs) -> list[tuple[TimeNs, str, str, bytes]]:
@@ -116,3 +118,18 @@ def test_a_decision_is_explained_with_what_was_known_then(bench: Any, client: Te
     assert row["then"]["suspicions"]
     now = client.get("/v1/deployments/credit").json()
     assert row["then"]["health_score"] != now["health_score"]
+
+
+def test_a_thrown_kill_switch_is_on_record(
+    bench: Any, client: TestClient, journal: Journal, tmp_path: Path
+) -> None:
+    switch = NotedKill(KillSwitch(file=tmp_path / "kill"), journal, lambda: bench.now)
+    switch.throw(KillLevel.NOTHING, "ada: a bad deploy: stop")
+    assert switch.level() is KillLevel.NOTHING
+    (first, *_) = read(client, "?kind=person")["entries"]
+    assert (first["who"], first["what"], first["why"]) == (
+        "ada", "set the kill switch to nothing", "a bad deploy: stop",
+    )  # fmt: skip
+    journal.close()
+    switch.throw(KillLevel.OFF, "bob")  # nothing can be noted any more: it is thrown all the same
+    assert switch.level() is KillLevel.OFF
