@@ -90,7 +90,7 @@ bench-detection: setup
 	  || { rm -rf .venv-peers; echo "The peers could not be installed; the tables say so."; }
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m detection $(PARTS)
 
-# Made-up canaries through the judge, beside what is in use: two minutes of one core. It writes into
+# Made-up canaries through the judge, beside what is in use: half a minute of one core. It writes into
 # the page with PARTS="--page docs/reference/canary-figures.md"; PARTS="--parts coverage" for a part.
 bench-safety: setup
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m safety $(PARTS)
