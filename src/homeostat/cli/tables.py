@@ -176,6 +176,21 @@ def incident(row: Plain) -> dict[str, str | list[str]]:
     return {name: list(value) if name == "because" else cell(value) for name, value in line.items()}
 
 
+def _ramp(ramp: Plain | None) -> dict[str, str | list[str]]:
+    """Return what each rung of a compared ramp went on from, once for each reason."""
+    if ramp is None:
+        return {}
+    proof = {"": "nothing yet", "asked": "a person is asked"}.get(ramp["proof"], ramp["proof"])
+    rungs: list[str] = []
+    for one in ramp["rungs"]:
+        if not any(one["reason"] in said for said in rungs):
+            rungs.append(f"{clock(one['at'])} {one['state']}: {one['reason']}")
+    return {
+        "compared with": f"pool:{ramp['beside']}; promotion rests on: {proof}",
+        "rungs": rungs or ["-"],
+    }
+
+
 def action(row: Plain) -> dict[str, str | list[str]]:
     """Return one action with every state it went through, by name."""
     (line,) = actions([row])
@@ -207,6 +222,7 @@ def decision(row: Plain) -> dict[str, str | list[str]]:
         fields["answer"] = f"{said} by {answer['by']}: {cell(answer['why'])}"
     if row["pending"]:
         fields["question"] = f"open until {clock(row['expires_at'])}"
+    fields |= _ramp(row.get("ramp"))
     fields["considered"] = [
         f"{cell(one['score']):>6}  {one['action']}" for one in row["considered"]
     ] or ["-"]

@@ -134,6 +134,7 @@ def action(value: Action) -> Plain:
         "cost_usd_per_hour": plain_number(value.cost_usd_per_hour),
         "settle_s": round(value.settle_ns / SECOND, 3),
         "exempt": value.exempt,
+        "beside": value.beside,
     }
 
 
@@ -215,8 +216,23 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
         },
         "outcome": outcome(result) if result else None,
         "rehearsal": rehearsal(foreseen, record.allowed) if foreseen else None,
+        "ramp": _ramp(entry) if entry and entry.record.action.beside else None,
         "then": None,  # with one decision alone: see view_then
         "question": None,  # the loop knows: see view_question
+    }
+
+
+def _ramp(entry: ActionEntry) -> Plain:
+    """Return how a compared ramp went: what each rung went on from, in words."""
+    return {
+        "beside": entry.record.action.beside,
+        "proof": entry.record.proof.value,
+        "blameless": entry.record.blameless,
+        "rungs": [
+            {"state": state.value, "at": when(at), "reason": why}
+            for state, at, why in entry.steps
+            if why
+        ],
     }
 
 

@@ -132,6 +132,7 @@ class ActionOut(Body):
     cost_usd_per_hour: float | None
     settle_s: float
     exempt: bool
+    beside: str
 
 
 class OutcomeOut(Body):
@@ -168,6 +169,23 @@ class AnswerOut(Body):
     at: float
 
 
+class RungOut(Body):
+    """One step of a compared ramp, and why it was taken."""
+
+    state: str
+    at: float
+    reason: str
+
+
+class RampOut(Body):
+    """How a compared ramp went."""
+
+    beside: str
+    proof: Literal["", "asked", "unproven", "certified"]
+    blameless: bool
+    rungs: list[RungOut]
+
+
 class DecisionOut(Body):
     """One decision with what became of it."""
 
@@ -190,6 +208,7 @@ class DecisionOut(Body):
     answer: AnswerOut | None
     outcome: OutcomeOut | None
     rehearsal: RehearsalOut | None
+    ramp: RampOut | None = Field(description="Of a compared ramp: what each rung went on from.")
     then: ThenOut | None = Field(description="What it was taken with; kept of the newest.")
     question: QuestionOut | None = Field(description="While it is open and the loop is at hand.")
 
