@@ -1,6 +1,6 @@
 """Measures the canary judge and writes its page of figures.
 
-`make bench-safety` runs all of it (half a minute of one core); `PARTS="--parts coverage --runs 2000"` a part.
+`make bench-safety` runs all of it (half a minute of one core), `PARTS="--parts coverage"` a part.
 """
 
 import argparse
