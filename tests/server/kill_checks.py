@@ -8,7 +8,6 @@ sentence that names the intent.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from kill_harness import Seen, Stage
@@ -17,7 +16,7 @@ from homeostat.base import codec
 from homeostat.base.decisions import Urgency
 from homeostat.base.events import Received, Record, Started, Tell, Write
 from homeostat.base.intent import ActionRecord, ActionState, Intent, ReceiptStatus
-from homeostat.server.replaying import open_read_only, replay_file, verify_file
+from homeostat.server.replaying import Kept, open_read_only, replay_file, verify_file
 
 MAX_UNDO = 3  # `loop.protocol_values.Timing`
 
@@ -45,7 +44,7 @@ class Account:
         return sum(bool(wrote) and wrote[-1] not in got for _, wrote, got in self.lives)
 
 
-def account(journal: Path) -> Account:
+def account(journal: Kept) -> Account:
     """Read what a journal says, and check what can be checked in passing: single flight."""
     found = Account()
     for fact in _facts(journal):
@@ -69,7 +68,7 @@ def account(journal: Path) -> Account:
     return found
 
 
-def _facts(journal: Path) -> Iterator[Any]:
+def _facts(journal: Kept) -> Iterator[Any]:
     opened = open_read_only(journal)
     try:
         for entry in opened.read(kinds=("event", "command")):

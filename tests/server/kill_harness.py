@@ -10,7 +10,6 @@ import contextlib
 import json
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -25,8 +24,10 @@ import httpx2
 import pytest
 import yaml
 from host_harness import free_block, host_settings, is_free, running_host, write_stand_ins
+from kill_records import leader_of, recorded_in, store
 
 from homeostat.demo.host_settings import PoolSettings
+from homeostat.server.replaying import Kept
 
 HERE = Path(__file__).parent
 INTERVAL = "60ms"
@@ -65,12 +66,12 @@ class Relay:
 
     Args:
         target: The host's port.
-        journal: Where intents must be before they are sent.
+        recorded: Whether the journal holds an intent by now.
         chance: Draws the delays.
     """
 
     target: int
-    journal: Path
+    recorded: Callable[[str], bool]
     chance: random.Random
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
@@ -159,7 +160,7 @@ class Relay:
             epoch=int(headers["x-homeostat-epoch"]),
             token=headers["if-match"],
             levers=levers,
-            recorded=bool(levers) and self._recorded(intent),
+            recorded=bool(levers) and self.recorded(intent),
         )
         with self._came:
             self.seen.append(one)
@@ -183,14 +184,6 @@ class Relay:
         writer.close()
         await writer.wait_closed()
         return answer
-
-    def _recorded(self, intent: str) -> bool:
-        with contextlib.closing(sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True)) as known:
-            rows = known.execute(
-                "SELECT body FROM entry WHERE kind = 'command' ORDER BY seq DESC LIMIT 40"
-            ).fetchall()
-        wanted = f'"id":"{intent}"'.encode()
-        return any(b'"$":"Write"' in bytes(row[0]) and wanted in bytes(row[0]) for row in rows)
 
 
 def _headers(head: bytes) -> dict[str, str]:
@@ -257,10 +250,17 @@ class Stage:
     zygote: Zygote
     host_url: str
     files: tuple[Path, ...]
+    database: str = ""
 
     @property
-    def journal(self) -> Path:
-        return self.folder / "homeostat.db"
+    def journal(self) -> Kept:
+        if self.database:
+            return Kept(place=self.database, anchor=self.folder / "homeostat.anchor")
+        return Kept(place=str(self.folder / "homeostat.db"))
+
+    def leader(self) -> int:
+        """Return the process that claimed the journal in the database last."""
+        return leader_of(self.database)
 
     def quiet(self) -> None:
         (self.folder / "quiet").touch()
@@ -286,14 +286,21 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, seed: int) -> Iterator[Stage]:
-    """Run a host of three stand-in replicas that ran v1 and v2, a relay, and a zygote."""
+def staged(folder: Path, seed: int, database: str = "") -> Iterator[Stage]:
+    """Run a host of three stand-in replicas that ran v1 and v2, a relay, and a zygote.
+
+    Args:
+        folder: For everything.
+        seed: Of the delays.
+        database: URL of an empty database for the journal, empty for a file.
+    """
     write_stand_ins(folder / "artefacts")
     pools = (PoolSettings(name="a", version="v1", replicas=3),)
     with running_host(host_settings(folder, pools=pools)) as host:
-        relay = Relay(host.settings.port, folder / "homeostat.db", random.Random(seed))
+        recorded = recorded_in(database or folder / "homeostat.db")
+        relay = Relay(host.settings.port, recorded, random.Random(seed))
         with relay.running():
-            files = (_configuration(folder, relay.port),)
+            files = (_configuration(folder, relay.port, database),)
             with _zygote(folder, files) as zygote:
                 yield Stage(
                     seed=seed,
@@ -302,6 +309,7 @@ def staged(folder: Path, seed: int) -> Iterator[Stage]:
                     zygote=zygote,
                     host_url=host.url,
                     files=files,
+                    database=database,
                 )
 
 
@@ -328,7 +336,7 @@ def _zygote(folder: Path, files: tuple[Path, ...]) -> Iterator[Zygote]:
         process.stdout.close()
 
 
-def _configuration(folder: Path, host_port: int) -> Path:
+def _configuration(folder: Path, host_port: int, database: str = "") -> Path:
     silent = free_block(1)
     assert is_free(silent)
     spec: dict[str, Any] = {
@@ -369,7 +377,7 @@ def _configuration(folder: Path, host_port: int) -> Path:
         "metadata": {"name": "c"},
         "spec": {
             "api": {"port": 0, "tokenFile": "token"},
-            "store": {"path": "homeostat.db"},
+            "store": store(database),
             "killFile": "kill",
             "notify": [{"terminal": True}],
         },

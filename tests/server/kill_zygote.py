@@ -89,7 +89,7 @@ def live(files: tuple[Path, ...], log: str) -> int:
     os.dup2(output, 2)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        main.serve(files, once=False, quiet=True)
+        main.serve(files, once=False, quiet=True, unproved_by="a test")
     except HomeostatError as error:
         print(f"homeostat: {error}", file=sys.stderr, flush=True)
         return 1

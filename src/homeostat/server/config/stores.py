@@ -17,7 +17,7 @@ from homeostat.server.plan import PostgresPlan
 RETENTION_NS: Final = 7 * 24 * HOUR  # one whole weekly season
 # Kubernetes' own controllers: 15 s, renewed well before (k8s.io/client-go leaderelection).
 LEASE_NS: Final = 15 * SECOND
-_SHORTEST: Final = 3 * SECOND
+_SHORTEST: Final = SECOND
 _PASSWORDS: Final = frozenset({"password", "passfile", "sslpassword"})
 
 
@@ -88,7 +88,7 @@ class StoreSpec(Strict):
     def _long_enough_to_renew(cls, lease: int) -> int:
         if not _SHORTEST <= lease <= 10 * MINUTE:
             raise ValueError(
-                "must be 3s to 10m: shorter is lost to a slow disk, longer helps nobody"
+                "must be 1s to 10m: shorter is lost to a slow disk, longer helps nobody"
             )
         return lease
 
