@@ -122,6 +122,16 @@ def test_what_is_not_seen_promotes_nothing_and_is_not_blamed(
 
 
 @pytest.mark.parametrize("weight", RAMP[:-1])
+def test_where_no_page_speaks_of_the_pools_nothing_is_promoted(weight: float) -> None:
+    ramp = at_rung(weight)
+    rungs = len(ramp.rungs())
+    ramp.spoil = lambda _: ()
+    done = ramp.finish()
+    assert (done.state, done.blameless) == (ActionState.ROLLED_BACK, True)
+    assert ramp.rungs()[rungs:] == [0.0]
+
+
+@pytest.mark.parametrize("weight", RAMP[:-1])
 def test_a_canary_that_nobody_hears_of_goes_back_without_blame(weight: float) -> None:
     ramp = at_rung(weight)
     silent = replace(Increments(pool="c", answered=0.0, failed=0.0, seconds=1.0))
