@@ -355,8 +355,7 @@ class Evidence:
         world: The deployment as last read back, None if it could not be read.
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
-        increments: Per pool what it served since the tick before, if it has a canary; and without
-            a pool's name the whole of it, if it has an error budget.
+        increments: What it served since the tick before, where a canary or error budget asks.
     """
 
     deployment: str
