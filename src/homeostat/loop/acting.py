@@ -11,6 +11,7 @@ from homeostat.base.decisions import Effect, Notice, Outcome, Urgency
 from homeostat.base.events import Claim, Command, ReadWorld, Record, Tell, UndoRequested, Write
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
 from homeostat.base.intent import ActionRecord, ActionState, Proof
+from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import memory
@@ -29,6 +30,7 @@ from homeostat.loop.protocol import (
     ReadWorldAgain,
     SendWrite,
     Tick,
+    Timing,
     advance,
     propose,
     timing_for,
@@ -266,16 +268,31 @@ def _barred(state: LoopState, record: ActionRecord) -> LoopState:
 
 def _left_alone(state: LoopState, record: ActionRecord, now: TimeNs) -> LoopState:
     """Change nothing for a while after somebody else wrote, or for good where we are stuck."""
+    pause_ns = alone_ns(record, state.managed, timing_for(state.managed), now)
+    return replace(state, foreign_until=TimeNs(now + pause_ns)) if pause_ns else state
+
+
+def alone_ns(record: ActionRecord, managed: Managed, timing: Timing, now: TimeNs) -> int:
+    """Return for how long an action's end leaves its deployment alone; 0 where it need not.
+
+    Args:
+        record: The action, at its end.
+        managed: Its deployment.
+        timing: How long a write may be on its way.
+        now: The time.
+    """
     match record.state:
         case ActionState.FOREIGN:
             # Never fight: whoever wrote gets as long as twice the cooldown to finish.
-            guard = state.managed.guard
-            pause_ns = round(2 * guard.cooldown_scrapes * state.managed.scrape_ns)
+            pause_ns = round(2 * managed.guard.cooldown_scrapes * managed.scrape_ns)
+            if record.in_flight and record.intent is not None:
+                # Ours may still be on its way: nothing new before it can no longer land.
+                pause_ns = max(pause_ns, record.intent.deadline + timing.quiesce_ns - now)
+            return pause_ns
         case ActionState.STUCK:
-            pause_ns = UNTIL_A_PERSON_NS
+            return UNTIL_A_PERSON_NS
         case _:
-            return state
-    return replace(state, foreign_until=TimeNs(now + pause_ns))
+            return 0
 
 
 def _repeated(state: LoopState, record: ActionRecord, now: TimeNs) -> tuple[Command, ...]:

@@ -44,6 +44,7 @@ class Journal:
     lease_until: int = 0
     lease_epoch: int = 0
     appended: int = 0
+    ended: dict[str, tuple[ActionRecord, TimeNs]] = field(default_factory=dict)  # and when
     full_once: bool = False  # the next append finds no room
     taken_back: set[str] = field(default_factory=set)  # stops that were not taken down
 
@@ -113,6 +114,8 @@ class Journal:
         self.last_at = max(self.last_at, entry.now)
         self.appended += 1
         self._count(record, entry.now)
+        if record.state.is_terminal:
+            self.ended[record.deployment] = (record, entry.now)
 
     def _count(self, record: ActionRecord, now: TimeNs) -> None:
         """Keep what the guards count: an action counts from its first intent on."""

@@ -14,6 +14,7 @@ from homeostat.base.errors import ProtocolError
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
 from homeostat.base.world import Snapshot
 from homeostat.loop import (
+    acting,
     protocol,
     protocol_back,
     protocol_forward,
@@ -244,6 +245,10 @@ def _exempt(rule_name: str, *names: str) -> Patch:
     return patch
 
 
+def _everything_rests(monkey: pytest.MonkeyPatch) -> None:
+    monkey.setattr(acting, "alone_ns", lambda *_: 0)
+
+
 def _unexplained(monkey: pytest.MonkeyPatch) -> None:
     real = protocol_moves.enter
 
@@ -318,7 +323,7 @@ MUTANTS = (
     _mutant("an undo is believed before it is read back", "I4", _undo_is_believed),
     _mutant("the age of a reading is not looked at", "I4 I8", _wrap(_every_reading_is_new)),
     _mutant("read-back does not look at the stamp", "I4 I16",
-            _everywhere("landed_as_ours", _yes), first=15),
+            _everywhere("landed_as_ours", _yes)),
     _mutant("a reverted write is taken for a lost one", "I4", _everywhere("untouched", _yes)),
     _mutant("takeover keeps the old epoch", "I5", _wrap(_old_epoch)),
     _mutant("the journal is not fenced by epoch", "I2 I3 I5 TABLE", None, "journal_fence"),
@@ -344,6 +349,8 @@ MUTANTS = (
     _mutant("every reason quotes the last one twice", "I17", _quoting),
     _mutant("an end does not say why", "I18", _unexplained),
     _mutant("a refusal does not name its rule", "I18", _unnamed_rules),
+    _mutant("a new action starts while an old write may land", "I16 I4",
+            _everything_rests, first=190),
     _mutant("undo goes back one stage only", "UNDO", _last_stage_is_enough),
     _mutant("success skips verification", "TABLE", _wrap(_skips_verifying)),
 )  # fmt: skip

@@ -127,7 +127,7 @@ class Faults:
     late_answer: float = 0.05
     doubled_answer: float = 0.05
     # Metrics, per question to the guard; one of METRIC_FAULTS.
-    metrics: float = 0.15
+    metrics: float = 0.10
 
     def scaled(self, by: float) -> "Faults":
         return Faults(**{one.name: getattr(self, one.name) * by for one in fields(self)})
@@ -163,9 +163,6 @@ class Options:
         storm = Random(seed * 7919 + 1).choice((0.3, 1.0, 1.0, 2.5))
         faults = Faults().scaled(storm)
         if mode is Mode.CALM:
-            # Who else writes and what is doubled cannot be told apart here, and how long a
-            # request lives is known by clocks that agree.
-            faults = replace(
-                faults, meddle=0.0, quarrel=0.0, duplicated=0.0, partial=0.0, clock_skew=0.0
-            )
+            # Who else writes and what is doubled cannot be told apart here.
+            faults = replace(faults, meddle=0.0, quarrel=0.0, duplicated=0.0, partial=0.0)
         return Options(seed=seed, mode=mode, effects=effects, faults=faults, broken=broken)

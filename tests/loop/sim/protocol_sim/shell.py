@@ -7,17 +7,20 @@ from homeostat.base.events import FleetView
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
+from homeostat.base.units import TimeNs
 from homeostat.base.world import Scalar, Snapshot
+from homeostat.loop import acting
 from homeostat.loop.protocol import AskGuard, GuardAllowed, GuardDenied, GuardNeedsApproval, News
 from homeostat.safety.guard import guard as real_guard
 from protocol_sim import invariants_write as promised
 from protocol_sim.journal import Process
 from protocol_sim.memory import Asked, Permit
-from protocol_sim.options import FALLBACK_REPLICAS, REPLICAS, TICK
+from protocol_sim.options import FALLBACK_REPLICAS, REPLICAS, TICK, TIMING
 from protocol_sim.senses import Look, watched
 from protocol_sim.world import World
 
 WAITING = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
+A_PERSON_COMES_NS = 100 * TICK
 AGAIN = 0.1  # of the refusals are asked again with less to see
 
 
@@ -61,12 +64,27 @@ def guard_state(world: World, process: Process, seat: Seat, look: Look) -> Guard
         tries=0,
         peak_replicas=_whole(live),
         observe_until=process.observe_until,
+        foreign_until=_left_alone(world, seat.name),
         loads=watched(world.now + process.skew),
     )
 
 
 def _wanted(action: Action, demand: AskGuard) -> Action:
     return replace(action, change=demand.change)
+
+
+def _left_alone(world: World, name: str) -> TimeNs | None:
+    """Return how long the loop leaves a deployment alone, after the way its last action ended.
+
+    Where it is stuck a person looks at it, after a while.
+    """
+    last = world.journal.ended.get(name)
+    if last is None or last[0].state not in {ActionState.FOREIGN, ActionState.STUCK}:
+        return None
+    record, at = last
+    if record.state is ActionState.STUCK:
+        return TimeNs(at + A_PERSON_COMES_NS)
+    return TimeNs(at + acting.alone_ns(record, world.managed[name], TIMING, at))
 
 
 def _fleet(world: World, seat: Seat) -> FleetView:

@@ -167,7 +167,7 @@ class World:
     def wish(self, name: str) -> Action:
         """Return an adversary's wish: often sensible, sometimes outside every bound."""
         rng, target = self.chance.rng, self.targets[name]
-        wild = rng.random() < 0.15
+        wild = rng.random() < 0.08
         if self.now < target.hung_until and not wild:
             change: Levers = ((INCARNATION, int(target.levers[INCARNATION]) + 1),)
             kind, subject = ActionKind.RESTART_REPLICA, "replica:a-1"
@@ -242,9 +242,11 @@ class World:
         if how > 0.6 and target.previous:  # a person takes the last change back
             name = rng.choice(tuple(target.previous))
             value = target.previous[name]
-        flying = self.memory.records.get(target.name)
-        if how < 0.4 and flying is not None and flying.in_flight and flying.intent is not None:
-            name, value = flying.intent.post[0]  # by hand, at the same moment, the same
+        flying = [one for one in self.memory.records.values() if one.in_flight]
+        if flying and how < 0.6:  # by hand, at the same moment, the same
+            one = rng.choice(flying)
+            if one.intent is not None:
+                target, (name, value) = self.targets[one.deployment], one.intent.post[0]
         self.network.foreign(target, name, value)
 
     def throw_kill(self) -> None:
