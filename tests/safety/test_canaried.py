@@ -121,3 +121,7 @@ def test_a_canary_elsewhere_stops_another_canary_and_no_healing() -> None:
     assert "G5" in said(shift(), seen)
     back = shift(pool="b", ramp=(25.0, 50.0, 100.0), beside="")
     assert said(back, seen) == ""
+
+
+def test_a_pool_that_has_all_of_the_traffic_has_no_next_rung() -> None:
+    assert "G7" not in said(shift(), state(100.0))
