@@ -1,6 +1,8 @@
 """The journal in a real PostgreSQL: SQLite's promises, and what only a server can do."""
 
+import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -10,10 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cutting_relay import Cut, Relay
-from postgres_server import Server
+from postgres_server import NOBODY, Server
 from pydantic import ValidationError
 
 from homeostat.adapters.stores import postgres
+from homeostat.adapters.stores.backend import DiskFullError
 from homeostat.adapters.stores.journal import SqlJournal
 from homeostat.adapters.stores.postgres import PostgresSettings, build
 from homeostat.base.errors import (
@@ -324,3 +327,42 @@ def test_a_reader_only_reads_also_beside_the_writer(database: str, tmp_path: Pat
             attempt()
     reader.close()
     writer.close()
+
+
+@pytest.fixture
+def small_database(postgres_server: Server) -> Iterator[str]:
+    """Yield the URL of a database on a disk of its own, of 24 MB."""
+    folder = postgres_server.folder / "small"
+    folder.mkdir()
+    size = ["mount", "-t", "tmpfs", "-o", f"size=24m,uid={NOBODY},mode=0700", "tmpfs", str(folder)]
+    if subprocess.run(size, check=False, capture_output=True).returncode:
+        folder.rmdir()
+        pytest.skip("mounting a small disk needs root")
+    postgres_server.sql("postgres", f"CREATE TABLESPACE small LOCATION '{folder}'")
+    postgres_server.sql("postgres", "CREATE DATABASE small TABLESPACE small")
+    yield postgres_server.url("small")
+    postgres_server.sql("postgres", "DROP DATABASE small WITH (FORCE)")
+    postgres_server.sql("postgres", "DROP TABLESPACE small")
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_writes_nothing_but_one_last_note(small_database: str, tmp_path: Path) -> None:
+    journal = opened(small_database, tmp_path, reserve_bytes=2 * 1024 * 1024)
+    journal.claim_epoch("o", TimeNs(1))
+    acknowledged: list[Entry] = []
+    row = (TimeNs(1), "m", "command", os.urandom(250_000).hex().encode())
+
+    def append_all() -> None:
+        for _ in range(200):
+            acknowledged.extend(journal.append([row], durable=True))
+
+    with pytest.raises(DiskFullError, match="no space for postgresql://"):
+        append_all()
+    assert acknowledged
+    found = list(journal.read())
+    assert found[1:-1] == acknowledged
+    assert b"journal.disk_full" in found[-1].body
+    with pytest.raises(DiskFullError):
+        append_all()
+    assert sum(b"journal.disk_full" in entry.body for entry in journal.read()) == 1
+    journal.close()

@@ -1,7 +1,7 @@
 """Space kept aside in PostgreSQL, so that a full disk can still be written down.
 
-A table of random bytes; truncating it gives its pages back to the file system at once, which
-deleting would not. Nothing of the journal is in it.
+A table of random bytes. Dropping it gives its pages back to the file system at once and needs none
+itself, which is not so for deleting its rows or for TRUNCATE. Nothing of the journal is in it.
 """
 
 import os
@@ -12,7 +12,7 @@ _CHUNK = 64 * 1024  # bytes a row
 
 
 class TableReserve:
-    """A table of a fixed size that is emptied when the disk is full.
+    """A table of a fixed size that is dropped when the disk is full.
 
     Args:
         size: Bytes; 0 keeps none.
@@ -36,8 +36,8 @@ class TableReserve:
         """Give the space back; return whether there was any."""
         try:
             with engine.begin() as connection:
-                held = connection.scalar(sa.text("SELECT count(*) FROM reserve"))
-                connection.exec_driver_sql("TRUNCATE reserve")
+                held = connection.scalar(sa.text("SELECT to_regclass('reserve') IS NOT NULL"))
+                connection.exec_driver_sql("DROP TABLE IF EXISTS reserve")
         except sa.exc.SQLAlchemyError:
             return False
         return bool(held)
