@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection bench-safety docs clean require
+.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection bench-safety sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -94,6 +94,11 @@ bench-detection: setup
 # the page with PARTS="--page docs/reference/canary-figures.md"; PARTS="--parts coverage" for a part.
 bench-safety: setup
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m safety $(PARTS)
+
+# The long form of the simulation: more than an hour of two cores; SIM_EFFECTS=5000000 for less.
+sim: setup
+	@PYTHONPATH=tests/loop/sim $(BIN)/python -m protocol_sim --effects $(or $(SIM_EFFECTS),100000000)
+	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim -k "not million"
 
 docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json
