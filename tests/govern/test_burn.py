@@ -98,6 +98,22 @@ def test_what_the_readings_told_of_a_gap_is_not_counted_again() -> None:
     assert found.seen_ns == 7 * SCRAPE
 
 
+def test_requests_within_a_limit_are_counted_where_the_histogram_has_that_bound() -> None:
+    spec = replace(SPEC, signal="within", limit=250.0)
+    tick = gained(10.0, 4.0, 15.0)
+    one = replace(tick.increments[1], latency=((100.0, 3.0), (250.0, 7.0), (float("inf"), 11.0)))
+    found = []
+    for limit in (250.0, 300.0, float("inf")):
+        asked, now = replace(spec, limit=limit), TimeNs(BORN + SCRAPE)
+        counts = count(None, asked, told(None), SCRAPE, BORN)
+        counts = count(counts, asked, replace(tick, increments=(one,)), SCRAPE, now)
+        seen = window(counts, HOUR, now)
+        found.append((seen.good, seen.bad, seen.seen_ns))
+    assert found == [(7, 3, SCRAPE), (0, 0, 0), (10, 0, SCRAPE)]
+    counts = count(None, spec, told(None), SCRAPE, BORN)  # readings tell nothing of it
+    assert count(counts, spec, told((0.0, 9.0)), SCRAPE, TimeNs(BORN + STRIDE)).fine == ()
+
+
 @pytest.mark.parametrize("odd", [(5.0, 6.0, 15.0), (5.0, -1.0, 15.0), (5.0, 1.0, 0.0)])
 def test_counters_that_make_no_sense_are_not_counted(odd: tuple[float, float, float]) -> None:
     assert after(gained(*odd)).fine == ()

@@ -32,8 +32,8 @@ class SloSpec:
 
     Attributes:
         name: Unique within the deployment.
-        signal: `errors` counts requests; every other name of `base.names` is compared with
-            `limit`, one occurrence for each time it is read.
+        signal: `errors` counts requests, `within` those answered within `limit` ms; every other
+            name of `base.names` is compared with `limit`, one occurrence for each time it is read.
         subject: Whose signal, for example `gateway`.
         target_ppm: Share that must be good, in millionths; below one million.
         window_ns: Length of the rolling window.

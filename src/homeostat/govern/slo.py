@@ -17,6 +17,7 @@ from homeostat.base.evidence import LOOKBACK_SCRAPES, Evidence, Quality, Reading
 from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 
 ERRORS: Final = "errors"
+WITHIN: Final = "within"
 # Grain and reach of the three rings: the short and long windows of the burn rates need no more.
 FINE: Final = (MINUTE, 2 * HOUR)
 MIDDLE: Final = (15 * MINUTE, 72 * HOUR)
@@ -113,7 +114,7 @@ def _gained(
     again, so such a gain is left out.
     """
     gone = now - (before.until if before.told is None else before.told)
-    if spec.signal != ERRORS or gone <= 0:
+    if spec.signal not in {ERRORS, WITHIN} or gone <= 0:
         return None
     one = next((one for one in evidence.increments if one.pool == ""), None)
     if one is None or one.answered is None or one.failed is None or one.seconds is None:
@@ -121,7 +122,14 @@ def _gained(
     covered = round(one.seconds * SECOND)
     if not 0 < covered <= gone + scrape_ns // 2 or not 0 <= one.failed <= one.answered:
         return None
-    bad = round(one.failed)
+    failed: float | None = one.failed
+    if spec.signal == WITHIN:
+        # Known only where the limit is a bound of the gateway's histogram.
+        within = dict(one.latency).get(spec.limit)
+        failed = None if within is None else max(0.0, one.answered - within)
+    if failed is None:
+        return None
+    bad = round(failed)
     good = round(one.answered) - bad
     return TimeNs(now - min(covered, gone)), now, good, bad, min(covered, gone)
 

@@ -144,6 +144,21 @@ def test_slices_and_thresholds_are_kept() -> None:
     assert "write 150s or more" in said
 
 
+def test_requests_within_a_limit_are_counted_if_asked() -> None:
+    budget = {"target": "99%", "of": "requests"}
+    ours = read(changed(MODEL, ("spec.slo.0.budget", budget))).slos[0]
+    assert (ours.signal, ours.limit) == ("within", 250.0)
+    good = {"metricSource": {"type": "Homeostat", "spec": {"signal": "served", "within": "300ms"}}}
+    fast = changed(SLO, (RATIO + ".bad", None), (RATIO + ".good", good))
+    found = read(with_slo(fast)).slos[0]
+    assert (found.signal, found.limit, found.target_ppm) == ("within", 300.0, 995_000)
+    wrong = changed(SLO, (RATIO + ".bad.metricSource.spec.within", "300ms"))
+    assert "within belongs to good" in refused(with_slo(wrong))
+    accuracy = {"name": "right", "accuracy": {"atLeast": "80%"}, "budget": budget}
+    assert "drop the key" in refused(changed(MODEL, ("spec.slo.2", accuracy)))
+
+
+RATIO = "spec.indicator.spec.ratioMetric"
 SOURCE = "spec.indicator.spec.ratioMetric.bad.metricSource"
 TARGET = "spec.objectives.0"
 UNSUPPORTED: tuple[tuple[tuple[tuple[str, Any], ...], str], ...] = (

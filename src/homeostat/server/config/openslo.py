@@ -14,12 +14,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from homeostat.base import names
 from homeostat.base.budgets import MILLION, Method, SloSpec
-from homeostat.base.units import HOUR, MINUTE, SECOND
+from homeostat.base.units import HOUR, MILLISECOND, MINUTE, SECOND
+from homeostat.govern.slo import ERRORS, WITHIN
 from homeostat.server.config.guardrails import Strict
+from homeostat.server.config.units import Duration
 
 API: Final = "openslo/v1"
 REQUESTS: Final = "requests"
-ERRORS: Final = "errors"
 SERVED: Final = "served"
 COMPARED: Final = (
     names.ERROR_RATIO,
@@ -90,6 +91,10 @@ class SourceSpec(Strict):
         + ", ".join(COMPARED)
         + "."
     )
+    within: Duration | None = Field(
+        default=None,
+        description="Of served requests those answered within it, a histogram's bound.",
+    )
     subject: str = Field(
         default=names.GATEWAY, pattern=r"^(gateway|model|pool:[a-z0-9-]+)$", description="Whose."
     )
@@ -147,6 +152,8 @@ class RatioMetric(Strict):
                     f"{name} is {said[name].signal!r}; only the gateway's requests are counted: "
                     f"write signal: {wanted}"
                 )
+        if any(spec.within is not None for name, spec in said.items() if name != "good"):
+            raise ValueError("within belongs to good: write good: served within 250ms, and total")
         if {spec.subject for spec in said.values()} != {names.GATEWAY}:
             raise ValueError("requests are counted at the gateway; write subject: gateway")
         return self
@@ -165,6 +172,8 @@ class IndicatorSpec(Strict):
             raise ValueError("says ratioMetric or thresholdMetric; write one of them")
         if self.threshold_metric is not None:
             signal = self.threshold_metric.metric_source.spec.signal
+            if self.threshold_metric.metric_source.spec.within is not None:
+                raise ValueError("within belongs to the good of a ratioMetric; write op and value")
             if signal not in COMPARED:
                 raise ValueError(
                     f"thresholdMetric of {signal!r}; it is one of {', '.join(COMPARED)}"
@@ -273,15 +282,23 @@ def to_spec(document: OpenSlo) -> SloSpec:
     metric = spec.indicator.spec.threshold_metric
     source = None if metric is None else metric.metric_source.spec
     sliced = spec.budgeting_method == "Timeslices"
+    ratio = spec.indicator.spec.ratio_metric
+    good = None if ratio is None or ratio.good is None else ratio.good.metric_source.spec
+    within = None if good is None else good.within
+    if within is not None:
+        op, limit = "lte", within / MILLISECOND
+    else:
+        op, limit = one.op or "lte", one.value or 0.0
+    counted = ERRORS if within is None else WITHIN
     return SloSpec(
         name=document.metadata.name,
-        signal=ERRORS if source is None else source.signal,
+        signal=counted if source is None else source.signal,
         subject=names.GATEWAY if source is None else source.subject,
         target_ppm=min(MILLION - 1, one.ppm),
         window_ns=spec.time_window[0].duration,
         method=Method.TIMESLICES if sliced else Method.OCCURRENCES,
         slice_ns=one.time_slice_window or 0,
         slice_target_ppm=round((one.time_slice_target or 0.0) * MILLION),
-        op=one.op or "lte",
-        limit=one.value or 0.0,
+        op=op,
+        limit=limit,
     )

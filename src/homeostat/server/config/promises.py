@@ -6,22 +6,17 @@ documents, an error budget over a rolling window is kept as well (see `govern.sl
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from homeostat.base import names
 from homeostat.base.budgets import MILLION, Method, SloSpec
 from homeostat.base.evidence import LOOKBACK_SCRAPES
-from homeostat.base.units import SECOND
+from homeostat.base.units import MILLISECOND, SECOND
+from homeostat.govern.slo import ERRORS, WITHIN
 from homeostat.server.config.guardrails import Fraction, Strict
-from homeostat.server.config.openslo import (
-    ERRORS,
-    LONGEST_NS,
-    SHORTEST_NS,
-    OpenSlo,
-    to_spec,
-)
+from homeostat.server.config.openslo import LONGEST_NS, SHORTEST_NS, OpenSlo, to_spec
 from homeostat.server.config.units import Duration
 
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -74,6 +69,11 @@ class ErrorBudget(Strict):
         description="Share that must be good: of requests for errors (default: what atMost "
         "leaves), else of the times at which it is read.",
     )
+    of: Literal["looks", "requests"] = Field(
+        default="looks",
+        description="For latency: how often the p95 is below, or how many requests are; then the "
+        "limit is a bound of the gateway's histogram.",
+    )
 
 
 class OpenSloRef(Strict):
@@ -117,6 +117,8 @@ class Slo(Strict):
             raise ValueError("name is missing; add it")
         if self.openslo is not None and self.budget is not None:
             raise ValueError("budget: the OpenSLO document says its own; drop the key")
+        if self.budget is not None and self.budget.of == "requests" and self.accuracy is not None:
+            raise ValueError("budget.of: accuracy is not counted by requests; drop the key")
         if self.budget is not None and self.budget.target is None and self.errors is None:
             raise ValueError(f"budget.target is missing: how much of {said[0]} must be good? 99%")
         return self
@@ -191,4 +193,6 @@ def _judged(promise: Slo) -> tuple[str, str, str, float, float]:
     if promise.accuracy is not None:
         return names.ACCURACY, names.MODEL, "gte", promise.accuracy.at_least, 1.0
     below = 0 if promise.latency is None else promise.latency.below
-    return names.LATENCY_P95, names.GATEWAY, "lte", below * 1000 / SECOND, 1.0
+    counted = promise.budget is not None and promise.budget.of == "requests"
+    signal = WITHIN if counted else names.LATENCY_P95
+    return signal, names.GATEWAY, "lte", below / MILLISECOND, 1.0
