@@ -95,6 +95,7 @@ def test_too_long_without_a_certificate_is_the_deadline() -> None:
         (1000.0, math.nan, 1000.0, 10.0),
         (-5.0, 0.0, 1000.0, 10.0),  # a counter that went back
         (10.0, 11.0, 1000.0, 10.0),  # more bad ones than all
+        (1000.0, -1.0, 1000.0, 10.0),
         (math.inf, 1.0, 1000.0, 10.0),
         (0.0, 0.0, 1000.0, 10.0),  # no request reaches it
     ],
@@ -119,6 +120,17 @@ def test_both_arms_silent_holds(gone: Bucket) -> None:
     assert state.buckets == 10 + (30 if gone[0] == 0.0 else 0)
 
 
+def test_a_silence_of_both_interrupts_no_absence_of_the_canary() -> None:
+    lost, gone = (None, None, 1000.0, 10.0), (None, None, None, None)
+    said = verdicts([GOOD] * 3 + [lost] * 3 + [gone] * 4 + [lost] * 3)
+    assert said[3:] == [V.UNDECIDED] * 9 + [V.NO_EVIDENCE]
+
+
+def test_what_is_certified_and_unread_at_the_deadline_holds() -> None:
+    said = verdicts([GOOD] * 119 + [(None, None, None, None)] * 3)
+    assert said[118:] == [V.CERTIFIED] + [V.UNDECIDED] * 3
+
+
 def test_stable_unseen_never_promotes_and_never_blames() -> None:
     said = verdicts([GOOD] * 40 + [(1000.0, 900.0, None, None)] * 20)
     assert said[39] is V.CERTIFIED
@@ -134,6 +146,13 @@ def test_three_buckets_without_a_good_response_are_harm_at_once() -> None:
     _, said = play([GOOD] * 5 + [dead] * 3, replace(CONFIG, alpha=1e-60))
     assert [judged.verdict for judged in said[5:]] == [V.UNDECIDED, V.UNDECIDED, V.HARM]
     assert "not one good response" in said[-1].because[0]
+
+
+def test_one_bucket_with_a_good_response_ends_a_death() -> None:
+    dead: Bucket = (50.0, 50.0, 1000.0, 10.0)
+    state, said = play([dead, dead, GOOD, dead, dead], replace(CONFIG, alpha=1e-60))
+    assert V.HARM not in {judged.verdict for judged in said}
+    assert (state.dead, state.dead_bad) == (2, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +191,7 @@ def test_one_pod_that_nobody_calibrated_is_named_and_not_promoted() -> None:
     assert {judged.verdict for judged in said} == {V.UNDECIDED}
     assert [caveat.split(":")[0] for caveat in said[-1].caveats] == ["uncalibrated", "confounded"]
     assert V.HARM in verdicts([WORSE] * 20, one)
+    assert V.CERTIFIED in verdicts([GOOD] * 60, replace(one, calibrated=True))
     assert play([GOOD], replace(CONFIG, pods=None))[1][0].caveats[0].startswith("pods unknown")
 
 
