@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import typer
 
+from homeostat import __version__
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import tell
 
@@ -48,7 +49,8 @@ def call(
     import httpx2
 
     token = token or _from_environment()
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"User-Agent": f"homeostat/{__version__}"}  # the record says where a word came from
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
     whole = f"{url.rstrip('/')}/v1/{'/'.join(quote(part, safe='') for part in path)}"
     try:
         # No proxy from the environment: it would see the token.
