@@ -408,3 +408,12 @@ def test_whatever_happens_nothing_is_promoted_without_proof_or_word(
         assert all(one.proof is Proof.CERTIFIED for one in promotions(ramp))
     assert (ramp.weight == RAMP[-1]) == (done.state in PROMOTED)
     assert ramp.weight in {0.0, RAMP[-1]}, "a canary ends promoted or gone"
+
+
+def test_a_rung_that_the_guards_refuse_goes_back_and_is_not_held_against_it() -> None:
+    ramp = at_rung(10.0)
+    ramp.values |= {("pool:a", "utilisation"): None}  # what it would have to carry is not known
+    done = ramp.finish()
+    assert (done.state, done.blameless) == (ActionState.ROLLED_BACK, True)
+    assert "G7" in done.reason
+    assert outcome(ramp) is Effect.NO_CHANGE

@@ -146,19 +146,15 @@ def advance(
     ctx = Context(now=now, world=world, timing=timing)
     match news:
         case Abort(reason=reason, blameless=blameless):
-            return _abort(_unblamed(record, blameless=blameless), reason, ctx)
+            after, demands = _abort(record, reason, ctx)
+            moved = after.state is not record.state
+            return (replace(after, blameless=blameless) if moved else after), demands
         case KillThrown(level=level):
             return _kill(record, level, ctx)
         case TookOver(epoch=epoch):
             return _take_over(record, epoch, ctx)
         case _:
             return _HANDLERS[record.state](record, news, ctx)
-
-
-def _unblamed(record: ActionRecord, *, blameless: bool) -> ActionRecord:
-    """Note that it is not taken back for harm, unless it already is."""
-    going = record.state is not ActionState.ROLLING_BACK
-    return replace(record, blameless=True) if blameless and going else record
 
 
 def _abort(record: ActionRecord, reason: str, ctx: Context) -> Step:

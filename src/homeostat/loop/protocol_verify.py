@@ -79,7 +79,7 @@ def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
         case EffectSeen(effect=Effect.HELPED, why=why):
             return _helped(record, ctx, why)
         case EffectSeen(effect=Effect.HARMED):
-            return take_back(record, ctx, "it harmed")
+            return take_back(record, ctx, "it harmed", harm=True)
         case EffectSeen(effect=Effect.UNKNOWN):
             return _tick(_blind(record, ctx), ctx)
         case EffectSeen(effect=Effect.NO_CHANGE):
@@ -101,7 +101,7 @@ def _of_ramp(record: ActionRecord, news: News, ctx: Context) -> Step:
         case Approved(by=by) if record.proof is Proof.ASKED:
             return replace(record, proof=Proof.UNPROVEN, approved_by=by or "someone"), ()
         case Rejected(by=by, why=why) if record.proof is Proof.ASKED:
-            return _unblamed(record, ctx, f"{by} {SAID_NO}: {why}".rstrip(": "))
+            return take_back(record, ctx, f"{by} {SAID_NO}: {why}".rstrip(": "))
         case _:
             return record, ()
 
@@ -175,18 +175,11 @@ def _tick(record: ActionRecord, ctx: Context) -> Step:
                 ctx,
                 "its effect could not be seen; it stays",
             )
-        return _unblamed(record, ctx, "its effect could not be seen")
+        return take_back(record, ctx, "its effect could not be seen")
     if last_stage:
         why = "neither help nor harm was seen in time"
         return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
-    if record.action.beside:
-        return _unblamed(record, ctx, f"stage {record.stage} of the ramp: its time is over")
     return take_back(record, ctx, f"stage {record.stage} of the ramp showed no help in time")
-
-
-def _unblamed(record: ActionRecord, ctx: Context, why: str) -> Step:
-    """Go back; what is compared with another pool is not blamed for what was not seen."""
-    return take_back(replace(record, blameless=record.action.beside != ""), ctx, why)
 
 
 def _stays(record: ActionRecord, ctx: Context) -> bool:
