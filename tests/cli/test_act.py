@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.base.events import Approval, Reconfigured, UndoRequested
+from homeostat.base.events import Approval, CanaryRequested, Reconfigured, UndoRequested
 from homeostat.base.types import KillLevel, Mode
 from homeostat.cli.exits import Exit
 from homeostat.server.kill import KillSwitch
@@ -15,6 +15,7 @@ CHANGES = (
     ("reject", "d-0002", "--why", "no"),
     ("undo", "d-0001"),
     ("mode", "credit", "shadow"),
+    ("canary", "credit"),
     ("freeze", "nothing"),
 )
 
@@ -47,6 +48,13 @@ def test_mode_changes_how_much_a_deployment_trusts(shell: Any, controller: Any) 
     (event,) = controller.submitted
     assert isinstance(event, Reconfigured)
     assert event.managed.mode is Mode.SHADOW
+
+
+def test_a_canary_is_asked_for_with_its_reason(shell: Any, controller: Any) -> None:
+    assert shell("canary", "credit", "--why", "v3", "--by", "ada").exit_code == Exit.OK
+    (event,) = controller.submitted
+    assert isinstance(event, CanaryRequested)
+    assert (event.deployment, event.by, event.why) == ("credit", "ada", "v3")
 
 
 @pytest.mark.parametrize("level", list(KillLevel))
