@@ -21,7 +21,7 @@ from homeostat.base.guard import Deny, GuardAnswer, GuardState
 from homeostat.base.units import TimeNs
 from homeostat.safety.guard import guard
 
-SMALL = range(20)  # 30,000 effects: part of every check
+SMALL = range(12)  # 19,000 effects: part of every check
 BLOCKS = 16
 # A tenth of a minute of one core buys 150,000; `make sim` asks for 100 million.
 EFFECTS = int(os.environ.get("SIM_EFFECTS", "5000000"))
@@ -45,13 +45,17 @@ def test_there_are_more_than_forty_kinds_of_faults() -> None:
     assert len(ALL_KINDS) >= 40
 
 
-def test_thirty_thousand_effects_break_no_promise() -> None:
+def test_some_effects_break_no_promise_and_with_compare_and_set_nothing_stale_lands() -> None:
     total = Report()
     for seed in SMALL:
-        total.add(run(Options.of(seed)))
+        options = Options.of(seed)
+        report = run(options)
+        total.add(report)
+        if options.mode.has_cas:
+            assert not [name for name in report.stale if name.startswith("stale")]
     _told("a part of every check", total)
-    assert total.effects >= 30_000
-    assert len(ALL_KINDS - set(total.faults)) <= 3, "a fault that never happens proves nothing"
+    assert total.effects >= 18_000
+    assert len(ALL_KINDS - set(total.faults)) <= 8, "a fault that never happens proves nothing"
 
 
 @pytest.mark.sim
@@ -127,14 +131,6 @@ def test_one_seed_is_one_log_and_chance_from_elsewhere_is_noticed(
         i13_determinism(Options.of(0, effects=400))
 
 
-def test_with_compare_and_set_nothing_stale_ever_lands() -> None:
-    for seed in SMALL:
-        options = Options.of(seed)
-        if options.mode.has_cas:
-            stale = run(options).stale
-            assert not [name for name in stale if name.startswith("stale")]
-
-
 @pytest.mark.slow
 def test_without_compare_and_set_stale_applies_happen_and_are_counted_not_hidden() -> None:
     stale: Counter[str] = Counter()
@@ -142,12 +138,14 @@ def test_without_compare_and_set_stale_applies_happen_and_are_counted_not_hidden
         options = Options.of(seed)
         assert options.mode is Mode.WEAK
         stale.update(run(options).stale)  # I7, floors and ceilings, holds here too
-    assert stale["stale I4"] > 0
+        if stale["stale I4"] > 0:
+            return
+    pytest.fail(f"no write ever landed late, only {dict(stale)}")
 
 
 @pytest.mark.slow
 def test_readings_that_lie_about_their_age_break_nothing_where_tokens_are_counters() -> None:
-    for seed in range(0, 40, 4):
+    for seed in range(0, 20, 4):
         for lying in (seed, seed + 1):
             options = replace(Options.of(lying), lying_reads=True)
             assert options.mode.has_cas
@@ -160,7 +158,7 @@ def test_a_seed_is_one_run_whatever_the_hash_seed() -> None:
         "from protocol_sim.driver import Run\n"
         "from protocol_sim.options import Options\n"
         "for seed in range(4):\n"
-        "    run = Run(Options.of(seed)); run.go(); print(run.digest())\n"
+        "    run = Run(Options.of(seed, effects=500)); run.go(); print(run.digest())\n"
     )
     here = str(Path(__file__).parent)
     outputs = [
