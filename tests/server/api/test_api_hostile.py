@@ -134,12 +134,14 @@ def test_an_unfinished_body_is_given_up(bench: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_too_many_changes_are_slowed_but_the_kill_switch_never_is(bench: Any, post: Post) -> None:
-    codes = [post("/v1/decisions/d-0002/approve", {}).status_code for _ in range(40)]
+    codes = [post("/v1/decisions/d-0002/reject", {}).status_code for _ in range(40)]
     assert codes.count(202) == 30
+    yes = [post("/v1/decisions/d-0002/approve", {}).status_code for _ in range(12)]
+    assert yes.count(202) == 10  # whoever says yes faster has read nothing
     assert codes[-1] == 429
     assert all(post("/v1/freeze", {"level": "nothing"}).status_code == 200 for _ in range(50))
     bench.now += SECOND
-    assert post("/v1/decisions/d-0002/approve", {}).status_code == 202
+    assert post("/v1/decisions/d-0002/reject", {}).status_code == 202
 
 
 def test_guessing_tokens_is_slowed_and_does_not_lock_the_owner_out(
