@@ -1,4 +1,4 @@
-"""The autonomy ladder: never auto without evidence or a word of a person, lost at the first harm."""
+"""The autonomy ladder: never auto without evidence or a word of a person; one harm ends it."""
 
 from dataclasses import replace
 from functools import reduce

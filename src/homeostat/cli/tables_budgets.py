@@ -1,9 +1,9 @@
 """Error budgets, money and freezes for `homeostat get deployments NAME`, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-Plain = dict[str, Any]
+Plain = Mapping[str, Any]
 
 
 def budgets(row: Plain, clock: Callable[[float], str]) -> dict[str, str | list[str]]:
