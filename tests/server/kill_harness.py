@@ -365,6 +365,7 @@ def _configuration(folder: Path, host_port: int, database: str = "") -> Path:
             "maxReplicasChanging": "100%",
             "autonomy": {
                 "grantedBy": "a test",
+                "lostOnHarm": False,  # every fourth life does harm, and the next ones go on
                 "auto": ["rollback", "restart_replica", "drain_replica"],
             },
             "receiptDeadline": "1s",

@@ -10,7 +10,13 @@ from runtime_harness import MemoryJournal
 
 from homeostat.adapters.stores.journal import SqlJournal
 from homeostat.adapters.stores.sqlite import SqliteSettings, build
-from homeostat.base.errors import HomeostatError, StoreError, SupersededError
+from homeostat.base.errors import (
+    BusyStoreError,
+    CorruptStoreError,
+    HomeostatError,
+    StoreError,
+    SupersededError,
+)
 from homeostat.base.ports import Standing
 from homeostat.base.units import MILLISECOND, SECOND, TimeNs
 from homeostat.server import lease
@@ -81,8 +87,10 @@ def test_a_standby_outlives_a_store_that_is_away_but_not_wrong_settings(
 ) -> None:
     monkeypatch.setattr(lease, "LOOK_NS", MILLISECOND)
     assert run(lead_of(LeasedJournal(OTHER, StoreError("away"), OURS)).take()) == 7
-    with pytest.raises(StoreError, match="away"):
-        run(lead_of(LeasedJournal(StoreError("away"), OURS)).take())
+    assert run(lead_of(LeasedJournal(BusyStoreError("locked"), OURS)).take()) == 7
+    for error in (StoreError("away"), CorruptStoreError(3, "away")):
+        with pytest.raises(StoreError, match="away"):
+            run(lead_of(LeasedJournal(error, OURS)).take())
 
 
 def test_one_cycle_does_not_wait_for_the_lead() -> None:

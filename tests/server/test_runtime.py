@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 
 from homeostat.base import codec, names
 from homeostat.base.actions import Action, ActionKind, UndoKind
-from homeostat.base.errors import ActuatorError, StoreError, SupersededError
+from homeostat.base.errors import ActuatorError, OutOfStepError, StoreError, SupersededError
 from homeostat.base.events import (
     ClockJumped,
     Received,
@@ -180,6 +180,26 @@ async def test_a_controller_superseded_between_ticks_sends_nothing_more() -> Non
     calls = [call for call in ready.target.calls if call != "read"]
     await asyncio.sleep(0.05)
     assert [call for call in ready.target.calls if call != "read"] == calls
+
+
+async def test_a_controller_ahead_of_its_record_begins_again_from_the_record() -> None:
+    ready = await started()
+    ready.journal.refuse = lambda rows, durable: OutOfStepError("lost entries 7 to 9")
+    with pytest.raises(OutOfStepError, match="lost entries 7 to 9"):
+        await asyncio.wait_for(ready.runtime.run(), 60.0)
+    ready.journal.refuse = lambda rows, durable: None
+    ready.runtime.states["m"] = replace(ready.runtime.states["m"], decisions=99)  # memory only
+    shown = len(ready.shown)
+    await ready.runtime.begin_again()
+    await ready.runtime.start()
+    assert ready.runtime.states["m"].decisions == 0
+    assert isinstance(ready.shown[shown], Started)  # what was shown before is not shown twice
+    ticks = len(ready.journal.decoded(Ticked))
+    await ready.cycles(2)
+    assert len(ready.journal.decoded(Ticked)) == ticks + 2
+    rows = list(replay(ready.journal, loop_parts(), plan("m")))
+    assert [mismatch for *_, mismatch in rows if mismatch] == []
+    await ready.runtime.close()
 
 
 @pytest.mark.parametrize("level", [KillLevel.NO_NEW, KillLevel.NOTHING])

@@ -123,10 +123,27 @@ def test_five_hundred_leaders_may_be_killed(stage: Stage) -> None:
     killed_in_turn(stage, 500)
 
 
+def the_database_crashes(stage: Stage, server: Server, leads: Life, waits: Life) -> Life:
+    """Crash the database under both, and return who leads once somebody goes on."""
+    server.stop("immediate")
+    server.start()
+    before = _events(stage)
+    until(lambda: _events(stage) >= before + 8, 60.0, "a controller that goes on")
+    if stage.leader() == leads.pid:
+        waits.kill()
+        return leads
+    assert stage.leader() == waits.pid  # the lease ran out first
+    assert os.waitstatus_to_exitcode(leads.reap()) == 1, leads.said()
+    return waits
+
+
 def test_a_stopped_leader_that_wakes_after_another_took_over_ends_and_changes_nothing(
-    stage: Stage,
+    stage: Stage, postgres_server: Server
 ) -> None:
-    """SIGSTOP in the middle of a write, for longer than its deadline, while the other acts."""
+    """SIGSTOP in the middle of a write, for longer than its deadline, while the other acts.
+
+    In the end the database itself crashes and comes back.
+    """
     chance = random.Random(SEED)
     leads, waits = both_started(stage)
     for _ in range(3):
@@ -144,5 +161,4 @@ def test_a_stopped_leader_that_wakes_after_another_took_over_ends_and_changes_no
         late = [one for one in stage.relay.seen[after:] if one.epoch == epoch]
         assert not any(one.landed for one in late), late
         leads, waits = waits, stage.zygote.start()
-    waits.kill()
-    settled(stage, leads)
+    settled(stage, the_database_crashes(stage, postgres_server, leads, waits))

@@ -8,6 +8,7 @@ HomeostatError
 ├── StoreError             the journal cannot be read or written; no record, no action
 │   ├── CorruptStoreError  the hash chain or a row does not verify
 │   ├── SupersededError    a newer controller claimed the journal; this one must end
+│   ├── BusyStoreError     somebody else is writing it just now; later it may work
 │   ├── UncertainStoreError  nobody knows whether the last append was kept; the next one finds out
 │   └── OutOfStepError     what is in memory is not what is on record; start again from the record
 ├── SourceError            a source could not be read (the loop sees Unknown, never zero)
@@ -77,6 +78,10 @@ class CorruptStoreError(StoreError):
 
 class SupersededError(StoreError):
     """A newer controller claimed the journal: this one may never write again, and must end."""
+
+
+class BusyStoreError(StoreError):
+    """Somebody else holds the journal's lock: nothing was written, and nothing is wrong with it."""
 
 
 class UncertainStoreError(StoreError):

@@ -10,7 +10,13 @@ from typing import Final
 
 import structlog
 
-from homeostat.base.errors import CorruptStoreError, HomeostatError, StoreError, SupersededError
+from homeostat.base.errors import (
+    BusyStoreError,
+    CorruptStoreError,
+    HomeostatError,
+    StoreError,
+    SupersededError,
+)
 from homeostat.base.ports import Journal, Leasing, Standing
 from homeostat.base.units import SECOND, TimeNs
 
@@ -48,10 +54,10 @@ class Lead:
             wait: Wait at all.
 
         Raises:
-            StoreError: The first look failed, so that it is the settings that are wrong; or
-                somebody else leads and nothing is waited for.
+            StoreError: The first look failed for another reason than a lock, so that it is the
+                settings that are wrong; or somebody else leads and nothing is waited for.
         """
-        found: Standing | None = await asyncio.to_thread(self._look)
+        found = await self._look_first(wait=wait)
         looks, said = 0, ""
         while True:
             if found is not None and found.epoch:
@@ -93,6 +99,15 @@ class Lead:
             await asyncio.to_thread(self._journal.release)
         except StoreError as error:
             log.warning("lease", effect="it runs out by itself", problem=str(error))
+
+    async def _look_first(self, *, wait: bool) -> Standing | None:
+        try:
+            return await asyncio.to_thread(self._look)
+        except BusyStoreError as error:  # a leader that was stopped holds it for some seconds
+            if not wait:
+                raise
+            log.warning("standby", problem=str(error))
+            return None
 
     async def _look_again(self) -> Standing | None:
         try:

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from homeostat.adapters.stores.backend import DiskFullError
-from homeostat.base.errors import CorruptStoreError, StoreError
+from homeostat.base.errors import BusyStoreError, CorruptStoreError, StoreError
 
 _LOCKED: Final = frozenset({"55P03", "57014", "40P01", "40001"})
 _FULL: Final = "53100"
@@ -40,8 +40,9 @@ def translate(error: Exception, seq: int, where: str, waited_s: float) -> StoreE
             f"no space for {where} ({said}); free some: until then nothing is recorded or done"
         )
     if code in _LOCKED:
-        what = f"was locked for {waited_s:g} s; stop what else writes it"
-    elif code == _READ_ONLY:
+        said = f"was locked for {waited_s:g} s; stop what else writes it"
+        return BusyStoreError(f"{where} {said}")
+    if code == _READ_ONLY:
         what = f"only reads now (a replica?): {said}"
     elif code is not None and code[:2] in _REFUSED:
         what = f"refuses ({said}); check the user, its rights and its password"

@@ -20,7 +20,7 @@ from homeostat.adapters.stores.file_lock import FileLock
 from homeostat.adapters.stores.journal import SqlJournal
 from homeostat.adapters.stores.opening import opened
 from homeostat.adapters.stores.reserve import Reserve
-from homeostat.base.errors import CorruptStoreError, StoreError
+from homeostat.base.errors import BusyStoreError, CorruptStoreError, StoreError
 from homeostat.base.part import Part
 
 # Primary result codes, https://sqlite.org/rescode.html
@@ -130,7 +130,7 @@ class SqliteBackend:
         path, said = self._settings.path, str(cause)
         if primary in {_BUSY, _LOCKED}:
             waited = f"{self._settings.busy_timeout_s:g} s"
-            return StoreError(f"{path} was locked for {waited}; stop what else writes it")
+            return BusyStoreError(f"{path} was locked for {waited}; stop what else writes it")
         if primary == _FULL:
             return DiskFullError(
                 f"no space for {path} ({said}); free some: until then nothing is recorded or done"
