@@ -368,6 +368,7 @@ def promotions(ramp: Ramp) -> list[ActionRecord]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**16),
