@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,3 +154,15 @@ def test_a_policy_may_keep_what_it_grants_through_a_harm_but_not_what_was_earned
         ended(70, ActionState.ROLLED_BACK), ended(70, ActionState.ROLLED_BACK, DOWN),
     )  # fmt: skip
     assert autonomy.effective(harmed, keeps, "m") == (UP,)
+
+
+def test_what_is_forgotten_is_the_oldest_whatever_the_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(autonomy, "KEPT", 3)
+    facts = [ended(at) for at in range(1, 7)] + [ended(4, ActionState.STUCK, where="n")]
+    first = ledger(*facts)
+    assert [deed.at for deed in first.of(UP).good] == [5, 6]
+    for turn in range(len(facts)):
+        turned = [*facts[turn:], *facts[:turn]]
+        assert ledger(*turned) == ledger(*reversed(turned)) == first
