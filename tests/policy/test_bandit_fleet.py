@@ -10,7 +10,7 @@ from homeostat.base.learning import Payoff, Pick
 from homeostat.base.units import TimeNs
 from homeostat.policy import bandit
 from homeostat.policy.bandit import Config
-from homeostat.policy.bandit_choose import weighed
+from homeostat.policy.bandit_choose import context, weighed
 from homeostat.policy.bandit_fleet import decide, prepared
 
 CONFIG = Config(arms=4, features=5, costs=2, sigma_reward=0.1, sigma_cost=0.1, ridge=0.1)
@@ -22,7 +22,7 @@ def trained(seed: int, rounds: int) -> bandit.View:
     state = bandit.init(CONFIG)
     seen = bandit.view(CONFIG, state, TimeNs(0))
     for _ in range(rounds):
-        x, arm = bandit.context(rng.uniform(-0.4, 0.4, CONFIG.features)), int(rng.integers(4))
+        x, arm = context(rng.uniform(-0.4, 0.4, CONFIG.features)), int(rng.integers(4))
         reward, *costs = (true[arm] @ x + 0.1 * rng.standard_normal(3)).tolist()
         pick = Pick(
             id="", at=TimeNs(0), features=tuple(x.tolist()), arm=arm, fraction=1.0, propensity=1.0
@@ -42,7 +42,7 @@ VIEWS: dict[int, bandit.View] = {}
 def test_a_fleet_is_given_what_each_deployment_would_be_given(seed: int, rounds: int) -> None:
     seen = VIEWS[rounds] = VIEWS.get(rounds) or trained(1, rounds)
     rng = np.random.default_rng(seed)
-    x = np.stack([bandit.context(rng.uniform(-0.4, 0.4, CONFIG.features)) for _ in range(6)])
+    x = np.stack([context(rng.uniform(-0.4, 0.4, CONFIG.features)) for _ in range(6)])
     room = rng.choice([-0.1, 0.05, 0.3, math.nan], (6, 2))
     may = rng.random((6, CONFIG.arms)) < 0.7
     fleet = decide(

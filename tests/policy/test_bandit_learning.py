@@ -12,7 +12,7 @@ from homeostat.base.learning import Payoff, Pick
 from homeostat.base.units import TimeNs
 from homeostat.policy import bandit, bandit_file, ellipsoid
 from homeostat.policy.bandit import Config, State
-from homeostat.policy.bandit_choose import weighed
+from homeostat.policy.bandit_choose import context, weighed
 from homeostat.policy.features import GRID, Encoder, Scale
 
 CONFIG = Config(arms=2, features=3, costs=1, blocks=3, block_ns=10, discount=0.5)
@@ -159,7 +159,7 @@ def test_the_truth_lies_within_the_bounds_while_it_is_learnt() -> None:
         state, out = bandit.init(PLAIN), False
         seen = bandit.view(PLAIN, state, TimeNs(0))
         for number in range(60):
-            x = bandit.context(rng.uniform(-0.5, 0.5, 3))
+            x = context(rng.uniform(-0.5, 0.5, 3))
             low, high = weighed(PLAIN, seen, x, (0.3,))[0].gain
             out |= not low <= float(x @ true) <= high
             reward = float(x @ true) + 0.1 * rng.standard_normal()
@@ -236,7 +236,7 @@ def test_a_context_is_on_the_grid_and_at_most_one_long(values: list[float]) -> N
     x = encoder.encode({str(i): value for i, value in enumerate(values)})
     assert len(x) == encoder.size
     assert np.linalg.norm(x) <= 1.0
-    assert bandit.context(x).tolist() == x.tolist()
+    assert context(x).tolist() == x.tolist()
 
 
 def test_a_range_without_a_length_is_refused() -> None:

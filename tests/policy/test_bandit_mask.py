@@ -56,7 +56,18 @@ def wild(draw: Any) -> bandit.View:
         )
 
     return fresh._replace(
-        theta=any_of(fresh.theta), spread=any_of(fresh.spread), beta=any_of(fresh.beta)
+        both=any_of(fresh.both),
+        bounds=tuple(
+            tuple((draw(ANY), draw(ANY)) for _ in range(CONFIG.outputs)) for _ in range(CONFIG.arms)
+        ),
+    )
+
+
+def with_means(fresh: bandit.View, theta: Any, share: float = 1.0) -> bandit.View:
+    """A view with other estimates, and radii of this share."""
+    return fresh._replace(
+        both=np.concatenate([fresh.spread, theta]),
+        bounds=tuple(tuple((beta * share, cap) for beta, cap in row) for row in fresh.bounds),
     )
 
 
@@ -81,7 +92,8 @@ def test_no_state_of_the_bandit_proposes_outside_the_safe_set(
 ) -> None:
     room = (data.draw(ANY), data.draw(ANY))
     ask = question(candidates=offered, incumbent=incumbent, roll=roll, room=room)
-    proposal, pick = propose(CONFIG, wild(data.draw), ask, PERMITTED)
+    with np.errstate(all="ignore"):
+        proposal, pick = propose(CONFIG, wild(data.draw), ask, PERMITTED)
     assert PERMITTED.holds(proposal.action)
     assert 0.0 < pick.propensity <= 1.0
     assert sum(pick.propensities) == pytest.approx(1.0)
@@ -135,7 +147,7 @@ def test_what_is_played_fits_into_the_room_by_its_upper_bound(
     config = Config(arms=1, features=4, costs=1, explore=0.5)
     fresh = bandit.view(config, bandit.init(config), TimeNs(0))
     theta = np.stack([X, low * X / float(X @ X)])
-    seen = fresh._replace(theta=theta)
+    seen = with_means(fresh, theta)
     offered = (Candidate(arm=0, action=ACTIONS[3], fraction=fraction, divisible=bool(divisible)),)
     ask = question(candidates=offered, room=(room,), roll=roll)
     _, pick = propose(config, seen, ask, PERMITTED)
@@ -159,7 +171,7 @@ def test_over_the_limit_only_a_whole_arm_that_surely_helps_may_be_played() -> No
     config = Config(arms=1, features=4, costs=1)
     fresh = bandit.view(config, bandit.init(config), TimeNs(0))
     theta = np.stack([X, -X * 4.0])
-    seen = fresh._replace(theta=theta, beta=fresh.beta * 0.0)
+    seen = with_means(fresh, theta, 0.0)
     whole = Candidate(arm=0, action=ACTIONS[3])
     part = Candidate(arm=0, action=ACTIONS[3], fraction=0.25)
     for candidate, arm in ((whole, 0), (part, -1)):

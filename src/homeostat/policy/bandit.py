@@ -31,8 +31,7 @@ from homeostat.base.learning import Payoff, Pick
 from homeostat.base.units import HOUR, TimeNs
 from homeostat.policy import bandit_alarm as alarm
 from homeostat.policy import ellipsoid
-from homeostat.policy.ellipsoid import FRACTION_GRID, Prior, Sums
-from homeostat.policy.features import snapped
+from homeostat.policy.ellipsoid import Prior, Sums
 
 Floats = npt.NDArray[np.float64]
 
@@ -148,6 +147,8 @@ class View(NamedTuple):
         radius: `[arm, output]`, all in full.
         cap: `[arm, output]`, beyond which nothing is believed: no parameter is longer than `size`,
             and no context longer than 1.
+        both: theta below spread, for one product with a context.
+        bounds: beta and cap of each arm and output, as plain numbers.
     """
 
     sums: tuple[Sums, ...]
@@ -158,6 +159,8 @@ class View(NamedTuple):
     beta: Floats
     radius: Floats
     cap: Floats
+    both: Floats
+    bounds: tuple[tuple[tuple[float, float], ...], ...]
 
 
 def init(config: Config) -> State:
@@ -195,15 +198,19 @@ def view(config: Config, state: State, now: TimeNs, last: View | None = None) ->
     beta = radius.copy()
     beta[:, 0] *= config.optimism
     cap = prior.size * state.inflated[:, None]
+    flat, wide = (part.reshape(-1, config.features) for part in (theta, spread))
+    rows = zip(beta.tolist(), cap.tolist(), strict=True)
     return View(
-        state.sums,
-        state.inflated,
-        index,
-        theta.reshape(-1, config.features),
-        spread.reshape(-1, config.features),
-        beta,
-        radius,
-        cap,
+        sums=state.sums,
+        inflated=state.inflated,
+        block=index,
+        theta=flat,
+        spread=wide,
+        beta=beta,
+        radius=radius,
+        cap=cap,
+        both=np.concatenate([wide, flat]),
+        bounds=tuple(tuple(zip(*row, strict=True)) for row in rows),
     )
 
 
@@ -274,22 +281,6 @@ def merged(one: State, other: State) -> State:
         alarms=one.alarms + other.alarms,
         unknown=one.unknown + other.unknown,
     )
-
-
-def context(x: Floats) -> Floats:
-    """Return features as the bandit takes them: on the grid, unknown numbers refused.
-
-    Raises:
-        ValueError: A number is not finite: say that it is not known by its place (`features`).
-    """
-    if not np.isfinite(x).all():
-        raise ValueError("bandit: a feature is not finite; encode it with policy.features")
-    return snapped(x)
-
-
-def rounded_down(fraction: float) -> float:
-    """Return a fraction on its grid, never more than asked."""
-    return math.floor(fraction / FRACTION_GRID) * FRACTION_GRID
 
 
 def _at(counts: Floats, arm: int, more: float) -> Floats:

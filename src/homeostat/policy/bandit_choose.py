@@ -6,14 +6,18 @@ one deployment; `bandit_fleet` does the same for thousands at once.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.policy.bandit import Config, View, rounded_down
+from homeostat.policy.bandit import Config, View
+from homeostat.policy.ellipsoid import FRACTION_GRID
+from homeostat.policy.features import snapped
 
 Floats = npt.NDArray[np.float64]
+
+_STEPS: Final = 1.0 / FRACTION_GRID
 
 
 class Weighed(NamedTuple):
@@ -44,24 +48,61 @@ def weighed(config: Config, seen: View, x: Floats, room: Sequence[float]) -> lis
         room: Of each constraint, its limit less an upper bound of the incumbent's cost. NaN = not
             known: then no arm may be played.
     """
-    k = config.arms
-    with np.errstate(all="ignore"):  # what is not a number may not be played; see `share`
-        squares = (seen.spread @ x).reshape(k, -1) @ x
-        means = (seen.theta @ x).reshape(k, -1)
-        widths = seen.beta * np.sqrt(np.maximum(squares, 0.0))[:, None]
-        lows = np.maximum(means - widths, -seen.cap).tolist()
-        highs = np.minimum(means + widths, seen.cap).tolist()
-    return [_arm(low, high, room) for low, high in zip(lows, highs, strict=True)]
+    k, d = config.arms, config.features
+    both = seen.both @ x
+    squares = (both[: k * d].reshape(k, d) @ x).tolist()
+    means = both[k * d :].reshape(k, -1).tolist()
+    return [
+        _arm(math.sqrt(max(square, 0.0)), mean, bound, room)
+        for square, mean, bound in zip(squares, means, seen.bounds, strict=True)
+    ]
 
 
-def _arm(low: list[float], high: list[float], room: Sequence[float]) -> Weighed:
+def _arm(
+    width: float,
+    means: list[float],
+    bounds: Sequence[tuple[float, float]],
+    room: Sequence[float],
+) -> Weighed:
+    """Return one arm, in plain numbers: for so few of them arrays take longer."""
     sure = hoped = 1.0
-    for left, least, most in zip(room, low[1:], high[1:], strict=True):
-        sure, hoped = min(sure, share(left, most)), min(hoped, share(left, least))
-    fraction = rounded_down(sure)
-    value = hoped * high[0] if fraction > 0.0 else -math.inf
-    least = 1.0 if min(room, default=0.0) < 0.0 else 0.0
-    return Weighed(value, fraction, least, (low[0], high[0]), tuple(high[1:]))
+    extra, over = [], False
+    for left, mean, (beta, cap) in zip(room, means[1:], bounds[1:], strict=True):
+        low, high = _ends(mean, beta * width, cap)
+        # Written so that NaN, of which every comparison is false, leaves no room.
+        if not high <= left:
+            sure = min(sure, share(left, high))
+        if not low <= left:
+            hoped = min(hoped, share(left, low))
+        over |= left < 0.0
+        extra.append(high)
+    beta, cap = bounds[0]
+    low, high = _ends(means[0], beta * width, cap)
+    fraction = math.floor(sure * _STEPS) / _STEPS
+    value = hoped * high if fraction > 0.0 else -math.inf
+    return Weighed(value, fraction, 1.0 if over else 0.0, (low, high), tuple(extra))
+
+
+def _ends(mean: float, wide: float, cap: float) -> tuple[float, float]:
+    low, high = mean - wide, mean + wide
+    return max(low, -cap), min(high, cap)
+
+
+def context(x: Floats) -> Floats:
+    """Return features as the bandit takes them: on the grid, unknown numbers refused.
+
+    Raises:
+        ValueError: A number is not finite: say that it is not known by its place (`features`).
+    """
+    on_grid = snapped(x)
+    if not math.isfinite(on_grid.sum()):
+        raise ValueError("bandit: a feature is not finite; encode it with policy.features")
+    return on_grid
+
+
+def rounded_down(fraction: float) -> float:
+    """Return a fraction on its grid, never more than asked."""
+    return math.floor(fraction * _STEPS) / _STEPS
 
 
 def share(room: float, extra: float) -> float:
@@ -97,11 +138,13 @@ class Chosen(NamedTuple):
 
     Attributes:
         number: Which option.
+        best: Which has the largest value.
         propensities: Of every option; they add up to 1, and none that may be played is below
             explore / options.
     """
 
     number: int
+    best: int
     propensities: tuple[float, ...]
 
 
@@ -121,7 +164,9 @@ def chosen(options: Sequence[Option], explore: float, roll: float) -> Chosen:
     if not (0.0 <= roll < 1.0 and options):
         raise ValueError(f"bandit: need options and a roll in [0, 1), got {len(options)}, {roll}")
     n = len(options)
-    best = max(range(n), key=lambda i: (options[i].value, options[i].fraction, -i))
+    best = max((one.value, one.fraction, -i) for i, one in enumerate(options))[2] * -1
     number = min(int(roll / explore * n), n - 1) if roll < explore else best
     even = explore / n
-    return Chosen(number, tuple(even + (1.0 - explore) * (i == best) for i in range(n)))
+    chances = [even] * n
+    chances[best] += 1.0 - explore
+    return Chosen(number, best, tuple(chances))

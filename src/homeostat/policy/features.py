@@ -88,4 +88,4 @@ class Encoder:
 
 def snapped(x: Floats) -> Floats:
     """Return features on the grid, each towards zero, so that no context becomes longer."""
-    return np.asarray(np.trunc(x / GRID) * GRID)
+    return np.asarray(np.trunc(x * (1.0 / GRID)) * GRID)

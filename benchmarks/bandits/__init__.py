@@ -1,0 +1,1 @@
+"""The adaptive layer's parts, measured: regret, safety, promotion, time (`python -m bandits`)."""
