@@ -9,6 +9,7 @@ import re
 from homeostat.base import codec
 from homeostat.base.intent import ActionRecord, ActionState, Intent
 from homeostat.base.units import TimeNs
+from homeostat.base.world import Snapshot
 from homeostat.loop import protocol
 from homeostat.loop.transitions import TABLE
 from protocol_sim.memory import Entry, Memory, same_write
@@ -69,17 +70,17 @@ def i11_blast_radius(memory: Memory, record: ActionRecord, intent: Intent) -> No
         memory.fail("I11", f"{intent.id} makes {busy + 1} deployments change at once")
 
 
-def i4_truthful(memory: Memory, record: ActionRecord) -> None:
+def i4_truthful(memory: Memory, record: ActionRecord, read: Snapshot | None) -> None:
     """I4: what is recorded not applied never lands later, what is recorded done did land.
 
     Otherwise it is pending and shown as unknown. That a target said "done" of what it lost may be
-    believed until the levers are read (APPLIED), and no longer.
+    believed until the levers are read, and after that where somebody else did the same by hand.
     """
     intent, state = record.intent, record.state
     if intent is None:
         return
-    believed = state is S.APPLIED and intent.id in memory.lied
-    if state in CLAIMS_LANDED and intent.id not in memory.landed and not believed:
+    lie = intent.id in memory.lied and (state is S.APPLIED or _done_by_hand(memory, intent, read))
+    if state in CLAIMS_LANDED and intent.id not in memory.landed and not lie:
         memory.fail("I4", f"{intent.id} is recorded {state} and never landed", cas_only=True)
     if state is S.ABANDONED:
         for old in memory.ids[record.id]:
@@ -91,6 +92,17 @@ def i4_truthful(memory: Memory, record: ActionRecord) -> None:
     if state.is_terminal and not record.in_flight:
         for old in memory.ids[record.id]:
             memory.close(old)
+
+
+def _done_by_hand(memory: Memory, intent: Intent, read: Snapshot | None) -> bool:
+    """Return whether the levers were what a lost write wanted when that was read."""
+    if intent.id in memory.by_hand:
+        return True
+    if read is None or any(read.lever(name) != value for name, value in intent.post):
+        return False
+    memory.by_hand.add(intent.id)
+    memory.counts["not told apart: a lie, and somebody else did the same"] += 1
+    return True
 
 
 def _is_back(memory: Memory, record: ActionRecord) -> bool:
@@ -161,7 +173,7 @@ def note(memory: Memory, entry: Entry) -> None:
             memory.close(old)
         earlier.append(record.intent.id)
         memory.intents[record.intent.id] = record.intent
-    i4_truthful(memory, record)
+    i4_truthful(memory, record, entry.snapshot)
     memory.log.append(entry)
     memory.records[record.deployment] = record
     memory.actions[record.id] = record

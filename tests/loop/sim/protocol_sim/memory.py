@@ -81,6 +81,7 @@ class Memory:
     log: list[Entry] = field(default_factory=list)
     landed: set[str] = field(default_factory=set)
     lied: set[str] = field(default_factory=set)  # "done", said of what was lost
+    by_hand: set[str] = field(default_factory=set)  # of those, what somebody else did as well
     closed: set[str] = field(default_factory=set)  # may not land from now on
     permits: dict[tuple[int, str], Permit] = field(default_factory=dict)
     before: dict[str, dict[str, Scalar]] = field(default_factory=dict)  # action -> first pre-image
