@@ -16,8 +16,8 @@ from homeostat.adapters.stores.rows import Rows
 from homeostat.adapters.stores.sqlite import SqliteSettings, build
 from homeostat.base.errors import CorruptStoreError, StoreError
 from homeostat.base.ports import Entry
-from homeostat.base.units import TimeNs
-from homeostat.testing.journal import ROWS, check_journal
+from homeostat.base.units import MINUTE, TimeNs
+from homeostat.testing.journal import ROWS, check_journal, check_leasing, check_pruning
 
 BIG = (TimeNs(1), "m", "command", b"x" * 20_000)
 
@@ -138,6 +138,29 @@ def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     for read_only in (False, True):
         with pytest.raises(StoreError, match=r"shape '9999'.*newer"):
             opened(tmp_path / "j.db", read_only=read_only)
+
+
+def test_a_journal_from_before_there_were_leases_is_read_and_goes_on(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j.db")
+    journal.claim_epoch("o", TimeNs(1))
+    written = journal.append(ROWS, durable=True)
+    journal.close()
+    with sqlite3.connect(tmp_path / "j.db") as raw:
+        raw.execute("drop table lease")
+        raw.execute("update alembic_version set version_num = '0001'")
+    raw.close()
+    reader = opened(tmp_path / "j.db", read_only=True)
+    assert tuple(reader.read())[1:] == written
+    reader.close()
+    journal = opened(tmp_path / "j.db")
+    assert tuple(journal.read())[1:] == written
+    assert journal.acquire("p", TimeNs(2), MINUTE).epoch == 2
+    journal.close()
+
+
+def test_the_kit_finds_that_one_leads_beside_a_file(tmp_path: Path) -> None:
+    check_leasing(lambda: opened(tmp_path / "journal.db"))
+    check_pruning(lambda: opened(tmp_path / "journal.db"))
 
 
 def test_a_locked_journal_says_so_after_the_timeout_and_works_again(tmp_path: Path) -> None:
