@@ -191,6 +191,19 @@ def test_more_is_given_as_the_cost_is_seen_to_be_small() -> None:
     assert fractions[0] < 0.5 < fractions[1] <= fractions[2] == 1.0
 
 
+def test_a_view_taken_from_the_last_one_is_the_view_drawn_anew_bit_for_bit() -> None:
+    state = played(CONFIG, [0.5] * 5, [0.1] * 5, at=5)
+    last = bandit.view(CONFIG, state, TimeNs(5))
+    after = learnt(CONFIG, [(6, 1, tuple(X), 0.5, 0.75, 0.5)], state)
+    for at in (7, 17):  # in the same block of time, and in the next
+        kept, anew = (
+            bandit.view(CONFIG, after, TimeNs(at), last),
+            bandit.view(CONFIG, after, TimeNs(at)),
+        )
+        assert kept.both.tobytes() == anew.both.tobytes()
+        assert kept.bounds == anew.bounds
+
+
 def test_an_old_block_counts_less_and_then_nothing() -> None:
     state = played(CONFIG, [0.5] * 20, [0.0] * 20, at=5)
     seen = [bandit.view(CONFIG, state, TimeNs(at)).theta[0] @ X for at in (5, 15, 25, 35)]

@@ -183,17 +183,26 @@ def test_over_the_limit_only_a_whole_arm_that_surely_helps_may_be_played() -> No
 @given(
     values=st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=7),
     explore=st.sampled_from([0.0, 0.1, 0.5]),
+    aim=st.sampled_from([None, 0, 3, 9]),
 )
 def test_propensities_are_the_shares_of_rolls_that_choose_each(
-    values: list[float], explore: float
+    values: list[float], explore: float, aim: int | None
 ) -> None:
     options = [Option(arm, 1.0, value) for arm, value in enumerate(values)]
     rolls = (np.arange(800) + 0.5) / 800
     counts = np.zeros(len(options))
-    said = chosen(options, explore, 0.0).propensities
+    said = chosen(options, explore, 0.0, aim).propensities
     for roll in rolls[:: 1 if explore else 800]:
-        counts[chosen(options, explore, float(roll)).number] += 1.0
+        counts[chosen(options, explore, float(roll), aim).number] += 1.0
     assert counts / counts.sum() == pytest.approx(np.array(said), abs=1e-2)
+
+
+def test_exploration_is_spent_on_the_arm_that_it_is_aimed_at() -> None:
+    options = [Option(-1, 0.0, 0.0), Option(0, 1.0, 0.5), Option(2, 1.0, 0.1)]
+    assert chosen(options, 0.2, 0.0, aim=2).propensities == pytest.approx((0.0, 0.8, 0.2))
+    assert chosen(options, 0.2, 0.0, aim=2).number == 2
+    # One that may not be played cannot be explored: then all are.
+    assert min(chosen(options, 0.3, 0.0, aim=1).propensities) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("roll", [-0.1, 1.0, math.nan])

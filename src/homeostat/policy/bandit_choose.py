@@ -139,8 +139,8 @@ class Chosen(NamedTuple):
     Attributes:
         number: Which option.
         best: Which has the largest value.
-        propensities: Of every option; they add up to 1, and none that may be played is below
-            explore / options.
+        propensities: Of every option; they add up to 1, and none that is explored is below
+            explore / explored.
     """
 
     number: int
@@ -148,8 +148,10 @@ class Chosen(NamedTuple):
     propensities: tuple[float, ...]
 
 
-def chosen(options: Sequence[Option], explore: float, roll: float) -> Chosen:
-    """Return the best option, or with probability `explore` any of them.
+def chosen(
+    options: Sequence[Option], explore: float, roll: float, aim: int | None = None
+) -> Chosen:
+    """Return the best option, or with probability `explore` any of those that are explored.
 
     Equal values go to the larger fraction, then to the first.
 
@@ -157,16 +159,22 @@ def chosen(options: Sequence[Option], explore: float, roll: float) -> Chosen:
         options: What may be played, the incumbent among it.
         explore: Declared probability of choosing evenly.
         roll: Uniform in [0, 1), from the journal or a seeded generator.
+        aim: The arm that is explored, where one is to be compared with the incumbent soon; all
+            options where it may not be played, or none is named.
 
     Raises:
         ValueError: The roll is out of range, or there is nothing to choose from.
     """
     if not (0.0 <= roll < 1.0 and options):
         raise ValueError(f"bandit: need options and a roll in [0, 1), got {len(options)}, {roll}")
-    n = len(options)
-    best = max((one.value, one.fraction, -i) for i, one in enumerate(options))[2] * -1
-    number = min(int(roll / explore * n), n - 1) if roll < explore else best
-    even = explore / n
-    chances = [even] * n
+    best = -max((one.value, one.fraction, -i) for i, one in enumerate(options))[2]
+    tried: Sequence[int] = range(len(options))
+    if aim is not None:
+        tried = [i for i, one in enumerate(options) if one.arm == aim] or tried
+    n = len(tried)
+    number = tried[min(int(roll / explore * n), n - 1)] if roll < explore else best
+    chances = [0.0] * len(options)
+    for i in tried:
+        chances[i] = explore / n
     chances[best] += 1.0 - explore
     return Chosen(number, best, tuple(chances))

@@ -64,6 +64,7 @@ class Question:
         incumbent: What would be done without the bandit; hold where the safe set lacks it.
         candidates: What the arms would do.
         roll: Uniform in [0, 1).
+        aim: The arm on which exploration is spent; None = evenly on all that may be played.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Question:
     incumbent: Action
     candidates: tuple[Candidate, ...]
     roll: float = 0.0
+    aim: int | None = None
 
 
 def propose(config: Config, seen: View, ask: Question, safe_set: SafeSet) -> tuple[Proposal, Pick]:
@@ -101,7 +103,7 @@ def propose(config: Config, seen: View, ask: Question, safe_set: SafeSet) -> tup
         if option is not None and _holds(safe_set, candidate.action):
             actions.append(candidate.action)
             options.append(option)
-    choice = chosen(options, config.explore, ask.roll)
+    choice = chosen(options, config.explore, ask.roll, ask.aim)
     taken, chance = options[choice.number], choice.propensities
     proposal = Proposal(
         action=actions[choice.number],
