@@ -299,6 +299,9 @@ def _carried_out(record: ActionRecord, world: Snapshot | None, ctx: Context) -> 
     if write is None or world is None:
         return record, ()
     spot = where(write, world)
+    if spot is Where.POST and write.token is not None and not landed_as_ours(write, world):
+        # The target said "done" of what it lost, and somebody else wrote the same values.
+        return foreign(record, ctx, "the levers are as this write wanted, but by another hand")
     if spot is Where.POST and not world.changing:
         settled = enter(record, ActionState.SETTLING, ctx, wait_ns=record.action.settle_ns)
         return settled, ()
