@@ -182,6 +182,18 @@ async def test_a_controller_superseded_between_ticks_sends_nothing_more() -> Non
     assert [call for call in ready.target.calls if call != "read"] == calls
 
 
+async def test_a_persons_word_that_finds_the_record_changed_ends_the_run_as_a_tick_does() -> None:
+    ready = await started()
+    ready.journal.refuse = lambda rows, durable: OutOfStepError("lost entries 7 to 9")
+    now = ready.clock.now()
+    wish = UndoRequested(at=now, decision_id="d-0001", by="anna", kill=ready.kill)
+    with pytest.raises(OutOfStepError):
+        ready.runtime.take("m", wish)  # whoever took it answers the person, and goes on
+    ready.journal.refuse = lambda rows, durable: None  # it is said once
+    with pytest.raises(OutOfStepError):
+        await asyncio.wait_for(ready.runtime.run(), 60.0)
+
+
 async def test_a_controller_ahead_of_its_record_begins_again_from_the_record() -> None:
     ready = await started()
     ready.journal.refuse = lambda rows, durable: OutOfStepError("lost entries 7 to 9")

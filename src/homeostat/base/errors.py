@@ -21,6 +21,7 @@ and for the edges, where they are caught once, by name.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 
 class HomeostatError(Exception):
@@ -109,3 +110,7 @@ class ActuatorError(HomeostatError):
 
 class NotifierError(HomeostatError):
     """A notice could not be delivered; the message never holds a secret."""
+
+
+ENDING: Final = (SupersededError, CorruptStoreError, OutOfStepError)
+"""What cannot be waited out: another owner, a damaged record, a memory that is not the record."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from homeostat.base.errors import StoreError
+from homeostat.base.errors import HomeostatError, OutOfStepError, StoreError
 from homeostat.base.ports import Journal
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.server.kill import KillSwitch
@@ -26,10 +26,17 @@ class NotedKill:
         switch: The switch itself.
         journal: The record.
         clock: The controller's clock.
+        end: Told when the controller's memory is older than the record: that is said once.
     """
 
-    def __init__(self, switch: KillSwitch, journal: Journal, clock: Callable[[], TimeNs]) -> None:
-        self._switch, self._journal, self._clock = switch, journal, clock
+    def __init__(
+        self,
+        switch: KillSwitch,
+        journal: Journal,
+        clock: Callable[[], TimeNs],
+        end: Callable[[HomeostatError], None],
+    ) -> None:
+        self._switch, self._journal, self._clock, self._end = switch, journal, clock, end
 
     def level(self) -> KillLevel:
         """Return the level in force."""
@@ -48,5 +55,7 @@ class NotedKill:
         try:
             self._journal.append([(self._clock(), "", "note", body)], durable=True)
         except StoreError as error:
+            if isinstance(error, OutOfStepError):
+                self._end(error)
             log.warning("kill", level=level.value, by=by, effect="thrown, not on record",
                         problem=str(error))  # fmt: skip

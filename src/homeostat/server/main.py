@@ -121,7 +121,7 @@ async def _serve(
     app = create_app(
         view=view,
         submit=submitter(runtime, lead),
-        kill=NotedKill(kill, journal, runtime.clock.now),
+        kill=NotedKill(kill, journal, runtime.clock.now, runtime.end),
         labels=_labels(labellings, runtime) if labellings else None,
         token=token,
         allowed_origins=_origins(plan),

@@ -14,13 +14,7 @@ from typing import Any
 import structlog
 
 from homeostat.base import codec
-from homeostat.base.errors import (
-    CorruptStoreError,
-    HomeostatError,
-    OutOfStepError,
-    StoreError,
-    SupersededError,
-)
+from homeostat.base.errors import ENDING, HomeostatError, StoreError
 from homeostat.base.events import (
     Claim,
     ClockJumped,
@@ -67,8 +61,6 @@ log = structlog.get_logger()
 
 SNAPSHOT_TICKS = 300  # between two state snapshots: bounds how much a restart replays
 PRUNE_NS = HOUR  # between two droppings; one takes milliseconds when little is due
-# What can never be waited out: another owner, a damaged record, a memory that is not the record.
-_FATAL = (SupersededError, CorruptStoreError, OutOfStepError)
 
 _NOTHING = "nothing is decided or done"
 
@@ -164,13 +156,18 @@ class Runtime:
 
         Raises:
             StoreError: Nothing was written, nothing is done, and the state is as it was.
+            ENDING: The same, and `run` ends.
         """
         shell = self.shell
         state, commands = loop_step.step(shell.parts, self.states[name], event)
         rows = [(event.at, name, "event", codec.encode(event))]
         rows += [(event.at, name, "command", codec.encode(command)) for command in commands]
         acts = any(isinstance(command, Write | Claim) for command in commands)
-        shell.journal.append(rows, durable=acts)
+        try:
+            shell.journal.append(rows, durable=acts)
+        except ENDING as error:
+            self.end(error)  # also where the caller answers a person and goes on
+            raise
         self.states[name] = state
         shell.deployments[name].managed = state.managed  # a person may have changed it
         for item in (event, *commands):
@@ -191,7 +188,7 @@ class Runtime:
         while self._fatal is None:
             try:
                 await self.cycle()
-            except _FATAL as error:
+            except ENDING as error:
                 self.end(error)
             except StoreError as error:
                 log.critical("journal", effect=_NOTHING, problem=str(error))
@@ -339,7 +336,7 @@ class Runtime:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        if isinstance(error, _FATAL):
+        if isinstance(error, ENDING):
             self.end(error)
         else:
             log.error("command", problem=plain(error))

@@ -11,7 +11,7 @@ from homeostat.adapters.stores.sqlite import PART
 from homeostat.base import codec
 from homeostat.base.actions import ActionKind
 from homeostat.base.autonomy import Grant
-from homeostat.base.errors import CorruptStoreError
+from homeostat.base.errors import CorruptStoreError, OutOfStepError
 from homeostat.base.events import Approval, Record, UndoRequested
 from homeostat.base.ports import Journal
 from homeostat.base.types import KillLevel, TimeNs
@@ -123,7 +123,8 @@ def test_a_decision_is_explained_with_what_was_known_then(bench: Any, client: Te
 def test_a_thrown_kill_switch_is_on_record(
     bench: Any, client: TestClient, journal: Journal, tmp_path: Path
 ) -> None:
-    switch = NotedKill(KillSwitch(file=tmp_path / "kill"), journal, lambda: bench.now)
+    ended: list[Exception] = []
+    switch = NotedKill(KillSwitch(file=tmp_path / "kill"), journal, lambda: bench.now, ended.append)
     switch.throw(KillLevel.NOTHING, "ada: a bad deploy: stop")
     assert switch.level() is KillLevel.NOTHING
     (first, *_) = read(client, "?kind=person")["entries"]
@@ -133,3 +134,17 @@ def test_a_thrown_kill_switch_is_on_record(
     journal.close()
     switch.throw(KillLevel.OFF, "bob")  # nothing can be noted any more: it is thrown all the same
     assert switch.level() is KillLevel.OFF
+    assert ended == []
+
+
+def test_a_note_that_tells_of_a_lost_step_ends_the_controller(tmp_path: Path) -> None:
+    class Older:
+        def append(self, *_: Any, **__: Any) -> None:
+            raise OutOfStepError("the last append had been kept")
+
+    ended: list[Exception] = []
+    made: Any = Older()
+    switch = NotedKill(KillSwitch(file=tmp_path / "kill"), made, lambda: TimeNs(1), ended.append)
+    switch.throw(KillLevel.NOTHING, "ada")
+    assert switch.level() is KillLevel.NOTHING
+    assert [type(one) for one in ended] == [OutOfStepError]
