@@ -80,7 +80,9 @@ def ladder() -> Ladder:
     return Ladder()
 
 
-def test_a_harm_is_in_force_on_every_deployment_and_survives_a_restart(ladder: Ladder) -> None:
+def test_a_harm_is_in_force_on_every_deployment_and_survives_a_restart(
+    ladder: Ladder,
+) -> None:
     loops: Any = Loops(ladder)
     assert ladder.bring_into_force(loops)
     assert loops.told == []  # as the policy says: nothing to tell

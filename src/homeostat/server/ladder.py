@@ -44,26 +44,15 @@ class Ladder:
         Raises:
             StoreError: The journal cannot be read.
         """
-        for entry in journal.read(kinds=("command",)):
-            ended = entry.body.startswith(_ACTION) and any(end in entry.body for end in _ENDS)
-            if ended or entry.body.startswith(_GRANT):
-                self._fold(decoded(entry))
+        found = folded(journal)  # it may take long: what is seen meanwhile counts too
+        self.ledger = autonomy.merge(self.ledger, found)
 
     def observe(self, item: Event | Command) -> None:
         """Take one event or command as it happens."""
         before = self.ledger
-        self._fold(item)
+        self.ledger = with_item(self.ledger, item)
         if self.ledger != before or isinstance(item, Reconfigured):
             self._news.set()
-
-    def _fold(self, item: Any) -> None:
-        match item:
-            case Record(fact=ActionRecord() as record):
-                self.ledger = autonomy.counted(self.ledger, record)
-            case Record(fact=Grant() as grant):
-                self.ledger = autonomy.granted(self.ledger, grant)
-            case _:
-                pass
 
     def bring_into_force(self, runtime: Runtime) -> bool:
         """Tell every loop whose kinds are not as the ledger says; journaled, so it replays.
@@ -92,6 +81,31 @@ class Ladder:
             self._news.clear()
             while not self.bring_into_force(runtime):  # noqa: ASYNC110 - for a journal, no flag
                 await asyncio.sleep(RETRY_S)
+
+
+def folded(journal: Journal) -> Ledger:
+    """Return the ledger of a whole journal.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    ledger = Ledger()
+    for entry in journal.read(kinds=("command",)):
+        ended = entry.body.startswith(_ACTION) and any(end in entry.body for end in _ENDS)
+        if ended or entry.body.startswith(_GRANT):
+            ledger = with_item(ledger, decoded(entry))
+    return ledger
+
+
+def with_item(ledger: Ledger, item: Any) -> Ledger:
+    """Return the ledger with one more event or command; most say nothing to it."""
+    match item:
+        case Record(fact=ActionRecord() as record):
+            return autonomy.counted(ledger, record)
+        case Record(fact=Grant() as grant):
+            return autonomy.granted(ledger, grant)
+        case _:
+            return ledger
 
 
 def news(
