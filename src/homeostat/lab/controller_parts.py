@@ -22,12 +22,12 @@ from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
-from homeostat.govern import decide, verify
+from homeostat.govern import accounts, decide, ramp, verify
 from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.sense import SenseParts
-from homeostat.policy import runbook
+from homeostat.policy import canary, runbook
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.signals.fleet import Fleet
@@ -78,6 +78,10 @@ def loop_parts() -> LoopParts:
         guard=guard,
         measure=verify.measure,
         judge=verify.judge,
+        account=accounts.account,
+        compare=ramp.compare,
+        watch=ramp.watch,
+        canary=canary.proposed,
     )
 
 
