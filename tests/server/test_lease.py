@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from runtime_harness import MemoryJournal
+from structlog.testing import capture_logs
 
 from homeostat.adapters.stores.journal import SqlJournal
 from homeostat.adapters.stores.sqlite import SqliteSettings, build
@@ -69,16 +70,13 @@ def opened(path: Path) -> SqlJournal:
     return build(SqliteSettings(path=path, reserve_bytes=0))
 
 
-def test_a_standby_waits_while_another_leads_and_then_has_its_epoch(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_standby_waits_while_another_leads_and_then_has_its_epoch() -> None:
     journal = LeasedJournal(OTHER, OTHER, OURS)
     lead = lead_of(journal)
-    assert run(lead.take()) == 7
+    with capture_logs() as said:
+        assert run(lead.take()) == 7
     assert journal.answers == []
-    said = capsys.readouterr().out
-    assert said.count("standby") == 1  # not once a look
-    assert "other" in said
+    assert [(line["event"], line["leads"]) for line in said] == [("standby", "other")]  # once
     assert lead.leader == "us"
 
 
