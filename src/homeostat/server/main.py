@@ -209,7 +209,7 @@ async def _lead_and_work(
         watch: list[asyncio.Task[None]] = []
         try:
             await runtime.start(epoch)
-            ladder.load(runtime.shell.journal)
+            await asyncio.to_thread(ladder.load, runtime.shell.journal)  # the lease is kept
             ladder.bring_into_force(runtime)
             watch.append(asyncio.create_task(ladder.keep(runtime)))
             watch.append(asyncio.create_task(force()))
