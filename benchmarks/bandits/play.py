@@ -38,7 +38,9 @@ def best(task: Task, *, limited: bool) -> Floats:
     return np.asarray(np.maximum((share * task.gain).max(axis=1), 0.0))
 
 
-def shipped(config: Config, task: Task, *, limited: bool, whole: bool = False) -> Played:
+def shipped(
+    config: Config, task: Task, *, limited: bool, whole: bool = False, believing: bool = False
+) -> Played:
     """Play the shipped bandit.
 
     Args:
@@ -46,6 +48,7 @@ def shipped(config: Config, task: Task, *, limited: bool, whole: bool = False) -
         task: The task; a round is a nanosecond.
         limited: Whether there is a limit; else it may spend what it likes.
         whole: An arm is played in full or not at all.
+        believing: The estimate of a cost is taken for the cost.
     """
     state = bandit.init(config)
     seen = bandit.view(config, state, TimeNs(0))
@@ -53,7 +56,7 @@ def shipped(config: Config, task: Task, *, limited: bool, whole: bool = False) -
     gained, over = np.zeros(len(task.x)), 0
     for t, x in enumerate(task.x):
         seen = bandit.view(config, state, TimeNs(t), seen)
-        arms = weighed(config, seen, x, room)
+        arms = weighed(config, _sure(seen) if believing else seen, x, room)
         options = [Option(-1, 0.0, 0.0)]
         for arm, one in enumerate(arms):
             if one.fraction >= 1.0 or (one.fraction > 0.0 and not whole):
@@ -77,6 +80,11 @@ def shipped(config: Config, task: Task, *, limited: bool, whole: bool = False) -
         state = bandit.learnt(config, state, seen, pick, payoff)
     regret = np.cumsum(best(task, limited=limited or config.costs > 0) - gained)
     return Played(regret, over, int(state.alarms.sum()))
+
+
+def _sure(seen: bandit.View) -> bandit.View:
+    bounds = tuple((row[0], *((0.0, cap) for _, cap in row[1:])) for row in seen.bounds)
+    return seen._replace(bounds=bounds)
 
 
 def ridge(task: Task, width: float, greedy: float, *, thompson: bool = False) -> Played:

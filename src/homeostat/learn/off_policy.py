@@ -117,7 +117,7 @@ def half_width(count: Floats | float, deviation: Floats, tuned: float, alpha: fl
         half = s sqrt( 2 (n rho^2 + 1) / (n^2 rho^2)  log(1 + sqrt(n rho^2 + 1) / (2 alpha)) )
 
     Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, "Time-uniform central limit theory and
-    asymptotic confidence sequences", Annals of Statistics 52 (2024), Proposition B.1.
+    asymptotic confidence sequences", Annals of Statistics 52 (2024), the one-sided form (appendix).
 
     Args:
         count: Rounds n.

@@ -59,7 +59,7 @@ class Config:
         blocks: Blocks of time that are remembered.
         block_ns: How long one is.
         discount: What a block is worth when it is one older; 1 forgets nothing.
-        alarm: Outcomes between false alarms of an arm, on average at least.
+        alarm: Outcomes between false alarms of an arm, on average at least; inf = never asked.
     """
 
     arms: int
@@ -87,9 +87,9 @@ class Config:
         """
         if min(self.arms, self.features, self.blocks, self.block_ns) < 1 or self.costs < 0:
             raise ValueError("bandit: arms, features, blocks and block_ns are at least 1")
-        positive = (self.sigma_reward, self.sigma_cost, self.ridge, self.span, self.alarm)
-        if not all(0.0 < value < math.inf for value in positive):
-            raise ValueError("bandit: sigmas, ridge, span and alarm are above 0")
+        positive = (self.sigma_reward, self.sigma_cost, self.ridge, self.span)
+        if not (all(0.0 < value < math.inf for value in positive) and self.alarm > 1.0):
+            raise ValueError("bandit: sigmas, ridge and span are above 0, alarm above 1")
         if not (
             0.0 < self.delta < 1.0 and 0.0 <= self.explore < 1.0 and 0.0 < self.discount <= 1.0
         ):
@@ -258,7 +258,7 @@ def _watched(
     width = seen.radius[arm] * math.sqrt(max(float(z @ seen.spread[own] @ z), 0.0))
     watch = state.watch.copy()
     watch[arm] = alarm.stepped(watch[arm], y - theta @ z, width, config.prior().sigma)
-    if alarm.evidence(watch[arm]) < config.alarm:
+    if alarm.evidence(watch[arm]) < math.log(config.alarm):
         return state._replace(watch=watch)
     watch[arm] = alarm.calm(config.outputs)
     none = ellipsoid.nothing(config.features, config.outputs, config.blocks)

@@ -10,6 +10,7 @@ An alarm says that the estimates are not to be trusted, not why: drift, or a wor
 linear. What follows from it is in `bandit`: the arm starts anew, with a wider ellipsoid.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -45,7 +46,5 @@ def stepped(watch: Floats, residual: Floats, width: Floats, sigma: Floats) -> Fl
 
 
 def evidence(watch: Floats) -> float:
-    """Return the largest mean of the sums over all outputs: an alarm when it is the threshold."""
-    # exp of what overflows is inf, which is above every threshold.
-    with np.errstate(over="ignore"):
-        return float(np.exp(watch).mean(axis=1).max())
+    """Return the logarithm of the largest mean of the sums: an alarm from log(threshold) on."""
+    return float(np.logaddexp.reduce(watch, axis=1).max()) - math.log(KINDS)
