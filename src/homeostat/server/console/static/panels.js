@@ -162,7 +162,7 @@ export function decision(d, action, readOnly, undo) {
       block(`Permitted (${d.allowed.length})`, el("ul", { class: "allowed" }, d.allowed.map((a) => el("li", {}, labelName(a))))),
       block(`Refused (${d.refused.length})`, d.refused.length ? el("ul", { class: "refused" }, d.refused.map(refusal)) : el("p", {}, "Nothing was refused."))),
     error,
-    el("p", { class: "buttons" }, location.pathname.endsWith(`/${d.id}`) ? null : el("a", { href: `/d/${encodeURIComponent(d.deployment)}/${encodeURIComponent(d.id)}` }, "Explained"), el("a", { href: `/v1/decisions/${encodeURIComponent(d.id)}?deployment=${encodeURIComponent(d.deployment)}` }, "As JSON"), d.undoable && !readOnly ? undoButton : null));
+    el("p", { class: "buttons" }, location.pathname.endsWith(`/${d.id}`) ? null : el("a", { href: `/d/${encodeURIComponent(d.deployment)}/${encodeURIComponent(d.id)}` }, "Explained"), document.body.dataset.closed === "yes" ? null : el("a", { href: `/v1/decisions/${encodeURIComponent(d.id)}?deployment=${encodeURIComponent(d.deployment)}` }, "As JSON"), d.undoable && !readOnly ? undoButton : null));
 }
 
 /** The replicas' rows. */
