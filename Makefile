@@ -100,7 +100,7 @@ sim: setup
 	@PYTHONPATH=tests/loop/sim $(BIN)/python -m protocol_sim --effects $(or $(SIM_EFFECTS),100000000)
 	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim -k "not million"
 
-# Bandits, Hedge and promotion gates on made-up tasks: ten minutes of one core. PARTS as above.
+# Bandits, Hedge and promotion gates on made-up tasks: five minutes of one core. PARTS as above.
 bench-adaptive: setup
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bandits $(PARTS)
 
