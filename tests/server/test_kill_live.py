@@ -102,7 +102,8 @@ def test_a_controller_killed_at_any_moment_loses_doubles_and_misreports_nothing(
     settle(stage)
     said = check_all(stage)
     show(said, stage, time.monotonic() - begin)
-    assert said.cut_between_intent_and_receipt() >= 0.3 * kills
+    # As many as KILLS must show, however many more ended before they began on a busy machine.
+    assert said.cut_between_intent_and_receipt() >= 0.3 * KILLS
     assert len(said.written) >= ENOUGH, "it hardly acted: this proves little"
     assert any(intent.undo for intent in said.written.values()), "nothing was ever taken back"
 
