@@ -8,6 +8,7 @@ controller that sent it is gone.
 import asyncio
 import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -199,13 +200,17 @@ class Zygote:
     process: "subprocess.Popen[str]"
     folder: Path
     lives: int = 0
+    alive: set[int] = field(default_factory=set)
 
     def start(self) -> "Life":
         self.lives += 1
         log = self.folder / f"life-{self.lives:03d}.log"
-        return Life(pid=int(self._say(f"start {log}")), log=log, zygote=self)
+        life = Life(pid=int(self._say(f"start {log}")), log=log, zygote=self)
+        self.alive.add(life.pid)
+        return life
 
     def reap(self, pid: int) -> int:
+        self.alive.discard(pid)
         return int(self._say(f"reap {pid}"))
 
     def _say(self, line: str) -> str:
@@ -326,9 +331,13 @@ def _zygote(folder: Path, files: tuple[Path, ...]) -> Iterator[Zygote]:
             stderr=log,
             text=True,
         )
+    zygote = Zygote(process, folder)
     try:
-        yield Zygote(process, folder)
+        yield zygote
     finally:
+        for pid in zygote.alive:  # of a test that failed: a standby would wait for ever
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert process.stdin is not None
         process.stdin.close()
         process.wait(10.0)
