@@ -10,7 +10,7 @@ from homeostat.loop.protocol import Timing
 from homeostat.testing import build
 
 NOW = build.at(100.0)
-TIMING = Timing(quiesce_ns=20 * SECOND)
+TIMING = Timing(quiesce_ns=20 * SECOND, fresh_ns=2 * SECOND)
 COOLDOWN_NS = 5 * SECOND  # as `build.guard` has it
 
 
@@ -35,7 +35,7 @@ def ended(state: ActionState, *, in_flight: bool, deadline: TimeNs = NOW) -> Act
 def test_with_a_write_in_flight_it_waits_until_that_cannot_land(late_s: int) -> None:
     record = ended(ActionState.FOREIGN, in_flight=True, deadline=TimeNs(NOW + late_s * SECOND))
     pause_ns = alone_ns(record, build.managed(), TIMING, NOW)
-    assert pause_ns == (20 + late_s) * SECOND > 2 * COOLDOWN_NS
+    assert pause_ns == (20 + 2 + late_s) * SECOND > 2 * COOLDOWN_NS
 
 
 def test_with_nothing_in_flight_it_waits_for_twice_the_cooldown() -> None:

@@ -286,8 +286,10 @@ def alone_ns(record: ActionRecord, managed: Managed, timing: Timing, now: TimeNs
             # Never fight: whoever wrote gets as long as twice the cooldown to finish.
             pause_ns = round(2 * managed.guard.cooldown_scrapes * managed.scrape_ns)
             if record.in_flight and record.intent is not None:
-                # Ours may still be on its way: nothing new before it can no longer land.
-                pause_ns = max(pause_ns, record.intent.deadline + timing.quiesce_ns - now)
+                # Ours may still be on its way: nothing new before it can no longer land, and every
+                # reading that may be believed was taken after that.
+                rest_ns = timing.quiesce_ns + timing.fresh_ns
+                pause_ns = max(pause_ns, record.intent.deadline + rest_ns - now)
             return pause_ns
         case ActionState.STUCK:
             return UNTIL_A_PERSON_NS

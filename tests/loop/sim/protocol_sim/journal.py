@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from homeostat.base.guard import PastAction
-from homeostat.base.intent import ActionRecord
+from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.units import TimeNs
 from protocol_sim import invariants_journal as promised
 from protocol_sim.chance import Chance
@@ -114,7 +114,7 @@ class Journal:
         self.last_at = max(self.last_at, entry.now)
         self.appended += 1
         self._count(record, entry.now)
-        if record.state.is_terminal:
+        if record.state in {ActionState.FOREIGN, ActionState.STUCK}:
             self.ended[record.deployment] = (record, entry.now)
 
     def _count(self, record: ActionRecord, now: TimeNs) -> None:

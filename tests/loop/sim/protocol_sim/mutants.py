@@ -350,7 +350,7 @@ MUTANTS = (
     _mutant("an end does not say why", "I18", _unexplained),
     _mutant("a refusal does not name its rule", "I18", _unnamed_rules),
     _mutant("a new action starts while an old write may land", "I16 I4",
-            _everything_rests, first=190),
+            _everything_rests, first=2226),
     _mutant("undo goes back one stage only", "UNDO", _last_stage_is_enough),
     _mutant("success skips verification", "TABLE", _wrap(_skips_verifying)),
 )  # fmt: skip

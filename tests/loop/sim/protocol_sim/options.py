@@ -163,6 +163,10 @@ class Options:
         storm = Random(seed * 7919 + 1).choice((0.3, 1.0, 1.0, 2.5))
         faults = Faults().scaled(storm)
         if mode is Mode.CALM:
-            # Who else writes and what is doubled cannot be told apart here.
-            faults = replace(faults, meddle=0.0, quarrel=0.0, duplicated=0.0, partial=0.0)
+            # Who else writes and what is doubled cannot be told apart here; and how long a write of
+            # an action that has ended may be on its way is known by clocks that agree. (Of one
+            # that has not, a takeover counts anew: see `explore`.)
+            faults = replace(
+                faults, meddle=0.0, quarrel=0.0, duplicated=0.0, partial=0.0, clock_skew=0.0
+            )
         return Options(seed=seed, mode=mode, effects=effects, faults=faults, broken=broken)
