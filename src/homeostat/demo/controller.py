@@ -37,7 +37,7 @@ class Controller:
     log: Path
     unproved_by: str = ""
     process: "subprocess.Popen[bytes] | None" = None
-    ready: bool = False
+    learnt: bool = False
     proved: bool = False
     _seq: int = 0
     applied: list[tuple[float, str]] = field(default_factory=list)
@@ -74,6 +74,11 @@ class Controller:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it knows what is normal, and may act: its policy is proved."""
+        return self.learnt and self.proved
+
     def running(self) -> bool:
         """Return whether the process is there."""
         return self.process is not None and self.process.poll() is None
@@ -106,8 +111,7 @@ class Controller:
             case Started(managed=managed) | Reconfigured(managed=managed):
                 self.proved = self.proved or managed.guard.unproved == ""
             case Ticked(evidence=evidence):
-                # A baseline alone is not enough: before its policy is proved it changes nothing.
-                self.ready = self.ready or (evidence.ready and self.proved)
+                self.learnt = self.learnt or evidence.ready
             case Record(fact=ActionRecord() as record) if record.state in _CHANGED:
                 self.applied.append((at, _label(record)))
                 yield at, record

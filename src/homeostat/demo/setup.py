@@ -110,11 +110,13 @@ def banner(place: Place, port: int, token: str) -> dict[str, Any]:
 
 
 def not_ready(place: Place) -> ConfigError:
-    """Return the error for a controller that never knew what is normal."""
+    """Return the error for a controller that never knew what is normal, or never might act."""
     log = place.folder / "controller.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     last = f"; its last words: {lines[-1]}" if lines else ""
-    return ConfigError(f"the controller learnt no baseline{last} (see {log})")
+    return ConfigError(
+        f"the controller learnt no baseline or proved no policy in time{last} (see {log})"
+    )
 
 
 def _model(place: Place, *, evidence_rules: bool) -> dict[str, Any]:
