@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from homeostat.base.policy import Managed, Mode
 from homeostat.server import proof_gate, proving
@@ -101,7 +102,9 @@ async def test_a_proof_is_kept_and_what_is_undecided_is_not(tmp_path: Path) -> N
     assert (len(first.asked), len(again.asked)) == (1, 0)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"key": "other", "verdicts": {"bounds": "proved"}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "{}", "[]", "1", '{"key": "other", "verdicts": {"bounds": "proved"}}']
+)
 async def test_a_spoilt_proof_is_none(tmp_path: Path, text: str) -> None:
     said, kept = config(tmp_path), tmp_path / "kept"
     await worked(ProofGate(said.deployments, folder=kept, prove=Solver(PROVED)))
@@ -111,6 +114,16 @@ async def test_a_spoilt_proof_is_none(tmp_path: Path, text: str) -> None:
     assert not judged(gate, said).acts
     await worked(gate)
     assert judged(gate, said).acts
+
+
+async def test_what_was_refuted_in_an_earlier_life_is_said_again(tmp_path: Path) -> None:
+    said, kept = config(tmp_path), tmp_path / "kept"
+    refuted = Solver({"floor": "refuted"})
+    await worked(ProofGate(said.deployments, folder=kept, prove=refuted))
+    with capture_logs() as lines:
+        await worked(ProofGate(said.deployments, folder=kept, prove=refuted))
+    assert [(line["effect"], line["why"]) for line in lines] == [("a shadow", "refuted: floor")]
+    assert len(refuted.asked) == 1
 
 
 async def test_a_changed_policy_waits_for_a_proof_of_its_own(tmp_path: Path) -> None:

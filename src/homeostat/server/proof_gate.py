@@ -133,6 +133,7 @@ class ProofGate:
             return  # nobody waits for it
         undecided: set[str] = set()
         while True:
+            self._tell_refused()
             waiting = [key for key in self._subjects if key not in self._found]
             if not waiting:
                 await asyncio.sleep(1.0)
@@ -161,11 +162,15 @@ class ProofGate:
             self._found[key] = why_not(verdicts)
             if not self._found[key].startswith(UNDECIDED):
                 self._keep(key, verdicts)
-        if why := self._found[key]:
-            self._tell(key, effect="a shadow", deployment=subject.name, why=why,
-                       see="homeostat policy verify")  # fmt: skip
-        else:
+        if not self._found[key]:
             log.info("policy", effect="proved", deployment=subject.name)
+
+    def _tell_refused(self) -> None:
+        """Name every policy that is not proved, also one that was refuted in an earlier life."""
+        for key, subject in self._subjects.items():
+            if why := self._found.get(key, ""):
+                self._tell(key, effect="a shadow", deployment=subject.name, why=why,
+                           see="homeostat policy verify")  # fmt: skip
 
     def _tell(self, about: str, **words: str) -> None:
         if about not in self._told:
@@ -173,7 +178,8 @@ class ProofGate:
             log.warning("policy", **words)
 
     def _kept(self, key: str) -> Verdicts | None:
-        with suppress(OSError, ValueError):
+        # Whatever lies there instead of a proof is none, and is made anew.
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             found = json.loads(self._file(key).read_text(encoding="utf-8"))
             if found["key"] == key and isinstance(found["verdicts"], dict) and found["verdicts"]:
                 return Told(found["verdicts"], found.get("shown") or {})
