@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+import figures_page
 from bandits import measured
 
 PARTS: Final = MappingProxyType({
@@ -20,8 +21,6 @@ PARTS: Final = MappingProxyType({
     "promotion": ("Promotion, asked after every round", measured.promotion),
     "latency": ("Processor time", measured.latency),
 })
-_BEGIN: Final = "<!-- measured: begin -->"
-_END: Final = "<!-- measured: end -->"
 
 
 def main() -> None:
@@ -36,21 +35,7 @@ def main() -> None:
     text = "\n\n".join([f"Made by `{command}`: {took:.0f} s of one core.", *parts])
     print(text)
     if asked.page:
-        _write(asked.page, text)
-
-
-def _write(page: Path, text: str) -> None:
-    """Put the figures between the page's marks.
-
-    Raises:
-        SystemExit: It has none.
-    """
-    old = page.read_text(encoding="utf-8")
-    head, _, rest = old.partition(_BEGIN)
-    _, mark, tail = rest.partition(_END)
-    if not mark:
-        raise SystemExit(f"{page} lacks {_BEGIN} and {_END}: they say where the figures go")
-    page.write_text(f"{head}{_BEGIN}\n{text}\n{_END}{tail}", encoding="utf-8")
+        figures_page.write(asked.page, text)
 
 
 def _asked() -> argparse.Namespace:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+import figures_page
 from safety import measured
 
 PARTS: Final = MappingProxyType({
@@ -21,8 +22,6 @@ PARTS: Final = MappingProxyType({
     "latency": ("Slower answers", measured.latency),
     "fleet": ("Many at once", lambda _, seed: measured.fleet(seed)),
 })
-_BEGIN: Final = "<!-- measured: begin -->"
-_END: Final = "<!-- measured: end -->"
 
 
 def main() -> None:
@@ -38,25 +37,11 @@ def main() -> None:
     text = "\n\n".join([head, *parts])
     print(text)
     if asked.page:
-        _write(asked.page, text)
+        figures_page.write(asked.page, text)
 
 
 def _with_note(name: str) -> str:
     return f"{NOTES[name]}\n\n" if name in NOTES else ""
-
-
-def _write(page: Path, text: str) -> None:
-    """Put the figures between the page's marks.
-
-    Raises:
-        SystemExit: It has none.
-    """
-    old = page.read_text(encoding="utf-8")
-    head, _, rest = old.partition(_BEGIN)
-    _, mark, tail = rest.partition(_END)
-    if not mark:
-        raise SystemExit(f"{page} lacks {_BEGIN} and {_END}: they say where the figures go")
-    page.write_text(f"{head}{_BEGIN}\n{text}\n{_END}{tail}", encoding="utf-8")
 
 
 def _asked() -> argparse.Namespace:

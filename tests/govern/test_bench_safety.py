@@ -61,15 +61,15 @@ def test_slower_answers_move_the_histogram_as_they_should() -> None:
 
 
 def test_figures_go_between_the_marks_of_a_page_that_has_them(tmp_path: Path) -> None:
-    import safety.__main__ as command  # noqa: PLC0415 - found by the fixture above
+    import figures_page  # noqa: PLC0415 - found by the fixture above
 
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{command._BEGIN}\nold\n{command._END}\nafter\n")
-    command._write(page, "new")
-    assert page.read_text() == f"before\n{command._BEGIN}\nnew\n{command._END}\nafter\n"
+    page.write_text(f"before\n{figures_page.BEGIN}\nold\n{figures_page.END}\nafter\n")
+    figures_page.write(page, "new")
+    assert page.read_text() == f"before\n{figures_page.BEGIN}\nnew\n{figures_page.END}\nafter\n"
     page.write_text("no marks")
     with pytest.raises(SystemExit, match="lacks"):
-        command._write(page, "new")
+        figures_page.write(page, "new")
 
 
 def test_the_page_shows_no_promise_broken() -> None:
