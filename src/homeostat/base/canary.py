@@ -269,3 +269,31 @@ class CanaryJudgement:
     metrics: tuple[MetricEvidence, ...]
     because: tuple[str, ...]
     caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlikeState:
+    """What was learnt while both pools served the same version; the newest comparisons are kept.
+
+    Attributes:
+        canary: The pool that new versions are tried in.
+        stable: The pool that it is compared with.
+        config: By which the kept ends were judged.
+        version: What both pools served during the newest pretended ramp; empty before the first.
+        share: Weight of the canary's pool during it.
+        judge: What the judge remembers of it; None while none is open.
+        window: Canary's responses and bad ones, stable's responses and bad ones, of whole ramps
+            that are not yet enough for a ratio.
+        ratios: Bad share of the canary's pool over that of stable, oldest first.
+        ends: Of each whole pretended ramp, whether it ended in a false alarm; oldest first.
+    """
+
+    canary: str
+    stable: str
+    config: CanaryConfig
+    version: str = ""
+    share: int | float | str | None = None
+    judge: CanaryState | None = None
+    window: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    ratios: tuple[float, ...] = ()
+    ends: tuple[bool, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.budgets import Accounts
-from homeostat.base.canary import CanaryConfig, CanaryJudgement, CanaryState
+from homeostat.base.canary import AlikeState, CanaryConfig, CanaryJudgement, CanaryState
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.guard import Load, PastAction, Setting, Slower
@@ -189,6 +189,7 @@ class LoopState:
         accounts: Counts of promises and money; None where none is declared.
         comparison: The last ramp whose pools were compared, None before the first.
         moves: What moved levers of capacity lately (see `base.guard.GuardState`).
+        alike: What was learnt while both pools of a canary served the same version.
     """
 
     managed: Managed
@@ -228,3 +229,4 @@ class LoopState:
     accounts: Accounts | None = None
     comparison: Comparison | None = None
     moves: tuple[PastAction, ...] = ()
+    alike: AlikeState | None = None

@@ -41,12 +41,14 @@ class Margin:
         lucky: Down to this, at most 1; a certificate must be earned that much below its promise.
         samples: Ratios that it comes from.
         why: In words.
+        certified: Nineteen in twenty are surely (95 %) below this; None: not known, or not enough.
     """
 
     ratio: float | None
     lucky: float | None
     samples: int
     why: str
+    certified: float | None = None
 
 
 def measure(windows: Sequence[Pods], pods: int, rng: np.random.Generator) -> Margin:
@@ -63,23 +65,35 @@ def measure(windows: Sequence[Pods], pods: int, rng: np.random.Generator) -> Mar
     if pods < 1:
         raise ValueError(f"canary margin: a canary has 1 pod or more, got {pods}")
     found = [ratio for window in windows for ratio in _ratios(_known(window), pods, rng)]
+    return of_ratios(found, f"comparisons of {pods} pods with the rest")
+
+
+def of_ratios(found: Sequence[float], what: str) -> Margin:
+    """Return what ratios of bad shares of the same version say about the margin.
+
+    Args:
+        found: Bad share of what plays the canary over that of the rest.
+        what: What was compared, for people: `comparisons of 2 pods with the rest`.
+    """
     if len(found) < SAMPLES_LEAST:
         why = (
-            f"{len(found)} comparisons of {pods} pods with the rest, {SAMPLES_LEAST} are needed: "
+            f"{len(found)} {what}, {SAMPLES_LEAST} are needed: "
             f"more stable pods with bad responses, or more windows"
         )
         return Margin(ratio=None, lucky=None, samples=len(found), why=why)
     ordered = sorted(found)
     high = max(1.0, ordered[math.ceil(_SURE * len(found)) - 1])
     low = min(1.0, ordered[math.floor((1.0 - _SURE) * len(found))])
-    why = f"{pods} pods of one version differ from the rest by {low:.2f} to {high:.2f} (19 in 20)"
+    why = f"{len(found)} {what} differ by {low:.2f} to {high:.2f} (19 in 20)"
     return Margin(ratio=high, lucky=low, samples=len(found), why=why)
 
 
 def apply(config: CanaryConfig, margin: Margin) -> CanaryConfig:
     """Return the configuration with the errors' margin at least what pods ask for.
 
-    A certificate that pods' luck alone could earn is not offered any more.
+    A certificate that pods' luck alone could earn is not offered any more. The margin becomes
+    smaller only where the pods surely differ by less, and never where a wider one than the shipped
+    was chosen: that says what is put up with, not what pods differ by.
     """
     metrics = []
     for metric in config.metrics:
@@ -92,11 +106,17 @@ def apply(config: CanaryConfig, margin: Margin) -> CanaryConfig:
             metrics.append(
                 replace(
                     metric,
-                    margin=max(metric.margin, margin.ratio),
+                    margin=_wide(metric.margin, margin.ratio, margin.certified),
                     promote_ratio=goal if goal and goal > 1.0 else None,
                 )
             )
     return replace(config, metrics=tuple(metrics), calibrated=margin.ratio is not None)
+
+
+def _wide(chosen: float, ratio: float, certified: float | None) -> float:
+    if certified is not None and certified < chosen <= UNCALIBRATED_MARGIN:
+        return certified
+    return max(chosen, ratio)
 
 
 def _known(window: Pods) -> list[tuple[float, float]]:

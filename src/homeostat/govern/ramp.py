@@ -11,36 +11,34 @@ their shares of the same moments. Source: research on comparable controllers, 2.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from homeostat.base import names
 from homeostat.base.canary import (
-    ERRORS,
+    AlikeState,
     ArmCounts,
-    CanaryConfig,
     CanaryJudgement,
-    CanaryMetric,
-    CanaryState,
     CanaryVerdict,
     Counts,
 )
 from homeostat.base.decisions import RampCall
-from homeostat.base.evidence import Evidence, Increments
+from homeostat.base.evidence import Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.policy import CanaryPolicy, Managed, OnUnproven
 from homeostat.base.state import Comparison
 from homeostat.base.units import TimeNs
-from homeostat.base.world import ReplicaState, Scalar
-from homeostat.govern import canary
+from homeostat.base.world import Scalar
+from homeostat.govern import arms, canary, canary_alike
+from homeostat.govern.arms import LATENCY
 
-LATENCY: Final = "latency"
 _UNPROVEN: Final = {
     OnUnproven.ASK: RampCall.ASK,
     OnUnproven.KEEP: RampCall.UNPROVEN,
     OnUnproven.RETURN: RampCall.RETURN,
 }
+# What promotes without anybody's yes.
+_PROMOTES: Final = frozenset({RampCall.CERTIFIED, RampCall.UNPROVEN})
 
 
 def compare(
@@ -49,6 +47,7 @@ def compare(
     evidence: Evidence,
     managed: Managed,
     now: TimeNs,
+    alike: AlikeState | None = None,
 ) -> tuple[Comparison | None, RampCall]:
     """Return the comparison after one tick, and what it calls for.
 
@@ -58,17 +57,18 @@ def compare(
         evidence: This tick's, with what each pool served.
         managed: The deployment.
         now: The tick's time.
+        alike: What both pools said while they served the same version; None = nothing.
     """
     policy = managed.canary
     if policy is None or record.state is ActionState.ROLLING_BACK:
         return before, RampCall.BLIND
     pools = names.bare(record.action.subject), record.action.beside
-    new, old = (_of(evidence.increments, pool) for pool in pools)
+    new, old = (arms.served(evidence.increments, pool) for pool in pools)
     known = before if before is not None and before.action_id == record.id else None
     if known is None:
         if new is None or old is None or record.intent is None:
             return before, RampCall.BLIND
-        config = _config(policy, pools[0], evidence, new, old)
+        config = canary_alike.applied(arms.config(policy, evidence.world, new, old), alike)
         known = Comparison(
             action_id=record.id,
             canary=pools[0],
@@ -79,95 +79,23 @@ def compare(
     share = _share(record, evidence)
     if share is None or share != known.share:
         # A stretch holds one division of the traffic only; and what was not read is not compared.
-        judge = _dropped(known.judge)
+        judge = arms.dropped(known.judge)
         known = replace(known, judge=judge, share=share, rung_from=judge.buckets)
         new = old = None
-    counts = _counts(known.config, new, old, share, now)
+    counts = arms.counts(known.config, new, old, share, now)
     judge, judgement = canary.step(known.judge, counts, known.config)
     after = replace(known, judge=judge, judgement=judgement)
     seen = new is not None and old is not None and new.seconds == old.seconds
     call = _call(after, record, managed, policy, seen=seen, now=now)
+    after, call = _without_a_person(after, call, record, policy, alike)
     asked = now if call is RampCall.ASK else after.asked_at
     return replace(after, asked_at=asked), call
-
-
-def _of(increments: Sequence[Increments], pool: str) -> Increments | None:
-    """Return what a pool served on this tick, None where that is not known."""
-    found = next((one for one in increments if one.pool == pool), None)
-    if found is None or found.seconds is None:
-        return None
-    return found if canary.known_pair(found.answered, found.failed) is not None else None
-
-
-def _config(
-    policy: CanaryPolicy, pool: str, evidence: Evidence, new: Increments, old: Increments
-) -> CanaryConfig:
-    metrics = [
-        CanaryMetric(name=ERRORS, margin=policy.error_ratio, promote_ratio=policy.promote_ratio)
-    ]
-    bounds = tuple(bound for bound, _ in new.latency[:-1])
-    if bounds and bounds == tuple(bound for bound, _ in old.latency[:-1]):
-        metrics.append(CanaryMetric(name=LATENCY, margin=policy.slow_ratio, bounds=bounds))
-    slots = () if evidence.world is None else evidence.world.replicas
-    pods = sum(slot.pool == pool and slot.state is ReplicaState.READY for slot in slots)
-    return CanaryConfig(
-        alpha=policy.alpha,
-        metrics=tuple(metrics),
-        bucket_ns=policy.bucket_ns,
-        missing_buckets=policy.missing_buckets,
-        deadline_ns=policy.max_wait_ns,
-        pods=pods or None,
-    )
 
 
 def _share(record: ActionRecord, evidence: Evidence) -> Scalar | None:
     """Return the weight of the pool that is tried as it was read on this tick."""
     world = evidence.world
     return None if world is None else world.lever(record.action.change[0][0])
-
-
-def _dropped(judge: CanaryState) -> CanaryState:
-    """Return the judge without its open stretch; how long nothing was seen is not forgotten."""
-    rows = tuple(replace(row, open=(0.0, 0.0, 0.0, 0.0)) for row in judge.rows)
-    return replace(
-        judge,
-        rows=rows,
-        opened_at=judge.at,
-        seen=False,
-        canary=(0.0, 0.0),
-        stable=(0.0, 0.0),
-        expected=False,
-    )
-
-
-def _counts(
-    config: CanaryConfig,
-    new: Increments | None,
-    old: Increments | None,
-    share: Scalar | None,
-    now: TimeNs,
-) -> Counts:
-    # Of different seconds nothing can be compared: one of them was missed for a while.
-    same = new is not None and old is not None and new.seconds == old.seconds
-    wanted = config.metrics[-1].bounds
-    histograms: tuple[ArmCounts, ...] = ()
-    if wanted and same and new is not None and old is not None:
-        arms = [
-            tuple(count for _, count in one.latency)
-            if tuple(bound for bound, _ in one.latency[:-1]) == wanted
-            else ()
-            for one in (new, old)
-        ]
-        histograms = (ArmCounts(metric=LATENCY, canary=arms[0], stable=arms[1]),)
-    return Counts(
-        at=now,
-        canary_total=new.answered if new is not None and (same or old is None) else None,
-        canary_bad=new.failed if new is not None and (same or old is None) else None,
-        stable_total=old.answered if old is not None and (same or new is None) else None,
-        stable_bad=old.failed if old is not None and (same or new is None) else None,
-        share=share / 100.0 if isinstance(share, int | float) else None,
-        histograms=histograms,
-    )
 
 
 def _call(
@@ -208,6 +136,30 @@ def _onward(record: ActionRecord, verdict: CanaryVerdict) -> RampCall:
     return RampCall.GO_ON if may else RampCall.WAIT
 
 
+def _without_a_person(
+    known: Comparison,
+    call: RampCall,
+    record: ActionRecord,
+    policy: CanaryPolicy,
+    alike: AlikeState | None,
+) -> tuple[Comparison, RampCall]:
+    """Return what follows instead of a promotion where the comparison is known to be no good."""
+    why = canary_alike.refusal(alike, policy) if call in _PROMOTES else ""
+    judgement = known.judgement
+    if why == "" or judgement is None:
+        return known, call
+    known = replace(known, judgement=replace(judgement, because=(why, *judgement.because)))
+    match record.proof:
+        case Proof.NONE if policy.on_unproven is OnUnproven.RETURN:
+            return known, RampCall.RETURN
+        case Proof.NONE:
+            return known, RampCall.ASK
+        case Proof.UNPROVEN:
+            return known, RampCall.GO_ON  # a person said so, knowing this
+        case _:
+            return known, RampCall.WAIT
+
+
 def _unanswered(known: Comparison, record: ActionRecord, managed: Managed, now: TimeNs) -> bool:
     """Return whether a person was asked and did not answer in time."""
     ttl_ns = round(managed.guard.approval_ttl_scrapes * managed.scrape_ns)
@@ -232,7 +184,7 @@ def watch(
     Returns:
         The comparison, and the judgement where something was compared on this tick.
     """
-    served = _of(evidence.increments, known.canary)
+    served = arms.served(evidence.increments, known.canary)
     begun = known.watch is not None
     judge = canary.init(known.config) if known.watch is None else known.watch
     if served is None or served.answered is None or not begun:

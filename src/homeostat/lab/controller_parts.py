@@ -22,7 +22,7 @@ from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
-from homeostat.govern import accounts, decide, ramp, verify
+from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
 from homeostat.loop.parts import LoopParts
@@ -80,6 +80,7 @@ def loop_parts() -> LoopParts:
         judge=verify.judge,
         account=accounts.account,
         compare=ramp.compare,
+        alike=canary_alike.step,
         watch=ramp.watch,
         canary=canary.proposed,
     )

@@ -49,10 +49,28 @@ def news(
         return state, (trouble,)
     if parts.compare is None or record.state in _BEFORE:
         return state, ()
-    comparison, call = parts.compare(state.comparison, record, evidence, state.managed, now)
+    comparison, call = parts.compare(
+        state.comparison, record, evidence, state.managed, now, state.alike
+    )
     judgement = None if comparison is None else comparison.judgement
     because = () if judgement is None else (*judgement.because, *judgement.caveats)
     return replace(state, comparison=comparison), _as_news(call, because)
+
+
+def alike(parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs) -> LoopState:
+    """Return the state with what both pools say of their comparison while they serve the same.
+
+    Args:
+        parts: The stages; without `alike` nobody looks.
+        state: With this tick's incident and calm.
+        evidence: This tick's.
+        now: The tick's time.
+    """
+    if parts.alike is None:
+        return state
+    calm = state.record is None and state.incident is None and state.calm_ticks > 0
+    known = parts.alike(state.alike, state.managed, evidence, now, calm=calm)
+    return replace(state, alike=known)
 
 
 def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from homeostat.base.actions import Action, Proposal, SafeSet
 from homeostat.base.budgets import Accounts
-from homeostat.base.canary import CanaryJudgement
+from homeostat.base.canary import AlikeState, CanaryJudgement
 from homeostat.base.decisions import Decision, DecisionRecord, Effect, RampCall
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.guard import GuardAnswer, GuardState
@@ -25,6 +25,22 @@ class Guard(Protocol):
         self, action: Action, state: GuardState, now: TimeNs, *, undo: bool = False
     ) -> GuardAnswer:
         """Answer for one action."""
+        ...
+
+
+class Alike(Protocol):
+    """`govern.canary_alike.step`."""
+
+    def __call__(
+        self,
+        before: AlikeState | None,
+        managed: Managed,
+        evidence: Evidence,
+        now: TimeNs,
+        *,
+        calm: bool,
+    ) -> AlikeState | None:
+        """Return what is known of two pools that serve the same, after one tick."""
         ...
 
 
@@ -61,6 +77,8 @@ class LoopParts:
         account: Keeps the books (`govern.accounts.account`); None = no books are kept.
         compare: What the comparison of a ramp's two pools calls for (`govern.ramp.compare`); None
             = nothing is compared, so that no compared ramp is ever promoted.
+        alike: What two pools of the same version say of that comparison
+            (`govern.canary_alike.step`); None = nobody looks.
         watch: Whether what was promoted is now worse than what it replaced had been
             (`govern.ramp.watch`); None = nobody watches.
         canary: The ramp that a person asks for, or why there is none (`policy.canary.proposed`).
@@ -80,11 +98,12 @@ class LoopParts:
     account: Callable[[Accounts | None, Managed, Evidence, TimeNs], Accounts | None] | None = None
     compare: (
         Callable[
-            [Comparison | None, ActionRecord, Evidence, Managed, TimeNs],
+            [Comparison | None, ActionRecord, Evidence, Managed, TimeNs, AlikeState | None],
             tuple[Comparison | None, RampCall],
         ]
         | None
     ) = None
+    alike: Alike | None = None
     watch: (
         Callable[[Comparison, Evidence, TimeNs], tuple[Comparison, CanaryJudgement | None]] | None
     ) = None

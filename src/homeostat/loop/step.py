@@ -148,6 +148,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     commands += _incident_notices(changes, now)
     state, told = accounting.kept(parts, state, evidence, now)
     commands += told
+    state = comparing.alike(parts, state, evidence, now)
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)
         return state, commands + more

@@ -1,0 +1,115 @@
+"""Two pools' increments as the canary judge takes them: what is compared, and with what.
+
+Shared by a ramp (`govern.ramp`) and by the pretended one that two pools of the same version play
+(`govern.canary_alike`), so that the self-check sees what a ramp would have seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from homeostat.base.canary import (
+    ERRORS,
+    ArmCounts,
+    CanaryConfig,
+    CanaryMetric,
+    CanaryState,
+    Counts,
+)
+from homeostat.base.evidence import Increments
+from homeostat.base.policy import CanaryPolicy
+from homeostat.base.units import TimeNs
+from homeostat.base.world import ReplicaState, Scalar, Snapshot
+from homeostat.govern import canary
+
+LATENCY: Final = "latency"
+
+
+def served(increments: Sequence[Increments], pool: str) -> Increments | None:
+    """Return what a pool served on this tick, None where that is not known."""
+    found = next((one for one in increments if one.pool == pool), None)
+    if found is None or found.seconds is None:
+        return None
+    return found if canary.known_pair(found.answered, found.failed) is not None else None
+
+
+def config(
+    policy: CanaryPolicy, world: Snapshot | None, new: Increments, old: Increments
+) -> CanaryConfig:
+    """Return what two pools are compared by, as the policy says and their pages allow.
+
+    Args:
+        policy: The deployment's; its pool is the canary.
+        world: Where the canary's pods are counted; None = their number is not known.
+        new: What the canary served on some tick.
+        old: What the stable pool served on it.
+    """
+    metrics = [
+        CanaryMetric(name=ERRORS, margin=policy.error_ratio, promote_ratio=policy.promote_ratio)
+    ]
+    bounds = tuple(bound for bound, _ in new.latency[:-1])
+    if bounds and bounds == tuple(bound for bound, _ in old.latency[:-1]):
+        metrics.append(CanaryMetric(name=LATENCY, margin=policy.slow_ratio, bounds=bounds))
+    slots = () if world is None else world.replicas
+    pods = sum(slot.pool == policy.pool and slot.state is ReplicaState.READY for slot in slots)
+    return CanaryConfig(
+        alpha=policy.alpha,
+        metrics=tuple(metrics),
+        bucket_ns=policy.bucket_ns,
+        missing_buckets=policy.missing_buckets,
+        deadline_ns=policy.max_wait_ns,
+        pods=pods or None,
+    )
+
+
+def dropped(judge: CanaryState) -> CanaryState:
+    """Return the judge without its open stretch; how long nothing was seen is not forgotten."""
+    rows = tuple(replace(row, open=(0.0, 0.0, 0.0, 0.0)) for row in judge.rows)
+    return replace(
+        judge,
+        rows=rows,
+        opened_at=judge.at,
+        seen=False,
+        canary=(0.0, 0.0),
+        stable=(0.0, 0.0),
+        expected=False,
+    )
+
+
+def counts(
+    known: CanaryConfig,
+    new: Increments | None,
+    old: Increments | None,
+    share: Scalar | None,
+    now: TimeNs,
+) -> Counts:
+    """Return one tick's increments of both pools, unknown where they are not of the same seconds.
+
+    Args:
+        known: What is compared.
+        new: What the canary served, None = not known.
+        old: What the stable pool served, None = not known.
+        share: The canary's weight in percent, None = not read.
+        now: The tick's time.
+    """
+    # Of different seconds nothing can be compared: one of them was missed for a while.
+    same = new is not None and old is not None and new.seconds == old.seconds
+    wanted = known.metrics[-1].bounds
+    histograms: tuple[ArmCounts, ...] = ()
+    if wanted and same and new is not None and old is not None:
+        arms = [
+            tuple(count for _, count in one.latency)
+            if tuple(bound for bound, _ in one.latency[:-1]) == wanted
+            else ()
+            for one in (new, old)
+        ]
+        histograms = (ArmCounts(metric=LATENCY, canary=arms[0], stable=arms[1]),)
+    return Counts(
+        at=now,
+        canary_total=new.answered if new is not None and (same or old is None) else None,
+        canary_bad=new.failed if new is not None and (same or old is None) else None,
+        stable_total=old.answered if old is not None and (same or new is None) else None,
+        stable_bad=old.failed if old is not None and (same or new is None) else None,
+        share=share / 100.0 if isinstance(share, int | float) else None,
+        histograms=histograms,
+    )
