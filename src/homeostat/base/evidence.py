@@ -16,9 +16,8 @@ ArrayT = TypeVar("ArrayT")
 
 # Ratios and quantiles of a signal with traffic look back over so many scrapes.
 LOOKBACK_SCRAPES: Final = 5
-# Confidence of a suspicion that rests on a deployment's score alone: below every rule's. Nobody is
-# woken for it while the objectives are met.
 UNLIKE_ITSELF: Final = 0.1
+"""Confidence of what rests on the score alone; nobody is woken while the objectives are met."""
 
 
 class Verdict(StrEnum):
@@ -242,6 +241,7 @@ class Family(StrEnum):
     DEPENDENCY = "dependency"  # replicas are well and reachable, what they depend on is not
     STARTING = "starting"  # users suffer because most of what serves them is still coming up
     QUALITY = "quality"  # answers changed a little, inputs are what they were
+    BUDGET = "budget"  # an error budget burns, though no objective of the tick is missed
     UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
 
 

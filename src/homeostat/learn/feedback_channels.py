@@ -48,12 +48,15 @@ SHARES: Final[Mapping[str, float]] = {
 }
 """Signals with a fixed line, and where it is shipped (`detect.shift`, `detect.matters`, guards)."""
 
+RULES: Final = tuple(family for family in Family if family is not Family.BUDGET)
+"""What rules of one tick suspect; a budget is burnt by hours, and the loop says so, no rule."""
+
 OBJECTIVES: Final = "objectives"
 SILENCE: Final = "silence"
 CHANNELS: Final = (
     *(f"chart {signal}" for signal in CHARTS),
     *(f"share {signal}" for signal in SHARES),
-    *(f"rule {family}" for family in Family),
+    *(f"rule {family}" for family in RULES),
     OBJECTIVES,
     SILENCE,
 )
@@ -93,9 +96,11 @@ def strengths(evidence: Evidence) -> Floats:
         if (found := _strength(reading)) is not None:
             place, strength = found
             out[place] = np.fmax(out[place], strength)
-    for family in Family:
+    for family in RULES:
         out[_PLACE[f"rule {family}"]] = 0.0
     for one in evidence.suspicions:
+        if one.family not in RULES:
+            continue
         place = _PLACE[f"rule {one.family}"]
         out[place] = max(out[place], one.confidence + _URGENT * one.urgent)
     if evidence.slo_met is not None:

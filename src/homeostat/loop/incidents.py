@@ -14,7 +14,9 @@ from homeostat.base.units import TimeNs
 # An objective missed without an explanation is given this much longer to explain itself, and so is
 # one that is explained by exclusion: what has just ended looks like that until windows have moved.
 UNCLEAR_PATIENCE = 3
-PATIENT = frozenset({Family.UNCLEAR, Family.WORK, Family.NETWORK, Family.DEPENDENCY})
+PATIENT = frozenset({
+    Family.UNCLEAR, Family.WORK, Family.NETWORK, Family.DEPENDENCY, Family.BUDGET,
+})  # fmt: skip
 # Calm ticks that close an incident, in multiples of the persistence asked of a suspicion.
 CALM_FACTOR = 2
 # After this many calm ticks another suspicion is another incident, not a change of mind.
@@ -77,7 +79,7 @@ def _opened(state: LoopState, top: Suspicion, now: TimeNs) -> Incident:
         opened_at=now,
         confirmed_at=None,
         tries=0,
-        escalated=False,
+        escalated=top.family is Family.BUDGET,  # the alert has paged somebody already
         because=top.because,
     )
 
@@ -115,6 +117,7 @@ def _changed(
                 subject=top.subject,
                 because=top.because,
                 confirmed_at=None,
+                escalated=incident.escalated and incident.family is not Family.BUDGET,
             )
             same = True
     if not same:

@@ -121,8 +121,10 @@ def _claim(state: LoopState, now: TimeNs) -> Claim:
 
 
 def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
-    now, evidence = event.at, event.evidence
+    now = event.at
     killed = event.kill is not state.kill
+    state, told = accounting.kept(parts, state, event.evidence, now)
+    evidence = accounting.suspected(state, event.evidence)
     streak, incident, calm, changes = incidents.follow(state, evidence, now)
     same = incident is not None and state.incident is not None and incident.id == state.incident.id
     opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
@@ -145,9 +147,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     commands: tuple[Command, ...] = tuple(
         Record(fact=change, open=is_open) for change, is_open in changes
     )
-    commands += _incident_notices(changes, now)
-    state, told = accounting.kept(parts, state, evidence, now)
-    commands += told
+    commands += (*_incident_notices(changes, now), *told)
     state = comparing.alike(parts, state, evidence, now)
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)

@@ -142,6 +142,8 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.DEPENDENCY: _nothing,
     Family.STARTING: _nothing,  # what starts again starts later
     Family.QUALITY: _nothing,  # labels may come to say that it is better so
+    # What burns slowly has no cause that is known; the canary's traffic is back already.
+    Family.BUDGET: _nothing,
     Family.UNCLEAR: _nothing,
 }
 
