@@ -15,10 +15,23 @@ SOURCE = typer.Option(
     help="CSV of counters: t,canary_total,canary_bad,stable_total,stable_bad.",
 )
 _MINUTES: Final = 240.0
+FAR = typer.Option(None, "--prometheus", help="Address of a Prometheus to read counters from.")
+QUERIES = typer.Option(
+    None,
+    "--query",
+    "-q",
+    help="NAME=SELECTOR: canary_total, canary_bad or canary_good, the same of stable; "
+    "canary_latency and stable_latency for histograms.",
+)
+TOKEN = typer.Option(None, help="File with the bearer token of the Prometheus.")
 
 
 def judge(
     source: Path | None = SOURCE,
+    prometheus: str | None = FAR,
+    query: list[str] | None = QUERIES,
+    minutes: float = typer.Option(60.0, help="Prometheus: how long the canary has been running."),
+    prometheus_token_file: Path | None = TOKEN,
     alpha: float = typer.Option(0.05, help="Chance of a wrong verdict, over the whole canary."),
     margin: float = typer.Option(1.2, help="A ratio of bad responses up to this is no harm."),
     slow_margin: float = typer.Option(1.1, help="The same, above a bound of a histogram."),
@@ -43,13 +56,13 @@ def judge(
     seed: int = typer.Option(1, help="Plan: seed of its made-up canaries."),
     output: Output = OUTPUT,
 ) -> None:
-    """Judge a canary from both arms' counters, or plan one.
+    """Judge a canary from both arms' counters (a file's, or a Prometheus's), or plan one.
 
     Exits 0 if it is certified or undecided (hold), 3 for harm, 5 if its time is up without a
-    certificate, 6 if the canary is not seen or there is nothing to judge, 2 if the file cannot be
-    read. With --certified, undecided is 6 as well.
+    certificate, 6 if the canary is not seen or there is nothing to judge, 2 if the file, or the
+    Prometheus, cannot be read. With --certified, undecided is 6 as well.
     """
-    from homeostat.cli import judge_plan, judge_run
+    from homeostat.cli import judge_plan, judge_prometheus, judge_run
 
     asked = judge_run.Asked(
         alpha=alpha,
@@ -69,6 +82,7 @@ def judge(
         )
         judge_plan.plan(source, wanted, asked, output)
         return
-    code = judge_run.judge(source, asked, plot, output)
+    far = judge_prometheus.asked(prometheus, query or [], minutes, prometheus_token_file)
+    code = judge_run.judge(source, asked, plot, output, far)
     if code is not Exit.OK:
         raise typer.Exit(code)

@@ -12,7 +12,6 @@ from homeostat.base.units import MINUTE
 from homeostat.cli.judge_read import counters, pods
 from homeostat.cli.judge_run import Asked
 from homeostat.cli.output import Output, show, tell
-from homeostat.govern.canary_counters import counts
 from homeostat.govern.canary_plan import Plan, Question, Span, by_pods, by_share, words
 from homeostat.govern.canary_plan import plan as planned
 from homeostat.stats.share_bet_runs import Law
@@ -95,7 +94,7 @@ def _traffic(source: Path | None, wanted: Wanted) -> tuple[float, float]:
         )
     known = [
         (one.at - one.since, one.canary_total + one.stable_total, one)
-        for one in counts(counters(source).readings)
+        for one in counters(source).counts
         if not (one.since is None or one.canary_total is None or one.stable_total is None)
     ]
     minutes = sum(span for span, _, _ in known) / MINUTE

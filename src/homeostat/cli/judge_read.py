@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from homeostat.base.canary import Counts
 from homeostat.base.units import TimeNs
 from homeostat.cli.detect_cells import CellError, form_of, number_of, times
 from homeostat.cli.detect_layout import EmptyError, InputError
-from homeostat.govern.canary_counters import ArmReading, Cumulative, Reading, bounds_of
+from homeostat.govern.canary_counters import ArmReading, Cumulative, Reading, bounds_of, counts
 
 TIME: Final = "t"
 COUNTERS: Final = ("canary_total", "canary_bad", "stable_total", "stable_bad")
@@ -28,14 +29,16 @@ _POD_COLUMNS: Final = ("window", "pod", "total", "bad")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A file of counters.
+    """What there is to judge.
 
     Attributes:
-        readings: In the file's order.
+        began: The first reading.
+        counts: What came between each reading and the next.
         bounds: Of each histogram's buckets, by its name.
     """
 
-    readings: tuple[Reading, ...]
+    began: TimeNs
+    counts: Sequence[Counts]
     bounds: Mapping[str, tuple[float, ...]]
 
 
@@ -56,7 +59,7 @@ def counters(path: Path) -> Recorded:
         for when, row, line in zip(at, rows, lines, strict=True)
     ]
     bounds = {name: found[0] for name, found in buckets.items()}
-    return Recorded(readings=tuple(readings), bounds=bounds)
+    return Recorded(began=readings[0].at, counts=tuple(counts(readings)), bounds=bounds)
 
 
 def pods(path: Path) -> list[dict[str, tuple[float, float]]]:

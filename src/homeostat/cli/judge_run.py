@@ -15,10 +15,10 @@ from homeostat.base.errors import ConfigError
 from homeostat.base.units import ns, seconds
 from homeostat.cli.detect_layout import EmptyError
 from homeostat.cli.exits import Exit
+from homeostat.cli.judge_prometheus import Far, far_counters
 from homeostat.cli.judge_read import Recorded, counters, pods
 from homeostat.cli.output import Output, show, tell
 from homeostat.govern import canary, canary_margin
-from homeostat.govern.canary_counters import counts
 from homeostat.govern.canary_words import plain
 
 _EXITS: Final = {
@@ -95,23 +95,28 @@ class Asked:
         return canary_margin.apply(config, found)
 
 
-def judge(source: Path | None, asked: Asked, plot: Path | None, output: Output) -> Exit:
-    """Judge a file and print the verdict; returns the exit code.
+def judge(
+    source: Path | None, asked: Asked, plot: Path | None, output: Output, far: Far | None = None
+) -> Exit:
+    """Judge a file, or what a Prometheus holds, and print the verdict; returns the exit code.
 
     Raises:
-        ConfigError: No file, or an option that is out of range.
+        ConfigError: Nothing to judge, both, or an option that is out of range.
     """
-    if source is None:
-        raise ConfigError("homeostat judge needs --input FILE, or --plan with --requests and --bad")
+    if (source is None) == (far is None):
+        raise ConfigError(
+            "homeostat judge needs one of --input FILE and --prometheus URL, or --plan with "
+            "--requests and --bad"
+        )
     try:
-        recorded = counters(source)
+        recorded = counters(source) if source is not None else far_counters(far)
     except EmptyError as error:
         tell(f"homeostat: {error}")
         return Exit.NO_DATA
     config = asked.config(recorded)
     said = play(recorded, config)
     last = said[-1]
-    began = seconds(recorded.readings[0].at)
+    began = seconds(recorded.began)
     show(_plain(said, began) if output is not Output.TABLE else _rows(last), output)
     if output is Output.TABLE:
         for line in (*last.because, *last.caveats):
@@ -131,7 +136,7 @@ def judge(source: Path | None, asked: Asked, plot: Path | None, output: Output) 
 def play(recorded: Recorded, config: CanaryConfig) -> list[CanaryJudgement]:
     """Return what is known after each reading but the first."""
     state, said = canary.init(config), []
-    for one in counts(recorded.readings):
+    for one in recorded.counts:
         state, judged = canary.step(state, one, config)
         said.append(judged)
     return said
