@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.adapters.notify._address import refusal
+from homeostat.adapters._address import refusal
 
 METADATA = [
     "169.254.169.254", "169.254.0.1", "::ffff:169.254.169.254", "::ffff:a9fe:a9fe",

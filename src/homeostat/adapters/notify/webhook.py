@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from homeostat.adapters.notify._address import refusal
+from homeostat.adapters._address import refusal
 from homeostat.adapters.notify._event import event, sign
 from homeostat.base.decisions import Notice, Urgency
 from homeostat.base.errors import NotifierError

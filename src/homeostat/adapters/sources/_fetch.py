@@ -66,15 +66,19 @@ class Answer:
         status: HTTP status code.
         content_type: Lower case, without parameters; empty if there was none.
         body: Decompressed.
+        date: The server's own time as it wrote it; empty if it did not.
+        retry_after: How long it asks to be left alone, as it wrote it; empty if it did not.
     """
 
     status: int
     content_type: str
     body: bytes
+    date: str = ""
+    retry_after: str = ""
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def shared_tls() -> ssl.SSLContext:
     """Return the process's one TLS context; making one costs milliseconds, sources are many."""
     return ssl.create_default_context()
 
@@ -83,7 +87,7 @@ def new_client(*, keep_alive: bool) -> httpx2.AsyncClient:
     """Return a client that follows nothing and trusts nothing from the environment."""
     kept = None if keep_alive else 0
     return httpx2.AsyncClient(
-        verify=_tls(),
+        verify=shared_tls(),
         follow_redirects=False,
         trust_env=False,
         timeout=None,  # `fetch` puts one deadline over the whole exchange
@@ -122,7 +126,13 @@ async def fetch(
         reason = str(error) or type(error).__name__
         raise RefusedError(Quality.UNREACHABLE, f"no answer: {reason[:200]}") from error
     media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Answer(status=response.status_code, content_type=media, body=body)
+    return Answer(
+        status=response.status_code,
+        content_type=media,
+        body=body,
+        date=response.headers.get("date", ""),
+        retry_after=response.headers.get("retry-after", ""),
+    )
 
 
 async def _read(response: httpx2.Response, max_bytes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Where a webhook may connect: the check against server-side request forgery.
+"""Where an adapter may connect: the check against server-side request forgery.
 
 An address is judged after resolving, every answer of it, and the connection goes to the address
 that was judged. Spellings (octal, decimal, dotless, full-width, mapped) do not matter then. An
