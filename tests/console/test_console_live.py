@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.base.events import Approval, Record, UndoRequested
+from homeostat.base.events import Approval, Confirmed, Record, UndoRequested
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.testing.story import story
@@ -111,6 +111,11 @@ def test_approving_asks_for_the_token_once_and_sends_what_was_clicked(
     page.click('[data-key="undo-d-0001"]')
     until(page, "document.getElementById('say').textContent.includes('Undo')")
     assert isinstance(site.submitted[1], UndoRequested)
+    page.click('[data-key="said-i-0001-false"]')
+    until(page, "document.getElementById('timeline').textContent.includes('it was nothing')")
+    word = site.submitted[2]
+    assert isinstance(word, Confirmed)
+    assert (word.incident_id, word.real, word.by) == ("i-0001", False, "ada")
     assert not page.is_visible("#token-dialog")
 
 

@@ -22,6 +22,7 @@ from homeostat.base import (
     decisions,
     events,
     evidence,
+    feedback,
     guard,
     intent,
     learning,
@@ -33,8 +34,8 @@ from homeostat.base import (
 
 T = TypeVar("T")
 _MODULES = (
-    actions, autonomy, budgets, canary, decisions, events, evidence, guard, intent, learning,
-    policy, rehearsal, state, world,
+    actions, autonomy, budgets, canary, decisions, events, evidence, feedback, guard, intent,
+    learning, policy, rehearsal, state, world,
 )  # fmt: skip
 _CLASSES: dict[str, Any] = {
     name: value

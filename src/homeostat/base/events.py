@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.autonomy import Grant
 from homeostat.base.decisions import DecisionRecord, Notice, Outcome
-from homeostat.base.evidence import Evidence, Incident
+from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.intent import ActionRecord, Intent, Receipt
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
@@ -207,6 +207,46 @@ class AutonomySet:
     because: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """A person says what an incident was, or that something was missed; see `base.feedback`.
+
+    Attributes:
+        at: When it was said.
+        by: Who; `principal` and `origin` as in `Approval`.
+        real: There was trouble.
+        incident_id: The incident; empty for a time without one.
+        about: That time; None for an incident.
+        family: What it was, None where nobody said.
+        why: The reason, for the record.
+        deployment: As in `Approval`.
+    """
+
+    at: TimeNs
+    by: str
+    real: bool
+    incident_id: str = ""
+    about: TimeNs | None = None
+    family: Family | None = None
+    why: str = ""
+    deployment: str = ""
+    principal: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackReset:
+    """A person wants all that was said forgotten, or learning to go on where it stopped."""
+
+    at: TimeNs
+    by: str
+    everything: bool = False
+    why: str = ""
+    deployment: str = ""
+    principal: str = ""
+    origin: str = ""
+
+
 Event = (
     Started
     | Ticked
@@ -220,6 +260,8 @@ Event = (
     | Rehearsed
     | Granted
     | AutonomySet
+    | Confirmed
+    | FeedbackReset
 )
 
 

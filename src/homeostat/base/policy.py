@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from homeostat.base.actions import ActionKind
 from homeostat.base.budgets import MoneyPolicy, SloSpec
+from homeostat.base.feedback import FeedbackPolicy
 
 
 class Mode(StrEnum):
@@ -248,6 +249,7 @@ class Managed:
         money: Prices and budgets; None = no price is declared.
         shares: What it shares with others, for example a node pool: of all that share one, one
             at a time is changed.
+        feedback: How far what people say may move the lines of detection; None = nothing is learnt.
     """
 
     name: str
@@ -266,6 +268,7 @@ class Managed:
     slos: tuple[SloSpec, ...] = ()
     money: MoneyPolicy | None = None
     shares: tuple[str, ...] = ()
+    feedback: FeedbackPolicy | None = None
 
     @property
     def acts(self) -> bool:

@@ -10,6 +10,7 @@ from homeostat.base.budgets import Accounts
 from homeostat.base.canary import AlikeState, CanaryConfig, CanaryJudgement, CanaryState
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
+from homeostat.base.feedback import FeedbackState
 from homeostat.base.guard import Load, PastAction, Setting, Slower
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel, Managed, Mode
@@ -189,6 +190,7 @@ class LoopState:
         accounts: Counts of promises and money; None where none is declared.
         comparison: The last ramp whose pools were compared, None before the first.
         moves: What moved levers of capacity lately (see `base.guard.GuardState`).
+        feedback: What was learnt of what people said (see `loop.heeding`).
         alike: What was learnt while both pools of a canary served the same version.
     """
 
@@ -229,4 +231,5 @@ class LoopState:
     accounts: Accounts | None = None
     comparison: Comparison | None = None
     moves: tuple[PastAction, ...] = ()
+    feedback: FeedbackState | None = None
     alike: AlikeState | None = None

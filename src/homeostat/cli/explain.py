@@ -18,6 +18,7 @@ def explain(
     if output is Output.TABLE:
         from homeostat.cli import tables
 
-        show_fields(tables.decision(data) | tables.question(data) | tables.then(data))
+        then = tables.then(data) | tables.moved(data)
+        show_fields(tables.decision(data) | tables.question(data) | then)
     else:
         show(data, output)

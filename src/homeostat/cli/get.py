@@ -19,6 +19,7 @@ class What(StrEnum):
     DECISIONS = "decisions"
     ACTIONS = "actions"
     AUTONOMY = "autonomy"
+    FEEDBACK = "feedback"
     PARTS = "parts"
 
 
@@ -29,7 +30,7 @@ def get(
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
-    """Show deployments, incidents, decisions, actions, what may run unasked, or the plug-ins."""
+    """Show deployments, incidents, decisions, actions, autonomy, feedback, or the plug-ins."""
     if what is What.PARTS:
         rows = _parts()
         show(rows if name is None else _named(rows, "name", name, "part"), output)
@@ -42,6 +43,9 @@ def get(
         chosen = [row for row in rows if name is None or name in {row["deployment"], row["kind"]}]
         show(tables.autonomy(chosen) if output is Output.TABLE else chosen, output)
         return
+    if what is What.FEEDBACK:
+        _feedback(name or deployment, output, url)
+        return
     if name is None:
         _list(what, _rows(what, call("GET", url, what.value, params=params)), output)
     elif what in {What.DEPLOYMENTS, What.DECISIONS}:
@@ -49,6 +53,19 @@ def get(
     else:
         rows = _rows(what, call("GET", url, what.value, params=(params or {}) | {"limit": "500"}))
         _one(what, _named(rows, "id", name, what.value.removesuffix("s"))[0], output)
+
+
+def _feedback(deployment: str | None, output: Output, url: str) -> None:
+    from homeostat.cli import tables_feedback
+
+    if deployment is None:
+        tell("homeostat: whose? write `homeostat get feedback NAME`")
+        raise typer.Exit(Exit.USAGE)
+    row = call("GET", url, "deployments", deployment, "feedback")
+    if output is Output.TABLE:
+        show_fields(tables_feedback.feedback(row))
+    else:
+        show(row, output)
 
 
 def _list(what: What, rows: list[dict[str, Any]], output: Output) -> None:

@@ -8,6 +8,7 @@ from homeostat import __version__
 from homeostat.cli import (
     act,
     audit,
+    confirm,
     demo,
     detect,
     explain,
@@ -45,6 +46,7 @@ app.command("undo")(act.undo)
 app.command("freeze")(act.freeze)
 app.command("mode")(act.mode)
 app.command("canary")(act.canary)
+app.command("confirm")(confirm.confirm)
 app.command("grant")(release.grant)
 app.command("release")(release.release)
 app.command("replay")(replay.replay)

@@ -146,6 +146,12 @@ def then(row: Plain) -> dict[str, str | list[str]]:
     }
 
 
+def moved(row: Plain) -> dict[str, str | list[str]]:
+    """Return the lines that feedback had moved by a decision; nothing where none had moved."""
+    lines = [f"{clock(one['at'])} {one['words']}" for one in row.get("moved", ())]
+    return {"moved by feedback": lines} if lines else {}
+
+
 def question(row: Plain) -> dict[str, str | list[str]]:
     """Return what a yes to an open question is bound to, by name; nothing where none is open."""
     asked = row["question"]

@@ -25,6 +25,8 @@ from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
+from homeostat.learn import feedback_live
+from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.sense import SenseParts
 from homeostat.policy import canary, runbook
@@ -67,6 +69,15 @@ _MOST_IN_FLIGHT: Final = 100_000.0
 _Z99: Final = 2.326  # of the standard normal distribution
 
 
+FEEDBACK: Final = FeedbackParts(
+    heed=feedback_live.heed,
+    watched=feedback_live.watched,
+    answered=feedback_live.answered,
+    forgotten=feedback_live.forgotten,
+)
+"""What people say; nobody says anything in an episode, so `managed` has no feedback policy."""
+
+
 def loop_parts() -> LoopParts:
     """Return the stages of the decision loop: runbook, kernel, decision, verification."""
     return LoopParts(
@@ -83,6 +94,7 @@ def loop_parts() -> LoopParts:
         alike=canary_alike.step,
         watch=ramp.watch,
         canary=canary.proposed,
+        feedback=FEEDBACK,
     )
 
 

@@ -8,7 +8,7 @@ from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Incident
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, memory, rehearsing
+from homeostat.loop import acting, heeding, memory, rehearsing
 from homeostat.loop.parts import LoopParts
 
 _DIGITS = str.maketrans("", "", "0123456789.")
@@ -23,7 +23,7 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
         return state, ()
     if incident is not None and (incident.confirmed_at is None or not _still_there(state)):
         return state, ()
-    if incident is not None and _only_unlike_itself(evidence):
+    if incident is not None and (heeding.only_told(state) or _only_unlike_itself(evidence)):
         return state, ()  # told, and watched: nobody is hurt and nothing says why
     if incident is None and state.calm_ticks < state.managed.guard.scale_in_scrapes:
         return state, ()

@@ -14,6 +14,7 @@ from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import Managed
 from homeostat.base.state import Comparison
 from homeostat.base.units import TimeNs
+from homeostat.loop.feedback_parts import FeedbackParts
 
 Measured = tuple[tuple[str, float], ...]
 
@@ -82,6 +83,7 @@ class LoopParts:
         watch: Whether what was promoted is now worse than what it replaced had been
             (`govern.ramp.watch`); None = nobody watches.
         canary: The ramp that a person asks for, or why there is none (`policy.canary.proposed`).
+        feedback: What people say (`learn.feedback_live`); None = nothing is learnt of it.
     """
 
     candidates: Callable[
@@ -108,3 +110,4 @@ class LoopParts:
         Callable[[Comparison, Evidence, TimeNs], tuple[Comparison, CanaryJudgement | None]] | None
     ) = None
     canary: Callable[[GuardState], Action | str] | None = None
+    feedback: FeedbackParts | None = None

@@ -16,7 +16,9 @@ from homeostat.base.events import (
     Claim,
     ClockJumped,
     Command,
+    Confirmed,
     Event,
+    FeedbackReset,
     FleetView,
     Granted,
     Received,
@@ -42,6 +44,7 @@ from homeostat.loop import (
     autonomous,
     comparing,
     deciding,
+    heeding,
     incidents,
     memory,
     rehearsing,
@@ -125,7 +128,9 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     killed = event.kill is not state.kill
     state, told = accounting.kept(parts, state, event.evidence, now)
     evidence = accounting.suspected(state, event.evidence)
-    streak, incident, calm, changes = incidents.follow(state, evidence, now)
+    state, heard, heeded = heeding.heed(parts, state, evidence)
+    streak, incident, calm, changes = incidents.follow(state, heard, now)
+    calm = 0 if evidence.suspicions else calm  # what was held back is no calm
     same = incident is not None and state.incident is not None and incident.id == state.incident.id
     opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
     state = memory.remember(
@@ -139,6 +144,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
             incident=incident,
             calm_ticks=calm,
             incidents=state.incidents + opened,
+            feedback=heeding.watched(parts, state, evidence, heeded, incident),
             tried=state.tried if same else (),
             held_because=state.held_because if same else (),
         ),
@@ -330,4 +336,6 @@ _HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
     Rehearsed: _rehearsed,
     Granted: autonomous.granted,
     AutonomySet: autonomous.autonomy_set,
+    Confirmed: heeding.confirmed,
+    FeedbackReset: heeding.reset,
 }

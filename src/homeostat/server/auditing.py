@@ -19,6 +19,8 @@ from homeostat.base.events import (
     Approval,
     CanaryRequested,
     ClockJumped,
+    Confirmed,
+    FeedbackReset,
     Reconfigured,
     Record,
     Started,
@@ -27,6 +29,7 @@ from homeostat.base.events import (
 from homeostat.base.intent import ActionRecord
 from homeostat.base.ports import Entry, Journal
 from homeostat.govern.decide import label
+from homeostat.loop.heeding import verdict_of
 from homeostat.server.kill_noted import THROWN
 from homeostat.server.restore import decoded
 from homeostat.server.view_plain import when
@@ -36,7 +39,7 @@ KEPT: Final = 5000
 _WANTED: Final = tuple(
     f'{{"$":"{name}"'.encode()
     for name in ("Approval", "UndoRequested", "CanaryRequested", "Reconfigured", "Started",
-                 "ClockJumped")
+                 "ClockJumped", "Confirmed", "FeedbackReset")
 )  # fmt: skip
 _FACTS: Final = tuple(
     f'{{"$":"Record","fact":{{"$":"{name}"'.encode()
@@ -132,7 +135,10 @@ def said(entry: Entry) -> Line | None:
     return Line(kind="controller", who=_CONTROLLER, what=what)
 
 
-def _person(event: Approval | UndoRequested | CanaryRequested | Reconfigured) -> Line:
+_Person = Approval | UndoRequested | CanaryRequested | Reconfigured | Confirmed | FeedbackReset
+
+
+def _person(event: _Person) -> Line:
     kind = "person"
     match event:
         case Approval():
@@ -141,6 +147,10 @@ def _person(event: Approval | UndoRequested | CanaryRequested | Reconfigured) ->
             what = f"wants {event.decision_id} taken back"
         case CanaryRequested():
             what = "wants traffic for the canary"
+        case Confirmed():
+            what = f"says {verdict_of(event)}"
+        case FeedbackReset():
+            what = "forgets all feedback" if event.everything else "lets learning go on"
         case Reconfigured() if event.principal:
             what = f"set the mode to {event.managed.mode}"
         case _:

@@ -17,7 +17,9 @@ from homeostat.base.errors import ConfigError, HomeostatError, OutOfStepError
 from homeostat.base.events import (
     Approval,
     CanaryRequested,
+    Confirmed,
     Event,
+    FeedbackReset,
     Granted,
     Reconfigured,
     UndoRequested,
@@ -238,6 +240,8 @@ def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
                 Approval(deployment=named)
                 | UndoRequested(deployment=named)
                 | CanaryRequested(deployment=named)
+                | Confirmed(deployment=named)
+                | FeedbackReset(deployment=named)
             ):
                 name = named
             case _:

@@ -20,7 +20,9 @@ from homeostat.base.events import (
     Claim,
     ClockJumped,
     Command,
+    Confirmed,
     Event,
+    FeedbackReset,
     Granted,
     ReadWorld,
     Received,
@@ -55,8 +57,11 @@ from homeostat.server.view_feed import KEEP, Change, Feed
 from homeostat.server.view_series import CAPACITY
 from homeostat.server.view_then import then
 
-_Noted = Rehearsed | ClockJumped | UndoRequested | CanaryRequested | Granted | AutonomySet
-_WITHOUT_KILL = Started | Reconfigured | ClockJumped | Granted | AutonomySet
+_Said = CanaryRequested | Granted | AutonomySet | Confirmed | FeedbackReset
+_Noted = Rehearsed | ClockJumped | UndoRequested | _Said
+_WITHOUT_KILL = (
+    Started | Reconfigured | ClockJumped | Granted | AutonomySet | Confirmed | FeedbackReset
+)
 Freezing = tuple[TimeNs, TimeNs | None, str]
 """Start, end and reason of a freeze that is in force or comes next."""
 _INTENTS: Final = 4096
@@ -160,7 +165,7 @@ class View:
                 self._said("clock", event.at, deployment, event)
             case UndoRequested():
                 self._said("undo", event.at, deployment or event.deployment, event)
-            case CanaryRequested() | Granted() | AutonomySet():
+            case CanaryRequested() | Granted() | AutonomySet() | Confirmed() | FeedbackReset():
                 self._state(deployment).saw(event.at)  # what follows from it is a fact of its own
 
     def command(self, command: Command, *, deployment: str = "") -> None:

@@ -23,7 +23,9 @@ from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
+from homeostat.learn import feedback_live
 from homeostat.loop import sense
+from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
 from homeostat.policy import canary, runbook
 from homeostat.safety.guard import guard
@@ -33,6 +35,14 @@ from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan, fill
 from homeostat.server.rehearsing import Twins, TwinWorker
 from homeostat.server.runtime import Deployment
 from homeostat.signals.fleet import Fleet
+
+FEEDBACK = FeedbackParts(
+    heed=feedback_live.heed,
+    watched=feedback_live.watched,
+    answered=feedback_live.answered,
+    forgotten=feedback_live.forgotten,
+)
+"""What people say of incidents; see docs/explanation/feedback.md."""
 
 # Detectors that run on every series; the room offers more than run by default.
 DETECTORS = ("ewma",)
@@ -54,6 +64,7 @@ def loop_parts() -> LoopParts:
         alike=canary_alike.step,
         watch=ramp.watch,
         canary=canary.proposed,
+        feedback=FEEDBACK,
     )
 
 

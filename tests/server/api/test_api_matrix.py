@@ -27,6 +27,7 @@ READS = {
     "/v1/decisions/{decision_id}": "/v1/decisions/d-0001",
     "/v1/deployments": "/v1/deployments",
     "/v1/deployments/{name}": "/v1/deployments/credit?recent=3",
+    "/v1/deployments/{name}/feedback": "/v1/deployments/credit/feedback",
     "/v1/deployments/{name}/series": "/v1/deployments/credit/series?signal=latency_p95_ms",
     "/v1/events": "/v1/events",  # never ends: see test_api_stream
     "/v1/health": "/v1/health",
@@ -42,6 +43,16 @@ CHANGES: dict[str, tuple[str, dict[str, object], int]] = {
     "/v1/deployments/{name}/autonomy": (
         "/v1/deployments/credit/autonomy",
         {"kind": "restart_replica", "given": False, "why": "no"},
+        202,
+    ),
+    "/v1/deployments/{name}/confirm": (
+        "/v1/deployments/credit/confirm",
+        {"incident": "i-0001", "real": True, "family": "replica"},
+        202,
+    ),
+    "/v1/deployments/{name}/feedback/reset": (
+        "/v1/deployments/credit/feedback/reset",
+        {"why": "a new model"},
         202,
     ),
     "/v1/deployments/{name}/mode": ("/v1/deployments/credit/mode", {"mode": "shadow"}, 202),

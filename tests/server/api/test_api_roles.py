@@ -20,6 +20,8 @@ BODIES: dict[str, dict[str, object]] = {
         "given": False,
         "why": "no",
     },
+    "POST /v1/deployments/{name}/confirm": {"incident": "i-0001", "real": False},
+    "POST /v1/deployments/{name}/feedback/reset": {"why": "a new model"},
     "POST /v1/deployments/{name}/mode": {"mode": "shadow"},
     "POST /v1/freeze": {"level": "nothing"},
     "POST /v1/labels": {"labels": []},

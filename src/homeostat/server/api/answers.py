@@ -12,6 +12,7 @@ from homeostat.server.api.ahead import ForecastOut, HealthPartOut, HealthScoreOu
 from homeostat.server.api.asked import QuestionOut
 from homeostat.server.api.budgets import BudgetsOut, FreezeOut
 from homeostat.server.api.foreseen import RehearsalOut
+from homeostat.server.api.moved import MoveOut
 from homeostat.server.api.schemas import Body
 from homeostat.server.api.seen import ReadingOut, SuspicionOut, Verdict
 from homeostat.server.api.then import ThenOut
@@ -211,6 +212,9 @@ class DecisionOut(Body):
     ramp: RampOut | None = Field(description="Of a compared ramp: what each rung went on from.")
     then: ThenOut | None = Field(description="What it was taken with; kept of the newest.")
     question: QuestionOut | None = Field(description="While it is open and the loop is at hand.")
+    moved: list[MoveOut] = Field(
+        default=[], description="Lines of detection that feedback had moved by then, and whose."
+    )
 
 
 class IntentOut(Body):

@@ -8,7 +8,17 @@ from fastapi import FastAPI
 import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
-from homeostat.server.api import changes, gate, headers, judge, ladder, problems, reads, records
+from homeostat.server.api import (
+    changes,
+    feedback,
+    gate,
+    headers,
+    judge,
+    ladder,
+    problems,
+    reads,
+    records,
+)
 from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
 from homeostat.server.api.stream import Streams
 from homeostat.server.auditing import Audit
@@ -102,6 +112,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(reads.router(deps, streams), tags=["read"])
     app.include_router(changes.router(deps, streams), tags=["change"])
     app.include_router(ladder.router(deps, streams), tags=["autonomy"])
+    app.include_router(feedback.router(deps, streams), tags=["feedback"])
     app.include_router(records.router(deps), tags=["read"])
     app.include_router(judge.router(), tags=["judge"])
     pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)

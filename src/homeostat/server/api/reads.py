@@ -22,6 +22,7 @@ from homeostat.server.api.problems import MissingError, ProblemError
 from homeostat.server.api.stream import STREAMS, EventStream, Streams
 from homeostat.server.people import Principal
 from homeostat.server.view_deployment import DeploymentState
+from homeostat.server.view_feedback import moved_before
 from homeostat.server.view_question import question
 
 RECENT: Final = 50
@@ -158,7 +159,8 @@ def _histories(routes: APIRouter, deps: Deps) -> None:
         """One decision: why, what else was permitted, what was refused, what came of it."""
         state, record = find_decision(deps, decision_id, name)
         row = plain.decision(state, record, deps.clock())
-        return _asked(deps, row | {"then": state.then.get(decision_id)})
+        moved = moved_before(deps.states(state.name), record.at)
+        return _asked(deps, row | {"then": state.then.get(decision_id), "moved": moved})
 
     @routes.get("/v1/incidents", response_model=answers.IncidentsOut)
     async def incidents(name: NameQuery = None, limit: Limit = RECENT) -> plain.Plain:

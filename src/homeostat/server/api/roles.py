@@ -34,6 +34,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "GET /v1/decisions/{decision_id}": Role.VIEWER,
     "GET /v1/deployments": Role.VIEWER,
     "GET /v1/deployments/{name}": Role.VIEWER,
+    "GET /v1/deployments/{name}/feedback": Role.VIEWER,
     "GET /v1/deployments/{name}/series": Role.VIEWER,
     "GET /v1/events": Role.VIEWER,
     "GET /v1/health": Role.VIEWER,
@@ -45,6 +46,8 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "POST /v1/decisions/{decision_id}/undo": Role.OPERATOR,
     "POST /v1/deployments/{name}/canary": Role.OPERATOR,
     "POST /v1/deployments/{name}/autonomy": Role.OPERATOR,  # to grant: an admin, see ladder
+    "POST /v1/deployments/{name}/confirm": Role.OPERATOR,
+    "POST /v1/deployments/{name}/feedback/reset": Role.APPROVER,
     "POST /v1/deployments/{name}/mode": Role.OPERATOR,  # more autonomy: an approver, see changes
     "POST /v1/freeze": Role.OPERATOR,  # to lift it: an approver, see changes
     "POST /v1/judge": Role.VIEWER,

@@ -13,6 +13,7 @@ const NAME = document.body.dataset.name;
 const BASE = `/v1/deployments/${encodeURIComponent(NAME)}`;
 const store = new Store();
 const time = new ServerClock(Date.now() / 1000);
+const spoken = new Map(); // incident id to what was said of it in this tab
 let detail = null;
 let chosen = null; // the decision on show; null follows the latest
 let range = 300;
@@ -73,7 +74,7 @@ function questions() {
 }
 
 function history() {
-  swap(byId("timeline"), panels.timeline(detail, shownDecision()?.id, choose));
+  swap(byId("timeline"), panels.timeline(detail, shownDecision()?.id, choose, READ_ONLY ? null : confirmed, spoken));
   const d = shownDecision();
   const node = byId("decision");
   const action = detail.actions.find((a) => a.id === d?.id);
@@ -114,6 +115,21 @@ async function send(path, body, button, error, done) {
 function answer(d, verb, button, error) {
   const done = `${verb === "approve" ? "Approved" : "Rejected"}: ${actionName(d.action)}`;
   return send(`/v1/decisions/${encodeURIComponent(d.id)}/${verb}`, { deployment: NAME }, button, error, done);
+}
+
+/** Say what an incident was: detection learns from it, nothing else does. */
+async function confirmed(i, real) {
+  spoken.set(i.id, "Sending");
+  history();
+  try {
+    await act(`${BASE}/confirm`, { incident: i.id, real });
+    spoken.set(i.id, real ? "You said: it was real" : "You said: it was nothing");
+    say(`${i.id}: heard`);
+  } catch (problem) {
+    spoken.set(i.id, problem.message);
+    setTimeout(() => spoken.delete(i.id), 10000); // then it is asked again
+  }
+  history();
 }
 
 function undo(d, button, error) {
