@@ -1,0 +1,95 @@
+"""The episodes that a policy is trained in: random compositions of the kernel's primitives.
+
+Never a scenario of a catalogue: those are what a policy is judged by. A composition that holds two
+primitives that a catalogue's scenario holds together, or all of one's, is not drawn either. Seeds
+of training, of choosing among what was trained and of the lab's own unseen scenarios are apart.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import jax
+import numpy as np
+
+from homeostat.lab.compose import unseen
+from homeostat.lab.draw import draw
+from homeostat.lab.scenario import Scenario
+from homeostat.lab.scenario_errors import DrawError
+from homeostat.lab.types import Episode
+from homeostat.twin.faults import Faults
+from homeostat.twin.params import Params
+
+TRAIN: Final = 500_000  # first seed of a composition to train in
+CHOOSE: Final = 900_000  # first seed of one to choose by
+_ROOM: Final = 2  # slots that a deployment does not fill when its episode begins
+_TRIES: Final = 50  # compositions looked at for each that fits
+
+
+class Drawn(NamedTuple):
+    """Episodes side by side.
+
+    Attributes:
+        params: Their deployments [E, ...].
+        faults: Their faults [E, ...].
+    """
+
+    params: Params
+    faults: Faults
+
+
+def episodes(
+    count: int,
+    *,
+    known: Iterable[Scenario],
+    slots: int,
+    length_s: int,
+    first: int = TRAIN,
+    without: Sequence[str] = (),
+) -> tuple[Episode, ...]:
+    """Return random episodes of one size and length.
+
+    Args:
+        count: How many.
+        known: Scenarios that a policy will be judged by.
+        slots: Replica slots; deployments that leave no room there are passed over.
+        length_s: Of an episode.
+        first: Seed of the first composition.
+        without: Families that are left out, to be judged by.
+
+    Raises:
+        ValueError: There are not so many that fit.
+    """
+    judged_by, found = tuple(known), list[Episode]()
+    for seed in range(first, first + _TRIES * max(count, 1)):
+        if len(found) == count:
+            break
+        composed = unseen(seed, known=judged_by, length_s=length_s)
+        one = None if composed.family in without else _fitting(composed, seed, slots)
+        found += [] if one is None else [one]
+    if len(found) < count:
+        raise ValueError(
+            f"train: {len(found)} of {count} episodes fit into {slots} slots without "
+            f"{', '.join(without) or 'any family left out'}; ask for fewer or for more slots"
+        )
+    return tuple(found)
+
+
+def _fitting(composed: Scenario, seed: int, slots: int) -> Episode | None:
+    """Return the episode, None where its deployment has no room to grow."""
+    try:
+        one = draw(composed, seed, slots=slots)
+    except DrawError:
+        return None
+    taken = one.drawn["deployment.replicas_a"] + one.drawn["deployment.replicas_b"]
+    return one if taken + _ROOM <= slots else None
+
+
+def stacked(found: Sequence[Episode]) -> Drawn:
+    """Return episodes as arrays [E, ...]."""
+
+    def stack(*leaves: Any) -> np.ndarray:
+        return np.stack([np.asarray(leaf) for leaf in leaves])
+
+    params: Params = jax.tree.map(stack, *[one.params for one in found])
+    faults: Faults = jax.tree.map(stack, *[one.faults for one in found])
+    return Drawn(params, faults)

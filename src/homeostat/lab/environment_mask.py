@@ -1,0 +1,173 @@
+"""What the guards allow, as arrays: the mask of a policy in training.
+
+The product's rules with the product's numbers (`safety.rules`, `base.policy.GuardPolicy`), in so
+far as they speak of what an episode of the twin has; where a rule needs an estimate that the arrays
+do not carry, the mask is narrower. It shapes what is learnt and is no guard: what a trained policy
+proposes goes through `safety.permit` like everything else.
+"""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from homeostat.base import names
+from homeostat.base.actions import ActionKind
+from homeostat.base.policy import GuardPolicy
+from homeostat.lab.controller_parts import GRANTED, P95_OF_P99
+from homeostat.lab.environment_actions import MENU, Scene, next_rung, worst
+from homeostat.lab.environment_facts import Facts, facts, gateway
+from homeostat.twin.shapes import SCRAPE_S, Variant
+
+_HOUR: Final = 3600.0 / SCRAPE_S  # in scrapes
+_TELLS: Final = frozenset({ActionKind.HOLD, ActionKind.ESCALATE})
+
+
+class Rules(NamedTuple):
+    """The rules' numbers; times in scrapes. Defaults are the product's.
+
+    Attributes:
+        granted: Kinds that whoever runs this has granted.
+        fresh_scrapes: Evidence older than this is stale.
+        failed_probes: Failed rounds in a row that prove a replica to fail.
+        min_replicas: Floor of ready replicas when one is taken away.
+        cooldown_scrapes: After any action.
+        scale_in_scrapes: Without an action and in calm, before capacity is taken away.
+        watch_scrapes: For which the load must have been watched before that.
+        actions_per_hour: At most.
+        utilisation_max: Of what remains, when capacity is taken away or traffic is moved.
+    """
+
+    granted: Collection[ActionKind] = GRANTED
+    fresh_scrapes: float = GuardPolicy().fresh_scrapes
+    failed_probes: int = GuardPolicy().failed_probes
+    min_replicas: int = GuardPolicy().min_replicas
+    cooldown_scrapes: float = GuardPolicy().cooldown_scrapes
+    scale_in_scrapes: float = GuardPolicy().scale_in_scrapes
+    watch_scrapes: float = GuardPolicy().watch_scrapes
+    actions_per_hour: int = GuardPolicy().actions_per_hour
+    utilisation_max: float = GuardPolicy().utilisation_max
+
+
+def mask(scene: Scene, rules: Rules) -> Array:
+    """Return what is allowed, bool [action]; holding and telling somebody always are."""
+    now = facts(scene.deployment, scene.scrape, scene.orders, scene.past, rules)
+    found = _growing(scene, now) | _shrinking(scene, now, rules) | _batches(scene, now, rules)
+    found |= _traffic(scene, now, rules) | _replicas(scene, now, rules)
+    found["rollback"] = _first_rollback(scene, now)
+    found["retrain"] = now.sight & _calm_enough(scene, now, rules) & ~now.silent
+    always = jnp.asarray(a=True)
+    none = jnp.asarray(a=False)
+    return jnp.stack([
+        always if choice.kind in _TELLS
+        else found[name] if choice.kind in rules.granted else none
+        for name, choice in MENU.items()
+    ])  # fmt: skip
+
+
+def _calm_enough(scene: Scene, now: Facts, rules: Rules) -> Array:
+    """G3 cooldown, G4 rate, G5 single flight."""
+    past = scene.past
+    lately = (past.at > past.step - _HOUR).sum()
+    return (
+        now.still
+        & (past.since >= rules.cooldown_scrapes)
+        & (lately < min(rules.actions_per_hour, past.at.shape[0]))
+    )
+
+
+def _has_b(scene: Scene) -> Array:
+    return scene.deployment.replicas[Variant.B] > 0.0
+
+
+def _growing(scene: Scene, now: Facts) -> dict[str, Array]:
+    """One replica more: exempt from sight, cooldown and rate; never from bounds and budget."""
+    money, wanted = scene.deployment.money, scene.orders.replicas
+    slots = scene.orders.restart.shape[0]
+    fits = wanted.sum() + 1.0 <= slots
+    paid = now.usd + money.usd_per_hour <= money.budget_usd_per_hour
+    may = now.still & fits & paid & (wanted + 1.0 <= money.hard_cap)
+    return {"scale_up_a": may[Variant.A], "scale_up_b": may[Variant.B] & _has_b(scene)}
+
+
+def _shrinking(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
+    """One replica less: in sight, in calm, after a long watch, with one to spare at the peak."""
+    past, wanted = scene.past, scene.orders.replicas
+    long = (past.since >= rules.scale_in_scrapes) & (past.calm >= rules.scale_in_scrapes)
+    long &= past.watched >= rules.watch_scrapes
+    left = now.ready - 1.0
+    spare = past.peak <= rules.utilisation_max * (left - 1.0)
+    may = _calm_enough(scene, now, rules) & now.sight & now.met & ~now.silent & long & spare
+    may &= (left >= 1.0) & (now.ready.sum() - 1.0 >= rules.min_replicas) & (wanted > 1.0)
+    return {
+        "scale_down_a": may[Variant.A],
+        "scale_down_b": may[Variant.B] & _has_b(scene),
+        "resize_down": may[Variant.A] & (scene.orders.concurrency > 1.0),
+    }
+
+
+def _batches(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
+    """Batches and requests in flight, within their bounds."""
+    may = _calm_enough(scene, now, rules) & now.sight
+    service, promise = scene.deployment.service, scene.deployment.promise
+    live = scene.scrape.batch_max[Variant.A]
+    # G7 room for the batch: two of twice the time are over within the promised p95.
+    room = 4.0 * now.batch_ms <= 1000.0 * P95_OF_P99 * promise.p99_s
+    jobs = scene.orders.concurrency
+    return {
+        "batch_up": may & now.full & room & (2.0 * live <= service.batch_limit),
+        "batch_down": may & ~now.silent & (live >= 2.0),  # noqa: PLR2004 - it has a half
+        "resize_up": may & (2.0 * jobs <= 4.0 * service.concurrency),
+    }
+
+
+def _traffic(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
+    """Shares of the pools, and what is let in."""
+    may = _calm_enough(scene, now, rules) & now.sight & ~now.silent
+    share = scene.orders.weights
+    usual = scene.deployment.weights[Variant.B]
+    errors = scene.scrape.variant[:, 1]
+    fine = errors <= jnp.maximum(1.0 - scene.deployment.promise.availability, 0.005)
+
+    def holds(variant: int, wanted: Array) -> Array:
+        grown = now.load[variant] * wanted / jnp.maximum(share[variant], 1e-6)
+        return (grown <= rules.utilisation_max * now.ready[variant]) & (now.ready[variant] > 0.0)
+
+    rung = next_rung(scene)
+    to_b = (share[Variant.B] < 1.0) & _has_b(scene) & fine[Variant.B] & holds(Variant.B, rung)
+    back = (share[Variant.B] > usual + 1e-3) & fine[Variant.A]
+    back &= holds(Variant.A, share[Variant.A] + share[Variant.B] - usual)
+    limited = jnp.isfinite(scene.orders.admit_rps)
+    arrives = gateway(scene.scrape, names.ARRIVAL_RATE)
+    return {
+        "shift_to_b": may & to_b,
+        "shift_back": may & back,
+        "shed_load": may & (arrives > 1.0),
+        "admit_all": limited & now.still,  # an undo: neither sight nor cooldown is asked for
+    }
+
+
+def _replicas(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
+    """One replica that is proven to fail, while another one of its pool serves."""
+    target = worst(scene)
+    proven = (target & now.failing & ~scene.orders.drain).any()
+    pool = jnp.where(target, scene.scrape.slot_variant, 0).sum()
+    others = (now.ready[pool] >= 1.0) & (now.ready.sum() >= rules.min_replicas)
+    may = now.still & now.sight & proven & others
+    drained = scene.orders.drain
+    return {
+        "restart_replica": may,
+        "drain_replica": may & (drained.sum() == 0),
+        "return_replicas": drained.any() & now.still,
+    }
+
+
+def _first_rollback(scene: Scene, now: Facts) -> Array:
+    """Back to the version that served before: known to be judged by, pool B fine, and once."""
+    errors = scene.scrape.variant[:, 1]
+    version = scene.scrape.version[Variant.A]
+    # What both pools share is not the release.
+    clean = errors[Variant.B] <= jnp.maximum(1.0 - scene.deployment.promise.availability, 0.005)
+    clean = jnp.where(_has_b(scene), clean, jnp.asarray(a=True))
+    return now.still & now.sight & jnp.isfinite(errors[Variant.A]) & (version > 0.0) & clean
