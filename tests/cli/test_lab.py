@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from homeostat.base.errors import ConfigError
-from homeostat.cli import lab, lab_files
+from homeostat.cli import lab_files, lab_needs
 from homeostat.cli.exits import Exit
 from homeostat.cli.main import main
 from homeostat.lab.policies import names
@@ -83,6 +83,7 @@ def test_the_schema_printed_is_the_one_that_is_published(bare: Any) -> None:
         (("run", "--policies", "hold,treshold"), "did you mean 'threshold'?"),
         (("run", "--only", "S7"), "unknown scenario 'S7'"),
         (("list", "--scenarios", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("run", "--first-seed", "999999", "--seeds", "2"), "tunes the autoscalers on"),
     ],
 )
 def test_a_name_or_file_that_is_not_there_ends_with_one_line(
@@ -108,7 +109,7 @@ def test_no_policy_at_all_is_a_usage_error(bare: Any) -> None:
 def test_without_jax_the_command_says_what_to_install(
     bare: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lab, "find_spec", lambda name: None if name == "jax" else object())
+    monkeypatch.setattr(lab_needs, "find_spec", lambda name: None if name == "jax" else object())
     result = bare("lab", "list")
     assert result.exit_code == Exit.USAGE
     assert "pip install 'homeostat[twin]'" in result.stderr
@@ -131,9 +132,65 @@ def test_another_byte_in_a_scenario_file_is_another_catalogue(own: Path) -> None
     assert after.digest != before.digest
 
 
-def test_two_files_with_one_id_are_refused(own: Path) -> None:
-    with pytest.raises(ConfigError, match="X01"):
-        lab_files.catalogue([own, own])
+def test_two_files_with_one_id_are_refused_by_both_names(own: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(OWN, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^other\.yaml: id 'X01' is in own\.yaml already"):
+        lab_files.catalogue([own, other])
+
+
+@pytest.mark.parametrize(
+    "command", [("run", "--seeds", "1"), ("episode", "X01", "--policy", "hpa")]
+)
+def test_a_recorded_load_that_was_not_given_is_asked_for_before_anything_is_played(
+    own: Path,
+    tmp_path: Path,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own.write_text(OWN + "load: {profile: trace, trace: rush, compress: 1}\n", encoding="utf-8")
+    out = tmp_path / "lab"
+    words = ("lab", *command, "--scenarios", str(own), "--out", str(out))
+    monkeypatch.setattr("sys.argv", ["homeostat", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == Exit.USAGE
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == (
+        "homeostat: X01 replays the recorded load 'rush', which was not given; "
+        "add --trace rush=FILE"
+    )
+    assert not out.exists()
+
+
+def test_a_scenario_of_the_file_that_is_not_played_needs_no_recorded_load(own: Path) -> None:
+    replays = OWN.replace("X01", "X02") + "load: {profile: trace, trace: rush, compress: 1}\n"
+    own.write_text(f"{OWN}---\n{replays}", encoding="utf-8")
+    found = lab_files.catalogue([own])
+    assert found.only(["X01"]).playable() is not None
+    assert found.playable(["X01"]) is found
+    with pytest.raises(ConfigError, match="X02 replays the recorded load 'rush'"):
+        found.playable()
+
+
+@pytest.mark.parametrize("command", [("run",), ("cycles",), ("episode", "X01", "--policy", "hpa")])
+def test_a_place_where_nothing_can_be_written_is_told_before_anything_is_played(
+    own: Path,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = own / "lab"  # a file is in the way
+    words = ("lab", *command, "--scenarios", str(own), "--out", str(taken))
+    monkeypatch.setattr("sys.argv", ["homeostat", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == Exit.USAGE
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == (
+        f"homeostat: {taken}: nothing can be written there (Not a directory); choose another --out"
+    )
 
 
 def test_a_part_of_a_catalogue_says_so_in_its_command_line(own: Path) -> None:
@@ -171,7 +228,7 @@ def test_compiled_programs_lie_below_the_cache_folder_of_the_desktop_standard(
     assert lab_files.compile_cache() != folder
 
 
-def test_a_file_is_written_whole_or_not_at_all(
+def test_a_file_is_written_whole_or_not_at_all_and_a_full_disk_is_no_bug_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "deep" / "results.json"
@@ -181,6 +238,7 @@ def test_a_file_is_written_whole_or_not_at_all(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ConfigError, match=r"results\.json: .*No space left on device.*make room"):
         lab_files.write(file, "new")
     assert file.read_text(encoding="utf-8") == "old"
+    assert [one.name for one in file.parent.iterdir()] == ["results.json"]  # and no half of one

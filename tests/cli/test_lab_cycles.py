@@ -1,5 +1,6 @@
 """`homeostat lab cycles`: it searches, measures, keeps every piece, and takes up what is there."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from pool_by_hand import Inline
 from typing_extensions import override
 
+from homeostat.base.errors import ConfigError
 from homeostat.cli import lab_cycles, lab_files
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_cycles import Plan, Run, Timed
@@ -70,6 +72,12 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Hours:
     made = Hours()
     monkeypatch.setattr(lab_cycles, "Pool", made)
     return made
+
+
+def test_scenarios_of_which_none_has_a_fault_make_no_table(tmp_path: Path) -> None:
+    quiet = replace(plan(tmp_path), catalogue=catalogue().only(["S43"]))
+    with pytest.raises(ConfigError, match="no scenario has a fault"):
+        Run(quiet)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeostat.base.errors import HomeostatError
 from homeostat.lab import cycles
 
 
@@ -48,5 +49,6 @@ def test_bisection_ends_within_the_tolerance(slope: float) -> None:
 
 
 def test_a_world_too_kind_for_the_target_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"leave 96\.0% uptime, more than 78%"):
+    with pytest.raises(cycles.DensityError, match=r"leave 96\.0% uptime, more than 78%"):
         list(cycles.bisect(lambda density: 1.0 - 0.01 * density))
+    assert issubclass(cycles.DensityError, HomeostatError)  # told in one line, not as a bug

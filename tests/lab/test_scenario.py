@@ -248,6 +248,24 @@ REFUSALS = {
     ),
     "a negative time": (_edit("[300, 900]", "[-300, 900]"), 6, "leaves 0 to 604800"),
     "a fault of no length": (_edit("until_fixed", "0"), 6, "leaves 1 to 604800"),
+    "a least time that is negative": (
+        _edit("duration_s: until_fixed", "duration_s: [-5, until_fixed]"), 6, "-5 leaves 0 to",
+    ),
+    "a least time and a most one until it is fixed": (
+        _edit("duration_s: until_fixed", "duration_s: [300, 600, until_fixed]"), 6,
+        "for example [600, until_fixed]",
+    ),
+    "a least time behind": (
+        _edit("duration_s: until_fixed", "duration_s: [until_fixed, 600]"), 6,
+        "for example [600, until_fixed]",
+    ),
+    "an id that is a path": (_edit("id: X1", "id: ../../X1"), 1, "files are named after it"),
+    "an id with a comma": (_edit("id: X1", "id: 'X1,X2'"), 1, "1 to 64 letters"),
+    "an id that a terminal obeys": (_edit("id: X1", 'id: "X\\e[31m"'), 1, "1 to 64 letters"),
+    "no id": (_edit("id: X1", "id: ''"), 1, "1 to 64 letters"),
+    "a trace without a name": (
+        MINIMAL + "load: {profile: trace, trace: '', compress: 1}\n", 12, "name the recorded load",
+    ),
     "a parameter that names another": (
         _edit("[2, 4]", "slow") + "params: {slow: other, other: 3}\n", 12, "must be a number",
     ),
@@ -308,6 +326,12 @@ def test_ambient_faults_do_not_count_and_alone_are_no_scenario() -> None:
     assert draw(found, 0).params.client.retries == 2
     head = MINIMAL.split("faults:", maxsplit=1)[0]
     assert "0 faults besides ambient ones" in refused(head + "faults:\n" + ambient).problem
+
+
+def test_a_fault_may_last_some_time_at_least_and_until_it_is_fixed() -> None:
+    (found,) = load(_edit("duration_s: until_fixed", "duration_s: [0, until_fixed]"), "my.yaml")
+    assert found.onset.until_fixed
+    assert load(dump([found]), "my.yaml") == (found,)
 
 
 def test_one_id_twice_is_refused_within_a_file() -> None:

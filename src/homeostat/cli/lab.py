@@ -1,13 +1,12 @@
 """`homeostat lab`: simulated episodes, judged: a catalogue, one episode, or a comparison."""
 
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 import typer
 
 from homeostat.cli.exits import Exit
+from homeostat.cli.lab_needs import needs_twin
 from homeostat.cli.output import OUTPUT, Output, show, tell
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -35,7 +34,7 @@ def list_scenarios(
     output: Output = OUTPUT,
 ) -> None:
     """List the scenarios: what happens, how long an episode is, and what is right to do."""
-    files = _needs_twin()
+    files = needs_twin()
     if policies:
         show(files.policy_rows(), output, ("policy", "does"))
         return
@@ -49,19 +48,22 @@ def list_scenarios(
 def episode(
     scenario: str = typer.Argument(help="A scenario's id, for example S07."),
     policy: str = typer.Option(..., "--policy", help="Who decides; see `lab list --policies`."),
-    seed: int = typer.Option(0, "--seed", min=0, help="The same seed gives the same episode."),
+    seed: int = typer.Option(
+        0, "--seed", min=0, max=2**31 - 1, help="The same seed gives the same episode."
+    ),
     scenarios: list[Path] | None = _SCENARIOS,
     trace: list[str] | None = _TRACES,
     out: Path = _OUT,
     output: Output = OUTPUT,
 ) -> None:
     """Play one episode; write its trace (CSV) and its picture (SVG), and say how it went."""
-    files = _needs_twin()
+    files = needs_twin()
     from homeostat.cli.lab_run import play_one
 
     catalogue = files.catalogue(scenarios or ()).with_traces(trace or ())
     files.known("scenario", scenario, [one.id for one in catalogue.scenarios])
     files.known("policy", policy, files.policies())
+    catalogue.playable([scenario])
     tell(
         f"playing {scenario} under {policy}; the first one of a size is compiled, which takes time"
     )
@@ -93,10 +95,11 @@ def run(
 
     What is done is kept: the same command takes up a run that was broken off.
     """
-    files = _needs_twin()
+    files = needs_twin()
     from homeostat.cli.lab_run import Plan, Run
 
     catalogue = files.catalogue(scenarios or ()).with_traces(trace or ()).only(_names(only))
+    catalogue.playable()
     names = files.members(_names(policies))
     if not names:
         tell("homeostat: --policies names none; see `homeostat lab list --policies`")
@@ -104,7 +107,7 @@ def run(
     plan = Plan(
         catalogue=catalogue,
         policies=names,
-        seeds=tuple(range(first_seed, first_seed + seeds)),
+        seeds=files.seeds(first_seed, seeds),
         out=out,
         jobs=jobs or files.cores(),
         films=films,
@@ -145,7 +148,7 @@ def cycles(
     First the fault density is searched at which threshold alerts have the paper's 78 % uptime;
     then the table is played there and at other densities. What is done is kept.
     """
-    files = _needs_twin()
+    files = needs_twin()
     from homeostat.cli.lab_cycles import Plan, Run
     from homeostat.report.lab_cycles import shown
 
@@ -192,7 +195,7 @@ def feedback(
     Prints event F1 and false alarms of the shipped detector and of the one that learnt; exits 1 if
     the gate is missed. What is done is kept.
     """
-    files = _needs_twin()
+    files = needs_twin()
     from homeostat.cli.lab_feedback import Plan, Run
     from homeostat.report.lab_feedback import shown, verdict
 
@@ -228,7 +231,7 @@ def safe_set(
     Prints the catastrophic actions that the guards would have let through, and the right ones that
     they refuse; exits 1 if the gate is not passed. What is done is kept.
     """
-    files = _needs_twin()
+    files = needs_twin()
     from homeostat.cli.lab_safe_set import Plan, Run
     from homeostat.report.lab_safe_set import shown, verdict
 
@@ -260,7 +263,7 @@ def tune(
     Each gets the same number of tries on the same episodes; the stock setting is the first. What
     is done is kept.
     """
-    files = _needs_twin()
+    files = needs_twin()
     from homeostat.cli.lab_tune import Plan, Run
     from homeostat.report.lab_tuning import shown
 
@@ -303,7 +306,7 @@ def docs(
         return
     new = lab_docs.kept(files or (), page)
     new[page] = lab_docs.wanted(page, new)
-    write = _needs_twin().write
+    write = needs_twin().write
     for file, text in new.items():
         write(file, text)
     tell(f"wrote {', '.join(map(str, new))}")
@@ -365,14 +368,3 @@ def _fields(summary: dict[str, object]) -> None:
     from homeostat.cli.output import cell, show_fields
 
     show_fields({name.replace("_", " "): cell(value) for name, value in summary.items()})
-
-
-def _needs_twin() -> ModuleType:
-    """Return `lab_files`, or say what must be installed first."""
-    for needed in ("jax", "equinox"):
-        if find_spec(needed) is None:
-            tell(f"homeostat: the lab needs {needed}; `pip install 'homeostat[twin]'` brings it")
-            raise typer.Exit(Exit.USAGE)
-    from homeostat.cli import lab_files
-
-    return lab_files

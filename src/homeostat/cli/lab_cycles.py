@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, Final
 
 from homeostat import __version__
+from homeostat.base.errors import ConfigError
 from homeostat.cli import lab_files
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.lab_run import code_of, progress
@@ -76,6 +77,8 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._scenarios = tuple(one for one in plan.catalogue.scenarios if not one.benign)
+        if not self._scenarios:
+            raise ConfigError(f"{plan.catalogue.name}: no scenario has a fault; bring one that has")
         self._options = Options(code=code_of(plan.catalogue))
         self._wall_s = 0.0
 
@@ -83,10 +86,12 @@ class Run:
         """Search the density, play every line, and write cycles.json.
 
         Raises:
-            ValueError: No density gives the baseline so little uptime.
+            DensityError: No density gives the baseline so little uptime.
+            ConfigError: Nothing can be written to the folder.
             WorkerError: A worker process was ended from outside.
         """
         plan = self._plan
+        lab_files.prepare(plan.out)
         with Pool(plan.jobs, lab_files.compile_cache()) as pool:
             search = self._table(pool, plan.search_cycles, SEARCH_SEED)
             steps = [

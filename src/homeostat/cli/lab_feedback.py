@@ -99,6 +99,7 @@ class Run:
             WorkerError: A worker process was ended from outside.
         """
         plan, recorded = self._plan, Hours(self._plan)
+        lab_files.prepare(plan.out)
         first, unseen = recorded.both()
         found = Feedback(
             version=__version__,

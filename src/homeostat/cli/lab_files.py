@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
@@ -98,6 +99,24 @@ class Catalogue:
         """Return one scenario by its id."""
         return next(one for one in self.scenarios if one.id == name)
 
+    def playable(self, ids: Sequence[str] = ()) -> "Catalogue":
+        """Return the same catalogue, if the recorded loads that are replayed were given.
+
+        Args:
+            ids: Of the scenarios to be played; none = all.
+
+        Raises:
+            ConfigError: One was not; better said now than by every worker.
+        """
+        for one in self.scenarios:
+            wanted = one.load.trace
+            if (one.id in ids or not ids) and wanted and wanted not in self.recorded:
+                raise ConfigError(
+                    f"{one.id} replays the recorded load {wanted!r}, which was not given; "
+                    f"add --trace {wanted}=FILE"
+                )
+        return self
+
 
 def catalogue(paths: Sequence[Path]) -> Catalogue:
     """Return the scenarios of some files, or the product's own without any.
@@ -107,7 +126,7 @@ def catalogue(paths: Sequence[Path]) -> Catalogue:
     """
     found = [(path.name, _bytes(path)) for path in paths] or _own()
     digest = hashlib.sha256(b"".join(data for _, data in found)).hexdigest()
-    scenarios = merge(load(data, name) for name, data in found)
+    scenarios = merge((load(data, name) for name, data in found), [name for name, _ in found])
     name = ", ".join(name for name, _ in found) if paths else "catalogue"
     arguments = tuple(word for path in paths for word in ("--scenarios", str(path)))
     return Catalogue(
@@ -127,6 +146,22 @@ def known(what: str, name: str, names: Iterable[str]) -> None:
     there = list(names)
     if name not in there:
         raise ConfigError(f"unknown {what} {name!r}; {close_to(name, there)}")
+
+
+def seeds(first: int, count: int) -> tuple[int, ...]:
+    """Return the seeds of a comparison.
+
+    Raises:
+        ConfigError: They reach those that the autoscalers are tuned on.
+    """
+    from homeostat.lab.tuning import FIRST_SEED
+
+    if first + count > FIRST_SEED:
+        raise ConfigError(
+            f"seeds {first} to {first + count - 1}: those from {FIRST_SEED} on are what `lab tune` "
+            "tunes the autoscalers on; compare on lower ones"
+        )
+    return tuple(range(first, first + count))
 
 
 def policies() -> list[str]:
@@ -241,17 +276,50 @@ def digest_of(package: Path) -> str:
     return compiled.digest_of(package, _ROOMS)
 
 
+def prepare(folder: Path) -> None:
+    """Make a folder for what is to be written there, before hours are spent on it.
+
+    Raises:
+        ConfigError: It cannot be made, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = folder / f".{os.getpid()}.part"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: nothing can be written there ({error.strerror}); choose another --out"
+        ) from error
+
+
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: whoever reads it never sees half of it."""
+    """Write a file whole or not at all: whoever reads it never sees half of it.
+
+    Raises:
+        ConfigError: It cannot be written; what was there before stays.
+    """
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, also when another process writes the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole or not at all, also when another process writes the same one.
+
+    Raises:
+        ConfigError: It cannot be written; what was there before stays.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror}); make room or choose another place, "
+            "then run the same command again"
+        ) from error
 
 
 def _right_end(one: Scenario) -> str:

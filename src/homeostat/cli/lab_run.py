@@ -109,8 +109,10 @@ class Run:
         Raises:
             WorkerError: A worker process was ended from outside.
             FailedRunError: No policy could be played everywhere.
+            ConfigError: Nothing can be written to the folder.
         """
         plan = self._plan
+        lab_files.prepare(plan.out)
         kept = {piece.digest(): found for piece in self._pieces if (found := self._kept(piece))}
         missing = [piece for piece in self._pieces if piece.digest() not in kept]
         if kept and missing:
@@ -266,6 +268,7 @@ def play_one(
         seed: Of the episode.
         out: Folder.
     """
+    lab_files.prepare(out)
     wanted = Wanted(
         scenario=catalogue.get(scenario),
         seed=seed,

@@ -77,6 +77,7 @@ class Run:
             WorkerError: A worker process was ended from outside.
         """
         plan = self._plan
+        lab_files.prepare(plan.out)
         kept = {piece.name: done for piece in self._pieces if (done := self._kept(piece))}
         missing = [piece for piece in self._pieces if piece.name not in kept]
         with (

@@ -71,6 +71,7 @@ class Run:
         Raises:
             WorkerError: A worker process was ended from outside.
         """
+        lab_files.prepare(self._plan.out)
         pieces = [part for parts in self._parts.values() for part in parts]
         kept = {self._file(part): self._kept(part) for part in pieces}
         done = {file: found for file, found in kept.items() if found is not None}

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import jax
 import numpy as np
 
+from homeostat.base.errors import HomeostatError
 from homeostat.lab.draw import draw, slots_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.types import Episode
@@ -29,6 +30,10 @@ TARGET: Final = 0.78  # the paper's uptime before
 TOLERANCE: Final = 0.02
 FINEST: Final = 1e-3  # incidents per hour: 1,000 cycles cannot tell finer densities apart
 PER_72_H: Final = 1.0 / 72.0  # incidents per hour: the hybrid-control paper's MTBF
+
+
+class DensityError(HomeostatError, ValueError):
+    """No density of incidents gives the baseline as little uptime as is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,15 +145,15 @@ def bisect(
         most_per_hour: Highest density to try.
 
     Raises:
-        ValueError: Even the highest density leaves more uptime than the target.
+        DensityError: Even the highest density leaves more uptime than the target.
     """
     low, high = 0.0, most_per_hour
     found = uptime(high)
     yield high, found
     if found > target + tolerance:
-        raise ValueError(
+        raise DensityError(
             f"{high:g} incidents per hour leave {found:.1%} uptime, more than {target:.0%}; "
-            "raise most_per_hour or draw from harsher scenarios"
+            "draw from harsher scenarios"
         )
     while abs(found - target) > tolerance and high - low > FINEST:
         middle = (low + high) / 2

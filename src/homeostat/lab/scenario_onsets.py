@@ -10,6 +10,7 @@ from typing import Final
 from homeostat.lab.scenario import Fault, Onset, OnsetShape, Range, Scenario, Spec
 from homeostat.lab.scenario_errors import ScenarioError
 from homeostat.lab.scenario_fields import Fields, bounds, check, number
+from homeostat.lab.scenario_text import Node
 
 _SHAPES_NEED: Final[Mapping[OnsetShape, tuple[str, ...]]] = {
     OnsetShape.RAMP: ("ramp_s",),
@@ -24,6 +25,7 @@ _SHAPES_NEED: Final[Mapping[OnsetShape, tuple[str, ...]]] = {
 _ENDING: Final = (OnsetShape.EXP_RISE_DECAY, OnsetShape.QUIET_THEN_PEAK)
 _PULSED: Final = (OnsetShape.PULSE, OnsetShape.STEP_OR_PULSE)
 _WEEK_S: Final = 604800.0
+_PAIR: Final = 2
 _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "start_s": (0.0, _WEEK_S),
     "delay_s": (0.0, _WEEK_S),
@@ -95,10 +97,26 @@ def _duration(fields: Fields) -> tuple[Spec | None, bool | None]:
     node = fields.get("duration_s")
     if node.value == "until_fixed":
         return Range(low=0.0, high=0.0), True
-    if isinstance(node.value, tuple) and node.value and node.value[-1].value == "until_fixed":
-        least = number(node.value[0], fields.file, f"{fields.what}: duration_s")
-        return Range(low=least, high=least), True
+    if isinstance(node.value, tuple) and any(one.value == "until_fixed" for one in node.value):
+        return _at_least(node.value, fields), True
     return fields.spec("duration_s"), False
+
+
+def _at_least(given: tuple[Node, ...], fields: Fields) -> Range:
+    """Return the LEAST of `[LEAST, until_fixed]`."""
+    if len(given) != _PAIR or given[0].value == "until_fixed":
+        raise fields.error(
+            fields.line("duration_s"),
+            f"{fields.what}: duration_s: until_fixed stands alone or as the second of two, for "
+            "example [600, until_fixed]",
+        )
+    least = number(given[0], fields.file, f"{fields.what}: duration_s")
+    if not 0.0 <= least <= _WEEK_S:
+        raise fields.error(
+            fields.line("duration_s"),
+            f"{fields.what}: duration_s: {least:g} leaves 0 to {_WEEK_S:g}; change it",
+        )
+    return Range(low=least, high=least)
 
 
 def check_when(scenario: Scenario, each: Fault, what: str, file: str, line: int) -> None:

@@ -5,9 +5,11 @@ a list of them under `scenarios`. What a fault may say is in `scenario_faults`. 
 not done here: bytes in, values out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from homeostat.base.errors import ConfigError
 from homeostat.lab.deployments import DEFAULTS
 from homeostat.lab.scenario import (
     Advice,
@@ -19,7 +21,7 @@ from homeostat.lab.scenario import (
     Spec,
     Temptation,
 )
-from homeostat.lab.scenario_errors import DrawError, ScenarioError, close_to
+from homeostat.lab.scenario_errors import DrawError, ScenarioError, close_to, shown
 from homeostat.lab.scenario_faults import check_together, fault, uses
 from homeostat.lab.scenario_fields import Fields, bounds, check, plain, spec
 from homeostat.lab.scenario_onsets import onset
@@ -35,6 +37,8 @@ SIGNALS: Final = (
 CODES: Final = ("K1", "K2", "K3", "K4", "K5", "K6", "K7", "K8")
 SHORTEST_S: Final = 600  # less holds neither a start nor an end
 LONGEST_S: Final = 86400
+# Files are named after it, and lists of them are written with commas: no path, nothing to quote.
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}\Z")
 _REQUIRED: Final = ("id", "name", "family", "summary", "length_s", "onset", "faults")
 _KEYS: Final = (
     *_REQUIRED, "recoverable", "benign", "self_heals", "deployment", "load", "params", "signals",
@@ -67,18 +71,25 @@ def load(data: bytes | str, file: str) -> tuple[Scenario, ...]:
     return tuple(scenario for scenario, _ in found.values())
 
 
-def merge(parts: Iterable[tuple[Scenario, ...]]) -> tuple[Scenario, ...]:
+def merge(parts: Iterable[tuple[Scenario, ...]], files: Sequence[str] = ()) -> tuple[Scenario, ...]:
     """Return the scenarios of several files as one catalogue, ordered by id.
 
+    Args:
+        parts: Of each file.
+        files: Their names, for messages.
+
     Raises:
-        ScenarioError: Two of them have one id.
+        ConfigError: Two of them have one id.
     """
-    found: dict[str, Scenario] = {}
-    for scenario in (scenario for part in parts for scenario in part):
-        if scenario.id in found:
-            raise ScenarioError("catalogue", 1, f"id {scenario.id!r} is in two files; rename one")
-        found[scenario.id] = scenario
-    return tuple(found[key] for key in sorted(found))
+    found: dict[str, tuple[Scenario, str]] = {}
+    for number, part in enumerate(parts):
+        file = files[number] if number < len(files) else f"file {number + 1}"
+        for scenario in part:
+            if scenario.id in found:
+                first = found[scenario.id][1]
+                raise ConfigError(f"{file}: id {scenario.id!r} is in {first} already; rename one")
+            found[scenario.id] = scenario, file
+    return tuple(found[key][0] for key in sorted(found))
 
 
 def _scenario_nodes(documents: Iterable[Node], file: str) -> Iterator[Node]:
@@ -95,7 +106,7 @@ def _scenario(fields: Fields) -> Scenario:
     fields.only(_KEYS)
     for key in _REQUIRED:
         fields.get(key)
-    name = fields.text("id")
+    name = _id(fields)
     fields = Fields(file=fields.file, node=fields.node, what=name)
     params = _parameters(fields)
     length_s = _length(fields)
@@ -128,6 +139,17 @@ def _scenario(fields: Fields) -> Scenario:
     )
     _check(scenario, fields)
     return scenario
+
+
+def _id(fields: Fields) -> str:
+    name = fields.text("id")
+    if not _ID.match(name):
+        raise fields.error(
+            fields.line("id"),
+            f"scenario: id {shown(name)}: write 1 to 64 letters, digits, _ . + or -, a letter or "
+            "digit first; files are named after it",
+        )
+    return name
 
 
 def _parameters(fields: Fields) -> dict[str, Spec]:
@@ -253,6 +275,10 @@ def _load(fields: Fields, params: Mapping[str, Spec]) -> Load:
         trace=inner.text("trace", ""),
         compress=inner.spec("compress"),
     )
+    if profile is Profile.TRACE and not found.trace:
+        raise inner.error(
+            inner.line("trace"), f"{inner.what}: 'trace' is empty; name the recorded load"
+        )
     for key, given, limits in (
         ("peak_ratio", found.peak_ratio, (1.0, 1000.0)),
         ("period_s", found.period_s, (60.0, 604800.0)),
