@@ -2,26 +2,34 @@
 
 Names as in the file's columns: `canary_total` and `canary_bad` (or `canary_good`), the same of
 stable; any other pair `canary_X` and `stable_X` is a histogram, its buckets told by `le`.
+
+What was scraped is asked for (a range selector at one time), sample by sample: a range query
+repeats the newest one for five minutes where a scrape failed, so that a gap would look like
+counters that stood still. The price: a query is a selector, not an expression.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from homeostat.adapters.sources.prometheus import HttpUrl, RefusedError, raw
+from homeostat.adapters.sources.prometheus_access import Access
+from homeostat.adapters.sources.prometheus_answer import QueryError
+from homeostat.adapters.sources.prometheus_api import PrometheusApi
 from homeostat.base.errors import ConfigError
-from homeostat.base.units import MINUTE, TimeNs
+from homeostat.base.units import MILLISECOND, MINUTE, TimeNs, seconds
 from homeostat.cli.detect_layout import EmptyError, InputError
 from homeostat.cli.judge_read import Recorded
 from homeostat.govern.canary_series import ArmSeries, Sampled, counts
 
 _ARMS: Final = ("canary", "stable")
 _TIMEOUT_S: Final = 30.0
+_MOST_BYTES: Final = 64 << 20  # four hours of a thousand series at 15 s are about 30 MiB
 _LONGEST_MIN: Final = 7 * 24 * 60.0
 
 
@@ -30,16 +38,14 @@ class Far:
     """What is to be read, and where.
 
     Attributes:
-        url: The Prometheus.
+        access: The Prometheus.
         selectors: By name, as the module says.
         span_ns: How far back.
-        token: Bearer token; empty for none.
     """
 
-    url: str
+    access: Access
     selectors: dict[str, str]
     span_ns: int
-    token: str = ""
 
 
 def asked(
@@ -55,7 +61,7 @@ def asked(
             raise ConfigError("--query goes with --prometheus URL; name one, or use --input FILE")
         return None
     try:
-        TypeAdapter(HttpUrl).validate_python(url)
+        access = Access(url=url, timeout_s=_TIMEOUT_S, token_file=token_file, max_bytes=_MOST_BYTES)
     except ValidationError as error:
         raise ConfigError(f"--prometheus: {error.errors()[0]['msg']}") from None
     if not 0.0 < minutes <= _LONGEST_MIN:
@@ -71,12 +77,7 @@ def asked(
             raise ConfigError(f"--query {name} is there twice; name each once")
         selectors[name] = selector
     _complete(selectors)
-    return Far(
-        url=url,
-        selectors=selectors,
-        span_ns=round(minutes * MINUTE),
-        token="" if token_file is None else _token(token_file),
-    )
+    return Far(access=access, selectors=selectors, span_ns=round(minutes * MINUTE))
 
 
 def _complete(selectors: dict[str, str]) -> None:
@@ -96,13 +97,6 @@ def _histograms(selectors: dict[str, str], arm: str) -> set[str]:
     return own - {"total", "bad", "good"}
 
 
-def _token(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--prometheus-token-file: {path} cannot be read: {error}") from None
-
-
 def far_counters(far: Far | None, until: TimeNs | None = None) -> Recorded:
     """Return what a Prometheus holds of both arms.
 
@@ -117,7 +111,7 @@ def far_counters(far: Far | None, until: TimeNs | None = None) -> Recorded:
     if far is None:
         raise ConfigError("no Prometheus is named; use --prometheus URL")
     now = TimeNs(time.time_ns()) if until is None else until
-    found = {name: _read(far, name, now) for name in far.selectors}
+    found = asyncio.run(_all(far, now))
     arms = [
         ArmSeries(
             total=found[f"{arm}_total"],
@@ -132,28 +126,47 @@ def far_counters(far: Far | None, until: TimeNs | None = None) -> Recorded:
     for arm, one in zip(_ARMS, arms, strict=True):
         if not any(samples for _, samples in one.total):
             raise EmptyError(
-                f"{far.url}: {arm}_total={far.selectors[f'{arm}_total']} returned no sample; "
-                "nothing is judged, and nobody is blamed"
+                f"{far.access.url}: {arm}_total={far.selectors[f'{arm}_total']} returned no "
+                "sample; nothing is judged, and nobody is blamed"
             )
     try:
         made, bounds = counts(*arms)
     except ValueError as error:
-        raise InputError(f"{far.url}: {error}") from None
+        raise InputError(f"{far.access.url}: {error}") from None
     if not made:
-        raise EmptyError(f"{far.url}: only one scrape; counters need at least 2 to compare")
+        raise EmptyError(f"{far.access.url}: only one scrape; counters need at least 2 to compare")
     began = made[0].since
     return Recorded(began=made[0].at if began is None else began, counts=made, bounds=bounds)
 
 
-def _read(far: Far, name: str, now: TimeNs) -> tuple[Sampled, ...]:
-    selector = far.selectors[name]
+async def _all(far: Far, now: TimeNs) -> dict[str, tuple[Sampled, ...]]:
+    api = PrometheusApi(far.access)
     try:
-        series = asyncio.run(
-            raw(
-                far.url, selector, until=now, span_ns=far.span_ns, timeout_s=_TIMEOUT_S,
-                token=far.token,
-            )
-        )  # fmt: skip
-    except RefusedError as error:
-        raise InputError(f"{far.url}: {name}={selector}: {error}") from None
-    return tuple((one.labels, one.samples) for one in series)
+        return {name: await _read(api, far, name, now) for name in far.selectors}
+    finally:
+        await api.close()
+
+
+async def _read(api: PrometheusApi, far: Far, name: str, now: TimeNs) -> tuple[Sampled, ...]:
+    query = f"{far.selectors[name].strip()}[{math.ceil(seconds(far.span_ns))}s]"
+    try:
+        answered = (await api.instant(query, at=now)).whole(api.where)
+    except QueryError as error:
+        raise InputError(f"{name}={query}: {error}; a query is a selector") from None
+    after = now - far.span_ns  # left-open, as of Prometheus 3; before, the edge belonged to it
+    return tuple(
+        (
+            {label: value for label, value in one.labels.items() if label != "__name__"},
+            [(_ns(at), value) for at, value in one.samples if _ns(at) > after],
+        )
+        for one in answered.series
+    )
+
+
+def _ns(at_s: float) -> TimeNs:
+    """Return a time as it is kept: whole milliseconds.
+
+    >>> _ns(1_699_999_970.123)
+    1699999970123000000
+    """
+    return TimeNs(round(at_s * 1000.0) * MILLISECOND)
