@@ -9,6 +9,7 @@ from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
 from homeostat.base.events import FleetView
+from homeostat.base.guard import GuardState
 from homeostat.base.intent import ActionState
 from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.units import HOUR, SECOND, TimeNs
@@ -62,6 +63,7 @@ def cases() -> Iterator[Case]:
     yield from flight_cases()
     yield from capacity_cases()
     yield from people_cases()
+    yield from final_cases()
     yield from rehearsal_cases()
     yield from budget_cases()
     yield from stretch_cases()
@@ -358,6 +360,13 @@ def batch_cases() -> Iterator[Case]:
     yield Case("nor does one that is starting", fresh, BATCH)
 
 
+def agreed(action: Action, *who: str) -> GuardState:
+    """Return a state in which these people said yes to an action that is about to be written."""
+    state = flying(S(), action, ActionState.INTENT, approved_by="ann")
+    assert state.in_flight is not None
+    return replace(state, in_flight=replace(state.in_flight, approvers=who))
+
+
 def people_cases() -> Iterator[Case]:
     freeze, kill = "G9 freeze", "G11 kill switch"
     yield Case("frozen", policy(S(), frozen=True), UP1, "deny", freeze)
@@ -406,8 +415,17 @@ def people_cases() -> Iterator[Case]:
     start = replace(S(), observe_until=TimeNs(g.NOW + 1))
     yield Case("observing", start, UP1, "deny", "G13 observing")
     yield Case("observed long enough", replace(S(), observe_until=g.NOW), UP1)
+
+
+def final_cases() -> Iterator[Case]:
     gone = replace(BATCH, undo=UndoKind.NONE)
     yield Case("cannot be taken back", S(), gone, "ask", "G14 irreversible")
+    one = agreed(gone, "ann")
+    yield Case("irreversible, one person said yes", one, gone, "deny", "G14 four eyes")
+    twice = agreed(gone, "ann", "ann")
+    yield Case("irreversible, one person said yes twice", twice, gone, "deny", "G14 four eyes")
+    yield Case("irreversible, two people said yes", agreed(gone, "ann", "bob"), gone)
+    yield Case("irreversible, nobody knows who", agreed(gone), gone, "deny", "G14 four eyes")
     yield Case("retraining claims to be exact", S(), RETRAIN, "ask", "G14 irreversible")
 
 

@@ -153,6 +153,7 @@ class ActionRecord:
         floor_refused: The guards last refused to take it back, for the floor and nothing else.
         proof: What a compared ramp may be promoted on.
         blameless: It was taken back for another reason than harm: it counts as no harm.
+        approvers: Who said yes to it, each of them once; empty if nobody was asked.
     """
 
     id: str
@@ -177,3 +178,4 @@ class ActionRecord:
     floor_refused: bool = False
     proof: Proof = Proof.NONE
     blameless: bool = False
+    approvers: tuple[str, ...] = ()

@@ -3,7 +3,8 @@
 A yes counts for one action and the evidence it was asked with. It is refused from whoever wanted
 the action, for what is no longer asked, and for another action or evidence than that of the
 question; where what can be seen has changed since, the question is withdrawn and asked again.
-What cannot be taken back needs two people (four eyes). The same answer given again is no news.
+What cannot be taken back needs two people (four eyes), whom the guards count once more (G14). The
+same answer given again is no news.
 Sources: research on comparable controllers, G13 and G14; pending actions that nobody re-validated
 were the cause of an outage (Google, STPA, 2021).
 """
@@ -15,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from homeostat.base import codec
-from homeostat.base.actions import Action, UndoKind
+from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.events import Approval, Event
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import Asked, LoopState
@@ -45,16 +46,19 @@ class Answer:
         said: What becomes of it.
         words: Why, for whoever answered.
         by: Who has agreed, all of them, where that settles it.
+        people: The same, each of them once and by what the controller knows them by.
     """
 
     said: Said
     words: str
     by: str = ""
+    people: tuple[str, ...] = ()
 
 
 def needed(action: Action) -> int:
     """Return how many people must agree to an action."""
-    return TWO if action.undo is UndoKind.NONE else 1
+    final = action.undo is UndoKind.NONE or action.kind is ActionKind.RETRAIN
+    return TWO if final else 1
 
 
 def action_hash(action: Action) -> str:
@@ -131,7 +135,7 @@ def answer(state: LoopState, event: Approval) -> Answer:
     if event.approved and event.by in record.approved_by.split(_AND) and not again:
         return Answer(said=Said.REPEATED, words=f"{event.by} has approved {record.id} already")
     if not event.approved or asked is None:
-        return Answer(said=Said.SETTLED, words="", by=event.by)
+        return Answer(said=Said.SETTLED, words="", by=event.by, people=(_by(event),))
     return _yes(record, asked, state, event)
 
 
@@ -163,7 +167,8 @@ def _yes(record: ActionRecord, asked: Asked, state: LoopState, event: Approval) 
     if len(agreed) < needed(record.action):
         words = f"{event.by} agreed to {record.id}; it cannot be taken back, so one more must"
         return Answer(said=Said.COUNTED, words=words)
-    return Answer(said=Said.SETTLED, words="", by=_AND.join((*asked.agreed, event.by)))
+    said = _AND.join((*asked.agreed, event.by))
+    return Answer(said=Said.SETTLED, words="", by=said, people=agreed)
 
 
 def _to_another(state: LoopState, event: Approval) -> Answer:

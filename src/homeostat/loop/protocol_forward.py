@@ -77,8 +77,8 @@ def awaiting_approval(record: ActionRecord, news: News, ctx: Context) -> Step:
     if overdue(record, ctx):
         return end(record, ActionState.EXPIRED, ctx, "nobody answered in time")
     match news:
-        case Approved(by=by) if not record.approved_by:
-            agreed = replace(record, approved_by=by or "someone")
+        case Approved(by=by, people=people) if not record.approved_by:
+            agreed = replace(record, approved_by=by or "someone", approvers=people)
             return agreed, (ask_forward(agreed),)
         case Rejected(by=by, why=why):
             return end(record, ActionState.DENIED, ctx, f"{by} {SAID_NO}: {why}".rstrip(": "))

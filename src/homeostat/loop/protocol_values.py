@@ -41,9 +41,15 @@ class GuardNeedsApproval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """A person said yes; the guard is asked again before anything is written."""
+    """A person said yes; the guard is asked again before anything is written.
+
+    Attributes:
+        by: Who, in words.
+        people: Each of them once, where more than one was needed.
+    """
 
     by: str
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,7 +231,8 @@ def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
             return state, (*commands, told)
         case approving.Said.SETTLED:
             state = replace(state, fleet=event.fleet or state.fleet)
-            yes, no = Approved(by=answer.by), Rejected(by=event.by, why=event.why)
+            yes = Approved(by=answer.by, people=answer.people)
+            no = Rejected(by=event.by, why=event.why)
             return _tell_record(parts, state, yes if event.approved else no, event)
 
 

@@ -14,7 +14,7 @@ from homeostat.base.actions import ActionKind, UndoKind
 from homeostat.base.policy import KillLevel, LeverLimit, Mode
 from homeostat.proof.moment import HOUR_MS, KINDS, LEVERS, Moment, Setting, moment, outside
 from homeostat.proof.smt import Term, is_true, term
-from homeostat.safety.rule import EXEMPTIONS
+from homeostat.safety.rule import EXEMPT, EXEMPTIONS
 
 K = ActionKind
 Answer = Literal["runs", "runs or asks", "denied", "does not run"]
@@ -272,6 +272,13 @@ def _never_while(flag: str) -> Callable[[Setting], Iterator[Case]]:
     return cases
 
 
+def _foreseen(setting: Setting) -> Iterator[Case]:
+    for kind in KINDS:
+        now = one(setting, kind)
+        free = exempt(setting, now, *EXEMPT)
+        yield Case(moments=(now,), terms=(now.with_a_yes, now.truth("foreseen"), z3.Not(free)))
+
+
 def _freeze(setting: Setting) -> Iterator[Case]:
     for kind in KINDS:
         now = one(setting, kind)
@@ -289,6 +296,16 @@ def _asks(setting: Setting) -> Iterator[Case]:
         final = now.cells["undo_kind"].value == words.code(UndoKind.NONE.value)
         wrong = z3.Or(z3.Not(granted), final)
         terms = (now.alone, z3.Not(undone(now)), wrong)
+        yield Case(moments=(now,), terms=terms, answer="runs")
+
+
+def _four_eyes(setting: Setting) -> Iterator[Case]:
+    words = setting.words
+    for kind in KINDS:
+        now = one(setting, kind)
+        final = now.cells["undo_kind"].value == words.code(UndoKind.NONE.value)
+        runs = z3.And(now.with_a_yes, z3.Or(z3.Not(now.asked), now.truth("approved")))
+        terms = (runs, final, z3.Not(undone(now)), now.number("agreed") < 2)  # noqa: PLR2004 - eyes
         yield Case(moments=(now,), terms=terms, answer="runs")
 
 
@@ -349,6 +366,9 @@ PACK: Final[tuple[Claim, ...]] = (
     Claim(name="blind", promise="On stale or missing evidence nothing but an undo and one more "
           "replica.", cases=_blind,
           outage="Monitoring goes away, and what is not seen is taken for idle and removed."),
+    Claim(name="foreseen", promise="On a forecast alone nothing but one more replica; ways back "
+          "and the restart of a replica proven failing stay open.", cases=_foreseen,
+          outage="A peak is forecast that never comes, and what served well was changed for it."),
     Claim(name="shrinks-seeing", promise="Nothing is made smaller or moved while a replica is "
           "silent; replicas go only while the objectives are met.", cases=_shrinks_seeing,
           outage="Half of the replicas fall silent under load, and capacity is taken away."),
@@ -373,6 +393,9 @@ PACK: Final[tuple[Claim, ...]] = (
     Claim(name="freeze", promise="In a freeze nothing but an undo and a rollback.", cases=_freeze),
     Claim(name="autonomy", promise="Nothing runs unasked that no named person granted, or that "
           "cannot be taken back.", cases=_asks),
+    Claim(name="four-eyes", promise="What cannot be taken back runs only after two different "
+          "people said yes.", cases=_four_eyes,
+          outage="One tired person says yes at night to what nobody can take back."),
     Claim(name="shadow", promise="A shadow changes nothing.", cases=_shadow),
     Claim(name="correlated", promise="When many deployments fail together nothing but an undo.",
           cases=_correlated),

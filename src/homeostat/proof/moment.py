@@ -238,13 +238,13 @@ _ALWAYS: Final = (
     "undo", "undo_kind", "approved", "named", "ours", "shaped", "acted", "tries", "peak", "hour",
     "rollbacks", "fleet_hour", "flying", "targets", "targets_changing", "others_changing",
     "anomalous", "sensors_ok", "frozen", "kill", "mode", "observing", "proposal_age_ms",
-    "grown", "shrunk", "sharing", "priced", "billed", "turns",
-    "unproved", "unproved_text",
+    "grown", "shrunk", "sharing", "priced", "billed", "turns", "foreseen",
+    "unproved", "unproved_text", "agreed",
 )  # fmt: skip
 _COUNTS: Final = (
     "tries", "peak", "hour", "rollbacks", "fleet_hour", "targets", "targets_changing",
     "others_changing", "anomalous", "silent", "suspicions", "filling", "replicas", "spares",
-    "taken", "grown", "shrunk", "sharing", "turns",
+    "taken", "grown", "shrunk", "sharing", "turns", "agreed",
 )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
         world=world,
         fleet=_fleet(setting, drawn, rotation),
         kill=KillLevel(str(facts["kill"])),
-        in_flight=_other(now) if facts["flying"] is True else None,
+        in_flight=_flying(drawn, before, now),
         past=_past(drawn, before, now),
         tries=_count(facts["tries"]),
         peak_replicas=max([rotation, *seen]),
@@ -227,6 +227,16 @@ def _past(drawn: Drawn, before: Before, now: TimeNs) -> tuple[PastAction, ...]:
         )
         for number, kind in enumerate(kinds)
     )
+
+
+def _flying(drawn: Drawn, before: Before, now: TimeNs) -> ActionRecord | None:
+    """Return another action of the deployment, this one with a yes, or nothing."""
+    facts, other = drawn.facts, _other(now)
+    if facts["flying"] is True or facts["approved"] is not True:
+        return other if facts["flying"] is True else None
+    who = tuple(f"p-{number}" for number in range(_count(facts.get("agreed"))))
+    own = replace(other, action=action(drawn, before), state=ActionState.PROPOSED)
+    return replace(own, approved_by="p-0", approvers=who)
 
 
 def _other(now: TimeNs) -> ActionRecord:
@@ -334,6 +344,8 @@ def evidence(drawn: Drawn, before: Before, world: Snapshot, now: TimeNs) -> Evid
     suspicion = Suspicion(
         family=Family.REPLICA, subject=names.replica(subject), confidence=0.9, because=()
     )
+    ahead = Suspicion(family=Family.LOAD, subject=names.pool(POOL), confidence=0.6, because=())
+    suspected = (suspicion,) if slow else (ahead,) * (facts["foreseen"] is True)
     return Evidence(
         deployment=NAME,
         at=TimeNs(now - _count(facts["evidence_age_ms"]) * MILLISECOND),
@@ -341,7 +353,7 @@ def evidence(drawn: Drawn, before: Before, world: Snapshot, now: TimeNs) -> Evid
         readings=tuple(told),
         anomalies=(),
         forecasts=(),
-        suspicions=(suspicion,) if slow else (),
+        suspicions=suspected,
         slo_met=facts["slo_met"] is True if facts["slo_met"] is not None else None,
         ready=facts["ready"] is True,
         world=world,

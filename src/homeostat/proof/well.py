@@ -19,10 +19,11 @@ _ONE_OUT: Final = (ActionKind.DRAIN_REPLICA, ActionKind.RESTART_REPLICA)
 _SCALES: Final = (ActionKind.SCALE_UP, ActionKind.SCALE_DOWN)
 
 _FLAGS: Final[dict[str, Value]] = {
-    "undo": False, "approved": False, "named": True, "ours": True, "shaped": True,
+    "undo": False, "approved": False, "agreed": 0, "named": True, "ours": True, "shaped": True,
     "directed": True, "present": True, "evidence_age_ms": 0, "ready": True, "slo_met": True,
     "suspicions": 0, "memory_seen": True, "filling": 0, "gateway_fresh": True, "silent": 0,
     "process_gone": False, "probe_failures": 0, "suspected": False, "drained": False,
+    "foreseen": False,
     "others_seen": True, "others_remain": True, "current_known": True, "older_clean": True,
     "growing_clean": True, "to_verified": True, "to_last_verified": True, "to_served": False,
     "odd_device": False, "beside_ms": 0, "limited": True, "acted": False, "since_ms": 2 * HOUR_MS,
@@ -93,6 +94,9 @@ def drawable(setting: Setting, one: Moment) -> list[Term]:
         cells["correlated_limit_milli"].value
         == cells["targets"].value * round(setting.policy.correlated_share * 1000),
         cells["hour"].value <= cells["fleet_hour"].value,
+        # A forecast is said only where nothing else is, while the objectives are met.
+        z3.Implies(cells["foreseen"].value, z3.Not(cells["suspected"].value)),
+        z3.Implies(cells["foreseen"].value, cells["slo_met"].value),
         z3.Implies(cells["hour"].value > 0, cells["acted"].value),
         cells["acted"].value == (cells["hour"].value > 0),
         z3.Implies(cells["acted"].value, cells["since_ms"].value < HOUR_MS),

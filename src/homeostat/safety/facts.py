@@ -66,6 +66,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(_rest(action, sight, own))
     record.update(rehearsed(own.action if own is not None else action, sight, own))
     record["to_new"] = _to_new(change, sight)
+    record["foreseen"] = _foreseen(action, sight, own)
     return record
 
 
@@ -88,6 +89,23 @@ def _is_stage_of(action: Action, whole: Action) -> bool:
     levers = [lever for lever, _ in whole.change]
     stages = [((levers[0], rung),) for rung in whole.ramp] if len(levers) == 1 else []
     return action.change in stages and replace(action, change=whole.change) == whole
+
+
+def _foreseen(action: Action, sight: Sight, own: ActionRecord | None) -> bool:
+    """Return whether nothing but a forecast speaks for an action.
+
+    What a person asked for has that person's word, and what has begun was begun on what was seen.
+    """
+    if action.beside or (own is not None and (own.stage > 0 or own.attempt > 0)):
+        return False
+    evidence = sight.state.evidence
+    if evidence is None or evidence.slo_met is False or not sight.suspects:
+        return False
+    # Load that is felt is suspected at the gateway; at a pool it is foreseen (`policy.foreseen`).
+    return all(
+        family is Family.LOAD and subject.startswith(names.pool(""))
+        for subject, family in sight.suspects
+    )
 
 
 def _undo_kind(action: Action) -> UndoKind:
@@ -359,6 +377,7 @@ def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         "mode": state.managed.mode.value,
         "granted": action.kind in guard.auto_kinds and guard.granted_by.strip() != "",
         "approved": approved and ttl is not None and 0 <= age <= ttl,
+        "agreed": 0 if own is None else len(set(own.approvers)),
         "world_age_ms": sight.world_age_ms,
         "observing": until is not None and now < until,
         "proposal_age_ms": age,

@@ -52,6 +52,7 @@ FIELDS: Final[dict[str, Field]] = {
     "undo": _flag("an action of ours is being taken back"),
     "undo_kind": _text("how it can be taken back: the worse of its claim and its kind's nature"),
     "approved": _flag("a person said yes to this very action and the answer has not expired"),
+    "agreed": _count("different people who said yes to this very action"),
     # G1 scope.
     "named": _flag("world and evidence are about the deployment that the policy names"),
     "ours": _flag("the actuator is one that the configuration gives this deployment"),
@@ -65,6 +66,7 @@ FIELDS: Final[dict[str, Field]] = {
     "ready": _flag("baselines are learnt"),
     "slo_met": _flag("the objectives on the latest tick"),
     "suspicions": _count("what is suspected on the latest tick"),
+    "foreseen": _flag("no objective is missed, and nothing but a load in a forecast suspected"),
     "memory_seen": _flag("every replica of the pool that serves says how full its memory is"),
     "filling": _count("of those, replicas on their way to their memory limit"),
     "gateway_fresh": _flag("the gateway's counters are fresh and believable"),

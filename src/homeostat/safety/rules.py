@@ -342,6 +342,18 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G14",
+        name="four eyes",
+        source=TABLE + "G14: two people where there is no way back",
+        require=Or((
+            Compare("!=", Ref("undo_kind"), Const(UndoKind.NONE.value)),
+            Not(Ref("approved")),
+            compare("agreed", ">=", 2),
+        )),
+        message="{kind} cannot be taken back: {agreed} of 2 people said yes",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G14",
         name="replacement first",
         source=TABLE + "G14: a ready replacement or N-1 capacity",
         kinds=frozenset({RESTART, DRAIN}),
