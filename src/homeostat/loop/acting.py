@@ -7,7 +7,7 @@ goes back into the protocol in the same step, so that nothing can change in betw
 from dataclasses import replace
 
 from homeostat.base.actions import Action, ActionKind, UndoKind, barred
-from homeostat.base.decisions import Effect, Notice, Outcome, Urgency
+from homeostat.base.decisions import Ask, DecisionRecord, Effect, Notice, Outcome, Urgency
 from homeostat.base.events import Claim, Command, ReadWorld, Record, Tell, UndoRequested, Write
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
 from homeostat.base.intent import ActionRecord, ActionState, Proof
@@ -113,7 +113,7 @@ def undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
         return state, (_notice(state, event.decision_id, title, Urgency.INFO, event.at),)
     action = replace(target.action, change=target.first_pre, ramp=(), undo=UndoKind.EXACT)
     state = replace(state, decisions=state.decisions + 1)
-    return begin(
+    state, commands = begin(
         parts,
         state,
         action,
@@ -122,6 +122,38 @@ def undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
         now=event.at,
         undoes=target.id,
     )
+    return state, (*_question_of_undo(parts, state, event), *commands)
+
+
+def _question_of_undo(
+    parts: LoopParts, state: LoopState, event: UndoRequested
+) -> tuple[Command, ...]:
+    """Return what people are asked where a rule of the policy wants a yes to an undo as well.
+
+    No built-in guard does. Other questions come with their decision; an undo has none before.
+    """
+    record = state.record
+    if record is None or record.state is not ActionState.AWAITING_APPROVAL:
+        return ()
+    answer = parts.guard(record.action, memory.guard_state(state), event.at, undo=True)
+    wanted = f"{event.by} wants {record.undoes} taken back: {event.why}".rstrip(": ")
+    because = (wanted, *(answer.reasons if isinstance(answer, NeedApproval) else ()))
+    change = ", ".join(f"{lever}={value}" for lever, value in record.action.change)
+    decision = DecisionRecord(
+        id=record.id,
+        deployment=record.deployment,
+        incident_id=record.incident_id,
+        at=event.at,
+        decision=Ask(action=record.action, because=because, expires_at=record.deadline),
+        considered=(),
+        allowed=(f"{record.action.kind} {record.action.subject} ({change})",),
+        refused=(),
+        policy_digest=state.managed.policy_digest,
+        mode=state.managed.mode.value,
+    )
+    title = f"{record.id}: may I take back {record.undoes} ({change})?"
+    asked = _notice(state, record.id, title, Urgency.ASK, event.at, because)
+    return (Record(fact=decision), asked)
 
 
 def _cannot_undo(state: LoopState, target: ActionRecord | None) -> str:
