@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.budgets import Accounts
 from homeostat.base.canary import AlikeState, CanaryConfig, CanaryJudgement, CanaryState
-from homeostat.base.events import FleetView
+from homeostat.base.events import CanaryRequested, FleetView
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.feedback import FeedbackState
 from homeostat.base.guard import Load, PastAction, Setting, Slower
@@ -191,6 +191,7 @@ class LoopState:
         comparison: The last ramp whose pools were compared, None before the first.
         moves: What moved levers of capacity lately (see `base.guard.GuardState`).
         feedback: What was learnt of what people said (see `loop.heeding`).
+        wish: A canary that somebody asked for, while the twin is asked about it.
         alike: What was learnt while both pools of a canary served the same version.
     """
 
@@ -232,4 +233,5 @@ class LoopState:
     comparison: Comparison | None = None
     moves: tuple[PastAction, ...] = ()
     feedback: FeedbackState | None = None
+    wish: CanaryRequested | None = None
     alike: AlikeState | None = None

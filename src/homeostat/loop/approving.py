@@ -105,6 +105,8 @@ def noted(before: LoopState, after: LoopState, event: Event) -> LoopState:
         return after
     fresh = before.record is None or before.record.id != record.id
     wanted_by = _person(event) if fresh and not isinstance(event, Approval) else ""
+    if fresh and before.wish is not None and record.action.beside:
+        wanted_by = _person(before.wish)  # asked for before the twin was asked about it
     if record.state is not ActionState.AWAITING_APPROVAL and not wanted_by:
         return after
     found = seen(after)

@@ -157,13 +157,15 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     state = comparing.alike(parts, state, evidence, now)
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)
-        return state, commands + more
+        state, last = asking.resumed(parts, state, now)
+        return state, commands + more + last
     state, more = comparing.afterwards(parts, state, evidence, now)
     commands += more
     if state.record is None:
         state, more = deciding.consider(parts, state, now)
         commands += more
-    return state, commands
+    state, more = asking.resumed(parts, state, now)
+    return state, commands + more
 
 
 def _follow_action(
@@ -282,7 +284,9 @@ def _rehearsed(parts: LoopParts, state: LoopState, event: Rehearsed) -> Stepped:
         return state, ()
     state = replace(answered, kill=event.kill, fleet=event.fleet or state.fleet)
     if state.record is None:
-        return deciding.consider(parts, state, event.at)
+        state, commands = deciding.consider(parts, state, event.at)
+        state, more = asking.resumed(parts, state, event.at)
+        return state, commands + more
     if not thrown:
         return state, ()
     return acting.drive(parts, state, KillThrown(level=event.kill), event.at)
