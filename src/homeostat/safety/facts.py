@@ -338,11 +338,10 @@ def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         and flying.state not in _NOT_YET_WRITING
     )
     stamp = None if sight.world is None else sight.world.stamp(action.actuator)
-    share = milli(guard.targets_share)
-    if share is not None and stamp is not None and stamp.token is None:
-        share //= 2  # without compare-and-set a stale write can land: half the blast radius
+    # Without compare-and-set a stale write can land: half the blast radius.
+    part = 2 if stamp is not None and stamp.token is None else 1
+    share, replica_share = milli(guard.targets_share), milli(guard.replicas_share)
     size = max(fleet.replicas, len(sight.replicas()))
-    replica_share = milli(guard.replicas_share)
     correlated = milli(guard.correlated_share)
     return {
         "flying": busy,
@@ -350,10 +349,12 @@ def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         "targets": fleet.targets,
         # Two canaries at once are two changes at once, though neither writes just now.
         "targets_changing": fleet.targets_changing + (fleet.trying if action.beside else 0),
-        "targets_limit": None if share is None else max(1, fleet.targets * share // 1000),
+        "targets_limit": None if share is None else max(1, fleet.targets * (share // part) // 1000),
         "others_changing": fleet.replicas_changing,
         "sharing": fleet.sharing_changing,
-        "replicas_limit": None if replica_share is None else max(1, size * replica_share // 1000),
+        "replicas_limit": None
+        if replica_share is None
+        else max(1, size * (replica_share // part) // 1000),
         "anomalous": fleet.anomalous,
         "correlated_targets": guard.correlated_targets,
         "correlated_fleet": guard.correlated_fleet,

@@ -172,7 +172,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         id="G5",
         name="replicas",
-        source=TABLE + "G5: share of the fleet's replicas changing at once",
+        source=TABLE + "G5: share of the fleet's replicas at once; halved without compare-and-set",
         require=Or((
             compare("disturbed", "<=", 0),
             Compare("<=", Add(Ref("others_changing"), Ref("disturbed")), Ref("replicas_limit")),
