@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from homeostat.lab import cycles_table
-from homeostat.lab.cycles import MOST, Cycle, draw_cycles, slots_of
+from homeostat.lab.cycles import MOST, Cycle, draw_cycles, size_of
 from homeostat.lab.cycles import hour as hour_of
 from homeostat.lab.cycles_table import COLUMNS, Piece, Rows, Table, play_piece
 from homeostat.lab.scenario import Scenario
@@ -121,8 +121,8 @@ def test_a_piece_is_of_one_size_and_not_wider_than_asked() -> None:
     table(player, draw_cycles(3, cycles=50, seed=1)).line("hold", 1.0)
     for piece in player.pieces:
         assert 1 <= len(piece.pairs) <= 4
-        assert len({slots_of(scenarios(), *pair) for pair in piece.pairs}) == 1
-    sizes = {slots_of(scenarios(), *piece.pairs[0]) for piece in player.pieces}
+        assert len({size_of(scenarios(), *pair) for pair in piece.pairs}) == 1
+    sizes = {size_of(scenarios(), *piece.pairs[0]) for piece in player.pieces}
     assert sizes == {16, 32}
 
 

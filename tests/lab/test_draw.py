@@ -9,16 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.chance import stream, value
 from homeostat.lab.compose import unseen
 from homeostat.lab.draw import batch, draw, slots_for
+from homeostat.lab.run import world_for
 from homeostat.lab.scenario import Choice, Fault, Onset, Range, Scenario, Target, fixed
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.types import Episode
 from homeostat.testing.catalogue import catalogue, scenario
 from homeostat.twin import tables
 from homeostat.twin.primitives import INDEX, PRIMITIVES
-from homeostat.twin.shapes import FAULTS, LOAD_KNOTS, SLOT_COUNTS, VARIANTS, Cure, Shape
+from homeostat.twin.shapes import (
+    FAULTS,
+    FINE_TICK_S,
+    LOAD_KNOTS,
+    SLOT_COUNTS,
+    TICK_S,
+    VARIANTS,
+    Cure,
+    Shape,
+)
 from homeostat.twin.signals import CLASSES
 
 SEEDS = range(20)
@@ -144,6 +155,30 @@ def test_slots_change_nothing_but_the_room_there_is() -> None:
     assert narrow.drawn == wide.drawn
     assert np.array_equal(narrow.faults.slots, wide.faults.slots[:, :16])
     assert np.array_equal(narrow.params.service.tau0_s, wide.params.service.tau0_s)
+
+
+def test_where_clients_may_give_up_early_every_draw_is_played_in_finer_ticks() -> None:
+    patient, hasty = scenario("S07"), Range(low=0.5, high=8.0)
+    either = replace(patient, deployment={**patient.deployment, "timeout_s": hasty})
+    assert {draw(patient, seed).tick_s for seed in SEEDS} == {TICK_S}
+    assert {draw(either, seed).tick_s for seed in SEEDS} == {FINE_TICK_S}
+    assert max(float(draw(either, seed).params.client.timeout_s) for seed in SEEDS) > 2.0
+    fine, coarse = (world_for([draw(one, 0)], 4).steps for one in (either, patient))
+    assert (fine.tick_s, coarse.tick_s) == (FINE_TICK_S, TICK_S)
+
+
+@pytest.mark.long
+def test_a_client_that_gives_up_within_a_tick_is_played_second_by_second() -> None:
+    """In ticks of a second whoever waits 0.3 s and whoever waits 0.9 s would be the same."""
+    calm = replace(scenario("S43"), length_s=900, faults=())
+    failed = []
+    for timeout_s in (0.3, 1.9):
+        given = {**calm.deployment, "timeout_s": fixed(timeout_s), "retries": fixed(0)}
+        episode = draw(replace(calm, deployment=given), 0)
+        truth = world_for([episode], 4).play(Hold(), [episode]).trace.truth
+        assert np.shape(truth.errors) == (1, 900)
+        failed.append(float(np.sum(truth.errors)) / float(np.sum(truth.attempts)))
+    assert 0.0 <= failed[1] < failed[0] <= 1.0
 
 
 def test_a_deployment_that_does_not_fit_its_slots_is_refused() -> None:

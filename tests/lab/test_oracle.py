@@ -1,5 +1,7 @@
 """The clairvoyant: what it foresees comes true, and nobody it was shown is better."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 
@@ -7,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from homeostat.lab import oracle
 from homeostat.lab.baselines.levers import standing
 from homeostat.lab.draw import draw
 from homeostat.lab.metrics_score import score
@@ -19,6 +22,7 @@ from homeostat.lab.scenario_schema import load
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Batch, Played
 from homeostat.twin.orders import Orders
+from homeostat.twin.shapes import SCRAPE_S
 
 SLOTS, WIDTH = 16, 4
 WIDE = 25  # so many plans are looked at side by side: four times as fast as four at a time
@@ -68,6 +72,30 @@ def test_the_searchs_cost_is_the_metrics_value_without_the_catastrophes() -> Non
     assert not scored.judgement.caused.any()
     ours = Promised.to(episodes).rate(hold.trace.truth).sum(axis=1) / 3600.0
     np.testing.assert_allclose(ours, -scored.value, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_an_episode_is_planned_at_the_same_moments_alone_and_in_company(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planned: list[tuple[int, list[int], list[int]]] = []
+
+    def noted(_: object, at: int, _phase: object, _variant: object, *two: Sequence[int]) -> None:
+        planned.append((at, list(two[0]), list(two[1])))
+
+    monkeypatch.setattr(oracle._Attempt, "_improve", noted)
+    world, episodes = world_of(SLOTS, WIDTH), flash_crowds(3, 1500)
+    struck = [each.onset_s // SCRAPE_S for each in episodes if each.onset_s < each.length_s]
+    assert len(set(struck)) == len(struck) >= 2
+    hold = world.play(make("hold"), episodes)
+    Oracle(world, QUICK).play(episodes, hold)
+    company = [[(at, i in slow) for at, which, slow in planned if i in which] for i in range(3)]
+    for i, episode in enumerate(episodes):
+        planned.clear()
+        Oracle(world, QUICK).play([episode], world.play(make("hold"), [episode]))
+        assert [(at, 0 in slow) for at, _, slow in planned] == company[i]
+        if episode.onset_s < episode.length_s:
+            assert (math.ceil(episode.onset_s / SCRAPE_S), True) in company[i]
 
 
 @pytest.mark.long

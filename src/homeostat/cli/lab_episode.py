@@ -1,11 +1,13 @@
 """One episode for people: its picture's values, its trace as a table, and how it went in words."""
 
 import csv
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any, Final
 
 import numpy as np
 
+from homeostat.lab.blame import Blamed
 from homeostat.lab.judge import CODES
 from homeostat.lab.metrics_score import Scores
 from homeostat.lab.scenario import Scenario
@@ -110,6 +112,16 @@ def summary_of(policy: str, scenario: Scenario, scores: Scores) -> dict[str, Any
         "person_minutes": round(float(asked.minutes[0]), 2),
         "best": [f"{a.do} ({a.when})" if a.when else a.do for a in scenario.best],
     }
+
+
+def why_of(played: Played, found: Sequence[Blamed]) -> list[str]:
+    """Return in words which own action each catastrophe of the first episode goes back to."""
+    return [
+        f"{one.code}: standing by"
+        if one.number is None or one.decision is None
+        else f"{one.code}: action {one.number} at {one.at_s:g} s, {changes(played, one.decision)}"
+        for one in found
+    ]
 
 
 def changes(played: Played, at: int) -> str:

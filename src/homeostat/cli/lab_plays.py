@@ -10,7 +10,7 @@ from pathlib import Path
 
 from homeostat.cli.lab_files import write_bytes
 from homeostat.lab.plays import again, pack, unpack
-from homeostat.lab.run import play, world_of
+from homeostat.lab.run import play, world_for
 from homeostat.lab.shards import HOLD, ORACLE, Shard
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played
@@ -37,7 +37,7 @@ def other_of(folder: Path, shard: Shard, episodes: Sequence[Episode]) -> Played:
     """Return another policy's play: its kept orders played again, or the policy itself."""
     with suppress(OSError, ValueError, KeyError):
         data = file_of(folder, shard).read_bytes()
-        return again(world_of(episodes[0].slots, shard.options.width), data, episodes)
+        return again(world_for(episodes, shard.options.width), data, episodes)
     return play(shard, episodes)
 
 

@@ -14,11 +14,12 @@ from traceback import format_exception
 from typing import Any
 
 from homeostat.cli import lab_episode, lab_plays
+from homeostat.lab.blame import blamed
 from homeostat.lab.draw import draw
 from homeostat.lab.metrics_score import score
 from homeostat.lab.oracle import Oracle
 from homeostat.lab.policies import make
-from homeostat.lab.run import episodes_of, play, result_of, world_of
+from homeostat.lab.run import episodes_of, play, result_of, world_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.shards import HOLD, ORACLE, Options, Shard
 from homeostat.lab.traces import Recorded
@@ -114,9 +115,19 @@ def play_episode(wanted: Wanted) -> dict[str, Any]:
     return {
         "title": title,
         "picture": str(strip(lab_episode.strip_of(title, played, scores))),
-        "summary": lab_episode.summary_of(wanted.policy, wanted.scenario, scores),
+        "summary": lab_episode.summary_of(wanted.policy, wanted.scenario, scores)
+        | _why(wanted, played, hold),
         "csv": lab_episode.csv_of(played) if wanted.trace else None,
     }
+
+
+def _why(wanted: Wanted, played: Played, hold: Played) -> dict[str, Any]:
+    """Return which actions the catastrophes go back to, where the trace is wanted too."""
+    if not wanted.trace:
+        return {}
+    world = world_for(played.trace.episodes, wanted.options.width)
+    found = blamed(world, played, hold, person_scale=wanted.options.person_scale)
+    return {"goes_back_to": lab_episode.why_of(played, found)}
 
 
 def _give_back() -> None:
@@ -131,7 +142,7 @@ def _give_back() -> None:
 
 def _play(wanted: Wanted, episode: Episode) -> tuple[Played, Played]:
     """Return the policy's run of one episode, and HOLD's."""
-    world, scale = world_of(episode.slots, wanted.options.width), wanted.options.person_scale
+    world, scale = world_for([episode], wanted.options.width), wanted.options.person_scale
     hold = world.play(make("hold"), [episode])
     if wanted.policy == "hold":
         return hold, hold

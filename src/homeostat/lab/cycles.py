@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from homeostat.base.errors import HomeostatError
-from homeostat.lab.draw import draw, slots_for
+from homeostat.lab.draw import draw, slots_for, tick_s_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
@@ -91,9 +91,10 @@ def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple
     )
 
 
-def slots_of(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> int:
-    """Return the slots that an hour with so many of a cycle's incidents needs."""
-    return max(slots_for(scenarios[which]) for which, _ in cycle.incidents[: max(count, 1)])
+def size_of(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> tuple[int, float]:
+    """Return the slots that an hour with so many of a cycle's incidents needs, and its ticks."""
+    among = [scenarios[which] for which, _ in cycle.incidents[: max(count, 1)]]
+    return max(slots_for(one) for one in among), tick_s_for(among[0])
 
 
 def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
@@ -102,7 +103,7 @@ def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
     The deployment is that of the first incident. Without any, it is the same one in health.
     """
     drawn = [(scenarios[which], seed) for which, seed in cycle.incidents[: max(count, 1)]]
-    slots = slots_of(scenarios, cycle, count)
+    slots, _ = size_of(scenarios, cycle, count)
     episodes = [draw(scenario, seed, slots=slots) for scenario, seed in drawn]
     first = replace(episodes[0], length_s=CYCLE_S)
     if count == 0:

@@ -14,12 +14,12 @@ from typing import Final
 
 import numpy as np
 
-from homeostat.lab.cycles import CYCLE_S, Cycle, hour, slots_of
+from homeostat.lab.cycles import CYCLE_S, Cycle, hour, size_of
 from homeostat.lab.intervals import NOTHING, Statistic, figure
 from homeostat.lab.judge_view import Floats, view
 from homeostat.lab.metrics_service import service
 from homeostat.lab.policies import make
-from homeostat.lab.run import world_of
+from homeostat.lab.run import world_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.shards import Options
 from homeostat.lab.thresholds import FROZEN
@@ -66,8 +66,8 @@ def play_piece(piece: Piece) -> Rows:
     Raises:
         FloatingPointError: An hour's sums are not numbers: the twin has failed in it.
     """
-    world = world_of(slots_of(piece.scenarios, *piece.pairs[0]), piece.options.width)
     episodes = [hour(piece.scenarios, cycle, count) for cycle, count in piece.pairs]
+    world = world_for(episodes, piece.options.width)
     chosen = make(piece.policy, person_scale=piece.options.person_scale)
     rows = _rows(world.play(chosen, episodes).trace)
     keys = [(piece.policy, cycle.number, count) for cycle, count in piece.pairs]
@@ -114,11 +114,11 @@ class Table:
 
     def pieces(self, policy: str, per_hour: float) -> Iterator[Piece]:
         """Yield what is still to be played for a line."""
-        by_size: dict[int, list[tuple[Cycle, int]]] = {}
+        by_size: dict[tuple[int, float], list[tuple[Cycle, int]]] = {}
         for cycle in self._cycles:
             count = cycle.count(per_hour)
             if (policy, cycle.number, count) not in self._rows:
-                size = slots_of(self._scenarios, cycle, count)
+                size = size_of(self._scenarios, cycle, count)
                 by_size.setdefault(size, []).append((cycle, count))
         width = self._options.width
         for _, pairs in sorted(by_size.items()):

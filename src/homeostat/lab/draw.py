@@ -20,14 +20,14 @@ from homeostat.lab.deployments import DEFAULTS
 from homeostat.lab.draw_faults import Start, to_faults
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import DrawError
-from homeostat.lab.scenario_room import slots_for
+from homeostat.lab.scenario_room import slots_for, tick_s_for
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
 from homeostat.twin.params import Params
 from homeostat.twin.shapes import LOAD_KNOTS, SLOT_COUNTS
 
-__all__ = ["batch", "draw", "slots_for"]
+__all__ = ["batch", "draw", "slots_for", "tick_s_for"]
 
 _Tree = TypeVar("_Tree", Params, Faults)
 _HALF: Final = 0.5
@@ -74,6 +74,7 @@ def draw(
         recoverable=_recoverable(scenario, params),
         benign=scenario.benign,
         slots=slots,
+        tick_s=tick_s_for(scenario),
         params=to_params(built, load, spacing_s, slots),
         faults=faults,
         drawn=params | {f"deployment.{key}": value for key, value in _facts(built).items()},

@@ -24,10 +24,10 @@ from homeostat.lab.compose import unseen
 from homeostat.lab.controller import Controller, Mind, real
 from homeostat.lab.controller_platform import Platform
 from homeostat.lab.controller_runtime import Done
-from homeostat.lab.cycles import CYCLE_S, Cycle, hour, slots_of
+from homeostat.lab.cycles import CYCLE_S, Cycle, hour, size_of
 from homeostat.lab.judge_view import view
 from homeostat.lab.metrics_windows import damaged
-from homeostat.lab.run import world_of
+from homeostat.lab.run import world_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.thresholds import FROZEN
 from homeostat.lab.types import Episode, Trace
@@ -96,10 +96,10 @@ def pieces(
     scenarios: Sequence[Scenario], cycles: Sequence[Cycle], per_hour: float
 ) -> Iterator[Piece]:
     """Yield the pieces that together are these cycles at a density."""
-    by_size: dict[int, list[tuple[Cycle, int]]] = {}
+    by_size: dict[tuple[int, float], list[tuple[Cycle, int]]] = {}
     for cycle in cycles:
         count = cycle.count(per_hour)
-        by_size.setdefault(slots_of(scenarios, cycle, count), []).append((cycle, count))
+        by_size.setdefault(size_of(scenarios, cycle, count), []).append((cycle, count))
     for _, pairs in sorted(by_size.items()):
         for first in range(0, len(pairs), WIDTH):
             part = tuple(pairs[first : first + WIDTH])
@@ -108,8 +108,8 @@ def pieces(
 
 def record(piece: Piece) -> Recording:
     """Play one piece in this process and return what is to be kept of it."""
-    world = world_of(slots_of(piece.scenarios, *piece.pairs[0]), WIDTH)
     episodes = [hour(piece.scenarios, cycle, count) for cycle, count in piece.pairs]
+    world = world_for(episodes, WIDTH)
     minds: list[Witness] = []
 
     def think(episode: Episode, entry: Managed, platform: Platform) -> Mind:

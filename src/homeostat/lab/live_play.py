@@ -90,7 +90,7 @@ def play(scenario: Scenario, seeds: Sequence[int], deployment: Deployment) -> Pr
     latest = max(episode.onset_s for episode in episodes)
     length_s = float(np.ceil(latest)) + GIVE_UP_S
     slow = [stretched(episode, factor, length_s=length_s) for episode in episodes]
-    world = World(compiled(slow[0].slots), width=max(len(slow), _WIDTH))
+    world = World(compiled(slow[0].slots, slow[0].tick_s), width=max(len(slow), _WIDTH))
     entry = stretched_entry(deployment.entry, factor)
     controller = Demonstrated(entry)
     holding, acting = world.play(Hold(), slow), world.play(controller, slow)

@@ -8,7 +8,7 @@ own, so that no policy among them beats it. It is a yardstick, not a policy: it 
 state.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -208,7 +208,7 @@ class _Attempt:
     def play(self, name: str) -> Played:
         """Search and play until the end."""
         every = self._search.replan_s // SCRAPE_S
-        onsets = {person.onset for person in self._people}
+        everyone = range(len(self._episodes))
         now = standing(self._episodes)
         searches = 0
         phase = variant = np.zeros((len(self._episodes), 0))
@@ -216,10 +216,14 @@ class _Attempt:
         for at in range(self._tape.scrapes):
             before = now
             # The first orders are those the episode begins with: nobody decides before a scrape.
-            if at == 1 or (at > 0 and (at % every == 0 or at in onsets)):
-                slow = searches % self._search.long_every == 0 or at in onsets
-                self._improve(at, phase, variant, slow=slow)
+            # Each episode is planned at its own onset alone: company changes nothing about it.
+            struck = [i for i in everyone if at > 0 and self._people[i].onset == at]
+            if at == 1 or (at > 0 and at % every == 0):
+                slow = everyone if searches % self._search.long_every == 0 else struck
+                self._improve(at, phase, variant, everyone, slow)
                 searches += 1
+            elif struck:
+                self._improve(at, phase, variant, struck, struck)
             if at > 0:
                 now = self._orders(at)
                 now = changed(now, by_us=_differs(before, now))
@@ -255,23 +259,37 @@ class _Attempt:
         )
         self._tape.moved(at - 1, noted, age_s)
 
-    def _improve(self, at: int, phase: np.ndarray, variant: np.ndarray, *, slow: bool) -> None:
-        """Change the plans from scrape `at` on, where that is worth something."""
+    def _improve(
+        self,
+        at: int,
+        phase: np.ndarray,
+        variant: np.ndarray,
+        which: Sequence[int],
+        slow: Sequence[int],
+    ) -> None:
+        """Change plans from scrape `at` on where that gains; some by slow edits too."""
         if slow:
             scrapes = self._search.long_horizon_s // SCRAPE_S
-            self._climb(at, scrapes, [list(oracle_plans.slow_edits(e)) for e in self._episodes], 1)
+            tries = {i: list(oracle_plans.slow_edits(self._episodes[i])) for i in slow}
+            self._climb(at, scrapes, tries, 1)
         scrapes = self._search.horizon_s // SCRAPE_S
-        quick = [
-            list(oracle_plans.edits(e, self._standing[i], phase[i], variant[i]))
-            for i, e in enumerate(self._episodes)
-        ]
+        quick = {
+            i: list(oracle_plans.edits(self._episodes[i], self._standing[i], phase[i], variant[i]))
+            for i in which
+        }
         self._climb(at, scrapes, quick, self._search.rounds)
 
     def _climb(
-        self, at: int, scrapes: int, tries: list[list[tuple[str, oracle_plans.Edit]]], rounds: int
+        self,
+        at: int,
+        scrapes: int,
+        tries: Mapping[int, list[tuple[str, oracle_plans.Edit]]],
+        rounds: int,
     ) -> None:
-        best = self._costs(at, scrapes, list(enumerate(self._plans)))
-        active = set(range(len(self._plans)))
+        """Put the best of each episode's edits on top of its plan, as long as that gains."""
+        begun = self._costs(at, scrapes, [(i, self._plans[i]) for i in tries])
+        best = dict(zip(tries, begun, strict=True))
+        active = set(tries)
         for _ in range(rounds):
             pairs = [(i, plan) for i in sorted(active) for plan in self._edited(i, at, tries[i])]
             costs = self._costs(at, scrapes, pairs)

@@ -21,6 +21,7 @@ from homeostat.lab.thresholds import variants
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Played, World, compiled
+from homeostat.twin.shapes import TICK_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def play(
         UnknownPolicyError: The policy's name is unknown.
         KeyError: A play that the oracle starts from is not there.
     """
-    world = world_of(episodes[0].slots, shard.options.width)
+    world = world_for(episodes, shard.options.width)
     scale = shard.options.person_scale
     if shard.policy != ORACLE:
         return world.play(make(shard.policy, person_scale=scale), episodes)
@@ -149,7 +150,12 @@ def result_of(shard: Shard, played: Played, hold: Played) -> dict[str, Any]:
     }
 
 
+def world_for(episodes: Sequence[Episode], width: int) -> World:
+    """Return the world in which episodes of one scenario are played."""
+    return world_of(episodes[0].slots, width, episodes[0].tick_s)
+
+
 @functools.cache
-def world_of(slots: int, width: int) -> World:
+def world_of(slots: int, width: int, tick_s: float = TICK_S) -> World:
     """Return the world of one size; what it compiles stays for the process."""
-    return World(compiled(slots), width=width)
+    return World(compiled(slots, tick_s), width=width)

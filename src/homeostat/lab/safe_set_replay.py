@@ -49,5 +49,5 @@ def examine_all(
     """
     for scenario in scenarios:
         episodes = [draw(scenario, seed) for seed in range(seeds)]
-        world = World(compiled(episodes[0].slots), width=seeds)
+        world = World(compiled(episodes[0].slots, episodes[0].tick_s), width=seeds)
         yield scenario, examine(episodes, judged_with(world))

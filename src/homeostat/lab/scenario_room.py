@@ -1,6 +1,7 @@
-"""How many replica slots a scenario needs: the most replicas it may draw, and room to act.
+"""How large and how fine a twin a scenario needs: slots for its replicas, ticks for its clients.
 
-Worked out from the ranges alone, so that one that fits nowhere is refused when it is read.
+Worked out from the ranges alone, so that one that fits nowhere is refused when it is read, and all
+draws of a scenario are played by one program.
 """
 
 import math
@@ -11,8 +12,9 @@ from homeostat.lab.deployments import B_RHO, DEFAULTS
 from homeostat.lab.scenario import Scenario, Spec
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.scenario_fields import bounds
-from homeostat.twin.shapes import SLOT_COUNTS
+from homeostat.twin.shapes import FINE_TICK_S, SLOT_COUNTS, TICK_S
 
+_FINE_BELOW_S: Final = 2.0  # clients that give up sooner see less than two ticks of a second
 _ROOM: Final = 2  # slots for so many times the replicas of pool A, so that it can double
 
 
@@ -37,12 +39,23 @@ def slots_for(scenario: Scenario) -> int:
     )
 
 
+def tick_s_for(scenario: Scenario) -> float:
+    """Return the length of the twin's own tick: finer where clients may give up in under 2 s."""
+    return FINE_TICK_S if _range(scenario, "timeout_s")[0] < _FINE_BELOW_S else TICK_S
+
+
 def _most(scenario: Scenario, key: str) -> float:
     """Return the greatest value that a deployment's number may be drawn with."""
+    return _range(scenario, key)[1]
+
+
+def _range(scenario: Scenario, key: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a deployment's number may be drawn with."""
     given: list[Spec] = [scenario.deployment.get(key, DEFAULTS[key].usual)]
     given += [
         fault.magnitude
         for fault in scenario.faults
         if fault.ambient and AMBIENT[fault.primitive] == key
     ]
-    return max(bounds(each, dict(scenario.params))[1] for each in given)
+    found = [bounds(each, dict(scenario.params)) for each in given]
+    return min(low for low, _ in found), max(high for _, high in found)

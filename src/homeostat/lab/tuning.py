@@ -18,9 +18,9 @@ from homeostat.lab.baselines.hpa import METRICS, HpaConfig, hpa
 from homeostat.lab.baselines.keda import KedaConfig, keda
 from homeostat.lab.baselines.scaling import Rules
 from homeostat.lab.beside import Beside, part_of
-from homeostat.lab.draw import draw, slots_for
+from homeostat.lab.draw import draw, slots_for, tick_s_for
 from homeostat.lab.metrics_score import score
-from homeostat.lab.run import world_of
+from homeostat.lab.run import world_for
 from homeostat.lab.scenario import Scenario
 
 FIRST_SEED: Final = 1_000_000  # evaluations count from 0
@@ -112,7 +112,7 @@ def parts(
         width: Most episodes in a piece.
     """
     pairs = [(one, FIRST_SEED + k) for k in range(seeds) for one in scenarios]
-    kinds = {(slots_for(one), one.length_s) for one in scenarios}
+    kinds = {_kind(one) for one in scenarios}
     return tuple(
         Part(configs=tuple(configs), pairs=tuple(same[first : first + width]), width=width)
         for kind in sorted(kinds)
@@ -127,7 +127,7 @@ def play_part(part: Part) -> tuple[float, ...]:
     Settings share batches: an episode does not depend on its neighbours.
     """
     episodes = [draw(scenario, seed) for scenario, seed in part.pairs]
-    world = world_of(episodes[0].slots, part.width)
+    world = world_for(episodes, part.width)
     hold = world.play(Hold(), episodes)
     sums = np.zeros(len(part.configs))
     rows = [(k, i) for k in range(len(part.configs)) for i in range(len(episodes))]
@@ -194,5 +194,5 @@ def _rules(rng: np.random.Generator, sync_s: float) -> Rules:
     )
 
 
-def _kind(scenario: Scenario) -> tuple[int, int]:
-    return slots_for(scenario), scenario.length_s
+def _kind(scenario: Scenario) -> tuple[int, int, float]:
+    return slots_for(scenario), scenario.length_s, tick_s_for(scenario)

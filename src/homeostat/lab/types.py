@@ -14,6 +14,7 @@ from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.params import Params
+from homeostat.twin.shapes import TICK_S
 
 FAMILIES = (
     "infrastructure",
@@ -39,6 +40,7 @@ class Episode:
         recoverable: Whether a controller can remove the fault; else the right end is a person told.
         benign: Whether there is no fault at all (any intervention is a false one).
         slots: Replica slots, one of `twin.shapes.SLOT_COUNTS`.
+        tick_s: Length of the twin's own tick; what it tells of is seconds all the same.
         params: The deployment, unbatched.
         faults: Its faults, unbatched.
         drawn: The scenario's drawn parameters by name, for reports.
@@ -55,6 +57,7 @@ class Episode:
     params: Params
     faults: Faults
     drawn: Mapping[str, float] = field(default_factory=dict)
+    tick_s: float = TICK_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

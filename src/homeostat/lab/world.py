@@ -25,7 +25,7 @@ from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
 from homeostat.twin.params import Params
 from homeostat.twin.program import Program
-from homeostat.twin.shapes import SCRAPE_S
+from homeostat.twin.shapes import SCRAPE_S, TICK_S
 
 WIDTH = 32  # episodes side by side; see benchmarks/test_lab_speed.py for how it was chosen
 MOVE_FIELDS = tuple(f.name for f in fields(Move) if f.name != "orders")
@@ -35,6 +35,7 @@ class Steps(Protocol):
     """A compiled twin of one size; `State` is whatever it hands out."""
 
     slots: int
+    tick_s: float
 
     def init(self, params: Params, faults: Faults, keys: Any) -> Any:
         """Return the state of a batch at the beginning."""
@@ -46,9 +47,9 @@ class Steps(Protocol):
 
 
 @functools.cache
-def compiled(slots: int) -> Program:
+def compiled(slots: int, tick_s: float = TICK_S) -> Program:
     """Return the twin of one size; what it compiles stays for the process."""
-    return Program(slots)
+    return Program(slots, tick_s=tick_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ class Program:
             raise ValueError(f"the twin is compiled for {SLOT_COUNTS} slots, not for {slots}")
         self.slots = slots
         self.ticks = ticks
+        self.tick_s = tick_s
         self.curves = tables.load()
         step = partial(kernel.advance, ticks=ticks, tick_s=tick_s)
         options = dict(OPTIONS)

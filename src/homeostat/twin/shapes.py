@@ -18,6 +18,7 @@ SCRAPES_KEPT: Final = 48  # telemetry ring: a delay of up to 47 scrapes
 BINS: Final = 64  # of a prediction histogram
 SCRAPE_S: Final = 15
 TICK_S: Final = 1.0
+FINE_TICK_S: Final = 0.25  # of the model, where clients give up in under two ticks
 
 
 class Variant(IntEnum):
