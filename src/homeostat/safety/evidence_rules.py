@@ -12,6 +12,7 @@ from homeostat.safety.rule import (
     ACTIVE,
     DOWN,
     DRAIN,
+    EXEMPT,
     PLUS_ONE,
     PROVEN_FAILING,
     RESIZE_DOWN,
@@ -51,6 +52,14 @@ EVIDENCE_RULES: Final[tuple[Rule, ...]] = (
         message="evidence is {evidence_age_ms} old (limit {fresh_ms}), gateway counters fresh: "
         "{gateway_fresh}, {silent} of {replicas} replicas silent",
         exempt=PLUS_ONE,
+    ),
+    Rule(
+        id="G0",
+        name="foreseen",
+        source=TABLE + "G0: a forecast is no observation; it may add a replica, and nothing else",
+        require=Or((Not(Ref("evidence_rules")), Not(Ref("foreseen")))),
+        message="a load is only forecast, nothing is missed: one more replica, and nothing else",
+        exempt=EXEMPT,
     ),
     Rule(
         id="G0",
