@@ -11,7 +11,9 @@ Each function returns two masks over ticks: where the event itself is seen, whoe
   not begin with the episode. "HOLD within budget" means that HOLD is not over the same limit.
 - K4 is judged per variant and criterion: HOLD's bad A does not excuse a bad B. "Available" means
   that at least one replica is ready; twice better in quality means at most half as far below the
-  floor; a variant of which nothing is known is never the better one.
+  floor. A variant whose p99 or quality nobody knows is never the better one; one without traffic
+  has no errors: whoever shifts everything onto a bad variant is blamed for it, even where the one
+  that was left is as bad.
 """
 
 import numpy as np
