@@ -84,6 +84,7 @@ def test_the_schema_printed_is_the_one_that_is_published(bare: Any) -> None:
         (("run", "--only", "S7"), "unknown scenario 'S7'"),
         (("list", "--scenarios", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
         (("run", "--first-seed", "999999", "--seeds", "2"), "tunes the autoscalers on"),
+        (("run", "--person-scale", "nan"), "--person-scale nan cannot be"),
     ],
 )
 def test_a_name_or_file_that_is_not_there_ends_with_one_line(

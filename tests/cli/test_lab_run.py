@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,16 @@ def test_what_another_program_computed_is_never_taken_up(
     monkeypatch.setattr(lab_files, "code_digest", lambda: "another program")
     Run(plan(tmp_path)).go()
     assert len([name for name in pool.played if not name.startswith("film")]) == 8
+
+
+def test_people_who_are_twice_as_slow_are_another_run_that_says_so(
+    pool: Shards, tmp_path: Path
+) -> None:
+    Run(plan(tmp_path)).go()
+    pool.played.clear()
+    slower = Run(replace(plan(tmp_path), person_scale=2.0)).go().results
+    assert len([name for name in pool.played if not name.startswith("film")]) == 8
+    assert slower.command.endswith(" --person-scale 2")
 
 
 @pytest.mark.slow

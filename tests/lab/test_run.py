@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 from batch_plays import play_all
 
+from homeostat.lab import policies
 from homeostat.lab import run as lab_run
 from homeostat.lab.draw import draw
 from homeostat.lab.policies import GROUPS, UnknownPolicyError, make, members, names
@@ -72,6 +73,19 @@ def test_every_name_but_the_oracle_makes_a_policy_of_that_name() -> None:
     made = {name: make(name).name for name in names() if name != "oracle"}
     assert made == {name: name for name in made}
     assert {"hold", "escalate", "threshold", "hpa", "keda", "random", "homeostat"} <= set(made)
+
+
+def test_everybody_who_calls_a_person_calls_one_of_the_scale_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+    for name in ("escalate", "threshold", "hpa", "keda", "runbook_policy", "homeostat"):
+        monkeypatch.setattr(policies, name, lambda *_, scale, **__: asked.append(scale))
+    alone = {"hold", "random", "random_safe", "oracle"}  # tell nobody; the oracle is told its own
+    people = [name for name in names() if name not in alone]
+    for name in people:
+        make(name, person_scale=2.0)
+    assert asked == [2.0] * len(people)
 
 
 def test_the_baselines_are_all_that_need_no_learning_and_all_is_all() -> None:

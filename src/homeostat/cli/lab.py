@@ -89,6 +89,9 @@ def run(
     sensitivity: bool = typer.Option(
         False, "--sensitivity", help="Judge by halved and doubled thresholds too; takes longer."
     ),
+    person_scale: float = typer.Option(
+        1.0, "--person-scale", help="Times the delays of the model of a person, 0.1 to 10."
+    ),
     output: Output = OUTPUT,
 ) -> None:
     """Compare policies over scenarios and seeds; write results.json and report.html.
@@ -104,6 +107,9 @@ def run(
     if not names:
         tell("homeostat: --policies names none; see `homeostat lab list --policies`")
         raise typer.Exit(Exit.USAGE)
+    if not 0.1 <= person_scale <= 10.0:  # noqa: PLR2004  # as the help says; NaN is refused too
+        tell(f"homeostat: --person-scale {person_scale:g} cannot be; give 0.1 to 10")
+        raise typer.Exit(Exit.USAGE)
     plan = Plan(
         catalogue=catalogue,
         policies=names,
@@ -112,6 +118,7 @@ def run(
         jobs=jobs or files.cores(),
         films=films,
         sensitivity=sensitivity,
+        person_scale=person_scale,
     )
     try:
         outcome = Run(plan).go()

@@ -45,6 +45,7 @@ class Plan:
         jobs: Workers.
         films: Worst episodes drawn for each policy.
         sensitivity: Whether the judge's sensitivity table is worked out.
+        person_scale: Multiplies the human model's delays.
     """
 
     catalogue: lab_files.Catalogue
@@ -54,6 +55,7 @@ class Plan:
     jobs: int
     films: int
     sensitivity: bool = False
+    person_scale: float = 1.0
 
 
 class FailedRunError(HomeostatError):
@@ -100,7 +102,9 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         options = Options(code=code_of(plan.catalogue))
-        self._options = replace(options, sensitivity=plan.sensitivity)
+        self._options = replace(
+            options, sensitivity=plan.sensitivity, person_scale=plan.person_scale
+        )
         self._pieces = shards(plan.catalogue.scenarios, plan.policies, plan.seeds, self._options)
 
     def go(self) -> Outcome:
@@ -220,6 +224,8 @@ class Run:
         words += ["--policies", ",".join(plan.policies), "--seeds", str(len(plan.seeds))]
         words += ["--first-seed", str(plan.seeds[0])] if plan.seeds[0] else []
         words += ["--sensitivity"] if plan.sensitivity else []
+        scale = plan.person_scale
+        words += ["--person-scale", f"{scale:g}"] if scale != 1.0 else []
         return shlex.join(words)
 
     def _films(self, pool: Pool, policies: Mapping[str, PolicyResults]) -> list[Film]:

@@ -36,10 +36,10 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "keda": lambda scale: keda(scale=scale),
     "hpa_tuned": lambda scale: hpa(tuned.HPA, name="hpa_tuned", scale=scale),
     "keda_tuned": lambda scale: keda(tuned.KEDA, name="keda_tuned", scale=scale),
-    "runbook": lambda _: runbook_policy(),
+    "runbook": lambda scale: runbook_policy(scale=scale),
     "random_safe": lambda _: random_safe(),
     "random": lambda _: Chance(),
-    "homeostat": lambda _: homeostat(),
+    "homeostat": lambda scale: homeostat(scale=scale),
 }
 
 # Names that stand for several; the baselines are those that need no learning.
