@@ -84,7 +84,7 @@ export function expiry(decision, now) {
 }
 
 /** Ask what an incident was; what was said in this tab stands in place of the question. */
-function question(i, confirm, spoken) {
+function whatItWas(i, confirm, spoken) {
   if (!i.confirmed_at || !confirm) return null;
   const said = spoken.get(i.id);
   if (said) return el("p", { role: "status" }, said);
@@ -100,7 +100,7 @@ function question(i, confirm, spoken) {
 export function timeline(detail, chosen, choose, confirm = null, spoken = new Map()) {
   const entries = [];
   for (const i of detail.incidents) {
-    entries.push({ at: i.opened_at, order: 0, glyph: "▲", tone: i.open ? "bad" : "", title: `${i.id} ${familyName(i.family)}: ${subjectName(i.subject)}`, lines: [i.because.join("; "), i.confirmed_at ? `confirmed after ${span(i.confirmed_at - i.opened_at)}` : "not confirmed", i.escalated ? "a person was told" : null], extra: question(i, confirm, spoken) });
+    entries.push({ at: i.opened_at, order: 0, glyph: "▲", tone: i.open ? "bad" : "", title: `${i.id} ${familyName(i.family)}: ${subjectName(i.subject)}`, lines: [i.because.join("; "), i.confirmed_at ? `confirmed after ${span(i.confirmed_at - i.opened_at)}` : "not confirmed", i.escalated ? "a person was told" : null], extra: whatItWas(i, confirm, spoken) });
     if (!i.open) entries.push({ at: i.closed_at, order: 1, glyph: "✓", tone: "ok", title: `${i.id} ${i.confirmed_at ? "closed" : "went away by itself"}`, lines: [`after ${span(i.closed_at - i.opened_at)}`] });
   }
   for (const d of detail.decisions) entries.push(decisionEntry(d, detail.actions.find((a) => a.id === d.id), chosen, choose));
