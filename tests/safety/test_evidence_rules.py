@@ -90,7 +90,27 @@ def evidence_cases() -> Iterator[Case]:
     yield Case("slower, but as it ever was", usual, RESTART, "deny", replica)
     yield Case("slower while learning", not_ready(slower(S())), RESTART, "deny", replica)
     yield Case("another replica unseen", quiet(g.hung(S()), "a-2"), RESTART, "deny", replica)
+    yield from foreseen_cases()
     yield from other_cases()
+
+
+def foreseen_cases() -> Iterator[Case]:
+    foreseen = "G0 foreseen"
+    ahead = g.suspect(S(), Family.LOAD, names.pool("a"))
+    yield Case("load foreseen, +1", ahead, UP1)
+    yield Case("load foreseen, +2", ahead, UP2, "deny", foreseen)
+    yield Case("load foreseen, a larger batch", ahead, BATCH, "deny", foreseen)
+    yield Case("load foreseen, shedding", ahead, SHED, "deny", foreseen)
+    yield Case("load foreseen, a shift", ahead, SHIFT, "deny", foreseen)
+    yield Case("load foreseen, a larger batch taken back", ahead, BATCH, undo=True)
+    yield Case("load foreseen, rollback to what served", ahead, ROLLBACK)
+    yield Case("load foreseen, a replica proven failing", g.hung(ahead), RESTART)
+    yield Case("load foreseen, objectives missed", slo(ahead, met=False), BATCH)
+    yield Case("load foreseen, objectives unknown", slo(ahead, met=None), BATCH, "deny", foreseen)
+    yield Case("load felt", g.suspect(S(), Family.LOAD, names.GATEWAY), BATCH)
+    more = g.suspect(ahead, Family.BATCHING, names.pool("a"))
+    yield Case("load foreseen beside a suspicion", more, BATCH)
+    yield Case("load foreseen, paired run", policy(ahead, evidence_rules=False), UP2)
 
 
 def other_cases() -> Iterator[Case]:
