@@ -21,6 +21,7 @@ from homeostat.cli import (
     replay,
     run,
     schema,
+    train,
     twin,
 )
 from homeostat.cli.exits import Exit
@@ -50,6 +51,7 @@ app.command("confirm")(confirm.confirm)
 app.command("grant")(release.grant)
 app.command("release")(release.release)
 app.command("replay")(replay.replay)
+app.command("train")(train.train)
 app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")
 app.add_typer(twin.app, name="twin", help="Fit the twin to recorded metrics; check it.")
