@@ -1,6 +1,7 @@
 // The page of one deployment: reads everything once, then follows the stream.
 
 import { read } from "./api.js";
+import { budgets, burning } from "./budgets.js";
 import { Chart } from "./chart.js";
 import { byId, swap, text } from "./dom.js";
 import { HEALTH, actionName, familyName, scored, subjectName } from "./format.js";
@@ -11,6 +12,7 @@ import { Store } from "./store.js";
 
 const NAME = document.body.dataset.name;
 const BASE = `/v1/deployments/${encodeURIComponent(NAME)}`;
+const BOOKS_MS = 15000; // burn rates are worked out every few scrapes
 const store = new Store();
 const time = new ServerClock(Date.now() / 1000);
 const spoken = new Map(); // incident id to what was said of it in this tab
@@ -97,6 +99,24 @@ function choose(id) {
 function world() {
   swap(byId("replicas"), panels.replicas(detail));
   text(byId("levers"), panels.leverLine(detail.world, detail.world_failed_at));
+}
+
+function books() {
+  byId("budgets").hidden = detail.budgets === null;
+  if (detail.budgets === null) return;
+  text(byId("burning"), burning(detail.budgets));
+  swap(byId("budget-list"), budgets(detail.budgets));
+}
+
+/** Books move slowly and are no part of the stream: they are read anew now and then. */
+async function reread() {
+  try {
+    const { budgets: found } = await read(BASE);
+    detail.budgets = found;
+    books();
+  } catch {
+    // The link says that the server is away; the next reading finds it back.
+  }
 }
 
 async function send(path, body, button, error, done) {
@@ -226,6 +246,7 @@ async function load() {
   questions();
   history();
   world();
+  books();
   draw();
   return body.cursor;
 }
@@ -252,6 +273,7 @@ async function begin() {
     const cursor = await load();
     follow(`deployment=${encodeURIComponent(NAME)}`, cursor, handlers);
     setInterval(age, 1000);
+    setInterval(reread, BOOKS_MS);
   } catch (problem) {
     showLink("lost", 0);
     setTimeout(begin, (await enter(problem)) ? 0 : 2000);
