@@ -67,7 +67,7 @@ def test_a_family_that_is_left_out_is_not_met() -> None:
 def test_every_deployment_has_its_size_its_length_and_room_to_grow() -> None:
     episodes = drawn(6)
     for one in episodes:
-        assert (one.slots, one.length_s) == (8, LENGTH_S)
+        assert (one.slots, one.length_s, one.tick_s) == (8, LENGTH_S, 1.0)
         assert float(np.asarray(one.params.replicas).sum()) <= 6.0
     stacked = environment_draw.stacked(episodes)
     assert stacked.params.replicas.shape == (6, 3)

@@ -18,6 +18,7 @@ from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
 from homeostat.twin.params import Params
+from homeostat.twin.shapes import TICK_S
 
 TRAIN: Final = 500_000  # first seed of a composition to train in
 CHOOSE: Final = 900_000  # first seed of one to choose by
@@ -75,13 +76,13 @@ def episodes(
 
 
 def _fitting(composed: Scenario, seed: int, slots: int) -> Episode | None:
-    """Return the episode, None where its deployment has no room to grow."""
+    """Return the episode, None where its deployment has no room to grow or needs finer ticks."""
     try:
         one = draw(composed, seed, slots=slots)
     except DrawError:
         return None
     taken = one.drawn["deployment.replicas_a"] + one.drawn["deployment.replicas_b"]
-    return one if taken + _ROOM <= slots else None
+    return one if taken + _ROOM <= slots and one.tick_s == TICK_S else None
 
 
 def stacked(found: Sequence[Episode]) -> Drawn:
