@@ -21,6 +21,7 @@ class What(StrEnum):
     AUTONOMY = "autonomy"
     FEEDBACK = "feedback"
     PARTS = "parts"
+    PRESETS = "presets"
 
 
 def get(
@@ -125,3 +126,36 @@ def _parts() -> list[dict[str, Any]]:
     kinds = ("detector", "source", "actuator", "notifier", "store")
     found = [part for kind in kinds for part in plugins.parts(kind).values()]
     return [{"kind": part.kind, "name": part.name, "summary": part.summary} for part in found]
+
+
+def _presets(name: str | None, output: Output) -> None:
+    """Show how metrics are read: all presets, or one with its signals."""
+    from homeostat.adapters.sources.presets_file import presets
+
+    known = presets()
+    rows = [
+        {
+            "name": one,
+            "layer": preset.entry.layer,
+            "signals": len(preset.entry.signals),
+            "read": len({rule.signal for rule in preset.rules.rules}),
+            "needs": ", ".join(preset.entry.needs),
+        }
+        for one, preset in known.items()
+    ]
+    if name is None:
+        show(rows, output)
+        return
+    chosen = _named(rows, "name", name, "preset")[0]
+    entry = known[name].entry
+    if output is not Output.TABLE:
+        show(entry.model_dump(mode="json", by_alias=True) | {"name": name}, output)
+        return
+    show_fields({
+        "name": name,
+        "layer": entry.layer,
+        "verified": entry.verified,
+        "chosen where there is": list(entry.needs) or ["nothing: only by name"],
+        "read by the loop": f"{chosen['read']} raw signals",
+        "signals": [f"{key} ({one.u}): {one.q}" for key, one in entry.signals.items()] or ["none"],
+    })

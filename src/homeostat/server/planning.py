@@ -76,7 +76,10 @@ def deployment_plan(entry: Deployment) -> DeploymentPlan:
     return DeploymentPlan(
         managed=entry.managed,
         actuators=tuple(actuators),
-        sources=tuple(page for target, page in pages if target.subject is not None),
+        sources=(
+            *(page for target, page in pages if target.subject is not None),
+            *entry.prometheus,
+        ),
         per_replica=tuple(per_replica),
         labels_path=entry.labels_path,
         twin=entry.twin,

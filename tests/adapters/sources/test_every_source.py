@@ -17,6 +17,7 @@ TIMEOUT_S = 0.2
 _COMMON = {"name": "s", "deployment": "credit", "timeout_s": TIMEOUT_S}
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "scrape": _COMMON | {"subject": "gateway", "mapping": "envoy", "pools": ("a", "b")},
+    "prometheus": _COMMON | {"subject": "gateway", "select": (("job", "envoy"),)},
     "probe": _COMMON | {"subject": "replica:a-1", "model": "credit", "features": (1.0,)},
 }
 

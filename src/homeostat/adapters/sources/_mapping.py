@@ -90,7 +90,7 @@ class Mapper:
     def _target(self, rule: Rule, labels: Mapping[str, str]) -> Target | None:
         if any(not labels.get(name, "").startswith(starts) for name, starts in rule.where):
             return None
-        if any(labels.get(name) in values for name, values in rule.unless):
+        if any(labels.get(name, "") in values for name, values in rule.unless):
             return None
         key = self._key(rule, labels)
         if key is None:

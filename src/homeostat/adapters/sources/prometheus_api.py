@@ -71,6 +71,8 @@ class PrometheusApi:
         self._budget = _BUDGET
         self._client: httpx2.AsyncClient | None = None
         self._trusted: object = None
+        if access.ca_file is None:
+            shared_tls()  # made once a process, and not within the first query's deadline
 
     @property
     def where(self) -> str:

@@ -17,7 +17,7 @@ class Rule:
         signal: The raw signal; ends in `:` when `name_label` completes it.
         kind: How to read the value.
         where: (label, prefixes): the label's value must start with one of the prefixes.
-        unless: (label, values): the label's value must be none of these.
+        unless: (label, values): its value must be none of these; an empty one is no such label.
         subject_label: Label that names the pool the series speaks for; empty: the source's subject.
         name_label: Label whose value completes the signal's name (a feature, a version).
         scale: Factor into the signal's unit, applied to `le` (buckets) or to the value.

@@ -17,6 +17,7 @@ from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, Strict
 from homeostat.server.config.openslo import OpenSlo
 from homeostat.server.config.prices import ObjectiveSpec
+from homeostat.server.config.prometheus import PrometheusSpec
 from homeostat.server.config.promises import Slo
 from homeostat.server.config.stores import StoreSpec
 from homeostat.server.config.twins import TwinSpec
@@ -142,7 +143,16 @@ class MetricsSpec(Strict):
     timeout: Duration | None = Field(
         default=None, description="Deadline of a round; default 0.8 of the interval."
     )
-    scrape: tuple[ScrapeSpec, ...] = Field(min_length=1, max_length=100)
+    scrape: tuple[ScrapeSpec, ...] = Field(default=(), max_length=100)
+    prometheus: tuple[PrometheusSpec, ...] = Field(
+        default=(), max_length=4, description="Each is one query a round."
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.scrape and not self.prometheus:
+            raise ValueError("says neither scrape nor prometheus; numbers must come from somewhere")
+        return self
 
 
 class ProbeSpec(Strict):

@@ -18,7 +18,7 @@ from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import compiled
-from homeostat.server.config import canaries, feedbacks, prices, stores, twins
+from homeostat.server.config import canaries, feedbacks, prices, prometheus, stores, twins
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
@@ -26,7 +26,7 @@ from homeostat.server.config.kinds import (
     ModelSpec,
     ScrapeSpec,
 )
-from homeostat.server.plan import PostgresPlan, TwinPlan
+from homeostat.server.plan import PartPlan, PostgresPlan, TwinPlan
 
 PROCESS: Final = "process"
 ENVOY: Final = "envoy"
@@ -93,6 +93,7 @@ class Deployment:
         process: Settings of its process actuator.
         envoy: Settings of its Envoy actuator, None if it has none.
         scrape: Its metrics pages.
+        prometheus: What is read of it from a Prometheus.
         probe: Its canned question, None if it has none.
         labels_path: Path of each replica's page of recent predictions, None for no labels.
         twin: What its actions are rehearsed in, None for no twin.
@@ -104,6 +105,7 @@ class Deployment:
     process: ProcessHost
     envoy: Envoy | None
     scrape: tuple[ScrapeTarget, ...]
+    prometheus: tuple[PartPlan, ...]
     probe: Probe | None
     labels_path: str | None = None
     twin: TwinPlan | None = None
@@ -247,6 +249,13 @@ def deployment(
         ),
         envoy=_envoy(spec),
         scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
+        prometheus=prometheus.queries(
+            spec.metrics.prometheus,
+            deployment=name,
+            interval=spec.interval,
+            timeout_s=_seconds(spec.metrics.timeout, spec.interval),
+            base=base,
+        ),
         probe=_probe(spec),
         labels_path=None if spec.labels is None else spec.labels.path,
         twin=twins.plan(
