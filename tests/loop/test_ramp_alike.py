@@ -59,6 +59,7 @@ def test_harm_is_found_all_the_same() -> None:
     ramp.errors["c"] = 0.12
     done = ramp.finish()
     assert (done.state, done.blameless) == (ActionState.ROLLED_BACK, False)
+    assert "3 false alarms in 3 ramps, promised are 5%" in done.reason, "what it is worth here"
 
 
 def test_the_loop_compares_pools_of_one_version_by_itself_and_keeps_it_with_its_state() -> None:

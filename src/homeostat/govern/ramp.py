@@ -84,6 +84,9 @@ def compare(
         new = old = None
     counts = arms.counts(known.config, new, old, share, now)
     judge, judgement = canary.step(known.judge, counts, known.config)
+    if alike is not None:  # each rung's reason says what the comparison is worth here
+        caveats = (*judgement.caveats, canary_alike.words(alike, policy))
+        judgement = replace(judgement, caveats=caveats)
     after = replace(known, judge=judge, judgement=judgement)
     seen = new is not None and old is not None and new.seconds == old.seconds
     call = _call(after, record, managed, policy, seen=seen, now=now)
