@@ -88,6 +88,38 @@ class Moves:
             takeovers=self._rules.takeovers, crashes=self._rules.crashes,
         )  # fmt: skip
 
+    def begun(self, epochs: tuple[int, int], who: int, takeovers: int, crashes: int) -> State:
+        """Return the first state of a deployment whose action a controller begins later.
+
+        Args:
+            epochs: Under which each controller believes to lead; 0: it does not.
+            who: Which of them begins it.
+            takeovers: How often the lead may still change hands.
+            crashes: How often a controller may still lose its memory.
+        """
+        record, tasks = self.parts.first(epochs[who])
+        pair = [Controller(epoch=epoch, record=record if epoch else NOBODY) for epoch in epochs]
+        pair[who] = pair[who]._replace(tasks=tasks)
+        return State(
+            record=record, epoch=max(epochs), controllers=(pair[0], pair[1]),
+            target=Target(PRE, 1, None, 0), messages=(), takeovers=takeovers, crashes=crashes,
+        )  # fmt: skip
+
+    def jointly(self, state: State, told: str) -> State:
+        """Return a state after what happens to all deployments of a controller at once."""
+        name, _, what = told.partition(" ")
+        who = 1 if name == "c1" else 0
+        match what:
+            case "leads":
+                return self._lead(state, who)
+            case "crashes":
+                return self._crash(state, who)
+            case _:
+                after = self._later(state)
+                for one in (0, 1):
+                    after = self._depose(after, one) if self._rules.fenced else after
+                return after
+
     def after(self, state: State) -> Iterator[Move]:
         """Yield every step and what it leads to."""
         over = self.parts.records[state.record].state.is_terminal

@@ -64,13 +64,14 @@ class Parts:
         self.step = cache(self._step)
         self.later = cache(self._later)
 
-    def first(self) -> tuple[int, tuple[Task, ...]]:
+    def first(self, epoch: int = 1) -> tuple[int, tuple[Task, ...]]:
         """Return the record of an allowed action that has read nothing yet, and its demands."""
         action = Action(
             kind=ActionKind.BATCH_UP, subject="pool:a", actuator="host", change=(("x", POST),),
             undo=UndoKind.EXACT, settle_ns=SETTLE,
         )  # fmt: skip
-        record = propose(action, id="d", deployment="m", incident_id="", epoch=1, now=TimeNs(BASE))
+        record = propose(action, id="d", deployment="m", incident_id="", epoch=epoch,
+                         now=TimeNs(BASE))  # fmt: skip
         return self._driven(record, Tick(), None, TimeNs(BASE))
 
     def _step(
