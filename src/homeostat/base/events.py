@@ -11,6 +11,7 @@ from homeostat.base.autonomy import Grant
 from homeostat.base.decisions import DecisionRecord, Notice, Outcome
 from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.intent import ActionRecord, Intent, Receipt
+from homeostat.base.learning import Lesson, Seating
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
@@ -295,10 +296,10 @@ class Record:
     """Nothing to do in the world: a fact for the journal and for people.
 
     One of: an action record that changed state, a decision, an incident that opened, changed or
-    closed (`open` False), an outcome, a person's grant.
+    closed (`open` False), an outcome, a person's grant, what a learner said and what came of it.
     """
 
-    fact: ActionRecord | DecisionRecord | Incident | Outcome | Grant
+    fact: ActionRecord | DecisionRecord | Incident | Outcome | Grant | Seating | Lesson
     open: bool = True
 
 

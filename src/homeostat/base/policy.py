@@ -227,6 +227,41 @@ class CanaryPolicy:
     watch_ns: int = 1800 * 1_000_000_000
 
 
+class AdaptiveMode(StrEnum):
+    """What follows from what a learner says."""
+
+    OFF = "off"  # nobody is heard
+    SHADOW = "shadow"  # it is heard and written down, and nothing follows
+    ON = "on"  # it chooses, among what the guards permit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptivePolicy:
+    """What may be learnt, and how much trying it out may cost; see docs/explanation/adaptive.md.
+
+    Attributes:
+        mode: See `AdaptiveMode`.
+        arms: Arms that are heard beside the runbook's.
+        missed: Most that a choice may add, in expectation, to the chance of ending outside the
+            objectives, 0..1.
+        failed: Most that it may add to the share of failed requests, 0..1.
+        doubt: How far the twin may be off in what it foresees of a choice, as a share of the worst
+            hour and of each cost; a bound that somebody stands for, not an estimate.
+        delta: Chance that a limit is ever exceeded in expectation.
+        explore: Probability of choosing evenly among what may be played.
+        holds: How often learning may hold back a cure of one incident.
+    """
+
+    mode: AdaptiveMode = AdaptiveMode.SHADOW
+    arms: tuple[str, ...] = ("hold", "twin")
+    missed: float = 0.1
+    failed: float = 0.03
+    doubt: float = 0.25
+    delta: float = 0.05
+    explore: float = 0.05
+    holds: int = 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Managed:
     """One managed deployment, as the core sees its configuration.
@@ -250,6 +285,7 @@ class Managed:
         shares: What it shares with others, for example a node pool: of all that share one, one
             at a time is changed.
         feedback: How far what people say may move the lines of detection; None = nothing is learnt.
+        adaptive: What may be learnt; None = nobody is heard but the runbook.
     """
 
     name: str
@@ -269,6 +305,7 @@ class Managed:
     money: MoneyPolicy | None = None
     shares: tuple[str, ...] = ()
     feedback: FeedbackPolicy | None = None
+    adaptive: AdaptivePolicy | None = None
 
     @property
     def acts(self) -> bool:

@@ -13,6 +13,7 @@ from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.feedback import FeedbackState
 from homeostat.base.guard import Load, PastAction, Setting, Slower
 from homeostat.base.intent import ActionRecord
+from homeostat.base.learning import SeatState
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.units import TimeNs
@@ -190,6 +191,7 @@ class LoopState:
         accounts: Counts of promises and money; None where none is declared.
         comparison: The last ramp whose pools were compared, None before the first.
         moves: What moved levers of capacity lately (see `base.guard.GuardState`).
+        seat: What the decision seat remembers, None before anybody was heard.
         feedback: What was learnt of what people said (see `loop.heeding`).
         wish: A canary that somebody asked for, while the twin is asked about it.
         alike: What was learnt while both pools of a canary served the same version.
@@ -232,6 +234,7 @@ class LoopState:
     accounts: Accounts | None = None
     comparison: Comparison | None = None
     moves: tuple[PastAction, ...] = ()
+    seat: SeatState | None = None
     feedback: FeedbackState | None = None
     wish: CanaryRequested | None = None
     alike: AlikeState | None = None

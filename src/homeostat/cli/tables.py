@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from homeostat.cli.output import cell
 from homeostat.cli.tables_budgets import budgets
+from homeostat.cli.tables_learning import learning
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -236,6 +237,7 @@ def decision(row: Plain) -> dict[str, str | list[str]]:
     fields["refused"] = refused or ["-"]
     if row.get("rehearsal"):
         fields |= _rehearsal(row["rehearsal"])
+    fields |= learning(row.get("learning"))
     fields["policy"] = f"{row['policy_digest'][:12]}, mode {row['mode']}"
     return fields
 

@@ -26,10 +26,12 @@ from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
 from homeostat.learn import feedback_live
+from homeostat.learn.covering import cover
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
+from homeostat.loop.seat_parts import SeatParts
 from homeostat.loop.sense import SenseParts
-from homeostat.policy import canary, runbook
+from homeostat.policy import canary, runbook, seat, seat_arms, seat_effect, seat_learn
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.signals.fleet import Fleet
@@ -69,6 +71,17 @@ _MOST_IN_FLIGHT: Final = 100_000.0
 _Z99: Final = 2.326  # of the standard normal distribution
 
 
+SEAT: Final = SeatParts(
+    offers=seat_arms.offers,
+    weigh=seat.weigh,
+    payoff=seat_effect.payoff,
+    latency=seat_effect.latency,
+    learn=seat_learn.learn,
+    cover=cover,
+)
+"""The learner that is heard on decisions; see docs/explanation/adaptive.md."""
+
+
 FEEDBACK: Final = FeedbackParts(
     heed=feedback_live.heed,
     watched=feedback_live.watched,
@@ -95,6 +108,7 @@ def loop_parts() -> LoopParts:
         watch=ramp.watch,
         canary=canary.proposed,
         feedback=FEEDBACK,
+        seat=SEAT,
     )
 
 

@@ -8,7 +8,7 @@ from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Incident
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, heeding, memory, rehearsing
+from homeostat.loop import acting, heeding, memory, rehearsing, seat
 from homeostat.loop.parts import LoopParts
 
 _DIGITS = str.maketrans("", "", "0123456789.")
@@ -33,13 +33,20 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
         return state, ()
     safe_set = parts.permit(wanted, seen, now)
     proposal = parts.choose(wanted, safe_set, because)
-    state, waiting = rehearsing.ask(state, wanted, proposal, now)
-    if waiting is not None:
-        return state, waiting
+    held = seat.holds_back(state, proposal, now)
+    told: tuple[Command, ...] = ()
+    if held is None:
+        state, waiting = rehearsing.ask(state, wanted, proposal, now)
+        if waiting is not None:
+            return state, waiting
+        state, proposal, told = seat.taken(parts, state, wanted, proposal, now)
+    proposal = held or proposal
     decision = parts.decide(proposal, state.managed, now)
     if isinstance(decision, Hold):
-        return _hold(parts, state, proposal, decision, now)
-    return act(parts, state, proposal, decision.action, now)
+        state, commands = _hold(parts, state, proposal, decision, now)
+    else:
+        state, commands = act(parts, state, proposal, decision.action, now)
+    return state, (*told, *commands)
 
 
 def _only_unlike_itself(evidence: Evidence) -> bool:

@@ -9,6 +9,7 @@ from homeostat.base.units import HOUR, TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
 from homeostat.loop.autonomous import in_force
 from homeostat.loop.beside import compared
+from homeostat.loop.seat_outcome import trusting
 from homeostat.loop.settings import settings
 from homeostat.loop.watching import watch
 
@@ -70,7 +71,7 @@ def in_rotation(world: Snapshot, pool: str | None = None) -> int:
 def guard_state(state: LoopState) -> GuardState:
     """Return what the guards see; the kernel knows an action in flight by its own levers."""
     return GuardState(
-        managed=in_force(state),
+        managed=trusting(state, in_force(state)),
         evidence=state.evidence,
         world=state.world,
         fleet=state.fleet,

@@ -15,6 +15,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.state import Comparison
 from homeostat.base.units import TimeNs
 from homeostat.loop.feedback_parts import FeedbackParts
+from homeostat.loop.seat_parts import SeatParts
 
 Measured = tuple[tuple[str, float], ...]
 
@@ -84,6 +85,7 @@ class LoopParts:
             (`govern.ramp.watch`); None = nobody watches.
         canary: The ramp that a person asks for, or why there is none (`policy.canary.proposed`).
         feedback: What people say (`learn.feedback_live`); None = nothing is learnt of it.
+        seat: The learner that is heard between proposal and guards; None = nobody is heard.
     """
 
     candidates: Callable[
@@ -111,3 +113,4 @@ class LoopParts:
     ) = None
     canary: Callable[[GuardState], Action | str] | None = None
     feedback: FeedbackParts | None = None
+    seat: SeatParts | None = None

@@ -40,8 +40,7 @@ def ask(
         if now < question.deadline:
             return state, ()
         state = _settled(state, unanswered(question))
-        question = state.question
-    if question is not None and _covers(state, question, action, now):
+    if covers(state, action, now):
         return state, None
     asked = tuple(one for one in wanted if not one.is_passive and proposal.safe_set.holds(one))
     return _ask(state, asked[:MOST_CANDIDATES], now)
@@ -80,9 +79,11 @@ def _settled(state: LoopState, rehearsal: Rehearsal) -> LoopState:
     return replace(state, rehearsal=rehearsal, question=replace(state.question, answered=True))
 
 
-def _covers(state: LoopState, question: Question, action: Action, now: TimeNs) -> bool:
+def covers(state: LoopState, action: Action, now: TimeNs) -> bool:
     """Return whether the last question was about this action, for this incident, a moment ago."""
-    twin, incident = state.managed.twin, state.incident
+    twin, incident, question = state.managed.twin, state.incident, state.question
+    if question is None or not question.answered:
+        return False
     same = question.incident_id == (incident.id if incident is not None else "")
     young = twin is not None and now - question.at <= twin.good_ns
     return same and young and action in question.candidates

@@ -48,6 +48,7 @@ from homeostat.loop import (
     incidents,
     memory,
     rehearsing,
+    seat_outcome,
 )
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
@@ -155,6 +156,8 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     )
     commands += (*_incident_notices(changes, now), *told)
     state = comparing.alike(parts, state, evidence, now)
+    state, told = seat_outcome.follow(parts, state, evidence, now)
+    commands += told
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)
         state, last = asking.resumed(parts, state, now)
@@ -262,7 +265,8 @@ def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Steppe
     proved = state.managed.guard.unproved != "" and event.managed.acts
     state = replace(state, managed=event.managed, file_mode=file_mode, held_because=())
     if event.by != THE_FILE:
-        state = replace(state, foreign_until=None)  # whoever sets the mode has looked at it
+        # Whoever sets the mode has looked at it.
+        state = replace(state, foreign_until=None, seat=seat_outcome.trusted_anew(state.seat))
     title = f"configuration in force: mode {event.managed.mode}, set by {event.by}"
     told = _tell(state, event.at, title)
     # What was a shadow until its policy was proved has stamped nothing yet.

@@ -237,6 +237,10 @@ def learnt(config: Config, state: State, seen: View, pick: Pick, payoff: Payoff)
     if len(gains) != config.outputs:
         raise ValueError(f"bandit: {len(gains) - 1} costs, expected {config.costs}")
     z, y = pick.fraction * np.array(pick.features), np.array(gains)
+    if pick.foreseen:
+        y = y - np.array(pick.foreseen)  # learnt is what others were off by
+        if not np.isfinite(y).all():
+            return state._replace(unknown=_at(state.unknown, pick.arm, 1.0))
     after = ellipsoid.added(state.sums[pick.arm], block_of(config, pick.at), z, y)
     if after is None:
         return state._replace(unknown=_at(state.unknown, pick.arm, 1.0))

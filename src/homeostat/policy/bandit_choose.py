@@ -29,6 +29,7 @@ class Weighed(NamedTuple):
         least: The least that it must be given, where the incumbent itself is over a limit.
         gain: Lower and upper bound of its gain at full fraction.
         extra: Upper bounds of its extra costs at full fraction.
+        costs: Lower and upper bounds of them.
     """
 
     value: float
@@ -36,6 +37,7 @@ class Weighed(NamedTuple):
     least: float
     gain: tuple[float, float]
     extra: tuple[float, ...]
+    costs: tuple[tuple[float, float], ...] = ()
 
 
 def weighed(config: Config, seen: View, x: Floats, room: Sequence[float]) -> list[Weighed]:
@@ -66,7 +68,7 @@ def _arm(
 ) -> Weighed:
     """Return one arm, in plain numbers: for so few of them arrays take longer."""
     sure = hoped = 1.0
-    extra, over = [], False
+    costs, over = [], False
     for left, mean, (beta, cap) in zip(room, means[1:], bounds[1:], strict=True):
         low, high = _ends(mean, beta * width, cap)
         # Written so that NaN, of which every comparison is false, leaves no room.
@@ -75,12 +77,13 @@ def _arm(
         if not low <= left:
             hoped = min(hoped, share(left, low))
         over |= left < 0.0
-        extra.append(high)
+        costs.append((low, high))
     beta, cap = bounds[0]
     low, high = _ends(means[0], beta * width, cap)
     fraction = math.floor(sure * _STEPS) / _STEPS
     value = hoped * high if fraction > 0.0 else -math.inf
-    return Weighed(value, fraction, 1.0 if over else 0.0, (low, high), tuple(extra))
+    extra = tuple(most for _, most in costs)
+    return Weighed(value, fraction, 1.0 if over else 0.0, (low, high), extra, tuple(costs))
 
 
 def _ends(mean: float, wide: float, cap: float) -> tuple[float, float]:

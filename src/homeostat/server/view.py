@@ -37,6 +37,7 @@ from homeostat.base.events import (
     WorldRead,
     Write,
 )
+from homeostat.base.learning import Lesson, Seating
 from homeostat.base.ports import Entry
 from homeostat.base.types import (
     ActionRecord,
@@ -175,23 +176,8 @@ class View:
             TypeError: It is not one of `base.events.Command`.
         """
         match command:
-            case Record(fact=ActionRecord() as record):
-                state = self._state(record.deployment or deployment)
-                self._publish(state, "action", view_plain.action_entry(state, state.acted(record)))
-            case Record(fact=DecisionRecord() as record):
-                state = self._state(record.deployment or deployment)
-                state.decided(record)
-                if state.evidence is not None:
-                    state.then.put(record.id, then(state.evidence))
-                self.counts.decided(record)
-                self._publish(state, "decision", view_plain.decision(state, record, state.now))
-            case Record(fact=Incident() as incident):
-                self._incident(incident, is_open=command.open)
-            case Record(fact=Outcome() as outcome):
-                state = self._state(outcome.deployment or deployment)
-                state.outcomes.put(outcome.action_id, outcome)
-                self.counts.settled(outcome)
-                self._publish(state, "outcome", view_plain.outcome(outcome))
+            case Record():
+                self._fact(command, deployment)
             case Tell(notice=notice):
                 state = self._state(notice.deployment or deployment)
                 state.notices.put(notice.key, notice)
@@ -200,10 +186,42 @@ class View:
                 self._intents[intent.id] = intent.deployment
                 if len(self._intents) > _INTENTS:
                     self._intents.popitem(last=False)
-            case ReadWorld() | Claim() | Rehearse() | Record(fact=Grant()):
+            case ReadWorld() | Claim() | Rehearse():
                 pass  # nothing to look at until the answer comes
             case _:
                 raise TypeError(f"not a command: {command!r}")
+
+    def _fact(self, command: Record, deployment: str) -> None:
+        match command.fact:
+            case ActionRecord() as record:
+                state = self._state(record.deployment or deployment)
+                self._publish(state, "action", view_plain.action_entry(state, state.acted(record)))
+            case DecisionRecord() as record:
+                state = self._state(record.deployment or deployment)
+                state.decided(record)
+                if state.evidence is not None:
+                    state.then.put(record.id, then(state.evidence))
+                self.counts.decided(record)
+                self._publish(state, "decision", view_plain.decision(state, record, state.now))
+            case Incident() as incident:
+                self._incident(incident, is_open=command.open)
+            case Outcome() as outcome:
+                state = self._state(outcome.deployment or deployment)
+                state.outcomes.put(outcome.action_id, outcome)
+                self.counts.settled(outcome)
+                self._publish(state, "outcome", view_plain.outcome(outcome))
+            case Seating() as said:
+                self._state(said.deployment or deployment).seatings.put(said.decision_id, said)
+            case Lesson() as lesson:
+                self._learnt(self._state(lesson.deployment or deployment), lesson)
+            case Grant():
+                pass  # nothing to look at
+
+    def _learnt(self, state: DeploymentState, lesson: Lesson) -> None:
+        state.learnt(lesson)
+        record = state.decisions.get(lesson.decision_id)
+        if record is not None:
+            self._publish(state, "decision", view_plain.decision(state, record, state.now))
 
     def throw(self, level: KillLevel) -> None:
         """Show the kill switch's level; setting it is `KillControl`'s."""

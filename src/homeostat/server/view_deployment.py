@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from homeostat.base.budgets import Accounts
+from homeostat.base.learning import Covering, Lesson, Seating
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.types import (
     ActionRecord,
@@ -128,6 +129,9 @@ class DeploymentState:
             history, lambda e: not e.record.state.is_terminal
         )
         self.rehearsals: Bounded[Rehearsal] = Bounded(history)
+        self.seatings: Bounded[Seating] = Bounded(history)
+        self.lessons: Bounded[Lesson] = Bounded(history)
+        self.covering: Covering | None = None
         self.then: Bounded[dict[str, Any]] = Bounded(min(history, THEN))
         self.decisions: Bounded[DecisionRecord] = Bounded(
             history, lambda d: self.is_pending(d, self.now)
@@ -145,6 +149,11 @@ class DeploymentState:
             return
         if record.at - self.rehearsal.at <= twin.good_ns + twin.deadline_ns:
             self.rehearsals.put(record.id, self.rehearsal)
+
+    def learnt(self, lesson: Lesson) -> None:
+        """Take what came of a choice."""
+        self.lessons.put(lesson.decision_id, lesson)
+        self.covering = lesson.covering
 
     def ticked(self, evidence: Evidence) -> None:
         """Take one tick's evidence."""

@@ -29,6 +29,7 @@ from homeostat.base.units import SECOND
 from homeostat.server import view_budgets
 from homeostat.server.view_deployment import ActionEntry, DeploymentState, IncidentEntry
 from homeostat.server.view_health import forecast, health, part
+from homeostat.server.view_learning import learning
 from homeostat.server.view_rehearsal import rehearsal
 from homeostat.server.view_series import CHOSEN, plain_number
 
@@ -217,6 +218,7 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
         "outcome": outcome(result) if result else None,
         "rehearsal": rehearsal(foreseen, record.allowed) if foreseen else None,
         "ramp": _ramp(entry) if entry and entry.record.action.beside else None,
+        "learning": learning(state.seatings.get(record.id), state.lessons.get(record.id)),
         "then": None,  # with one decision alone: see view_then
         "question": None,  # the loop knows: see view_question
     }

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,10 +24,12 @@ from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.learn import feedback_live
+from homeostat.learn.covering import cover
 from homeostat.loop import sense
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
-from homeostat.policy import canary, runbook
+from homeostat.loop.seat_parts import SeatParts
+from homeostat.policy import canary, runbook, seat, seat_arms, seat_effect, seat_learn
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.server.labelling import Labelling
@@ -48,6 +50,17 @@ FEEDBACK = FeedbackParts(
 DETECTORS = ("ewma",)
 
 
+SEAT: Final = SeatParts(
+    offers=seat_arms.offers,
+    weigh=seat.weigh,
+    payoff=seat_effect.payoff,
+    latency=seat_effect.latency,
+    learn=seat_learn.learn,
+    cover=cover,
+)
+"""The learner that is heard on decisions; see docs/explanation/adaptive.md."""
+
+
 def loop_parts() -> LoopParts:
     """Return the stages of the decision loop: runbook, kernel, decision, verification."""
     return LoopParts(
@@ -65,6 +78,7 @@ def loop_parts() -> LoopParts:
         watch=ramp.watch,
         canary=canary.proposed,
         feedback=FEEDBACK,
+        seat=SEAT,
     )
 
 

@@ -12,6 +12,7 @@ from homeostat.server.api.ahead import ForecastOut, HealthPartOut, HealthScoreOu
 from homeostat.server.api.asked import QuestionOut
 from homeostat.server.api.budgets import BudgetsOut, FreezeOut
 from homeostat.server.api.foreseen import RehearsalOut
+from homeostat.server.api.learnt import LearningOut
 from homeostat.server.api.moved import MoveOut
 from homeostat.server.api.schemas import Body
 from homeostat.server.api.seen import ReadingOut, SuspicionOut, Verdict
@@ -210,6 +211,7 @@ class DecisionOut(Body):
     outcome: OutcomeOut | None
     rehearsal: RehearsalOut | None
     ramp: RampOut | None = Field(description="Of a compared ramp: what each rung went on from.")
+    learning: LearningOut | None = Field(description="Null: nobody was heard but the runbook.")
     then: ThenOut | None = Field(description="What it was taken with; kept of the newest.")
     question: QuestionOut | None = Field(description="While it is open and the loop is at hand.")
     moved: list[MoveOut] = Field(

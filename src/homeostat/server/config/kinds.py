@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validato
 
 from homeostat.base.policy import Mode
 from homeostat.server.address import listening
+from homeostat.server.config.adaptives import AdaptiveSpec
 from homeostat.server.config.canaries import CanarySpec
 from homeostat.server.config.feedbacks import FeedbackSpec
 from homeostat.server.config.freezes import FreezeSpec
@@ -191,6 +192,7 @@ class ModelSpec(Strict):
     labels: LabelsSpec | None = None
     twin: TwinSpec | None = None
     canary: CanarySpec | None = None
+    adaptive: AdaptiveSpec = Field(default_factory=AdaptiveSpec)
     feedback: FeedbackSpec = Field(default_factory=FeedbackSpec)
     slo: tuple[Slo, ...] = Field(min_length=1, max_length=20)
     objective: ObjectiveSpec = Field(default_factory=ObjectiveSpec)

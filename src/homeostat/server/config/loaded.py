@@ -18,7 +18,7 @@ from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import compiled
-from homeostat.server.config import canaries, feedbacks, prices, prometheus, stores, twins
+from homeostat.server.config import adaptives, canaries, feedbacks, prices, prometheus, stores, twins
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
@@ -237,6 +237,7 @@ def deployment(
             policy_digest=policy_digest(guard, spec.mode, money),
             twin=twins.policy(spec.twin),
             canary=canaries.policy(spec.canary),
+            adaptive=adaptives.policy(spec.adaptive),
             feedback=feedbacks.policy(spec.feedback),
             slos=slos,
             money=money,

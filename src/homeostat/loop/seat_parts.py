@@ -1,0 +1,59 @@
+"""The learner that the wiring hands to the decision seat; the loop itself imports no stage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from homeostat.base.actions import Action, SafeSet
+from homeostat.base.guard import GuardState
+from homeostat.base.learning import Advice, Awaited, Covering, Offer, Payoff, Pick, Tally
+from homeostat.base.policy import AdaptivePolicy, Managed
+from homeostat.base.units import TimeNs
+
+
+class Weigh(Protocol):
+    """`policy.seat.weigh`."""
+
+    def __call__(
+        self,
+        offers: Sequence[Offer],
+        incumbent: Action,
+        safe_set: SafeSet,
+        seen: GuardState,
+        learnt: str,
+        *,
+        pick_id: str,
+        now: TimeNs,
+        roll: float,
+    ) -> Advice:
+        """Return what the learner would do."""
+        ...
+
+
+class Learn(Protocol):
+    """`policy.seat_learn.learn`."""
+
+    def __call__(self, learnt: str, policy: AdaptivePolicy, pick: Pick, payoff: Payoff) -> str:
+        """Return what is known after one outcome."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatParts:
+    """What `loop.seat` calls.
+
+    Attributes:
+        offers: What the arms would do; the guards are asked of it (`policy.seat_arms.offers`).
+        weigh: Which of them the learner would have.
+        payoff: What came of a pick (`policy.seat_effect.payoff`).
+        latency: p95 over the time that it took, NaN if unknown (`policy.seat_effect.latency`).
+        learn: Takes one outcome in.
+        cover: Whether the twin's intervals held (`learn.covering.cover`).
+    """
+
+    offers: Callable[[Action, GuardState, SafeSet], tuple[Offer, ...]]
+    weigh: Weigh
+    payoff: Callable[[Awaited, Managed], Payoff]
+    latency: Callable[[Tally], float]
+    learn: Learn
+    cover: Callable[[Covering, Awaited, float], tuple[Covering, bool | None]]

@@ -1,0 +1,151 @@
+"""A learner is heard between proposal and guards, and followed where that is safe."""
+
+from dataclasses import replace
+
+import pytest
+from seat_story import (
+    DEAD,
+    HOLD_IS_BEST,
+    ON,
+    SCALE_IS_BEST,
+    SHADOW,
+    SLOW_BATCHES,
+    SeatStory,
+)
+
+from homeostat.base import codec
+from homeostat.base.actions import ActionKind
+from homeostat.base.decisions import DecisionRecord, Hold
+from homeostat.base.events import Command, Rehearse
+from homeostat.base.learning import Lesson, Seating
+from homeostat.base.policy import AdaptiveMode
+from homeostat.loop.step import initial, step
+
+
+def test_in_shadow_it_is_heard_and_written_down_and_nothing_follows() -> None:
+    with_it, without = SeatStory(SHADOW), SeatStory(None)
+    for story in (with_it, without):
+        story.answer(story.until_asked(), SCALE_IS_BEST)
+    (heard,) = with_it.facts(Seating)
+    assert (heard.mode, heard.wanted, heard.played) == ("shadow", "twin", "runbook")
+    assert (heard.pick.arm, heard.pick.propensity, heard.pick.propensities[-1]) == (-1, 1.0, 1.0)
+    assert with_it.written() == without.written() == [ActionKind.BATCH_UP]
+    left = [c for c in with_it.commands if c not in without.commands]
+    assert [type(getattr(c, "fact", c)).__name__ for c in left if "Seating" in str(c)] == [
+        "Seating"
+    ]
+    assert with_it.facts(DecisionRecord) == without.facts(DecisionRecord)
+
+
+def test_switched_off_nobody_is_heard() -> None:
+    story = SeatStory(replace(ON, mode=AdaptiveMode.OFF))
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    assert not story.facts(Seating)
+    assert story.state.seat is None
+    assert story.written() == [ActionKind.BATCH_UP]
+
+
+def test_when_on_the_arm_with_the_most_to_gain_is_played_with_its_exact_chance() -> None:
+    story = SeatStory(replace(ON, explore=0.3))
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    (heard,) = story.facts(Seating)
+    chances = {arm.name: arm.chance for arm in heard.arms if not arm.refused}
+    # Even over the two that may be played, the runbook's and the twin's; hold costs too much.
+    assert chances == {"runbook": 0.15, "twin": 0.85}
+    assert heard.pick.propensity == chances[heard.played]
+    assert sum(heard.pick.propensities) == pytest.approx(1.0)
+    wanted = {"twin": ActionKind.SCALE_UP, "runbook": ActionKind.BATCH_UP}
+    assert story.written() == [wanted[heard.played]]
+    hold = next(arm for arm in heard.arms if arm.name == "hold")
+    assert hold.refused[0].startswith("it might add")
+
+
+def test_what_is_foreseen_to_end_worse_than_the_runbooks_is_not_played() -> None:
+    story = SeatStory(ON)
+    worse = SCALE_IS_BEST | {ActionKind.SCALE_UP: 0.25, ActionKind.HOLD: 0.2}
+    story.answer(story.until_asked(), worse)
+    (heard,) = story.facts(Seating)
+    assert heard.played == "runbook"
+    assert all(arm.refused for arm in heard.arms if arm.name == "hold")
+    assert story.written() == [ActionKind.BATCH_UP]
+
+
+def test_a_way_back_is_never_kept_waiting_and_nobody_is_heard_on_it() -> None:
+    story = SeatStory(ON)
+    story.tick(DEAD)
+    assert story.written() == [ActionKind.RESTART_REPLICA]
+    assert not story.facts(Seating)
+    assert not [c for c in story.commands if isinstance(c, Rehearse)]
+
+
+def test_a_way_back_ends_what_is_held_back_and_the_outcome_is_unknown() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(met=True), HOLD_IS_BEST)
+    assert story.facts(Seating)[-1].played == "hold"
+    story.tick(met=True)
+    assert not story.written()
+    for _ in range(6):
+        story.tick(DEAD)
+    assert story.written()[0] is ActionKind.RESTART_REPLICA
+    (lesson,) = story.facts(Lesson)
+    assert lesson.payoff.gains() is None
+    assert "another action" in lesson.because
+    assert story.state.seat is not None
+    assert story.state.seat.learnt == ""
+
+
+def test_a_cure_is_held_back_once_at_most_for_one_incident() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(met=True), HOLD_IS_BEST)
+    assert [fact.played for fact in story.facts(Seating)] == ["hold"]
+    held = [d for d in story.facts(DecisionRecord) if isinstance(d.decision, Hold)]
+    assert held[-1].id == story.facts(Seating)[-1].decision_id
+    for _ in range(40):
+        for command in story.tick(met=True):
+            if isinstance(command, Rehearse):
+                story.answer(command, HOLD_IS_BEST)
+        if story.written():
+            break
+    assert story.written() == [ActionKind.BATCH_UP]
+    said = story.facts(Seating)[1]
+    assert (said.wanted, said.played) == ("hold", "runbook")
+    assert "may not hold back" in said.because[-1]
+
+
+def test_holding_back_ends_when_the_objectives_are_missed_that_were_met() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(met=True), HOLD_IS_BEST)
+    story.tick(met=True)
+    assert not story.written()
+    for _ in range(4):
+        for command in story.tick(met=False):
+            if isinstance(command, Rehearse):
+                story.answer(command, HOLD_IS_BEST)
+    assert story.written() == [ActionKind.BATCH_UP]
+
+
+def test_what_no_trusted_twin_foresaw_is_not_compared() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(), SCALE_IS_BEST, why="it was never checked")
+    (heard,) = story.facts(Seating)
+    assert heard.played == "runbook"
+    assert all(arm.refused for arm in heard.arms if arm.name != "runbook")
+    assert story.state.seat is None or story.state.seat.awaited is None
+    assert story.written() == [ActionKind.BATCH_UP]
+
+
+@pytest.mark.parametrize("adaptive", [SHADOW, ON])
+def test_a_replay_from_the_journal_gives_the_same_choice_bit_for_bit(adaptive: object) -> None:
+    story = SeatStory(adaptive)  # type: ignore[arg-type]
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    for _ in range(25):
+        story.tick(SLOW_BATCHES)
+    assert story.facts(Lesson)
+    state = initial(story.events[0].managed)  # type: ignore[union-attr]
+    again: list[Command] = []
+    for event in story.events:
+        state, commands = step(story.parts, state, codec.decode(codec.encode(event)))
+        again += commands
+        state = codec.decode(codec.encode(state))
+    assert [codec.encode(c) for c in again] == [codec.encode(c) for c in story.commands]
+    assert state == codec.decode(codec.encode(story.state))

@@ -1,0 +1,106 @@
+"""What comes of a pick is measured and learnt, or left out; and the twin is held to its word."""
+
+from dataclasses import replace
+
+import pytest
+from seat_story import HOLD_IS_BEST, ON, PARTS, SCALE_IS_BEST, SHADOW, SeatStory
+
+from homeostat.base.actions import Action, ActionKind, UndoKind
+from homeostat.base.decisions import Urgency
+from homeostat.base.events import Reconfigured, Tell
+from homeostat.base.learning import Covering, Lesson, SeatState
+from homeostat.base.policy import AdaptivePolicy
+from homeostat.loop.memory import guard_state
+from homeostat.loop.seat_ways import WAYS_BACK
+from homeostat.policy.seat_learn import opened
+from homeostat.testing import build
+
+BATCH = Action(
+    kind=ActionKind.BATCH_UP, subject="pool:a", actuator="host", change=(("batch_max", 16),),
+    undo=UndoKind.EXACT,
+)  # fmt: skip
+
+
+def test_an_outcome_is_learnt_when_it_has_settled_and_not_before() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    began = story.now
+    while story.now < began + 19.0:
+        story.tick(None, met=True)
+    assert not story.facts(Lesson)
+    story.tick(None, met=True)
+    story.tick(None, met=True)
+    (lesson,) = story.facts(Lesson)
+    assert (lesson.arm, lesson.held) == ("twin", True)
+    gains = lesson.payoff.gains()
+    assert gains is not None
+    # It ended well, where 0.3 of the runbook's were foreseen to; spending was as foreseen.
+    assert gains[1:] == pytest.approx((-0.7, 0.0))
+    assert gains[0] > 0.5
+    seat = story.state.seat
+    assert seat is not None
+    assert seat.awaited is None
+    assert opened(seat.learnt, ON)[0].sums[1].count.sum() == 1.0
+
+
+def test_what_was_not_seen_is_left_out_and_not_taken_for_zero() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    for _ in range(25):
+        story.tick(None, blind=True)
+    (lesson,) = story.facts(Lesson)
+    assert lesson.payoff.gains() is None
+    assert lesson.held is None
+    assert lesson.covering.unknown == 1
+    seat = story.state.seat
+    assert seat is not None
+    assert opened(seat.learnt, ON)[0].sums[1].count.sum() == 0.0
+
+
+def test_holding_back_is_learnt_from_too() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(met=True), HOLD_IS_BEST)
+    for _ in range(22):
+        story.tick(None, met=True)
+    (lesson,) = story.facts(Lesson)
+    assert lesson.arm == "hold"
+    assert lesson.payoff.costs[0] == 0.0
+    assert not story.written()
+
+
+def distrusted(adaptive: AdaptivePolicy) -> SeatStory:
+    """A story in which the twin's eleventh interval in a row misses."""
+    story = SeatStory(adaptive)
+    before = SeatState(covering=Covering(hits=(False,) * 10))
+    story.state = replace(story.state, seat=before)
+    story.answer(story.until_asked(), SCALE_IS_BEST, latency_ms=10.0)
+    for _ in range(25):
+        story.tick(None, met=True)
+    assert story.facts(Lesson)[0].held is False
+    return story
+
+
+def test_a_twin_that_is_too_sure_of_itself_makes_all_but_ways_back_ask_again() -> None:
+    story = distrusted(ON)
+    told = [c.notice for c in story.commands if isinstance(c, Tell)]
+    (warned,) = [one for one in told if "too sure of itself" in one.title]
+    assert warned.urgency is Urgency.INFO
+    seen = guard_state(story.state)
+    assert set(seen.managed.guard.auto_kinds) == WAYS_BACK
+    later = build.at(story.now)
+    quiet = replace(seen, past=(), in_flight=None, observe_until=None)
+    assert BATCH not in PARTS.permit((BATCH,), quiet, later).allowed
+    person = Reconfigured(at=later, managed=story.state.managed, by="R. Ashby")
+    story.take(person)
+    again = guard_state(story.state).managed.guard.auto_kinds
+    assert set(again) == set(story.state.managed.guard.auto_kinds) > WAYS_BACK
+    assert story.state.seat is not None
+    assert story.state.seat.covering.hits == ()
+
+
+def test_in_shadow_it_is_told_and_nothing_follows() -> None:
+    story = distrusted(SHADOW)
+    told = [c.notice.title for c in story.commands if isinstance(c, Tell)]
+    assert any("too sure of itself" in title for title in told)
+    kinds = guard_state(story.state).managed.guard.auto_kinds
+    assert kinds == story.state.managed.guard.auto_kinds
