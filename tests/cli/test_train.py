@@ -5,10 +5,12 @@ All runs share one compiled program: 8 deployments of 8 slots, 16 steps, 8 compo
 
 import json
 import os
-import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from homeostat.base.errors import ConfigError
 from homeostat.cli.exits import Exit
+from homeostat.stats.arrays import from_bytes
 
 pytest.importorskip("jax")
 pytest.importorskip("optax")
@@ -71,45 +74,59 @@ def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(
     from homeostat.lab.environment_seen import OBSERVATIONS  # noqa: PLC0415 - as above
     from homeostat.learn import ppo_file, train  # noqa: PLC0415 - as above
 
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    result = bare(*asked(whole, 3), "--output", "json")
-    assert result.exit_code == Exit.OK, result.stderr
+    first, whole, killed = (tmp_path / name for name in ("first", "whole", "killed"))
+    with _killed_after_the_first_checkpoint(killed):
+        result = bare(*asked(first, 1), "--output", "json")
+    assert result.exit_code == Exit.OK, result.exception
     said = json.loads(result.stdout)
-    assert (said["updates"], said["steps"], said["seeds"]) == (3, 3 * STEPS, [0])
+    assert (said["updates"], said["steps"], said["seeds"]) == (1, STEPS, [0])
     assert said["reward_of_a_step"][0] < 0.0
-    killed.mkdir()
-    _kill_after_the_first_checkpoint(asked(killed, 1000, "--checkpoint-every", "1"))
-    run = killed / "policy.safetensors.run"
-    assert run.exists()
     assert not (killed / "policy.safetensors").exists()
-    result = bare(*asked(killed, 3), "--resume")
-    assert result.exit_code == Exit.OK, result.stderr
+    left = (killed / "policy.safetensors.run").read_bytes()
+    done = len(from_bytes(left, ())["arrays"]["curve"])
+    assert done >= 1
+    for folder, more in ((killed, ["--resume"]), (whole, [])):
+        result = bare(*asked(folder, done + 2, *more))
+        assert result.exit_code == Exit.OK, result.exception
     for name in ("policy.safetensors", "policy.safetensors.run", "policy.safetensors.html"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+    assert (whole / "policy.safetensors.run").read_bytes() != left
     found = train.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES)
     assert all(np.isfinite(leaf).all() for part in found.weights for leaf in part)
     with pytest.raises(ppo_file.PpoFileError, match=r"actions: it has \['hold'\]"):
         train.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES[1:])
-    refused = bare(*asked(killed, 4, "--reward", "hash"), "--resume")
+    refused = bare(*asked(killed, done + 3, "--reward", "hash"), "--resume")
     assert isinstance(refused.exception, ppo_file.PpoFileError)
     assert "reward_scale is 24.0, not 0.01" in str(refused.exception)
 
 
-def _kill_after_the_first_checkpoint(words: list[str]) -> None:
-    """Start the command, and end it as a machine that loses its power would."""
-    environment = {**os.environ, "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
+@contextmanager
+def _killed_after_the_first_checkpoint(folder: Path) -> Iterator[None]:
+    """Run the command beside what is done here, and end it as a machine without power would."""
+    words = asked(folder, 100_000, "--checkpoint-every", "1")
+    environment = {**os.environ, "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}  # compiles as here
     process = subprocess.Popen(
         [sys.executable, "-m", "homeostat", *words],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    run = Path(words[words.index("--out") + 1] + ".run")
-    try:
-        while not run.exists() and process.poll() is None:
+    said: list[str] = []
+
+    def watch() -> None:
+        while not (folder / "policy.safetensors.run").exists() and process.poll() is None:
             time.sleep(0.05)
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        said.append("" if process.poll() is None else "it ended by itself: ")
+        process.kill()
+        said.append(process.communicate()[1])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+        watcher.join()
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        watcher.join()
+    assert said[0] == "", "".join(said)
 
 
 @pytest.mark.long

@@ -203,7 +203,7 @@ def test_an_action_that_is_forbidden_where_it_is_carried_out_ends_the_run() -> N
             return Seen(jax.nn.one_hot(state.at, STATES), super().mask(world, state))
 
     found = Trainer(Shifting(bandit()), PLAIN)
-    with pytest.raises(MaskedActionError, match="masked now"):
+    with pytest.raises(MaskedActionError, match="actions of one update are masked now"):
         found.update(found.begin((0, 1)))
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -69,13 +70,15 @@ def main(asked: Asked, output: Output) -> None:
         ConfigError: Something cannot be asked for, or there is nothing to resume.
         PpoFileError: What is to be resumed is another run.
     """
-    config, reward = config_of(asked), _reward(asked.reward)
+    config, reward = config_of(asked), _reward(asked.reward)  # refused before anything is drawn
     if asked.resume != asked.run.exists():
         raise ConfigError(
             f"{asked.run}: there is no run to take up; leave out --resume" if asked.resume else
             f"{asked.run}: a run was left here; take it up with --resume, or choose another --out"
         )  # fmt: skip
-    trainer = Trainer(_environment(asked, reward), config, OPTIONS)
+    trainer = _trainer(
+        dataclasses.replace(asked, out=Path(), budget_steps=1, resume=False, every=1)
+    )
     said = train.manifest(trainer, asked.seeds, _facts(asked, reward))
     if asked.resume:
         learner, curve = train.resumed(trainer, asked.seeds, asked.run.read_bytes(), said)
@@ -129,6 +132,13 @@ def _limit(text: str) -> Limit:
 def _reward(name: str) -> Reward:
     lab_files.known("reward", name, [one.value for one in Kind])
     return Reward(kind=Kind(name))
+
+
+@cache
+def _trainer(asked: Asked) -> Trainer:
+    """Return what trains; what it compiles stays for the process."""
+    environment = _environment(asked, _reward(asked.reward))
+    return Trainer(environment, config_of(asked), OPTIONS)
 
 
 def _environment(asked: Asked, reward: Reward) -> Deployment:

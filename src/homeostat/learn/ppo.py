@@ -193,8 +193,8 @@ class Trainer:
         """
         acting, rollout = self._act(self.environment.world, learner.weights, learner.acting)
         learner, figures = self._learn(learner._replace(acting=acting), rollout)
-        if int(figures.refused.sum()):
-            raise ppo_masked.MaskedActionError(int(figures.refused.argmax()))
+        if refused := int(figures.refused.sum()):
+            raise ppo_masked.MaskedActionError(f"{refused} actions of one update are")
         if not np.isfinite(np.asarray(figures.value_loss)).all():
             raise FloatingPointError(
                 f"ppo: the loss of update {int(learner.updates[0])} is no number; "

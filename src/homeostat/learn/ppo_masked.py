@@ -16,18 +16,13 @@ from homeostat.base.errors import HomeostatError
 
 
 class MaskedActionError(HomeostatError):
-    """An action that the mask forbids was about to be carried out: a bug, never a wish.
+    """An action that the mask forbids was about to be carried out: a bug, never a wish."""
 
-    Attributes:
-        action: Its number.
-    """
-
-    def __init__(self, action: int) -> None:
+    def __init__(self, what: str) -> None:
         super().__init__(
-            f"action {action} is masked now; the policy's mask and the one at its execution "
-            "differ: ask the policy again with the mask of now"
+            f"{what} masked now; the policy's mask and the one at its execution differ: "
+            "ask the policy again with the mask of now"
         )
-        self.action = action
 
 
 def log_probabilities(logits: Array, mask: Array) -> Array:
@@ -87,5 +82,5 @@ def checked(action: Any, mask: Any) -> int:
     """
     number, allowed = int(action), np.asarray(mask, bool)
     if not 0 <= number < allowed.shape[-1] or not allowed[number]:
-        raise MaskedActionError(number)
+        raise MaskedActionError(f"action {number} is")
     return number
