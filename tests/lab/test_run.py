@@ -1,13 +1,14 @@
 """Runs: shards played apart merge to the run played at once; nothing is played twice."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 
 import pytest
 from batch_plays import play_all
 
-from homeostat.lab import policies
+from homeostat.lab import policies, shards
 from homeostat.lab import run as lab_run
 from homeostat.lab.draw import draw
 from homeostat.lab.policies import GROUPS, UnknownPolicyError, make, members, names
@@ -15,6 +16,7 @@ from homeostat.lab.run import run
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_schema import load
 from homeostat.lab.shards import Options, Shard, merged, to_plain
+from homeostat.lab.types import Episode
 
 SLOTS, WIDTH, LENGTH_S = 16, 4, 1800
 POLICIES = ["hold", "threshold", "random"]
@@ -93,6 +95,27 @@ def test_the_baselines_are_all_that_need_no_learning_and_all_is_all() -> None:
     assert set(members(["all"])) == set(names())
     assert members(["oracle", "hold", "baselines"])[:3] == ("oracle", "hold", "escalate")
     assert not set(GROUPS) & set(names())
+
+
+def test_a_part_of_the_oracles_sees_its_own_rows_of_the_plays_and_no_others(
+    cases: list[Scenario], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play(
+        shard: Shard, episodes: Sequence[Episode], plays: Mapping[str, str] | None = None
+    ) -> str:
+        seeds = f"{shard.policy} {episodes[0].seed}-{episodes[-1].seed}"
+        return f"{seeds} from {' and '.join(plays.values())}" if shard.others and plays else seeds
+
+    monkeypatch.setattr(lab_run, "play", play)
+    monkeypatch.setattr(lab_run, "part_of", lambda one, at: f"{one} [{at.start}:{at.stop}]")
+    monkeypatch.setattr(lab_run, "result_of", lambda _, *plays: {"played": " beside ".join(plays)})
+    monkeypatch.setattr(shards, "ORACLE_HOURS", 1.0)
+    found = [event.result["played"] for event in run(cases[:1], ["oracle"], range(4))]
+    assert found == [
+        "hold 0-3 beside hold 0-3",
+        "oracle 0-1 from hold 0-3 [0:2] beside hold 0-3 [0:2]",
+        "oracle 2-3 from hold 0-3 [2:4] beside hold 0-3 [2:4]",
+    ]
 
 
 def test_one_more_policy_plays_its_own_shards_alone(

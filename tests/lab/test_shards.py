@@ -12,7 +12,15 @@ from homeostat.lab.metrics_people import People
 from homeostat.lab.metrics_score import Scores
 from homeostat.lab.metrics_service import Service
 from homeostat.lab.scenario import Onset, Scenario
-from homeostat.lab.shards import Options, Shard, from_plain, merged, shards, to_plain
+from homeostat.lab.shards import (
+    ORACLE_HOURS,
+    Options,
+    Shard,
+    from_plain,
+    merged,
+    shards,
+    to_plain,
+)
 
 CASES = tuple(
     Scenario(
@@ -92,6 +100,19 @@ def test_another_policy_in_the_run_is_another_shard_for_the_oracle_alone() -> No
     assert {name for name in few if few[name] != more[name]} == {"oracle"}
 
 
+def test_a_shard_of_the_oracles_is_a_part_of_the_block_that_the_others_are_played_in() -> None:
+    long = replace(CASES[0], length_s=14400)
+    hold, hpa, *parts = shards([long], ["hpa", "oracle"], range(50))
+    assert [seed for one in parts for seed in one.seeds] == list(range(50))
+    assert max(len(one.seeds) for one in parts) * 4 <= ORACLE_HOURS
+    assert len({one.digest() for one in parts}) == len(parts)
+    for one in parts:
+        assert (one.under("hold"), one.under("hpa")) == (hold, hpa)
+        assert one.block[one.rows] == one.seeds
+    (whole,) = [one for one in shards(CASES[:1], ["oracle"], range(32)) if one.policy == "oracle"]
+    assert (whole.block, whole.whole, whole.rows) == ((), whole, slice(0, 32))
+
+
 def test_a_play_is_the_same_however_strictly_it_is_judged() -> None:
     base = Shard(scenario=CASES[0], seeds=(0,), policy="hold", options=Options())
     strict = replace(base, options=Options(sensitivity=True))
@@ -115,6 +136,7 @@ def test_the_digest_moves_with_all_that_the_result_depends_on() -> None:
         replace(base, seeds=(0, 2)),
         replace(base, policy="hpa"),
         replace(base, others=("hpa",)),
+        replace(base, block=(0, 1, 2)),
         replace(base, options=Options(person_scale=2.0)),
         replace(base, options=Options(code="next")),
     )

@@ -14,6 +14,7 @@ from traceback import format_exception
 from typing import Any
 
 from homeostat.cli import lab_episode, lab_plays
+from homeostat.lab.beside import part_of
 from homeostat.lab.blame import blamed
 from homeostat.lab.draw import draw
 from homeostat.lab.metrics_score import score
@@ -91,17 +92,18 @@ def play_shard(piece: Piece) -> dict[str, Any]:
 
 def _shard(piece: Piece) -> dict[str, Any]:
     shard, folder = piece.shard, piece.folder
-    episodes = episodes_of(shard, piece.recorded)
-    hold = lab_plays.hold_of(folder, shard, episodes)
+    block = episodes_of(shard.whole, piece.recorded)
+    hold = lab_plays.hold_of(folder, shard, block)
     if shard.policy == HOLD:
         return result_of(shard, hold, hold)
-    plays = {HOLD: hold}
+    plays = {HOLD: part_of(hold, shard.rows)}
     for name in shard.others:
         if name != HOLD:
-            plays[name] = lab_plays.other_of(folder, shard.under(name), episodes)
-    played = play(shard, episodes, plays)
+            other = lab_plays.other_of(folder, shard.under(name), block)
+            plays[name] = part_of(other, shard.rows)
+    played = play(shard, block[shard.rows], plays)
     lab_plays.keep(folder, shard, played)
-    return result_of(shard, played, hold)
+    return result_of(shard, played, plays[HOLD])
 
 
 def play_episode(wanted: Wanted) -> dict[str, Any]:

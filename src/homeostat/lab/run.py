@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from homeostat.lab.beside import part_of
 from homeostat.lab.draw import draw
 from homeostat.lab.metrics_score import score
 from homeostat.lab.oracle import Oracle
@@ -77,13 +78,16 @@ def run(
 
 def _play(shard: Shard, plays: dict[str, Played]) -> dict[str, Any]:
     """Play one shard beside what was played of the same episodes; keep its play there."""
-    episodes = episodes_of(shard)
+    block = episodes_of(shard.whole)
     for name in (HOLD, *shard.others):
         if name not in plays:
-            plays[name] = play(shard.under(name), episodes)
+            plays[name] = play(shard.under(name), block)
+    if shard.block:
+        own = {name: part_of(plays[name], shard.rows) for name in (HOLD, *shard.others)}
+        return result_of(shard, play(shard, block[shard.rows], own), own[HOLD])
     one = plays.get(shard.policy)
     if one is None:
-        one = plays[shard.policy] = play(shard, episodes, plays)
+        one = plays[shard.policy] = play(shard, block, plays)
     return result_of(shard, one, plays[HOLD])
 
 

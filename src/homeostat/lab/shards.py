@@ -4,7 +4,8 @@ A shard is one scenario with a block of seeds under one policy, judged against H
 same episodes, which whoever runs shards keeps for all of them. Shards may be run in any order and
 in several processes; merged they are the whole run. A result carries the digest of all that it
 depends on, so that a run that was broken off takes up what is still right, and one more policy is
-its own shards and no other's. Only the oracle's depend on the other policies: it starts from them.
+its own shards and no other's. Only the oracle's depend on the other policies: it starts from them,
+and takes so long that a shard of it is a part of the block that they are played in.
 """
 
 import hashlib
@@ -21,6 +22,9 @@ from homeostat.lab.thresholds import FROZEN
 
 HOLD: Final = "hold"
 ORACLE: Final = "oracle"  # no policy: it needs the twin's state (see `oracle`)
+# Hours of episodes in a shard of the oracle's: half a minute of a core each, and a machine may be
+# busy; a shard is to take half an hour at most, because that is what is lost with it.
+ORACLE_HOURS: Final = 32.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class Shard:
         policy: Name.
         options: Of the run.
         others: Policies that this one starts from; the oracle's alone.
+        block: Seeds that those were played with, where this is a part of them; empty = its own.
     """
 
     scenario: Scenario
@@ -58,6 +63,18 @@ class Shard:
     policy: str
     options: Options
     others: tuple[str, ...] = ()
+    block: tuple[int, ...] = ()
+
+    @property
+    def whole(self) -> "Shard":
+        """The same shard over the whole block that it is a part of."""
+        return replace(self, seeds=self.block, block=()) if self.block else self
+
+    @property
+    def rows(self) -> slice:
+        """Where its episodes are in the block."""
+        first = self.block.index(self.seeds[0]) if self.block else 0
+        return slice(first, first + len(self.seeds))
 
     @property
     def label(self) -> str:
@@ -65,13 +82,14 @@ class Shard:
         return f"{self.scenario.id} {self.seeds[0]}-{self.seeds[-1]} {self.policy}"
 
     def under(self, policy: str) -> "Shard":
-        """Return the same episodes under another policy, which starts from none."""
-        return replace(self, policy=policy, others=())
+        """Return the whole block under another policy, which starts from none."""
+        return replace(self.whole, policy=policy, others=())
 
     def digest(self) -> str:
         """Return the SHA-256 of all that the result depends on."""
         parts = (
-            self.scenario, self.seeds, self.policy, self.others, self.options, FROZEN.digest(),
+            self.scenario, self.seeds, self.policy, self.others, self.block, self.options,
+            FROZEN.digest(),
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -110,14 +128,26 @@ def shards(
     return tuple(
         Shard(
             scenario=case,
-            seeds=block,
+            seeds=part,
             policy=name,
             options=setting,
             others=others if name == ORACLE else (),
+            block=block if part != block else (),
         )
         for block in blocks
         for case in cases
         for name in order
+        for part in _parts(block, case, name)
+    )
+
+
+def _parts(block: tuple[int, ...], case: Scenario, policy: str) -> tuple[tuple[int, ...], ...]:
+    """Return the seeds of a block's shards: one for all of them, more of the oracle's."""
+    hours = len(block) * case.length_s / 3600.0
+    count = max(1, math.ceil(hours / ORACLE_HOURS)) if policy == ORACLE else 1
+    return tuple(
+        tuple(int(s) for s in part)
+        for part in np.array_split(np.array(block), min(count, len(block)))
     )
 
 
