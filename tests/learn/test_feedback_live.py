@@ -93,6 +93,12 @@ class Deployment:
         )
         return worth
 
+    def told(self) -> bool:
+        return self.heeded.told
+
+    def stopped(self) -> bool:
+        return self.learnt.stopped
+
     def alarm(self, confidence: float = 0.5, *, ticks: int = 6) -> Suspicion:
         one = build.suspicion(Family.WORK, "model", confidence=confidence)
         self.run(ticks, one)
@@ -243,17 +249,17 @@ def test_signs_of_what_was_overlooked_are_told_of_after_as_many_reports_as_move_
     for reports in range(POLICY.words):
         one.run(4 * 60)
         one.run(8, memory=0.8)  # below its line: nothing is suspected, nobody is told
-        assert not one.heeded.told
+        assert not one.told()
         assert "heard" in one.say(real=True, about=one.now)
         one.run(60)
         assert one.learnt.overlooked == reports + 1
     assert "the learnt line moved" in one.learnt.moves[-1].words
     one.run(60)
-    assert not one.heeded.told
+    assert not one.told()
     one.run(feedback.PERSIST - 1, memory=0.8)
-    assert not one.heeded.told  # it has not lasted
+    assert not one.told()  # it has not lasted
     one.run(2, memory=0.8)
-    assert one.heeded.told
+    assert one.told()
     assert "share memory_share" in one.heeded.because[0]
     seen = one.evidence(memory=0.8)
     shy = replace(one.policy, faintest=1.0)
@@ -291,10 +297,10 @@ def test_somebody_who_calls_everything_nothing_stops_the_learning_until_a_person
     for _ in range(30):
         one.alarm(ticks=2)
         one.say(real=False)
-    assert one.learnt.stopped
+    assert one.stopped()
     assert not one.held(suspicion)
     one.state = feedback_live.forgotten(one.state, everything=False)
-    assert not one.learnt.stopped
+    assert not one.stopped()
     assert one.held(suspicion)
     one.state = feedback_live.forgotten(one.state, everything=True)
     assert (one.learnt.learnt, one.learnt.nothings, one.learnt.waiting) == ("", (), ())

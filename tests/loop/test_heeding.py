@@ -138,6 +138,16 @@ def test_a_person_is_told_what_a_word_was_worth_and_which_line_it_moved() -> Non
     assert "i-0099 is settled or not known" in day.told()[-1]
 
 
+def test_when_an_incident_is_over_people_are_asked_what_it_was() -> None:
+    asked = [
+        c.notice.lines[-1]
+        for c in tired_of_work().commands
+        if isinstance(c, Tell) and "is over after" in c.notice.title
+    ]
+    assert len(asked) == POLICY.words
+    assert asked[0].startswith("what was it? `homeostat confirm m i-0001 --real`")
+
+
 def test_without_feedback_a_word_is_kept_in_the_journal_and_moves_nothing() -> None:
     for policy in (None, replace(POLICY, mode=FeedbackMode.OFF)):
         day = Day(policy)

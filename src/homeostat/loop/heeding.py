@@ -127,6 +127,12 @@ def reset(parts: LoopParts, state: LoopState, event: FeedbackReset) -> Stepped:
     return replace(state, feedback=feedback), (_tell(state, event.at, f"{what}, by {event.by}"),)
 
 
+def question(incident: Incident) -> str:
+    """Return what a person is asked when an incident that they were told of is over."""
+    say = f"homeostat confirm {incident.deployment} {incident.id}"
+    return f"what was it? `{say} --real` or `{say} --nothing`; detection learns from it"
+
+
 def verdict_of(event: Confirmed) -> str:
     """Return a person's word in words.
 

@@ -154,7 +154,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     commands: tuple[Command, ...] = tuple(
         Record(fact=change, open=is_open) for change, is_open in changes
     )
-    commands += (*_incident_notices(changes, now), *told)
+    commands += (*_incident_notices(changes, now, ask=heeded is not None), *told)
     state = comparing.alike(parts, state, evidence, now)
     state, told = seat_outcome.follow(parts, state, evidence, now)
     commands += told
@@ -308,15 +308,16 @@ def _tell(state: LoopState, now: TimeNs, title: str) -> Tell:
 
 
 def _incident_notices(
-    changes: tuple[tuple[Incident, bool], ...], now: TimeNs
+    changes: tuple[tuple[Incident, bool], ...], now: TimeNs, *, ask: bool
 ) -> tuple[Command, ...]:
     notices: list[Command] = []
     for incident, is_open in changes:
         if is_open and incident.confirmed_at == now:
-            title = f"{incident.family} suspected at {incident.subject}"
+            title, lines = f"{incident.family} suspected at {incident.subject}", incident.because
         elif not is_open and incident.confirmed_at is not None:
             lasted_s = (now - incident.opened_at) / 1e9
             title = f"{incident.family} at {incident.subject} is over after {lasted_s:.0f} s"
+            lines = (*incident.because, heeding.question(incident)) if ask else incident.because
         else:
             continue
         notice = Notice(
@@ -325,7 +326,7 @@ def _incident_notices(
             at=now,
             urgency=Urgency.INFO,
             title=title,
-            lines=incident.because,
+            lines=lines,
         )
         notices.append(Tell(notice=notice))
     return tuple(notices)
