@@ -242,6 +242,7 @@ class Family(StrEnum):
     STARTING = "starting"  # users suffer because most of what serves them is still coming up
     QUALITY = "quality"  # answers changed a little, inputs are what they were
     BUDGET = "budget"  # an error budget burns, though no objective of the tick is missed
+    CONTROL = "control"  # users suffer after somebody else moved a lever
     UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
 
 

@@ -38,6 +38,24 @@ class Streak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeverMove:
+    """A lever that somebody else moved: from what, to what, and when that was seen."""
+
+    lever: str
+    was: Scalar
+    now: Scalar
+    at: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLevers:
+    """Levers as last read, sorted by name, and what others moved lately; see `loop.meddling`."""
+
+    levers: tuple[tuple[str, Scalar], ...]
+    moves: tuple[LeverMove, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One version of one pool on its way to being trusted.
 
@@ -193,6 +211,7 @@ class LoopState:
         moves: What moved levers of capacity lately (see `base.guard.GuardState`).
         seat: What the decision seat remembers, None before anybody was heard.
         feedback: What was learnt of what people said (see `loop.heeding`).
+        seen_levers: What others moved (see `loop.meddling`), None before the first tick.
         wish: A canary that somebody asked for, while the twin is asked about it.
         alike: What was learnt while both pools of a canary served the same version.
     """
@@ -236,5 +255,6 @@ class LoopState:
     moves: tuple[PastAction, ...] = ()
     seat: SeatState | None = None
     feedback: FeedbackState | None = None
+    seen_levers: SeenLevers | None = None
     wish: CanaryRequested | None = None
     alike: AlikeState | None = None

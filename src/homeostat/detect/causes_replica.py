@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from homeostat.base import names
-from homeostat.base.evidence import Family, Suspicion
+from homeostat.base.evidence import Family, Quality, Suspicion
 from homeostat.base.units import seconds
 from homeostat.base.world import Replica, ReplicaState
 from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
@@ -67,9 +67,22 @@ def failing(case: Case) -> tuple[Suspicion, ...]:
             0.95,
             f"{known[name]:.0f} probes of {name} failed in a row",
             f"probes pass on {well} of {len(known) - 1} peers",
+            _hung_or_lost(case, name),
         )
         for name in bad
     )
+
+
+def _hung_or_lost(case: Case, name: str) -> str:
+    """Return which of the two a replica is that fails its probes: what follows differs."""
+    subject = names.replica(name)
+    up, page = case.value(subject, names.PROCESS_UP), dict(case.pages).get(subject)
+    if up == 1.0:
+        said = "its page comes" if page is Quality.GOOD else "its page does not come either"
+        return f"hung: its process is there, {said}"
+    if up is None and page is not None and page is not Quality.GOOD:
+        return "lost: neither its process nor its page can be seen"
+    return ""
 
 
 def failing_together(case: Case) -> tuple[Suspicion, ...]:

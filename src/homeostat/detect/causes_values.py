@@ -14,6 +14,7 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.evidence import Family, Quality, Suspicion
 from homeostat.detect.case import CROWD, MORE_ARRIVALS, REFUSED, Case, median, suspicion
+from homeostat.detect.causes_zeros import zeros
 
 # Shares and ratios of counts: at most 1; windows of two counters may be a scrape apart.
 _SHARES: Final = frozenset({
@@ -43,7 +44,7 @@ _VANISHED_SHARE: Final = 0.5
 
 def values(case: Case) -> tuple[Suspicion, ...]:
     """Values contradict what they are, each other, or their past."""
-    because = [*_impossible(case), *_units(case), *_vanished(case)]
+    because = [*_impossible(case), *_units(case), *_vanished(case), *zeros(case)]
     if not because:
         return ()
     where = names.GATEWAY if all("gateway" in one for one in because) else names.MODEL

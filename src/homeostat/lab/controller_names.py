@@ -53,6 +53,7 @@ _FAMILIES: Final[Mapping[Family, str]] = {
     Family.DEPENDENCY: "serving",
     Family.STARTING: "serving",
     Family.QUALITY: "model",
+    Family.CONTROL: "control",
 }
 OWNERSHIP: Final = FAMILIES.index("control")
 """Somebody else writes: what the controller says when an action ends as foreign."""

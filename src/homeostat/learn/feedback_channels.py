@@ -48,8 +48,9 @@ SHARES: Final[Mapping[str, float]] = {
 }
 """Signals with a fixed line, and where it is shipped (`detect.shift`, `detect.matters`, guards)."""
 
-RULES: Final = tuple(family for family in Family if family is not Family.BUDGET)
-"""What rules of one tick suspect; a budget is burnt by hours, and the loop says so, no rule."""
+_BY_LOOP: Final = frozenset({Family.BUDGET, Family.CONTROL})
+RULES: Final = tuple(family for family in Family if family not in _BY_LOOP)
+"""What rules of one tick suspect; of hours, and of what others did, the loop speaks."""
 
 OBJECTIVES: Final = "objectives"
 SILENCE: Final = "silence"

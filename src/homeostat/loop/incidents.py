@@ -16,6 +16,7 @@ from homeostat.base.units import TimeNs
 UNCLEAR_PATIENCE = 3
 PATIENT = frozenset({
     Family.UNCLEAR, Family.WORK, Family.NETWORK, Family.DEPENDENCY, Family.BUDGET,
+    Family.CONTROL,
 })  # fmt: skip
 # Calm ticks that close an incident, in multiples of the persistence asked of a suspicion.
 CALM_FACTOR = 2

@@ -46,6 +46,7 @@ from homeostat.loop import (
     deciding,
     heeding,
     incidents,
+    meddling,
     memory,
     rehearsing,
     seat_outcome,
@@ -129,6 +130,8 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     killed = event.kill is not state.kill
     state, told = accounting.kept(parts, state, event.evidence, now)
     evidence = accounting.suspected(state, event.evidence)
+    state = meddling.followed(state, evidence)
+    evidence = meddling.suspected(state, evidence)
     state, heard, heeded = heeding.heed(parts, state, evidence)
     streak, incident, calm, changes = incidents.follow(state, heard, now)
     calm = 0 if evidence.suspicions else calm  # what was held back is no calm

@@ -144,6 +144,7 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.QUALITY: _nothing,  # labels may come to say that it is better so
     # What burns slowly has no cause that is known; the canary's traffic is back already.
     Family.BUDGET: _nothing,
+    Family.CONTROL: _nothing,  # two that move one lever fight: whoever moved it decides
     Family.UNCLEAR: _nothing,
 }
 

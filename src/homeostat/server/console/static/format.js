@@ -19,7 +19,7 @@ const FAMILIES = {
   load: "More load than usual", batching: "Batches are full", drift: "Inputs have drifted", sensor: "The data cannot be believed",
   work: "Requests take more than usual", frontend: "The front end is the bottleneck", network: "Replicas are hard to reach",
   dependency: "Something behind the replicas is slow", starting: "Replicas are still starting", quality: "Answers have changed a little",
-  budget: "An error budget burns", unclear: "Something is wrong, cause unclear",
+  budget: "An error budget burns", control: "Somebody moved a lever", unclear: "Something is wrong, cause unclear",
 };
 export const HEALTH = {
   ok: "Within limits", learning: "Learning what is normal", unknown: "Not enough data", breach: "Objective missed",
