@@ -1,9 +1,11 @@
 """Whatever sits in the decision seat: what leaves it is permitted, and ways back do not wait."""
 
+import json
 import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +15,13 @@ from homeostat.base import codec
 from homeostat.base.actions import HOLD, Action, ActionKind, Proposal, UndoKind
 from homeostat.base.events import Rehearse
 from homeostat.base.guard import Deny, GuardState
-from homeostat.base.learning import Advice, Covering, Offer, Pick, Seating
+from homeostat.base.learning import Advice, Covering, Offer, Pick, Seating, SeatState
 from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.seat_parts import SeatParts
+from homeostat.policy import bandit, bandit_file
+from homeostat.policy.seat_learn import config
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 
@@ -120,6 +124,40 @@ def test_whatever_a_learner_says_only_what_the_guards_permit_leaves_the_seat(dat
         assert 0.0 < fact.pick.propensity <= 1.0
         assert math.isclose(sum(fact.pick.propensities), 1.0)
         assert codec.decode(codec.encode(fact)) == fact
+
+
+SOUND = bandit_file.to_json(bandit.init(config(ON)))
+
+
+def spoilt(draw: Any) -> str:
+    """What was learnt, as if somebody had written into it: huge, absurd, cut off, or no text."""
+    plain = json.loads(SOUND)
+    for arm in plain["arms"]:
+        for part in ("outer", "cross", "square", "count"):
+            huge = draw(st.sampled_from([0, 1, -1, 10**6, -(10**9), 2**60, -(2**70), 10**300]))
+            arm[part] = [huge * (n % 3 - 1) for n in range(len(arm[part]))]
+        arm["block"] = [draw(st.sampled_from([0, -1, 7]))]
+    plain["inflated"] = [draw(st.sampled_from([1.0, 0.0, -3.0, 8.0, 1e300]))] * len(plain["arms"])
+    text = json.dumps(plain)
+    cut = draw(st.sampled_from([None, None, None, 40, len(text) - 1]))
+    return draw(st.sampled_from([text[:cut], text[:cut], "null", "[]", "{}", "not a text"]))
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(st.data())
+def test_whatever_was_learnt_only_what_the_guards_permit_leaves_the_seat(data: Any) -> None:
+    assert PARTS.seat is not None
+    watched = Watched(PARTS.seat)
+    story = SeatStory(replace(ON, explore=0.5), watched.parts)
+    story.state = replace(story.state, seat=SeatState(learnt=spoilt(data.draw)))
+    ends_well = {kind: data.draw(ANY) for kind in SCALE_IS_BEST}
+    with np.errstate(all="ignore"):
+        story.answer(story.until_asked(), ends_well)
+        for _ in range(21):
+            story.tick(None, met=True)
+    assert watched.left
+    assert len(story.facts(Seating)) == 1
 
 
 def always(arm: str) -> SeatParts:

@@ -4,6 +4,7 @@ import { read } from "./api.js";
 import { byId, el, swap } from "./dom.js";
 import { prospectOf, prospects, ranges, trust, undoPlan } from "./foreseen.js";
 import { actionName, clock, familyName, number, partName, quantity, scored, signalName, span, subjectName } from "./format.js";
+import { learning } from "./learning.js";
 import { decision as card } from "./panels.js";
 import { READ_ONLY, act, enter, say, showKill, showLink, start } from "./shell.js";
 
@@ -67,7 +68,7 @@ async function load() {
   const action = all.actions.find((a) => a.id === d.id);
   swap(byId("explanation"), el("h1", {}, `${d.id}: ${d.choice === "hold" ? "hold" : actionName(d.action)}`),
     d.pending ? el("p", {}, el("a", { href: "/approvals" }, "It waits for an answer.")) : null,
-    known(d.then), card(d, action, READ_ONLY, undo), rehearsed(d, all.objective?.latency_p95_ms ?? null), bindings(d));
+    known(d.then), card(d, action, READ_ONLY, undo), rehearsed(d, all.objective?.latency_p95_ms ?? null), learning(d), bindings(d));
 }
 
 start();
