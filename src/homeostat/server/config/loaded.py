@@ -18,7 +18,15 @@ from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import compiled
-from homeostat.server.config import adaptives, canaries, feedbacks, prices, prometheus, stores, twins
+from homeostat.server.config import (
+    adaptives,
+    canaries,
+    feedbacks,
+    prices,
+    prometheus,
+    stores,
+    twins,
+)
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import (
