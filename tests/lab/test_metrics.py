@@ -168,6 +168,29 @@ def test_risk_is_the_weighted_codes_and_the_violated_hours(
     assert results["hold"].metrics["risk"].value == pytest.approx((2.0 + hours) / 3)
 
 
+def test_the_papers_shares_are_against_threshold_alerts_over_the_same_episodes(
+    results: dict[str, PolicyResults],
+) -> None:
+    ours, before = results["ours"].metrics, results["threshold"].metrics
+    for share, of in (
+        ("risk_reduction", "risk"),
+        ("person_time_saved", "intervention_minutes"),
+        ("cost_saving_vs_threshold", "cost_usd_per_hour"),
+    ):
+        now, then = ours[of].value, before[of].value
+        assert now is not None
+        assert then is not None
+        assert ours[share].value == pytest.approx(1.0 - now / then)
+        assert before[share].value == pytest.approx(0.0)
+    assert (ours["risk_reduction"].value or 0.0) > 0.0
+    assert (results["escalate"].metrics["person_time_saved"].value or 0.0) < 0.0  # pages for S43
+    # Holding spends no more, and keeps the SLA less well: nothing to compare.
+    assert results["hold"].metrics["cost_saving_vs_threshold"] == Figure(value=None, n=0)
+    # Nobody is paged for S43 under threshold alerts: a share of nothing is not measured.
+    well = results["escalate"].scenarios["S43"].metrics
+    assert well["person_time_saved"] == Figure(value=None, n=0)
+
+
 @pytest.mark.slow
 def test_the_share_of_the_oracle_is_a_ratio_of_sums(results: dict[str, PolicyResults]) -> None:
     assert results["oracle"].metrics["share_of_oracle"].value == pytest.approx(1.0)
@@ -217,7 +240,10 @@ def test_brier_skill_is_against_the_base_rate() -> None:
 
 def test_a_missing_reference_leaves_its_metrics_unmeasured() -> None:
     alone = summarise({"ours": scored(STYLES["ours"])}, thresholds=FEW)["ours"].metrics
-    for name in ("mttr_ratio_to_oracle", "cost_saving_vs_hpa", "share_of_oracle"):
+    for name in (
+        "mttr_ratio_to_oracle", "cost_saving_vs_hpa", "share_of_oracle", "cost_saving_vs_threshold",
+        "person_time_saved", "risk_reduction",
+    ):  # fmt: skip
         assert alone[name] == Figure(value=None, n=0)
     assert alone["mttr_s"].value == pytest.approx(65)
 

@@ -29,8 +29,8 @@ class Arms:
 
     Attributes:
         scores: The policy's [N].
-        references: Of `hold`, `hpa` and `oracle` those that ran, with the rows of `scores` that
-            they cover and their own scores of these: name -> (rows, scores).
+        references: Of `hold`, `hpa`, `threshold` and `oracle` those that ran, with the rows of
+            `scores` that they cover and their own scores of these: name -> (rows, scores).
         thresholds: The numbers.
     """
 
@@ -164,17 +164,35 @@ def _time_to_recovery(arms: Arms) -> Measured:
     return restricted(arms.scores, times, recovered, which, arms.thresholds), int(which.sum())
 
 
-def _saving(arms: Arms) -> Measured:
-    if "hpa" not in arms.references:
-        return nothing()
-    shared, other = arms.references["hpa"]
-    ours = arms.scores.service
-    met = ours.windows_met[shared].sum() / max(ours.windows[shared].sum(), 1.0)
-    theirs = other.service.windows_met.sum() / max(other.service.windows.sum(), 1.0)
-    if met < theirs - 1e-12:
-        return nothing()
-    spent = ours.usd[shared]
-    return lambda rows: 1.0 - ratio(rows[:, shared], spent, other.service.usd), len(shared)
+def saving(reference: str) -> Metric:
+    """Return the spend saved against a reference, where its objectives are met as often."""
+
+    def metric(arms: Arms) -> Measured:
+        if reference not in arms.references:
+            return nothing()
+        shared, other = arms.references[reference]
+        ours = arms.scores.service
+        met = ours.windows_met[shared].sum() / max(ours.windows[shared].sum(), 1.0)
+        theirs = other.service.windows_met.sum() / max(other.service.windows.sum(), 1.0)
+        if met < theirs - 1e-12:
+            return nothing()
+        spent = ours.usd[shared]
+        return lambda rows: 1.0 - ratio(rows[:, shared], spent, other.service.usd), len(shared)
+
+    return metric
+
+
+def less_than_threshold(of: Callable[[Scores, Thresholds], Floats]) -> Metric:
+    """Return how much less of something there is than under threshold alerts, as a share."""
+
+    def metric(arms: Arms) -> Measured:
+        if "threshold" not in arms.references:
+            return nothing()
+        shared, other = arms.references["threshold"]
+        ours, theirs = of(arms.scores, arms.thresholds)[shared], of(other, arms.thresholds)
+        return lambda rows: 1.0 - ratio(rows[:, shared], ours, theirs), len(shared)
+
+    return metric
 
 
 def _share_of_oracle(arms: Arms) -> Measured:
@@ -216,11 +234,15 @@ def _brier_skill(arms: Arms) -> Measured:
     return statistic, int(np.count_nonzero(told.forecasts))
 
 
-def _risk(arms: Arms) -> Measured:
-    scores, numbers = arms.scores, arms.thresholds
+def _risks(scores: Scores, numbers: Thresholds) -> Floats:
     harm = scores.judgement.caused @ weights(numbers)
     hours = scores.service.violation_s / 60.0 / numbers.risk_minutes
-    return lambda rows: ratio(rows, harm + hours, ones(scores)), len(scores.seed)
+    return np.asarray(harm + hours)
+
+
+def _risk(arms: Arms) -> Measured:
+    each = _risks(arms.scores, arms.thresholds)
+    return lambda rows: ratio(rows, each, ones(arms.scores)), len(arms.scores.seed)
 
 
 def _escalated(arms: Arms) -> Measured:
@@ -250,7 +272,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "error_rate": over(lambda s: s.service.failed, lambda s: s.service.offered),
     "time_to_recovery_s": _time_to_recovery,
     "cost_usd_per_hour": over(lambda s: s.service.usd, lambda s: s.service.watched_s / 3600.0),
-    "cost_saving_vs_hpa": _saving,
+    "cost_saving_vs_hpa": saving("hpa"),
     "intervention_minutes": over(lambda s: s.people.minutes, ones),
     "risk": _risk,
     "share_of_oracle": _share_of_oracle,
@@ -279,5 +301,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "escalated_in_time": _escalated,
     "false_interventions_per_week": over(lambda s: s.people.false_interventions, _benign_weeks),
+    # As the papers give them: against what there was before.
+    "cost_saving_vs_threshold": saving("threshold"),
+    "person_time_saved": less_than_threshold(lambda s, _: s.people.minutes),
+    "risk_reduction": less_than_threshold(_risks),
 }
 """Everything else, in the order of the command contract."""
