@@ -91,6 +91,13 @@ def test_a_date_is_the_seconds_that_the_calendar_says(when: datetime) -> None:
         ('{"timestamp": 0}\n[1]\n', 2, "no JSON object"),
         ('{"timestamp": NaN}\n', 1, "milliseconds from 0"),
         ('{"timestamp": 0}\n', 1, "at least 2"),
+        ('{"timestamp": 0}\n{"timestamp": 1' + 400 * "0" + "}\n", 2, "milliseconds from 0"),
+        ('{"timestamp": 0}\n{"timestamp": 1' + 5000 * "0" + "}\n", 2, "no JSON object"),
+        # What would fill the memory with time in which nothing was recorded.
+        ('{"timestamp": 0}\n{"timestamp": 1e17}\n', 1, "seconds from the first request"),
+        ("timestamp,value\n0,1\n1e-9,1\n1e9,2\n", 3, "1e+18 steps of 1e-09 s"),
+        ("timestamp,requests\n0,1\n1e9,1\n1000000000.5,2\n", 4, "record it coarser"),
+        ("period,count\n0,1\n1e15,2\n", 3, "minutes, at most 20000000 are read"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_refused_with_its_line(

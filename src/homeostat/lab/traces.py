@@ -21,6 +21,7 @@ from homeostat.twin.shapes import LOAD_KNOTS
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 MAX_ROWS: Final = 20_000_000
+_LATEST_MS: Final = 1e18  # a number of JSON may have any size, also one that no float holds
 _STEP_S: Final = 1.0  # requests are counted per second at the finest
 _FEWEST: Final = 2
 _TIME: Final = re.compile(
@@ -130,6 +131,7 @@ def _per_minute(name: str, lines: list[str], file: str) -> Recorded:
     rows = list(_rows(lines, file, columns=2))
     begin = rows[0][1]
     minutes = [round((at - begin) / 60.0) for _, at, _ in rows]
+    _bounded(minutes[-1] + 1, "minutes", file, rows[-1][0])
     rps = np.zeros(minutes[-1] + 1)
     for (line, _, cells), minute in zip(rows, minutes, strict=True):
         rps[minute] += _amount(cells[0], file, line) / 60.0
@@ -155,9 +157,9 @@ def _held(name: str, lines: list[str], file: str, *, counts: bool) -> Recorded:
         line = rows[int(np.argmax(steps <= 0)) + 1][0]
         raise TraceError(file, line, "the same time twice; keep one row of each time")
     step_s = float(np.min(steps))
-    grid = at[0] + step_s * np.arange(round((at[-1] - at[0]) / step_s) + (0 if counts else 1))
-    if len(grid) > MAX_ROWS:
-        raise TraceError(file, 2, f"{len(grid)} steps of {step_s:g} s; record it coarser")
+    steps_there = float((at[-1] - at[0]) / step_s)
+    _bounded(steps_there, f"steps of {step_s:g} s", file, rows[int(np.argmin(steps)) + 1][0])
+    grid = at[0] + step_s * np.arange(round(steps_there) + (0 if counts else 1))
     if counts:  # row i counts what came since row i - 1
         held = (amounts[1:] / steps)[np.searchsorted(at[1:-1], grid, side="right")]
     else:
@@ -182,8 +184,23 @@ def _events(name: str, times: Iterator[tuple[int, float]], file: str) -> Recorde
     at = np.asarray([time for _, time in times])
     if len(at) < _FEWEST:
         raise TraceError(file, 1, f"{len(at)} requests; a load needs at least {_FEWEST}")
+    _bounded(float(at[-1] - at[0]), "seconds from the first request to the last", file, 1)
     seconds = np.floor((at - at[0]) / _STEP_S).astype(np.int64)
     return Recorded(name=name, step_s=_STEP_S, rps=np.bincount(seconds) / _STEP_S)
+
+
+def _bounded(count: float, what: str, file: str, line: int) -> None:
+    """Refuse a record that would fill the memory with time in which nothing was recorded.
+
+    Raises:
+        TraceError: It would.
+    """
+    if not count <= MAX_ROWS:
+        raise TraceError(
+            file,
+            line,
+            f"{count:g} {what}, at most {MAX_ROWS} are read; cut it or record it coarser",
+        )
 
 
 def _times(lines: list[str], file: str, *, columns: int) -> Iterator[tuple[int, float]]:
@@ -220,9 +237,10 @@ def _json_times(lines: list[str], file: str) -> Iterator[tuple[int, float]]:
     for number, text in enumerate(lines, start=1):
         try:
             value = json.loads(text).get("timestamp")
-        except (json.JSONDecodeError, AttributeError, RecursionError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise TraceError(file, number, f"no JSON object ({shown(text)}); remove it") from error
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        known = not isinstance(value, bool) and isinstance(value, int | float)
+        if not (known and 0 <= value <= _LATEST_MS):
             raise TraceError(
                 file, number, f"timestamp {shown(value)}; milliseconds from 0 are needed"
             )
