@@ -140,7 +140,8 @@ def spoilt(draw: Any) -> str:
     plain["inflated"] = [draw(st.sampled_from([1.0, 0.0, -3.0, 8.0, 1e300]))] * len(plain["arms"])
     text = json.dumps(plain)
     cut = draw(st.sampled_from([None, None, None, 40, len(text) - 1]))
-    return draw(st.sampled_from([text[:cut], text[:cut], "null", "[]", "{}", "not a text"]))
+    said: str = draw(st.sampled_from([text[:cut], text[:cut], "null", "[]", "{}", "not a text"]))
+    return said
 
 
 @pytest.mark.slow

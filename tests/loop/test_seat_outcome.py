@@ -40,7 +40,7 @@ def test_an_outcome_is_learnt_when_it_has_settled_and_not_before() -> None:
     seat = story.state.seat
     assert seat is not None
     assert seat.awaited is None
-    assert opened(seat.learnt, ON)[0].sums[1].count.sum() == 1.0
+    assert opened(seat.learnt, ON)[0].sums[2].count.sum() == 1.0
 
 
 def test_what_was_not_seen_is_left_out_and_not_taken_for_zero() -> None:
@@ -54,7 +54,7 @@ def test_what_was_not_seen_is_left_out_and_not_taken_for_zero() -> None:
     assert lesson.covering.unknown == 1
     seat = story.state.seat
     assert seat is not None
-    assert opened(seat.learnt, ON)[0].sums[1].count.sum() == 0.0
+    assert opened(seat.learnt, ON)[0].sums[2].count.sum() == 0.0
 
 
 def test_holding_back_is_learnt_from_too() -> None:
@@ -96,6 +96,19 @@ def test_a_twin_that_is_too_sure_of_itself_makes_all_but_ways_back_ask_again() -
     assert set(again) == set(story.state.managed.guard.auto_kinds) > WAYS_BACK
     assert story.state.seat is not None
     assert story.state.seat.covering.hits == ()
+
+
+def test_in_shadow_what_the_runbook_came_to_is_learnt() -> None:
+    story = SeatStory(SHADOW)
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    for _ in range(22):
+        story.tick(None, met=True)
+    (lesson,) = story.facts(Lesson)
+    assert (lesson.arm, lesson.payoff.gains() is None) == ("runbook", False)
+    seat = story.state.seat
+    assert seat is not None
+    counts = [sums.count.sum() for sums in opened(seat.learnt, SHADOW)[0].sums]
+    assert counts == [1.0, 0.0, 0.0]
 
 
 def test_in_shadow_it_is_told_and_nothing_follows() -> None:

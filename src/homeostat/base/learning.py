@@ -23,7 +23,7 @@ class Pick:
         id: The decision's id.
         at: When it was chosen; its outcome is learnt as of then, whenever it arrives.
         features: The context, on the grid of `policy.features`, bounded by 1 in length.
-        arm: Index of the arm; -1 = the incumbent, of whom nothing is learnt.
+        arm: Index of the arm; -1 = the incumbent, whose difference to itself is nothing to learn.
         fraction: Share of the deployment that the arm was given, 0..1.
         propensity: Probability of exactly this choice, in (0, 1].
         propensities: Of every arm in their order, the incumbent last; they add up to 1.

@@ -245,8 +245,9 @@ class AdaptivePolicy:
         missed: Most that a choice may add, in expectation, to the chance of ending outside the
             objectives, 0..1.
         failed: Most that it may add to the share of failed requests, 0..1.
-        doubt: How far the twin may be off in what it foresees of a choice, as a share of the worst
-            hour and of each cost; a bound that somebody stands for, not an estimate.
+        doubt: How far the twin may be off, in expectation, in what it foresees of an action, as a
+            share of the worst hour and of each cost; a bound that somebody stands for, not an
+            estimate.
         delta: Chance that a limit is ever exceeded in expectation.
         explore: Probability of choosing evenly among what may be played.
         holds: How often learning may hold back a cure of one incident.
@@ -255,8 +256,8 @@ class AdaptivePolicy:
     mode: AdaptiveMode = AdaptiveMode.SHADOW
     arms: tuple[str, ...] = ("hold", "twin")
     missed: float = 0.1
-    failed: float = 0.03
-    doubt: float = 0.25
+    failed: float = 0.02
+    doubt: float = 0.15
     delta: float = 0.05
     explore: float = 0.05
     holds: int = 1

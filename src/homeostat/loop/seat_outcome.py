@@ -123,7 +123,7 @@ def _because(awaited: Awaited, payoff: Payoff) -> str:
         return "nothing is learnt: what came of it was not seen, or not foreseen of the runbook's"
     words = f"reward {gains[0]:+.3f} against what was foreseen of the runbook's"
     if awaited.pick.arm < 0:
-        return f"{words}; it was the runbook's own, of which there is no difference to learn"
+        return f"{words}; it was the runbook's own: learnt is how far the twin was off"
     return words
 
 

@@ -1,11 +1,12 @@
 """The learner in the decision seat: among what the guards permit, which arm, and why.
 
-What a choice would bring is what the twin foresees of it, corrected by what was learnt of how far
-the twin is off (`bandit`), in bounds that all hold with the declared chance. A part f of a ramp is
-foreseen as f of the whole and 1 - f of holding. Only what surely adds no more to any cost than is
-allowed may be played, and of that the choice with the most to gain: an upper bound, so that what
-is not known well is found out about. Without a rehearsal nothing is known of an arm, nor of the
-runbook's proposal, and the latter stands. Advice, no more: `loop.seat` asks the guards again.
+What a choice would bring beyond the runbook's is what the twin foresees of both, corrected by what
+was learnt of how far the twin is off for either (`bandit`), in bounds that all hold with the
+declared chance. A part f of a ramp is foreseen as f of the whole and 1 - f of holding. Only what
+surely adds no more to any cost than is allowed may be played, and of that the choice with the most
+to gain: an upper bound, so that what is not known well is found out about. Without a rehearsal
+nothing is known of an arm, nor of the runbook's proposal, and the latter stands. Advice, no more:
+`loop.seat` asks the guards again.
 """
 
 import math
@@ -20,7 +21,7 @@ from homeostat.base.units import TimeNs
 from homeostat.policy import seat_context, seat_effect
 from homeostat.policy.bandit_choose import Chosen, Option, Weighed, chosen, rounded_down, weighed
 from homeostat.policy.seat_arms import ARMS, passed_over
-from homeostat.policy.seat_learn import config, opened
+from homeostat.policy.seat_learn import MODELS, config, opened
 
 _DIGITS: Final = 6  # of what is written down: the last bits of a float differ between machines
 _NOTHING: Final = Span(low=0.0, mid=0.0, high=0.0)
@@ -80,7 +81,10 @@ def weigh(
     free = (math.inf,) * len(seat_effect.COSTS)
     off_by = weighed(config(policy), opened(learnt, policy)[1], x, free)
     base = _foreseen(incumbent, seen)
-    bounds = [_bound(one, base, seen, off_by[ARMS.index(one.arm)], policy) for one in offers]
+    bounds = [
+        _bound(one, base, seen, (off_by[MODELS.index(one.arm)], off_by[0]), policy)
+        for one in offers
+    ]
     may = [n for n, one in enumerate(bounds) if not one.refused]
     options = [Option(-1, 0.0, 0.0)]
     options += [
@@ -108,21 +112,28 @@ def _foreseen(action: Action, seen: GuardState) -> tuple[float, ...]:
 
 
 def _bound(
-    offer: Offer, base: tuple[float, ...], seen: GuardState, off_by: Weighed, policy: AdaptivePolicy
+    offer: Offer,
+    base: tuple[float, ...],
+    seen: GuardState,
+    off_by: tuple[Weighed, Weighed],
+    policy: AdaptivePolicy,
 ) -> Bound:
+    """Return one offer in bounds; `off_by` is the twin's error of its arm, and of the runbook's."""
     part = rounded_down(offer.fraction)
     own = _foreseen(offer.whole or offer.action, seen)
     if part < 1.0:
         idle = _foreseen(HOLD, seen)
         own = tuple(part * a + (1.0 - part) * b for a, b in zip(own, idle, strict=True))
     ahead = tuple(a - b for a, b in zip(own, base, strict=True))
+    # A part of a ramp is off by no more than the whole and holding are: a mean of the two.
+    ours, theirs = ((one.gain, *one.costs) for one in off_by)
     spans = tuple(
-        _span(more + part * low, more + part * high)
-        for more, (low, high) in zip(ahead, (off_by.gain, *off_by.costs), strict=True)
+        _span(more + low - most, more + high - least)
+        for more, (low, high), (least, most) in zip(ahead, ours, theirs, strict=True)
     )
     refused = _too_dear(spans, seat_effect.room(policy.missed, policy.failed))
     # Bounds that cross are evidence against what was declared: then they bound nothing.
-    if any(span.low > span.high for span in spans):
+    if any(low > high for low, high in (*ours, *theirs)):
         refused = (*refused, _BEYOND)
     return Bound(offer, part, ahead, spans, refused if part > 0.0 else ("its part is too small",))
 

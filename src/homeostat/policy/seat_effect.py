@@ -2,8 +2,9 @@
 
 Reward is the level reward (`reward`) in shares of the worst hour: -1 is an hour in which the
 objectives were missed throughout and the whole budget was spent. Costs are two shares in 0..1: of
-ending outside the objectives, and of requests that failed, one in ten of which is as bad as is told
-apart. All of them can be foreseen by a twin and measured afterwards; what cannot be is left out.
+ending outside the objectives, and of requests that failed, one in twenty of which is as bad as is
+told apart. All of them can be foreseen by a twin and measured afterwards; what cannot be is left
+out.
 """
 
 import math
@@ -18,7 +19,7 @@ from homeostat.policy.reward import Level, Service, level_reward
 
 COSTS: Final = ("missed", "failed")
 """Names of the costs, in the order of their places."""
-MOST_FAILED: Final = 0.1
+MOST_FAILED: Final = 0.05
 """The share of failed requests at which that cost is 1."""
 _KNOWN: Final = 0.5  # of the ticks: with fewer a mean speaks of another time
 

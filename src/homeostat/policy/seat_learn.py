@@ -1,16 +1,19 @@
 """What the seat has learnt, as text for the journal; and one outcome more.
 
-The text is the bandit's state (`bandit_file`): whole numbers, exact in any order. Text that does
-not fit (of other arms, of another context) is as if nothing had been learnt: it never means more
-than it was learnt about.
+Learnt is how far the twin is off in what it foresees: of each arm, and of the runbook's own
+proposals, which are played in shadow too. What an arm has over the runbook is the difference of the
+two. The text is the bandit's state (`bandit_file`): whole numbers, exact in any order. Text that
+does not fit (of other arms, of another context) is as if nothing had been learnt: it never means
+more than it was learnt about.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from homeostat.base.learning import Payoff, Pick
+from homeostat.base.learning import INCUMBENT, Payoff, Pick
 from homeostat.base.policy import AdaptivePolicy
 from homeostat.base.units import TimeNs
 from homeostat.policy import bandit, bandit_file
@@ -19,6 +22,8 @@ from homeostat.policy.seat_arms import ARMS
 from homeostat.policy.seat_context import ENCODER
 from homeostat.policy.seat_effect import COSTS
 
+MODELS: Final = (INCUMBENT, *ARMS)
+"""What is learnt about, in the order of what is remembered."""
 # Residuals come from an inverse, whose last bits differ between machines; what is remembered of
 # them is on a grid, so that a replay elsewhere remembers the same.
 _WATCH_GRID: Final = 2.0**20
@@ -31,7 +36,7 @@ def config(policy: AdaptivePolicy) -> Config:
     It forgets nothing, since that is what its limits rest on; the alarm answers for drift.
     """
     return Config(
-        arms=len(ARMS),
+        arms=len(MODELS),
         features=ENCODER.size,
         costs=len(COSTS),
         size_reward=policy.doubt,
@@ -64,7 +69,9 @@ def learn(learnt: str, policy: AdaptivePolicy, pick: Pick, payoff: Payoff) -> st
         payoff: What came of it.
     """
     state, seen = opened(learnt, policy)
-    after = bandit.learnt(config(policy), state, seen, pick, payoff)
+    # A part of a ramp is foreseen as a part; how far that is off is no smaller for it.
+    of = replace(pick, arm=pick.arm + 1, fraction=1.0)
+    after = bandit.learnt(config(policy), state, seen, of, payoff)
     if after is state:
         return learnt
     grid = np.rint(after.watch * _WATCH_GRID) / _WATCH_GRID
