@@ -1,5 +1,6 @@
 """What feedback may do in the loop: less is told of, or more; nothing more is ever permitted."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -25,10 +26,11 @@ from homeostat.base.events import (
 from homeostat.base.evidence import Evidence, Family, Incident, Suspicion
 from homeostat.base.feedback import FeedbackMode, FeedbackPolicy, FeedbackState, Heeded
 from homeostat.base.guard import GuardState
-from homeostat.base.intent import Receipt, ReceiptStatus
+from homeostat.base.intent import ActionRecord, ActionState, Receipt, ReceiptStatus
 from homeostat.base.policy import KillLevel
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
+from homeostat.learn.feedback_channels import CHANNELS
 from homeostat.loop import heeding
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.step import initial, step
@@ -148,6 +150,58 @@ def test_when_an_incident_is_over_people_are_asked_what_it_was() -> None:
     assert asked[0].startswith("what was it? `homeostat confirm m i-0001 --real`")
 
 
+def _finished(name: str, ended: ActionState, incident: str = "i-0001") -> ActionRecord:
+    return ActionRecord(
+        id=name, deployment="m", incident_id=incident, action=HOLD, state=ended, epoch=1,
+        stage=0, attempt=0, undo_attempts=0, intent=None, first_pre=(), proposed_at=build.START,
+        state_since=build.START, deadline=build.START,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ended", "incident", "helped"),
+    [
+        (ActionState.SUCCEEDED, "i-0001", True),
+        (ActionState.SUCCEEDED, "", False),  # in calm there was nothing to help
+        (ActionState.ROLLED_BACK, "i-0001", False),
+        (ActionState.ABANDONED, "i-0001", False),
+    ],
+)
+def test_a_verified_effect_is_said_once_and_its_tick_is_still_masked(
+    ended: ActionState, incident: str, *, helped: bool
+) -> None:
+    assert PARTS.feedback is not None
+    told: list[tuple[bool, bool]] = []
+
+    def watched(before, policy, evidence, heeded, *, incident, busy, helped):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as the port
+        told.append((busy, helped))
+        return before
+
+    parts = replace(PARTS, feedback=replace(PARTS.feedback, watched=watched))
+    old, new = _finished("d-0001", ActionState.SUCCEEDED), _finished("d-0002", ended, incident)
+    state = replace(
+        initial(build.managed(feedback=POLICY)),
+        feedback=FeedbackState(settled="d-0001"),
+        finished=(old, new),
+    )
+    heeded = Heeded(bins="", score=0.0, held=(), told=False)
+    for _ in range(2):
+        after = heeding.watched(parts, state, build.evidence(), heeded, None)
+        state = replace(state, feedback=after)
+    assert told == [(True, helped), (False, False)]
+
+
+def test_what_ended_before_anybody_looked_says_nothing() -> None:
+    state = replace(
+        initial(build.managed(feedback=POLICY)),
+        finished=(_finished("d-0001", ActionState.SUCCEEDED),),
+    )
+    heeded = Heeded(bins="a" * len(CHANNELS), score=0.0, held=(), told=False)
+    after = heeding.watched(PARTS, state, build.evidence(), heeded, None)
+    assert after is not None
+    assert (after.settled, after.open is not None and after.open.helped) == ("d-0001", False)
+
+
 def test_without_feedback_a_word_is_kept_in_the_journal_and_moves_nothing() -> None:
     for policy in (None, replace(POLICY, mode=FeedbackMode.OFF)):
         day = Day(policy)
@@ -169,7 +223,7 @@ def test_a_reset_forgets_what_was_said() -> None:
 def test_a_state_that_went_through_the_journal_learns_and_tells_the_same(cut: int) -> None:
     day = tired_of_work()
     day.run(20, WORK)
-    state, again = initial(day.state.managed), []
+    state, again = initial(day.state.managed), list[Command]()
     for number, event in enumerate(day.events):
         if number == cut:
             state = codec.decode(codec.encode(state))
@@ -235,7 +289,7 @@ def test_whatever_a_learner_says_the_guards_judge_what_was_found_and_permit_no_m
         found.append(evidence)
         return Heeded(bins="x", score=9.0, held=tuple(held), told=told, because=("because",))
 
-    def watching(wanted: tuple[Action, ...], seen: GuardState, now: TimeNs) -> SafeSet:
+    def watching(wanted: Sequence[Action], seen: GuardState, now: TimeNs) -> SafeSet:
         safe = permit(wanted, seen, now)
         asked.append((seen, safe))
         return safe
@@ -256,7 +310,7 @@ def test_whatever_a_learner_says_the_guards_judge_what_was_found_and_permit_no_m
     allowed = {action for _, safe in asked for action in (*safe.allowed, *safe.approvals)} | {HOLD}
     records = [c.fact for c in day.commands if isinstance(c, Record)]
     for record in (one for one in records if hasattr(one, "action")):
-        assert record.action in allowed  # type: ignore[union-attr]
+        assert record.action in allowed
 
 
 def test_a_learner_that_speaks_of_other_suspicions_than_there_are_is_not_believed() -> None:

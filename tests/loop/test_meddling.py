@@ -104,7 +104,7 @@ def test_a_move_is_forgotten_when_it_can_no_longer_be_the_reason() -> None:
 def test_a_release_is_no_meddling() -> None:
     watch = Watch()
     watch.run(10)
-    watch.run(3, UNCLEAR, slo_met=False, version__a="v3", **{"incarnation__a-1": 2})
+    watch.run(3, UNCLEAR, slo_met=False, version__a="v3", batch_max=8)
     assert watch.top() == UNCLEAR
 
 

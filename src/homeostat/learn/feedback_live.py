@@ -182,7 +182,7 @@ def _drawn(learnt: str, policy: FeedbackPolicy) -> feedback.Drawn:
 
 
 # A function of its arguments; drawn anew only when something was learnt, not on every tick.
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _drawn_of(learnt: str, per_day: float, sure: float) -> feedback.Drawn:
     chosen = config(FeedbackPolicy(per_day=per_day, sure=sure))
     return feedback.drawn(chosen, from_text(chosen, learnt))

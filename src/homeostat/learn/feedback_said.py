@@ -37,14 +37,16 @@ def held_up_to(
         policy: How many are needed, and for how long they count.
         now: The tick's time.
     """
-    found: dict[Family, list[Nothing]] = {}
+    needed = max(policy.words, 2)
+    found: dict[Family, dict[str, float]] = {}
     for one in nothings:
         if 0 <= now - one.at < policy.keep_ns:
-            found.setdefault(one.family, []).append(one)
+            found.setdefault(one.family, {})[one.incident_id] = one.confidence
+    # As many incidents as are needed were as sure as the line: one loud one alone raises nothing.
     return {
-        family: max(one.confidence for one in some)
+        family: sorted(some.values(), reverse=True)[needed - 1]
         for family, some in found.items()
-        if len({one.incident_id for one in some}) >= max(policy.words, 2)
+        if len(some) >= needed
     }
 
 
@@ -57,8 +59,8 @@ def settled(state: FeedbackState, policy: FeedbackPolicy, span: Span, said: Said
         span: What it is about.
         said: The word.
     """
-    if span.family is None:
-        return state
+    if span.family is None or span.confidence <= 0.0:
+        return state  # what was learnt spoke, no suspicion: only the learnt line moves
     if said.real:
         state = _named(state, span.family, said.family)
         if said.family not in {None, span.family}:

@@ -41,6 +41,12 @@ def moved_before(state: LoopState | None, at: TimeNs) -> list[dict[str, Any]]:
     return [moved(one) for one in state.feedback.moves if one.at <= at]
 
 
+def awaits(state: LoopState | None, incident_id: str) -> bool:
+    """Return whether an incident still waits for a word, also one that the view has forgotten."""
+    known = state.feedback if state is not None else None
+    return known is not None and incident_id in {one.incident_id for one in _spans(known)}
+
+
 def _spans(known: FeedbackState) -> tuple[Span, ...]:
     return known.waiting if known.open is None else (*known.waiting, known.open)
 

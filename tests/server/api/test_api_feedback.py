@@ -27,7 +27,7 @@ def learnt(at: TimeNs) -> LoopState:
     )  # fmt: skip
     said = Nothing(incident_id="i-0001", family=Family.REPLICA, confidence=0.5, by="ann", at=at)
     feedback = FeedbackState(
-        waiting=(span,),
+        waiting=(replace(span, incident_id="i-0042"), span),
         nothings=(said,),
         mistaken=(Mistaken(suspected=Family.LOAD, said=Family.NETWORK, count=2),),
         moves=(Moved(at=at, words="replica is held back, says ann"),),
@@ -52,6 +52,14 @@ def test_a_word_goes_to_the_loop_with_who_said_it_and_from_where(bench: Any, cli
     assert (event.by, event.real, event.incident_id, event.about) == ("ann", True, "i-0001", None)
     assert (event.family, event.why, event.deployment) == (Family.NETWORK, "seen", "credit")
     assert (event.principal, event.origin.split()[0]) == ("owner", "testclient")
+
+
+def test_an_incident_that_waits_is_known_though_the_view_has_forgotten_it(
+    bench: Any, client: Any
+) -> None:
+    body = {"incident": "i-0042", "real": False}
+    assert client.post(CONFIRM, json=body, headers=bench.auth).status_code == 202
+    assert bench.submitted[0].incident_id == "i-0042"
 
 
 def test_what_was_missed_is_said_of_a_time(bench: Any, client: Any) -> None:
@@ -100,7 +108,7 @@ def test_what_was_learnt_is_shown_with_whose_words_moved_it(client: Any) -> None
     assert row["moves"][0]["words"] == "replica is held back, says ann"
     assert row["nothings"][0]["by"] == "ann"
     assert row["mistaken"] == [{"suspected": "load", "said": "network", "count": 2}]
-    assert [one["incident_id"] for one in row["waiting"]] == ["i-0002"]
+    assert [one["incident_id"] for one in row["waiting"]] == ["i-0042", "i-0002"]
 
 
 def test_a_decision_shows_the_lines_that_had_moved_by_then_and_no_later_ones(client: Any) -> None:

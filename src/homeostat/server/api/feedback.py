@@ -17,7 +17,7 @@ from homeostat.server.api.moved import MoveOut
 from homeostat.server.api.problems import ProblemError
 from homeostat.server.api.reads import NamePath, find
 from homeostat.server.api.stream import Streams
-from homeostat.server.view_feedback import feedback
+from homeostat.server.view_feedback import awaits, feedback
 
 _INCIDENT: Final = r"^i-[0-9]{1,12}$"
 
@@ -139,7 +139,8 @@ def router(deps: Deps, streams: Streams) -> APIRouter:
 
 def _confirmed(deps: Deps, name: str, body: ConfirmBody, who: Caller) -> Confirmed:
     state, now = find(deps, name), deps.clock()
-    if body.incident is not None and state.incidents.get(body.incident) is None:
+    known = body.incident is None or state.incidents.get(body.incident) is not None
+    if not known and not awaits(deps.states(name), body.incident or ""):
         raise ProblemError(
             HTTPStatus.NOT_FOUND,
             f"{name!r} had no incident {body.incident} that is still kept",
