@@ -19,7 +19,18 @@ from homeostat.base.decisions import DecisionRecord, Hold
 from homeostat.base.events import Command, Rehearse
 from homeostat.base.learning import Lesson, Seating
 from homeostat.base.policy import AdaptiveMode
+from homeostat.loop.seat import draw
 from homeostat.loop.step import initial, step
+
+
+def test_draws_are_even_and_depend_on_the_decision_alone() -> None:
+    draws = sorted(draw(f"m|d-{number:04d}") for number in range(4000))
+    assert min(draws) >= 0.0
+    assert max(draws) < 1.0
+    # Kolmogorov and Smirnov: further than 1.95 / sqrt(n) from even comes by chance once in 1,000.
+    apart = max(abs(one - n / len(draws)) for n, one in enumerate(draws))
+    assert apart < 1.95 / len(draws) ** 0.5
+    assert draw("m|d-0001") != draw("n|d-0001")
 
 
 def test_in_shadow_it_is_heard_and_written_down_and_nothing_follows() -> None:

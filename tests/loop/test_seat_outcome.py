@@ -3,22 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from seat_story import HOLD_IS_BEST, ON, PARTS, SCALE_IS_BEST, SHADOW, SeatStory
+from seat_story import HOLD_IS_BEST, ON, SCALE_IS_BEST, SHADOW, SeatStory
 
-from homeostat.base.actions import Action, ActionKind, UndoKind
-from homeostat.base.decisions import Urgency
+from homeostat.base.actions import ActionKind
+from homeostat.base.decisions import Ask, DecisionRecord, Urgency
 from homeostat.base.events import Reconfigured, Tell
 from homeostat.base.learning import Covering, Lesson, SeatState
 from homeostat.base.policy import AdaptivePolicy
 from homeostat.loop.memory import guard_state
+from homeostat.loop.seat import DISTRUST
 from homeostat.loop.seat_ways import WAYS_BACK
 from homeostat.policy.seat_learn import opened
 from homeostat.testing import build
-
-BATCH = Action(
-    kind=ActionKind.BATCH_UP, subject="pool:a", actuator="host", change=(("batch_max", 16),),
-    undo=UndoKind.EXACT,
-)  # fmt: skip
 
 
 def test_an_outcome_is_learnt_when_it_has_settled_and_not_before() -> None:
@@ -87,9 +83,13 @@ def test_a_twin_that_is_too_sure_of_itself_makes_all_but_ways_back_ask_again() -
     assert warned.urgency is Urgency.INFO
     seen = guard_state(story.state)
     assert set(seen.managed.guard.auto_kinds) == WAYS_BACK
+    best = SCALE_IS_BEST | {ActionKind.BATCH_UP: 0.95}
+    story.answer(story.until_asked(), best)
+    asked = story.facts(DecisionRecord)[-1].decision
+    assert isinstance(asked, Ask)
+    assert asked.action.kind is ActionKind.BATCH_UP
+    assert asked.because[-1] == DISTRUST
     later = build.at(story.now)
-    quiet = replace(seen, past=(), in_flight=None, observe_until=None)
-    assert BATCH not in PARTS.permit((BATCH,), quiet, later).allowed
     person = Reconfigured(at=later, managed=story.state.managed, by="R. Ashby")
     story.take(person)
     again = guard_state(story.state).managed.guard.auto_kinds

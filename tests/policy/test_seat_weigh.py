@@ -115,6 +115,30 @@ def test_a_part_of_a_ramp_is_foreseen_between_holding_and_all_of_it() -> None:
     assert said.pick.fraction == 1.0
 
 
+def test_where_the_whole_might_cost_too_much_a_part_may_be_played() -> None:
+    alone = replace(POLICY, arms=("twin",))
+    said = advice(seen({HOLD: 0.9, BATCH: 0.4, SHIFT: 0.5}, policy=alone))
+    refused = {arm.fraction: arm.refused for arm in said.arms if arm.name == "twin"}
+    assert refused[1.0]
+    smallest = min(refused)
+    assert not refused[smallest]
+    # From 5 % of the traffic to 25, of 95 that are to go: rounded down, never up.
+    assert smallest == math.floor(256 * 20 / 95) / 256
+    assert said.pick.fraction == smallest
+    assert said.arms[said.number + 1].fraction == smallest
+
+
+def test_exploring_is_even_over_what_may_be_played_and_nothing_else() -> None:
+    wide = replace(POLICY, missed=1.0, failed=1.0, explore=0.5)
+    state = seen({HOLD: 0.8, BATCH: 0.85, UP: 0.9}, policy=wide)
+    numbers = [advice(state, roll=roll).number for roll in (0.0, 0.2, 0.4, 0.6, 0.99)]
+    assert numbers == [-1, 0, 1, 1, 1]
+    tried = advice(state, roll=0.2)
+    assert tried.because[0].startswith("hold at 100%: to learn")
+    assert tried.pick.propensities == pytest.approx((0.5 / 3, 0.5 + 0.5 / 3, 0.5 / 3))
+    assert tried.pick.propensity == tried.pick.propensities[0]
+
+
 @pytest.mark.parametrize("why", ["", "it was never checked"])
 def test_what_is_not_foreseen_is_not_played(why: str) -> None:
     state = seen({HOLD: 0.1, UP: 0.9} if not why else {HOLD: 0.1, BATCH: 0.2, UP: 0.9}, why=why)

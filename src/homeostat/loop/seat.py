@@ -29,6 +29,7 @@ from homeostat.loop.seat_ways import WAYS_BACK
 
 POLICY: Final = "safe_canary"
 """Who proposed, where it was learning."""
+DISTRUST: Final = "the twin was too sure of itself lately: what is no way back asks a person"
 _NONSENSE: Final = "the runbook's: what learning said makes no sense ({})"
 _ONCE: Final = "the runbook's: learning may not hold back a cure of this incident any more"
 _SHADOW: Final = "in shadow: it is written down, and the runbook decides"
@@ -74,6 +75,8 @@ def taken(
     advice, problem = _advised(parts, learner, state, ask)
     if policy.mode is AdaptiveMode.ON and not problem and advice is not None:
         proposal = _followed(proposal, ask, advice)
+    if policy.mode is AdaptiveMode.ON and state.seat is not None and state.seat.distrusted:
+        proposal = replace(proposal, because=(*proposal.because, DISTRUST))
     fact = _said(state, policy, ask, advice, problem)
     state = _awaiting(state, fact, proposal, () if advice is None else advice.base)
     return state, proposal, (*before, Record(fact=fact))
