@@ -31,7 +31,10 @@ def get(
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
-    """Show deployments, incidents, decisions, actions, autonomy, feedback, or the plug-ins."""
+    """Show deployments, incidents, decisions, actions, autonomy, feedback, plug-ins, presets."""
+    if what is What.PRESETS:
+        _presets(name, output)
+        return
     if what is What.PARTS:
         rows = _parts()
         show(rows if name is None else _named(rows, "name", name, "part"), output)

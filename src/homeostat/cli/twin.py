@@ -33,6 +33,39 @@ def record(
     twin_record.record(journal, out, deployment)
 
 
+@app.command("fetch")
+def fetch(
+    prometheus: str = typer.Option(..., "--prometheus", help="Base address, http://HOST:9090."),
+    select: list[str] = typer.Option(..., "--select", help="LABEL=VALUE; may be repeated."),
+    out: Path = typer.Option(..., "--out", help="The recording (CSV) for `twin fit`."),
+    since: str = typer.Option("6h", "--since", help="How far back."),
+    step: str = typer.Option("1m", "--step", help="What a row stands for; four scrapes at least."),
+    preset: list[str] = typer.Option([], "--preset", help="What series mean; by what is there."),
+    token_file: Path | None = typer.Option(None, "--token-file", help="Holds a bearer token."),
+    ca_file: Path | None = typer.Option(None, "--ca-file", help="Certificates to trust."),
+) -> None:
+    """Turn a stretch of a Prometheus' past into a recording. Exits 6 if it shows too little."""
+    _needs("jax", "equinox", extra="twin")
+    from homeostat.cli import twin_fetch
+    from homeostat.server.config.units import duration_ns
+
+    try:
+        since_ns, step_ns = duration_ns(since), duration_ns(step)
+    except ValueError as error:
+        tell(f"homeostat: --since or --step: {error}")
+        raise typer.Exit(Exit.USAGE) from None
+    wanted = twin_fetch.asked(
+        prometheus,
+        select,
+        preset,
+        since_ns=since_ns,
+        step_ns=step_ns,
+        token_file=token_file,
+        ca_file=ca_file,
+    )
+    twin_fetch.fetch(wanted, out)
+
+
 @app.command("fit")
 def fit(
     sources: list[Path] = _SOURCES,

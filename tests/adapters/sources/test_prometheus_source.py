@@ -1,136 +1,17 @@
 """A Prometheus as a source: one query a round, sums that never jump, and gaps that stay gaps."""
 
-import asyncio
-import json
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from email.utils import formatdate
 from typing import Any
 
 import pytest
+from prometheus_fake import ENOUGH_S, T0, Points, asked, steps
 from pydantic import ValidationError
 
-from homeostat.adapters.sources.prometheus_source import (
-    PrometheusSettings,
-    PrometheusSource,
-    build,
-)
+from homeostat.adapters.sources.prometheus_source import PrometheusSettings, build
 from homeostat.base import names, raw
-from homeostat.base.evidence import Kind, Observation, Quality, SourceReport
+from homeostat.base.evidence import Observation, Quality
 from homeostat.base.units import SECOND, TimeNs
-from homeostat.testing.hostile import hostile_server, response
 from homeostat.testing.source import check_source
-
-T0 = 1_800_000_000.0
-STEP = 15.0
-ENOUGH_S = 60.0
-
-Points = Mapping[str, Sequence[tuple[float, float | str]]]
-"""Series as they stand on a page, with (seconds after T0, value)."""
-
-
-class Database:
-    """A Prometheus that answers a window of what it holds.
-
-    Attributes:
-        held: Its series.
-        at: The time of the next question, in seconds after T0.
-        more: Further fields of its answers.
-        date: What its clock is ahead, None to name no time.
-        queries: What it was asked, oldest first.
-    """
-
-    def __init__(self, held: Points) -> None:
-        self.held = dict(held)
-        self.more: dict[str, Any] = {}
-        self.date: float | None = None
-        self.at = 0.0
-        self.queries: list[bytes] = []
-
-    def answer(self, request: bytes) -> bytes:
-        self.queries.append(request.split(b" ")[1])
-        series = [(labels_of(text), points) for text, points in self.held.items()]
-        if b"/label/__name__/values" in request:
-            data: Any = sorted({labels["__name__"] for labels, _ in series})
-        else:
-            data = {"resultType": "matrix", "result": list(self._result(series))}
-        said = {"status": "success", "data": data} | self.more
-        date = "" if self.date is None else formatdate(T0 + self.at + self.date, usegmt=True)
-        return response(
-            json.dumps(said).encode(),
-            content_type="application/json",
-            extra=f"date: {date}\r\n" if date else "",
-        )
-
-    def _result(self, series: Any) -> Any:
-        for labels, points in series:
-            inside = [
-                [T0 + at, str(value)] for at, value in points if self.at - 75.0 < at <= self.at
-            ]
-            if inside:
-                yield {"metric": labels, "values": inside}
-
-
-def labels_of(text: str) -> dict[str, str]:
-    """Return the labels of `name{a="b"}`, with a job and instance that are there anyway."""
-    name, _, rest = text.partition("{")
-    pairs = [pair.split("=") for pair in rest.rstrip("}").split(",") if pair]
-    return {"__name__": name, "job": "llm", "instance": "one:8000"} | {
-        label: value.strip('"') for label, value in pairs
-    }
-
-
-@asynccontextmanager
-async def asked(held: Points, **settings: Any) -> AsyncIterator[tuple[Database, "Asking"]]:
-    database = Database(held)
-
-    async def respond(request: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(database.answer(request))
-
-    async with hostile_server(respond) as server:
-        defaults: dict[str, Any] = {
-            "name": "prom",
-            "deployment": "credit",
-            "timeout_s": ENOUGH_S,
-            "subject": "model",
-            "select": (("job", "llm"),),
-            "presets": ("vllm",),
-        }
-        source = build(
-            PrometheusSettings.model_validate(defaults | {"url": server.url()} | settings),
-            wall=lambda: T0 + database.at,
-        )
-        try:
-            yield database, Asking(database, source)
-        finally:
-            await source.close()
-
-
-class Asking:
-    """Asks at given times."""
-
-    def __init__(self, database: Database, source: PrometheusSource) -> None:
-        self.database, self.source = database, source
-
-    async def at(self, seconds: float) -> SourceReport:
-        self.database.at = seconds
-        return await self.source.observe(TimeNs(round((T0 + seconds) * SECOND)))
-
-    async def values(self, seconds: float) -> dict[tuple[str, str], float]:
-        """Return what is said of (subject, signal), buckets left out."""
-        report = await self.at(seconds)
-        assert report.quality is Quality.GOOD, report.detail
-        return {
-            (seen.key.subject, seen.key.signal): seen.value
-            for seen in report.observations
-            if seen.kind is not Kind.BUCKET
-        }
-
-
-def steps(values: Sequence[float | str], *, start: float = 0.0) -> list[tuple[float, float | str]]:
-    return [(start + STEP * place, value) for place, value in enumerate(values)]
-
 
 LIVES = {"vllm:num_requests_running": steps([1.0] * 8)}
 ARRIVED, OK, FAILED = raw.REQUESTS_ARRIVED, raw.REQUESTS_OK, raw.REQUESTS_5XX
@@ -314,6 +195,20 @@ async def test_presets_are_chosen_by_what_is_there_once() -> None:
         await ask.values(15.0)
         await ask.values(30.0)
     assert [b"__name__/values" in query for query in database.queries] == [True, False, False]
+
+
+async def test_presets_that_are_chosen_anew_count_anew_and_say_so_by_their_epoch() -> None:
+    latency = 'vllm:e2e_request_latency_seconds_bucket{le="0.3"}'
+    gap = [(0.0, 5.0), (15.0, 9.0), (150.0, 20.0), (165.0, 21.0)]
+    held = {latency: gap, "vllm:num_requests_running": gap}
+    async with asked(held, presets=()) as (_, ask):
+        told = [await ask.at(seconds) for seconds in (0.0, 15.0, 120.0, 150.0, 165.0)]
+    counted = [
+        [(one.value, one.epoch) for one in report.observations if one.le is not None]
+        for report in told
+    ]
+    first, then = T0, T0 + 150.0
+    assert counted == [[(0.0, first)], [(4.0, first)], [], [(0.0, then)], [(1.0, then)]]
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,12 @@ class Series:
     Attributes:
         labels: With `__name__` where the query left it.
         samples: In ascending time; one where the query asked for an instant.
+        identity: The labels as one value that can be looked up.
     """
 
     labels: Mapping[str, str]
     samples: tuple[Sample, ...]
+    identity: frozenset[tuple[str, str]]
 
     @property
     def name(self) -> str:
@@ -213,7 +215,7 @@ def _all_series(where: str, result: list[Any], *, matrix: bool, most: int) -> tu
             raise AbsurdAnswerError(
                 where, "data.result", f"has more than {most} samples; ask for less time"
             )
-        found.append(Series(labels=labels, samples=samples))
+        found.append(Series(labels=labels, samples=samples, identity=identity))
     return tuple(found)
 
 

@@ -92,8 +92,8 @@ class PrometheusSource:
     async def observe(self, now: TimeNs) -> SourceReport:
         """Ask once, within the deadline; trouble is a quality, never an exception."""
         started = time.monotonic_ns()
-        if self._epoch is None:
-            self._epoch = now / SECOND
+        if self._epoch is None or self._reading is None:
+            self._epoch = now / SECOND  # a new reading counts from zero
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 observations = tuple(await self._observations(now))

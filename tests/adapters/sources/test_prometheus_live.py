@@ -1,0 +1,160 @@
+"""A real Prometheus, with every preset's metrics and decoys on it, is asked by the real source."""
+
+import asyncio
+import itertools
+import json
+import math
+import string
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import prometheus_server
+import pytest
+from prometheus_server import ask, until
+
+from homeostat.adapters.sources.presets_choose import discover
+from homeostat.adapters.sources.presets_file import Entry, Metric, presets
+from homeostat.adapters.sources.prometheus_access import Access
+from homeostat.adapters.sources.prometheus_api import PrometheusApi
+from homeostat.adapters.sources.prometheus_source import PrometheusSettings, build
+from homeostat.base import raw
+from homeostat.base.evidence import Quality, SourceReport
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.testing.source import check_source
+
+pytestmark = [pytest.mark.live, prometheus_server.needed]
+
+_BOUNDS = ("0.1", "0.5", "1", "5", "100", "5000", "100000000", "+Inf")
+_USUAL = {"container": "main", "deployment": "d", "namespace": "ns", "pod": "p-1"}
+BEGAN = time.time()
+DECOYS: Mapping[str, str] = {
+    # Names as these programs expose them; none of them serves models.
+    "node": 'node_load1 0.2\nnode_cpu_seconds_total{cpu="0",mode="idle"} 5\n',
+    "grafana": 'http_request_duration_seconds_bucket{handler="/",le="+Inf"} 5\n'
+    "grafana_http_request_in_flight 1\n",
+    "web": 'http_requests_total{code="200",method="get"} 7\nhttp_requests_total{code="500"} 1\n',
+    "alertmanager": 'alertmanager_alerts{state="active"} 0\n'
+    'alertmanager_http_request_duration_seconds_count{handler="/"} 3\n',
+    "apiserver": 'apiserver_request_total{code="200",verb="GET"} 9\n'
+    'apiserver_request_duration_seconds_count{verb="GET"} 9\n',
+}
+
+
+def lines(name: str, metric: Metric, passed_s: float) -> Iterator[str]:
+    """Return a metric's lines after some time: counters grow, gauges stay at 3."""
+    choices = [metric.v.get(label, (_USUAL.get(label, "x"),)) for label in metric.l]
+    for values in itertools.product(*choices):
+        pairs = dict(zip(metric.l, values, strict=True))
+        if metric.t in {"counter", "gauge"}:
+            yield f"{name}{shown(pairs)} {10 * passed_s if metric.t == 'counter' else 3:f}"
+            continue
+        bounds = enumerate(_BOUNDS if metric.t == "histogram" else (), start=1)
+        yield from (
+            f"{name}_bucket{shown(pairs | {'le': le})} {passed_s * n:f}" for n, le in bounds
+        )
+        yield f"{name}_sum{shown(pairs)} {passed_s * 3:f}"
+        yield f"{name}_count{shown(pairs)} {passed_s * len(_BOUNDS):f}"
+
+
+def shown(labels: Mapping[str, str]) -> str:
+    return "{" + ",".join(f"{k}={json.dumps(v)}" for k, v in labels.items()) + "}"
+
+
+def page(entry: Entry) -> str:
+    passed_s = time.time() - BEGAN + 5.0
+    made = [line for name, one in entry.metrics.items() for line in lines(name, one, passed_s)]
+    return "\n".join([*made, ""])
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    jobs = {
+        name: (lambda entry=known.entry: page(entry))
+        for name, known in presets().items()
+        if known.entry.metrics
+    } | {name: (lambda text=text: text) for name, text in DECOYS.items()}
+    with prometheus_server.prometheus(tmp_path_factory.mktemp("prometheus"), jobs) as address:
+        until(
+            lambda: (
+                all(
+                    one["value"][1] == "1"
+                    for one in ask(address, "/api/v1/query", query="up")["result"]
+                )
+                and len(
+                    ask(address, "/api/v1/query", query="count_over_time(up[1m]) > 5")["result"]
+                )
+                == len(jobs) + 1
+            )
+        )
+        yield address
+
+
+def settings(url: str, job: str, **more: object) -> PrometheusSettings:
+    defaults = {
+        "name": "live",
+        "deployment": job,
+        "url": url,
+        "timeout_s": 30.0,
+        "subject": "model",
+        "select": (("job", job),),
+        "window_s": 30.0,
+    }
+    return PrometheusSettings.model_validate(defaults | more)
+
+
+async def told(url: str, names: Sequence[str]) -> dict[str, SourceReport]:
+    """Return each preset's second round, some scrapes after its first."""
+    sources = {name: build(settings(url, name, presets=(name,))) for name in names}
+    for source in sources.values():
+        await source.observe(TimeNs(time.time_ns()))
+    await asyncio.sleep(2.5 * prometheus_server.SCRAPE_S)
+    reports = {
+        name: await source.observe(TimeNs(time.time_ns())) for name, source in sources.items()
+    }
+    for source in sources.values():
+        await source.close()
+    return reports
+
+
+async def test_every_preset_is_chosen_by_its_names_and_no_decoy_is(url: str) -> None:
+    api = PrometheusApi(Access(url=url, timeout_s=30.0))
+    jobs = [name for name, known in presets().items() if known.entry.metrics]
+    asked = [*jobs, *DECOYS, "prometheus"]  # its own page is a decoy that nobody wrote for this
+    found = discover({job: await api.names([f'{{job="{job}"}}']) for job in asked})
+    await api.close()
+    serving = {"server", "engine", "generic"}
+    wanted = {job: (job,) for job in jobs if presets()[job].entry.layer in serving}
+    assert found == wanted
+
+
+async def test_every_signal_that_a_preset_reads_is_read(url: str) -> None:
+    names = [name for name, known in presets().items() if known.rules.rules]
+    for name, report in (await told(url, names)).items():
+        assert report.quality is Quality.GOOD, report.detail
+        signals = {one.key.signal: one.value for one in report.observations}
+        declared = set(presets()[name].entry.metrics)
+        families = {f"{one}{end}" for one in declared for end in ("", "_bucket", "_sum", "_count")}
+        wanted = {rule.signal for rule in presets()[name].rules.rules if rule.sample in families}
+        assert set(signals) >= wanted, name
+        assert signals.get(raw.REQUESTS_ARRIVED, 1.0) > 0.0, name
+        assert all(math.isfinite(value) for value in signals.values()), name
+
+
+async def test_a_live_source_keeps_the_promises(url: str) -> None:
+    now = TimeNs(time.time_ns() - 2 * SECOND)  # two rounds, none of them in the future
+    last = await check_source(lambda: build(settings(url, "vllm")), now=now, within_s=30.0)
+    assert last.quality is Quality.GOOD
+
+
+def test_every_query_of_every_preset_returns_one_finite_number(url: str) -> None:
+    """Each without its `or vector(0)`: a misspelt metric cannot hide behind a zero."""
+    bad = []
+    for name, known in presets().items():
+        words = ("sel", "app", "http", "host", "pods", "gpu", "rev", "dep", "hpa")
+        said = dict.fromkeys(words, f'job="{name}"') | {"w": "10s"}
+        for signal, one in known.entry.signals.items():
+            query = string.Template(one.q.replace(" or vector(0)", "")).substitute(said)
+            result = ask(url, "/api/v1/query", query=query)["result"]
+            if len(result) != 1 or not math.isfinite(float(result[0]["value"][1])):
+                bad.append((name, signal, result))
+    assert bad == []
