@@ -71,6 +71,7 @@ def test_a_decision_shows_every_arm_who_refused_it_and_why_one_won() -> None:
     assert fields["learning"] == "on: wanted twin, played twin"
     assert fields["it won because"] == ["twin at 100%: the most to gain"]
     arms = fields["arms"]
+    assert arms[0] == "runbook: batch_up pool:a; the others are set against it; chance 10.0%"
     assert arms[1].endswith("refused: it might add 0.40 to missed, and 0.10 is allowed")
     assert "gain +0.50 (+0.30 to +0.80)" in arms[2]
     assert arms[2].endswith("chance 90.0%")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from homeostat.base.learning import INCUMBENT
+
 Plain = Mapping[str, Any]
 
 
@@ -24,6 +26,9 @@ def learning(row: Plain | None) -> dict[str, str | list[str]]:
 
 
 def _arm(one: Plain) -> str:
+    if one["arm"] == INCUMBENT:
+        against = "the others are set against it"
+        return f"{INCUMBENT}: {one['action']}; {against}; chance {one['chance']:.1%}"
     share = "" if one["fraction"] is None else f" at {one['fraction']:.0%}"
     name = f"{one['arm']}: {one['action']}{share}"
     if one["refused"] and one["gain"][1] is None:
