@@ -75,17 +75,17 @@ def healthy() -> Scrape:
     serves = phase == Phase.READY
     gateway = put(
         np.zeros(len(signals.GATEWAY_SIGNALS), np.float32), signals.GATEWAY_SIGNALS,
-        **{names.ARRIVAL_RATE: 100.0, names.LATENCY_P50: 40.0, names.LATENCY_P95: 90.0,
+        **{names.ARRIVAL_RATE: 600.0, names.LATENCY_P50: 40.0, names.LATENCY_P95: 90.0,
            signals.LATENCY_P99: 120.0, signals.USD_PER_HOUR: 10.0},
     )  # fmt: skip
     variant = put(
         np.zeros((3, len(signals.VARIANT_SIGNALS)), np.float32), signals.VARIANT_SIGNALS,
-        **{names.ARRIVAL_RATE: [80.0, 20.0, 0.0], names.LATENCY_P95: 90.0, names.ACCURACY: 0.92},
+        **{names.ARRIVAL_RATE: [480.0, 120.0, 0.0], names.LATENCY_P95: 90.0, names.ACCURACY: 0.92},
     )  # fmt: skip
     slot = put(
         np.zeros((SLOTS, len(signals.SLOT_SIGNALS)), np.float32), signals.SLOT_SIGNALS,
         **{names.PROCESS_UP: 1.0, names.PROBE_HEALTH: 1.0, names.PROBE_INFERENCE: 1.0,
-           names.BATCH_SIZE: 4.0, names.DEVICE_TIME: 40.0, names.BATCH_FULL_SHARE: 0.6,
+           names.BATCH_SIZE: 24.0, names.DEVICE_TIME: 40.0, names.BATCH_FULL_SHARE: 0.6,
            names.MEMORY_SHARE: 0.4, names.CPU_SHARE: 0.5},
     )  # fmt: skip
     found: Scrape = some(
@@ -111,7 +111,7 @@ def healthy() -> Scrape:
 def scene(scrape: Scrape | None = None, **past: Any) -> Scene:
     begun: Any = no_past(SLOTS)
     begun = begun._replace(
-        calm=FAR, watched=FAR, peak=single(0.5, 0.1, 0.0), step=single(500.0), **past
+        learnt=FAR, calm=FAR, watched=FAR, peak=single(0.5, 0.1, 0.0), step=single(500.0), **past
     )
     orders = levers.begin(deployment(), SLOTS)
     seen = healthy() if scrape is None else scrape
@@ -184,6 +184,7 @@ def test_a_signal_that_goes_missing_never_allows_anything_more() -> None:
     ("where", "value", "gone"),
     [
         (lambda s: s.past.since, 19.0, {"batch_up", "shed_load", "shift_to_b", "scale_down_a"}),
+        (lambda s: s.past.learnt, 14.0, {"batch_up", "shed_load", "rollback", "scale_down_a"}),
         (lambda s: s.past.since, 39.0, {"scale_down_a"}),
         (lambda s: s.past.calm, 39.0, {"scale_down_a"}),
         (lambda s: s.past.watched, 239.0, {"scale_down_a"}),
@@ -226,7 +227,7 @@ def test_every_action_moves_its_own_lever_and_no_other() -> None:
         "resize_up": ("concurrency", 128), "resize_down": ("concurrency", 32),
         "batch_up": ("batch_max", [16] * 3), "batch_down": ("batch_max", [4] * 3),
         "shift_to_b": ("weights", [0.75, 0.25, 0.0]), "shift_back": ("weights", [0.8, 0.2, 0.0]),
-        "rollback": ("rollback", [1, 0, 0]), "shed_load": ("admit_rps", 90.0),
+        "rollback": ("rollback", [1, 0, 0]), "shed_load": ("admit_rps", 540.0),
         "retrain": ("retrain", 1), "restart_replica": ("restart", [1] + [0] * 7),
         "drain_replica": ("drain", [1] + [0] * 7), "return_replicas": ("drain", [0] * 8),
         "admit_all": ("admit_rps", np.inf), "hold": ("by_us", 0), "escalate": ("by_us", 0),
@@ -277,7 +278,7 @@ def test_what_is_unknown_has_no_bit_and_what_is_known_has_one() -> None:
     told = dict(zip(OBSERVATIONS, full.tolist(), strict=True))
     assert told["known:arrivals"] == told["known:load:a"] == told["known:accuracy:a"] == 1.0
     assert told["known:score:error_ratio"] == 0.0  # a chart that has just begun says nothing
-    assert told["load:a"] == pytest.approx(np.log2(80 / 100 / 3) / 4.0, abs=1e-5)
+    assert told["load:a"] == pytest.approx(np.log2(480 / 600 / 3) / 4.0, abs=1e-5)
     assert told["p95"] == pytest.approx(np.log2(90 / 500) / 4.0, abs=1e-5)
     assert told["errors"] == -1.0
     assert told["budget_left"] == pytest.approx(2.0 * (1.0 - 10.0 / 14.0) - 1.0, abs=1e-5)

@@ -47,6 +47,7 @@ class Past(NamedTuple):
         last: Which that was, int32; 0 = none yet.
         at: Scrape of each of the last actions that count against the hourly rate [RATE].
         step: Scrapes so far.
+        learnt: With the objectives known and met: what baselines are learnt from.
         calm: In a row with the objectives known and met.
         watched: In a row with the pool's load known.
         peak: Most work pool by pool in that time, in ready replicas [V].
@@ -58,6 +59,7 @@ class Past(NamedTuple):
     last: Array
     at: Array
     step: Array
+    learnt: Array
     calm: Array
     watched: Array
     peak: Array
@@ -69,11 +71,12 @@ class Facts(NamedTuple):
     """What holds now.
 
     Attributes:
-        sight: Arrivals, errors and latency are known and fresh.
+        sight: Arrivals, errors and latency are known and fresh, and most replicas say something.
         met: The objectives are known to be met.
         missed: They are known not to be.
         still: The platform has nothing under way, and what was ordered is in force.
         ready: Replicas that are ready and pass their probes [V].
+        well: Of each pool, errors and latency are known and as promised [V].
         silent: A replica that should answer its probes says nothing.
         failing: Proven to fail [S].
         load: Work of each pool, in ready replicas [V]; NaN = not known.
@@ -87,6 +90,7 @@ class Facts(NamedTuple):
     missed: Array
     still: Array
     ready: Array
+    well: Array
     silent: Array
     failing: Array
     load: Array
@@ -128,6 +132,7 @@ def no_past(slots: int) -> Past:
         last=jnp.int32(0),
         at=jnp.full(RATE, -FAR, jnp.float32),
         step=zero,
+        learnt=zero,
         calm=zero,
         watched=zero,
         peak=jnp.zeros(VARIANTS),
@@ -149,6 +154,7 @@ def facts(deployment: Params, scrape: Scrape, orders: Orders, past: Past, rules:
     serves = (scrape.phase == Phase.READY) | (scrape.phase == Phase.HUNG)
     probe = of_slot(scrape, names.PROBE_INFERENCE)
     passes = serves & (probe > 0.0)  # NaN is not above
+    mute = serves & jnp.isnan(probe)
     is_of = scrape.slot_variant[:, None] == jnp.arange(VARIANTS)
     met, missed = _objectives(deployment, scrape)
     took = of_slot(scrape, names.DEVICE_TIME)
@@ -158,12 +164,15 @@ def facts(deployment: Params, scrape: Scrape, orders: Orders, past: Past, rules:
     reported = gateway(scrape, signals.USD_PER_HOUR)
     wanted = (orders.replicas * deployment.money.usd_per_hour).sum()
     return Facts(
-        sight=_sight(scrape, rules.fresh_scrapes),
+        sight=_sight(scrape, rules.fresh_scrapes) & (2 * mute.sum() < serves.sum()),
         met=met,
         missed=missed,
         still=~scrape.changing & scrape.levers_ok,
         ready=(passes[:, None] & is_of).sum(axis=0).astype(jnp.float32),
-        silent=(serves & jnp.isnan(probe)).any(),
+        well=_well(
+            deployment, of_variant(scrape, names.LATENCY_P95), of_variant(scrape, names.ERROR_RATIO)
+        )[0],
+        silent=mute.any(),
         failing=past.failing >= rules.failed_probes,
         load=work(scrape),
         full=(in_a & (full >= _HALF)).sum() >= _HALF * jnp.maximum(in_a.sum(), 1),
@@ -181,10 +190,15 @@ def _sight(scrape: Scrape, fresh_scrapes: float) -> Array:
 
 def _objectives(deployment: Params, scrape: Scrape) -> tuple[Array, Array]:
     """Return whether the objectives are known to be met, and known to be missed."""
+    p95, errors = gateway(scrape, names.LATENCY_P95), gateway(scrape, names.ERROR_RATIO)
+    return _well(deployment, p95, errors)
+
+
+def _well(deployment: Params, p95_ms: Array, errors: Array) -> tuple[Array, Array]:
+    """Return whether latency and errors are known to be as promised, and known not to be."""
     late_ms = 1000.0 * P95_OF_P99 * deployment.promise.p99_s
     most = jnp.maximum(1.0 - deployment.promise.availability, _LEAST_ERRORS)
-    p95, errors = gateway(scrape, names.LATENCY_P95), gateway(scrape, names.ERROR_RATIO)
-    return (p95 <= late_ms) & (errors <= most), (p95 > late_ms) | (errors > most)
+    return (p95_ms <= late_ms) & (errors <= most), (p95_ms > late_ms) | (errors > most)
 
 
 def remembered(deployment: Params, past: Past, scrape: Scrape, acted: Array, last: Array) -> Past:
@@ -212,6 +226,7 @@ def remembered(deployment: Params, past: Past, scrape: Scrape, acted: Array, las
         last=jnp.where(acted, last, past.last),
         at=at,
         step=past.step + 1.0,
+        learnt=past.learnt + met,
         calm=jnp.where(met, past.calm + 1.0, 0.0),
         watched=jnp.where(known, past.watched + 1.0, 0.0),
         peak=jnp.fmax(past.peak, loads),
@@ -224,10 +239,14 @@ def work(scrape: Scrape) -> Array:
     """Return the work of each pool, in ready replicas [V]; NaN = not known.
 
     As `detect.utilisation` has it while the slope of the service law is not learnt: the rate at
-    the batches seen, so that what is used is never taken for less.
+    the batches seen, so that what is used is never taken for less. A pool of which one replica
+    that should serve says nothing is not known.
     """
+    serves = (scrape.phase == Phase.READY) | (scrape.phase == Phase.HUNG)
     took = of_slot(scrape, names.DEVICE_TIME)
     unit = jnp.where(took > 0.0, 1000.0 * of_slot(scrape, names.BATCH_SIZE) / took, jnp.nan)
-    is_of = scrape.slot_variant[:, None] == jnp.arange(VARIANTS)
-    mean = jnp.nanmean(jnp.where(is_of, unit[:, None], jnp.nan), axis=0)
-    return of_variant(scrape, names.ARRIVAL_RATE) / mean
+    is_of = (scrape.slot_variant[:, None] == jnp.arange(VARIANTS)) & serves[:, None]
+    total = jnp.where(is_of, unit[:, None], 0.0).sum(axis=0)  # NaN where one of them is
+    mean = total / jnp.maximum(is_of.sum(axis=0), 1)
+    rate = of_variant(scrape, names.ARRIVAL_RATE)
+    return jnp.where(mean > 0.0, rate / mean, jnp.nan)

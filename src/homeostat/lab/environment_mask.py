@@ -16,11 +16,16 @@ from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import GuardPolicy
 from homeostat.lab.controller_parts import GRANTED, P95_OF_P99
-from homeostat.lab.environment_actions import MENU, Scene, next_rung, worst
-from homeostat.lab.environment_facts import Facts, facts, gateway
+from homeostat.lab.environment_actions import MENU, SHED, Scene, next_rung, worst
+from homeostat.lab.environment_facts import Facts, facts, gateway, of_variant
 from homeostat.twin.shapes import SCRAPE_S, Variant
 
 _HOUR: Final = 3600.0 / SCRAPE_S  # in scrapes
+# Scrapes until the loop's baselines are learnt: the window of the rates, what the charts skip, and
+# `loop.sense.READY_TICKS`; a test holds it against the loop.
+LEARNING: Final = 15.0
+_SAME: Final = 1e-3  # of a share of traffic
+LEAST_IN_FLIGHT: Final = 16.0  # `controller_parts.guard_policy`: below, a limit is no limit
 _TELLS: Final = frozenset({ActionKind.HOLD, ActionKind.ESCALATE})
 
 
@@ -37,6 +42,7 @@ class Rules(NamedTuple):
         watch_scrapes: For which the load must have been watched before that.
         actions_per_hour: At most.
         utilisation_max: Of what remains, when capacity is taken away or traffic is moved.
+        learning_scrapes: Until baselines are learnt.
     """
 
     granted: Collection[ActionKind] = GRANTED
@@ -48,6 +54,7 @@ class Rules(NamedTuple):
     watch_scrapes: float = GuardPolicy().watch_scrapes
     actions_per_hour: int = GuardPolicy().actions_per_hour
     utilisation_max: float = GuardPolicy().utilisation_max
+    learning_scrapes: float = LEARNING
 
 
 def mask(scene: Scene, rules: Rules) -> Array:
@@ -55,7 +62,7 @@ def mask(scene: Scene, rules: Rules) -> Array:
     now = facts(scene.deployment, scene.scrape, scene.orders, scene.past, rules)
     found = _growing(scene, now) | _shrinking(scene, now, rules) | _batches(scene, now, rules)
     found |= _traffic(scene, now, rules) | _replicas(scene, now, rules)
-    found["rollback"] = _first_rollback(scene, now)
+    found["rollback"] = _first_rollback(scene, now, rules)
     found["retrain"] = now.sight & _calm_enough(scene, now, rules) & ~now.silent
     always = jnp.asarray(a=True)
     none = jnp.asarray(a=False)
@@ -67,11 +74,12 @@ def mask(scene: Scene, rules: Rules) -> Array:
 
 
 def _calm_enough(scene: Scene, now: Facts, rules: Rules) -> Array:
-    """G3 cooldown, G4 rate, G5 single flight."""
+    """G0 baselines, G3 cooldown, G4 rate, G5 single flight."""
     past = scene.past
     lately = (past.at > past.step - _HOUR).sum()
     return (
         now.still
+        & (past.learnt >= rules.learning_scrapes)
         & (past.since >= rules.cooldown_scrapes)
         & (lately < min(rules.actions_per_hour, past.at.shape[0]))
     )
@@ -127,23 +135,25 @@ def _traffic(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
     may = _calm_enough(scene, now, rules) & now.sight & ~now.silent
     share = scene.orders.weights
     usual = scene.deployment.weights[Variant.B]
-    errors = scene.scrape.variant[:, 1]
-    fine = errors <= jnp.maximum(1.0 - scene.deployment.promise.availability, 0.005)
+    serving = scene.orders.replicas > 0.0
+    known = (jnp.isfinite(now.load) | ~serving).all()
 
     def holds(variant: int, wanted: Array) -> Array:
         grown = now.load[variant] * wanted / jnp.maximum(share[variant], 1e-6)
-        return (grown <= rules.utilisation_max * now.ready[variant]) & (now.ready[variant] > 0.0)
+        enough = grown <= rules.utilisation_max * now.ready[variant]
+        return known & enough & (now.ready[variant] > 0.0) & now.well[variant]
 
-    rung = next_rung(scene)
-    to_b = (share[Variant.B] < 1.0) & _has_b(scene) & fine[Variant.B] & holds(Variant.B, rung)
-    back = (share[Variant.B] > usual + 1e-3) & fine[Variant.A]
+    to_b = (share[Variant.B] < 1.0) & _has_b(scene) & holds(Variant.B, next_rung(scene))
+    back = share[Variant.B] > usual + _SAME
     back &= holds(Variant.A, share[Variant.A] + share[Variant.B] - usual)
     limited = jnp.isfinite(scene.orders.admit_rps)
     arrives = gateway(scene.scrape, names.ARRIVAL_RATE)
+    # Little's law: what the limit lets be in flight, which has a floor.
+    in_flight = SHED * arrives * gateway(scene.scrape, names.LATENCY_P50) / 1000.0
     return {
         "shift_to_b": may & to_b,
         "shift_back": may & back,
-        "shed_load": may & (arrives > 1.0),
+        "shed_load": may & (in_flight >= LEAST_IN_FLIGHT),
         "admit_all": limited & now.still,  # an undo: neither sight nor cooldown is asked for
     }
 
@@ -163,11 +173,11 @@ def _replicas(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
     }
 
 
-def _first_rollback(scene: Scene, now: Facts) -> Array:
+def _first_rollback(scene: Scene, now: Facts, rules: Rules) -> Array:
     """Back to the version that served before: known to be judged by, pool B fine, and once."""
-    errors = scene.scrape.variant[:, 1]
+    errors = of_variant(scene.scrape, names.ERROR_RATIO)[Variant.A]
     version = scene.scrape.version[Variant.A]
     # What both pools share is not the release.
-    clean = errors[Variant.B] <= jnp.maximum(1.0 - scene.deployment.promise.availability, 0.005)
-    clean = jnp.where(_has_b(scene), clean, jnp.asarray(a=True))
-    return now.still & now.sight & jnp.isfinite(errors[Variant.A]) & (version > 0.0) & clean
+    clean = now.well[Variant.B] | ~_has_b(scene)
+    may = now.still & now.sight & (scene.past.learnt >= rules.learning_scrapes)
+    return may & jnp.isfinite(errors) & (version > 0.0) & clean
