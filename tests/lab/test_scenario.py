@@ -290,6 +290,14 @@ REFUSALS = {
         MINIMAL + "deployment: {replica: 3}\n", 12, "did you mean 'replicas'",
     ),
     "a deployment out of bounds": (MINIMAL + "deployment: {cancel: 2}\n", 12, "leaves 0 to 1"),
+    "half a replica": (
+        MINIMAL + "deployment: {replicas: [2.5, 4]}\n", 12, "[2.5, 4]: it is a whole number",
+    ),
+    "half a replica by a parameter": (
+        MINIMAL + "params: {n: 2.5}\ndeployment: {replicas: n}\n", 13, "write whole ends",
+    ),
+    "a name that says nothing": (_edit("name: one_slow_replica", "name: ' '"), 2, "is empty"),
+    "no summary": (_edit("summary: One replica is slow.", "summary: ''"), 4, "is empty"),
     "an unknown code": (
         MINIMAL + "unsafe: [{action: a, why: b, codes: [K9]}]\n", 12, "known: K1",
     ),

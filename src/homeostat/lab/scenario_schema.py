@@ -166,6 +166,9 @@ def _parameters(fields: Fields) -> dict[str, Spec]:
 
 def _check(scenario: Scenario, fields: Fields) -> None:
     """Refuse what every part allows and the whole does not."""
+    for key in ("name", "summary"):
+        if not fields.text(key).strip():
+            raise fields.error(fields.line(key), f"{scenario.id}: {key!r} is empty; write one")
     acting = sum(not fault.ambient for fault in scenario.faults)
     if not acting or acting > FAULTS:
         raise fields.error(
@@ -252,6 +255,13 @@ def _deployment(fields: Fields, params: Mapping[str, Spec]) -> dict[str, Spec]:
             )
         found[key] = spec(node, fields.file, f"{fields.what}: deployment: {key}")
         check(found[key], (DEFAULTS[key].low, DEFAULTS[key].high), params, here, key)
+        ends = bounds(found[key], dict(params))
+        if DEFAULTS[key].whole and any(end % 1 for end in ends):
+            raise fields.error(
+                line,
+                f"{fields.what}: deployment: {key}: [{ends[0]:g}, {ends[1]:g}]: it is a whole "
+                "number of something; write whole ends",
+            )
     return found
 
 
