@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -88,13 +88,57 @@ def exposed(
         thread.join()
 
 
+class Server:
+    """One server; it may be killed and started again on the same folder and port."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://{self._address}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        text = json.dumps(config).replace(SELF, self._address)  # JSON is YAML
+        (folder / "prometheus.yml").write_text(text)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(shutil.which("prometheus")),
+                    f"--config.file={self._folder / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={self._folder / 'data'}",
+                    f"--web.listen-address={self._address}",
+                    "--log.level=error",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        until(self._ready)
+
+    def kill(self) -> None:
+        """End it as a machine's failure would: it writes nothing any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def _ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise AssertionError(f"it ended: {(self._folder / 'log').read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
 @contextmanager
-def prometheus(
-    folder: Path, jobs: Mapping[str, Page], *, flags: Sequence[str] = ()
-) -> Iterator[str]:
-    """Scrape each job's page and the server's own every second, and yield its address."""
+def scraping(folder: Path, jobs: Mapping[str, Page]) -> Iterator[Server]:
+    """Scrape each job's page and the server's own every second."""
     with exposed(jobs) as port:
-        scrapes = [
+        scrapes: list[dict[str, Any]] = [
             {
                 "job_name": job,
                 "metrics_path": f"/{job}",
@@ -105,42 +149,9 @@ def prometheus(
         ]
         scrapes.append({"job_name": "prometheus", "static_configs": [{"targets": [SELF]}]})
         config = {"global": {"scrape_interval": f"{SCRAPE_S:g}s"}, "scrape_configs": scrapes}
-        with started(folder, config, flags) as url:
-            yield url
-
-
-@contextmanager
-def started(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()) -> Iterator[str]:
-    """Start a server with a configuration (JSON is YAML) and yield its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    text = json.dumps(config).replace(SELF, address)
-    (folder / "prometheus.yml").write_text(text)
-    log = (folder / "log").open("wb")
-    command = [
-        str(shutil.which("prometheus")),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-        "--log.level=error",
-        *flags,
-    ]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        until(lambda: _ready(process, address, folder))
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        log.close()
-
-
-def _ready(process: "subprocess.Popen[bytes]", address: str, folder: Path) -> bool:
-    if process.poll() is not None:
-        raise AssertionError(f"it ended: {(folder / 'log').read_text()[-2000:]}")
-    try:
-        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+        server = Server(folder, config)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()

@@ -6,7 +6,8 @@ import json
 import math
 import string
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import prometheus_server
 import pytest
@@ -73,7 +74,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, known in presets().items()
         if known.entry.metrics
     } | {name: (lambda text=text: text) for name, text in DECOYS.items()}
-    with prometheus_server.prometheus(tmp_path_factory.mktemp("prometheus"), jobs) as address:
+    with prometheus_server.scraping(tmp_path_factory.mktemp("prometheus"), jobs) as server:
+        address = server.url
         until(
             lambda: (
                 all(
@@ -81,7 +83,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     for one in ask(address, "/api/v1/query", query="up")["result"]
                 )
                 and len(
-                    ask(address, "/api/v1/query", query="count_over_time(up[1m]) > 5")["result"]
+                    ask(address, "/api/v1/query", query="count_over_time(up[1m]) > 3")["result"]
                 )
                 == len(jobs) + 1
             )
@@ -158,3 +160,56 @@ def test_every_query_of_every_preset_returns_one_finite_number(url: str) -> None
             if len(result) != 1 or not math.isfinite(float(result[0]["value"][1])):
                 bad.append((name, signal, result))
     assert bad == []
+
+
+class Model:
+    """A page that counts while it lives; it may be taken away, and start again."""
+
+    def __init__(self) -> None:
+        self.count, self.lives = 100, True
+
+    def page(self) -> str:
+        if not self.lives:
+            return "this is { no page"
+        self.count += 1
+        return (
+            f'http_requests_total{{handler="/v1/a",status="2xx"}} {self.count}\n'
+            "vllm:num_requests_running 3\n"
+        )
+
+
+async def test_a_database_that_dies_and_a_page_that_fails_cost_no_request_and_make_no_zero(
+    tmp_path: Path,
+) -> None:
+    model = Model()
+    with prometheus_server.scraping(tmp_path, {"llm": model.page}) as server:
+        source = build(settings(server.url, "llm", presets=("vllm",), attempts=1))
+
+        async def round_(wanted: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+            """Return the first round that is as wanted; each is GOOD or says nothing."""
+            seen: dict[str, float] = {}
+            for _ in range(100):
+                report = await source.observe(TimeNs(time.time_ns()))
+                seen = {one.key.signal: one.value for one in report.observations}
+                assert (report.quality is Quality.GOOD) == bool(seen), report.detail
+                if wanted(seen):
+                    break
+                await asyncio.sleep(0.5)
+            assert wanted(seen)
+            return seen
+
+        arrived, running = raw.REQUESTS_ARRIVED, raw.INFLIGHT
+        await round_(lambda seen: running in seen)
+        first = model.count
+        server.kill()
+        assert await round_(lambda seen: not seen) == {}
+        server.start()
+        back = await round_(lambda seen: seen.get(arrived, 0.0) > 0.0)
+        assert back[arrived] <= model.count - first + 2  # what was scraped, and never the total
+        model.lives = False
+        down = await round_(lambda seen: running not in seen)
+        assert arrived not in down  # nobody knows what a target that is down is asked
+        model.count, model.lives = 0, True
+        again = await round_(lambda seen: running in seen)
+        await source.close()
+    assert back[arrived] <= again[arrived] <= back[arrived] + 60
