@@ -18,7 +18,8 @@ OPTIONAL = {
     "detect": ("twin",),
     "testing": ("twin",),
     "twin": ("twin",),
-    "lab": ("twin",),
+    "lab": ("gym", "twin"),
+    "learn": ("twin",),
     "proof": ("proof",),
 }
 """Extras beyond the plain install that a room may import: the kit compiles with jax if it can, and

@@ -123,7 +123,7 @@ def test_a_piece_is_of_one_size_and_not_wider_than_asked() -> None:
         assert 1 <= len(piece.pairs) <= 4
         assert len({size_of(scenarios(), *pair) for pair in piece.pairs}) == 1
     sizes = {size_of(scenarios(), *piece.pairs[0]) for piece in player.pieces}
-    assert sizes == {16, 32}
+    assert sizes == {(16, 1.0), (32, 1.0)}
 
 
 def test_the_digest_names_scenarios_cycles_and_options() -> None:
@@ -165,7 +165,7 @@ def test_an_hour_that_is_no_number_is_an_error_and_not_a_gap(
 ) -> None:
     spoilt = tuple(math.nan if name == "offered" else 1.0 for name in COLUMNS)
     monkeypatch.setattr(cycles_table, "_rows", lambda _: [spoilt])
-    monkeypatch.setattr(cycles_table, "world_of", lambda *_: FakeWorld())
+    monkeypatch.setattr(cycles_table, "world_for", lambda *_: FakeWorld())
     pairs = ((draw_cycles(3, cycles=1)[0], 1),)
     piece = Piece(policy="hold", pairs=pairs, scenarios=scenarios(), options=Options(width=4))
     with pytest.raises(FloatingPointError, match=r"cycle 0 with 1 incidents.*offered are not"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from homeostat.proof.claims import Claim
+from homeostat.proof.claim import Claim
 from homeostat.proof.claims_accounts import ACCOUNTS
 from homeostat.proof.moment import Setting
 from homeostat.proof.verify import Prover

@@ -211,8 +211,7 @@ class Increments:
         answered: Requests answered, well or not; None = not known (a gap, a reset, a bad page).
         failed: Those that failed; None = not known.
         seconds: The time that they cover, more than a tick's after a gap; None = not known.
-        latency: Per upper bound in ms, the last one infinite: answers that took no longer. Empty
-            where the gateway has no histogram of it, or it is not believed.
+        latency: Per upper bound in ms, the last infinite: answers that took no longer; or empty.
         quality: Why nothing is known, if nothing is.
     """
 

@@ -5,57 +5,18 @@ the replay must see from the real guards for the counterexample to count.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import z3
 
 from homeostat.base.actions import ActionKind, UndoKind
 from homeostat.base.policy import KillLevel, LeverLimit, Mode
+from homeostat.proof.claim import Case, Claim
 from homeostat.proof.moment import HOUR_MS, KINDS, LEVERS, Moment, Setting, moment, outside
 from homeostat.proof.smt import Term, is_true, term
 from homeostat.safety.rule import EXEMPT, EXEMPTIONS
 
 K = ActionKind
-Answer = Literal["runs", "runs or asks", "denied", "does not run"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One way in which a claim could be false.
-
-    Attributes:
-        moments: One moment, or several in their order.
-        terms: What would hold then, over and above the moments' ties.
-        links: Ties between the moments that always hold.
-        drawn: Ties that hold of the deployments a counterexample is built from.
-        wished: What makes a counterexample easier to read, if it may be had.
-        answer: What the guards answer in each of the moments.
-    """
-
-    moments: tuple[Moment, ...]
-    terms: tuple[Term, ...]
-    links: tuple[Term, ...] = ()
-    drawn: tuple[Term, ...] = ()
-    wished: tuple[Term, ...] = ()
-    answer: Answer = "runs or asks"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """One promise.
-
-    Attributes:
-        name: For scripts: lower-case words with dashes.
-        promise: One sentence for people.
-        cases: Makes the cases for a policy.
-        outage: What the operator would live through without it.
-    """
-
-    name: str
-    promise: str
-    cases: Callable[[Setting], Iterator[Case]] = field(repr=False)
-    outage: str = ""
 
 
 def one(setting: Setting, kind: ActionKind, limit: LeverLimit | None = None) -> Moment:

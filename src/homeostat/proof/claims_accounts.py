@@ -6,7 +6,8 @@ from typing import Final
 import z3
 
 from homeostat.base.actions import ActionKind
-from homeostat.proof.claims import Case, Claim, one, undone
+from homeostat.proof.claim import Case, Claim
+from homeostat.proof.claims import one, undone
 from homeostat.proof.moment import KINDS, Moment, Setting
 from homeostat.proof.smt import Term, is_false
 

@@ -13,7 +13,7 @@ import z3
 
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import LeverLimit
-from homeostat.proof.claims import Case, Claim
+from homeostat.proof.claim import Case, Claim
 from homeostat.proof.moment import KINDS, LEVERS, Moment, Setting, moment
 from homeostat.proof.smt import Term, is_true, term
 from homeostat.proof.windows import Step, past, within

@@ -11,7 +11,7 @@ from typing import Protocol
 from homeostat.base.actions import Action
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
 from homeostat.base.units import MILLISECOND, TimeNs
-from homeostat.proof.claims import Answer
+from homeostat.proof.claim import Answer
 from homeostat.proof.moment import Setting
 from homeostat.proof.question import Drawn
 from homeostat.proof.stage import START, Before, action, after, state

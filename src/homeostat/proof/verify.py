@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 import z3
 
-from homeostat.proof.claims import PACK, Case, Claim
+from homeostat.proof.claim import Case, Claim
+from homeostat.proof.claims import PACK
 from homeostat.proof.claims_accounts import ACCOUNTS
 from homeostat.proof.moment import Setting
 from homeostat.proof.question import draw, exists

@@ -12,7 +12,7 @@ from homeostat.base.evidence import Family, Verdict
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import MILLISECOND
-from homeostat.base.world import ReplicaState, Stamp
+from homeostat.base.world import ReplicaState
 from homeostat.safety import capacity
 from homeostat.safety.bill import bill
 from homeostat.safety.canaried import on_its_ramp
@@ -30,6 +30,7 @@ from homeostat.safety.lately import lately
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
 from homeostat.safety.sight import Sight, milli, scrapes_ms
+from homeostat.safety.stamped import foreign
 from homeostat.safety.tree import Value
 
 Record = dict[str, Value]
@@ -38,12 +39,6 @@ _ONE_REPLICA = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
 _TAKES_OUT = _ONE_REPLICA | {ActionKind.SCALE_DOWN}
 _NOT_YET_WRITING = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
 _ABOUT_TO_WRITE = _NOT_YET_WRITING | {ActionState.INTENT, ActionState.READBACK}
-_WRITTEN = frozenset({
-    ActionState.APPLIED,
-    ActionState.SETTLING,
-    ActionState.VERIFYING,
-    ActionState.ROLLING_BACK,
-})
 
 
 def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
@@ -373,7 +368,7 @@ def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         "frozen": guard.frozen,
         "unproved": guard.unproved != "",
         "unproved_text": guard.unproved,
-        "foreign": _foreign(action, sight, own),
+        "foreign": foreign(action, sight, own),
         "kill": str(KillLevel(state.kill)),
         "mode": state.managed.mode.value,
         "granted": action.kind in guard.auto_kinds and guard.granted_by.strip() != "",
@@ -385,30 +380,3 @@ def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
         "ttl_ms": ttl,
         "spares": None if sight.world is None else sight.world.spares,
     }
-
-
-def _foreign(action: Action, sight: Sight, own: ActionRecord | None) -> bool | None:
-    """Return whether somebody else writes here; None when the target's stamp is not known."""
-    until = sight.state.foreign_until
-    if until is not None and sight.now < until:
-        return True
-    stamp = None if sight.world is None else sight.world.stamp(action.actuator)
-    if stamp is None:
-        return None
-    if own is None:
-        return _superseded(stamp, sight)
-    if stamp.epoch is not None and stamp.epoch > own.epoch:
-        return True  # a newer controller owns the deployment
-    ours = stamp.intent is None or stamp.intent.startswith(f"{own.id}.")
-    return own.intent is not None and own.state in _WRITTEN and not ours
-
-
-def _superseded(stamp: Stamp, sight: Sight) -> bool:
-    """Return whether a newer controller owns the deployment, known before anything is begun.
-
-    A controller whose journal was thrown away counts its epochs anew and would be denied at every
-    write. A shadow writes nothing and may watch what another controller owns.
-    """
-    epoch = sight.state.epoch
-    writes = sight.state.managed.acts
-    return writes and epoch is not None and stamp.epoch is not None and stamp.epoch > epoch
