@@ -2,11 +2,7 @@
 
 import pytest
 
-<<<<<<< tests/proof/test_claims_accounts.py
-from homeostat.proof.case import Claim
-=======
 from homeostat.proof.claim import Claim
->>>>>>> /tmp/prof/new
 from homeostat.proof.claims_accounts import ACCOUNTS
 from homeostat.proof.moment import Setting
 from homeostat.proof.verify import Prover

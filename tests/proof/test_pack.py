@@ -12,7 +12,7 @@ from homeostat.base.actions import Action
 from homeostat.base.guard import GuardAnswer, GuardState
 from homeostat.base.policy import GuardPolicy
 from homeostat.base.units import SECOND, TimeNs
-from homeostat.proof.case import Claim
+from homeostat.proof.claim import Claim
 from homeostat.proof.claims import PACK
 from homeostat.proof.moment import Setting
 from homeostat.proof.verify import Prover, Result

@@ -14,7 +14,8 @@ from homeostat.base.world import Snapshot
 
 ArrayT = TypeVar("ArrayT")
 
-LOOKBACK_SCRAPES: Final = 5  # so far ratios and quantiles of a signal with traffic look back
+# Ratios and quantiles of a signal with traffic look back over so many scrapes.
+LOOKBACK_SCRAPES: Final = 5
 UNLIKE_ITSELF: Final = 0.1
 """Confidence of what rests on the score alone; nobody is woken while the objectives are met."""
 

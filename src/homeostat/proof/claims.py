@@ -1,4 +1,8 @@
-"""The safety pack, one action at a time: what no permitted action may do, in any state."""
+"""The safety pack, one action at a time: what no permitted action may do, in any state.
+
+A claim is a list of cases; each is refuted by a state in which its terms hold. `unlike` is what
+the replay must see from the real guards for the counterexample to count.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -6,15 +10,6 @@ from typing import Final
 import z3
 
 from homeostat.base.actions import ActionKind, UndoKind
-<<<<<<< src/homeostat/proof/claims.py
-from homeostat.base.policy import KillLevel, Mode
-from homeostat.proof.case import Case, Claim, exempt, lever_cases, one, one_more, stale, undone
-from homeostat.proof.moment import HOUR_MS, KINDS, Moment, Setting, outside
-from homeostat.proof.smt import Term, is_true
-from homeostat.safety.rule import EXEMPT, EXEMPTIONS
-
-K = ActionKind
-=======
 from homeostat.base.policy import KillLevel, LeverLimit, Mode
 from homeostat.proof.claim import Case, Claim
 from homeostat.proof.moment import HOUR_MS, KINDS, LEVERS, Moment, Setting, moment, outside
@@ -59,7 +54,6 @@ def stale(now: Moment) -> Term:
     """Return that the latest tick is not known to be fresh."""
     age, fresh = now.cells["evidence_age_ms"], now.cells["fresh_ms"]
     return z3.Or(z3.Not(age.known), age.value < 0, age.value > fresh.value)
->>>>>>> /tmp/prof/new
 
 
 def _bounds(setting: Setting) -> Iterator[Case]:

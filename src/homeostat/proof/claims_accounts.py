@@ -6,12 +6,8 @@ from typing import Final
 import z3
 
 from homeostat.base.actions import ActionKind
-<<<<<<< src/homeostat/proof/claims_accounts.py
-from homeostat.proof.case import Case, Claim, one, undone
-=======
 from homeostat.proof.claim import Case, Claim
 from homeostat.proof.claims import one, undone
->>>>>>> /tmp/prof/new
 from homeostat.proof.moment import KINDS, Moment, Setting
 from homeostat.proof.smt import Term, is_false
 

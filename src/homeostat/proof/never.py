@@ -13,11 +13,7 @@ import z3
 
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import LeverLimit
-<<<<<<< src/homeostat/proof/never.py
-from homeostat.proof.case import Case, Claim
-=======
 from homeostat.proof.claim import Case, Claim
->>>>>>> /tmp/prof/new
 from homeostat.proof.moment import KINDS, LEVERS, Moment, Setting, moment
 from homeostat.proof.smt import Term, is_true, term
 from homeostat.proof.windows import Step, past, within

@@ -11,11 +11,7 @@ from typing import Protocol
 from homeostat.base.actions import Action
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
 from homeostat.base.units import MILLISECOND, TimeNs
-<<<<<<< src/homeostat/proof/replay.py
-from homeostat.proof.case import Answer
-=======
 from homeostat.proof.claim import Answer
->>>>>>> /tmp/prof/new
 from homeostat.proof.moment import Setting
 from homeostat.proof.question import Drawn
 from homeostat.proof.stage import START, Before, action, after, state

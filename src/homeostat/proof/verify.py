@@ -10,11 +10,7 @@ from typing import Final, Literal
 
 import z3
 
-<<<<<<< src/homeostat/proof/verify.py
-from homeostat.proof.case import Case, Claim
-=======
 from homeostat.proof.claim import Case, Claim
->>>>>>> /tmp/prof/new
 from homeostat.proof.claims import PACK
 from homeostat.proof.claims_accounts import ACCOUNTS
 from homeostat.proof.moment import Setting

@@ -16,11 +16,7 @@ from homeostat.base.actions import ActionKind
 from homeostat.base.guard import CAPACITY_NS, TURNS_NS
 from homeostat.base.policy import LeverLimit
 from homeostat.base.units import MILLISECOND
-<<<<<<< src/homeostat/proof/windows.py
-from homeostat.proof.case import Case, Claim
-=======
 from homeostat.proof.claim import Case, Claim
->>>>>>> /tmp/prof/new
 from homeostat.proof.moment import GROWS, HOUR_MS, SHRINKS, Moment, Setting, moment
 from homeostat.proof.smt import Term
 

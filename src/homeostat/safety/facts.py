@@ -27,7 +27,6 @@ from homeostat.safety.change import (
 )
 from homeostat.safety.counted import counted
 from homeostat.safety.lately import lately
-from homeostat.safety.owned import foreign
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
 from homeostat.safety.sight import Sight, milli, scrapes_ms
