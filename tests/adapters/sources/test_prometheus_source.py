@@ -163,6 +163,19 @@ async def test_replicas_are_told_apart_by_their_label_and_a_silent_one_stays_on_
     assert report.subjects == ("model", "replica:a-1", "replica:a-2")
 
 
+async def test_a_replica_that_was_silent_for_an_hour_is_forgotten() -> None:
+    """Pods get new names at every rollout, and a controller runs for months."""
+    later = 3600.0
+    held = {
+        'vllm:num_requests_running{pod="old"}': steps([1] * 2),
+        'vllm:num_requests_running{pod="new"}': [(at, 1.0) for at in (15.0, later, later + 30)],
+    }
+    async with asked(held, subject="", replica_label="pod") as (_, ask):
+        told = [(await ask.at(at)).subjects for at in (15.0, later, later + 30)]
+    both = ("model", "replica:new", "replica:old")
+    assert told == [both, both, ("model", "replica:new")]
+
+
 async def test_a_replicas_restart_moves_its_epoch_and_nobody_elses() -> None:
     held = {
         WORK.replace("}", f',pod="{pod}",instance="{pod}"}}'): steps(values)

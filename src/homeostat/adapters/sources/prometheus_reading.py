@@ -16,7 +16,7 @@ from typing import Final
 
 from homeostat.adapters.sources._mapping import Mapper, Meaning
 from homeostat.adapters.sources.prometheus_answer import Series
-from homeostat.adapters.sources.prometheus_tally import Tally
+from homeostat.adapters.sources.prometheus_tally import FORGOTTEN_S, Tally
 from homeostat.adapters.sources.rules import Preset
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, SeriesKey
@@ -143,6 +143,7 @@ class Reading:
         self._newest_s = math.inf
         self._began: dict[Target, float] = {}
         self._started: dict[str, float] = {}
+        self._lived: dict[str, float] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -160,6 +161,23 @@ class Reading:
         Sums of many processes go on when one of them starts again: they have no such time.
         """
         return self._started.get(subject, 0.0) if subject.startswith(_REPLICA) else 0.0
+
+    def forgotten(self) -> set[str]:
+        """Drop the replicas that were silent for long, and return their subjects.
+
+        Names of pods come and go for ever. What is no replica is asked for by name, and stays.
+        """
+        old = {
+            subject
+            for subject, at_s in self._lived.items()
+            if subject.startswith(_REPLICA) and at_s < self._newest_s - FORGOTTEN_S
+        }
+        if old:
+            self._totals = {s: n for s, n in self._totals.items() if s[0].subject not in old}
+            self._owner = {key: n for key, n in self._owner.items() if key.subject not in old}
+            self._started = {name: at for name, at in self._started.items() if name not in old}
+            self._lived = {name: at for name, at in self._lived.items() if name not in old}
+        return old
 
     def take(self, series: Sequence[Series]) -> list[Value]:
         """Return what a round says, one value per raw signal or bucket.
@@ -287,6 +305,7 @@ class Reading:
                 continue
             part = parts.setdefault(slot, _Part(kind=target.kind))
             part.at_s = min(part.at_s, one.at_s)
+            self._lived[target.key.subject] = one.at_s
             if counts:
                 part.gained += gained
             else:

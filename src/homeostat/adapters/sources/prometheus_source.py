@@ -107,6 +107,8 @@ class PrometheusSource:
             observations, quality = (), Quality.ABSURD
             detail = f"{self._api.where}: {refused}"
         self._subjects |= {seen.key.subject for seen in observations}
+        if self._reading is not None:
+            self._subjects -= self._reading.forgotten()
         return SourceReport(
             source=self.name,
             at=TimeNs(now + time.monotonic_ns() - started),
