@@ -84,7 +84,9 @@ def test_the_schema_printed_is_the_one_that_is_published(bare: Any) -> None:
         (("run", "--only", "S7"), "unknown scenario 'S7'"),
         (("list", "--scenarios", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
         (("run", "--first-seed", "999999", "--seeds", "2"), "tunes the autoscalers on"),
-        (("run", "--person-scale", "nan"), "--person-scale nan cannot be"),
+        (("run", "--person-scale", "nan"), "--person-scale nan cannot be; give 0.1 to 10"),
+        (("feedback", "--per-hour", "nan"), "--per-hour nan cannot be; give 0 to 4"),
+        (("feedback", "--per-hour", "4.1"), "--per-hour 4.1 cannot be; give 0 to 4"),
     ],
 )
 def test_a_name_or_file_that_is_not_there_ends_with_one_line(

@@ -109,9 +109,7 @@ def run(
     if not names:
         tell("homeostat: --policies names none; see `homeostat lab list --policies`")
         raise typer.Exit(Exit.USAGE)
-    if not 0.1 <= person_scale <= 10.0:  # noqa: PLR2004  # as the help says; NaN is refused too
-        tell(f"homeostat: --person-scale {person_scale:g} cannot be; give 0.1 to 10")
-        raise typer.Exit(Exit.USAGE)
+    _within("--person-scale", person_scale, 0.1, 10.0)
     plan = Plan(
         catalogue=catalogue,
         policies=names,
@@ -190,7 +188,7 @@ def feedback(
     count: int = typer.Option(500, "--cycles", min=10, help="Hours with feedback."),
     unseen: int = typer.Option(200, "--unseen", min=1, help="Other hours, which are measured."),
     per_hour: float = typer.Option(
-        1.38, "--per-hour", min=0.0, max=4.0, help="Incidents an hour; see `lab cycles`."
+        1.38, "--per-hour", help="Incidents an hour, 0 to 4; see `lab cycles`."
     ),
     recorded: bool = typer.Option(
         False, "--recorded", help="Use what OUT holds, whichever version recorded it."
@@ -205,6 +203,7 @@ def feedback(
     the gate is missed. What is done is kept.
     """
     files = needs_twin()
+    _within("--per-hour", per_hour, 0.0, 4.0)
     from homeostat.cli.lab_feedback import Plan, Run
     from homeostat.report.lab_feedback import shown, verdict
 
@@ -371,6 +370,13 @@ def _hours(text: str) -> tuple[float, ...]:
         tell(f"homeostat: --every {text!r}: write hours between incidents, for example 72,12,2")
         raise typer.Exit(Exit.USAGE)
     return found
+
+
+def _within(option: str, value: float, low: float, high: float) -> None:
+    """End with what is wrong unless a number lies between two others; NaN never does."""
+    if not low <= value <= high:
+        tell(f"homeostat: {option} {value:g} cannot be; give {low:g} to {high:g}")
+        raise typer.Exit(Exit.USAGE)
 
 
 def _fields(summary: dict[str, object]) -> None:
