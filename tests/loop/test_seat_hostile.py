@@ -15,7 +15,7 @@ from homeostat.base import codec
 from homeostat.base.actions import HOLD, Action, ActionKind, Proposal, UndoKind
 from homeostat.base.events import Rehearse
 from homeostat.base.guard import Deny, GuardState
-from homeostat.base.learning import Advice, Covering, Offer, Pick, Seating, SeatState
+from homeostat.base.learning import Advice, Covering, Offer, Pick, Seating, SeatState, Standing
 from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
 from homeostat.loop.parts import LoopParts
@@ -103,6 +103,7 @@ def hostile(draw: Any) -> SeatParts:
         latency=lambda _: draw(ANY),
         learn=lambda *_: draw(st.text(max_size=9)),
         cover=lambda *_: (Covering(drop=draw(st.booleans())), None),
+        stand=lambda *_: Standing(answer=draw(st.sampled_from(["promote", "refuse", "so"]))),
     )
 
 

@@ -8,7 +8,7 @@ from seat_story import HOLD_IS_BEST, ON, SCALE_IS_BEST, SHADOW, SeatStory
 from homeostat.base.actions import ActionKind
 from homeostat.base.decisions import Ask, DecisionRecord, Urgency
 from homeostat.base.events import Reconfigured, Tell
-from homeostat.base.learning import Covering, Lesson, SeatState
+from homeostat.base.learning import Covering, Lesson, Seating, SeatState, Standing
 from homeostat.base.policy import AdaptivePolicy
 from homeostat.loop.memory import guard_state
 from homeostat.loop.seat import DISTRUST
@@ -96,6 +96,31 @@ def test_a_twin_that_is_too_sure_of_itself_makes_all_but_ways_back_ask_again() -
     assert set(again) == set(story.state.managed.guard.auto_kinds) > WAYS_BACK
     assert story.state.seat is not None
     assert story.state.seat.covering.hits == ()
+
+
+def test_learning_that_did_worse_than_the_runbook_loses_its_say_until_a_person_sets_the_mode() -> (
+    None
+):
+    story = SeatStory(replace(ON, explore=0.4))
+    poor = Standing(rounds=2000, mean=(-0.3, 0.0, 0.0), squares=(20.0, 1.0, 1.0))
+    story.state = replace(story.state, seat=SeatState(standing=poor))
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    for _ in range(25):
+        story.tick(None, met=True)
+    (lesson,) = story.facts(Lesson)
+    assert (lesson.standing.answer, lesson.standing.rounds) == ("refuse", 2001)
+    titles = [c.notice.title for c in story.commands if isinstance(c, Tell)]
+    assert sum("did worse than the runbook" in title for title in titles) == 1
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    said = story.facts(Seating)[-1]
+    assert (said.wanted, said.played, said.pick.propensity) == ("twin", "runbook", 1.0)
+    assert "did worse" in said.because[-1]
+    assert story.written()[-1] is ActionKind.BATCH_UP
+    by = Reconfigured(at=build.at(story.now), managed=story.state.managed, by="R. Ashby")
+    story.take(by)
+    seat = story.state.seat
+    assert seat is not None
+    assert (seat.demoted, seat.standing.rounds) == (False, 0)
 
 
 def test_in_shadow_what_the_runbook_came_to_is_learnt() -> None:

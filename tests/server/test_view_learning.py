@@ -86,6 +86,7 @@ def test_what_came_of_it_is_shown_with_the_twins_record() -> None:
     assert fields["twin's intervals"] == (
         "0 of the last 11 effects were held; autonomy is to drop to approve"
     )
+    assert fields["against runbook"] == ["wait, after 0 outcomes"]
     samples = {
         sample.name: sample.value
         for family in metrics_learning.families(out.deployments())

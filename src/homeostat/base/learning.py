@@ -130,6 +130,7 @@ class Advice:
         arms: Every arm, as it was weighed.
         base: What is foreseen of the incumbent: reward, then each cost.
         because: Why, one sentence each.
+        room: How much each cost may be above the incumbent's.
     """
 
     number: int
@@ -137,6 +138,7 @@ class Advice:
     arms: tuple[Arm, ...]
     base: tuple[float, ...]
     because: tuple[str, ...]
+    room: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +207,8 @@ class Awaited:
         foreseen_high: Upper end.
         met: Whether the objectives were met when it was decided.
         because: Why it was chosen.
+        arms: Every arm as it was weighed, where learning acted; empty where it did not.
+        room: How much each cost may be above the incumbent's.
         tally: What was measured since.
     """
 
@@ -219,6 +223,8 @@ class Awaited:
     foreseen_high: float
     met: bool | None
     because: tuple[str, ...] = ()
+    arms: tuple[Arm, ...] = ()
+    room: tuple[float, ...] = ()
     tally: Tally = Tally()
 
 
@@ -240,6 +246,30 @@ class Covering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How learning stands against the runbook, by the outcomes of what it did.
+
+    Attributes:
+        rounds: Outcomes that were scored.
+        mean: Mean difference in reward, then in each cost.
+        squares: Sums of squared distances from them.
+        unknown: Outcomes that are not known.
+        unscored: Those of which one of the two could not have been seen.
+        answer: `promote` (surely better, within every limit), `refuse` (surely worse, or above a
+            limit) or `wait`.
+        because: In words; how many outcomes are missing where that is known.
+    """
+
+    rounds: int = 0
+    mean: tuple[float, ...] = ()
+    squares: tuple[float, ...] = ()
+    unknown: int = 0
+    unscored: int = 0
+    answer: str = "wait"
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """What came of a pick: a fact of the journal.
 
@@ -252,6 +282,7 @@ class Lesson:
         held: Whether the twin's interval held what came; None = not known.
         covering: After it.
         because: What was learnt, or why nothing was.
+        standing: After it.
     """
 
     decision_id: str
@@ -262,6 +293,7 @@ class Lesson:
     held: bool | None
     covering: Covering
     because: str
+    standing: Standing = Standing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +307,8 @@ class SeatState:
         distrusted: Autonomy is down to approve until a person sets the mode.
         held_for: The incident that learning last held back a cure of.
         holds: How often it did.
+        standing: How it stands against the runbook.
+        demoted: It is heard and not followed until a person sets the mode.
     """
 
     learnt: str = ""
@@ -283,3 +317,5 @@ class SeatState:
     distrusted: bool = False
     held_for: str = ""
     holds: int = 0
+    standing: Standing = Standing()
+    demoted: bool = False

@@ -22,6 +22,7 @@ def learning(row: Plain | None) -> dict[str, str | list[str]]:
         held = {True: "held", False: "missed", None: "not known"}[came["held"]]
         fields["it came to"] = [came["because"], f"the twin's interval: {held}"]
         fields["twin's intervals"] = _intervals(came["intervals"])
+        fields["against runbook"] = _standing(came["standing"])
     return fields
 
 
@@ -43,6 +44,10 @@ def _arm(one: Plain) -> str:
 def _intervals(row: Plain) -> str:
     end = "; autonomy is to drop to approve" if row["drop"] else ""
     return f"{row['held']} of the last {row['of']} effects were held{end}"
+
+
+def _standing(row: Plain) -> list[str]:
+    return [f"{row['answer']}, after {row['scored']} outcomes", *row["because"]]
 
 
 def _ends(span: Sequence[float | None]) -> str:

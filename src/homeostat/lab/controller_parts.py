@@ -27,6 +27,7 @@ from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
 from homeostat.learn import feedback_live
 from homeostat.learn.covering import cover
+from homeostat.learn.standing import stand
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.seat_parts import SeatParts
@@ -78,6 +79,7 @@ SEAT: Final = SeatParts(
     latency=seat_effect.latency,
     learn=seat_learn.learn,
     cover=cover,
+    stand=stand,
 )
 """The learner that is heard on decisions; see docs/explanation/adaptive.md."""
 

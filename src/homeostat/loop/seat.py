@@ -33,6 +33,7 @@ DISTRUST: Final = "the twin was too sure of itself lately: what is no way back a
 _NONSENSE: Final = "the runbook's: what learning said makes no sense ({})"
 _ONCE: Final = "the runbook's: learning may not hold back a cure of this incident any more"
 _SHADOW: Final = "in shadow: it is written down, and the runbook decides"
+_DEMOTED: Final = "it did worse than the runbook: it is written down, and the runbook decides"
 
 _Seated = tuple[LoopState, Proposal, tuple[Command, ...]]
 
@@ -73,12 +74,13 @@ def taken(
     state, before = seat_outcome.left(state, now)
     ask = _asked(parts, learner, state, wanted, proposal, now)
     advice, problem = _advised(parts, learner, state, ask)
-    if policy.mode is AdaptiveMode.ON and not problem and advice is not None:
+    acts = _acts(state, policy) and advice is not None and not problem
+    if acts and advice is not None:
         proposal = _followed(proposal, ask, advice)
     if policy.mode is AdaptiveMode.ON and state.seat is not None and state.seat.distrusted:
         proposal = replace(proposal, because=(*proposal.because, DISTRUST))
     fact = _said(state, policy, ask, advice, problem)
-    state = _awaiting(state, fact, proposal, () if advice is None else advice.base)
+    state = _awaiting(state, fact, proposal, advice, acts=acts)
     return state, proposal, (*before, Record(fact=fact))
 
 
@@ -102,6 +104,12 @@ def _heard(state: LoopState, action: Action) -> bool:
     if policy is None or policy.mode is AdaptiveMode.OFF or state.managed.twin is None:
         return False
     return not (action.is_passive or action.exempt or action.kind in WAYS_BACK)
+
+
+def _acts(state: LoopState, policy: AdaptivePolicy) -> bool:
+    """Return whether what learning says is followed."""
+    demoted = state.seat is not None and state.seat.demoted
+    return policy.mode is AdaptiveMode.ON and not demoted
 
 
 def _asked(
@@ -217,12 +225,12 @@ def _said(
     """Return what was said and what followed, for the journal."""
     number = advice.number if advice is not None else -1
     wanted = ask.offers[number].arm if number >= 0 else INCUMBENT
-    acts = policy.mode is AdaptiveMode.ON and advice is not None and not problem
+    acts = _acts(state, policy) and advice is not None and not problem
     because = () if advice is None else advice.because
     if problem:
         because = (*because, problem)
     elif number >= 0 and not acts:
-        because = (*because, _SHADOW)
+        because = (*because, _SHADOW if policy.mode is AdaptiveMode.SHADOW else _DEMOTED)
     return Seating(
         decision_id=ask.pick_id,
         deployment=state.managed.name,
@@ -253,7 +261,7 @@ def _certain(ask: _Asked, advice: Advice | None) -> Pick:
 
 
 def _awaiting(
-    state: LoopState, fact: Seating, proposal: Proposal, base: tuple[float, ...]
+    state: LoopState, fact: Seating, proposal: Proposal, advice: Advice | None, *, acts: bool
 ) -> LoopState:
     """Return the state that waits for what comes of the pick."""
     seat, answer, evidence = state.seat or SeatState(), state.rehearsal, state.evidence
@@ -263,7 +271,7 @@ def _awaiting(
         seat = replace(seat, held_for=incident_id, holds=before + 1)
         # Its record is due, whatever was held before.
         state = replace(state, held_because=(), seat=seat)
-    if answer is None or not answer.trust.is_given or not base or evidence is None:
+    if answer is None or not answer.trust.is_given or advice is None or evidence is None:
         return state  # nothing is foreseen that an outcome could be compared with
     own, idle = answer.of(proposal.action), answer.hold
     ahead = None if own is None else own.foreseen.latency_ms
@@ -272,12 +280,14 @@ def _awaiting(
         arm=fact.played,
         incident_id=incident_id,
         until=TimeNs(fact.at + answer.horizon_ns),
-        base=base,
+        base=advice.base,
         before=believed(evidence, names.LATENCY_P95),
         foreseen_hold=math.nan if idle is None else idle.foreseen.latency_ms.p50,
         foreseen_low=math.nan if ahead is None else ahead.p5,
         foreseen_high=math.nan if ahead is None else ahead.p95,
         met=evidence.slo_met,
         because=proposal.because,
+        arms=advice.arms if acts else (),
+        room=advice.room,
     )
     return replace(state, seat=replace(seat, awaited=awaited))

@@ -12,7 +12,7 @@ from typing import Final
 from homeostat.base.decisions import Notice, Urgency
 from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import Evidence
-from homeostat.base.learning import Awaited, Lesson, Payoff, SeatState
+from homeostat.base.learning import Awaited, Lesson, Payoff, SeatState, Standing
 from homeostat.base.policy import AdaptiveMode, Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
@@ -23,6 +23,10 @@ from homeostat.loop.seat_ways import WAYS_BACK
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
 
+REFUSED: Final = "refuse"
+"""The gate's word for what is surely worse than the runbook, or surely above a limit."""
+_UNTIL: Final = "it ends when a person sets the mode"
+_AGAIN: Final = f"{_UNTIL}; fit the twin anew first"
 _OTHER: Final = "nothing is learnt: another decision came before its effect had settled"
 
 
@@ -74,10 +78,13 @@ def trusting(state: LoopState, managed: Managed) -> Managed:
 
 def trusted_anew(seat: SeatState | None) -> SeatState | None:
     """Return the seat after a person set the mode: the twin is judged by what comes hence."""
-    if seat is None or not seat.distrusted:
+    if seat is None or not (seat.distrusted or seat.demoted):
         return seat
-    fresh = replace(seat.covering, hits=(), drop=False, because="a person set the mode")
-    return replace(seat, distrusted=False, covering=fresh)
+    why = "a person set the mode"
+    covering = replace(seat.covering, hits=(), drop=False, because=why)
+    return replace(
+        seat, distrusted=False, covering=covering, demoted=False, standing=Standing(because=(why,))
+    )
 
 
 def _meddled(state: LoopState, awaited: Awaited, now: TimeNs) -> str:
@@ -105,16 +112,39 @@ def _settled(parts: SeatParts, state: LoopState, awaited: Awaited, now: TimeNs) 
         payoff = parts.payoff(awaited, state.managed)
         learnt = parts.learn(seat.learnt, policy, awaited.pick, payoff)
         covering, hit = parts.cover(seat.covering, awaited, parts.latency(awaited.tally))
+        standing = seat.standing
+        standing = parts.stand(standing, awaited, payoff) if awaited.arms else standing
     except Exception as error:  # noqa: BLE001 - whatever a learner does, the loop goes on
         return left(state, now, f"nothing is learnt: {type(error).__name__}: {error}")
     because = _because(awaited, payoff)
-    distrusted = seat.distrusted or covering.drop
-    after = replace(seat, learnt=learnt, covering=covering, awaited=None, distrusted=distrusted)
+    after = replace(
+        seat,
+        learnt=learnt,
+        covering=covering,
+        awaited=None,
+        distrusted=seat.distrusted or covering.drop,
+        standing=standing,
+        demoted=seat.demoted or standing.answer == REFUSED,
+    )
     lesson = _lesson(state, awaited, now, payoff, after, hit=hit, because=because)
-    commands: tuple[Command, ...] = (Record(fact=lesson),)
-    if distrusted and not seat.distrusted:
-        commands += (Tell(notice=_warned(state, covering.because, now)),)
-    return replace(state, seat=after), commands
+    return replace(state, seat=after), (Record(fact=lesson), *_told(state, seat, after, now))
+
+
+def _told(
+    state: LoopState, before: SeatState, after: SeatState, now: TimeNs
+) -> tuple[Command, ...]:
+    """Return what people are told of it: the first time that the twin, or learning, is doubted."""
+    out: list[Command] = []
+    if after.distrusted and not before.distrusted:
+        policy = state.managed.adaptive
+        acts = policy is not None and policy.mode is AdaptiveMode.ON
+        then = "what is no way back asks again" if acts else "were learning on, actions would ask"
+        title = f"the twin is too sure of itself; {then}"
+        out.append(_warned(state, "twin", title, (after.covering.because, _AGAIN), now))
+    if after.demoted and not before.demoted:
+        title = "learning did worse than the runbook, which decides again"
+        out.append(_warned(state, "learning", title, (*after.standing.because, _UNTIL), now))
+    return tuple(out)
 
 
 def _because(awaited: Awaited, payoff: Payoff) -> str:
@@ -127,18 +157,17 @@ def _because(awaited: Awaited, payoff: Payoff) -> str:
     return words
 
 
-def _warned(state: LoopState, because: str, now: TimeNs) -> Notice:
-    policy = state.managed.adaptive
-    acts = policy is not None and policy.mode is AdaptiveMode.ON
-    what = "what is no way back asks again" if acts else "were learning on, actions would ask again"
-    return Notice(
-        key=f"{state.managed.name}.twin",
-        deployment=state.managed.name,
+def _warned(state: LoopState, about: str, title: str, lines: tuple[str, ...], now: TimeNs) -> Tell:
+    name = state.managed.name
+    notice = Notice(
+        key=f"{name}.{about}",
+        deployment=name,
         at=now,
         urgency=Urgency.INFO,
-        title=f"{state.managed.name}: the twin is too sure of itself; {what}",
-        lines=(because, "it ends when a person sets the mode; fit the twin anew first"),
+        title=f"{name}: {title}",
+        lines=lines,
     )
+    return Tell(notice=notice)
 
 
 def _unknown(awaited: Awaited) -> Payoff:
@@ -162,5 +191,5 @@ def _lesson(
 ) -> Lesson:
     return Lesson(
         decision_id=awaited.pick.id, deployment=state.managed.name, at=now, arm=awaited.arm,
-        payoff=payoff, held=hit, covering=seat.covering, because=because,
+        payoff=payoff, held=hit, covering=seat.covering, because=because, standing=seat.standing,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from homeostat.base.actions import Action, SafeSet
 from homeostat.base.guard import GuardState
-from homeostat.base.learning import Advice, Awaited, Covering, Offer, Payoff, Pick, Tally
+from homeostat.base.learning import Advice, Awaited, Covering, Offer, Payoff, Pick, Standing, Tally
 from homeostat.base.policy import AdaptivePolicy, Managed
 from homeostat.base.units import TimeNs
 
@@ -49,6 +49,7 @@ class SeatParts:
         latency: p95 over the time that it took, NaN if unknown (`policy.seat_effect.latency`).
         learn: Takes one outcome in.
         cover: Whether the twin's intervals held (`learn.covering.cover`).
+        stand: How learning stands against the runbook (`learn.standing.stand`).
     """
 
     offers: Callable[[Action, GuardState, SafeSet], tuple[Offer, ...]]
@@ -57,3 +58,4 @@ class SeatParts:
     latency: Callable[[Tally], float]
     learn: Learn
     cover: Callable[[Covering, Awaited, float], tuple[Covering, bool | None]]
+    stand: Callable[[Standing, Awaited, Payoff], Standing]

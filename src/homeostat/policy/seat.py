@@ -101,7 +101,10 @@ def weigh(
     )  # fmt: skip
     rows = _arms(bounds, may, choice, incumbent, passed_over(seen, safe_set))
     because = _because(bounds, number, explored=choice.number != choice.best)
-    return Advice(number=number, pick=pick, arms=rows, base=base, because=because)
+    return Advice(
+        number=number, pick=pick, arms=rows, base=base, because=because,
+        room=seat_effect.room(policy.missed, policy.failed),
+    )  # fmt: skip
 
 
 def _foreseen(action: Action, seen: GuardState) -> tuple[float, ...]:

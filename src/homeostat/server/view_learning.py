@@ -75,6 +75,12 @@ def _came(one: Lesson) -> Plain:
         "held": one.held,
         "because": one.because,
         "intervals": covering(one.covering),
+        "standing": {
+            "answer": one.standing.answer,
+            "scored": one.standing.rounds,
+            "unknown": one.standing.unknown,
+            "because": list(one.standing.because),
+        },
     }
 
 

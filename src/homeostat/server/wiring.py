@@ -25,6 +25,7 @@ from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.learn import feedback_live
 from homeostat.learn.covering import cover
+from homeostat.learn.standing import stand
 from homeostat.loop import sense
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
@@ -57,6 +58,7 @@ SEAT: Final = SeatParts(
     latency=seat_effect.latency,
     learn=seat_learn.learn,
     cover=cover,
+    stand=stand,
 )
 """The learner that is heard on decisions; see docs/explanation/adaptive.md."""
 

@@ -32,6 +32,18 @@ class IntervalsOut(Body):
     because: str
 
 
+class StandingOut(Body):
+    """How learning stands against the runbook, by the outcomes of what it did."""
+
+    answer: Literal["promote", "refuse", "wait"] = Field(
+        description="promote: surely better, within every limit; refuse: surely not, so that the "
+        "runbook decides again until a person sets the mode; wait: not enough data."
+    )
+    scored: int
+    unknown: int
+    because: list[str]
+
+
 class CameOut(Body):
     """What came of it; null where it is not known."""
 
@@ -42,6 +54,7 @@ class CameOut(Body):
     held: bool | None
     because: str
     intervals: IntervalsOut
+    standing: StandingOut
 
 
 class LearningOut(Body):
