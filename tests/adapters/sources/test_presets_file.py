@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -116,6 +117,22 @@ def test_what_lacks_a_needed_metric_is_nobodys(names: Sequence[str]) -> None:
 def test_jobs_that_serve_no_model_are_left_out() -> None:
     jobs = {"gpu": needs("dcgm"), "edge": needs("envoy"), "llm": needs("vllm"), "node": {"up"}}
     assert discover(jobs) == {"llm": ("vllm",)}
+
+
+def row(name: str) -> str:
+    """Return a preset's row in the table of the docs."""
+    known = presets()[name]
+    needs = ", ".join(f"`{one}`" for one in known.entry.needs) or "only by name"
+    read = {rule.signal.removeprefix("raw_").rstrip(":") for rule in known.rules.rules}
+    signals = ", ".join(known.entry.signals) or "none"
+    said = ", ".join(sorted(read)) or "nothing"
+    return f"| `{name}` | {known.entry.layer} | {needs} | {said} | {signals} |"
+
+
+def test_the_table_in_the_docs_is_what_the_file_says() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "presets.md"
+    told = [one for one in page.read_text(encoding="utf-8").splitlines() if one.startswith("| `")]
+    assert told == [row(name) for name in presets()]
 
 
 _NAMES = sorted({name for known in presets().values() for name in stored(known.entry)})
