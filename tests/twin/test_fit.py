@@ -272,6 +272,8 @@ HEAD = "timestamp,batch_size,service_s\n"
         (HEAD + "5,1,1\n5,2,1\n", "f.csv:3: timestamp: not later"),
         (HEAD + "noon,1,1\n", "f.csv:2: timestamp: 'noon'"),
         (HEAD + "nan,1,1\n", "f.csv:2: timestamp"),
+        (HEAD + "now,1,1\n", "f.csv:2: timestamp: 'now'"),
+        (HEAD + "NaT,1,1\n", "f.csv:2: timestamp: 'NaT'"),
         (HEAD + "0,1e300,1\n1,1,1\n", "f.csv:2: batch_size"),
     ],
 )

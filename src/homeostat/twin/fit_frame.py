@@ -309,8 +309,9 @@ def _time(cell: str, file: str, line: int) -> float:
         value = float(text)
     except ValueError:
         plain = text.removesuffix("Z").removesuffix("+00:00").replace(" ", "T", 1)
-        try:
-            value = float(np.datetime64(plain, "ns").astype(np.int64)) * 1e-9
+        try:  # NumPy knows more words than dates: `now` and `today` would ask the clock
+            date = np.datetime64(plain, "ns") if plain[:4].isdigit() else np.datetime64("NaT")
+            value = math.nan if np.isnat(date) else float(date.astype(np.int64)) * 1e-9
         except ValueError:
             value = math.nan
     if not math.isfinite(value) or abs(value) > _WORST:
