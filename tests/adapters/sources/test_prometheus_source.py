@@ -166,7 +166,7 @@ async def test_replicas_are_told_apart_by_their_label_and_a_silent_one_stays_on_
 async def test_a_replica_that_was_silent_for_an_hour_is_forgotten() -> None:
     """Pods get new names at every rollout, and a controller runs for months."""
     later = 3600.0
-    held = {
+    held: dict[str, Any] = {
         'vllm:num_requests_running{pod="old"}': steps([1] * 2),
         'vllm:num_requests_running{pod="new"}': [(at, 1.0) for at in (15.0, later, later + 30)],
     }
