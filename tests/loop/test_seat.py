@@ -17,10 +17,12 @@ from homeostat.base import codec
 from homeostat.base.actions import ActionKind
 from homeostat.base.decisions import DecisionRecord, Hold
 from homeostat.base.events import Command, Rehearse
+from homeostat.base.guard import Setting
 from homeostat.base.learning import Lesson, Seating
 from homeostat.base.policy import AdaptiveMode
 from homeostat.loop.seat import draw
 from homeostat.loop.step import initial, step
+from homeostat.testing import build
 
 
 def test_draws_are_even_and_depend_on_the_decision_alone() -> None:
@@ -87,6 +89,18 @@ def test_a_way_back_is_never_kept_waiting_and_nobody_is_heard_on_it() -> None:
     assert story.written() == [ActionKind.RESTART_REPLICA]
     assert not story.facts(Seating)
     assert not [c for c in story.commands if isinstance(c, Rehearse)]
+
+
+def test_a_setting_that_served_is_gone_back_to_without_hearing_anybody() -> None:
+    story = SeatStory(ON)
+    question = story.until_asked(met=True)
+    served = Setting(
+        lever="batch_max", value=16, version="v2", since=build.at(0), until=build.at(1), served=True
+    )
+    story.state = replace(story.state, settings=(served,))
+    story.answer(question, HOLD_IS_BEST)
+    assert not story.facts(Seating)
+    assert story.written() == [ActionKind.BATCH_UP]
 
 
 def test_a_way_back_ends_what_is_held_back_and_the_outcome_is_unknown() -> None:

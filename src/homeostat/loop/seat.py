@@ -103,7 +103,11 @@ def _heard(state: LoopState, action: Action) -> bool:
     policy = state.managed.adaptive
     if policy is None or policy.mode is AdaptiveMode.OFF or state.managed.twin is None:
         return False
-    return not (action.is_passive or action.exempt or action.kind in WAYS_BACK)
+    if action.is_passive or action.exempt or action.kind in WAYS_BACK:
+        return False
+    # Back to a setting that served is a way back as well.
+    served = {(one.lever, one.value) for one in state.settings if one.served}
+    return not any(move in served for move in action.change)
 
 
 def _acts(state: LoopState, policy: AdaptivePolicy) -> bool:
