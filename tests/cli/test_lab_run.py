@@ -20,6 +20,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import yaml
 from pool_by_hand import Inline
 from typing_extensions import override
 
@@ -98,6 +99,7 @@ def test_a_run_writes_results_that_come_back_and_a_report(pool: Shards, tmp_path
     outcome = Run(plan(tmp_path)).go()
     results = from_json((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert results == outcome.results
+    assert yaml.safe_load(yaml.safe_dump(outcome.plain())) == outcome.plain()  # `-o yaml` writes it
     assert list(results.policies) == ["hold", "hpa"]
     assert list(results.scenarios) == ["S07", "S09"]
     assert results.seeds == 2
