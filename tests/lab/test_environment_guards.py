@@ -35,7 +35,7 @@ GRANTED = frozenset({
     ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA, ActionKind.SHED_LOAD,
 })  # fmt: skip
 RULES = Rules(granted=GRANTED, watch_scrapes=WATCH)
-CALM, TROUBLED = 45, 10
+TROUBLED = 10  # scrapes, after the calm ones
 UNASKED = frozenset({"hold", "escalate", "return_replicas", "admit_all"})  # undo has its own way
 
 
@@ -59,17 +59,19 @@ def recall() -> Callable[..., Any]:
     return jax.jit(remembered)
 
 
-def played(trouble: Callable[[Made], None]) -> Iterator[tuple[set[str], dict[str, str]]]:
+def played(
+    trouble: Callable[[Made], None], rate: float, calm: int
+) -> Iterator[tuple[set[str], dict[str, str]]]:
     """Yield what the mask allows, and of what can be named why the guards refuse it."""
-    made, one = Made(seed=3), episode()
+    made, one = Made(seed=3, rate=rate), episode()
     controller = Controller(
         "still", think=lambda _, entry, platform: Direct(entry, platform, still),
         configure=granted, person=False,
     )  # fmt: skip
     controller.start([one])
     past = no_past(one.slots)
-    for number in range(CALM + TROUBLED):
-        if number == CALM:
+    for number in range(calm + TROUBLED):
+        if number == calm:
             trouble(made)
         batch = made.scrape()
         controller.act(made.now_s, batch)
@@ -126,8 +128,8 @@ def named(state: LoopState, percent: float, replica: Any) -> Iterator[tuple[str,
         yield "drain_replica", can.drain(replica, entry)
 
 
-def calm(made: Made) -> None:
-    """Let nothing happen."""
+def nothing(made: Made) -> None:
+    """Let the calm go on."""
 
 
 def late(made: Made) -> None:
@@ -162,15 +164,33 @@ def mute(made: Made) -> None:
     made.silent = frozenset({"slot"})
 
 
-TROUBLES = (calm, late, failing, hung, dead, silent, stale, crowded, mute)
+USUAL = frozenset({"batch_down", "rollback", "resize_up", "shift_to_b", "scale_up_a"})
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda made: made.__name__)
-def test_the_mask_allows_nothing_that_the_guards_refuse(trouble: Callable[[Made], None]) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "rate", "calm", "met"),
+    [
+        (nothing, 300.0, 20, USUAL - {"shift_to_b"} | {"shed_load"}),  # too much for B
+        (nothing, 60.0, 42, USUAL | {"scale_down_a"}),  # calm for long, and idle
+        (late, 200.0, 18, USUAL | {"shed_load"}),
+        (failing, 200.0, 18, USUAL),
+        (hung, 200.0, 18, USUAL | {"restart_replica", "drain_replica"}),
+        (dead, 200.0, 18, USUAL),
+        (silent, 200.0, 18, USUAL),
+        (stale, 200.0, 18, USUAL),
+        (crowded, 200.0, 18, USUAL),
+        (mute, 200.0, 18, USUAL),
+    ],
+)
+def test_the_mask_allows_nothing_that_the_guards_refuse_and_not_nothing(
+    trouble: Callable[[Made], None], rate: float, calm: int, met: frozenset[str]
+) -> None:
+    course = list(played(trouble, rate, calm))
     wrong = [
         f"scrape {number}: {name}: {no[name]}"
-        for number, (may, no) in enumerate(played(trouble))
+        for number, (may, no) in enumerate(course)
         for name in sorted(may - UNASKED)
         if name in no
     ]
     assert wrong == []
+    assert met <= set().union(*(may for may, _ in course))

@@ -143,7 +143,10 @@ def test_a_calm_deployment_may_be_changed_but_for_what_needs_a_reason() -> None:
         "shift_back", "restart_replica", "drain_replica", "return_replicas", "admit_all",
     }  # fmt: skip
     found = allowed(scene())
-    assert found == set(NAMES) - nothing_to_undo_or_prove - {"scale_down_b"}  # B's floor: one spare
+    assert found == set(NAMES) - nothing_to_undo_or_prove - {
+        "scale_down_b",  # B's floor: one to spare
+        "resize_down",  # what is left of capacity is not known
+    }
 
 
 def test_what_nobody_granted_is_never_allowed() -> None:
@@ -224,7 +227,7 @@ def test_every_action_moves_its_own_lever_and_no_other() -> None:
     moves: dict[str, tuple[str, Any]] = {
         "scale_up_a": ("replicas", [4, 2, 0]), "scale_down_a": ("replicas", [2, 2, 0]),
         "scale_up_b": ("replicas", [3, 3, 0]), "scale_down_b": ("replicas", [3, 1, 0]),
-        "resize_up": ("concurrency", 128), "resize_down": ("concurrency", 32),
+        "resize_up": ("concurrency", 128), "resize_down": ("concurrency", 48),
         "batch_up": ("batch_max", [16] * 3), "batch_down": ("batch_max", [4] * 3),
         "shift_to_b": ("weights", [0.75, 0.25, 0.0]), "shift_back": ("weights", [0.8, 0.2, 0.0]),
         "rollback": ("rollback", [1, 0, 0]), "shed_load": ("admit_rps", 540.0),

@@ -23,6 +23,7 @@ from homeostat.twin.shapes import Variant
 
 SHED: Final = 0.9  # of what arrives is let in, as the runbook's step has it
 _HALF: Final = 0.5
+_STEP_DOWN: Final = 0.25  # `base.policy.LeverLimit.step_down`: of requests in flight, as usual
 _DOUBLE: Final = 2.0  # as the product's policy steps: doubled at most, halved at most
 
 
@@ -154,7 +155,7 @@ MENU: Final[Mapping[str, Choice]] = {
     "scale_up_b": Choice(ActionKind.SCALE_UP, _replicas(Variant.B, 1.0), Variant.B),
     "scale_down_b": Choice(ActionKind.SCALE_DOWN, _replicas(Variant.B, -1.0), Variant.B),
     "resize_up": Choice(ActionKind.RESIZE_UP, _concurrency(_DOUBLE)),
-    "resize_down": Choice(ActionKind.RESIZE_DOWN, _concurrency(_HALF)),
+    "resize_down": Choice(ActionKind.RESIZE_DOWN, _concurrency(1.0 - _STEP_DOWN)),
     "batch_up": Choice(ActionKind.BATCH_UP, _batch(_DOUBLE)),
     "batch_down": Choice(ActionKind.BATCH_DOWN, _batch(_HALF)),
     "shift_to_b": Choice(ActionKind.SHIFT_TRAFFIC, _shift(to_b=True), Variant.B),
