@@ -1,11 +1,13 @@
 """How many simulated seconds a policy plays per second of processor time; the goal is a whole run.
 
 The goal: 43 scenarios x 100 seeds under one compiled policy, with the HOLD counterfactual and the
-judge, within 5 minutes on two cores. That is `RUN_TICKS` deployment-seconds, played twice. Each
-case plays an hour of one scenario in full batches, as a run does; beside it the same batch without
-policy, tape and judge (the twin alone), so that what the lab adds shows. Rates are per second of
-processor time of one core, which other work on the machine hardly changes. Not measured: the
-oracle, the real controller, and the first call's compilation.
+judge, within 5 minutes on two cores; within an hour under the real controller, which thinks in
+Python. That is `RUN_TICKS` deployment-seconds, played twice (HOLD's play, which a run needs once
+for all policies, is left out of the controller's: it is small beside the thinking). Each case plays
+an hour of one scenario in full batches, as a run does; beside it the same batch without policy,
+tape and judge (the twin alone), so that what the lab adds shows. Rates are per second of processor
+time of one core, which other work on the machine hardly changes. Not measured: the oracle, and the
+first call's compilation.
 """
 
 import time
@@ -27,12 +29,12 @@ from homeostat.lab.types import Episode
 from homeostat.lab.world import Batch
 
 RUN_TICKS = 36_540_000  # lengths of the 43 scenarios, s, x 100 seeds
-GOAL_S = 300.0
+GOALS_S = {"threshold": 300.0, "homeostat": 3600.0}
 CORES = 2
 SLOTS = 16
 LENGTH_S = 3600
 WIDTHS = (8, 25, 50)
-CASES = ("twin alone", "hold", "threshold", "hpa", "keda", "random")
+CASES = ("twin alone", "hold", "threshold", "hpa", "keda", "random", "homeostat")
 
 
 def episodes(count: int) -> list[Episode]:
@@ -78,9 +80,10 @@ def test_a_policy_plays_a_catalogue(benchmark: BenchmarkFixture, case: str, widt
     benchmark.pedantic(play, rounds=3, warmup_rounds=0)  # type: ignore[no-untyped-call]
     took = (time.process_time() - begun) / (1 if benchmark.disabled else 3)
     rate = width * LENGTH_S / took
-    whole_s = 2 * RUN_TICKS / rate / CORES
+    plays = 1 if case == "homeostat" else 2
+    whole_s = plays * RUN_TICKS / rate / CORES
     benchmark.extra_info["ticks_per_s"] = round(rate)
     benchmark.extra_info["whole_run_s"] = round(whole_s)
     print(f"{case}, {width} side by side: {rate / 1e3:.0f} k ticks/s; a run {whole_s:.0f} s")
-    if benchmark.enabled and (case, width) == ("threshold", WIDTHS[-1]):
-        assert whole_s <= GOAL_S
+    if benchmark.enabled and case in GOALS_S and width == WIDTHS[-1]:
+        assert whole_s <= GOALS_S[case]
