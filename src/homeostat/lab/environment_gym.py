@@ -1,6 +1,6 @@
 """`homeostat/Deployment-v0` for Gymnasium, and the same as a vector of deployments.
 
-Gymnasium is not part of the product: `register` needs it, nothing else here does until then.
+It needs the extra `homeostat[gym]`; this module is importable without it.
 
     from homeostat.lab import environment_gym
     environment_gym.register(environment)
@@ -11,9 +11,10 @@ So learners without masks can train here unchanged; those with masks find them i
 `info["action_mask"]` and in `action_masks()`, as stable-baselines3-contrib asks for it.
 """
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
+from typing_extensions import override
 
 from homeostat.lab.environment_play import Play, Stepped
 from homeostat.learn.ppo_world import Environment
@@ -49,18 +50,20 @@ def single(environment: Environment) -> Any:
     import gymnasium  # noqa: PLC0415 - as above
 
     class Deployment(gymnasium.Env):  # type: ignore[misc,unused-ignore]  # nothing without types
-        metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
-        render_mode = None
+        metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
+        render_mode: str | None = None
 
         def __init__(self) -> None:
             self.play = Play(environment)
             self.observation_space, self.action_space = _spaces(environment)
 
+        @override
         def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
             super().reset(seed=seed, options=options)
             seen, mask = self.play.reset(seed)
             return seen[0], {"action_mask": mask[0]}
 
+        @override
         def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
             found = self.play.step([action])
             info = {name: value[0] for name, value in _info(environment, found).items()}
@@ -87,11 +90,11 @@ def vector(environment: Environment, count: int) -> Any:
     from gymnasium.vector.utils import batch_space  # noqa: PLC0415 - as above
 
     class Deployments(gymnasium.vector.VectorEnv):  # type: ignore[misc,unused-ignore]  # as above
-        metadata: ClassVar[dict[str, Any]] = {
+        metadata: dict[str, Any] = {  # noqa: RUF012 - as above
             "render_modes": [],
             "autoreset_mode": gymnasium.vector.AutoresetMode.NEXT_STEP,
         }
-        render_mode = None
+        render_mode: str | None = None
 
         def __init__(self) -> None:
             self.play, self.num_envs = Play(environment, count), count
@@ -101,12 +104,14 @@ def vector(environment: Environment, count: int) -> Any:
             self.action_space = batch_space(actions, count)
             self._over = np.zeros(count, bool)
 
+        @override
         def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
             super().reset(seed=seed, options=options)
             self._over = np.zeros(count, bool)
             seen, mask = self.play.reset(seed)
             return seen, {"action_mask": mask}
 
+        @override
         def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
             found, self._over = stepped(self.play, actions, self._over)
             info = _info(environment, found)
