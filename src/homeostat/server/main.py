@@ -45,7 +45,7 @@ from homeostat.server.planning import plan_of
 from homeostat.server.proof_gate import ProofGate
 from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
-from homeostat.server.shown import books_of, freeze_of
+from homeostat.server.shown import alike_of, books_of, freeze_of
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
 
@@ -119,6 +119,7 @@ async def _serve(
     )
     runtime = Runtime(shell, clock)
     view.accounts_of, view.freeze_of = books_of(runtime), freeze_of(watcher, clock)
+    view.alike_of = alike_of(runtime)
     lead = Lead(journal, shell.owner, clock.now, plan.lease_ns)
     app = create_app(
         view=view,

@@ -1,8 +1,9 @@
-"""What the read model is shown beside the journal: the books that are kept, and the next freeze."""
+"""What the read model is shown beside the journal: books, the self-check, and the next freeze."""
 
 from collections.abc import Callable
 
 from homeostat.base.budgets import Accounts
+from homeostat.base.canary import AlikeState
 from homeostat.base.units import MINUTE
 from homeostat.server.clock import Clock
 from homeostat.server.config import Watcher
@@ -18,6 +19,16 @@ def books_of(runtime: Runtime) -> Callable[[str], Accounts | None]:
         return None if state is None else state.accounts
 
     return books
+
+
+def alike_of(runtime: Runtime) -> Callable[[str], AlikeState | None]:
+    """Return what looks up what a deployment's two pools said while they served the same."""
+
+    def alike(name: str) -> AlikeState | None:
+        state = runtime.states.get(name)
+        return None if state is None else state.alike
+
+    return alike
 
 
 def freeze_of(watcher: Watcher, clock: Clock) -> Callable[[str], Freezing | None]:

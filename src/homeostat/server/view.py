@@ -13,6 +13,7 @@ from typing import Final
 from homeostat.base import codec
 from homeostat.base.autonomy import Grant
 from homeostat.base.budgets import Accounts
+from homeostat.base.canary import AlikeState
 from homeostat.base.events import (
     Approval,
     AutonomySet,
@@ -82,6 +83,7 @@ class View:
         self.counts = Counts()
         self.kill = KillLevel.OFF
         self.accounts_of: Callable[[str], Accounts | None] = lambda _: None
+        self.alike_of: Callable[[str], AlikeState | None] = lambda _: None
         self.freeze_of: Callable[[str], Freezing | None] = lambda _: None
         self._ticks, self._history = ticks, history
         self._states: dict[str, DeploymentState] = {}
@@ -257,6 +259,7 @@ class View:
         state.saw(event.at)
         state.ticked(event.evidence)
         state.accounts, state.freeze = self.accounts_of(state.name), self.freeze_of(state.name)
+        state.alike = self.alike_of(state.name)
         self._publish(state, "tick", view_plain.summary(state, event.at))
         self._publish(state, "points", view_plain.points(event.evidence))
         if world is not None and not _same(before, world):

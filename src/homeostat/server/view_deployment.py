@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from homeostat.base.budgets import Accounts
+from homeostat.base.canary import AlikeState
 from homeostat.base.learning import Covering, Lesson, Seating
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.types import (
@@ -113,6 +114,7 @@ class DeploymentState:
         self.now = TimeNs(0)
         self.rehearsal: Rehearsal | None = None
         self.accounts: Accounts | None = None
+        self.alike: AlikeState | None = None
         self.freeze: tuple[TimeNs, TimeNs | None, str] | None = None
         self.managed: Managed | None = None
         self.epoch: int | None = None

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from homeostat.base.types import KillLevel, Mode
 from homeostat.base.units import SECOND
-from homeostat.server.api import metrics_budgets, metrics_learning
+from homeostat.server.api import metrics_budgets, metrics_canary, metrics_learning
 from homeostat.server.api.deps import Deps
 from homeostat.server.view_deployment import DeploymentState
 
@@ -36,6 +36,7 @@ class ViewCollector(Collector):
         yield from self._histograms()
         yield from self._gauges()
         yield from metrics_budgets.families(self._deps.view.deployments(), self._deps.clock())
+        yield from metrics_canary.families(self._deps.view.deployments())
         yield from metrics_learning.families(self._deps.view.deployments())
 
     def _counters(self) -> Iterator[Metric]:
