@@ -59,17 +59,17 @@ def after(rounds: int, truth: float, foreseen: float, *, missed: float = 0.5) ->
 
 @pytest.mark.parametrize("foreseen", [0.3, -0.1])
 def test_whatever_was_foreseen_outcomes_say_how_it_stands(foreseen: float) -> None:
-    found = after(1500, truth=0.2, foreseen=foreseen)
+    found = after(700, truth=0.2, foreseen=foreseen)
     assert found.mean[0] == pytest.approx(0.2, abs=0.05)
-    assert (found.answer, found.rounds) == ("promote", 1500)
+    assert (found.answer, found.rounds) == ("promote", 700)
 
 
 def test_what_is_surely_worse_is_refused() -> None:
-    assert after(1500, truth=-0.2, foreseen=0.3).answer == "refuse"
+    assert after(700, truth=-0.2, foreseen=0.3).answer == "refuse"
 
 
 def test_what_surely_costs_more_than_is_allowed_is_refused_however_much_it_gains() -> None:
-    found = after(1500, truth=0.2, foreseen=0.2, missed=0.9)
+    found = after(700, truth=0.2, foreseen=0.2, missed=0.9)
     assert found.answer == "refuse"
     assert found.mean[1] == pytest.approx(0.4, abs=0.05)
 
