@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-pytest.importorskip("jax")
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "sources"))
 from prometheus_server import exposed
 
 from homeostat.cli.main import app
 from homeostat.twin.fit_frame import from_csv
+
+pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="the extra twin is not installed")
 
 STEP_S = 60.0
 NAMES = ("vllm:num_requests_running", "vllm:e2e_request_latency_seconds_bucket")

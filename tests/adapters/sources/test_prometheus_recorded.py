@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -17,6 +18,7 @@ from homeostat.adapters.sources.presets_file import presets
 from homeostat.adapters.sources.prometheus_answer import Series
 from homeostat.adapters.sources.prometheus_reading import Reading
 from homeostat.base import raw
+from homeostat_instrument import monitor
 
 PAGES = Path(__file__).parent / "expositions"
 STEP_S = 15.0
@@ -64,3 +66,15 @@ def test_envoys_page_says_how_many_came_and_how_they_were_answered() -> None:
         assert told[subject, raw.REQUESTS_5XX, None] == 4.0
         assert told[subject, raw.LATENCY, math.inf] == 20.0
     assert {subject for subject, _, _ in told} == {"gateway", "pool:a"}
+
+
+def test_the_instruments_own_page_is_bound_before_its_first_request() -> None:
+    """A server that nobody has asked yet is known for what it is, and its zeros are zeros."""
+    page = generate_latest(monitor("credit", "v2").registry).decode()
+    found = [one for family in text_string_to_metric_families(page) for one in family.samples]
+    assert choose({one.name for one in found}) == ("homeostat_instrument",)
+    preset = presets()["homeostat_instrument"].rules
+    reading = Reading([preset], deployment="d", subject="replica:a-1")
+    values = reading.take([scraped(one, (one.value,)) for one in found])
+    told = {one.key.signal: one.value for one in values if one.le is None}
+    assert told[raw.REQUESTS_ARRIVED] == told[raw.REQUESTS_5XX] == told[raw.INFLIGHT] == 0.0
