@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "sources"))
 from prometheus_server import exposed
 
+from homeostat.adapters.sources.presets_file import presets
 from homeostat.cli.main import app
 from homeostat.server.config.loader import assemble, parse
 
@@ -29,7 +30,12 @@ def run(command: str) -> Result:
 
 
 def test_every_command_of_the_page_is_run_by_a_test() -> None:
-    assert COMMANDS == ["get presets", "get presets vllm", "run -f credit.yaml --once"]
+    assert COMMANDS == [
+        "get presets",
+        "get presets vllm",
+        "get presets --prometheus http://127.0.0.1:9090",
+        "run -f credit.yaml --once",
+    ]
 
 
 def test_presets_are_listed_and_one_is_shown_with_its_queries() -> None:
@@ -46,6 +52,35 @@ def test_a_preset_that_is_not_there_is_missing_with_a_suggestion() -> None:
     said = run("get presets vlm")
     assert said.exit_code == 6
     assert "did you mean 'vllm'" in said.stderr
+
+
+def test_a_servers_jobs_are_told_with_what_fits_them_and_strangers_are_left_out() -> None:
+    jobs = {
+        "node": ["node_load1", "up"],
+        "llm": presets()["vllm"].entry.needs,
+        "two": [*presets()["vllm"].entry.needs, *presets()["triton"].entry.needs],
+    }
+
+    def answer(path: str) -> str:
+        asked = urlsplit(path)
+        if asked.path.endswith("/label/job/values"):
+            return json.dumps({"status": "success", "data": list(jobs)})
+        job = parse_qs(asked.query)["match[]"][0].split('"')[1]
+        return json.dumps({"status": "success", "data": list(jobs[job])})
+
+    with exposed({}, otherwise=answer) as port:
+        said = run(f"get presets --prometheus http://127.0.0.1:{port} --output json")
+    rows = {row["job"]: row for row in json.loads(said.stdout)}
+    assert rows.keys() == {"llm", "two"}
+    assert rows["llm"]["presets"] == "vllm"
+    assert "triton, vllm all fit" in rows["two"]["note"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "prom:9090"])
+def test_a_server_that_is_not_there_is_no_empty_list(url: str) -> None:
+    said = run(f"get presets --prometheus {url}")
+    assert said.exit_code != 0
+    assert said.stdout == ""
 
 
 def test_what_is_said_of_secrets_is_taken_as_it_stands() -> None:
@@ -82,7 +117,7 @@ def test_one_look_asks_one_query_for_each_entry(
         text = WHOLE.replace("http://127.0.0.1:9090", f"http://127.0.0.1:{port}")
         text = text.replace("http://127.0.0.1:7070", "http://127.0.0.1:1")
         (tmp_path / "credit.yaml").write_text(text)
-        said = run(COMMANDS[2])
+        said = run(COMMANDS[-1])
     assert said.exit_code == 6, said.output  # one look knows no rate yet: unknown, and says so
     queries = [parse_qs(urlsplit(path).query)["query"][0] for path in asked if "/query?" in path]
     gateway, replicas = sorted(queries, key=lambda query: "envoy" not in query)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -28,12 +29,16 @@ def get(
     what: What = typer.Argument(What.DEPLOYMENTS, help="What to read."),
     name: str | None = typer.Argument(None, help="One of them: its name or id."),
     deployment: str | None = typer.Option(None, "--deployment", "-d", help="Only this one's."),
+    prometheus: str | None = typer.Option(
+        None, "--prometheus", help="With presets: which jobs of this server serve models."
+    ),
+    token_file: Path | None = typer.Option(None, "--token-file", help="Its bearer token."),
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
     """Show deployments, incidents, decisions, actions, autonomy, feedback, plug-ins, presets."""
     if what is What.PRESETS:
-        _presets(name, output)
+        _presets(name, prometheus, token_file, output)
         return
     if what is What.PARTS:
         rows = _parts()
@@ -131,34 +136,23 @@ def _parts() -> list[dict[str, Any]]:
     return [{"kind": part.kind, "name": part.name, "summary": part.summary} for part in found]
 
 
-def _presets(name: str | None, output: Output) -> None:
-    """Show how metrics are read: all presets, or one with its signals."""
-    from homeostat.adapters.sources.presets_file import presets
+def _presets(
+    name: str | None, prometheus: str | None, token_file: Path | None, output: Output
+) -> None:
+    from homeostat.cli import get_presets
 
-    known = presets()
-    rows = [
-        {
-            "name": one,
-            "layer": preset.entry.layer,
-            "signals": len(preset.entry.signals),
-            "read": len({rule.signal for rule in preset.rules.rules}),
-            "needs": ", ".join(preset.entry.needs),
-        }
-        for one, preset in known.items()
-    ]
+    if prometheus is not None:
+        rows = get_presets.found(prometheus, token_file)
+        show(rows, output)
+        if not rows:
+            raise typer.Exit(Exit.NO_DATA)
+        return
+    rows = get_presets.listed()
     if name is None:
         show(rows, output)
         return
-    chosen = _named(rows, "name", name, "preset")[0]
-    entry = known[name].entry
-    if output is not Output.TABLE:
-        show(entry.model_dump(mode="json", by_alias=True) | {"name": name}, output)
-        return
-    show_fields({
-        "name": name,
-        "layer": entry.layer,
-        "verified": entry.verified,
-        "chosen where there is": list(entry.needs) or ["nothing: only by name"],
-        "read by the loop": f"{chosen['read']} raw signals",
-        "signals": [f"{key} ({one.u}): {one.q}" for key, one in entry.signals.items()] or ["none"],
-    })
+    _named(rows, "name", name, "preset")
+    if output is Output.TABLE:
+        show_fields(get_presets.fields(name))
+    else:
+        show(get_presets.plain(name), output)

@@ -124,9 +124,24 @@ class PrometheusApi:
         Raises:
             QueryError: No answer in time, or none that can be believed.
         """
+        return await self.label_values("__name__", selectors, since=since)
+
+    async def label_values(
+        self, label: str, selectors: Sequence[str] = (), *, since: TimeNs | None = None
+    ) -> tuple[str, ...]:
+        """Return the values that a label has; see `names`.
+
+        Args:
+            label: The label's name.
+            selectors: Only of series that one of these selects; all if none.
+            since: Only of what was there since; None for the server's own choice.
+
+        Raises:
+            QueryError: No answer in time, or none that can be believed.
+        """
         pairs = [("match[]", selector) for selector in selectors]
         pairs += [("start", _seconds(since))] if since is not None else []
-        answer = await self._ask("/api/v1/label/__name__/values", pairs, always_get=True)
+        answer = await self._ask(f"/api/v1/label/{label}/values", pairs, always_get=True)
         return words(self._where, answer.body)
 
     async def close(self) -> None:

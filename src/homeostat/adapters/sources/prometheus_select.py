@@ -1,5 +1,6 @@
 """Selectors: which series of a Prometheus are asked for, as one query."""
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,18 @@ def matchers(select: Mapping[str, str]) -> str:
     if not select:
         raise ValueError("select is empty; name the series, for example {job: credit}")
     return ",".join(_matcher(label, value) for label, value in select.items())
+
+
+def exact(label: str, value: str) -> str:
+    r"""Return a selector of the series with exactly this value, whatever is in it.
+
+    For values that a server named itself: `~` is a character as any other here.
+
+    >>> exact("job", '~a"b')
+    '{job="~a\\"b"}'
+    """
+    # PromQL's texts are Go's, which know JSON's escapes.
+    return "{" + f"{label}={json.dumps(value, ensure_ascii=False)}" + "}"
 
 
 def selector(names: Iterable[str], select: Mapping[str, str]) -> str:
