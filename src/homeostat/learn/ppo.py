@@ -207,21 +207,13 @@ class Trainer:
         config, tally = self.config, learner.acting.tally
         batch = _batch(config, rollout, learner.prices)
         key, own = jax.random.split(learner.key)
-        course = _Course(learner.weights, learner.memory, jnp.asarray(a=False), jnp.float32(0.0))
-        orders = jax.vmap(lambda one: jax.random.permutation(one, config.steps))(
-            jax.random.split(own, config.epochs)
-        )
-        parts = orders.reshape(config.epochs * config.minibatches, -1)
-        course, made = jax.lax.scan(
-            partial(self._minibatch, batch, learner.rate.now), course, parts
-        )
+        course, (steps, policy_loss, value_loss) = self._epochs(learner, batch, own)
         finished = jnp.where(tally.episodes > 0, tally.finished / tally.episodes, jnp.nan)
         costs = tally.costs / config.steps
         prices = _prices(self.environment, config, learner.prices, costs)
         rate = learner.rate
         if config.hash_rate is not None:
             rate = ppo_rate.follow(config.hash_rate, config.rate, rate, finished)
-        steps, policy_loss, value_loss = made
         count = jnp.maximum(steps.sum(), 1.0)
         log_p = ppo_masked.log_probabilities(
             ppo_net.logits(jnp, learner.weights, batch.numbers), batch.mask
@@ -247,6 +239,20 @@ class Trainer:
             updates=learner.updates + 1,
         )  # fmt: skip
         return after, figures
+
+    def _epochs(
+        self, learner: Learner, batch: _Batch, key: Array
+    ) -> tuple[_Course, tuple[Array, Array, Array]]:
+        """Go through the rows in an order of its own in each epoch, a minibatch at a time."""
+        config = self.config
+        course = _Course(learner.weights, learner.memory, jnp.asarray(a=False), jnp.float32(0.0))
+        orders = jax.vmap(lambda one: jax.random.permutation(one, config.steps))(
+            jax.random.split(key, config.epochs)
+        )
+        parts = orders.reshape(config.epochs * config.minibatches, -1)
+        step = partial(self._minibatch, batch, learner.rate.now)
+        found: tuple[_Course, tuple[Array, Array, Array]] = jax.lax.scan(step, course, parts)
+        return found
 
     def _minibatch(
         self, batch: _Batch, rate: Array, course: _Course, rows: Array
