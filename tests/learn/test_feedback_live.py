@@ -252,6 +252,7 @@ def test_quiet_under_drift_teaches_nothing() -> None:
     assert hours[1] == 0.0
 
 
+@pytest.mark.slow
 def test_signs_of_what_was_overlooked_are_told_of_after_as_many_reports_as_move_a_line() -> None:
     one = Deployment(replace(POLICY, report_ns=30 * MINUTE, per_day=24.0))
     for reports in range(POLICY.words):
@@ -283,6 +284,7 @@ def test_time_in_an_incident_is_confirmed_as_that() -> None:
     assert one.say(real=True, about=one.now) == "i-0001 was open then: confirm that"
 
 
+@pytest.mark.slow
 def test_everything_is_bounded_however_much_is_said() -> None:
     one = Deployment()
     for round_ in range(60):
