@@ -97,7 +97,7 @@ def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(
         train.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES[1:])
     refused = bare(*asked(killed, done + 3, "--reward", "hash"), "--resume")
     assert isinstance(refused.exception, ppo_file.PpoFileError)
-    assert "reward_scale is 24.0, not 0.01" in str(refused.exception)
+    assert "reward_scale is 2.4, not 0.01" in str(refused.exception)
 
 
 @contextmanager
