@@ -6,7 +6,8 @@ import { number, signalName, span } from "./format.js";
 /** 0.999 -> "99.9 %": a target keeps all of its digits. */
 const exact = (share) => `${Number((100 * share).toFixed(4))} %`;
 const percent = (share) => (share === null ? "not known" : `${number(100 * share)} %`);
-const amount = (value, currency) => (value === null ? "not known" : `${value.toFixed(2)} ${currency}`);
+// A ten-thousandth less than nothing is nothing: no "-0.00".
+const amount = (value, currency) => (value === null ? "not known" : `${value.toFixed(2).replace(/^-(0\.00)$/, "$1")} ${currency}`);
 
 /** A window without its zeros: 3600 -> "1 h", 300 -> "5 min", 21600 -> "6 h". */
 const long = (seconds) => (seconds % 86400 === 0 ? `${seconds / 86400} d` : seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds % 60 === 0 ? `${seconds / 60} min` : span(seconds));
