@@ -140,7 +140,7 @@ def test_acting_in_the_twin_keeps_to_the_mask_the_bounds_and_the_length() -> Non
 
     config = config_of(Asked(
         out=Path("x"), budget_steps=1, seeds=(0,), environments=8, length=16, episodes=8, slots=8,
-        reward="level", hash_rate=False, without=(), limits=(), resume=False, every=1,
+        hours=1, reward="level", hash_rate=False, unguarded=False, without=(), limits=(), resume=False, every=1,
     ))  # fmt: skip
     drawn = environment_draw.episodes(8, known=(), slots=8, length_s=150)
     trainer = Trainer(Deployment(world=world_of(drawn)), config, OPTIONS)

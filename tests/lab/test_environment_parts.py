@@ -14,9 +14,10 @@ import pytest
 from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.lab import environment_draw
+from homeostat.lab.controller_parts import GRANTED
 from homeostat.lab.environment_actions import MENU, NAMES, Scene, ordered
 from homeostat.lab.environment_facts import FAR, blank, no_past, remembered
-from homeostat.lab.environment_mask import Rules, mask
+from homeostat.lab.environment_mask import LEARNT, UNGUARDED, Rules, mask
 from homeostat.lab.environment_reward import COSTS, Kind, Reward, Served, counted, paid, served
 from homeostat.lab.environment_seen import NUMBERS, OBSERVATIONS, no_watch, observation, watched
 from homeostat.policy import reward as rewards
@@ -153,6 +154,19 @@ def test_what_nobody_granted_is_never_allowed() -> None:
     found = allowed(scene(), Rules())
     assert not found & {"resize_up", "resize_down", "retrain"}
     assert found >= {"scale_up_a", "batch_up", "rollback"}
+
+
+def test_without_guards_the_papers_six_actions_are_allowed_whatever_is_seen() -> None:
+    six = {
+        "hold", "scale_up_a", "scale_down_a", "scale_up_b", "scale_down_b", "batch_up",
+        "batch_down", "shift_to_b", "shift_back",
+    }  # fmt: skip
+    for seen in (scene(healthy()), scene(blank(SLOTS))):
+        assert allowed(seen, UNGUARDED) == six
+
+
+def test_a_policy_learns_what_is_granted_but_for_what_it_could_never_take_back() -> None:
+    assert set(GRANTED) - set(LEARNT) == {ActionKind.DRAIN_REPLICA}
 
 
 @pytest.mark.parametrize("name", [names.ARRIVAL_RATE, names.ERROR_RATIO, names.LATENCY_P95])

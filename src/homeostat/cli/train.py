@@ -23,8 +23,12 @@ def train(
     length: int = typer.Option(64, "--length", min=1, help="Steps between two updates."),
     episodes: int = typer.Option(256, "--episodes", min=1, help="Compositions to draw from."),
     slots: int = typer.Option(8, "--slots", help="Replica slots of every deployment."),
+    hours: int = typer.Option(1, "--hours", min=1, max=24, help="Of an episode."),
     reward: str = typer.Option("level", "--reward", help="`level`, or `hash` as HASH writes it."),
     hash_rate: bool = typer.Option(False, "--hash-rate", help="HASH's learning rate, bounded."),
+    unguarded: bool = typer.Option(
+        False, "--unguarded", help="HASH's six actions and no guard; for comparison."
+    ),
     without: list[str] = _FAMILY,
     limit: list[str] = _LIMIT,
     resume: bool = typer.Option(False, "--resume", help="Take up the run that OUT was left by."),
@@ -56,8 +60,10 @@ def train(
         length=length,
         episodes=episodes,
         slots=slots,
+        hours=hours,
         reward=reward,
         hash_rate=hash_rate,
+        unguarded=unguarded,
         without=tuple(without or ()),
         limits=tuple(limit or ()),
         resume=resume,

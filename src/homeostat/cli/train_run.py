@@ -18,6 +18,7 @@ from homeostat.cli.lab_run import progress
 from homeostat.cli.output import Output, show, show_fields, tell
 from homeostat.lab import environment_draw
 from homeostat.lab.environment import Deployment, world_of
+from homeostat.lab.environment_mask import LEARNT, UNGUARDED, Rules
 from homeostat.lab.environment_reward import COSTS, Kind, Reward
 from homeostat.lab.types import FAMILIES
 from homeostat.learn import ppo_file, train
@@ -27,7 +28,7 @@ from homeostat.report import train_page
 from homeostat.twin.program import OPTIONS
 from homeostat.twin.shapes import SLOT_COUNTS
 
-LENGTH_S: Final = 3600  # of an episode, as most of the lab's
+_HOUR_S: Final = 3600
 # A scrape in which all is wrong is worth about -0.1 (11 hourly budgets x 15 s), so that the hundred
 # that the discount looks ahead are worth about -10: with ten times that, the values' first losses
 # are 30 and rule the gradient. HASH's counts in milliseconds and requests.
@@ -46,8 +47,10 @@ class Asked:
     length: int
     episodes: int
     slots: int
+    hours: int
     reward: str
     hash_rate: bool
+    unguarded: bool
     without: tuple[str, ...]
     limits: tuple[str, ...]
     resume: bool
@@ -149,12 +152,17 @@ def _environment(asked: Asked, reward: Reward) -> Deployment:
             asked.episodes,
             known=lab_files.catalogue(()).scenarios,
             slots=asked.slots,
-            length_s=LENGTH_S,
+            length_s=_HOUR_S * asked.hours,
             without=asked.without,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return Deployment(world=world_of(drawn), reward=reward)
+    return Deployment(world=world_of(drawn), reward=reward, rules=_rules(asked))
+
+
+def _rules(asked: Asked) -> Rules:
+    """Return what the mask allows."""
+    return UNGUARDED if asked.unguarded else Rules(granted=LEARNT)
 
 
 def _facts(asked: Asked, reward: Reward) -> dict[str, Any]:
@@ -162,15 +170,20 @@ def _facts(asked: Asked, reward: Reward) -> dict[str, Any]:
     return {
         "code": lab_files.code_digest(),
         "reward": dataclasses.asdict(reward) | {"kind": reward.kind.value},
+        "rules": _plain(_rules(asked)),
         "episodes": {
             "compositions": asked.episodes,
             "from_seed": environment_draw.TRAIN,
             "without": sorted(asked.without),
             "slots": asked.slots,
-            "length_s": LENGTH_S,
+            "length_s": _HOUR_S * asked.hours,
             "never": lab_files.catalogue(()).digest,
         },
     }
+
+
+def _plain(rules: Rules) -> dict[str, Any]:
+    return rules._asdict() | {"granted": sorted(kind.value for kind in rules.granted)}
 
 
 def _keep(asked: Asked, learner: Learner, curve: np.ndarray, said: Mapping[str, Any]) -> None:

@@ -27,6 +27,14 @@ LEARNING: Final = 15.0
 _SAME: Final = 1e-3  # of a share of traffic
 LEAST_IN_FLIGHT: Final = 16.0  # `controller_parts.guard_policy`: below, a limit is no limit
 _TELLS: Final = frozenset({ActionKind.HOLD, ActionKind.ESCALATE})
+LEARNT: Final = tuple(kind for kind in GRANTED if kind is not ActionKind.DRAIN_REPLICA)
+"""What a policy learns to propose: what is granted, but for taking a replica out of rotation. The
+way back from that is the loop's undo, which no proposal is: it could only ever take out more."""
+PAPER: Final = (
+    ActionKind.SCALE_UP, ActionKind.SCALE_DOWN, ActionKind.BATCH_UP, ActionKind.BATCH_DOWN,
+    ActionKind.SHIFT_TRAFFIC,
+)  # fmt: skip
+"""HASH's six actions; the sixth is to maintain, which is holding still."""
 
 
 class Rules(NamedTuple):
@@ -43,6 +51,8 @@ class Rules(NamedTuple):
         actions_per_hour: At most.
         utilisation_max: Of what remains, when capacity is taken away or traffic is moved.
         learning_scrapes: Until baselines are learnt.
+        guarded: Whether the rules hold. Without them whatever was granted is allowed, always: for
+            comparison with a learner that nobody guards, which tells nobody anything either.
     """
 
     granted: Collection[ActionKind] = GRANTED
@@ -55,10 +65,20 @@ class Rules(NamedTuple):
     actions_per_hour: int = GuardPolicy().actions_per_hour
     utilisation_max: float = GuardPolicy().utilisation_max
     learning_scrapes: float = LEARNING
+    guarded: bool = True
+
+
+UNGUARDED: Final = Rules(granted=PAPER, guarded=False)
+"""HASH's learner: its six actions, and no rule."""
 
 
 def mask(scene: Scene, rules: Rules) -> Array:
-    """Return what is allowed, bool [action]; holding and telling somebody always are."""
+    """Return what is allowed, bool [action]; holding still always is."""
+    if not rules.guarded:
+        return jnp.array([
+            choice.kind is ActionKind.HOLD or choice.kind in rules.granted
+            for choice in MENU.values()
+        ])
     now = facts(scene.deployment, scene.scrape, scene.orders, scene.past, rules)
     found = _growing(scene, now) | _shrinking(scene, now, rules) | _batches(scene, now, rules)
     found |= _traffic(scene, now, rules) | _replicas(scene, now, rules)
