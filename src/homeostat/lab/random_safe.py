@@ -26,9 +26,6 @@ from homeostat.loop import memory
 from homeostat.safety.permit import permit
 
 DECISION_S: Final = 30.0  # the catalogue's default; also what `random` uses
-# Asked about first, with one look at the world: mostly one of them is allowed. Where none is, the
-# rest is asked about with one more.
-_FIRST: Final = 8
 
 
 def random_safe() -> Controller:
@@ -50,20 +47,16 @@ class Lottery:
 
     def choose(self, state: LoopState, now: TimeNs) -> tuple[Action, SafeSet]:
         """Return a member of the safe set, and the set of what was asked about; else HOLD."""
-        seen = memory.guard_state(state)
         due = (now - time_ns(0.0)) % ns(DECISION_S) == 0
         evidence, world = state.evidence, state.world
+        seen = memory.guard_state(state)
         if not due or evidence is None or world is None:
             return HOLD, permit((), seen, now)
         options = list(dict.fromkeys([HOLD, *every(world, evidence, state.managed)]))
         order = [options[k] for k in self._rng.permutation(len(options)).tolist()]
         before = order[: order.index(HOLD)]  # HOLD is always allowed: nobody comes after it
-        for asked in (before[:_FIRST], before[_FIRST:]):
-            safe_set = permit(asked, seen, now)
-            for action in asked:
-                if action in safe_set.allowed:
-                    return action, safe_set
-        return HOLD, permit((), seen, now)
+        safe_set = permit(before, seen, now, first=True)
+        return safe_set.allowed[-1], safe_set
 
 
 def _think(episode: Episode, managed: Managed, platform: Platform) -> Mind:

@@ -24,15 +24,14 @@ def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         sight: What can be seen.
     """
     managed, guard = sight.state.managed, sight.state.managed.guard
-    slots, scaled = sight.replicas(), change.moves("replicas.")
-    pools = {slot.pool for slot in slots} | {pool for pool, _, _ in scaled}
-    prices = {pool: price(managed, pool) for pool in sorted(pools)}
+    scaled, standing = change.moves("replicas."), sight.once(_standing)
+    prices = dict(standing)
+    prices.update((pool, price(managed, pool)) for pool, _, _ in scaled if pool not in prices)
     adds, claim = _added(scaled, prices), milli(action.cost_usd_per_hour)
     blind = sight.world is None
     added = None if blind or adds is None or claim is None else max(adds, claim)
-    held = [prices[slot.pool] for slot in slots]
-    known = [each for each in held if each is not None]
-    after = None if added is None or len(known) < len(held) else sum(known) + added
+    held = sight.once(_held)
+    after = None if added is None or held is None else held + added
     money = managed.money
     budgets = () if money is None else (money.day_milli, money.month_milli)
     over, text = _over(sight, money, after)
@@ -47,6 +46,20 @@ def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         "bill_over_milli": over,
         "bill_text": text,
     }
+
+
+def _standing(sight: Sight) -> dict[str, int | None]:
+    """Return what a replica of each pool that there is costs an hour."""
+    managed = sight.state.managed
+    return {slot.pool: price(managed, slot.pool) for slot in sight.replicas()}
+
+
+def _held(sight: Sight) -> int | None:
+    """Return what the replicas that there are cost an hour; None if a price is not known."""
+    prices = sight.once(_standing)
+    held = [prices[slot.pool] for slot in sight.replicas()]
+    known = [each for each in held if each is not None]
+    return None if len(known) < len(held) else sum(known)
 
 
 def price(managed: Managed, pool: str) -> int | None:

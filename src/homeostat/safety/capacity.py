@@ -24,6 +24,12 @@ def shares(sight: Sight, writes: Levers = ()) -> dict[str, int] | None:
     Without any weight lever the stable pool has it all; the stable pool gets what the others
     leave, unless its own weight is written.
     """
+    if not any(lever.startswith(_WEIGHT) for lever, _ in writes):
+        return sight.once(_shares)
+    return _shares(sight, writes)
+
+
+def _shares(sight: Sight, writes: Levers = ()) -> dict[str, int] | None:
     if sight.world is None:
         return None
     weights = {
@@ -46,7 +52,14 @@ def growing(change: Change, sight: Sight) -> tuple[str, ...] | None:
     before, after = shares(sight), shares(sight, change.writes)
     if before is None or after is None:
         return None
+    if after is before:  # no weight is written
+        return ()
     return tuple(sorted(pool for pool, share in after.items() if share > before.get(pool, 0)))
+
+
+def healthy_in(sight: Sight, pool: str) -> frozenset[str]:
+    """Return the names of a pool's replicas that are seen healthy."""
+    return sight.healthy & {slot.name for slot in sight.replicas(pool)}
 
 
 def utilisation_after(
@@ -83,6 +96,10 @@ def watched(pool: str, sight: Sight) -> tuple[int, int] | None:
 
     The load is in thousandths of what one replica can carry. None when it was not watched.
     """
+    return sight.once(_watched, pool)
+
+
+def _watched(sight: Sight, pool: str) -> tuple[int, int] | None:
     seen = [load for load in sight.state.loads if load.pool == pool]
     if not seen:
         return None
@@ -99,13 +116,16 @@ def _carried(
     if pool is None:
         return None
     demand = _demand(pool, sight)
-    slots = {slot.name for slot in sight.replicas(pool)}
-    left = len((sight.healthy & slots) - named) - unnamed
+    left = len(sight.once(healthy_in, pool) - named) - unnamed
     return None if demand is None or left < 1 else (demand, left)
 
 
 def _demand(pool: str, sight: Sight) -> int | None:
     """Return a pool's load in thousandths of a replica's capacity."""
+    return sight.once(_demand_of, pool)
+
+
+def _demand_of(sight: Sight, pool: str) -> int | None:
     ready = sum(slot.state is ReplicaState.READY for slot in sight.replicas(pool))
     used = milli(sight.value(names.pool(pool), names.UTILISATION))
     if used is None and not sight.state.managed.guard.evidence_rules:
@@ -123,8 +143,7 @@ def _after_shift(change: Change, sight: Sight) -> int | None:
     total = sum(demand for demand in demands if demand is not None)
     worst = 0
     for pool in pools:
-        slots = {slot.name for slot in sight.replicas(pool)}
-        left = len(sight.healthy & slots)
+        left = len(sight.once(healthy_in, pool))
         if left < 1 or None in demands:
             return None
         worst = max(worst, -(-total * after[pool] // (_WHOLE * left)))

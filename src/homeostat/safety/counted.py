@@ -1,5 +1,6 @@
 """What was done to the deployment before: how long ago, how often, and whether it helped."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -25,18 +26,17 @@ def counted(action: Action, sight: Sight, own: ActionRecord | None) -> dict[str,
         own: Its own record if it is in flight: that is no earlier action.
     """
     state, guard, now = sight.state, sight.state.managed.guard, sight.now
-    past = [entry for entry in state.past if own is None or entry.id != own.id]
-    last = max(past, key=lambda entry: entry.at, default=None)
-    lately = [entry for entry in past if entry.at > now - HOUR]
+    before = sight.once(_before) if own is None else _before(sight, own)
+    past, lately, last = before.past, before.lately, before.last
     hour = len(lately)
-    cooldown = scrapes_ms(state.managed, guard.cooldown_scrapes)
+    cooldown = before.cooldown_ms
     doublings = min(_MAX_DOUBLINGS, _ineffective(action, past))
     return {
         "acted": last is not None,
         "since_ms": None if last is None else (now - last.at) // MILLISECOND,
-        "last_text": "" if last is None else f"{last.kind} {last.subject}",
+        "last_text": before.last_text,
         "cooldown_ms": None if cooldown is None else cooldown * 2**doublings,
-        "scale_in_ms": scrapes_ms(state.managed, guard.scale_in_scrapes),
+        "scale_in_ms": before.scale_in_ms,
         "tries": state.tries,
         "max_tries": guard.max_tries,
         "peak": state.peak_replicas,
@@ -46,11 +46,53 @@ def counted(action: Action, sight: Sight, own: ActionRecord | None) -> dict[str,
         "rollbacks": sum(
             (entry.kind, entry.subject) == (ActionKind.ROLLBACK, action.subject) for entry in lately
         ),
-        "grown": sum(entry.kind in GROWS for entry in lately),
-        "shrunk": sum(entry.kind in _TAKES for entry in lately),
+        "grown": before.grown,
+        "shrunk": before.shrunk,
         "fleet_hour": hour + state.fleet.actions_last_hour,
         "fleet_hour_limit": guard.fleet_actions_per_hour,
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Before:
+    """Earlier actions, whatever is asked about.
+
+    Attributes:
+        past: All that are remembered.
+        lately: Of the last hour.
+        last: The newest, None for none.
+        last_text: The same for people.
+        grown: How many of the last hour's gave capacity.
+        shrunk: How many took some.
+        cooldown_ms: The policy's.
+        scale_in_ms: Of taking capacity, likewise.
+    """
+
+    past: list[PastAction]
+    lately: list[PastAction]
+    last: PastAction | None
+    last_text: str
+    grown: int
+    shrunk: int
+    cooldown_ms: int | None
+    scale_in_ms: int | None
+
+
+def _before(sight: Sight, own: ActionRecord | None = None) -> _Before:
+    state, guard = sight.state, sight.state.managed.guard
+    past = [entry for entry in state.past if own is None or entry.id != own.id]
+    last = max(past, key=lambda entry: entry.at, default=None)
+    lately = [entry for entry in past if entry.at > sight.now - HOUR]
+    return _Before(
+        past=past,
+        lately=lately,
+        last=last,
+        last_text="" if last is None else f"{last.kind} {last.subject}",
+        grown=sum(entry.kind in GROWS for entry in lately),
+        shrunk=sum(entry.kind in _TAKES for entry in lately),
+        cooldown_ms=scrapes_ms(state.managed, guard.cooldown_scrapes),
+        scale_in_ms=scrapes_ms(state.managed, guard.scale_in_scrapes),
+    )
 
 
 def _ineffective(action: Action, past: list[PastAction]) -> int:

@@ -12,7 +12,7 @@ from homeostat.base.evidence import Family, Verdict
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import MILLISECOND
-from homeostat.base.world import ReplicaState
+from homeostat.base.world import Replica, ReplicaState
 from homeostat.safety import capacity
 from homeostat.safety.bill import bill
 from homeostat.safety.canaried import on_its_ramp
@@ -39,6 +39,16 @@ _ONE_REPLICA = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
 _TAKES_OUT = _ONE_REPLICA | {ActionKind.SCALE_DOWN}
 _NOT_YET_WRITING = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
 _ABOUT_TO_WRITE = _NOT_YET_WRITING | {ActionState.INTENT, ActionState.READBACK}
+
+
+_NO_REPLICA: Record = dict.fromkeys((
+    "process_gone",
+    "probe_failures",
+    "suspected",
+    "drained",
+    "others_seen",
+    "others_remain",
+))
 
 
 def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
@@ -131,11 +141,28 @@ def _present(action: Action, sight: Sight) -> bool:
     subject = action.subject
     if subject in {names.GATEWAY, names.MODEL}:
         return True
-    slots = sight.replicas()
-    return any(subject in {names.replica(slot.name), names.pool(slot.pool)} for slot in slots)
+    return subject in sight.once(_subjects) or subject in sight.once(_by_subject)
+
+
+def _subjects(sight: Sight) -> frozenset[str]:
+    return frozenset(names.pool(slot.pool) for slot in sight.replicas())
+
+
+def _by_subject(sight: Sight) -> dict[str, Replica]:
+    # The first of two slots with one name counts, as wherever slots are searched.
+    return {names.replica(slot.name): slot for slot in reversed(sight.replicas())}
 
 
 def _evidence(action: Action, change: Change, sight: Sight) -> Record:
+    return {
+        **sight.once(_of_evidence),
+        **_about_replica(action, sight),
+        **_about_versions(action, change, sight),
+    }
+
+
+def _of_evidence(sight: Sight) -> Record:
+    """Return what the evidence is worth, whatever is asked about."""
     state, guard = sight.state, sight.state.managed.guard
     # A slot that is starting, draining or gone has nothing to say, and that is known.
     rotating = [slot for slot in sight.replicas() if slot.state is ReplicaState.READY]
@@ -152,39 +179,16 @@ def _evidence(action: Action, change: Change, sight: Sight) -> Record:
             None if sight.world is None else sum(slot.name not in sight.heard for slot in rotating)
         ),
         "failed_probes": guard.failed_probes,
-        **_about_replica(action, sight),
-        **_about_versions(action, change, sight),
     }
 
 
 def _about_replica(action: Action, sight: Sight) -> Record:
-    slots = sight.replicas()
-    name = names.bare(action.subject)
-    target = next((slot for slot in slots if names.replica(slot.name) == action.subject), None)
+    target = sight.once(_by_subject).get(action.subject)
     if target is None:
-        return dict.fromkeys((
-            "process_gone",
-            "probe_failures",
-            "suspected",
-            "drained",
-            "others_seen",
-            "others_remain",
-        ))
+        return _NO_REPLICA
+    slots, name = sight.replicas(), target.name
     failures = sight.value(action.subject, names.PROBE_FAILURES)
-    odd = any(
-        subject == action.subject and reading.verdict is Verdict.ANOMALOUS
-        for (subject, _), reading in sight.readings.items()
-    )
-    # A ramp towards a limit is evidence of its own: no single reading of it is unusual.
-    odd = odd or (
-        sight.value(action.subject, names.MEMORY_SHARE) is not None
-        and any(
-            forecast.subject == action.subject
-            and forecast.signal == names.MEMORY_SHARE
-            and forecast.time_to_limit_ns is not None
-            for forecast in sight.forecasts()
-        )
-    )
+    odd = action.subject in sight.once(_odd)
     families = {family for subject, family in sight.suspects if subject == action.subject}
     others = [slot for slot in slots if slot.name != name]
     rotating = [slot for slot in others if slot.state is ReplicaState.READY]
@@ -197,6 +201,24 @@ def _about_replica(action: Action, sight: Sight) -> Record:
         "others_seen": all(slot.name in sight.probed for slot in rotating),
         "others_remain": all(slot.name in sight.healthy for slot in pool),
     }
+
+
+def _odd(sight: Sight) -> frozenset[str]:
+    """Return the subjects of which something unusual was read, or that fill up."""
+    unusual = {
+        subject
+        for (subject, _), reading in sight.readings.items()
+        if reading.verdict is Verdict.ANOMALOUS
+    }
+    # A ramp towards a limit is evidence of its own: no single reading of it is unusual.
+    filling = {
+        forecast.subject
+        for forecast in sight.forecasts()
+        if forecast.signal == names.MEMORY_SHARE
+        and forecast.time_to_limit_ns is not None
+        and sight.value(forecast.subject, names.MEMORY_SHARE) is not None
+    }
+    return frozenset(unusual | filling)
 
 
 def _about_versions(action: Action, change: Change, sight: Sight) -> Record:
@@ -292,10 +314,10 @@ def _rotation(
         return dict.fromkeys(("taken", "left", "left_in_pool", "disturbed"))
     named, unnamed, pool = out
     managed = sight.state.managed
-    inside = {slot.name for slot in sight.replicas(pool)}
+    inside = sight.healthy if pool is None else sight.once(capacity.healthy_in, pool)
     restarts = bool(change.moves("incarnation."))
     spare = 1 if restarts and sight.world.spares > 0 else 0
-    left_in_pool = len((sight.healthy & inside) - named) - unnamed + spare
+    left_in_pool = len(inside - named) - unnamed + spare
     everywhere = len(sight.healthy - named) - unnamed + spare
     # Whichever replicas the target picks, it can take no more from users than serve them: what an
     # undo takes back may never have come up. Shrinking on purpose is judged by its full number.
@@ -324,8 +346,7 @@ def _may_serve(pool: str | None, change: Change, sight: Sight) -> int:
 
 
 def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
-    state, guard, fleet = sight.state, sight.state.managed.guard, sight.state.fleet
-    flying = state.in_flight
+    fleet, flying = sight.state.fleet, sight.state.in_flight
     busy = (
         flying is not None
         and own is None
@@ -334,16 +355,32 @@ def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
     )
     stamp = None if sight.world is None else sight.world.stamp(action.actuator)
     # Without compare-and-set a stale write can land: half the blast radius.
-    part = 2 if stamp is not None and stamp.token is None else 1
+    halved = stamp is not None and stamp.token is None
+    return {
+        **sight.once(_fleet_halved if halved else _fleet_whole),
+        "flying": busy,
+        # Two canaries at once are two changes at once, though neither writes just now.
+        "targets_changing": fleet.targets_changing + (fleet.trying if action.beside else 0),
+    }
+
+
+def _fleet_whole(sight: Sight) -> Record:
+    return _fleet_limits(sight, 1)
+
+
+def _fleet_halved(sight: Sight) -> Record:
+    return _fleet_limits(sight, 2)
+
+
+def _fleet_limits(sight: Sight, part: int) -> Record:
+    """Return what the fleet allows, whatever is asked about; of its blast radius one part."""
+    guard, fleet = sight.state.managed.guard, sight.state.fleet
     share, replica_share = milli(guard.targets_share), milli(guard.replicas_share)
     size = max(fleet.replicas, len(sight.replicas()))
     correlated = milli(guard.correlated_share)
     return {
-        "flying": busy,
         "changing": None if sight.world is None else sight.world.changing,
         "targets": fleet.targets,
-        # Two canaries at once are two changes at once, though neither writes just now.
-        "targets_changing": fleet.targets_changing + (fleet.trying if action.beside else 0),
         "targets_limit": None if share is None else max(1, fleet.targets * (share // part) // 1000),
         "others_changing": fleet.replicas_changing,
         "sharing": fleet.sharing_changing,
@@ -359,24 +396,32 @@ def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
 
 
 def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
-    state, guard, now = sight.state, sight.state.managed.guard, sight.now
-    age = 0 if own is None or own.stage > 0 else (now - own.proposed_at) // MILLISECOND
-    ttl = scrapes_ms(state.managed, guard.approval_ttl_scrapes)
+    guard, common = sight.state.managed.guard, sight.once(_of_policy)
+    age = 0 if own is None or own.stage > 0 else (sight.now - own.proposed_at) // MILLISECOND
+    ttl = common["ttl_ms"]
     approved = own is not None and own.approved_by != ""
+    return {
+        **common,
+        "foreign": foreign(action, sight, own),
+        "granted": action.kind in guard.auto_kinds and guard.granted_by.strip() != "",
+        "approved": approved and isinstance(ttl, int) and 0 <= age <= ttl,
+        "agreed": 0 if own is None else len(set(own.approvers)),
+        "proposal_age_ms": age,
+    }
+
+
+def _of_policy(sight: Sight) -> Record:
+    """Return what the policy and the switches say, whatever is asked about."""
+    state, guard, now = sight.state, sight.state.managed.guard, sight.now
     until = state.observe_until
     return {
         "frozen": guard.frozen,
         "unproved": guard.unproved != "",
         "unproved_text": guard.unproved,
-        "foreign": foreign(action, sight, own),
         "kill": str(KillLevel(state.kill)),
         "mode": state.managed.mode.value,
-        "granted": action.kind in guard.auto_kinds and guard.granted_by.strip() != "",
-        "approved": approved and ttl is not None and 0 <= age <= ttl,
-        "agreed": 0 if own is None else len(set(own.approvers)),
         "world_age_ms": sight.world_age_ms,
         "observing": until is not None and now < until,
-        "proposal_age_ms": age,
-        "ttl_ms": ttl,
+        "ttl_ms": scrapes_ms(state.managed, guard.approval_ttl_scrapes),
         "spares": None if sight.world is None else sight.world.spares,
     }

@@ -9,7 +9,6 @@ from typing import Final
 
 from homeostat.base import names
 from homeostat.base.actions import Action
-from homeostat.base.evidence import Verdict
 from homeostat.base.units import MILLISECOND
 from homeostat.base.world import ReplicaState, Scalar
 from homeostat.safety.change import Change
@@ -35,14 +34,11 @@ def lately(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
     ]
     return {
         "to_served": bool(served) and None not in served,
-        "rate_milli": _rate(sight),
+        "rate_milli": sight.once(_rate),
         "rate_served_milli": min((rate for rate in served if rate is not None), default=0),
         "beside_ms": _beside_ms(action, sight),
         "persist_ms": scrapes_ms(sight.state.managed, sight.state.managed.guard.persist_scrapes),
-        "odd_device": any(
-            key == (action.subject, names.DEVICE_TIME) and reading.verdict is Verdict.ANOMALOUS
-            for key, reading in sight.readings.items()
-        ),
+        "odd_device": sight.anomalous(action.subject, names.DEVICE_TIME),
     }
 
 

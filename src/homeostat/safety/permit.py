@@ -10,13 +10,16 @@ from homeostat.safety.guard import answer, guard
 from homeostat.safety.sight import Sight, look
 
 
-def permit(candidates: Sequence[Action], state: GuardState, now: TimeNs) -> SafeSet:
+def permit(
+    candidates: Sequence[Action], state: GuardState, now: TimeNs, *, first: bool = False
+) -> SafeSet:
     """Return which candidates are permitted now, which only with approval, and why not the rest.
 
     Args:
         candidates: What might be done, best first; repeats are dropped.
         state: Everything that may forbid it.
         now: The time.
+        first: Ask no further than the first that is allowed; the set holds what was asked about.
     """
     allowed: list[Action] = [HOLD]
     approvals: list[Action] = []
@@ -28,6 +31,8 @@ def permit(candidates: Sequence[Action], state: GuardState, now: TimeNs) -> Safe
         match _answer(action, state, now, sight):
             case Allow():
                 allowed.append(action)
+                if first:
+                    break
             case NeedApproval():
                 approvals.append(action)
             case Deny(reasons=reasons):

@@ -33,7 +33,7 @@ def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
     larger = change.kind is ActionKind.BATCH_UP  # other kinds have no rule that asks for it
     facts: dict[str, Value] = {
         "batch_ms": _batch_ms(change, sight) if larger else None,
-        "batches_full_milli": _batches_full(sight) if larger else None,
+        "batches_full_milli": sight.once(_batches_full) if larger else None,
         "promised_ms": None if promised is None else promised // 1000,
         "suspicions": None if sight.state.evidence is None else len(sight.suspects),
         "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),

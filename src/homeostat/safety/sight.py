@@ -6,7 +6,9 @@ a replica is healthy when a fresh probe result says so, and taking any reading a
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from homeostat.base import names
 from homeostat.base.evidence import Evidence, Family, Forecast, Quality, Reading, Verdict
@@ -30,13 +32,15 @@ def milli(value: object) -> int | None:
     >>> milli(0.25), milli(math.nan), milli("x")
     (250, None, None)
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, int):
-        return value * 1000
+    if type(value) is not float:  # asked some thirty times a candidate: the usual kind comes first
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if isinstance(value, int):
+            return value * 1000
     return round(value * 1000) if math.isfinite(value) and abs(value) < _HUGE else None
 
 
+_T = TypeVar("_T")
 _HUGE = 1e300  # times a thousand it would no longer be finite
 
 
@@ -65,6 +69,7 @@ class Sight:
         gone: Names of replicas whose process is not there.
         healthy: Names of ready replicas whose fresh probe result is good.
         suspects: Subjects that are suspected of anything, with the families.
+        kept: What `once` worked out.
     """
 
     state: GuardState
@@ -81,16 +86,38 @@ class Sight:
     gone: frozenset[str]
     healthy: frozenset[str]
     suspects: frozenset[tuple[str, Family]]
+    kept: dict[tuple[Hashable, ...], Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, of: Callable[..., _T], *given: str) -> _T:
+        """Return `of(self, *given)`, worked out at the first asking and shared by all candidates.
+
+        Args:
+            of: A pure function of a sight; what it returns is never changed by anybody.
+            given: What else it depends on. Text alone: numbers that are equal need not mean the
+                same (1 and True).
+        """
+        key = (of, *given)
+        try:
+            return self.kept[key]  # type: ignore[no-any-return]
+        except KeyError:
+            found = self.kept[key] = of(self, *given)
+            return found
 
     def value(self, subject: str, signal: str) -> float | None:
         """Return a fresh reading's value, None if there is none."""
         reading = self.readings.get((subject, signal))
         return None if reading is None else reading.value
 
+    def anomalous(self, subject: str, signal: str) -> bool:
+        """Return whether a fresh reading is judged anomalous."""
+        reading = self.readings.get((subject, signal))
+        return reading is not None and reading.verdict is Verdict.ANOMALOUS
+
     def replicas(self, pool: str | None = None) -> tuple[Replica, ...]:
         """Return the slots of one pool or of all; empty when the world is not known."""
-        slots = () if self.world is None else self.world.replicas
-        return tuple(slot for slot in slots if pool is None or slot.pool == pool)
+        if pool is not None:
+            return self.once(_inside, pool)
+        return () if self.world is None else tuple(self.world.replicas)
 
     def forecasts(self) -> tuple[Forecast, ...]:
         """Return the latest tick's forecasts; none when it is stale."""
@@ -106,20 +133,27 @@ class Sight:
         judged against a baseline (users were promised the objective, not the baseline); False a
         fresh ANOMALOUS one or a suspicion; anything else is unknown.
         """
-        inside = {names.pool(pool), *(names.replica(slot.name) for slot in self.replicas(pool))}
-        if any(subject in inside for subject, _ in self.suspects):
-            return False
-        found = [self.readings.get((names.pool(pool), signal)) for signal in _SERVICE]
-        if any(reading is not None and reading.verdict is Verdict.ANOMALOUS for reading in found):
-            return False
-        objective = self.state.managed.objective
-        promised = (objective.error_ratio, objective.latency_p95_ms)
-        values = [None if reading is None else reading.value for reading in found]
-        kept = [
-            value is not None and value <= limit
-            for value, limit in zip(values, promised, strict=True)
-        ]
-        return True if all(kept) else None
+        return self.once(_clean, pool)
+
+
+def _inside(sight: Sight, pool: str) -> tuple[Replica, ...]:
+    return tuple(slot for slot in sight.replicas() if slot.pool == pool)
+
+
+def _clean(sight: Sight, pool: str) -> bool | None:
+    inside = {names.pool(pool), *(names.replica(slot.name) for slot in sight.replicas(pool))}
+    if any(subject in inside for subject, _ in sight.suspects):
+        return False
+    found = [sight.readings.get((names.pool(pool), signal)) for signal in _SERVICE]
+    if any(reading is not None and reading.verdict is Verdict.ANOMALOUS for reading in found):
+        return False
+    objective = sight.state.managed.objective
+    promised = (objective.error_ratio, objective.latency_p95_ms)
+    values = [None if reading is None else reading.value for reading in found]
+    kept = [
+        value is not None and value <= limit for value, limit in zip(values, promised, strict=True)
+    ]
+    return True if all(kept) else None
 
 
 def look(state: GuardState, now: TimeNs) -> Sight:
