@@ -27,12 +27,17 @@ class Capabilities:
         fencing: The target refuses writes of an older epoch.
         levers: Levers it can set, or prefixes ending in `.`.
         owner: Who else may write here, for people; empty for nobody.
+        undo: Every lever can be set back to a value that it was read at.
+        granularity: Levers, or prefixes ending in `.`, with the smallest step of each, in the
+            lever's unit; a lever that is not named takes any value.
     """
 
     compare_and_set: bool
     fencing: bool
     levers: tuple[str, ...]
     owner: str = ""
+    undo: bool = True
+    granularity: tuple[tuple[str, float], ...] = ()
 
 
 class Source(Protocol):

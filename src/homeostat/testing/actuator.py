@@ -16,10 +16,10 @@ from typing import Final
 from homeostat.base.codec import decode, encode
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
-from homeostat.base.ports import Actuator
+from homeostat.base.ports import Actuator, Capabilities
 from homeostat.base.units import TimeNs, ns
 from homeostat.base.world import Levers, Snapshot, Stamp
-from homeostat.testing.actuator_wire import Fault, Wire
+from homeostat.testing.actuator_wire import HTTP, Fault, Speech, Wire
 
 _DEADLINE_S: Final = 5.0  # of a write that is expected to be answered
 _SHORT_S: Final = 0.7  # of a write that is expected not to be
@@ -34,13 +34,15 @@ class Target:
 
     Attributes:
         deployment: The managed model's name that the target serves.
-        host: Address of its HTTP API.
-        port: Port of its HTTP API.
-        make: Builds an actuator for a base URL, `http://HOST:PORT`.
+        host: Address of its API.
+        port: Port of its API.
+        make: Builds an actuator for a base URL, `http://HOST:PORT`; where the API is none of HTTP,
+            only host and port of it count.
         change: A legal change: levers with values other than their present ones.
         illegal: Changes that the target must refuse.
         foreign: Sets levers as somebody else would, past the controller.
         read_within_s: The actuator's own limit for a reading.
+        speech: What its API speaks.
     """
 
     deployment: str
@@ -51,6 +53,7 @@ class Target:
     illegal: tuple[Levers, ...]
     foreign: Callable[[Levers], Awaitable[None]]
     read_within_s: float
+    speech: Speech = HTTP
 
 
 @dataclass(slots=True)
@@ -134,7 +137,7 @@ async def check_actuator(target: Target) -> None:
     Raises:
         AssertionError: A promise of `homeostat.base.ports.Actuator` is broken.
     """
-    async with Wire(target.host, target.port) as wire:
+    async with Wire(target.host, target.port, target.speech) as wire:
         actuator = target.make(wire.url)
         bench = _Bench(target, actuator, wire)
         before = await bench.live(target.change)
@@ -164,8 +167,13 @@ async def _reading(bench: _Bench) -> None:
     _demand(decode(encode(world)) == world, "the snapshot does not survive the journal")
     _demand(list(world.levers) == sorted(world.levers), "levers are not sorted")
     for name, _ in world.levers:
-        known = any(name == own or (own[-1] == "." and name.startswith(own)) for own in can.levers)
+        known = any(name == own or _within(name, own) for own in can.levers)
         _demand(known, f"reports {name}, which is none of its levers")
+    for name, value in world.levers:
+        step = _step(name, can)
+        fine = step is None or (not isinstance(value, str) and value % step == 0)
+        _demand(fine, f"{name} is {value}, between the steps of {step} that it declares")
+    _demand(can.owner != "" or can.compare_and_set, "who else writes here? nobody is told")
     _demand((stamp.token is not None) == can.compare_and_set, "a token iff compare-and-set")
     _demand(not can.fencing or stamp.epoch is not None, "a fencing target knows its epoch")
 
@@ -186,6 +194,7 @@ async def _apply_repeat_undo(bench: _Bench) -> None:
     second = await bench.done(intent)
     _demand(second.token == first.token, "a repeated intent moved the token")
     _demand((await bench.stamp()) == stamp, "a repeated intent moved the stamp")
+    _demand(can.undo, "it cannot take back what it does; leave out levers that have no way back")
     undo = await bench.intent(intent.pre)
     await bench.done(replace(undo, id=f"{intent.id}.undo", action_id=intent.action_id, undo=True))
     _demand(await bench.live(intent.pre) == intent.pre, "undo did not bring the pre-image back")
@@ -259,6 +268,21 @@ async def _lost_request(bench: _Bench) -> None:
         await bench.done(await bench.intent(intent.pre))
 
 
+async def _half_a_request(bench: _Bench) -> None:
+    """All of a change lands or nothing of it, and what is left can be read and repeated."""
+    intent = await bench.intent(bench.target.change)
+    bench.wire.fault = Fault.HALVE_WRITES
+    receipt = await bench.apply(intent, within_s=_SHORT_S)
+    bench.wire.fault = Fault.NONE
+    _demand(receipt.status is ReceiptStatus.UNKNOWN, f"half of a write was {receipt}")
+    await bench.settled()
+    live = await bench.live(intent.post)
+    _demand(live in {intent.pre, intent.post}, f"half of a write left {live}")
+    await bench.done(intent)
+    _demand(await bench.live(intent.post) == intent.post, "sent again, it is not live")
+    await bench.done(await bench.intent(intent.pre))
+
+
 async def _lost_answer(bench: _Bench) -> None:
     for fault in (Fault.MUTE_WRITES, Fault.CUT_WRITE_ANSWERS):
         intent = await bench.intent(bench.target.change)
@@ -310,6 +334,7 @@ CHECKS: Final = (
     _foreign_write,
     _refusals,
     _lost_request,
+    _half_a_request,
     _lost_answer,
     _unreadable,
 )
@@ -320,6 +345,16 @@ def _stamp(world: Snapshot, actuator: Actuator) -> Stamp:
     if stamp is None:
         raise AssertionError(f"the snapshot has no stamp of {actuator.name!r}")
     return stamp
+
+
+def _step(name: str, can: Capabilities) -> float | None:
+    """Return the smallest step of a lever, None if it declares none."""
+    fits = (step for own, step in can.granularity if name == own or _within(name, own))
+    return next(fits, None)
+
+
+def _within(name: str, prefix: str) -> bool:
+    return prefix.endswith(".") and name.startswith(prefix)
 
 
 def _is_conflict(receipt: Receipt) -> bool:

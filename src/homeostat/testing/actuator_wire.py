@@ -1,21 +1,43 @@
 """A wire between an actuator and its target that loses, mutes, cuts or garbles what passes.
 
-A TCP relay for HTTP/1.1 that tells reads (GET, HEAD) from writes by the first word of a request.
-It knows nothing of the target, so that every HTTP actuator meets the same failures.
+A TCP relay that tells reads from writes by the first word of a request: of HTTP/1.1 (GET, HEAD)
+unless another `Speech` says how. It knows nothing of the target, so that every actuator meets the
+same failures.
 """
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
 _CHUNK: Final = 65_536
-_READS: Final = (b"GET ", b"HEAD ")
-_BABBLE: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """A protocol, as far as the wire must understand it.
+
+    Attributes:
+        head: Bytes that the first chunk of every request holds, and no other.
+        reads: How requests begin that change nothing.
+        babble: An answer that looks right and says nothing.
+    """
+
+    head: bytes
+    reads: tuple[bytes, ...]
+    babble: bytes
+
+
+HTTP: Final = Speech(
+    head=b" HTTP/1.1\r\n",
+    reads=(b"GET ", b"HEAD "),
+    babble=b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello",
+)
 
 
 class Fault(StrEnum):
-    """What the wire does. The last three words of a name say to which requests."""
+    """What the wire does. The last word of a name says to which requests."""
 
     NONE = "none"
     LOSE_WRITES = "lose_writes"  # the request is swallowed, no answer ever comes
@@ -23,6 +45,7 @@ class Fault(StrEnum):
     CUT_WRITES = "cut_writes"  # the connection is closed instead of forwarding the request
     CUT_WRITE_ANSWERS = "cut_write_answers"  # the request arrives, then the connection is closed
     BABBLE_WRITES = "babble_writes"  # 200 and five letters, without asking the target
+    HALVE_WRITES = "halve_writes"  # half of what is sent arrives, then the connection is closed
     LOSE_READS = "lose_reads"
     BABBLE_READS = "babble_reads"
 
@@ -33,6 +56,7 @@ _ON_WRITES: Final = frozenset({
     Fault.CUT_WRITES,
     Fault.CUT_WRITE_ANSWERS,
     Fault.BABBLE_WRITES,
+    Fault.HALVE_WRITES,
 })
 _ARRIVES: Final = frozenset({Fault.NONE, Fault.MUTE_WRITES, Fault.CUT_WRITE_ANSWERS})
 
@@ -40,8 +64,9 @@ _ARRIVES: Final = frozenset({Fault.NONE, Fault.MUTE_WRITES, Fault.CUT_WRITE_ANSW
 class Wire:
     """The relay: `async with Wire(host, port) as wire`; use `wire.url`, set `wire.fault`."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, speech: Speech = HTTP) -> None:
         self.fault = Fault.NONE
+        self._speech = speech
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -83,6 +108,10 @@ class Wire:
                 if fault in _ARRIVES:
                     target_writer.write(data)
                     await target_writer.drain()
+                if fault is Fault.HALVE_WRITES:
+                    target_writer.write(data[: len(data) // 2])
+                    await target_writer.drain()
+                    return
                 if fault is Fault.NONE and answers is None:
                     answers = asyncio.create_task(_pump(target_reader, writer))
                 if fault is Fault.CUT_WRITE_ANSWERS:
@@ -90,7 +119,7 @@ class Wire:
                 if fault in {Fault.CUT_WRITES, Fault.CUT_WRITE_ANSWERS}:
                     return
                 if fault in {Fault.BABBLE_READS, Fault.BABBLE_WRITES}:
-                    writer.write(_BABBLE)
+                    writer.write(self._speech.babble)
                     await writer.drain()
                     return
         finally:
@@ -103,9 +132,9 @@ class Wire:
 
     def _fault_on(self, data: bytes, before: Fault) -> Fault:
         """Return the fault that a chunk meets; the rest of a request shares that of its head."""
-        if b" HTTP/1.1\r\n" not in data:
+        if self._speech.head not in data:
             return before
-        is_write = not data.startswith(_READS)
+        is_write = not data.startswith(self._speech.reads)
         applies = is_write == (self.fault in _ON_WRITES)
         return self.fault if applies else Fault.NONE
 

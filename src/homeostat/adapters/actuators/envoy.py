@@ -7,19 +7,24 @@ the stamp false, and it then reads as no stamp. All of it is gone when Envoy res
 """
 
 import asyncio
-import hashlib
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from homeostat.adapters.actuators import _stamp
+from homeostat.adapters.actuators._stamp import (
+    DONE,
+    NOT_APPLIED,
+    UNKNOWN,
+    Live,
+    Outcome,
+)
 from homeostat.base import names
 from homeostat.base.errors import ActuatorError
-from homeostat.base.intent import Intent, Receipt, ReceiptStatus
+from homeostat.base.intent import Intent, Receipt
 from homeostat.base.part import Part
 from homeostat.base.ports import Capabilities
 from homeostat.base.units import SECOND, TimeNs
@@ -30,9 +35,6 @@ _PERCENT: Final = 100
 _LIMIT_MAX: Final = 1_000_000_000
 _OK: Final = "OK"  # the whole body of a successful write; anything else is an error text
 _UNREADABLE = (httpx2.HTTPError, ValueError, KeyError, TypeError)
-_DONE: Final = ReceiptStatus.DONE
-_NOT_APPLIED: Final = ReceiptStatus.NOT_APPLIED
-_UNKNOWN: Final = ReceiptStatus.UNKNOWN
 
 
 class EnvoyConfig(BaseModel):
@@ -55,20 +57,6 @@ class EnvoyConfig(BaseModel):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    status: ReceiptStatus
-    detail: str
-    conflict: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    levers: Levers
-    intent: str | None
-    epoch: int | None
-
-
 class EnvoyActuator:
     """Reads and writes the runtime keys of one Envoy."""
 
@@ -86,12 +74,13 @@ class EnvoyActuator:
 
     def capabilities(self) -> Capabilities:
         """Say what Envoy can do: neither compare-and-set nor fencing."""
-        weights = (names.lever_weight(pool) for pool in self._config.weights)
+        levers = (*map(names.lever_weight, self._config.weights), names.GATEWAY_LIMIT)
         return Capabilities(
             compare_and_set=False,
             fencing=False,
-            levers=(*weights, names.GATEWAY_LIMIT),
+            levers=levers,
             owner="whoever can reach Envoy's admin port",
+            granularity=tuple((lever, 1.0) for lever in levers),
         )
 
     async def read(self, deployment: str, now: TimeNs) -> Snapshot:
@@ -127,41 +116,35 @@ class EnvoyActuator:
         """
         started = time.monotonic_ns()
         outcome = await self._write(intent, (intent.deadline - now) / SECOND)
-        return Receipt(
-            intent_id=intent.id,
-            status=outcome.status,
-            at=TimeNs(now + time.monotonic_ns() - started),
-            detail=outcome.detail,
-            conflict=outcome.conflict,
-        )
+        return _stamp.receipt(intent, outcome, now, started)
 
     async def close(self) -> None:
         """Release connections, unless the client is the caller's."""
         if self._owned:
             await self._client.aclose()
 
-    async def _write(self, intent: Intent, left_s: float) -> _Outcome:
+    async def _write(self, intent: Intent, left_s: float) -> Outcome:
         problem = self._problem(intent.post)
         if problem is not None:
-            return _Outcome(_NOT_APPLIED, problem)
+            return Outcome(NOT_APPLIED, problem)
         if left_s <= 0.0:
-            return _Outcome(_NOT_APPLIED, "the deadline was over before anything was sent")
+            return Outcome(NOT_APPLIED, "the deadline was over before anything was sent")
         sent = False
         try:
             async with asyncio.timeout(left_s):
                 before = await self._read()
-                refused = _refusal(intent, before)
+                refused = _stamp.refusal(intent, before)
                 if refused is not None:
                     return refused
                 sent = True
                 answer = await self._post(intent, before)
                 return _judge(answer, intent, before, await self._read())
         except TimeoutError:
-            status = _UNKNOWN if sent else _NOT_APPLIED
-            return _Outcome(status, f"no answer within {left_s:.1f} s")
+            status = UNKNOWN if sent else NOT_APPLIED
+            return Outcome(status, f"no answer within {left_s:.1f} s")
         except _UNREADABLE as error:
-            status = _UNKNOWN if sent else _NOT_APPLIED
-            return _Outcome(status, f"{'the answer was lost' if sent else 'not sent'}: {error!r}")
+            status = UNKNOWN if sent else NOT_APPLIED
+            return Outcome(status, f"{'the answer was lost' if sent else 'not sent'}: {error!r}")
 
     def _problem(self, post: Levers) -> str | None:
         """Return why levers cannot be set, None if they can."""
@@ -170,14 +153,13 @@ class EnvoyActuator:
             if name not in known:
                 return f"unknown lever {name!r} (known: {', '.join(known)})"
             high = _LIMIT_MAX if name == names.GATEWAY_LIMIT else _PERCENT
-            if isinstance(value, str) or value != value // 1 or not 0 <= value <= high:
+            if not _stamp.whole(value, high):
                 return f"{name} must be a whole number from 0 to {high}, got {value!r}"
         return None
 
-    async def _post(self, intent: Intent, before: _Live) -> httpx2.Response:
+    async def _post(self, intent: Intent, before: Live) -> httpx2.Response:
         after = dict(before.levers) | dict(intent.post)
-        epoch = max(intent.epoch, before.epoch or 0)
-        pairs = {STAMP_KEY: f"{_stamped(intent, before) or ''}|{epoch}|{_digest(after)}"}
+        pairs = {STAMP_KEY: _stamp.written(intent, before, after)}
         for name, value in intent.post:
             pairs |= self._keys(name, int(value))
         return await self._client.post(f"{self._url}/runtime_modify", params=pairs, timeout=None)
@@ -189,7 +171,7 @@ class EnvoyActuator:
         text = str(value) if value else ""
         return {_limit_key(cluster): text for cluster in self._config.limited_clusters}
 
-    async def _read(self) -> _Live:
+    async def _read(self) -> Live:
         answer = await self._client.get(
             f"{self._url}/runtime", params={"format": "json"}, timeout=None
         )
@@ -208,8 +190,8 @@ class EnvoyActuator:
         if len(limits) > 1:
             raise ValueError(f"the clusters have different limits: {sorted(limits)}")
         levers[names.GATEWAY_LIMIT] = limits.pop() if limits else 0
-        intent, epoch = _stamp(_value(entries, STAMP_KEY), levers)
-        return _Live(tuple(sorted(levers.items())), intent, epoch)
+        intent, epoch = _stamp.read(_value(entries, STAMP_KEY), levers)
+        return Live(tuple(sorted(levers.items())), intent, epoch)
 
 
 def _limit_key(cluster: str) -> str:
@@ -239,51 +221,19 @@ def _whole(key: str, text: str) -> int:
     return int(text)
 
 
-def _digest(levers: Mapping[str, Scalar]) -> str:
-    return hashlib.sha256(json.dumps(sorted(levers.items())).encode()).hexdigest()[:16]
-
-
-def _stamp(text: str, levers: Mapping[str, Scalar]) -> tuple[str | None, int | None]:
-    """Return the last intent, None if somebody else wrote since, and the highest epoch seen."""
-    intent, _, rest = text.partition("|")
-    epoch, _, digest = rest.partition("|")
-    if not epoch.isdecimal():
-        return None, None
-    return (intent or None if digest == _digest(levers) else None), int(epoch)
-
-
-def _stamped(intent: Intent, before: _Live) -> str | None:
-    """Return whose id the stamp carries afterwards: a claim changes no lever, and leaves it."""
-    return intent.id if intent.post else before.intent
-
-
-def _refusal(intent: Intent, before: _Live) -> _Outcome | None:
-    """Return why the intent is out of date, as far as looking first can tell."""
-    if before.epoch is not None and before.epoch > intent.epoch:
-        return _Outcome(
-            _NOT_APPLIED, f"epoch {intent.epoch} is over: {before.epoch} has written", conflict=True
-        )
-    live, pre = dict(before.levers), dict(intent.pre)
-    for name, after in intent.post:
-        if name in pre and live[name] not in {pre[name], after}:
-            detail = f"{name} is {live[name]}, neither {pre[name]} (before) nor {after} (after)"
-            return _Outcome(_NOT_APPLIED, detail, conflict=True)
-    return None
-
-
-def _judge(answer: httpx2.Response, intent: Intent, before: _Live, after: _Live) -> _Outcome:
+def _judge(answer: httpx2.Response, intent: Intent, before: Live, after: Live) -> Outcome:
     """Say what the answer and the read-back prove together."""
     accepted = answer.status_code == httpx2.codes.OK and answer.text.strip() == _OK
     live = dict(after.levers)
     wrong = {name: live[name] for name, value in intent.post if live[name] != value}
-    ours = after.intent == _stamped(intent, before) and (after.epoch or 0) >= intent.epoch
+    ours = after.intent == _stamp.stamped(intent, before) and (after.epoch or 0) >= intent.epoch
     if accepted and ours and not wrong:
-        return _Outcome(_DONE, "")
+        return Outcome(DONE, "")
     said = f"Envoy answered {answer.status_code} {answer.text.strip()[:200]!r}"
     refused = 400 <= answer.status_code < 500  # noqa: PLR2004 - HTTP: understood and not done
     if refused and after == before:
-        return _Outcome(_NOT_APPLIED, said)
-    return _Outcome(_UNKNOWN, f"{said}; the read-back shows {wrong or 'another stamp'}")
+        return Outcome(NOT_APPLIED, said)
+    return Outcome(UNKNOWN, f"{said}; the read-back shows {wrong or 'another stamp'}")
 
 
 def build(config: EnvoyConfig, *, client: httpx2.AsyncClient | None = None) -> EnvoyActuator:

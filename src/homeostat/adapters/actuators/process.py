@@ -29,6 +29,7 @@ LEVERS: Final = (
     names.BATCH_WAIT,
     names.CONCURRENCY,
 )
+_WHOLE: Final = ("replicas.", "incarnation.", "drained.", names.BATCH_MAX, names.CONCURRENCY)
 ANY_REVISION: Final = "*"  # a claim changes no lever, so it need not rest on a reading
 _CONFLICTS: Final = frozenset({403, 409})  # an older epoch; an old revision
 _REFUSALS: Final = frozenset({400, 401, 404, 405, 413, 422, 428})  # understood, and not done
@@ -119,6 +120,7 @@ class ProcessActuator:
             fencing=True,
             levers=LEVERS,
             owner="people and pipelines that write to the host without an epoch",
+            granularity=tuple((lever, 1.0) for lever in _WHOLE),
         )
 
     async def read(self, deployment: str, now: TimeNs) -> Snapshot:
