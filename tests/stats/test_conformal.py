@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.stats.arrays import from_bytes, to_bytes
-from homeostat.stats.conformal import BySeason, Config, Conformal, Table
+from homeostat.stats.conformal import BySeason, Config, Conformal, Table, _chance
 
 SMALL = Conformal(Config(size=16, block=2, least=5))
 
@@ -166,3 +166,57 @@ def test_a_table_that_cannot_work_is_refused_by_name(wrong: dict[str, int]) -> N
 def test_a_season_without_parts_is_refused() -> None:
     with pytest.raises(ValueError, match="buckets"):
         BySeason(Config(), 0)
+
+
+def plainly_below(table: Any, new: Any) -> Any:
+    """Return how many entries of each table are smaller, one table after the other."""
+    return np.array([np.searchsorted(table[:, at], one) for at, one in enumerate(new)])
+
+
+def plainly_learnt(tables: Conformal, state: Table, scores: Any, allowed: Any) -> Table:
+    """Return what `Conformal.learn` returns, one table after the other."""
+    size, block = tables.config.size, tables.config.block
+    after = Table(state.scores.copy(), state.entered.copy(), state.wait.copy())
+    for at, one in enumerate(np.asarray(scores, dtype=np.float32)):
+        before = int(state.entered[at])
+        due = before < size or state.wait[at] + 1 >= block
+        if not (np.isfinite(one) and allowed[at] and due):
+            after.wait[at] += 1
+            continue
+        drop = 0 if before < size else int(_chance(np, state.entered[at : at + 1])[0]) % size
+        after.scores[:, at] = np.sort([*np.delete(state.scores[:, at], drop), one])
+        after.entered[at], after.wait[at] = before + 1, 0
+    return after
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 3, 40, 90]),
+    st.sampled_from([16, 140, 300]),
+    st.sampled_from([0.02, 0.6, 1.0]),
+)
+def test_tables_filled_at_once_are_those_filled_one_by_one(
+    seed: int, series: int, size: int, share: float
+) -> None:
+    """Few and many series, some restarted, young and full: whichever way is taken is the same."""
+    rng = np.random.default_rng(seed)
+    tables = Conformal(Config(size=size, block=2, least=5))
+    state = tables.init(np, series)
+    ages = rng.integers(0, 2 * size, series) if rng.random() < 0.7 else np.full(series, size // 3)
+    for tick in range(int(ages.max(initial=0))):
+        state = tables.learn(np, state, rng.integers(0, 40, series).astype(float), tick < ages)
+    state = tables.restart(np, state, rng.random(series) < 0.1)
+    for _ in range(4):
+        scores = rng.choice([0.0, 3.0, 7.0, 39.0, 50.0, np.nan, np.inf], series)
+        finite = np.where(np.isfinite(scores), scores, 0.0).astype(np.float32)
+        below = tables.below(np, state, finite)
+        assert below.tolist() == plainly_below(state.scores, finite).tolist()
+        allowed = rng.random(series) < share
+        plain = plainly_learnt(tables, state, scores, allowed)
+        before = to_bytes(state)
+        after = tables.learn(np, state, scores, allowed)
+        assert to_bytes(after) == to_bytes(plain)
+        assert to_bytes(state) == before
+        state = after

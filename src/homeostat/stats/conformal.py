@@ -25,9 +25,14 @@ from homeostat.stats.tail import ln_exceeded
 _LN10: Final = 2.302585092994046
 # The share of a full table that is its tail: 64 peaks of 512, see `stats.tail`.
 _TAIL: Final = 8
-# Series at a time where tables change, so that they stay in the processor's cache.
-_CHUNK: Final = 256
 # Counts stop here; far from where int32 ends.
+# Series at a time where full tables change, so that they stay in the processor's cache.
+_CHUNK: Final = 512
+# So many filled rows are counted faster than searched, and any number of so few series.
+_COUNTED: Final = 128
+_NARROW: Final = 64
+# Where a smaller share than one in so many columns changes, picking them out is cheaper.
+_FEW: Final = 16
 _COUNT_MAX: Final = 1_000_000_000
 _WAIT_MAX: Final = 1_000_000
 
@@ -106,7 +111,7 @@ class Conformal:
         there = xp.minimum(state.entered, size)
         known = xp.isfinite(new) & (there >= self.config.least)
         new = xp.where(known, new, 0.0)
-        higher = size - _below(xp, state.scores, new)
+        higher = size - self._below(xp, state.scores, new, there)
         out = xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(higher, there))
         far = known & (higher == 0) & (2 * there >= size)
         if xp is np:
@@ -125,7 +130,17 @@ class Conformal:
             state: The tables.
             scores: `[series]`, float32 and finite.
         """
-        return _below(xp, state.scores, scores)
+        return self._below(xp, state.scores, scores, state.entered)
+
+    def _below(self, xp: ModuleType, table: Any, new: Any, entered: Any) -> Any:
+        """Do what `below` does; of a young table only the rows that any series has filled."""
+        if xp is not np:
+            return _searched(xp, table, new)
+        empty = self.config.size - min(int(entered.max(initial=0)), self.config.size)
+        filled = table[empty:]
+        if len(filled) <= _COUNTED or len(new) <= _NARROW:
+            return empty + _counted(filled, new)
+        return empty + _searched(np, filled, new)
 
     def learn(self, xp: ModuleType, state: Table, scores: Any, allowed: Any) -> Table:
         """Let scores enter where they may.
@@ -143,18 +158,13 @@ class Conformal:
         wait = xp.asarray(wait, dtype=xp.int32)
         entered = xp.asarray(xp.minimum(state.entered + enters, _COUNT_MAX), dtype=xp.int32)
         if xp is not np:
-            moved = _replaced(xp, state.scores, xp.where(enters, new, 0.0), state.entered)
+            drop = _dropped(xp, state.entered, self.config.size)
+            moved = _replaced(xp, state.scores, xp.where(enters, new, 0.0), drop)
             return Table(xp.where(enters, moved, state.scores), entered, wait)
         columns = np.flatnonzero(enters)
         if not columns.size:
             return Table(state.scores, entered, wait)
-        every = columns.size == enters.size
-        table = np.empty_like(state.scores) if every else state.scores.copy()
-        for first in range(0, columns.size, _CHUNK):
-            some = columns[first : first + _CHUNK]
-            part = slice(first, first + _CHUNK) if every else some
-            table[:, part] = _replaced(np, state.scores[:, part], new[part], state.entered[part])
-        return Table(table, entered, wait)
+        return Table(_taken_in(state.scores, new, enters, columns, state.entered), entered, wait)
 
     def restart(self, xp: ModuleType, state: Table, rows: Any) -> Table:
         """Return the tables with those of these rows (bool `[series]`) empty."""
@@ -196,7 +206,7 @@ class BySeason:
         return (*state[:bucket], learnt, *state[bucket + 1 :])
 
 
-def _below(xp: ModuleType, table: Any, new: Any) -> Any:
+def _searched(xp: ModuleType, table: Any, new: Any) -> Any:
     """Return how many entries are smaller, by binary search over all series at once."""
     size, series = table.shape
     flat, at = table.reshape(-1), xp.arange(series)  # `at`: first candidate's place in `flat`
@@ -210,11 +220,55 @@ def _below(xp: ModuleType, table: Any, new: Any) -> Any:
     return at // series + last
 
 
-def _replaced(xp: ModuleType, table: Any, new: Any, entered: Any) -> Any:
+def _counted(table: Any, new: Any) -> Any:
+    """Return how many entries are smaller by looking at each, int64 `[series]`. NumPy."""
+    narrow = np.uint8 if len(table) <= np.iinfo(np.uint8).max else np.uint16
+    smaller = (table < new).view(np.uint8)
+    return np.add.reduce(smaller, axis=0, dtype=narrow).astype(np.int64)
+
+
+def _taken_in(table: Any, new: Any, enters: Any, columns: Any, entered: Any) -> Any:
+    """Return the tables with new scores where `enters` says so, that is in `columns`. NumPy.
+
+    Where many change, all are gone over in the order of memory, which is far cheaper than picking
+    columns: the others are given what leaves them as they are.
+    """
+    size, most = len(table), int(entered[columns].max())
+    if _FEW * columns.size < enters.size:
+        drop = _dropped(np, entered[columns], size)
+        out = table.copy()
+        out[:, columns] = _replaced(np, table[:, columns], new[columns], drop)
+        return out
+    out = np.empty_like(table)
+    if most >= size:
+        drop = np.where(enters, _dropped(np, entered, size), size - 1)
+        new = np.where(enters, new, table[-1])
+        for first in range(0, enters.size, _CHUNK):
+            part = slice(first, first + _CHUNK)
+            out[:, part] = _replaced(np, table[:, part], new[part], drop[part])
+        return out
+    low = size - 1 - most  # what is above is empty; one empty place goes
+    out[:low] = table[:low]
+    _inserted(table[low:], np.where(enters, new, np.float32(-np.inf)), out[low:])
+    return out
+
+
+def _inserted(table: Any, new: Any, out: Any) -> None:
+    """Write tables without their first entry and with the new one in its place to `out`. NumPy."""
+    # Below its place entries move down by one, above it they stay: both at once.
+    np.minimum(table[1:], new, out=out[:-1])
+    np.maximum(table[:-1], out[:-1], out=out[:-1])
+    np.maximum(table[-1], new, out=out[-1])
+
+
+def _dropped(xp: ModuleType, entered: Any, size: int) -> Any:
+    """Return which entry goes when one comes: an empty one, or of a full table one by chance."""
+    return xp.where(entered < size, 0, _chance(xp, entered) % size)
+
+
+def _replaced(xp: ModuleType, table: Any, new: Any, drop: Any) -> Any:
     """Return the tables with one entry dropped and the new one in its place in the order."""
-    size = table.shape[0]
-    drop = xp.where(entered < size, 0, _chance(xp, entered) % size)
-    row = xp.arange(size - 1, dtype=xp.int32)[:, None]
+    row = xp.arange(table.shape[0] - 1, dtype=xp.int32)[:, None]
     rest = xp.where(row < xp.asarray(drop, dtype=xp.int32), table[:-1], table[1:])
     # Below its place an entry stays, above it the one before moves up: both at once.
     middle = xp.maximum(rest[:-1], xp.minimum(rest[1:], new))
