@@ -37,6 +37,9 @@ INVALID_SHARE: Final = "invalid_share"  # predictions that are NaN or infinite /
 ACCURACY: Final = "accuracy"  # over joined labels; no labels means unknown
 LABEL_COVERAGE: Final = "label_coverage"  # labelled predictions / predictions
 
+# The actuator of a deployment that is only watched: it reads, and changes nothing.
+OBSERVED: Final = "observed"
+
 # Subjects.
 GATEWAY: Final = "gateway"
 MODEL: Final = "model"

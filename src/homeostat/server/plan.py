@@ -60,6 +60,7 @@ class DeploymentPlan:
     Attributes:
         managed: What the core sees.
         actuators: Its actuators.
+        observed: What its replicas are read from if nothing can be changed, None if it can.
         sources: Sources that are always there, such as the gateway's page.
         per_replica: Sources made once for every replica that has an address.
         labels_path: Path of the page of recent predictions, None for no labels.
@@ -68,6 +69,7 @@ class DeploymentPlan:
 
     managed: Managed
     actuators: tuple[PartPlan, ...]
+    observed: PartPlan | None = None
     sources: tuple[PartPlan, ...] = ()
     per_replica: tuple[PartPlan, ...] = ()
     labels_path: str | None = None

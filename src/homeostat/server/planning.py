@@ -4,7 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from homeostat.base import names
-from homeostat.server.config import Config, Deployment, Envoy, ScrapeTarget, Webhook
+from homeostat.server.config import (
+    Config,
+    Deployment,
+    Envoy,
+    ProcessHost,
+    ScrapeTarget,
+    Webhook,
+)
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan
 
 
@@ -55,18 +62,19 @@ def needs_restart(running: ControllerPlan, wanted: ControllerPlan) -> list[str]:
 
 def _reached(entry: DeploymentPlan) -> tuple[object, ...]:
     """Return the part of a plan that the core is not told anew."""
-    return entry.actuators, entry.sources, entry.per_replica, entry.labels_path, entry.twin
+    return (
+        entry.actuators,
+        entry.observed,
+        entry.sources,
+        entry.per_replica,
+        entry.labels_path,
+        entry.twin,
+    )
 
 
 def deployment_plan(entry: Deployment) -> DeploymentPlan:
     """Return the plan of one deployment."""
-    host = entry.process
-    actuators = [
-        PartPlan(
-            part="process",
-            settings={"name": host.name, "url": host.url, "read_timeout_s": host.read_timeout_s},
-        )
-    ]
+    actuators = [] if entry.process is None else [_process(entry.process)]
     if entry.envoy is not None:
         actuators.append(_envoy(entry.envoy))
     pages = [(target, _page(entry, target)) for target in entry.scrape]
@@ -76,6 +84,7 @@ def deployment_plan(entry: Deployment) -> DeploymentPlan:
     return DeploymentPlan(
         managed=entry.managed,
         actuators=tuple(actuators),
+        observed=entry.observed,
         sources=(
             *(page for target, page in pages if target.subject is not None),
             *entry.prometheus,
@@ -84,6 +93,11 @@ def deployment_plan(entry: Deployment) -> DeploymentPlan:
         labels_path=entry.labels_path,
         twin=entry.twin,
     )
+
+
+def _process(host: ProcessHost) -> PartPlan:
+    settings = {"name": host.name, "url": host.url, "read_timeout_s": host.read_timeout_s}
+    return PartPlan(part="process", settings=settings)
 
 
 def _envoy(envoy: Envoy) -> PartPlan:

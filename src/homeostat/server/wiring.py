@@ -8,6 +8,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from homeostat import plugins
+from homeostat.adapters.sources.observed import ObservedSettings, ObservedWorld
+from homeostat.base import names
 from homeostat.base.errors import ConfigError
 from homeostat.base.ports import Actuator, Journal, Notifier, Source
 from homeostat.base.units import TimeNs
@@ -123,11 +125,26 @@ def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:
     for entry in plan.actuators:
         made: Actuator = build("actuator", entry)
         actuators[made.name] = made
+    if plan.observed is not None:
+        actuators[names.OBSERVED] = observed(plan.observed)
     for settings in _wanted(plan, _sample(plan)):  # now, not when the first replica shows up
         _settings("source", settings)
     return Deployment(
         managed=plan.managed, actuators=actuators, sources_for=_sources(plan, labelling)
     )
+
+
+def observed(entry: PartPlan) -> ObservedWorld:
+    """Return what reads the replicas of a deployment that is only watched.
+
+    Raises:
+        ConfigError: Its settings are wrong.
+    """
+    try:
+        return ObservedWorld(ObservedSettings(**entry.settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"target.observe: {first['loc']}: {first['msg']}") from error
 
 
 def twins(plan: ControllerPlan, now: Callable[[], TimeNs]) -> Twins | None:

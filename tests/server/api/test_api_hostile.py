@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -222,6 +223,17 @@ def test_undo_and_mode_become_events(bench: Any, post: Post) -> None:
     assert isinstance(mode, Reconfigured)
     assert mode.managed.mode is Mode.APPROVE
     assert mode.managed.guard == bench.view.deployment("credit").managed.guard
+
+
+def test_a_deployment_that_is_only_watched_stays_a_shadow(bench: Any, post: Post) -> None:
+    state = bench.view.deployment("credit")
+    state.managed = replace(state.managed, scale_actuator="observed")
+    for mode in ("approve", "auto"):
+        answer = post("/v1/deployments/credit/mode", {"mode": mode})
+        assert answer.status_code == 409
+        assert "only watched" in answer.json()["detail"]
+    assert post("/v1/deployments/credit/mode", {"mode": "shadow"}).status_code == 202
+    assert len(bench.submitted) == 1
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def test_everything_the_wiring_needs_is_there() -> None:
     assert found is not None
     assert found is config.deployments[0]
     assert config.deployment("nobody") is None
+    assert found.process is not None
     assert (found.process.url, found.process.read_timeout_s) == ("http://127.0.0.1:1", 3.0)
     assert found.envoy is not None
     assert found.envoy.weights == (("y", "traffic.y"),)

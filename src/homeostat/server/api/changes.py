@@ -11,6 +11,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
+from homeostat.base import names
 from homeostat.base.errors import HomeostatError
 from homeostat.base.events import Approval, CanaryRequested, Event, Reconfigured, UndoRequested
 from homeostat.base.state import LoopState
@@ -198,6 +199,12 @@ def _mode(deps: Deps, name: str, body: schemas.ModeBody, who: Caller) -> Reconfi
             "wait for the controller's start to be journaled, then try again",
         )
     wanted = Mode(body.mode)
+    if managed.scale_actuator == names.OBSERVED and wanted is not Mode.SHADOW:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            f"{name!r} is only watched (target.observe): nothing of it can be changed",
+            "name a target in its file through which it can be changed, and start again",
+        )
     if _MODES.index(wanted) > _MODES.index(managed.mode):
         may(who, Role.APPROVER, f"more autonomy ({managed.mode} to {wanted})")
     return Reconfigured(

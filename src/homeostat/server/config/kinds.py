@@ -98,9 +98,23 @@ class Pools(Strict):
 class TargetSpec(Strict):
     """What is managed, and through what."""
 
-    process: ProcessTarget
+    process: ProcessTarget | None = None
+    observe: Literal[True] | None = Field(
+        default=None,
+        description="Only watched: its replicas are what the entry with a replicaLabel shows.",
+    )
     envoy: EnvoyTarget | None = None
     pools: Pools = Field(default_factory=Pools)
+
+    @model_validator(mode="after")
+    def _reached_somehow(self) -> Self:
+        if (self.process is None) == (self.observe is None):
+            raise ValueError(
+                "says both process and observe, or neither; `observe: true` only watches"
+            )
+        if self.observe and self.envoy is not None:
+            raise ValueError("observe: true changes nothing; take envoy out, or name a process")
+        return self
 
 
 class ScrapeSpec(Strict):
@@ -218,6 +232,21 @@ class ModelSpec(Strict):
             raise ValueError(f"canary: pool {pool!r} has no weight; add it to target.envoy.weights")
         if self.canary.bucket < 2 * self.interval:
             raise ValueError("canary: bucket must be two intervals at least, to hold whole ones")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_watched(self) -> Self:
+        if self.target.observe is None:
+            return self
+        if self.mode is not Mode.SHADOW:
+            raise ValueError(
+                f"mode {self.mode.value}: target.observe can change nothing; write mode: shadow"
+            )
+        if not any(one.replica_label for one in self.metrics.prometheus):
+            raise ValueError(
+                "target.observe: nothing says which replicas there are; add an entry with "
+                "replicaLabel to metrics.prometheus (instance is a label of everything)"
+            )
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from homeostat.base import codec
+from homeostat.base import codec, names
 from homeostat.base.budgets import MoneyPolicy, SloSpec
 from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
@@ -29,14 +29,11 @@ from homeostat.server.config import (
 )
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
-from homeostat.server.config.kinds import (
-    ControllerSpec,
-    ModelSpec,
-    ScrapeSpec,
-)
+from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec
 from homeostat.server.plan import PartPlan, PostgresPlan, TwinPlan
 
 PROCESS: Final = "process"
+OBSERVED: Final = names.OBSERVED
 ENVOY: Final = "envoy"
 _AHEAD: Final = timedelta(days=35)  # how far the next freeze is looked for
 _ROUND: Final = 0.8  # of an interval: what a round may take, so that it ends before the next tick
@@ -98,7 +95,8 @@ class Deployment:
 
     Attributes:
         managed: What the core sees, with no freeze in force.
-        process: Settings of its process actuator.
+        process: Settings of its process actuator, None if it has none.
+        observed: What its replicas are read from if nothing can be changed, None if it can.
         envoy: Settings of its Envoy actuator, None if it has none.
         scrape: Its metrics pages.
         prometheus: What is read of it from a Prometheus.
@@ -110,7 +108,8 @@ class Deployment:
     """
 
     managed: Managed
-    process: ProcessHost
+    process: ProcessHost | None
+    observed: PartPlan | None
     envoy: Envoy | None
     scrape: tuple[ScrapeTarget, ...]
     prometheus: tuple[PartPlan, ...]
@@ -238,7 +237,7 @@ def deployment(
             objective=_objective(spec),
             stable_pool=pools.stable,
             fallback_pool=pools.fallback,
-            scale_actuator=PROCESS,
+            scale_actuator=OBSERVED if spec.target.observe else PROCESS,
             traffic_actuator=ENVOY if spec.target.envoy is not None else None,
             replica_usd_per_hour=_usual_price(money, pools.stable),
             guard=guard,
@@ -251,11 +250,8 @@ def deployment(
             money=money,
             shares=tuple(sorted(set(spec.shares))),
         ),
-        process=ProcessHost(
-            name=PROCESS,
-            url=spec.target.process.host,
-            read_timeout_s=_seconds(spec.target.process.timeout, spec.interval),
-        ),
+        process=_process(spec),
+        observed=_observed(spec, base),
         envoy=_envoy(spec),
         scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
         prometheus=prometheus.queries(
@@ -303,10 +299,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     kept = spec.store
     store, database = stores.place(kept, base, state)
     hooks = tuple(
-        Webhook(
-            url=one.webhook.url,
-            secret_file=base / one.webhook.secret_file,
-        )
+        Webhook(url=one.webhook.url, secret_file=base / one.webhook.secret_file)
         for one in spec.notify
         if one.webhook is not None
     )
@@ -352,6 +345,20 @@ def _objective(spec: ModelSpec) -> Objective:
 
 def _seconds(timeout: int | None, interval: int) -> float:
     return (timeout if timeout is not None else round(_ROUND * interval)) / SECOND
+
+
+def _process(spec: ModelSpec) -> ProcessHost | None:
+    if (said := spec.target.process) is None:
+        return None
+    timeout_s = _seconds(said.timeout, spec.interval)
+    return ProcessHost(name=PROCESS, url=said.host, read_timeout_s=timeout_s)
+
+
+def _observed(spec: ModelSpec, base: Path) -> PartPlan | None:
+    target, entries = spec.target, spec.metrics.prometheus
+    if not target.observe:
+        return None
+    return prometheus.replicas(entries, target.pools.stable, interval=spec.interval, base=base)
 
 
 def _envoy(spec: ModelSpec) -> Envoy | None:

@@ -16,6 +16,8 @@ from homeostat.server.plan import PartPlan
 _WINDOW_NS: Final = 75 * SECOND  # five scrapes at the usual 15 s
 _WINDOW_INTERVALS: Final = 5
 _FILE: Final = 4096
+READ_SHARE: Final = 0.6
+"""Of an interval: how long the world may take to be read (`server.reading` gives up then)."""
 
 Label = Annotated[str, Field(pattern=r"^[a-zA-Z_]\w{0,99}$")]
 
@@ -90,6 +92,26 @@ def queries(
         )
         for place, one in enumerate(specs)
     )
+
+
+def replicas(
+    specs: tuple[PrometheusSpec, ...], pool: str, *, interval: int, base: Path
+) -> PartPlan:
+    """Return what the replicas of a deployment that is only watched are read from.
+
+    Args:
+        specs: As written; the first with a `replicaLabel` says which replicas there are.
+        pool: The pool that they serve in.
+        interval: Its tick, in nanoseconds.
+        base: Folder that relative paths start from.
+    """
+    one = next(spec for spec in specs if spec.replica_label)
+    ours = _settings(one, interval=interval, base=base)
+    drop = ("subject", "presets", "pools", "window_s")
+    settings = {key: value for key, value in ours.items() if key not in drop}
+    # As long as the runtime waits for the world: the rest of the tick is for the numbers.
+    wait_s = READ_SHARE * seconds(interval)
+    return PartPlan(part="observed", settings=settings | {"pool": pool, "timeout_s": wait_s})
 
 
 def _settings(one: PrometheusSpec, *, interval: int, base: Path) -> dict[str, Any]:
