@@ -41,6 +41,8 @@ _STRIDE: Final = 4
 # Rows of a batch at first; it doubles.
 _FIRST: Final = 2
 MOST: Final = 32
+# Of `screen_rows.State`: what is not about a level.
+_STAY: Final = ("season", "rates", "reach")
 Key = tuple[int, int]
 """Of a batch: its width, and which of that width."""
 
@@ -94,6 +96,22 @@ class Batches:
     cells: dict[Key, Ints]
 
 
+class _Plan(NamedTuple):
+    """How states of one width are made up; see `fused_groups`.
+
+    Attributes:
+        where: Where entities are in the arrays of `Seen`.
+        but_rare: The same without what stays when levels and relations begin anew.
+        units: Neighbours there.
+        blank: One entity that has seen nothing.
+    """
+
+    where: Plan
+    but_rare: Plan
+    units: tuple[int, ...]
+    blank: Seen
+
+
 class Batch:
     """See the module. Causal and pure; deployments are independent of each other.
 
@@ -104,7 +122,7 @@ class Batch:
     def __init__(self, config: stack.StackConfig) -> None:
         self.stack = stack.Stack(config)
         self.changes = changepoint.Changepoint(ChangeConfig())
-        self._plans: dict[int, tuple[Plan, tuple[int, ...]]] = {}
+        self._plans: dict[int, _Plan] = {}
 
     def init(self) -> Batches:
         """Return no groups."""
@@ -152,8 +170,8 @@ class Batch:
         renew: frozenset[str],
     ) -> tuple[Group, stack.Said]:
         count = len(group.owners)
-        anew = np.array([name in renew for name in group.owners])
-        if anew.any():
+        if not renew.isdisjoint(group.owners):
+            anew = np.array([name in renew for name in group.owners])
             group = self._renewed(group, width, anew)
         values = np.full(count * width, np.nan)
         values[cells] = signals.values[rows]
@@ -162,7 +180,7 @@ class Batch:
             group.seen.stack, values.reshape(count, width), allowed[:, None]
         )
         last = group.last.copy()
-        last[np.unique(cells // width)] = signals.tick
+        last[cells // width] = signals.tick
         group = replace(group, last=last, seen=group.seen._replace(stack=told))
         if signals.tick % _STRIDE:
             return group, said
@@ -177,12 +195,9 @@ class Batch:
 
         How rare a score was in their past stays: the unit of scores is each column's own spread.
         """
-        where, units = self._plan(width)
-        fresh = self._fresh(width, len(group.owners))
-        new = renewed(where, units, group.seen, fresh, which)
-        rows = group.seen.stack.rows
-        kept = new.stack.rows._replace(rates=rows.rates, reach=rows.reach, season=rows.season)
-        return replace(group, seen=Seen(new.stack._replace(rows=kept), new.changes))
+        plan = self._plan(width)
+        seen = renewed(plan.but_rare, plan.units, group.seen, plan.blank, which)
+        return replace(group, seen=seen)
 
     def _seated(self, state: Batches, layout: Layout, tick: int) -> Batches:
         """Return the batches with a place for the deployments of the frame."""
@@ -235,23 +250,23 @@ class Batch:
 
     def _emptied(self, group: Group, width: int, place: int) -> Group:
         which = np.arange(len(group.owners)) == place
-        where, units = self._plan(width)
+        plan = self._plan(width)
         active, calm = group.incident
         return replace(
             group,
-            seen=renewed(where, units, group.seen, self._fresh(width, len(which)), which),
+            seen=renewed(plan.where, plan.units, group.seen, plan.blank, which),
             incident=stack_incident.State(active & ~which, np.where(which, 0.0, calm)),
         )
 
     def _doubled(self, group: Group, width: int) -> Group:
         before = len(group.owners)
         after = 2 * before
-        where, units = self._plan(width)
+        plan = self._plan(width)
         return Group(
             owners=group.owners + ("",) * before,
             names=group.names + ((),) * before,
             last=np.concatenate([group.last, np.full(before, -1, dtype=np.int64)]),
-            seen=grown(where, units, group.seen, self._fresh(width, after), before, after),
+            seen=grown(plan.where, plan.units, group.seen, plan.blank, before, after),
             incident=stack_incident.State(
                 np.concatenate([group.incident.active, np.zeros(before, dtype=bool)]),
                 np.concatenate([group.incident.calm, np.zeros(before)]),
@@ -264,18 +279,24 @@ class Batch:
             changes=self.changes.init(np, entities * width),
         )
 
-    def _plan(self, width: int) -> tuple[Plan, tuple[int, ...]]:
-        """Return where entities are in the arrays of `Seen`, and their neighbours there."""
+    def _plan(self, width: int) -> _Plan:
+        """Return how states of this width are made up; worked out once."""
         if width not in self._plans:
             where = plan(lambda entities: self._fresh(width, entities))
-            blank = self._fresh(width, 2)
+            blank = self._fresh(width, 1)
             rows = len(leaves(blank.stack.rows))
             own = len(leaves(blank.changes))
             units = tuple(
                 width if number < rows or number >= len(where) - own else 1
                 for number in range(len(where))
             )
-            self._plans[width] = where, units
+            each = blank.stack.rows._asdict().items()
+            stays = [name in _STAY for name, part in each for _ in leaves(part)]
+            stays += [False] * (len(where) - rows)
+            but_rare = tuple(
+                None if stay else place for stay, place in zip(stays, where, strict=True)
+            )
+            self._plans[width] = _Plan(where, but_rare, units, blank)
         return self._plans[width]
 
 

@@ -80,7 +80,7 @@ def _axis(two: tuple[int, ...], three: tuple[int, ...]) -> tuple[int, int] | Non
     return None
 
 
-def grown(where: Plan, units: Sequence[int], old: Any, fresh: Any, before: int, after: int) -> Any:
+def grown(where: Plan, units: Sequence[int], old: Any, blank: Any, before: int, after: int) -> Any:
     """Return a state of more entities, in which the first ones are those of an old one.
 
     Args:
@@ -88,42 +88,44 @@ def grown(where: Plan, units: Sequence[int], old: Any, fresh: Any, before: int, 
         units: Of each array, how many neighbours on the entity axis belong to one entity; arrays
             may repeat that over several looks.
         old: A state of `before` entities.
-        fresh: One of `after` entities that have seen nothing.
+        blank: One of a single entity that has seen nothing, as all the others are to be.
         before: How many there were.
         after: How many there are to be, more than before.
     """
     out = []
-    for place, unit, was, blank in zip(where, units, leaves(old), leaves(fresh), strict=True):
+    for place, unit, was, new in zip(where, units, leaves(old), leaves(blank), strict=True):
         if place is None:
             out.append(was)
             continue
-        whole = np.array(blank, order="C")
-        shape = _apart(whole.shape, place, unit, after)
-        front = (*(slice(None),) * (place[0] + 1), slice(0, before))
-        whole.reshape(shape)[front] = np.reshape(was, _apart(was.shape, place, unit, before))
+        axis, size = place
+        whole = np.empty((*was.shape[:axis], after * size, *was.shape[axis + 1 :]), dtype=was.dtype)
+        apart = whole.reshape(_apart(whole.shape, place, unit, after))
+        front: tuple[Any, ...] = (slice(None),) * (axis + 1)
+        apart[(*front, slice(0, before))] = np.reshape(was, _apart(was.shape, place, unit, before))
+        apart[(*front, slice(before, after))] = np.reshape(new, _apart(new.shape, place, unit, 1))
         out.append(whole)
-    return filled(fresh, out)
+    return filled(old, out)
 
 
-def renewed(where: Plan, units: Sequence[int], state: Any, fresh: Any, which: Any) -> Any:
+def renewed(where: Plan, units: Sequence[int], state: Any, blank: Any, which: Any) -> Any:
     """Return a state in which some entities have seen nothing.
 
     Args:
-        where: From `plan`.
+        where: From `plan`; None also for arrays that are to stay.
         units: As in `grown`.
         state: Of as many entities as `which` has.
-        fresh: Of as many that have seen nothing.
+        blank: Of a single one that has seen nothing.
         which: Bool `[entity]`.
     """
     out = []
-    for place, unit, was, blank in zip(where, units, leaves(state), leaves(fresh), strict=True):
+    for place, unit, was, new in zip(where, units, leaves(state), leaves(blank), strict=True):
         if place is None:
             out.append(was)
             continue
         whole = np.array(was, order="C")
-        shape = _apart(whole.shape, place, unit, len(which))
+        apart = whole.reshape(_apart(whole.shape, place, unit, len(which)))
         index: tuple[Any, ...] = (*(slice(None),) * (place[0] + 1), np.flatnonzero(which))
-        whole.reshape(shape)[index] = np.reshape(blank, shape)[index]
+        apart[index] = np.reshape(new, _apart(new.shape, place, unit, 1))
         out.append(whole)
     return filled(state, out)
 
