@@ -18,6 +18,9 @@ from homeostat.testing.actuator import Target
 sys.path.insert(0, str(Path(__file__).parents[2] / "demo"))
 import host_harness as harness
 
+sys.path.insert(0, str(Path(__file__).parent))
+import haproxy_server
+
 
 @asynccontextmanager
 async def process_target(folder: Path) -> AsyncIterator[Target]:
@@ -91,7 +94,62 @@ async def envoy_target(folder: Path) -> AsyncIterator[Target]:
         )
 
 
-TARGETS: Final = MappingProxyType({"process": process_target, "envoy": envoy_target})
+@asynccontextmanager
+async def haproxy_target(folder: Path) -> AsyncIterator[Target]:
+    part = plugins.part("actuator", "haproxy")
+    servers = {"a-1": (9, 95), "a-2": (9, 95), "b-1": (9, 10)}
+    with haproxy_server.running_haproxy(folder, servers) as haproxy:
+
+        async def foreign(levers: Levers) -> None:
+            for name, value in levers:
+                if name == "weight.b":
+                    shares = {"a-1": 100 - int(value), "a-2": 100 - int(value), "b-1": 2 * value}
+                    said = "".join(
+                        haproxy.say(f"set server model/{server} weight {weight}")
+                        for server, weight in shares.items()
+                    )
+                else:
+                    state = "drain" if value else "ready"
+                    said = haproxy.say(
+                        f"set server model/{name.removeprefix('drained.')} state {state}"
+                    )
+                assert not said.strip(), said
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=haproxy.port,
+            make=lambda url: part.build(
+                part.config(
+                    socket=url.removeprefix("http://"),
+                    backend="model",
+                    pools={"a": ("a-*",), "b": ("b-*",)},
+                    stable="a",
+                    read_timeout_s=1.0,
+                )
+            ),
+            change=(("drained.a-2", 1), ("weight.b", 30)),
+            illegal=(
+                (("weight.b", 101),),
+                (("weight.b", -1),),
+                (("weight.b", 2.5),),
+                (("weight.b", "all"),),
+                (("weight.a", 50),),
+                (("drained.a-1", 2),),
+                (("drained.a-9", 1),),
+                (("drained.a-1", 1), ("weight.b", 200)),
+            ),
+            foreign=foreign,
+            read_within_s=1.0,
+            speech=haproxy_server.SPEECH,
+        )
+
+
+TARGETS: Final = MappingProxyType({
+    "process": process_target,
+    "envoy": envoy_target,
+    "haproxy": haproxy_target,
+})
 
 
 @pytest.fixture
