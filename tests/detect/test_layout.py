@@ -1,11 +1,15 @@
 """What is known of the rows of a frame, and what is taken over from the frame before."""
 
+from itertools import groupby
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homeostat.base import names
 from homeostat.base.evidence import SeriesKey
-from homeostat.detect.layout import layout
+from homeostat.detect.layout import CHARTED, Layout, layout
 
 REPLICA = names.replica("a-1")
 
@@ -47,3 +51,32 @@ def test_what_did_not_change_is_taken_over_at_its_new_place() -> None:
 def test_series_of_a_deployment_that_stand_apart_are_refused() -> None:
     with pytest.raises(ValueError, match="m1 stand apart"):
         layout((*ONE, *TWO, *MORE))
+
+
+def grouped(keys: tuple[SeriesKey, ...]) -> list[tuple[SeriesKey, ...]]:
+    """The deployments' series, key by key."""
+    return [tuple(own) for _, own in groupby(keys, key=lambda k: k.deployment)]
+
+
+some = st.lists(
+    st.sets(
+        st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(sorted(CHARTED))),
+        max_size=12,
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(some)
+def test_parts_are_those_found_key_by_key(frames: list[set[tuple[str, str]]]) -> None:
+    before: Layout | None = None
+    for frame in frames:
+        keys = tuple(key(*one) for one in sorted(frame))
+        rows = layout(keys, before)
+        assert [part.keys for part in rows.parts.values()] == grouped(keys)
+        for name, part in rows.parts.items():
+            same = before is not None and name in before.parts
+            same = same and before.parts[name].keys == part.keys
+            assert same == (before is not None and before.parts.get(name) is part)
+        before = rows

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -5,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.base.evidence import SeriesKey
-from homeostat.detect.slots import assign, carried, no_slots
+from homeostat.detect.slots import Slots, assign, carried, no_slots
 
 
 class Nested(NamedTuple):
@@ -57,3 +58,46 @@ def test_churn_is_recycled_and_does_not_grow_the_slots() -> None:
         slots, _, _ = assign(slots, [key(10 * tick + n) for n in range(8)], tick, 5)
         sizes.append(len(slots.keys))
     assert max(sizes) <= 64
+
+
+def assigned_one_by_one(
+    slots: Slots, keys: Sequence[SeriesKey], tick: int, forget: int
+) -> tuple[tuple[SeriesKey | None, ...], list[int], list[bool]]:
+    """Keys by slot, where each series is and what starts afresh, every slot looked at."""
+    seen = slots.seen.tolist()
+    for wanted in keys:
+        if wanted in slots.index:
+            seen[slots.index[wanted]] = tick
+    missing = sorted((k for k in keys if k not in slots.index), key=lambda k: k.subject)
+    held = list(slots.keys)
+    if missing:
+        held = [None if seen[n] < tick - forget else k for n, k in enumerate(held)]
+        while held.count(None) < len(missing):
+            held += [None] * len(held)
+    fresh = [False] * len(held)
+    for new in missing:
+        place = held.index(None)
+        held[place], fresh[place] = new, True
+    return tuple(held), [held.index(k) for k in keys], fresh
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 9), st.sets(st.integers(0, 30), max_size=12)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_slots_are_those_of_looking_at_every_one(ticks: list[tuple[int, set[int]]]) -> None:
+    slots, tick, forget = no_slots(4), -1, 5
+    for passed, present in ticks:
+        tick += passed
+        keys = [key(n) for n in sorted(present, key=str)]
+        wanted = assigned_one_by_one(slots, keys, tick, forget)
+        slots, where, fresh = assign(slots, keys, tick, forget)
+        assert (slots.keys, where.tolist(), fresh.tolist()) == wanted
+        assert slots.index == {k: n for n, k in enumerate(slots.keys) if k is not None}
+        assert {n for n, at in enumerate(slots.seen.tolist()) if at >= 0} == set(
+            slots.index.values()
+        )

@@ -5,8 +5,7 @@ Worked out when the series change, for the deployments whose series do, and used
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -131,17 +130,19 @@ def layout(keys: Sequence[SeriesKey], before: Layout | None = None) -> Layout:
     """
     known = {} if before is None else before.parts
     parts: dict[str, Part] = {}
-    for name, own in groupby(keys, key=attrgetter("deployment")):
-        series, part = tuple(own), known.get(name)
+    rows, at = tuple(keys), 0
+    while at < len(rows):
+        name = rows[at].deployment
         if name in parts:
             raise ValueError(f"series of {name} stand apart; sort them by deployment")
-        parts[name] = part_of(series) if part is None or part.keys != series else part
+        parts[name] = part = _part_at(rows, at, known.get(name))
+        at += len(part.keys)
     every = tuple(parts.values())
     sizes = [len(part.keys) for part in every]
     starts = np.cumsum([0, *sizes])
     remembered = [part.remembered + start for part, start in zip(every, starts, strict=False)]
     return Layout(
-        keys=tuple(keys),
+        keys=rows,
         parts=parts,
         first=dict(zip(parts, starts.tolist(), strict=False)),
         deployments=tuple(parts),
@@ -156,6 +157,24 @@ def layout(keys: Sequence[SeriesKey], before: Layout | None = None) -> Layout:
         share=_joined([part.share for part in every], np.float64),
         remembered=_joined(remembered, np.int64),
     )
+
+
+def _part_at(rows: tuple[SeriesKey, ...], at: int, before: Part | None) -> Part:
+    """Return the part that begins at a row; the one before, if its series stand there as they did.
+
+    Keys are nearly always the same objects, so comparing a whole part costs less than looking at
+    each of its keys.
+    """
+    name = rows[at].deployment
+    if before is not None:
+        end = at + len(before.keys)
+        ends = end >= len(rows) or rows[end].deployment != name
+        if ends and rows[at:end] == before.keys:
+            return before
+    end = at + 1
+    while end < len(rows) and rows[end].deployment == name:
+        end += 1
+    return part_of(rows[at:end])
 
 
 def _joined(columns: Sequence[npt.NDArray[Any]], kind: Any) -> Any:

@@ -22,7 +22,7 @@ class Slots:
     Attributes:
         keys: By slot, None for a free one; the length is a power of two.
         index: The slot of each series.
-        seen: Tick at which each slot was last used. `[slot]`
+        seen: Tick at which each slot was last used, -1 for a free one. `[slot]`
     """
 
     keys: tuple[SeriesKey | None, ...]
@@ -51,19 +51,18 @@ def assign(
         forget: A series unseen for more ticks than this loses its slot.
         known: The slots of those that are known to have kept theirs, else -1. `[series]`
     """
-    found = [-1] * len(keys) if known is None else known.tolist()
-    for row in (row for row, slot in enumerate(found) if slot < 0):
-        found[row] = slots.index.get(keys[row], -1)
+    where = np.full(len(keys), -1, dtype=np.int64) if known is None else known.copy()
+    for row in np.flatnonzero(where < 0).tolist():
+        where[row] = slots.index.get(keys[row], -1)
     seen = slots.seen.copy()
-    seen[[slot for slot in found if slot >= 0]] = tick  # before anything is taken for unused
+    seen[where[where >= 0]] = tick  # before anything is taken for unused
     slots = replace(slots, seen=seen)
     fresh = np.zeros(len(slots.keys), dtype=bool)
-    if -1 in found:
-        missing = [key for key, slot in zip(keys, found, strict=True) if slot < 0]
-        slots, fresh = _placed(slots, missing, tick, forget)
-        found = [slots.index[key] for key in keys]
-    where = np.array(found, dtype=np.int64)
-    slots.seen[where] = tick
+    missing = np.flatnonzero(where < 0).tolist()
+    if missing:
+        slots, fresh = _placed(slots, [keys[row] for row in missing], tick, forget)
+        where[missing] = [slots.index[keys[row]] for row in missing]
+        slots.seen[where] = tick
     return slots, where, fresh
 
 
@@ -77,23 +76,23 @@ def seen_again(slots: Slots, where: npt.NDArray[np.int64], tick: int) -> Slots:
 def _placed(
     slots: Slots, missing: Sequence[SeriesKey], tick: int, forget: int
 ) -> tuple[Slots, npt.NDArray[np.bool_]]:
-    keys = [
-        None if key is not None and slots.seen[slot] < tick - forget else key
-        for slot, key in enumerate(slots.keys)
-    ]
-    free = [slot for slot, key in enumerate(keys) if key is None]
+    # Nearly always a few series come and none goes: what is copied is copied whole, and only what
+    # comes or goes is looked at. A slot never used, or free again, was seen at -1.
+    keys, index, seen = list(slots.keys), dict(slots.index), slots.seen.copy()
+    for slot in np.flatnonzero((seen >= 0) & (seen < tick - forget)).tolist():
+        key, keys[slot], seen[slot] = keys[slot], None, -1
+        if key is not None:
+            del index[key]
     size = len(keys)
-    while size - len(keys) + len(free) < len(missing):
+    while size - len(index) < len(missing):
         size *= 2
-    free += range(len(keys), size)
     keys += [None] * (size - len(keys))
-    seen = np.full(size, -1, dtype=np.int64)
-    seen[: len(slots.seen)] = slots.seen
+    seen = np.append(seen, np.full(size - len(seen), -1, dtype=np.int64))
     fresh = np.zeros(size, dtype=bool)
-    for slot, key in zip(free, sorted(missing, key=_order), strict=False):
-        keys[slot] = key
-        fresh[slot] = True
-    index = {key: slot for slot, key in enumerate(keys) if key is not None}
+    free = np.flatnonzero(seen < 0)[: len(missing)]
+    fresh[free] = True
+    for slot, key in zip(free.tolist(), sorted(missing, key=_order), strict=True):
+        keys[slot], index[key] = key, slot
     return Slots(keys=tuple(keys), index=index, seen=seen), fresh
 
 
