@@ -3,9 +3,10 @@
 Every question has three answers. What cannot be believed answers None, and None explains nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from homeostat.base import names
 from homeostat.base.evidence import Family, Forecast, Quality, Reading, Suspicion, Verdict
@@ -14,6 +15,7 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect.usual import Device
 
 Readings = Mapping[tuple[str, str], Reading]
+_NONE: Final[Mapping[str, float]] = {}
 
 # A page is the work of the process: a replica whose probes fail or whose process is gone is silent
 # for a known reason.
@@ -42,10 +44,15 @@ class Case:
         forecasts: What is about to happen.
         slo_met: The objectives on this tick.
         broken: One sentence for each objective that is missed.
+        believed: Believed values by signal, then by subject: rules ask one signal of all replicas.
+        missing: Series that were not on their page.
+        heard: Pages by subject.
         ratios: What `slow` found so far, by slot: every rule about peers asks it of all of them.
-        least: What `fastest` found, once it was asked.
+        told: What several rules ask for, once it was asked.
         replicas: Every slot, empty when the world could not be read.
         serving: Slots that should be serving.
+        stable: Those of them in the stable pool.
+        subjects: The subjects of the replicas, by slot.
     """
 
     managed: Managed
@@ -57,24 +64,60 @@ class Case:
     forecasts: Sequence[Forecast]
     slo_met: bool | None
     broken: tuple[str, ...]
+    believed: Mapping[str, Mapping[str, float]] = field(init=False, compare=False, repr=False)
+    missing: frozenset[tuple[str, str]] = field(init=False, compare=False, repr=False)
+    heard: Mapping[str, Quality] = field(init=False, compare=False, repr=False)
     ratios: dict[str, float | None] = field(default_factory=dict, compare=False, repr=False)
-    least: list[float] = field(default_factory=list, compare=False, repr=False)
+    told: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     replicas: tuple[Replica, ...] = field(init=False, compare=False, repr=False)
     serving: tuple[Replica, ...] = field(init=False, compare=False, repr=False)
+    stable: tuple[Replica, ...] = field(init=False, compare=False, repr=False)
+    subjects: Mapping[str, str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Find the slots: every rule asks for them."""
+        """Find the slots, and sort what is believed: every rule asks for them."""
         replicas = () if self.world is None else self.world.replicas
         ready = tuple([r for r in replicas if r.state is ReplicaState.READY])
-        object.__setattr__(self, "replicas", replicas)
-        object.__setattr__(self, "serving", ready)
+        pool = self.managed.stable_pool
+        believed: dict[str, dict[str, float]] = defaultdict(dict)
+        missing = []
+        for key, reading in self.readings.items():
+            if reading.quality is Quality.GOOD:
+                if (value := reading.value) is not None:
+                    subject, signal = key
+                    believed[signal][subject] = value
+            elif reading.quality is Quality.MISSING:
+                missing.append(key)
+        found = {
+            "believed": believed,
+            "missing": frozenset(missing),
+            "heard": dict(self.pages),
+            "replicas": replicas,
+            "serving": ready,
+            "stable": tuple([r for r in ready if r.pool == pool]),
+            "subjects": {r.name: names.replica(r.name) for r in replicas},
+        }
+        for name, value_of in found.items():
+            object.__setattr__(self, name, value_of)
 
     def value(self, subject: str, signal: str) -> float | None:
         """Return a believed value, None for unknown."""
-        reading = self.readings.get((subject, signal))
-        if reading is None or reading.quality is not Quality.GOOD:
-            return None
-        return reading.value
+        # Not by index: rules must not leave empty entries behind for signals nobody sends.
+        return self.believed.get(signal, _NONE).get(subject)
+
+    def known(self, replicas: Iterable[Replica], signal: str) -> list[float]:
+        """Return the believed values of a signal of these replicas, in their order."""
+        values, subjects = self.believed.get(signal, _NONE), self.subjects
+        return [value for one in replicas if (value := values.get(subjects[one.name])) is not None]
+
+    def own(self, signal: str) -> list[float]:
+        """Return the believed values of a signal of the stable pool's serving replicas."""
+        return self.known(self.stable, signal)
+
+    def usually(self, signal: str) -> list[float]:
+        """Return what a signal of the stable pool's serving replicas usually is, where learnt."""
+        keys = [(self.subjects[one.name], signal) for one in self.stable]
+        return [value for key in keys if (value := self.usual.get(key)) is not None]
 
     def verdict(self, subject: str, signal: str) -> Verdict:
         """Return a verdict; a series that is not there is unknown."""
@@ -101,13 +144,22 @@ class Case:
 
     def fastest(self) -> float:
         """Return the smallest of what `slow` knows of those that serve, 0 where it knows none."""
-        if not self.least:
+        return min(self.paces(), default=0.0)
+
+    def paces(self) -> list[float]:
+        """Return what `slow` knows of those that serve, in their order."""
+        if "paces" not in self.told:
             known = [ratio for one in self.serving if (ratio := self.slow(one)) is not None]
-            self.least.append(min(known, default=0.0))
-        return self.least[0]
+            self.told["paces"] = known
+        paces: list[float] = self.told["paces"]
+        return paces
+
+    def own_paces(self) -> list[float]:
+        """Return what `slow` knows of the stable pool's serving replicas."""
+        return [ratio for one in self.stable if (ratio := self.slow(one)) is not None]
 
     def _slow(self, replica: Replica) -> float | None:
-        subject = names.replica(replica.name)
+        subject = self.subjects[replica.name]
         time = self.value(subject, names.DEVICE_TIME)
         size = self.value(subject, names.BATCH_SIZE)
         if time is None or size is None or self.device is None:
@@ -117,13 +169,13 @@ class Case:
 
     def failing(self, replica: Replica) -> bool:
         """Return whether the world or the probes prove that a replica does not serve."""
-        failures = self.value(names.replica(replica.name), names.PROBE_FAILURES)
+        failures = self.value(self.subjects[replica.name], names.PROBE_FAILURES)
         gone = replica.state is ReplicaState.GONE
         return gone or (failures is not None and failures >= self.managed.guard.failed_probes)
 
     def crowded(self, replica: Replica) -> bool:
         """Return whether requests are seen to wait in a replica: probes wait with them."""
-        subject = names.replica(replica.name)
+        subject = self.subjects[replica.name]
         queue = self.value(subject, names.QUEUE_LENGTH)
         full = self.value(subject, names.BATCH_FULL_SHARE)
         refused = self.value(subject, names.REFUSED_RATIO)
@@ -135,8 +187,8 @@ class Case:
 
     def serves(self, replica: Replica) -> bool:
         """Return whether a replica's page is believed and shows batches going through."""
-        subject = names.replica(replica.name)
-        heard = dict(self.pages).get(subject) is Quality.GOOD
+        subject = self.subjects[replica.name]
+        heard = self.heard.get(subject) is Quality.GOOD
         return heard and self.value(subject, names.DEVICE_TIME) is not None
 
     def silent_for_a_reason(self, subject: str) -> bool:

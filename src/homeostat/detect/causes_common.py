@@ -15,7 +15,7 @@ from typing import Final
 
 from homeostat.base import names
 from homeostat.base.evidence import Family, Suspicion
-from homeostat.base.world import Replica, ReplicaState
+from homeostat.base.world import ReplicaState
 from homeostat.detect import since_release
 from homeostat.detect.case import CROWD, FULL, MORE_ARRIVALS, REFUSED, Case, median, suspicion
 
@@ -51,10 +51,13 @@ _LATER_MS: Final = 40.0
 
 def frontend(case: Case) -> tuple[Suspicion, ...]:
     """Requests wait in the servers while batches have room and devices are as fast as ever."""
-    queues, full = _own(case, names.QUEUE_LENGTH), _own(case, names.BATCH_FULL_SHARE)
-    size, cap = _own(case, names.BATCH_SIZE), _own(case, names.BATCH_MAX)
-    cpu, usual = _own(case, names.CPU_SHARE), _usual(case, names.CPU_SHARE)
-    if not (queues and full and size and cap and cpu and usual) or median(queues) < CROWD:
+    queues = case.own(names.QUEUE_LENGTH)
+    if not queues or median(queues) < CROWD:
+        return ()
+    full = case.own(names.BATCH_FULL_SHARE)
+    size, cap = case.own(names.BATCH_SIZE), case.own(names.BATCH_MAX)
+    cpu, usual = case.own(names.CPU_SHARE), case.usually(names.CPU_SHARE)
+    if not (full and size and cap and cpu and usual):
         return ()
     if median(full) >= _IDLE or median(size) > _IDLE * median(cap) or not _flat(case):
         return ()
@@ -75,9 +78,8 @@ def frontend(case: Case) -> tuple[Suspicion, ...]:
 
 def path(case: Case) -> tuple[Suspicion, ...]:
     """Users wait or fail, and neither in the replicas' queues nor on their devices."""
-    more = case.risen(names.GATEWAY, names.ARRIVAL_RATE, MORE_ARRIVALS, 0.0)
     # Users of what fails ask again; without failures more arrivals are a load.
-    pain = _errors(case) or (_latency(case) if more is False else "")
+    pain = _errors(case) or (_latency(case) if _no_more_arrive(case) else "")
     if not pain or not _well(case) or not _settled(case):
         return ()
     probes = _probes(case)
@@ -112,13 +114,12 @@ def path(case: Case) -> tuple[Suspicion, ...]:
 def work(case: Case) -> tuple[Suspicion, ...]:
     """A request takes more than it did: all devices are slower, or fuller with as many arrivals."""
     pain = _latency(case)
-    more = case.risen(names.GATEWAY, names.ARRIVAL_RATE, MORE_ARRIVALS, 0.0)
-    if not pain or more is not False or not _all_there(case) or not _settled(case):
+    if not pain or not _no_more_arrive(case) or not _all_there(case) or not _settled(case):
         return ()
     if since_release.age_ns(case) is not None:
         return ()  # what a release did is not told apart from what users do
-    ratios = [ratio for replica in _stable(case) if (ratio := case.slow(replica)) is not None]
-    size, usual = _own(case, names.BATCH_SIZE), _usual(case, names.BATCH_SIZE)
+    ratios = case.own_paces()
+    size, usual = case.own(names.BATCH_SIZE), case.usually(names.BATCH_SIZE)
     if len(ratios) < 2 or not size or not usual:  # noqa: PLR2004 - one alone has no peers
         return ()
     slower = median(ratios) >= _MORE and max(ratios) <= _ALIKE * min(ratios)
@@ -141,10 +142,12 @@ def work(case: Case) -> tuple[Suspicion, ...]:
 def starting(case: Case) -> tuple[Suspicion, ...]:
     """Users suffer while half or more of the replicas that are wanted are still coming up."""
     pool = case.managed.stable_pool
-    lever = names.lever_replicas(pool)
-    wanted = None if case.world is None else case.world.lever(lever)
     own = [replica for replica in case.replicas if replica.pool == pool]
     begin = sum(replica.state is ReplicaState.STARTING for replica in own)
+    if not begin:
+        return ()
+    lever = names.lever_replicas(pool)
+    wanted = None if case.world is None else case.world.lever(lever)
     errors = case.value(names.GATEWAY, names.ERROR_RATIO)
     refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
     fails = errors is not None and errors > max(case.managed.objective.error_ratio, _ERRORS_LEAST)
@@ -155,6 +158,11 @@ def starting(case: Case) -> tuple[Suspicion, ...]:
         return ()
     why = f"{begin} of {wanted:.0f} replicas are starting"
     return (suspicion(Family.STARTING, names.pool(pool), 0.73, why, pain),)
+
+
+def _no_more_arrive(case: Case) -> bool:
+    """Return whether arrivals are known not to have risen."""
+    return case.risen(names.GATEWAY, names.ARRIVAL_RATE, MORE_ARRIVALS, 0.0) is False
 
 
 def _settled(case: Case) -> bool:
@@ -180,8 +188,8 @@ def _all_there(case: Case) -> bool:
 
 def _well(case: Case) -> bool:
     """Return whether the stable pool's replicas are seen to be as they were."""
-    size, usual = _own(case, names.BATCH_SIZE), _usual(case, names.BATCH_SIZE)
-    queues, full = _own(case, names.QUEUE_LENGTH), _own(case, names.BATCH_FULL_SHARE)
+    size, usual = case.own(names.BATCH_SIZE), case.usually(names.BATCH_SIZE)
+    queues, full = case.own(names.QUEUE_LENGTH), case.own(names.BATCH_FULL_SHARE)
     refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
     if not (size and usual and queues and full) or not _flat(case) or not _all_there(case):
         return False
@@ -191,12 +199,19 @@ def _well(case: Case) -> bool:
 
 
 def _flat(case: Case) -> bool:
-    ratios = [ratio for replica in _stable(case) if (ratio := case.slow(replica)) is not None]
+    ratios = case.own_paces()
     return bool(ratios) and max(ratios) <= _FLAT
 
 
 def _latency(case: Case) -> str:
     """Return how users wait, empty where they do not."""
+    if "latency" not in case.told:  # several rules ask
+        case.told["latency"] = _waits(case)
+    out: str = case.told["latency"]
+    return out
+
+
+def _waits(case: Case) -> str:
     p95, promised = case.value(names.GATEWAY, names.LATENCY_P95), case.managed.objective
     if p95 is None:
         return ""
@@ -210,14 +225,14 @@ def _latency(case: Case) -> str:
 
 def _errors(case: Case) -> str:
     """Return how users fail where replicas do not, empty where it is not so."""
-    ratio, usual = (
-        case.value(names.GATEWAY, names.ERROR_RATIO),
-        case.usual.get((names.GATEWAY, names.ERROR_RATIO), 0.0),
-    )
-    floor = max(case.managed.objective.error_ratio, _ERRORS_LEAST)
-    if ratio is None or ratio < floor + usual:
+    ratio = case.value(names.GATEWAY, names.ERROR_RATIO)
+    if ratio is None:
         return ""
-    own = _own(case, names.ERROR_RATIO)
+    usual = case.usual.get((names.GATEWAY, names.ERROR_RATIO), 0.0)
+    floor = max(case.managed.objective.error_ratio, _ERRORS_LEAST)
+    if ratio < floor + usual:
+        return ""
+    own = case.own(names.ERROR_RATIO)
     if own and max(own) > _OTHERS * ratio:
         return ""
     return f"{ratio:.1%} of the requests fail, and not in the replicas"
@@ -227,28 +242,8 @@ def _probes(case: Case) -> tuple[int, int] | None:
     """Return how many replicas' probes are slow, and of how many that is known; None: too few."""
     slow = known = 0
     for replica in case.serving:
-        subject = names.replica(replica.name)
+        subject = case.subjects[replica.name]
         risen = case.risen(subject, names.PROBE_LATENCY, _PROBES, _PROBES_MS)
         known += risen is not None
         slow += bool(risen)
     return (slow, known) if known > 1 and 2 * known > len(case.serving) else None
-
-
-def _stable(case: Case) -> list[Replica]:
-    return [one for one in case.serving if one.pool == case.managed.stable_pool]
-
-
-def _own(case: Case, signal: str) -> list[float]:
-    return [
-        value
-        for replica in _stable(case)
-        if (value := case.value(names.replica(replica.name), signal)) is not None
-    ]
-
-
-def _usual(case: Case, signal: str) -> list[float]:
-    return [
-        case.usual[key]
-        for replica in _stable(case)
-        if (key := (names.replica(replica.name), signal)) in case.usual
-    ]

@@ -38,6 +38,19 @@ _SIGMAS: Final = 5.0
 
 def release(case: Case) -> tuple[Suspicion, ...]:
     """Every replica of the newest version is worse than every replica of the others."""
+    return () if none_is_bad(case) else compared(case)
+
+
+def none_is_bad(case: Case) -> bool:
+    """Return whether surely no replica, of whatever version, is bad enough for `compared`."""
+    errors = case.known(case.serving, names.ERROR_RATIO)
+    return all(ratio < _SLOW_RATIO for ratio in case.paces()) and all(
+        ratio <= 0.0 for ratio in errors
+    )
+
+
+def compared(case: Case) -> tuple[Suspicion, ...]:
+    """Every replica of the newest version is worse than every other: all of them compared."""
     versions = {replica.version for replica in case.serving if replica.version is not None}
     if not versions or any(replica.version is None for replica in case.serving):
         return ()
@@ -84,15 +97,15 @@ def _errors(
         return None
     floor = max(case.managed.objective.error_ratio, _ERRORS_ABOVE)
     for name, ratio in own.items():
-        subject = names.replica(name)
+        subject = case.subjects[name]
         failed = ratio * case.samples(subject, names.ERROR_RATIO)
         if ratio < floor + _usual_errors(case, name) or failed < _ERRORS_LEAST:
             return None
     level = median(list(own.values()))
     theirs = _known(case, others, names.ERROR_RATIO)
-    answered = sum(case.samples(names.replica(name), names.ERROR_RATIO) for name in theirs)
+    answered = sum(case.samples(case.subjects[name], names.ERROR_RATIO) for name in theirs)
     failed = sum(
-        ratio * case.samples(names.replica(name), names.ERROR_RATIO)
+        ratio * case.samples(case.subjects[name], names.ERROR_RATIO)
         for name, ratio in theirs.items()
     )
     expected = level * answered
@@ -109,7 +122,7 @@ def _errors(
 
 
 def _usual_errors(case: Case, name: str) -> float:
-    return case.usual.get((names.replica(name), names.ERROR_RATIO), 0.0)
+    return case.usual.get((case.subjects[name], names.ERROR_RATIO), 0.0)
 
 
 def _slowness(
@@ -136,7 +149,7 @@ def _known(case: Case, replicas: Sequence[Replica], signal: str) -> dict[str, fl
     return {
         replica.name: value
         for replica in replicas
-        if (value := case.value(names.replica(replica.name), signal)) is not None
+        if (value := case.value(case.subjects[replica.name], signal)) is not None
     }
 
 
@@ -168,14 +181,16 @@ def _clean(
 
 def output(case: Case) -> tuple[Suspicion, ...]:
     """Predictions break although the inputs are what they were."""
-    features = case.verdict(names.MODEL, names.FEATURE_SHIFT)
-    if features is Verdict.HEALTHY and _moved(case, names.MODEL, names.FEATURE_SHIFT):
-        features = Verdict.ANOMALOUS  # less than a drift is, and still what moves predictions
     out = []
     for pool in sorted({replica.pool for replica in case.serving}):
         subject = names.pool(pool)
         invalid = case.verdict(subject, names.INVALID_SHARE) is Verdict.ANOMALOUS
         shifted = case.verdict(subject, names.PREDICTION_SHIFT) is Verdict.ANOMALOUS
+        if not invalid and not shifted:
+            continue
+        features = case.verdict(names.MODEL, names.FEATURE_SHIFT)
+        if features is Verdict.HEALTHY and _moved(case, names.MODEL, names.FEATURE_SHIFT):
+            features = Verdict.ANOMALOUS  # less than a drift is, and still what moves predictions
         # No shift of the inputs turns answers into no numbers; one does move them.
         if not invalid and not (shifted and features is not Verdict.ANOMALOUS):
             continue
@@ -198,15 +213,19 @@ def output(case: Case) -> tuple[Suspicion, ...]:
 
 def drift(case: Case) -> tuple[Suspicion, ...]:
     """The inputs moved, and with them the predictions or the accuracy."""
-    moved = case.value(names.MODEL, names.FEATURE_SHIFT)
-    accuracy = case.value(names.MODEL, names.ACCURACY)
     wrong = case.verdict(names.MODEL, names.ACCURACY) is Verdict.ANOMALOUS or _worse(case)
     features = case.verdict(names.MODEL, names.FEATURE_SHIFT) is Verdict.ANOMALOUS
+    a_little = _moved(case, names.MODEL, names.FEATURE_SHIFT)
+    if not features and not wrong and not a_little:
+        return ()
+    moved = case.value(names.MODEL, names.FEATURE_SHIFT)
+    accuracy = case.value(names.MODEL, names.ACCURACY)
     shifted = any(
-        _moved(case, names.pool(replica.pool), names.PREDICTION_SHIFT) for replica in case.serving
+        _moved(case, names.pool(pool), names.PREDICTION_SHIFT)
+        for pool in {replica.pool for replica in case.serving}
     )
     # Inputs that moved a little are worth a word where answers moved or got worse with them.
-    features |= (wrong or shifted) and _moved(case, names.MODEL, names.FEATURE_SHIFT)
+    features |= (wrong or shifted) and a_little
     if not features and not wrong:
         return ()
     if not wrong and _harmless(case, moved):
@@ -241,10 +260,12 @@ def quality(case: Case) -> tuple[Suspicion, ...]:
     An older version is not put back for it: labels may come to say that it is better so.
     """
     features = case.value(names.MODEL, names.FEATURE_SHIFT)
+    if features is None:
+        return ()
     for pool in sorted({replica.pool for replica in case.serving}):
         subject = names.pool(pool)
         moved = case.value(subject, names.PREDICTION_SHIFT)
-        if moved is None or features is None or not _moved(case, subject, names.PREDICTION_SHIFT):
+        if moved is None or not _moved(case, subject, names.PREDICTION_SHIFT):
             continue
         if features > _STILL * moved or _moved(case, names.MODEL, names.FEATURE_SHIFT):
             continue

@@ -29,12 +29,12 @@ def gone(case: Case) -> tuple[Suspicion, ...]:
     for replica in case.replicas:
         if replica.state is not ReplicaState.GONE or _surplus(case, replica):
             continue
-        if case.value(names.replica(replica.name), names.PROCESS_UP) != 0.0:
+        if case.value(case.subjects[replica.name], names.PROCESS_UP) != 0.0:
             continue  # the world was not read in time to say so
         out.append(
             suspicion(
                 Family.REPLICA,
-                names.replica(replica.name),
+                case.subjects[replica.name],
                 1.0,
                 f"the process of {replica.name} is gone",
                 urgent=True,
@@ -57,13 +57,15 @@ def _surplus(case: Case, replica: Replica) -> bool:
 def failing(case: Case) -> tuple[Suspicion, ...]:
     """Probes of one replica fail again and again while those of its peers pass."""
     known, bad = _probed(case)
+    if not bad:
+        return ()
     well = sum(failures == 0.0 for failures in known.values())
     if len(bad) > 1 and well < len(bad):
         return ()  # that is no single replica's fault
     return tuple(
         suspicion(
             Family.REPLICA,
-            names.replica(name),
+            case.subjects[name],
             0.95,
             f"{known[name]:.0f} probes of {name} failed in a row",
             f"probes pass on {well} of {len(known) - 1} peers",
@@ -75,8 +77,8 @@ def failing(case: Case) -> tuple[Suspicion, ...]:
 
 def _hung_or_lost(case: Case, name: str) -> str:
     """Return which of the two a replica is that fails its probes: what follows differs."""
-    subject = names.replica(name)
-    up, page = case.value(subject, names.PROCESS_UP), dict(case.pages).get(subject)
+    subject = case.subjects[name]
+    up, page = case.value(subject, names.PROCESS_UP), case.heard.get(subject)
     if up == 1.0:
         said = "its page comes" if page is Quality.GOOD else "its page does not come either"
         return f"hung: its process is there, {said}"
@@ -88,6 +90,8 @@ def _hung_or_lost(case: Case, name: str) -> str:
 def failing_together(case: Case) -> tuple[Suspicion, ...]:
     """Probes fail on most replicas at once, and nothing else explains it."""
     known, bad = _probed(case)
+    if not bad:
+        return ()
     well = sum(failures == 0.0 for failures in known.values())
     if len(bad) < 2 or well >= len(bad):  # noqa: PLR2004 - one replica is no common cause
         return ()
@@ -103,13 +107,20 @@ def failing_together(case: Case) -> tuple[Suspicion, ...]:
 
 def _probed(case: Case) -> tuple[dict[str, float], list[str]]:
     """Return known probe failures by slot, and the slots that are proven failing."""
-    known = {
-        replica.name: failures
-        for replica in case.serving
-        if (failures := case.value(names.replica(replica.name), names.PROBE_FAILURES)) is not None
-    }
-    limit = case.managed.guard.failed_probes
-    return known, sorted(name for name, failures in known.items() if failures >= limit)
+    if "probed" not in case.told:  # two rules ask
+        values, limit = (
+            case.believed.get(names.PROBE_FAILURES, {}),
+            case.managed.guard.failed_probes,
+        )
+        known = {
+            replica.name: failures
+            for replica in case.serving
+            if (failures := values.get(case.subjects[replica.name])) is not None
+        }
+        bad = sorted([name for name, failures in known.items() if failures >= limit])
+        case.told["probed"] = known, bad
+    probed: tuple[dict[str, float], list[str]] = case.told["probed"]
+    return probed
 
 
 def _failing_release(case: Case, bad: Sequence[str]) -> tuple[Suspicion, ...]:
@@ -123,7 +134,7 @@ def _failing_release(case: Case, bad: Sequence[str]) -> tuple[Suspicion, ...]:
     members = [replica for replica in case.serving if replica.version in broken]
     others = [replica for replica in case.serving if replica.version not in broken]
     passing = [
-        case.value(names.replica(replica.name), names.PROBE_FAILURES) == 0.0 for replica in others
+        case.value(case.subjects[replica.name], names.PROBE_FAILURES) == 0.0 for replica in others
     ]
     if len(members) != len(bad) or not others or not all(passing):
         return ()
@@ -146,13 +157,27 @@ def _failing_release(case: Case, bad: Sequence[str]) -> tuple[Suspicion, ...]:
 
 def slow(case: Case) -> tuple[Suspicion, ...]:
     """One replica's device is slow while its peers', under the same traffic, are well."""
+    return () if none_is_slow(case) else each_alone(case)
+
+
+def none_is_slow(case: Case) -> bool:
+    """Return whether surely no replica is slower than its peers: all are near the fastest."""
+    paces, probes = case.paces(), case.known(case.serving, names.PROBE_LATENCY)
+    least = case.fastest()
+    even = all(0.0 < own < _SLOW_RATIO * least for own in paces)
+    # What is not so much above the quickest probe is not so much above any median.
+    return even and (not probes or max(probes) - min(probes) < _PROBE_MS)
+
+
+def each_alone(case: Case) -> tuple[Suspicion, ...]:
+    """One replica's device is slow while its peers' are well: each of them compared."""
     out = []
     for replica in case.serving:
         if case.failing(replica):
             continue
         because = slow_alone(case, replica) or _slow_probe(case, replica)
         if because:
-            out.append(suspicion(Family.REPLICA, names.replica(replica.name), 0.85, *because))
+            out.append(suspicion(Family.REPLICA, case.subjects[replica.name], 0.85, *because))
     return tuple(out)
 
 
@@ -177,7 +202,7 @@ def _peers(case: Case, replica: Replica) -> list[Replica]:
 
 
 def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[str, ...]:
-    own, time = case.slow(replica), case.value(names.replica(replica.name), names.DEVICE_TIME)
+    own, time = case.slow(replica), case.value(case.subjects[replica.name], names.DEVICE_TIME)
     others = [ratio for peer in peers if (ratio := case.slow(peer)) is not None]
     if own is None or time is None or not others:
         return ()
@@ -189,7 +214,7 @@ def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[st
     times = [
         value
         for peer in peers
-        if (value := case.value(names.replica(peer.name), names.DEVICE_TIME)) is not None
+        if (value := case.value(case.subjects[peer.name], names.DEVICE_TIME)) is not None
     ]
     if not times or time - median(times) < _SLOW_MS:
         return ()
@@ -200,7 +225,7 @@ def _slow_device(case: Case, replica: Replica, peers: list[Replica]) -> tuple[st
 
 
 def _slow_probe(case: Case, replica: Replica) -> tuple[str, ...]:
-    subject = names.replica(replica.name)
+    subject = case.subjects[replica.name]
     own = case.value(subject, names.PROBE_LATENCY)
     risen = case.risen(subject, names.PROBE_LATENCY, _PROBE_RATIO, _PROBE_MS)
     # Probes wait in the queue with everybody else: a full replica is not a slow one.
@@ -209,7 +234,7 @@ def _slow_probe(case: Case, replica: Replica) -> tuple[str, ...]:
     others = [
         value
         for peer in _peers(case, replica)
-        if (value := case.value(names.replica(peer.name), names.PROBE_LATENCY)) is not None
+        if (value := case.value(case.subjects[peer.name], names.PROBE_LATENCY)) is not None
     ]
     if not others:
         return ()
@@ -227,10 +252,12 @@ def memory(case: Case) -> tuple[Suspicion, ...]:
         for forecast in case.forecasts
         if forecast.signal == names.MEMORY_SHARE
     }
-    out = []
+    out, shares = [], case.believed.get(names.MEMORY_SHARE, {})
     for replica in case.serving:
-        subject = names.replica(replica.name)
-        share, left = case.value(subject, names.MEMORY_SHARE), until.get(subject)
+        subject = case.subjects[replica.name]
+        share, left = shares.get(subject), until.get(subject)
+        if left is None and share is not None and share < MEMORY_HIGH:
+            continue
         if share is None or not believable(names.MEMORY_SHARE, share):
             continue  # a share of forty is not a process in danger but another unit
         soon = left is not None and left <= horizon

@@ -6,7 +6,6 @@ is put back for want of device memory is worked on twice: more replicas or fewer
 end that. Where a server shows none of this, nothing is said.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from homeostat.base import names
@@ -23,10 +22,12 @@ PUT_BACK: Final = 0.01
 
 def demand(case: Case) -> tuple[Suspicion, ...]:
     """Prompts are longer than usual, as many of them arrive as ever, and requests wait."""
-    members = _stable(case)
-    longer = [ratio for replica in members if (ratio := _longer(case, replica)) is not None]
     pain = felt(case)
-    if not pain or 2 * len(longer) <= len(members) or median(longer) < MORE_ARRIVALS:
+    if not pain:
+        return ()
+    members = case.stable
+    longer = [ratio for replica in members if (ratio := _longer(case, replica)) is not None]
+    if 2 * len(longer) <= len(members) or median(longer) < MORE_ARRIVALS:
         return ()
     rate, usual = (
         case.value(names.GATEWAY, names.ARRIVAL_RATE),
@@ -41,7 +42,7 @@ def demand(case: Case) -> tuple[Suspicion, ...]:
             0.76,
             f"prompts are {median(longer):.1f} times as long as usual",
             f"{rate:.0f} requests arrive per second, usually {usual:.0f}",
-            *_full(case, members),
+            *_full(case),
             *pain,
         ),
     )
@@ -53,9 +54,7 @@ def thrash(case: Case) -> tuple[Suspicion, ...]:
     Full queues that keep the promise are how a server of tokens works: taking some of its batch
     away would cost more than what is done twice.
     """
-    members = _stable(case)
-    back = _known(case, members, names.PREEMPTION_RATIO)
-    full = _full(case, members)
+    back, full = case.own(names.PREEMPTION_RATIO), _full(case)
     p95 = case.value(names.GATEWAY, names.LATENCY_P95)
     late = p95 is not None and p95 > case.managed.objective.latency_p95_ms
     if not back or median(back) < PUT_BACK or not full or not late:
@@ -72,27 +71,15 @@ def thrash(case: Case) -> tuple[Suspicion, ...]:
     )
 
 
-def _full(case: Case, members: Sequence[Replica]) -> tuple[str, ...]:
+def _full(case: Case) -> tuple[str, ...]:
     """Return a sentence where the device memory of most servers is full."""
-    used = _known(case, members, names.KV_USAGE)
+    used = case.own(names.KV_USAGE)
     if not used or median(used) < KV_FULL:
         return ()
     return (f"{median(used):.0%} of the device memory for sequences is in use",)
 
 
 def _longer(case: Case, replica: Replica) -> float | None:
-    key = (names.replica(replica.name), names.PROMPT_TOKENS)
+    key = (case.subjects[replica.name], names.PROMPT_TOKENS)
     length, usual = case.value(*key), case.usual.get(key)
     return length / usual if length is not None and usual else None
-
-
-def _known(case: Case, members: Sequence[Replica], signal: str) -> list[float]:
-    return [
-        value
-        for replica in members
-        if (value := case.value(names.replica(replica.name), signal)) is not None
-    ]
-
-
-def _stable(case: Case) -> list[Replica]:
-    return [r for r in case.serving if r.pool == case.managed.stable_pool]

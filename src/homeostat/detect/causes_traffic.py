@@ -1,11 +1,9 @@
 """Causes in the traffic and in our own eyes: load, batching, and pages that cannot be believed."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from homeostat.base import names
 from homeostat.base.evidence import Family, Quality, Suspicion
-from homeostat.base.world import Replica
 from homeostat.detect.case import CROWD, FULL, MORE_ARRIVALS, REFUSED, Case, median, suspicion
 
 # Device time within this factor of what batch size explains is flat.
@@ -20,6 +18,8 @@ _BLIND_SHARE: Final = 0.5
 
 def sensor(case: Case) -> tuple[Suspicion, ...]:
     """The gateway's page, or half of all pages, cannot be believed."""
+    if all(quality is Quality.GOOD for _, quality in case.pages):
+        return ()
     lost = [
         (subject, quality)
         for subject, quality in case.pages
@@ -47,9 +47,11 @@ def sensor(case: Case) -> tuple[Suspicion, ...]:
 
 def load(case: Case) -> tuple[Suspicion, ...]:
     """More arrives, the devices are as fast as ever, and requests wait."""
-    rate, usual = _arrivals(case)
     pain = felt(case)
-    if rate is None or usual is None or rate < MORE_ARRIVALS * usual or not pain:
+    if not pain:
+        return ()
+    rate, usual = _arrivals(case)
+    if rate is None or usual is None or rate < MORE_ARRIVALS * usual:
         return ()
     if not _devices_flat(case):
         return ()
@@ -67,17 +69,15 @@ def load(case: Case) -> tuple[Suspicion, ...]:
 
 def batching(case: Case) -> tuple[Suspicion, ...]:
     """Batches are at a maximum that is too small for traffic that has not grown."""
-    members = _stable(case)
-    full = _values(case, members, names.BATCH_FULL_SHARE)
-    pain = felt(case)
+    pain, full = felt(case), case.own(names.BATCH_FULL_SHARE)
+    if not pain or not full or median(full) < _FULL_LOWERED:
+        return ()
     rate, usual = _arrivals(case)
-    cap, usual_cap = _values(case, members, names.BATCH_MAX), _usual(case, members, names.BATCH_MAX)
+    cap, usual_cap = case.own(names.BATCH_MAX), case.usually(names.BATCH_MAX)
     lowered = bool(cap and usual_cap) and median(cap) < 0.9 * median(usual_cap)
-    if not full or median(full) < (_FULL_LOWERED if lowered else FULL):
+    if median(full) < (_FULL_LOWERED if lowered else FULL) or not _devices_flat(case):
         return ()
-    if not pain or not _devices_flat(case):
-        return ()
-    grew = _grew(case, members)
+    grew = _grew(case)
     flat = rate is not None and usual is not None and rate < MORE_ARRIVALS * usual
     # Retries of requests that waited too long look like arrivals: a lowered maximum says more.
     if not lowered and (not flat or grew is not False):
@@ -97,9 +97,8 @@ def batching(case: Case) -> tuple[Suspicion, ...]:
     )
 
 
-def _grew(case: Case, members: Sequence[Replica]) -> bool | None:
-    size = _values(case, members, names.BATCH_SIZE)
-    usual = _usual(case, members, names.BATCH_SIZE)
+def _grew(case: Case) -> bool | None:
+    size, usual = case.own(names.BATCH_SIZE), case.usually(names.BATCH_SIZE)
     if not size or not usual:
         return None
     return median(size) > _BATCH_GREW * median(usual)
@@ -110,29 +109,9 @@ def _arrivals(case: Case) -> tuple[float | None, float | None]:
     return case.value(*key), case.usual.get(key)
 
 
-def _stable(case: Case) -> list[Replica]:
-    return [r for r in case.serving if r.pool == case.managed.stable_pool]
-
-
-def _values(case: Case, members: Sequence[Replica], signal: str) -> list[float]:
-    return [
-        value
-        for replica in members
-        if (value := case.value(names.replica(replica.name), signal)) is not None
-    ]
-
-
-def _usual(case: Case, members: Sequence[Replica], signal: str) -> list[float]:
-    return [
-        case.usual[key]
-        for replica in members
-        if (key := (names.replica(replica.name), signal)) in case.usual
-    ]
-
-
 def _devices_flat(case: Case) -> bool:
     """Return whether batch size explains the device time of most replicas."""
-    ratios = [ratio for replica in _stable(case) if (ratio := case.slow(replica)) is not None]
+    ratios = case.own_paces()
     return bool(ratios) and median(ratios) <= _EXPLAINED
 
 
@@ -141,6 +120,13 @@ def felt(case: Case) -> tuple[str, ...]:
 
     Failing at once is no waiting: errors alone are never taken for load.
     """
+    if "felt" not in case.told:  # several rules ask
+        case.told["felt"] = _felt(case)
+    out: tuple[str, ...] = case.told["felt"]
+    return out
+
+
+def _felt(case: Case) -> tuple[str, ...]:
     out = []
     p95, promised = _p95(case), case.managed.objective.latency_p95_ms
     if p95 is not None and p95 > promised:
@@ -148,17 +134,15 @@ def felt(case: Case) -> tuple[str, ...]:
     elif p95 is not None and case.risen(names.GATEWAY, names.LATENCY_P95, 1.6, 40.0):
         usual = case.usual[names.GATEWAY, names.LATENCY_P95]
         out.append(f"p95 {p95:.0f} ms, usually {usual:.0f} ms")
-    refused = [
-        ratio
-        for ratio in (
-            case.value(names.GATEWAY, names.REFUSED_RATIO),
-            *_values(case, _stable(case), names.REFUSED_RATIO),
-        )
-        if ratio is not None and ratio > REFUSED
-    ]
+    own, at_gateway = (
+        case.own(names.REFUSED_RATIO),
+        case.value(names.GATEWAY, names.REFUSED_RATIO),
+    )
+    known = own if at_gateway is None else [at_gateway, *own]
+    refused = [ratio for ratio in known if ratio > REFUSED]
     if refused:
         out.append(f"{max(refused):.1%} of the requests are refused")
-    queues = _values(case, _stable(case), names.QUEUE_LENGTH)
+    queues = case.own(names.QUEUE_LENGTH)
     if queues and median(queues) >= CROWD:
         out.append(f"{median(queues):.0f} requests wait in each server")
     return tuple(out)

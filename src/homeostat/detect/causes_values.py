@@ -8,7 +8,7 @@ parity relations of analytical redundancy (Chow & Willsky, IEEE Transactions on 
 (1984)); a relation that is violated speaks against the sensors, whatever else they say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from homeostat.base import names
@@ -25,11 +25,22 @@ _SHARES: Final = frozenset({
 _MOST_SHARE: Final = 1.05
 # What a replica that serves can never be: a clock shows no zero, a process takes some memory.
 _NEVER_ZERO: Final = (names.MEMORY_SHARE, names.DEVICE_TIME, names.LATENCY_P50, names.LATENCY_P95)
+_NONE: Final[Mapping[str, float]] = {}
 _BOUNDED: Final = _SHARES | {*_NEVER_ZERO}
+# What nearly every value is: within these, ends included, there is nothing to look at.
+_LEAST_ABOVE_ZERO: Final = 5e-324
+_WELL: Final = {
+    signal: (
+        _LEAST_ABOVE_ZERO if signal in _NEVER_ZERO else 0.0,
+        _MOST_SHARE if signal in _SHARES else float("inf"),
+    )
+    for signal in sorted(_BOUNDED)
+}
 # A request takes at least a batch's time on the device; half allows for batches that differ.
 _SOONER: Final = 0.5
 # Factors between units that are mistaken for each other: s, ms, us, minutes, hours, percent, KiB.
 _UNITS: Final = (60.0, 100.0, 1000.0, 1024.0, 3600.0, 1e6)
+_FACTORS: Final = (*_UNITS, *(1.0 / unit for unit in _UNITS))
 _SAME: Final = 0.08
 # A level that a process does not leave within a scrape without being another process.
 _LEAP: Final = 6.0
@@ -62,8 +73,26 @@ def believable(signal: str, value: float) -> bool:
 
 def _impossible(case: Case) -> Iterator[str]:
     """Yield what no value of its signal can be, one sentence for each signal."""
+    if not all_well(case):
+        yield from one_by_one(case)
+    sooner = _sooner(case)
+    if sooner:
+        yield sooner
+
+
+def all_well(case: Case) -> bool:
+    """Return whether surely no value is one that its signal cannot have."""
+    for signal, (least, most) in _WELL.items():
+        for value in case.believed.get(signal, _NONE).values():
+            if not least <= value <= most:
+                return False
+    return True
+
+
+def one_by_one(case: Case) -> Iterator[str]:
+    """Yield what no value of its signal can be, having looked at each where it stands."""
     told = set()
-    serving = {names.replica(replica.name) for replica in case.serving}
+    serving = {case.subjects[replica.name] for replica in case.serving}
     for (subject, signal), reading in case.readings.items():
         value = reading.value
         if signal not in _BOUNDED or value is None or reading.quality is not Quality.GOOD:
@@ -74,9 +103,6 @@ def _impossible(case: Case) -> Iterator[str]:
         if zero or not believable(signal, value):
             told.add(signal)
             yield f"{signal} of {subject} reads {value:.4g}, which it cannot be"
-    sooner = _sooner(case)
-    if sooner:
-        yield sooner
 
 
 def _answers(subject: str) -> bool:
@@ -87,48 +113,64 @@ def _answers(subject: str) -> bool:
 def _sooner(case: Case) -> str:
     """Return that requests are answered sooner than they are computed, empty if not."""
     p50 = case.value(names.GATEWAY, names.LATENCY_P50)
+    times = case.known(case.serving, names.DEVICE_TIME)
+    if p50 is None or not times or p50 >= _SOONER * median(times):
+        return ""
     usual = case.usual.get((names.GATEWAY, names.LATENCY_P50))
-    times = _of_replicas(case, names.DEVICE_TIME)
     failed = case.value(names.GATEWAY, names.ERROR_RATIO)
     refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
     # What fails or is refused is answered sooner, and what always was so is how it is measured.
-    if p50 is None or usual is None or not times or failed is None or failed > _SAME:
+    if usual is None or failed is None or failed > _SAME:
         return ""
     if refused is not None and refused > REFUSED:
         return ""
     least = median(times)
-    if p50 >= _SOONER * least or usual < least:
+    if usual < least:
         return ""
     return f"gateway: half of the requests take {p50:.3g} ms, their batches {least:.3g} ms"
 
 
 def _units(case: Case) -> Iterator[str]:
     """Yield signals that are what they were in another unit, while what they hang on is not."""
-    memory = [
-        value / usual
-        for replica in case.serving
-        if (value := case.value(names.replica(replica.name), names.MEMORY_SHARE)) is not None
-        and (usual := case.usual.get((names.replica(replica.name), names.MEMORY_SHARE)))
-    ]
-    if memory and max(memory) < 1.0 / _LEAP:
-        yield f"memory of every process fell to {max(memory):.2g} of the usual, and none is new"
+    fell = _memory_fell(case)
+    if fell is not None:
+        yield f"memory of every process fell to {fell:.2g} of the usual, and none is new"
     factors = [
         value / usual
         for signal in (names.LATENCY_P50, names.LATENCY_P95)
         if (value := case.value(names.GATEWAY, signal)) is not None
         and (usual := case.usual.get((names.GATEWAY, signal)))
     ]
-    if len(factors) < 2 or not _devices_as_ever(case):  # noqa: PLR2004 - p50 and p95
+    if len(factors) < 2:  # noqa: PLR2004 - p50 and p95
         return
-    for unit in (*_UNITS, *(1.0 / unit for unit in _UNITS)):
-        if all(abs(factor / unit - 1.0) <= _SAME for factor in factors):
+    units = [
+        unit for unit in _FACTORS if all(abs(factor / unit - 1.0) <= _SAME for factor in factors)
+    ]
+    if units and _devices_as_ever(case):
+        for unit in units:
             yield f"gateway: every latency is {unit:.3g} times the usual, and nothing else moved"
+
+
+def _memory_fell(case: Case) -> float | None:
+    """Return the largest share of the usual that memory has, None where it did not fall so far."""
+    most = None
+    values = case.believed.get(names.MEMORY_SHARE, _NONE)
+    for replica in case.serving:
+        subject = case.subjects[replica.name]
+        value = values.get(subject)
+        if value is None or not (usual := case.usual.get((subject, names.MEMORY_SHARE))):
+            continue
+        share = value / usual
+        if not share < 1.0 / _LEAP:
+            return None  # one that did not fall is enough
+        most = share if most is None else max(most, share)
+    return most
 
 
 def _devices_as_ever(case: Case) -> bool:
     """Return whether arrivals, devices and queues are what they were, and nothing fails."""
-    ratios = [ratio for replica in case.serving if (ratio := case.slow(replica)) is not None]
-    queues = _of_replicas(case, names.QUEUE_LENGTH)
+    ratios = case.paces()
+    queues = case.known(case.serving, names.QUEUE_LENGTH)
     failed = case.value(names.GATEWAY, names.ERROR_RATIO)
     return (
         bool(ratios)
@@ -142,13 +184,18 @@ def _devices_as_ever(case: Case) -> bool:
 
 def _vanished(case: Case) -> Iterator[str]:
     """Yield signals that most of those that serve have stopped to say, on pages that came."""
+    if not case.missing:
+        return
+    stopped = [signal for _, signal in case.missing]
     heard = {subject for subject, quality in case.pages if quality is Quality.GOOD}
     there = [
         subject
         for replica in case.serving
-        if (subject := names.replica(replica.name)) in heard and not case.failing(replica)
+        if (subject := case.subjects[replica.name]) in heard and not case.failing(replica)
     ]
     for signal in _SAID:
+        if stopped.count(signal) <= _VANISHED_SHARE * len(there):
+            continue  # not even if all of them had been learnt
         gone = [one for one in there if _stopped(case, one, signal)]
         if len(there) > 1 and len(gone) > _VANISHED_SHARE * len(there):
             yield f"{len(gone)} of {len(there)} replicas no longer say their {signal}"
@@ -161,14 +208,4 @@ def _vanished(case: Case) -> Iterator[str]:
 
 def _stopped(case: Case, subject: str, signal: str) -> bool:
     """Return whether a series that was learnt is not on its page any more."""
-    reading = case.readings.get((subject, signal))
-    gone = reading is not None and reading.quality is Quality.MISSING
-    return gone and (subject, signal) in case.usual
-
-
-def _of_replicas(case: Case, signal: str) -> list[float]:
-    return [
-        value
-        for replica in case.serving
-        if (value := case.value(names.replica(replica.name), signal)) is not None
-    ]
+    return (subject, signal) in case.missing and (subject, signal) in case.usual

@@ -26,15 +26,34 @@ _MOST: Final = 0.5
 
 
 def zeros(case: Case) -> Iterator[str]:
-    """Yield what reads zero against another page, one sentence each.
+    """Return what reads zero against another page, one sentence each.
 
     Args:
         case: One deployment on one tick.
     """
-    heard = [replica for replica in case.serving if _is_heard(case, replica)]
-    inside = _arriving(case, heard)
+    heard = [one for one in case.serving if case.heard.get(case.subjects[one.name]) is Quality.GOOD]
+    return iter(()) if few_are_zero(case, heard) else one_by_one(case, heard)
+
+
+def few_are_zero(case: Case, heard: list[Replica]) -> bool:
+    """Return whether surely too few zeros are read to speak against another page."""
+    if case.value(names.GATEWAY, names.ARRIVAL_RATE) == 0.0:
+        return False
+    silent = case.known(heard, names.ARRIVAL_RATE).count(0.0)
+    idle = case.known(heard, names.CPU_SHARE).count(0.0)
+    return silent < max(len(heard), 2) and idle <= max(_MOST * len(heard), 1)
+
+
+def one_by_one(case: Case, heard: list[Replica]) -> Iterator[str]:
+    """Yield what reads zero against another page, every pair of pages compared.
+
+    Args:
+        case: One deployment on one tick.
+        heard: Those that serve and whose pages came.
+    """
     rate = case.value(names.GATEWAY, names.ARRIVAL_RATE)
     usual = case.usual.get((names.GATEWAY, names.ARRIVAL_RATE), 0.0)
+    inside = _arriving(case, heard) if rate == 0.0 else None
     if rate == 0.0 and usual >= _LEAST and inside is not None and inside[0] >= inside[1] > 0.0:
         yield f"gateway says that nothing arrives, and its replicas get {inside[0]:.0f} per second"
     elif rate is not None and rate >= max(_GOES_ON * usual, _LEAST) and _answers(case):
@@ -48,17 +67,13 @@ def zeros(case: Case) -> Iterator[str]:
         yield f"{len(idle)} of {len(heard)} replicas answer and say that they use no processor"
 
 
-def _is_heard(case: Case, replica: Replica) -> bool:
-    return dict(case.pages).get(names.replica(replica.name)) is Quality.GOOD
-
-
 def _arriving(case: Case, heard: list[Replica]) -> tuple[float, float] | None:
     """Return what arrives at the replicas, and how much of it shows that they go on."""
     known = [
         (value, usual)
         for one in heard
-        if (value := case.value(names.replica(one.name), names.ARRIVAL_RATE)) is not None
-        and (usual := case.usual.get((names.replica(one.name), names.ARRIVAL_RATE))) is not None
+        if (value := case.value(case.subjects[one.name], names.ARRIVAL_RATE)) is not None
+        and (usual := case.usual.get((case.subjects[one.name], names.ARRIVAL_RATE))) is not None
     ]
     if not known:
         return None
@@ -68,13 +83,13 @@ def _arriving(case: Case, heard: list[Replica]) -> tuple[float, float] | None:
 
 def _zero(case: Case, replica: Replica, signal: str, least: float) -> bool:
     """Return whether a signal of a replica reads zero that usually is at least so much."""
-    subject = names.replica(replica.name)
+    subject = case.subjects[replica.name]
     return case.value(subject, signal) == 0.0 and case.usual.get((subject, signal), 0.0) >= least
 
 
 def _works(case: Case, replica: Replica) -> bool:
     """Return whether a replica is seen to compute: batches go through, and requests arrive."""
-    arrived = case.value(names.replica(replica.name), names.ARRIVAL_RATE)
+    arrived = case.value(case.subjects[replica.name], names.ARRIVAL_RATE)
     return case.serves(replica) and arrived is not None and arrived >= _LEAST
 
 
