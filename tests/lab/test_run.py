@@ -81,7 +81,9 @@ def test_everybody_who_calls_a_person_calls_one_of_the_scale_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[float] = []
-    for name in ("escalate", "threshold", "hpa", "keda", "runbook_policy", "homeostat"):
+    for name in (
+        "escalate", "threshold", "static", "hpa", "keda", "runbook_policy", "homeostat",
+    ):  # fmt: skip
         monkeypatch.setattr(policies, name, lambda *_, scale, **__: asked.append(scale))
     alone = {"hold", "random", "random_safe", "oracle"}  # tell nobody; the oracle is told its own
     people = [name for name in names() if name not in alone]

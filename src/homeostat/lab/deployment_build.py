@@ -106,14 +106,32 @@ def promised_p99_s(numbers: Mapping[str, float]) -> float:
 
 
 def within_promise_rps(numbers: Mapping[str, float]) -> float:
-    """Return what one replica of A serves within the p99 promised, 1/s, by the twin's own curves.
-
-    To three digits, which are the same on every machine.
-    """
+    """Return what one replica of A serves within the p99 promised, 1/s."""
     n = numbers
     ca2 = 1 + (n["ca2"] - 1) / n["replicas"]  # a random split of the arrivals
     left_s = promised_p99_s(n) - n["queue_delay_s"] - n["network_s"]
-    law = (n["tau0_s"], n["tau0_s"] * n["alpha_ratio"], n["batch_max"], n["cv2"], ca2, left_s)
+    alpha = n["tau0_s"] * n["alpha_ratio"]
+    return capacity_within_rps(
+        n["tau0_s"], alpha, n["batch_max"], cv2=n["cv2"], ca2=ca2, within_s=left_s
+    )
+
+
+def capacity_within_rps(
+    tau0_s: float, alpha_s: float, batch: float, *, cv2: float, ca2: float, within_s: float
+) -> float:
+    """Return what one replica serves within a p99, 1/s, by the twin's own curves.
+
+    To three digits, which are the same on every machine.
+
+    Args:
+        tau0_s: Of the service law S(b) = tau0 + alpha b.
+        alpha_s: Likewise.
+        batch: Largest batch.
+        cv2: Squared coefficient of variation of the service time.
+        ca2: Of the interarrival times that one replica sees.
+        within_s: p99 of waiting and service.
+    """
+    law = (tau0_s, alpha_s, batch, cv2, ca2, within_s)
     return float(f"{float(_within(_curves(), *law)):.3g}")
 
 
@@ -159,7 +177,19 @@ def _room(headroom: float, ou_sd: float) -> float:
 
     Whoever asks for more than fits wants the promise broken, and gets it.
     """
-    return headroom if headroom > 1.0 else min(headroom, math.exp(-_SWING * ou_sd))
+    return headroom if headroom > 1.0 else min(headroom, room_for_swings(ou_sd))
+
+
+def room_for_swings(ou_sd: float) -> float:
+    """Return the share of what is served within the promise that leaves room for usual swings.
+
+    Args:
+        ou_sd: Standard deviation of the log of load's modulation.
+
+    >>> round(room_for_swings(0.05), 6)
+    0.818731
+    """
+    return math.exp(-_SWING * ou_sd)
 
 
 def leak_kb(built: Built, seconds: float) -> float:

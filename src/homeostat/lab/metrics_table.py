@@ -29,8 +29,8 @@ class Arms:
 
     Attributes:
         scores: The policy's [N].
-        references: Of `hold`, `hpa`, `threshold` and `oracle` those that ran, with the rows of
-            `scores` that they cover and their own scores of these: name -> (rows, scores).
+        references: Of `hold`, `hpa`, `threshold`, `static` and `oracle` those that ran, with the
+            rows of `scores` that they cover and their own scores of these: name -> (rows, scores).
         thresholds: The numbers.
     """
 
@@ -303,6 +303,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "false_interventions_per_week": over(lambda s: s.people.false_interventions, _benign_weeks),
     # As the papers give them: against what there was before.
     "cost_saving_vs_threshold": saving("threshold"),
+    "cost_saving_vs_static": saving("static"),
     "person_time_saved": less_than_threshold(lambda s, _: s.people.minutes),
     "risk_reduction": less_than_threshold(_risks),
 }

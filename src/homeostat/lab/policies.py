@@ -13,6 +13,7 @@ from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.baselines.hpa import hpa
 from homeostat.lab.baselines.keda import keda
 from homeostat.lab.baselines.paging import escalate, threshold
+from homeostat.lab.baselines.static import static
 from homeostat.lab.homeostat import homeostat
 from homeostat.lab.random_safe import random_safe
 from homeostat.lab.runbook_policy import runbook_policy
@@ -32,6 +33,7 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "hold": lambda _: Hold(),
     "escalate": lambda scale: escalate(scale=scale),
     "threshold": lambda scale: threshold(scale=scale),
+    "static": lambda scale: static(scale=scale),
     "hpa": lambda scale: hpa(scale=scale),
     "keda": lambda scale: keda(scale=scale),
     "hpa_tuned": lambda scale: hpa(tuned.HPA, name="hpa_tuned", scale=scale),

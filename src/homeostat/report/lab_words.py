@@ -240,6 +240,13 @@ METRICS: Final = {
         "1 - spend / spend under threshold alerts in the same episodes, which scale nothing; where "
         "the SLA is kept at least as well, elsewhere not comparable.",
     ),
+    "cost_saving_vs_static": _metric(
+        "Saved against a fleet for the peak",
+        Unit.SHARE,
+        "more",
+        "1 - spend / spend of a fleet for the peak and one replica more in the same episodes, "
+        "where the SLA is kept at least as well; elsewhere not comparable.",
+    ),
     "person_time_saved": _metric(
         "A person's time saved",
         Unit.SHARE,
@@ -285,6 +292,7 @@ POLICIES: Final = {
     "hold": "Does nothing, ever.",
     "escalate": "Tells a person at the first alarm and does nothing else.",
     "threshold": "Fixed alert thresholds and a person who answers (pre-registered delays).",
+    "static": "Replicas for the peak of ordinary load and one more, and threshold alerts.",
     "hpa": "Horizontal autoscaler on utilisation, as it comes (70 %, 5 min stabilisation).",
     "hpa_tuned": "The same, tuned on other seeds.",
     "keda": "Event-driven autoscaler on queue length, as it comes.",
