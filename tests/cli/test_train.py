@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(
 ) -> None:
     from homeostat.lab.environment_actions import NAMES  # noqa: PLC0415 - loads JAX
     from homeostat.lab.environment_seen import OBSERVATIONS  # noqa: PLC0415 - as above
-    from homeostat.learn import ppo_file, train  # noqa: PLC0415 - as above
+    from homeostat.learn import ppo_file, ppo_policy  # noqa: PLC0415 - as above
 
     first, whole, killed = (tmp_path / name for name in ("first", "whole", "killed"))
     with _killed_after_the_first_checkpoint(killed):
@@ -91,10 +91,10 @@ def test_a_run_that_was_killed_ends_bit_for_bit_as_one_that_was_not(
     for name in ("policy.safetensors", "policy.safetensors.run", "policy.safetensors.html"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     assert (whole / "policy.safetensors.run").read_bytes() != left
-    found = train.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES)
+    found = ppo_policy.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES)
     assert all(np.isfinite(leaf).all() for part in found.weights for leaf in part)
     with pytest.raises(ppo_file.PpoFileError, match=r"actions: it has \['hold'\]"):
-        train.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES[1:])
+        ppo_policy.policy((whole / "policy.safetensors").read_bytes(), OBSERVATIONS, NAMES[1:])
     refused = bare(*asked(killed, done + 3, "--reward", "hash"), "--resume")
     assert isinstance(refused.exception, ppo_file.PpoFileError)
     assert "reward_scale is 2.4, not 0.01" in str(refused.exception)
@@ -140,7 +140,8 @@ def test_acting_in_the_twin_keeps_to_the_mask_the_bounds_and_the_length() -> Non
 
     config = config_of(Asked(
         out=Path("x"), budget_steps=1, seeds=(0,), environments=8, length=16, episodes=8, slots=8,
-        hours=1, reward="level", hash_rate=False, unguarded=False, without=(), limits=(), resume=False, every=1,
+        hours=1, reward="level", hash_rate=False, unguarded=False, without=(), limits=(),
+        resume=False, every=1,
     ))  # fmt: skip
     drawn = environment_draw.episodes(8, known=(), slots=8, length_s=150)
     trainer = Trainer(Deployment(world=world_of(drawn)), config, OPTIONS)

@@ -7,11 +7,12 @@ from importlib import resources
 
 import pytest
 from batch_plays import play_all
+from learned_made import file
 
 from homeostat.lab import policies, shards
 from homeostat.lab import run as lab_run
 from homeostat.lab.draw import draw
-from homeostat.lab.policies import GROUPS, UnknownPolicyError, make, members, names
+from homeostat.lab.policies import GROUPS, LEARNERS, UnknownPolicyError, make, members, names
 from homeostat.lab.run import run
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_schema import load
@@ -72,7 +73,8 @@ def test_an_unknown_policy_is_an_error_that_names_the_known_ones() -> None:
 
 
 def test_every_name_but_the_oracle_makes_a_policy_of_that_name() -> None:
-    made = {name: make(name).name for name in names() if name != "oracle"}
+    trained = {name: file(name) for name in LEARNERS}
+    made = {name: make(name, trained=trained).name for name in names() if name != "oracle"}
     assert made == {name: name for name in made}
     assert {"hold", "escalate", "threshold", "hpa", "keda", "random", "homeostat"} <= set(made)
 
@@ -85,7 +87,9 @@ def test_everybody_who_calls_a_person_calls_one_of_the_scale_asked_for(
         "escalate", "threshold", "static", "hpa", "keda", "runbook_policy", "homeostat",
     ):  # fmt: skip
         monkeypatch.setattr(policies, name, lambda *_, scale, **__: asked.append(scale))
-    alone = {"hold", "random", "random_safe", "oracle"}  # tell nobody; the oracle is told its own
+    monkeypatch.setitem(LEARNERS, "ppo", lambda _, scale: asked.append(scale))
+    alone = {"hold", "random", "random_safe", "ppo_hash"}  # tell nobody
+    alone |= {"oracle"}  # is told its own
     people = [name for name in names() if name not in alone]
     for name in people:
         make(name, person_scale=2.0)
@@ -93,7 +97,7 @@ def test_everybody_who_calls_a_person_calls_one_of_the_scale_asked_for(
 
 
 def test_the_baselines_are_all_that_need_no_learning_and_all_is_all() -> None:
-    assert set(members(["baselines"])) == set(names()) - {"homeostat", "oracle"}
+    assert set(members(["baselines"])) == set(names()) - {"homeostat", "oracle", *LEARNERS}
     assert set(members(["all"])) == set(names())
     assert members(["oracle", "hold", "baselines"])[:3] == ("oracle", "hold", "escalate")
     assert not set(GROUPS) & set(names())

@@ -21,6 +21,7 @@ from homeostat.base.errors import ConfigError
 from homeostat.cli import lab_files
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.lab_run import code_of, progress
+from homeostat.cli.lab_trained import shipped
 from homeostat.cli.output import tell
 from homeostat.lab import cycles
 from homeostat.lab.cycles_table import COLUMNS, Piece, Rows, Table, play_piece
@@ -67,7 +68,7 @@ class Timed:
 def play_timed(piece: Piece) -> Timed:
     """Play one piece in a worker."""
     begun = monotonic()
-    rows = play_piece(piece)
+    rows = play_piece(piece, shipped())
     return Timed(rows=rows, seconds=monotonic() - begun)
 
 

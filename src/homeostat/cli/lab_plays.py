@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from homeostat.cli.lab_files import write_bytes
+from homeostat.cli.lab_trained import shipped
 from homeostat.lab.plays import again, pack, unpack
 from homeostat.lab.run import play, world_for
 from homeostat.lab.shards import HOLD, ORACLE, Shard
@@ -38,7 +39,7 @@ def other_of(folder: Path, shard: Shard, episodes: Sequence[Episode]) -> Played:
     with suppress(OSError, ValueError, KeyError):
         data = file_of(folder, shard).read_bytes()
         return again(world_for(episodes, shard.options.width), data, episodes)
-    return play(shard, episodes)
+    return play(shard, episodes, trained=shipped())
 
 
 def keep(folder: Path, shard: Shard, played: Played) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from homeostat import __version__
 from homeostat.base.errors import HomeostatError
-from homeostat.cli import lab_files
+from homeostat.cli import lab_files, lab_trained
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.lab_work import Piece, Wanted, play_episode, play_shard
 from homeostat.cli.output import tell
@@ -335,8 +335,9 @@ def _lines(what: str, total: int, done: int) -> Callable[[str], None]:
 
 
 def code_of(catalogue: lab_files.Catalogue) -> str:
-    """Return what names the program, and the recorded loads that it replays."""
-    return f"{lab_files.code_digest()} {catalogue.recorded_digest}".strip()
+    """Return what names the program, its trained policies and the recorded loads it replays."""
+    words = lab_files.code_digest(), lab_trained.digest(), catalogue.recorded_digest
+    return " ".join(words).strip()
 
 
 def _read(file: Path) -> dict[str, Any] | None:

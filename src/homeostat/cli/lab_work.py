@@ -14,6 +14,7 @@ from traceback import format_exception
 from typing import Any
 
 from homeostat.cli import lab_episode, lab_plays
+from homeostat.cli.lab_trained import shipped
 from homeostat.lab.beside import part_of
 from homeostat.lab.blame import blamed
 from homeostat.lab.draw import draw
@@ -24,7 +25,7 @@ from homeostat.lab.run import episodes_of, play, result_of, world_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.shards import HOLD, ORACLE, Options, Shard
 from homeostat.lab.traces import Recorded
-from homeostat.lab.types import Episode
+from homeostat.lab.types import Episode, Policy
 from homeostat.lab.world import Played
 from homeostat.report.strips import strip
 
@@ -101,7 +102,7 @@ def _shard(piece: Piece) -> dict[str, Any]:
         if name != HOLD:
             other = lab_plays.other_of(folder, shard.under(name), block)
             plays[name] = part_of(other, shard.rows)
-    played = play(shard, block[shard.rows], plays)
+    played = play(shard, block[shard.rows], plays, shipped())
     lab_plays.keep(folder, shard, played)
     return result_of(shard, played, plays[HOLD])
 
@@ -149,7 +150,11 @@ def _play(wanted: Wanted, episode: Episode) -> tuple[Played, Played]:
     if wanted.policy == "hold":
         return hold, hold
     if wanted.policy != ORACLE:
-        return world.play(make(wanted.policy, person_scale=scale), [episode]), hold
+        return world.play(_made(wanted.policy, scale), [episode]), hold
     names = [name for name in wanted.others if name not in {"hold", ORACLE}]
-    others = [world.play(make(name, person_scale=scale), [episode]) for name in names]
+    others = [world.play(_made(name, scale), [episode]) for name in names]
     return Oracle(world, person_scale=scale).play([episode], hold, others), hold
+
+
+def _made(name: str, scale: float) -> Policy:
+    return make(name, person_scale=scale, trained=shipped())

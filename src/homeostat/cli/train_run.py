@@ -21,7 +21,7 @@ from homeostat.lab.environment import Deployment, world_of
 from homeostat.lab.environment_mask import LEARNT, UNGUARDED, Rules
 from homeostat.lab.environment_reward import COSTS, Kind, Reward
 from homeostat.lab.types import FAMILIES
-from homeostat.learn import ppo_file, train
+from homeostat.learn import ppo_file, ppo_policy, train
 from homeostat.learn.ppo import Learner, Trainer
 from homeostat.learn.ppo_config import Config, HashRate, Limit
 from homeostat.report import train_page
@@ -97,7 +97,7 @@ def main(asked: Asked, output: Output) -> None:
                 _keep(asked, learner, curve, said)
             advance(f"reward {np.mean(event.figures.reward):.4g} a step")
     _keep(asked, learner, curve, said)
-    lab_files.write_bytes(asked.out, train.policy_bytes(learner, curve, said))
+    lab_files.write_bytes(asked.out, ppo_policy.policy_bytes(learner.weights, curve, said))
     _show(asked, said, curve, monotonic() - begun if len(curve) > done else 0.0, output)
 
 
@@ -170,7 +170,7 @@ def _facts(asked: Asked, reward: Reward) -> dict[str, Any]:
     return {
         "code": lab_files.code_digest(),
         "reward": dataclasses.asdict(reward) | {"kind": reward.kind.value},
-        "rules": _plain(_rules(asked)),
+        "rules": _rules(asked).plain(),
         "episodes": {
             "compositions": asked.episodes,
             "from_seed": environment_draw.TRAIN,
@@ -180,10 +180,6 @@ def _facts(asked: Asked, reward: Reward) -> dict[str, Any]:
             "never": lab_files.catalogue(()).digest,
         },
     }
-
-
-def _plain(rules: Rules) -> dict[str, Any]:
-    return rules._asdict() | {"granted": sorted(kind.value for kind in rules.granted)}
 
 
 def _keep(asked: Asked, learner: Learner, curve: np.ndarray, said: Mapping[str, Any]) -> None:

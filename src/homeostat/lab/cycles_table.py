@@ -60,15 +60,20 @@ Play = Callable[[Sequence[Piece]], Iterable[Rows]]
 """Plays pieces, in any order and any processes."""
 
 
-def play_piece(piece: Piece) -> Rows:
+def play_piece(piece: Piece, trained: Mapping[str, bytes] | None = None) -> Rows:
     """Play one piece in this process.
+
+    Args:
+        piece: What is to be played.
+        trained: Files of trained policies by name, for the learners.
 
     Raises:
         FloatingPointError: An hour's sums are not numbers: the twin has failed in it.
     """
     episodes = [hour(piece.scenarios, cycle, count) for cycle, count in piece.pairs]
     world = world_for(episodes, piece.options.width)
-    chosen = make(piece.policy, person_scale=piece.options.person_scale)
+    scale = piece.options.person_scale
+    chosen = make(piece.policy, person_scale=scale, trained=trained)
     rows = _rows(world.play(chosen, episodes).trace)
     keys = [(piece.policy, cycle.number, count) for cycle, count in piece.pairs]
     for (cycle, count), row in zip(piece.pairs, rows, strict=True):

@@ -7,7 +7,7 @@ proposes goes through `safety.permit` like everything else.
 """
 
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -66,6 +66,10 @@ class Rules(NamedTuple):
     utilisation_max: float = GuardPolicy().utilisation_max
     learning_scrapes: float = LEARNING
     guarded: bool = True
+
+    def plain(self) -> dict[str, Any]:
+        """Return the rules as JSON can say them, for a manifest."""
+        return self._asdict() | {"granted": sorted(kind.value for kind in self.granted)}
 
 
 UNGUARDED: Final = Rules(granted=PAPER, guarded=False)

@@ -15,6 +15,7 @@ from homeostat.lab.baselines.keda import keda
 from homeostat.lab.baselines.paging import escalate, threshold
 from homeostat.lab.baselines.static import static
 from homeostat.lab.homeostat import homeostat
+from homeostat.lab.learned_guarded import ppo, ppo_hash
 from homeostat.lab.random_safe import random_safe
 from homeostat.lab.runbook_policy import runbook_policy
 from homeostat.lab.shards import ORACLE
@@ -44,23 +45,36 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "homeostat": lambda scale: homeostat(scale=scale),
 }
 
+# Files of policies, person scale -> policy
+LEARNERS: Final[Mapping[str, Callable[[Mapping[str, bytes], float], Policy]]] = {
+    "ppo": lambda trained, scale: ppo(trained, scale=scale),
+    "ppo_hash": lambda trained, _: ppo_hash(trained),
+}
+
 # Names that stand for several; the baselines are those that need no learning.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "baselines": tuple(name for name in MAKERS if name != "homeostat"),
-    "all": (*MAKERS, ORACLE),
+    "learners": tuple(LEARNERS),
+    "all": (*MAKERS, *LEARNERS, ORACLE),
 }
 
 
-def make(name: str, *, person_scale: float = 1.0) -> Policy:
+def make(
+    name: str, *, person_scale: float = 1.0, trained: Mapping[str, bytes] | None = None
+) -> Policy:
     """Return a new policy.
 
     Args:
-        name: As in `MAKERS`.
+        name: As in `MAKERS` or `LEARNERS`.
         person_scale: Multiplies the human model's delays.
+        trained: Files of trained policies by name, for the learners.
 
     Raises:
         UnknownPolicyError: There is none of that name.
+        UntrainedError: It is a learner whose file was not given.
     """
+    if name in LEARNERS:
+        return LEARNERS[name](trained or {}, person_scale)
     if name not in MAKERS:
         raise UnknownPolicyError(name, names())
     return MAKERS[name](person_scale)
@@ -78,4 +92,4 @@ def members(given: Iterable[str]) -> tuple[str, ...]:
 
 def names() -> list[str]:
     """Return every name that a run may ask for, the oracle's included."""
-    return [*MAKERS, ORACLE]
+    return [*MAKERS, *LEARNERS, ORACLE]

@@ -106,7 +106,10 @@ def episodes_of(shard: Shard, recorded: Mapping[str, Recorded] | None = None) ->
 
 
 def play(
-    shard: Shard, episodes: Sequence[Episode], plays: Mapping[str, Played] | None = None
+    shard: Shard,
+    episodes: Sequence[Episode],
+    plays: Mapping[str, Played] | None = None,
+    trained: Mapping[str, bytes] | None = None,
 ) -> Played:
     """Return what a shard's policy does.
 
@@ -115,15 +118,19 @@ def play(
         episodes: Its own.
         plays: Of the same episodes, by policy: HOLD's and those that the shard starts from. Only
             the oracle looks at them.
+        trained: Files of trained policies by name, for the learners; whoever gives them names
+            their content in `Options.code`.
 
     Raises:
         UnknownPolicyError: The policy's name is unknown.
+        UntrainedError: It is a learner whose file was not given.
         KeyError: A play that the oracle starts from is not there.
     """
     world = world_for(episodes, shard.options.width)
     scale = shard.options.person_scale
     if shard.policy != ORACLE:
-        return world.play(make(shard.policy, person_scale=scale), episodes)
+        chosen = make(shard.policy, person_scale=scale, trained=trained)
+        return world.play(chosen, episodes)
     there = plays or {}
     others = [there[name] for name in shard.others if name != HOLD]
     return Oracle(world, person_scale=scale).play(episodes, there[HOLD], others)

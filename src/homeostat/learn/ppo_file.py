@@ -87,9 +87,7 @@ def load(data: bytes, like: Any, manifest: Mapping[str, Any]) -> Loaded:
         wanted = json.loads(json.dumps(manifest.get(name)))
         if found.get(name) != wanted:
             raise PpoFileError(f"{name}: {_difference(found.get(name), wanted)}")
-    curve = stored.pop("curve", None)
-    if curve is None or curve.ndim != 2:  # noqa: PLR2004 - updates and columns
-        raise PpoFileError("it has no learning curve")
+    curve = curve_of(data)
     leaves = [_leaf(name, leaf, stored, said["types"]) for name, leaf in _named(like)]
     state = jax.tree.unflatten(jax.tree.structure(like), leaves)
     return Loaded(state, curve, found)
@@ -103,6 +101,18 @@ def manifest_of(data: bytes) -> Mapping[str, Any]:
     """
     found: Mapping[str, Any] = _opened(data)[0]["run"]
     return found
+
+
+def curve_of(data: bytes) -> np.ndarray:
+    """Return the learning curve in these bytes, `[update, column]`.
+
+    Raises:
+        PpoFileError: The bytes are no run, or it has none.
+    """
+    found = _opened(data)[1].get("curve")
+    if found is None or found.ndim != 2:  # noqa: PLR2004 - updates and columns
+        raise PpoFileError("it has no learning curve")
+    return np.asarray(found)
 
 
 def _opened(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -301,6 +301,8 @@ POLICIES: Final = {
     "random_safe": "A random action of the safe set.",
     "random": "A random action, without guards.",
     "homeostat": "The controller that ships, unchanged: detectors, guards, runbook.",
+    "ppo": "The trained policy that ships: ranks what the guards permit.",
+    "ppo_hash": "HASH's learner, its six actions and its reward, without guards.",
     "oracle": "Clairvoyant planner that knows the fault and the future load.",
 }
 

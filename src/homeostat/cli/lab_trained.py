@@ -1,0 +1,29 @@
+"""The trained policies that come with the program: files that the lab's learners are made of."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files as resources
+from pathlib import Path
+
+from homeostat.lab.policies import LEARNERS
+
+
+def folder() -> Path:
+    """Return where they lie: a file each, named as the lab names the policy."""
+    return Path(str(resources("homeostat"))) / "learn" / "shipped"
+
+
+@cache
+def shipped() -> Mapping[str, bytes]:
+    """Return the files of the policies by name; one that is not there is left out."""
+    found = {name: folder() / f"{name}.safetensors" for name in LEARNERS}
+    return {name: file.read_bytes() for name, file in found.items() if file.is_file()}
+
+
+def digest() -> str:
+    """Return the SHA-256 of all of them, by name: a run's results depend on them."""
+    total = hashlib.sha256()
+    for name, data in sorted(shipped().items()):
+        total.update(f"{name}\0{len(data)}\0".encode() + data)
+    return total.hexdigest()
