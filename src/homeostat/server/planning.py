@@ -83,7 +83,7 @@ def deployment_plan(entry: Deployment) -> DeploymentPlan:
         per_replica.append(_probe(entry))
     return DeploymentPlan(
         managed=entry.managed,
-        actuators=tuple(actuators),
+        actuators=(*actuators, *entry.elsewhere),
         observed=entry.observed,
         sources=(
             *(page for target, page in pages if target.subject is not None),

@@ -63,12 +63,12 @@ def test_another_place_to_read_the_replicas_from_needs_a_restart() -> None:
 @pytest.mark.parametrize(
     ("target", "entries", "mode", "words"),
     [
-        ({}, [REPLICAS], "shadow", "both process and observe, or neither"),
+        ({}, [REPLICAS], "shadow", "says neither process, "),
         (
             {"observe": True, "process": {"host": "http://127.0.0.1:1"}},
             [REPLICAS],
             "shadow",
-            "both process and observe, or neither",
+            "says both process and observe",
         ),
         ({"observe": False}, [REPLICAS], "shadow", "observe"),
         (

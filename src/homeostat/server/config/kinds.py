@@ -7,7 +7,7 @@ resource. What a value means for the core is worked out in `loaded`; here it is 
 import math
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from homeostat.base.policy import Mode
 from homeostat.server.address import listening
@@ -21,25 +21,11 @@ from homeostat.server.config.prices import ObjectiveSpec
 from homeostat.server.config.prometheus import PrometheusSpec
 from homeostat.server.config.promises import Slo
 from homeostat.server.config.stores import StoreSpec
+from homeostat.server.config.targets import Name, TargetSpec, Url, plain_url
 from homeostat.server.config.twins import TwinSpec
 from homeostat.server.config.units import Duration
 
 API: Final = "homeostat.dev/v1alpha1"
-NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-_URL: Final = TypeAdapter(HttpUrl)
-
-
-def _plain_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError(f"{value!r} must start with http:// or https://")
-    parsed = _URL.validate_python(value)
-    if parsed.username or parsed.password:
-        raise ValueError("no names or passwords in a URL; keep secrets in files")
-    return value.rstrip("/")
-
-
-Url = Annotated[str, Field(max_length=2000), AfterValidator(_plain_url)]
 
 
 def fill(url: str, *, address: str, name: str, pool: str) -> str:
@@ -58,63 +44,6 @@ class Metadata(Strict):
     namespace: Name | None = None
     labels: dict[str, str] = Field(default_factory=dict, max_length=64)
     annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
-
-
-class ProcessTarget(Strict):
-    """Model servers that a process host owns."""
-
-    host: Url = Field(description="The host's API.")
-    timeout: Duration | None = Field(default=None, description="Longest wait for a read.")
-
-
-class EnvoyTarget(Strict):
-    """The proxy in front, for weights and the limit on requests in flight."""
-
-    admin: Url = Field(description="Envoy's admin page.")
-    weights: dict[Name, str] = Field(
-        default_factory=dict,
-        description="Pool to the runtime key of its share; default pool "
-        "`fallback` to `traffic.FALLBACK`.",
-    )
-    limited_clusters: tuple[str, ...] | None = Field(
-        default=None, description="Clusters that the limit applies to; default: the pools."
-    )
-    timeout: Duration | None = Field(default=None, description="Longest wait for a read.")
-
-
-class Pools(Strict):
-    """The traffic arms."""
-
-    stable: Name = Field(default="a", description="Serves most of the traffic.")
-    fallback: Name | None = Field(default=None, description="Runs an older version.")
-
-    @model_validator(mode="after")
-    def _differ(self) -> Self:
-        if self.stable == self.fallback:
-            raise ValueError(f"stable and fallback are both {self.stable!r}; name two pools")
-        return self
-
-
-class TargetSpec(Strict):
-    """What is managed, and through what."""
-
-    process: ProcessTarget | None = None
-    observe: Literal[True] | None = Field(
-        default=None,
-        description="Only watched: its replicas are what the entry with a replicaLabel shows.",
-    )
-    envoy: EnvoyTarget | None = None
-    pools: Pools = Field(default_factory=Pools)
-
-    @model_validator(mode="after")
-    def _reached_somehow(self) -> Self:
-        if (self.process is None) == (self.observe is None):
-            raise ValueError(
-                "says both process and observe, or neither; `observe: true` only watches"
-            )
-        if self.observe and self.envoy is not None:
-            raise ValueError("observe: true changes nothing; take envoy out, or name a process")
-        return self
 
 
 class ScrapeSpec(Strict):
@@ -148,7 +77,7 @@ class ScrapeSpec(Strict):
             raise ValueError(f"url {self.url!r}: only {{address}}, {{name}} and {{pool}} are known")
         if filled != self.url and not self.from_replicas:
             raise ValueError(f"url {self.url!r}: {{...}} works with fromReplicas only")
-        _plain_url(filled)
+        plain_url(filled)
         return self
 
 
@@ -222,14 +151,14 @@ class ModelSpec(Strict):
     def _can_be_tried(self) -> Self:
         if self.canary is None:
             return self
-        pool, pools, envoy = self.canary.pool, self.target.pools, self.target.envoy
-        if pool == pools.stable:
+        pool, target = self.canary.pool, self.target
+        if pool == target.pools.stable:
             raise ValueError(f"canary: pool {pool!r} is the stable one; name another")
-        if envoy is None:
-            raise ValueError("canary: nothing divides the traffic; add target.envoy")
-        weights = envoy.weights or ({pools.fallback: ""} if pools.fallback else {})
-        if pool not in weights:
-            raise ValueError(f"canary: pool {pool!r} has no weight; add it to target.envoy.weights")
+        if target.traffic is None:
+            raise ValueError("canary: nothing divides the traffic; add target.envoy or another")
+        if pool not in target.weighed:
+            where = target.where_weights_are
+            raise ValueError(f"canary: pool {pool!r} has no weight; add it to {where}")
         if self.canary.bucket < 2 * self.interval:
             raise ValueError("canary: bucket must be two intervals at least, to hold whole ones")
         return self

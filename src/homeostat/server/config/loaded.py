@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from homeostat.base import codec, names
+from homeostat.base import codec
 from homeostat.base.budgets import MoneyPolicy, SloSpec
 from homeostat.base.errors import ConfigError
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
@@ -24,19 +24,17 @@ from homeostat.server.config import (
     feedbacks,
     prices,
     prometheus,
+    reached,
     stores,
     twins,
 )
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec
+from homeostat.server.config.reached import Envoy, ProcessHost
 from homeostat.server.plan import PartPlan, PostgresPlan, TwinPlan
 
-PROCESS: Final = "process"
-OBSERVED: Final = names.OBSERVED
-ENVOY: Final = "envoy"
 _AHEAD: Final = timedelta(days=35)  # how far the next freeze is looked for
-_ROUND: Final = 0.8  # of an interval: what a round may take, so that it ends before the next tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,26 +68,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessHost:
-    """Settings of the process actuator."""
-
-    name: str
-    url: str
-    read_timeout_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envoy:
-    """Settings of the Envoy actuator."""
-
-    name: str
-    url: str
-    weights: tuple[tuple[str, str], ...]
-    limited_clusters: tuple[str, ...]
-    read_timeout_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One managed deployment, as the wiring needs it.
 
@@ -97,6 +75,7 @@ class Deployment:
         managed: What the core sees, with no freeze in force.
         process: Settings of its process actuator, None if it has none.
         observed: What its replicas are read from if nothing can be changed, None if it can.
+        elsewhere: Actuators of other platforms.
         envoy: Settings of its Envoy actuator, None if it has none.
         scrape: Its metrics pages.
         prometheus: What is read of it from a Prometheus.
@@ -110,6 +89,7 @@ class Deployment:
     managed: Managed
     process: ProcessHost | None
     observed: PartPlan | None
+    elsewhere: tuple[PartPlan, ...]
     envoy: Envoy | None
     scrape: tuple[ScrapeTarget, ...]
     prometheus: tuple[PartPlan, ...]
@@ -237,8 +217,8 @@ def deployment(
             objective=_objective(spec),
             stable_pool=pools.stable,
             fallback_pool=pools.fallback,
-            scale_actuator=OBSERVED if spec.target.observe else PROCESS,
-            traffic_actuator=ENVOY if spec.target.envoy is not None else None,
+            scale_actuator=spec.target.scale,
+            traffic_actuator=spec.target.traffic,
             replica_usd_per_hour=_usual_price(money, pools.stable),
             guard=guard,
             policy_digest=policy_digest(guard, spec.mode, money),
@@ -250,15 +230,16 @@ def deployment(
             money=money,
             shares=tuple(sorted(set(spec.shares))),
         ),
-        process=_process(spec),
+        process=reached.process(spec.target, spec.interval),
         observed=_observed(spec, base),
-        envoy=_envoy(spec),
+        elsewhere=reached.elsewhere(spec.target, spec.interval, base),
+        envoy=reached.envoy(spec.target, spec.interval),
         scrape=tuple(_scrape(one, spec) for one in spec.metrics.scrape),
         prometheus=prometheus.queries(
             spec.metrics.prometheus,
             deployment=name,
             interval=spec.interval,
-            timeout_s=_seconds(spec.metrics.timeout, spec.interval),
+            timeout_s=reached.seconds(spec.metrics.timeout, spec.interval),
             base=base,
         ),
         probe=_probe(spec),
@@ -343,39 +324,11 @@ def _objective(spec: ModelSpec) -> Objective:
     )
 
 
-def _seconds(timeout: int | None, interval: int) -> float:
-    return (timeout if timeout is not None else round(_ROUND * interval)) / SECOND
-
-
-def _process(spec: ModelSpec) -> ProcessHost | None:
-    if (said := spec.target.process) is None:
-        return None
-    timeout_s = _seconds(said.timeout, spec.interval)
-    return ProcessHost(name=PROCESS, url=said.host, read_timeout_s=timeout_s)
-
-
 def _observed(spec: ModelSpec, base: Path) -> PartPlan | None:
     target, entries = spec.target, spec.metrics.prometheus
     if not target.observe:
         return None
     return prometheus.replicas(entries, target.pools.stable, interval=spec.interval, base=base)
-
-
-def _envoy(spec: ModelSpec) -> Envoy | None:
-    target, pools = spec.target.envoy, spec.target.pools
-    if target is None:
-        return None
-    weights = dict(target.weights)
-    if not weights and pools.fallback is not None:
-        weights = {pools.fallback: f"traffic.{pools.fallback}"}
-    named = tuple(pool for pool in (pools.stable, pools.fallback) if pool is not None)
-    return Envoy(
-        name=ENVOY,
-        url=target.admin,
-        weights=tuple(sorted(weights.items())),
-        limited_clusters=named if target.limited_clusters is None else target.limited_clusters,
-        read_timeout_s=_seconds(target.timeout, spec.interval),
-    )
 
 
 def _scrape(one: ScrapeSpec, spec: ModelSpec) -> ScrapeTarget:
@@ -384,7 +337,7 @@ def _scrape(one: ScrapeSpec, spec: ModelSpec) -> ScrapeTarget:
         url=one.url,
         preset=one.preset,
         pools=one.pools,
-        timeout_s=_seconds(spec.metrics.timeout, spec.interval),
+        timeout_s=reached.seconds(spec.metrics.timeout, spec.interval),
     )
 
 
@@ -394,7 +347,7 @@ def _probe(spec: ModelSpec) -> Probe | None:
     return Probe(
         model=spec.probe.model,
         features=spec.probe.features,
-        timeout_s=_seconds(spec.probe.timeout, spec.interval),
+        timeout_s=reached.seconds(spec.probe.timeout, spec.interval),
         expect_low=spec.probe.expect_low,
         expect_high=spec.probe.expect_high,
     )

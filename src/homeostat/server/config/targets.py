@@ -1,0 +1,158 @@
+"""`spec.target`: what is managed, and through what.
+
+A deployment has one place that knows its replicas and may change them, and at most one that
+divides its traffic; HAProxy can be both.
+"""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
+
+from homeostat.base.names import OBSERVED
+from homeostat.server.config.guardrails import Strict
+from homeostat.server.config.units import Duration
+
+PROCESS: Final = "process"
+ENVOY: Final = "envoy"
+HAPROXY: Final = "haproxy"
+NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+_URL: Final = TypeAdapter(HttpUrl)
+_TIMEOUT: Final = "Longest wait for a read."
+
+
+def plain_url(value: str) -> str:
+    """Return an address without its last slashes.
+
+    Raises:
+        ValueError: It is no http(s) address, or carries a user name.
+    """
+    if not value.startswith(("http://", "https://")):
+        raise ValueError(f"{value!r} must start with http:// or https://")
+    parsed = _URL.validate_python(value)
+    if parsed.username or parsed.password:
+        raise ValueError("no names or passwords in a URL; keep secrets in files")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, Field(max_length=2000), AfterValidator(plain_url)]
+
+
+class ProcessTarget(Strict):
+    """Model servers that a process host owns."""
+
+    host: Url = Field(description="The host's API.")
+    timeout: Duration | None = Field(default=None, description=_TIMEOUT)
+
+
+class EnvoyTarget(Strict):
+    """The proxy in front, for weights and the limit on requests in flight."""
+
+    admin: Url = Field(description="Envoy's admin page.")
+    weights: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Pool to the runtime key of its share; default pool "
+        "`fallback` to `traffic.FALLBACK`.",
+    )
+    limited_clusters: tuple[str, ...] | None = Field(
+        default=None, description="Clusters that the limit applies to; default: the pools."
+    )
+    timeout: Duration | None = Field(default=None, description=_TIMEOUT)
+
+
+class HaproxyTarget(Strict):
+    """One backend of a HAProxy, by its runtime API."""
+
+    socket: str = Field(
+        min_length=2,
+        max_length=4096,
+        pattern=r"^(.*/.*|[^/ ]+:[0-9]{1,5})$",
+        description="The stats socket at level admin: a path, or HOST:PORT.",
+    )
+    backend: str = Field(pattern=r"^[A-Za-z0-9_.:\-]{1,200}$")
+    servers: dict[Name, tuple[str, ...]] = Field(
+        min_length=1,
+        max_length=20,
+        description="Pool to the names of its servers; * and ? stand for any.",
+    )
+    timeout: Duration | None = Field(default=None, description=_TIMEOUT)
+
+
+class Pools(Strict):
+    """The traffic arms."""
+
+    stable: Name = Field(default="a", description="Serves most of the traffic.")
+    fallback: Name | None = Field(default=None, description="Runs an older version.")
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.stable == self.fallback:
+            raise ValueError(f"stable and fallback are both {self.stable!r}; name two pools")
+        return self
+
+
+class TargetSpec(Strict):
+    """What is managed, and through what."""
+
+    process: ProcessTarget | None = None
+    observe: Literal[True] | None = Field(
+        default=None,
+        description="Only watched: its replicas are what the entry with a replicaLabel shows.",
+    )
+    envoy: EnvoyTarget | None = None
+    haproxy: HaproxyTarget | None = None
+    pools: Pools = Field(default_factory=Pools)
+
+    @property
+    def scale(self) -> str:
+        """The actuator that knows the replicas."""
+        if self.observe is not None:
+            return OBSERVED
+        return PROCESS if self.process is not None else HAPROXY
+
+    @property
+    def traffic(self) -> str | None:
+        """The actuator that divides the traffic, None if nothing does."""
+        if self.haproxy is not None:
+            return HAPROXY
+        return ENVOY if self.envoy is not None else None
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The pools whose share of the traffic can be set."""
+        if self.haproxy is not None:
+            return tuple(pool for pool in self.haproxy.servers if pool != self.pools.stable)
+        if self.envoy is None:
+            return ()
+        fallback = (self.pools.fallback,) if self.pools.fallback is not None else ()
+        return tuple(self.envoy.weights) or fallback
+
+    @property
+    def where_weights_are(self) -> str:
+        """The key that names the pools with a share."""
+        return "target.haproxy.servers" if self.haproxy is not None else "target.envoy.weights"
+
+    @model_validator(mode="after")
+    def _reached_somehow(self) -> Self:
+        if self.process is not None and self.observe is not None:
+            raise ValueError("says both process and observe; `observe: true` only watches")
+        if (self.process, self.observe, self.haproxy) == (None, None, None):
+            raise ValueError(
+                "says neither process, haproxy nor observe; `observe: true` only watches"
+            )
+        if self.observe and self.traffic is not None:
+            raise ValueError(
+                f"observe: true changes nothing; take {self.traffic} out, or name a process"
+            )
+        if self.envoy is not None and self.haproxy is not None:
+            raise ValueError("envoy and haproxy both divide the traffic; keep one")
+        return self
+
+    @model_validator(mode="after")
+    def _haproxy_knows_the_pools(self) -> Self:
+        if self.haproxy is None:
+            return self
+        for pool in (self.pools.stable, self.pools.fallback):
+            if pool is not None and pool not in self.haproxy.servers:
+                raise ValueError(f"haproxy.servers: pool {pool!r} has none; name its servers")
+        return self

@@ -1,0 +1,88 @@
+"""Which actuators come of `spec.target`, and what cannot be."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from homeostat import plugins
+from homeostat.base.errors import ConfigError
+from homeostat.server import planning
+from homeostat.server.config import Deployment
+from homeostat.server.config.loader import assemble, parse
+
+SERVERS = {"a": ["a-*"], "b": ["b-*"]}
+HAPROXY = {"socket": "/run/haproxy/admin.sock", "backend": "model", "servers": SERVERS}
+POOLS = {"stable": "a", "fallback": "b"}
+
+
+def deployment(target: dict[str, Any], **spec: Any) -> Deployment:
+    page = {
+        "apiVersion": "homeostat.dev/v1alpha1",
+        "kind": "ManagedModel",
+        "metadata": {"name": "m"},
+        "spec": {
+            "target": target,
+            "metrics": {"scrape": [{"fromReplicas": True, "preset": "vllm"}]},
+            "slo": [
+                {"name": "latency", "latency": {"below": "250ms"}},
+                {"name": "errors", "errors": {"atMost": "1%"}},
+            ],
+            **spec,
+        },
+    }
+    return assemble(parse(yaml.safe_dump(page).encode(), "/etc/h/m.yaml")).deployments[0]
+
+
+def actuators(target: dict[str, Any]) -> dict[str, Any]:
+    """Return the actuators of a target with their settings, as the plug-ins take them."""
+    plan = planning.deployment_plan(deployment(target))
+    for entry in plan.actuators:
+        plugins.part("actuator", entry.part).config(**entry.settings)
+    return {entry.part: entry.settings for entry in plan.actuators}
+
+
+def test_haproxy_alone_knows_the_replicas_and_divides_the_traffic() -> None:
+    found = deployment({"haproxy": HAPROXY, "pools": POOLS}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("haproxy", "haproxy")
+    settings = actuators({"haproxy": HAPROXY, "pools": POOLS})["haproxy"]
+    assert (settings["drains"], settings["socket"]) == (True, "/run/haproxy/admin.sock")
+
+
+def test_in_front_of_a_process_host_it_divides_the_traffic_and_drains_nothing() -> None:
+    target = {"haproxy": HAPROXY, "pools": POOLS, "process": {"host": "http://127.0.0.1:1"}}
+    found = deployment(target).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("process", "haproxy")
+    assert actuators(target)["haproxy"]["drains"] is False
+
+
+def test_a_socket_may_lie_beside_the_file_or_be_tcp() -> None:
+    beside = actuators({"haproxy": HAPROXY | {"socket": "./run/h.sock"}, "pools": POOLS})
+    assert beside["haproxy"]["socket"] == "/etc/h/run/h.sock"
+    tcp = actuators({"haproxy": HAPROXY | {"socket": "127.0.0.1:9999"}, "pools": POOLS})
+    assert tcp["haproxy"]["socket"] == "127.0.0.1:9999"
+
+
+def test_a_canary_takes_its_weight_from_whatever_divides_the_traffic() -> None:
+    canary = {"pool": "b", "bucket": "60s"}
+    assert deployment({"haproxy": HAPROXY, "pools": POOLS}, canary=canary).managed.canary
+    with pytest.raises(ConfigError, match=r"'c' has no weight; add it to target\.haproxy\.servers"):
+        deployment({"haproxy": HAPROXY, "pools": POOLS}, canary=canary | {"pool": "c"})
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ({}, "says neither process"),
+        ({"haproxy": HAPROXY, "envoy": {"admin": "http://127.0.0.1:1"}}, "keep one"),
+        ({"haproxy": HAPROXY, "observe": True}, "observe: true changes nothing"),
+        ({"haproxy": HAPROXY, "pools": {"stable": "x"}}, "pool 'x' has none"),
+        ({"haproxy": HAPROXY | {"backend": "a b"}}, "backend"),
+        ({"haproxy": HAPROXY | {"socket": "nowhere"}}, "socket"),
+        ({"haproxy": HAPROXY | {"sockets": "/x"}}, "sockets"),
+        ({"haproxy": HAPROXY | {"servers": {}}}, "servers"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(target: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        deployment(target)
