@@ -121,7 +121,7 @@ def fetch(wanted: Asked, out: Path) -> None:
         ConfigError: The file cannot be written.
     """
     try:
-        columns, said = asyncio.run(_columns(wanted, time.time()))
+        columns, said = asyncio.run(columns_of(wanted, time.time()))
     except (QueryError, AmbiguousError) as error:
         tell(f"homeostat: {error}")
         raise typer.Exit(Exit.NO_DATA) from None
@@ -138,7 +138,7 @@ def fetch(wanted: Asked, out: Path) -> None:
     tell(f"wrote {out}: {len(lines) - 1} rows of {', '.join(columns)} ({said})")
 
 
-async def _columns(wanted: Asked, now_s: float) -> tuple[dict[str, Column], str]:
+async def columns_of(wanted: Asked, now_s: float) -> tuple[dict[str, Column], str]:
     """Return the columns that are there, and which presets they are from."""
     api = PrometheusApi(wanted.access)
     try:

@@ -1,0 +1,1 @@
+"""Replay of recorded history through the same senses and the same decisions, in shadow."""
