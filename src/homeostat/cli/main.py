@@ -8,6 +8,7 @@ from homeostat import __version__
 from homeostat.cli import (
     act,
     audit,
+    backtest,
     confirm,
     demo,
     detect,
@@ -39,6 +40,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("detect")(detect.detect)
 app.command("judge")(judge.judge)
+app.command("backtest")(backtest.backtest)
 app.command("get")(get.get)
 app.command("explain")(explain.explain)
 app.command("approve")(act.approve)
