@@ -35,6 +35,19 @@ def test_a_refused_action_cannot_be_proposed() -> None:
         Proposal(action=RESTART, safe_set=safe, policy="test")
 
 
+def test_what_only_equals_an_allowed_action_cannot_be_proposed() -> None:
+    down = g.act(ActionKind.SHIFT_TRAFFIC, "pool:a", weight__b=1)
+    disguised = g.act(ActionKind.SHIFT_TRAFFIC, "pool:a", weight__b=True)
+    assert disguised == down
+    safe = permit((down,), g.scene(), g.NOW)
+    assert safe.holds(down)
+    assert not safe.holds(disguised)
+    with pytest.raises(UnsafeActionError):
+        Proposal(action=disguised, safe_set=safe, policy="test")
+    rungs = replace(down, ramp=(1.0,))
+    assert not permit((rungs,), g.scene(), g.NOW).holds(replace(rungs, ramp=(True,)))
+
+
 def test_nobody_else_can_build_a_safe_set() -> None:
     with pytest.raises(UnsafeActionError):
         SafeSet(

@@ -135,7 +135,13 @@ class SafeSet:
             raise UnsafeActionError("a SafeSet always holds HOLD")
 
     def holds(self, action: Action) -> bool:
-        """Return whether the action may be carried out, with or without approval."""
+        """Return whether the action may be carried out, with or without approval.
+
+        A truth value equals 1 and is no number to the guards: what carries one was never allowed.
+        """
+        carried = (*(part for pair in action.change for part in pair), *action.ramp)
+        if any(isinstance(part, bool) for part in carried):
+            return False
         return action in self.allowed or action in self.approvals
 
 
