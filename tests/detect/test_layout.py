@@ -76,7 +76,6 @@ def test_parts_are_those_found_key_by_key(frames: list[set[tuple[str, str]]]) ->
         rows = layout(keys, before)
         assert [part.keys for part in rows.parts.values()] == grouped(keys)
         for name, part in rows.parts.items():
-            same = before is not None and name in before.parts
-            same = same and before.parts[name].keys == part.keys
-            assert same == (before is not None and before.parts.get(name) is part)
+            known = None if before is None else before.parts.get(name)
+            assert (known is not None and known.keys == part.keys) == (known is part)
         before = rows

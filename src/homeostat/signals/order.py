@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from homeostat.base.evidence import SeriesKey
 from homeostat.signals.derive import Derived
 from homeostat.signals.plan import Plan
 from homeostat.signals.quality import Codes, Floats, Ints
+
+_ORDER: Final = attrgetter("deployment", "subject", "signal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,7 +51,8 @@ def merged(
     """Return the order of all series, and values, ages, samples and qualities in it."""
     given = (*layout.keys, *(key for rows in more for key in rows.keys))
     if given != order.given:
-        places = sorted(range(len(given)), key=lambda row: _order(given[row]))
+        names = list(map(_ORDER, given))
+        places = sorted(range(len(given)), key=names.__getitem__)
         order = Order(
             given=given,
             keys=tuple([given[row] for row in places]),
@@ -71,7 +75,3 @@ def ordered(order: Order, derived: Floats, rest: float) -> Floats:
     """Return what only derived series have, in the frame's order."""
     out: Floats = np.append(derived, np.full(len(order.given) - len(derived), rest))
     return out[order.places]
-
-
-def _order(key: SeriesKey) -> tuple[str, str, str]:
-    return key.deployment, key.subject, key.signal

@@ -6,6 +6,7 @@ requests), or if nothing has ever witnessed the page; when the witness is silent
 """
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from homeostat.signals.quality import (
     new_epoch,
     share_of,
 )
-from homeostat.signals.table import NEVER, PageId, RawTable
+from homeostat.signals.table import NEVER, PageId, RawId, RawTable
 from homeostat.signals.window import columns
 
 # How long a new incarnation may explain counters that went back: pages and the world are read by
@@ -155,14 +156,15 @@ def _frozen(
     witnessed = table.page_witness.astype(bool)
     frozen = np.zeros(len(table.pages), dtype=bool)
     gateways: dict[tuple[str, str], bool] = {}
+    # Of a page that moves and has a witness there is nothing to doubt and nothing to learn.
+    numbers = np.flatnonzero(still | ~witnessed).tolist()
+    looked_at = [(number, page) for number in numbers if (page := table.pages[number]) is not None]
     # Gateways first: the pools on a gateway's page share its fate.
-    for page, number in sorted(table.page_index.items(), key=lambda item: item[0][2]):
+    for number, page in sorted(looked_at, key=lambda item: item[1][2]):
         source, deployment, subject = page
         if subject.startswith("pool:"):
             frozen[number] = still[number] and gateways.get((source, deployment), False)
             continue
-        if not still[number] and witnessed[number]:
-            continue  # nothing to doubt, nothing to learn
         rose = _witness(table, page, number, tick)
         witnessed[number] |= rose is not None
         if still[number]:
@@ -204,12 +206,17 @@ def _witness(table: RawTable, page: PageId, number: int, tick: int) -> bool | No
         return None if not rose and _partly(table, rows, since, tick) else rose
     if not subject.startswith("replica:"):
         return None
-    key = SeriesKey(deployment=deployment, subject=subject, signal=raw.PROBES_ANSWERED)
-    row = table.index.get((key, None))
+    row = table.index.get(_answers(deployment, subject))
     if row is None or table.page[row] == number:
         return None
     answered = _passed(table, [row], since, tick)
     return None if answered is None else answered >= 1.0
+
+
+@lru_cache(maxsize=1 << 14)
+def _answers(deployment: str, subject: str) -> RawId:
+    """Return the counter of a replica's answered probes; asked for on every tick."""
+    return SeriesKey(deployment=deployment, subject=subject, signal=raw.PROBES_ANSWERED), None
 
 
 def _rows(table: RawTable, deployment: str, signal: str) -> list[int]:

@@ -349,15 +349,18 @@ def _low(table: RawTable, got: Round, back: Bools, zero_page: Bools) -> tuple[Ra
 def _write(
     table: RawTable, got: Round, last: Floats, odd: Bools, verdict: pages.Judgement, tick: int
 ) -> RawTable:
-    """Write believed rows of believed pages; the others keep their last value and grow older."""
+    """Write believed rows of believed pages; the others keep their last value and grow older.
+
+    The two large rings are written in place: `take` has opened them, so they are this round's own.
+    """
     code, seen = table.code.copy(), table.seen.copy()
     seen[got.row] = tick
     page_code = verdict.code[got.page]
     code[got.row] = np.where(odd, ABSURD, page_code)
     ok = ~odd & (page_code == GOOD)
     row = got.row[ok]
-    new_last, epoch, inc = table.last.copy(), table.epoch.copy(), table.inc.copy()
-    at, page, cover = table.at.copy(), table.page.copy(), table.cover.copy()
+    new_last, epoch, inc = table.last.copy(), table.epoch.copy(), table.inc
+    at, page, cover = table.at.copy(), table.page.copy(), table.cover
     # A gauge's column holds its value, a counter's the increment since its last believed value,
     # and the time since then: a counter that was missing on its page tells of the whole gap.
     counts, column = table.counter[row], tick % inc.shape[1]
@@ -378,6 +381,4 @@ def _write(
         at=at,
         page=page,
         epoch=epoch,
-        inc=inc,
-        cover=cover,
     )

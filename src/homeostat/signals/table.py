@@ -4,7 +4,7 @@ Rows are recycled when a series is not seen for a while, and the table refuses t
 limit, so label churn costs neither memory nor time. `RawTable` is a value: a round makes a new one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -204,9 +204,9 @@ def with_pages(table: RawTable, wanted: Sequence[PageId]) -> RawTable:
     fresh = sorted(set(wanted) - table.page_index.keys())
     if not fresh:
         return table
-    free = [number for number, page in enumerate(table.pages) if page is None]
-    table = _room(table, _PAGE, "pages", len(table.pages), len(fresh) - len(free))
-    free = [number for number, page in enumerate(table.pages) if page is None]
+    missing = len(fresh) + len(table.page_index) - len(table.pages)
+    table = _room(table, _PAGE, "pages", len(table.pages), missing)
+    free = _free(table.page_index, len(table.pages))
     pages, index = list(table.pages), dict(table.page_index)
     for number, page in zip(free, fresh, strict=False):
         pages[number], index[page] = page, number
@@ -227,9 +227,9 @@ def with_series(table: RawTable, wanted: Sequence[tuple[RawId, bool, int]], limi
     table = replace(table, refused=table.refused + len(fresh) - len(ordered))
     if not ordered:
         return table
-    free = [row for row, rid in enumerate(table.ids) if rid is None]
-    table = _room(table, _ROW, "ids", len(table.ids), len(ordered) - len(free))
-    free = [row for row, rid in enumerate(table.ids) if rid is None]
+    missing = len(ordered) + len(table.index) - len(table.ids)
+    table = _room(table, _ROW, "ids", len(table.ids), missing)
+    free = _free(table.index, len(table.ids))
     ids, index = list(table.ids), dict(table.index)
     counter, page = table.counter.copy(), table.page.copy()
     for row, rid in zip(free, ordered, strict=False):
@@ -250,7 +250,10 @@ def with_series(table: RawTable, wanted: Sequence[tuple[RawId, bool, int]], limi
 def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
     """Return a table without the series and pages not seen for more than `after` ticks."""
     oldest = tick - after
-    if (table.seen >= oldest).all() and (table.page_seen >= oldest).all():
+    # A free row or page was never seen.
+    if np.count_nonzero(table.seen >= oldest) == len(table.index) and np.count_nonzero(
+        table.page_seen >= oldest
+    ) == len(table.page_index):
         return table
     used_pages = np.array([page is not None for page in table.pages])
     old_pages = used_pages & (table.page_seen < oldest)
@@ -264,6 +267,7 @@ def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
     cleared = _cleared(table, _ROW, old) | _cleared(table, _PAGE, old_pages)
     ids = tuple(None if gone else rid for rid, gone in zip(table.ids, old, strict=True))
     pages = tuple(None if gone else page for page, gone in zip(table.pages, old_pages, strict=True))
+    layout = table.layout + 1
     return replace(
         table,
         ids=ids,
@@ -271,12 +275,46 @@ def forgotten(table: RawTable, tick: int, after: int) -> RawTable:
         pages=pages,
         page_index={page: number for number, page in enumerate(pages) if page is not None},
         page_version={page: v for page, v in table.page_version.items() if page in pages},
-        layout=table.layout + 1,
-        touched={rid[0].deployment: table.layout + 1 for rid in ids if rid is not None},
-        memos={},
-        places={},
+        layout=layout,
+        touched=_touched(table, ids, old),
+        memos={
+            source: memo for source, memo in table.memos.items() if _holds(memo, old, old_pages)
+        },
+        places={source: _left(one, old, old_pages) for source, one in table.places.items()},
         **cleared,
     )
+
+
+def _touched(table: RawTable, ids: Sequence[RawId | None], old: Bools) -> dict[str, int]:
+    """Return the layout since which the rows are what they are, of deployments that have some."""
+    gone = (table.ids[row] for row in np.flatnonzero(old).tolist())
+    changed = {rid[0].deployment for rid in gone if rid is not None}
+    left = {rid[0].deployment for rid in ids if rid is not None and rid[0].deployment in changed}
+    return {
+        name: table.layout + 1 if name in changed else at
+        for name, at in table.touched.items()
+        if name not in changed or name in left
+    }
+
+
+def _holds(memo: Memo, old: Bools, old_pages: Bools) -> bool:
+    """Return whether a source's series are where they were, and all of them had room."""
+    whole = len(memo.kept) == len(memo.keys)
+    return whole and not old[memo.row].any() and not old_pages[memo.page].any()
+
+
+def _left(places: Places, old: Bools, old_pages: Bools) -> Places:
+    """Return the places without what was taken away; a series goes with its page."""
+    page = np.where((places.page >= 0) & old_pages[places.page], -1, places.page)
+    lost = (old[places.row] & (places.row >= 0)) | (page[places.catalogue.page] < 0)
+    return replace(places, row=np.where(lost, -1, places.row), page=page)
+
+
+def _free(index: Mapping[Any, int], size: int) -> list[int]:
+    """Return the places that nobody has, ascending."""
+    taken = np.zeros(size, dtype=bool)
+    taken[np.fromiter(index.values(), np.int64, len(index))] = True
+    return np.flatnonzero(~taken).tolist()
 
 
 def _order(rid: RawId) -> tuple[str, str, str, float]:

@@ -38,13 +38,18 @@ def sums(ring: Floats, tick: int, lengths: tuple[int, ...]) -> Floats:
 
     A row with no known column in a window sums to NaN there: nothing known is not zero.
     """
-    part = ring[:, columns(tick, max(lengths), ring.shape[1])]
+    # One tick after the other for all rows at once: a row has few columns, there are many rows.
+    part = ring[:, columns(tick, max(lengths), ring.shape[1])].T
     known = ~np.isnan(part)
-    part[~known] = 0.0
+    np.copyto(part, 0.0, where=~known)
     out = np.empty((len(lengths), ring.shape[0]))
+    total, some, done = np.zeros(ring.shape[0]), np.zeros(ring.shape[0], dtype=bool), 0
     for place, length in enumerate(lengths):
-        total = part[:, :length].sum(axis=1)
-        out[place] = np.where(known[:, :length].any(axis=1), total, np.nan)
+        for column in range(done, min(length, len(part))):
+            total += part[column]
+            some |= known[column]
+        done = length
+        out[place] = np.where(some, total, np.nan)
     return out
 
 
