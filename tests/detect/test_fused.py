@@ -240,7 +240,7 @@ def test_deployments_do_not_depend_on_their_neighbours() -> None:
         second = many.one()["one"]
         assert first.score == second.score
     crowd = Play("one", *[f"n{number}" for number in range(5)], seed=5)
-    assert {len(group.owners) for group in _at(crowd).batches.groups.values()} == {8}
+    assert {len(group.owners) for group in _at(crowd).batches.groups.values()} == {6}
 
 
 def _at(play: Play) -> FusedState:
@@ -298,6 +298,40 @@ def test_a_large_fleet_is_seated_over_some_ticks_and_a_place_is_used_again() -> 
     play.replicas["new"] = 2
     assert _verdict(play.one()["new"]) is Verdict.HEALTHY
     assert play.state.batches.groups[keys[0]].owners[1] == "new"
+
+
+def changing_fleet() -> tuple[list[dict[str, Evidence]], set[tuple[int, int, int]]]:
+    """Play deployments that come, outgrow their row, leave, and come back."""
+    play = Play(*[f"n{number}" for number in range(6)])
+    out, sizes = [], set()
+    for tick in range(170):
+        if tick in {20, 60}:
+            play.replicas[f"n{tick // 20}"] = 9
+        if tick == 100:
+            play.replicas["new"] = 2
+        if tick == 110:
+            for name in ("n0", "n2", "n4"):
+                del play.replicas[name]
+        if tick == 140:
+            play.tick += 700
+        if tick == 150:
+            play.replicas |= {"late": 2, "n0": 2}
+        out.append(play.one())
+        groups = play.state.batches.groups.items()
+        sizes |= {(width, tick, len(group.owners)) for (width, _), group in groups}
+    return out, sizes
+
+
+@pytest.mark.slow
+def test_what_is_said_does_not_depend_on_how_many_places_are_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tight, small = changing_fleet()
+    # A batch that doubles, and never gives up a place while anybody is in it.
+    monkeypatch.setattr(fused_batch, "_SHARE", 1)
+    wide, large = changing_fleet()
+    assert tight == wide
+    assert sum(size for _, _, size in small) < 0.9 * sum(size for _, _, size in large)
 
 
 def _verdict(evidence: Evidence) -> Verdict | None:

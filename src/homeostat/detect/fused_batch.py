@@ -23,6 +23,7 @@ from homeostat.detect.fused_groups import (
     Name,
     Plan,
     grown,
+    kept,
     leaves,
     places,
     plan,
@@ -38,8 +39,9 @@ Bools = npt.NDArray[np.bool_]
 _FORGET: Final = 600
 # Levels that change for good are looked for on every fourth tick: they stay, and looking is dear.
 _STRIDE: Final = 4
-# Rows of a batch at first; it doubles.
-_FIRST: Final = 2
+# Free places cost as much as taken ones. So a batch grows to what is wanted, by a quarter at least
+# lest a fleet that comes one by one is copied each time; and shrinks once a quarter is free.
+_SHARE: Final = 4
 MOST: Final = 32
 # Of `screen_rows.State`: what is not about a level.
 _STAY: Final = ("season", "rates", "reach")
@@ -223,10 +225,17 @@ class Batch:
                 groups[key] = _named(groups[key], place, name, columns or ())
                 placed += 1
         keys = layout.keys if placed < MOST else ()
+        groups = {key: self._sized(group, key[0]) for key, group in groups.items()}
+        where = {
+            name: (key, place)
+            for key, group in groups.items()
+            for place, name in enumerate(group.owners)
+            if name
+        }
         return _wired(Batches(groups=groups, keys=keys, rows={}, cells={}), layout, where)
 
     def _place(self, groups: dict[Key, Group], width: int) -> tuple[Key, int]:
-        """Return a free place of a group, which has seen nothing."""
+        """Return a free place of a group, which has seen nothing once `_sized` has made it."""
         number = 0
         while (key := (width, number)) in groups:
             group = groups[key]
@@ -235,21 +244,31 @@ class Batch:
             number += 1
         if key not in groups:
             groups[key] = Group(
-                owners=("",) * _FIRST,
-                names=((),) * _FIRST,
-                last=np.full(_FIRST, -1, dtype=np.int64),
-                seen=self._fresh(width, _FIRST),
-                incident=stack_incident.init(np, _FIRST),
+                owners=("",),
+                names=((),),
+                last=np.full(1, -1, dtype=np.int64),
+                seen=self._plan(width).blank,
+                incident=stack_incident.init(np, 1),
             )
         elif "" not in groups[key].owners:
-            groups[key] = self._doubled(groups[key], width)
+            group = groups[key]
+            groups[key] = replace(group, owners=(*group.owners, ""), names=(*group.names, ()))
         place = groups[key].owners.index("")
-        if groups[key].last[place] >= 0:  # somebody had it before
+        last = groups[key].last
+        if place < len(last) and last[place] >= 0:  # somebody had it before
             groups[key] = self._emptied(groups[key], width, place)
         return key, place
 
+    def _sized(self, group: Group, width: int) -> Group:
+        """Return the group with as many places as it needs: one at least, which keeps its clock."""
+        if len(group.owners) > len(group.last):
+            return self._grown(group, width)
+        taken = [place for place, name in enumerate(group.owners) if name] or [0]
+        free = len(group.owners) - len(taken)
+        return self._shrunk(group, width, taken) if _SHARE * free >= len(group.owners) else group
+
     def _emptied(self, group: Group, width: int, place: int) -> Group:
-        which = np.arange(len(group.owners)) == place
+        which = np.arange(len(group.last)) == place
         plan = self._plan(width)
         active, calm = group.incident
         return replace(
@@ -258,19 +277,30 @@ class Batch:
             incident=stack_incident.State(active & ~which, np.where(which, 0.0, calm)),
         )
 
-    def _doubled(self, group: Group, width: int) -> Group:
-        before = len(group.owners)
-        after = 2 * before
+    def _grown(self, group: Group, width: int) -> Group:
+        before = len(group.last)
+        after = max(len(group.owners), min(before + before // _SHARE, MOST))
+        more, free = after - before, after - len(group.owners)
         plan = self._plan(width)
         return Group(
-            owners=group.owners + ("",) * before,
-            names=group.names + ((),) * before,
-            last=np.concatenate([group.last, np.full(before, -1, dtype=np.int64)]),
+            owners=group.owners + ("",) * free,
+            names=group.names + ((),) * free,
+            last=np.concatenate([group.last, np.full(more, -1, dtype=np.int64)]),
             seen=grown(plan.where, plan.units, group.seen, plan.blank, before, after),
             incident=stack_incident.State(
-                np.concatenate([group.incident.active, np.zeros(before, dtype=bool)]),
-                np.concatenate([group.incident.calm, np.zeros(before)]),
+                np.concatenate([group.incident.active, np.zeros(more, dtype=bool)]),
+                np.concatenate([group.incident.calm, np.zeros(more)]),
             ),
+        )
+
+    def _shrunk(self, group: Group, width: int, taken: list[int]) -> Group:
+        plan = self._plan(width)
+        return Group(
+            owners=tuple(group.owners[place] for place in taken),
+            names=tuple(group.names[place] for place in taken),
+            last=group.last[taken],
+            seen=kept(plan.where, plan.units, group.seen, taken, len(group.owners)),
+            incident=stack_incident.State(*(part[taken] for part in group.incident)),
         )
 
     def _fresh(self, width: int, entities: int) -> Seen:

@@ -130,6 +130,28 @@ def renewed(where: Plan, units: Sequence[int], state: Any, blank: Any, which: An
     return filled(state, out)
 
 
+def kept(where: Plan, units: Sequence[int], state: Any, places: Sequence[int], before: int) -> Any:
+    """Return a state of some of its entities only.
+
+    Args:
+        where: From `plan`.
+        units: As in `grown`.
+        state: Of `before` entities.
+        places: Which of them.
+        before: How many there were.
+    """
+    out = []
+    for place, unit, was in zip(where, units, leaves(state), strict=True):
+        if place is None:
+            out.append(was)
+            continue
+        axis, size = place
+        apart = np.reshape(was, _apart(was.shape, place, unit, before))
+        some = np.take(apart, places, axis=axis + 1)
+        out.append(some.reshape(*was.shape[:axis], len(places) * size, *was.shape[axis + 1 :]))
+    return filled(state, out)
+
+
 def _apart(
     shape: tuple[int, ...], place: tuple[int, int], unit: int, entities: int
 ) -> tuple[int, ...]:
