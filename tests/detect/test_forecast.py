@@ -1,14 +1,30 @@
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patient_by_hand import managed as patient_managed
 
 from homeostat.base import names
+from homeostat.base.policy import Managed
 from homeostat.base.units import SECOND
 from homeostat.detect.forecast import forecasts, time_to_limit
+
+
+@dataclass
+class Past:
+    """What is known of one deployment's past, as `verdicts.Judged` has it."""
+
+    history: dict[tuple[str, str], np.ndarray]
+    fallen: dict[tuple[str, str], float] = field(default_factory=dict)
+
+
+def managed(scrape_ns: int, name: str = "credit") -> Managed:
+    return replace(patient_managed(), name=name, scrape_ns=scrape_ns)
+
 
 RNG = np.random.default_rng(1)
 
@@ -63,7 +79,7 @@ def test_every_known_memory_gets_a_forecast_and_nothing_else_does() -> None:
         ("replica:a-0", names.MEMORY_SHARE): leak(0.4, 0.0, 32),
         ("gateway", names.LATENCY_P95): leak(0.4, 0.01, 32),
     }
-    got = forecasts(history, {}, SECOND)
+    got = forecasts({"credit": Past(history)}, [managed(SECOND)])["credit"]
     assert [one.subject for one in got] == ["replica:a-0", "replica:a-1"]
     assert got[0].time_to_limit_ns is None
     assert got[1].time_to_limit_ns == pytest.approx(29 * SECOND, rel=0.25)
@@ -77,16 +93,23 @@ STEPS = st.lists(
 
 
 @given(
-    pasts=st.lists(st.tuples(STEPS, st.sampled_from((math.nan, 0.55, 0.9))), max_size=4),
+    pasts=st.lists(
+        st.tuples(STEPS, st.sampled_from((math.nan, 0.55, 0.9)), st.integers(0, 2)), max_size=6
+    ),
     how=st.sampled_from((list, sorted)),
 )
-def test_all_series_at_once_are_forecast_as_each_by_itself(
-    pasts: list[tuple[list[float], float]], how: Callable[[list[float]], list[float]]
+def test_the_fleet_at_once_is_forecast_as_each_series_by_itself(
+    pasts: list[tuple[list[float], float, int]], how: Callable[[list[float]], list[float]]
 ) -> None:
-    pasts = [(how(past), fell) for past, fell in pasts]
-    names_of = [(f"replica:a-{number}", names.MEMORY_SHARE) for number in range(len(pasts))]
-    history = {name: np.array(past) for name, (past, _) in zip(names_of, pasts, strict=True)}
-    fallen = {name: fell for name, (_, fell) in zip(names_of, pasts, strict=True)}
-    assert [one.time_to_limit_ns for one in forecasts(history, fallen, SECOND)] == [
-        time_to_limit(np.array(past), fell, SECOND) for past, fell in pasts
-    ]
+    fleet = [managed((number + 1) * SECOND, f"d-{number}") for number in range(3)]
+    judged: dict[str, Past] = {entry.name: Past({}) for entry in fleet}
+    expected: dict[str, list[int | None]] = {entry.name: [] for entry in fleet}
+    for number, (past, fell, owner) in enumerate(pasts):
+        entry, name = fleet[owner], (f"replica:a-{number}", names.MEMORY_SHARE)
+        values = np.array(how(past))
+        judged[entry.name].history[name] = values
+        if math.isfinite(fell):
+            judged[entry.name].fallen[name] = fell
+        expected[entry.name].append(time_to_limit(values, fell, entry.scrape_ns))
+    got = forecasts(judged, fleet)
+    assert {name: [one.time_to_limit_ns for one in said] for name, said in got.items()} == expected

@@ -7,12 +7,14 @@ climbs steeply and harmlessly, time and again).
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from homeostat.base import names
 from homeostat.base.evidence import Forecast
+from homeostat.base.policy import Managed
 from homeostat.detect.panel import DROP
 from homeostat.stats.robust import theil_sen
 
@@ -23,29 +25,49 @@ _LEAST_RISE: Final = 0.03
 _LIMIT: Final = 1.0
 
 
+class Past(Protocol):
+    """What is known of one deployment's past; see `verdicts.Judged`."""
+
+    @property
+    def history(self) -> Mapping[tuple[str, str], Any]: ...  # noqa: D102 - see the class
+    @property
+    def fallen(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102 - see the class
+
+
 def forecasts(
-    history: Mapping[tuple[str, str], Any],
-    fallen: Mapping[tuple[str, str], float],
-    scrape_ns: int,
-) -> tuple[Forecast, ...]:
-    """Return a forecast per replica whose memory is known.
+    judged: Mapping[str, Past], managed: Sequence[Managed]
+) -> dict[str, tuple[Forecast, ...]]:
+    """Return for every deployment a forecast per replica whose memory is known.
 
     Args:
-        history: Recent values by (subject, signal), oldest first, NaN where unknown.
-        fallen: Highest value the same process has come down from, by (subject, signal).
-        scrape_ns: Time between two values.
+        judged: By deployment: recent values by (subject, signal), oldest first, NaN where unknown,
+            and the highest value the same process has come down from.
+        managed: The deployments.
     """
-    series = [name for name in sorted(history) if name[1] == names.MEMORY_SHARE]
-    falls = [fallen.get(name, math.nan) for name in series]
-    calm = _calm([history[name] for name in series], falls)
-    return tuple(
-        Forecast(
-            subject=name[0],
-            signal=name[1],
-            limit=_LIMIT,
-            time_to_limit_ns=None if quiet else time_to_limit(history[name], fell, scrape_ns),
-        )
-        for name, fell, quiet in zip(series, falls, calm, strict=True)
+    rows = [
+        (entry, name[0], past.history[name], past.fallen.get(name, math.nan))
+        for entry, past in ((entry, judged[entry.name]) for entry in managed)
+        for name in sorted(past.history)
+        if name[1] == names.MEMORY_SHARE
+    ]
+    # Whose way leads nowhere is seen of the whole fleet at once, and is nearly everybody.
+    calm = _calm([past for _, _, past, _ in rows], [fell for _, _, _, fell in rows])
+    out: dict[str, list[Forecast]] = {entry.name: [] for entry in managed}
+    for (entry, subject, past, fell), quiet in zip(rows, calm, strict=True):
+        until = None if quiet else time_to_limit(past, fell, entry.scrape_ns)
+        out[entry.name].append(_nothing_in_sight(subject) if until is None else _at(subject, until))
+    return {name: tuple(found) for name, found in out.items()}
+
+
+@lru_cache(maxsize=4096)
+def _nothing_in_sight(subject: str) -> Forecast:
+    """Return what is said of nearly every replica on nearly every tick: one value for all."""
+    return _at(subject, None)
+
+
+def _at(subject: str, until: int | None) -> Forecast:
+    return Forecast(
+        subject=subject, signal=names.MEMORY_SHARE, limit=_LIMIT, time_to_limit_ns=until
     )
 
 

@@ -116,6 +116,7 @@ def step(
         ahead_state, ahead = parts.ahead.step(
             state.ahead, managed, readings, read, claims.devices, held, tick
         )
+    limits = parts.forecasts(judged, managed)
     evidence = tuple(
         _evidence(
             parts,
@@ -123,7 +124,7 @@ def step(
             frame.signals,
             pages.get(entry.name, ()),
             seen[entry.name],
-            ahead.get(entry.name, ()),
+            (*limits[entry.name], *ahead.get(entry.name, ())),
             frame.increments.get(entry.name, ()),
         )
         for entry in managed
@@ -189,11 +190,10 @@ def _evidence(
     signals: Signals[Any],
     pages: Sequence[PageState],
     seen: _Seen,
-    ahead: Sequence[Forecast],
+    forecasts: tuple[Forecast, ...],
     increments: tuple[Increments, ...],
 ) -> Evidence:
     judged, readings = seen.judged, seen.readings
-    forecasts = (*parts.forecasts(judged.history, judged.fallen, managed.scrape_ns), *ahead)
     slo_met = parts.slo_met(readings, managed.objective)
     suspicions = parts.diagnose(
         readings=readings,

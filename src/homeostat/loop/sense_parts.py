@@ -145,12 +145,9 @@ class Forecaster(Protocol):
     """`detect.forecast.forecasts`."""
 
     def __call__(
-        self,
-        history: Mapping[tuple[str, str], Any],
-        fallen: Mapping[tuple[str, str], float],
-        scrape_ns: int,
-    ) -> tuple[Forecast, ...]:
-        """Return what one deployment's series are about to do."""
+        self, judged: Mapping[str, Any], managed: Sequence[Managed]
+    ) -> Mapping[str, tuple[Forecast, ...]]:
+        """Return what the memory of each deployment's replicas is about to do."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 # Kendall's normal approximation is good from here on (Kendall, "Rank Correlation Methods").
 LEAST_POINTS: Final = 10
+# Pairs of up to so many values are kept: 64 KiB for the longest.
+_FEW: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ def theil_sen(values: npt.NDArray[np.float64], z: float = 3.0) -> Slope | None:
     if n < LEAST_POINTS:
         return None
     known = values[step]
-    first, second = np.triu_indices(n, k=1)
+    first, second = _pairs(n)
     rise = known[second] - known[first]
     slopes = np.sort(rise / (step[second] - step[first]))
     sigma = math.sqrt(n * (n - 1) * (2 * n + 5) / 18.0)
@@ -58,7 +61,8 @@ def theil_sen(values: npt.NDArray[np.float64], z: float = 3.0) -> Slope | None:
     pairs = len(slopes)
     low = min(max(math.floor((pairs - half) / 2.0), 0), pairs - 1)
     high = min(max(math.ceil((pairs + half) / 2.0), 0), pairs - 1)
-    slope = float(np.median(slopes))
+    # The median of what is sorted already, as `np.median` takes it.
+    slope = float((slopes[(pairs - 1) // 2] + slopes[pairs // 2]) / 2.0)
     level = float(np.median(known - slope * (step - step[-1])))
     return Slope(
         slope=slope,
@@ -67,3 +71,15 @@ def theil_sen(values: npt.NDArray[np.float64], z: float = 3.0) -> Slope | None:
         level=level,
         kendall_z=score / sigma,
     )
+
+
+def _pairs(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return all pairs of n places; those of the short histories of every tick are kept."""
+    return _few_pairs(n) if n <= _FEW else np.triu_indices(n, k=1)
+
+
+@cache
+def _few_pairs(n: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    first, second = np.triu_indices(n, k=1)
+    first.flags.writeable = second.flags.writeable = False
+    return first, second
