@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -131,47 +129,8 @@ def test_parquet_without_its_reader_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("homeostat.cli.detect_parquet.find_spec", lambda name: None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputError, match="pip install pyarrow"):
+    with pytest.raises(InputError, match=r"pip install 'homeostat\[parquet\]'"):
         table(tmp_path / "a.parquet", Wanted())
-
-
-class Batch:
-    """Some rows as PyArrow gives them: a list for each column."""
-
-    def __init__(self, columns: list[list[Any]]) -> None:
-        self.columns, self.num_rows = [Column(one) for one in columns], len(columns[0])
-
-
-class Column:
-    def __init__(self, cells: list[Any]) -> None:
-        self.cells = cells
-
-    def to_pylist(self) -> list[Any]:
-        return self.cells
-
-
-def test_a_parquet_file_is_read_as_a_table_of_text_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    batches = [
-        Batch([[day, day + timedelta(hours=1)], [1.5, None], [7, 8], ["a", "b"]]),
-        Batch([[day + timedelta(hours=2)], [float("nan")], [9], ["c"]]),
-    ]
-    file = SimpleNamespace(
-        schema_arrow=SimpleNamespace(names=["time", "cpu", "calls", "host"]),
-        iter_batches=lambda batch_size: iter(batches),
-    )
-    reader = SimpleNamespace(ParquetFile=lambda path: file)
-    monkeypatch.setattr("homeostat.cli.detect_parquet.find_spec", lambda name: object())
-    monkeypatch.setattr("homeostat.cli.detect_parquet.import_module", lambda name: reader)
-    (tmp_path / "a.parquet").write_bytes(b"")
-    found = table(tmp_path / "a.parquet", Wanted())
-    rows = joined(list(found.blocks()))
-    assert found.columns == ("cpu", "calls")
-    assert rows.texts[2] == "2026-01-01 02:00:00+00:00"
-    np.testing.assert_array_equal(rows.values, [[1.5, 7.0], [np.nan, 8.0], [np.nan, 9.0]])
-    assert (rows.at[1] - rows.at[0], rows.line.tolist()) == (60 * MINUTE, [1, 2, 3])
 
 
 def test_outputs_mirror_the_folder_and_never_meet(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Parquet files, a batch of rows at a time, where PyArrow is installed.
 
-PyArrow is large and used for nothing else, so it is not among what Homeostat needs: without it a
+PyArrow is large and used for nothing else, so it is an extra: without it a
 Parquet file is refused with what to install. Cells go through the same reading as those of text, so
 that columns, times, labels and what stands for nothing mean the same.
 """
@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from homeostat.cli.detect_block import Block
 from homeostat.cli.detect_csv import read
@@ -34,8 +36,8 @@ class ParquetTable:
     def __init__(self, path: Path, wanted: Wanted) -> None:
         if find_spec("pyarrow") is None:
             raise InputError(
-                f"{path}: reading Parquet needs PyArrow; `pip install pyarrow` brings it, "
-                "or write the table as CSV"
+                f"{path}: reading Parquet needs PyArrow; `pip install 'homeostat[parquet]'` "
+                "brings it, or write the table as CSV"
             )
         self.path = path
         self._file = _opened(path)
@@ -64,7 +66,7 @@ class ParquetTable:
     def _rows(self, most: int) -> Iterator[list[Sequence[str]]]:
         try:
             for batch in self._file.iter_batches(batch_size=most):
-                columns = [[_text(cell) for cell in column.to_pylist()] for column in batch.columns]
+                columns = [_texts(column) for column in batch.columns]
                 if batch.num_rows:
                     yield list(zip(*columns, strict=True))
         except (OSError, ValueError) as error:
@@ -76,6 +78,17 @@ def _opened(path: Path) -> Any:
         return import_module("pyarrow.parquet").ParquetFile(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: is no Parquet file ({error}); check the name") from error
+
+
+def _texts(column: Any) -> list[str]:
+    kind = str(column.type)
+    if not kind.startswith("timestamp[ns"):
+        return [_text(cell) for cell in column.to_pylist()]
+    # Python has no time finer than a microsecond, and PyArrow refuses to make one of such a time.
+    at = column.to_numpy(zero_copy_only=False)
+    zone = "+00:00" if "tz=" in kind else ""
+    shown = np.datetime_as_string(at).tolist()
+    return ["" if text == "NaT" else f"{text.replace('T', ' ')}{zone}" for text in shown]
 
 
 def _text(cell: Any) -> str:
