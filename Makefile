@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection bench-safety sim docs clean require
+.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -103,6 +103,12 @@ sim: setup
 # Bandits, Hedge and promotion gates on made-up tasks: five minutes of one core. PARTS as above.
 bench-adaptive: setup
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bandits $(PARTS)
+
+# Policies pair by pair over the catalogue, into docs/reference/adaptive-figures.md: hours of two cores at 100
+# seeds. What was played is kept. SEEDS=2 POLICIES=hold,threshold,ppo for less; a test runs a short form.
+evaluate: setup
+	@$(BIN)/homeostat lab evaluate --seeds $(or $(SEEDS),100) $(if $(POLICIES),--policies $(POLICIES)) \
+	  --out $(or $(OUT),evaluation) --page docs/reference/adaptive-figures.md
 
 docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from homeostat.cli import lab_choose, lab_compose
+from homeostat.cli import lab_choose, lab_compose, lab_evaluate
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_needs import needs_twin
 from homeostat.cli.output import OUTPUT, Output, show, tell
@@ -13,6 +13,7 @@ from homeostat.cli.output import OUTPUT, Output, show, tell
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("compose")(lab_compose.compose)
 app.command("choose")(lab_choose.choose)
+app.command("evaluate")(lab_evaluate.evaluate)
 
 _SCENARIOS: Final = typer.Option(
     None, "--scenarios", help="A scenario file instead of the catalogue; may be repeated."

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from homeostat.cli.lab_pool import Pool
 from homeostat.cli.lab_work import Piece, Wanted, play_episode, play_shard
 from homeostat.cli.output import tell
 from homeostat.lab.metrics import summarise
+from homeostat.lab.metrics_score import Scores
 from homeostat.lab.shards import HOLD, ORACLE, Options, Shard, from_plain, merged, shards
 from homeostat.lab.thresholds import FROZEN
 from homeostat.report.lab_html import Film, page, standalone
@@ -77,12 +78,14 @@ class Outcome:
         json_file: Where they are.
         html_file: The report.
         failed: The others, each with where and how it failed first.
+        scores: Of the former and of HOLD, episode by episode.
     """
 
     results: Results
     json_file: Path
     html_file: Path
     failed: Mapping[str, str]
+    scores: Mapping[str, Scores] = field(repr=False)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row for each policy: the headline metrics with their intervals."""
@@ -128,7 +131,14 @@ class Run:
         json_file, html_file = plan.out / "results.json", plan.out / "report.html"
         lab_files.write(json_file, to_json(results))
         lab_files.write(html_file, page(results, films))
-        return Outcome(results=results, json_file=json_file, html_file=html_file, failed=failed)
+        scores = merged(one["result"] for one in kept.values())
+        return Outcome(
+            results=results,
+            json_file=json_file,
+            html_file=html_file,
+            failed=failed,
+            scores={name: found for name, found in scores.items() if name not in failed},
+        )
 
     def _play(
         self, pool: Pool, missing: Sequence[Shard], kept: dict[str, dict[str, Any]]
