@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.detect import pca_model
 from homeostat.detect.pca_model import Model, bounded, fit, scaled, score, tamed
 from homeostat.stats import covariance
+from homeostat.stats.arrays import to_bytes
 
 COLUMNS, ROWS = 6, 512
 
@@ -131,3 +133,77 @@ def test_no_value_is_learnt_as_farther_off_than_the_reach() -> None:
     assert np.isnan(learnt).sum() == np.isnan(rows).sum()
     young = MODEL._replace(moves=~MODEL.moves, level=MODEL.level * np.nan)
     assert np.array_equal(tamed(young, rows, 30.0), rows, equal_nan=True)
+
+
+def plain_spread(rows: Any) -> tuple[Any, Any]:
+    """Return median and widest spread of rows `[entity, row, column]`, sorted as they are."""
+    ordered = np.sort(rows, axis=1)
+    last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)
+
+    def quantile(share: float) -> Any:
+        place = np.rint(share * last).astype(np.int64)[:, None]
+        return np.take_along_axis(ordered, place, axis=1)[:, 0]
+
+    wide = [(quantile(b) - quantile(a)) / sigmas for a, b, sigmas in pca_model._RANGES]
+    return quantile(0.5), np.max(wide, axis=0)
+
+
+def plainly_calibrated(model: Model, rows: Any) -> Model:
+    """Return what `fit` makes of a model whose scores are not yet in units of their own past."""
+    seen = score(model, rows)
+    off = np.abs(pca_model.deviations(model, rows))
+    _, alone = plain_spread(np.concatenate([seen.apart, -seen.apart], axis=1))
+    looks = model.looks.copy()
+    looks[:, :, rows.shape[2] : 2 * rows.shape[2]] /= np.maximum(alone, 1.0)[:, None]
+    usual, unrest = plain_spread(np.log1p(seen.distances))
+    return model._replace(
+        looks=looks,
+        farthest=np.where(np.isfinite(off), off, 0.0).max(axis=1),
+        usual=np.where(np.isfinite(usual), usual, 0.0),
+        unrest=np.where(unrest > pca_model._ROUNDING, unrest, 1.0),
+    )
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.sampled_from([0, 3, 63, 64, 130, 447, 512]), min_size=1, max_size=3),
+    st.sampled_from([0.0, 0.01, 0.3]),
+)
+def test_empty_rows_of_a_reservoir_can_be_left_out_to_the_last_bit(
+    seed: int, held: list[int], gaps: float
+) -> None:
+    chance = np.random.default_rng(seed)
+    rows = np.concatenate([reservoir(seed + place) for place in range(len(held))])
+    rows[chance.random(rows.shape) < gaps] = np.nan
+    rows[:, :, 4] = np.where(chance.random() < 0.5, 7.0, rows[:, :, 4])
+    for place, count in enumerate(held):
+        rows[place, count:] = np.nan
+    rows = np.moveaxis(np.ascontiguousarray(np.moveaxis(rows, 1, 0)), 0, 1)  # as a reservoir's
+    scale = scaled(rows)
+    level, spread, moves = scale
+    blank = pca_model.init(*rows.shape[::2])._replace(level=level, spread=spread, moves=moves)
+    off = np.moveaxis(pca_model.clipped(blank, rows), 1, 0)
+    moments = covariance.learn(np, covariance.init(np, len(held), COLUMNS), off, 1e6)
+    most = pca_model.filled_rows(np.array(held), ROWS)
+    assert most >= max(held)
+    short = rows[:, :most]
+    assert to_bytes(scaled(short)) == to_bytes(scale)
+    with np.errstate(invalid="ignore"):
+        whole = fit(rows, moments, np.array(held), explained=0.9)
+        less = fit(short, moments, np.array(held), explained=0.9, scale=scale, left_out=ROWS - most)
+        assert to_bytes(less) == to_bytes(whole)
+        plain = pca_model.init(*rows.shape[::2])._replace(
+            **{name: getattr(whole, name) for name in ("level", "spread", "moves", "centre")},
+            width=whole.width, kept=whole.kept, precision=whole.precision, looks=raw_looks(whole),
+        )  # fmt: skip
+        calibrated = pca_model._calibrated(plain, short, ROWS - most)
+        assert to_bytes(calibrated) == to_bytes(plainly_calibrated(plain, rows))
+
+
+def raw_looks(model: Model) -> Any:
+    """Return looks of which every column's distance from all others is three times as large."""
+    looks = model.looks.copy()
+    looks[:, :, COLUMNS : 2 * COLUMNS] *= 3.0
+    return looks

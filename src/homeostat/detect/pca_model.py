@@ -38,6 +38,8 @@ _LINEAR: Final = 3.0
 _ROUNDING: Final = 1e-6
 _SMALLEST: Final = 1e-30
 _LARGEST: Final = 1e15
+# Rows are left out in steps of so many.
+_STEP: Final = 64
 # A column needs this many values, and a row this share of the columns that vary.
 _LEAST_VALUES: Final = 32
 _LEAST_SHARE: Final = 0.5
@@ -135,8 +137,39 @@ def tamed(model: Model, rows: Any, most: float) -> Any:
     return np.clip(rows, level - reach, level + reach)
 
 
+class _Looked(NamedTuple):
+    """What a model sees in rows, before it is compared with what is usual.
+
+    Attributes:
+        known: Bool `[entity, row, column]`.
+        sizes: How far values are from their levels, in spreads, 0 where unknown, likewise.
+        apart: As in `Scores`.
+        distances: Likewise.
+    """
+
+    known: Any
+    sizes: Any
+    apart: Any
+    distances: Any
+
+
 def score(model: Model, rows: Any) -> Scores:
     """Return what the models say of rows `[entity, row, column]`, NaN for unknown."""
+    seen = _looked(model, rows)
+    above = (np.log1p(seen.distances) - model.usual[:, None]) / model.unrest[:, None]
+    # What never varied has no spread: a value farther off than any yet is all that it can say.
+    fresh = np.where(seen.sizes > model.farthest[:, None], _LINEAR, 0.0)
+    farther = np.where(model.moves[:, None], np.maximum(seen.sizes, seen.apart), fresh)
+    return Scores(
+        distances=seen.distances,
+        beyond=bounded(np.maximum(above, 0.0)),
+        apart=seen.apart,
+        deviations=np.where(seen.known, bounded(farther), np.nan),
+    )
+
+
+def _looked(model: Model, rows: Any, left_out: int = 0) -> _Looked:
+    """Look at rows; `left_out` is how many more of each entity there are that are all unknown."""
     off = deviations(model, rows)
     known = np.isfinite(off)
     moves = model.moves[:, None]
@@ -145,7 +178,7 @@ def score(model: Model, rows: Any) -> Scores:
     unit = (np.copysign(bounded(sizes), off) - model.centre[:, None]) / model.width[:, None]
     unit = np.where(here, unit, 0.0)
     if not known.all() and (moves & ~known).any():
-        unit = _filled(model, unit, moves & ~known)
+        unit = _filled(model, unit, moves & ~known, left_out)
     columns = rows.shape[2]
     seen = unit @ model.looks
     apart = np.where(here, np.abs(seen[:, :, columns : 2 * columns]), 0.0)
@@ -155,24 +188,16 @@ def score(model: Model, rows: Any) -> Scores:
     many = model.moves.sum(axis=1)[:, None]
     enough = (here.sum(axis=2) >= _LEAST_SHARE * many) & (many > 0)
     distances = np.where(enough[:, :, None], distances, np.nan)
-    above = (np.log1p(distances) - model.usual[:, None]) / model.unrest[:, None]
-    # What never varied has no spread: a value farther off than any yet is all that it can say.
-    fresh = np.where(sizes > model.farthest[:, None], _LINEAR, 0.0)
-    farther = np.where(moves, np.maximum(sizes, apart), fresh)
-    return Scores(
-        distances=distances,
-        beyond=bounded(np.maximum(above, 0.0)),
-        apart=apart,
-        deviations=np.where(known, bounded(farther), np.nan),
-    )
+    return _Looked(known, sizes, apart, distances)
 
 
-def _filled(model: Model, unit: Any, lacking: Any) -> Any:
+def _filled(model: Model, unit: Any, lacking: Any, left_out: int) -> Any:
     """Return rows with what is lacking put where the rest says that it should be."""
     entity, row = np.nonzero(lacking.any(axis=2))
     some, gone = unit[entity, row], lacking[entity, row]
     alike, first, count = _alike(entity, gone)
-    if 2 * len(first) > len(entity):
+    # Both ways differ in the last bit, so rows that were left out have their say in which is taken.
+    if 2 * len(first) > len(entity) + left_out * np.count_nonzero(model.moves.any(axis=1)):
         filled = np.where(gone, _solved(model.precision[entity], some, gone), some)
     else:
         filled = some
@@ -230,19 +255,34 @@ def scaled(rows: Any) -> tuple[Any, Any, Any]:
 
 def _robust(rows: Any) -> tuple[Any, Any, Any]:
     """Return median, widest spread and count of values of rows `[entity, row, column]`."""
-    ordered = np.sort(rows, axis=1).astype(float)
-    count = np.isfinite(ordered).sum(axis=1)
+    ordered = _ordered(rows).astype(float)
+    count = np.isfinite(ordered).sum(axis=2)
     last = np.maximum(count - 1, 0)
 
     def quantile(share: float) -> Any:
-        place = np.rint(share * last).astype(np.int64)[:, None]
-        return np.take_along_axis(ordered, place, axis=1)[:, 0]
+        place = np.rint(share * last).astype(np.int64)[:, :, None]
+        return np.take_along_axis(ordered, place, axis=2)[:, :, 0]
 
     wide = [(quantile(high) - quantile(low)) / sigmas for low, high, sigmas in _RANGES]
     return quantile(0.5), np.max(wide, axis=0), count
 
 
-def fit(rows: Any, moments: covariance.Moments, held: Any, *, explained: float) -> Model:
+def _ordered(rows: Any) -> Any:
+    """Return rows `[entity, row, column]` as sorted columns, `[entity, column, row]`."""
+    out = np.array(np.swapaxes(rows, 1, 2), order="C")  # sorting along memory is far cheaper
+    out.sort(axis=2)
+    return out
+
+
+def fit(
+    rows: Any,
+    moments: covariance.Moments,
+    held: Any,
+    *,
+    explained: float,
+    scale: tuple[Any, Any, Any] | None = None,
+    left_out: int = 0,
+) -> Model:
     """Return the models that the rows of reservoirs and the correlations learnt give.
 
     Args:
@@ -250,8 +290,11 @@ def fit(rows: Any, moments: covariance.Moments, held: Any, *, explained: float) 
         moments: Of clipped deviations.
         held: Rows that each entity holds, `[entity]`.
         explained: See `covariance.components`.
+        scale: What `scaled` says of the rows, if that is known.
+        left_out: How many more rows each reservoir has, all of them unknown as is the last of
+            `rows`; see `filled_rows`.
     """
-    level, spread, moves = scaled(rows)
+    level, spread, moves = scaled(rows) if scale is None else scale
     basis = covariance.components(np, moments, moves, held, explained=explained)
     inverse = 1.0 / basis.variances
     rest = (basis.vectors**2 * np.where(basis.kept, 0.0, basis.variances)[:, None]).sum(axis=2)
@@ -268,23 +311,51 @@ def fit(rows: Any, moments: covariance.Moments, held: Any, *, explained: float) 
         looks=np.concatenate([left, precision / own, within], axis=2),
         precision=precision,
     )  # fmt: skip
-    return _calibrated(model, rows)
+    return _calibrated(model, rows, left_out)
 
 
-def _calibrated(model: Model, rows: Any) -> Model:
+def filled_rows(held: Any, size: int) -> int:
+    """Return how many rows of reservoirs must be looked at: the filled ones, and an empty one.
+
+    In steps of 64, in which products of matrices come out the same to the last bit.
+
+    Args:
+        held: Rows that each entity holds, `[entity]`.
+        size: Rows of a reservoir.
+    """
+    return int(min((int(held.max()) // _STEP + 1) * _STEP, size))
+
+
+def _calibrated(model: Model, rows: Any, left_out: int) -> Model:
     """Return the model with what its scores of the reservoir's rows say is usual."""
-    off = np.abs(deviations(model, rows))
-    seen = score(model, rows)
-    # Its sign is lost; as often above as below, it has the quantiles that `_RANGES` are about.
-    _, alone, _ = _robust(np.concatenate([seen.apart, -seen.apart], axis=1))
-    alone = np.maximum(alone, 1.0)
+    seen = _looked(model, rows, left_out)
+    alone = np.maximum(_alone(seen.apart, left_out), 1.0)
     columns = rows.shape[2]
     looks = model.looks.copy()
     looks[:, :, columns : 2 * columns] /= alone[:, None]
     usual, unrest, _ = _robust(np.log1p(seen.distances))
     return model._replace(
         looks=looks,
-        farthest=np.where(np.isfinite(off), off, 0.0).max(axis=1),
+        farthest=seen.sizes.max(axis=1),
         usual=np.where(np.isfinite(usual), usual, 0.0),
         unrest=np.where(unrest > _ROUNDING, unrest, 1.0),
     )
+
+
+def _alone(apart: Any, left_out: int) -> Any:
+    """Return the widest spread of what is apart, of 0 in rows left out, `[entity, column]`.
+
+    Its sign is lost; as often above as below, it has the quantiles that `_RANGES` are about: those
+    of all sizes with either sign, in which the smallest are in the middle.
+    """
+    ordered = _ordered(apart)
+    size = ordered.shape[2] + left_out
+
+    def quantile(share: float) -> Any:
+        place = int(np.rint(share * (2 * size - 1))) - size
+        from_least = (place if place >= 0 else -1 - place) - left_out
+        found = ordered[:, :, from_least] if from_least >= 0 else np.zeros(ordered.shape[:2])
+        return found if place >= 0 else -found
+
+    wide = [(quantile(high) - quantile(low)) / sigmas for low, high, sigmas in _RANGES]
+    return np.max(wide, axis=0)

@@ -134,16 +134,23 @@ def _origin(origin: Any, rows: Any, allowed: Any) -> Any:
 def _refitted(config: Config, state: PastState, entities: Any) -> PastState:
     """Fit the models of some entities anew and score their reservoirs by them."""
     count = state.rows.offered[entities]
-    rows = np.moveaxis(state.rows.rows[:, entities] + state.origin[entities], 0, 1)
-    moments = covariance.Moments(*(part[entities] for part in state.moments))
-    young = (count <= config.rows.size)[:, None, None]
-    # A young entity's rows are all there still; take them in the units of the new model.
-    again = _moments(config, rows)
-    moments = covariance.Moments(
-        *(np.where(young, new, old) for new, old in zip(again, moments, strict=True))
-    )
     held = reservoir.held(config.rows, state.rows)[entities]
-    model = pca_model.fit(rows, moments, held, explained=config.explained)
+    size = config.rows.size
+    most = pca_model.filled_rows(held, size)
+    rows = np.moveaxis(state.rows.rows[:, entities] + state.origin[entities], 0, 1)
+    scale = pca_model.scaled(rows[:, :most])
+    moments = covariance.Moments(*(part[entities] for part in state.moments))
+    young = (count <= size)[:, None, None]
+    # A young entity's rows are all there still; take them in the units of the new model.
+    if young.any():
+        again = _moments(config, rows, scale)
+        moments = covariance.Moments(
+            *(np.where(young, new, old) for new, old in zip(again, moments, strict=True))
+        )
+    model = pca_model.fit(
+        rows[:, :most], moments, held,
+        explained=config.explained, scale=scale, left_out=size - most,
+    )  # fmt: skip
     return state._replace(
         moments=covariance.Moments(*_put(state.moments, entities, moments)),
         fitted=next(_put([state.fitted], entities, [count])),
@@ -151,13 +158,13 @@ def _refitted(config: Config, state: PastState, entities: Any) -> PastState:
     )
 
 
-def _moments(config: Config, rows: Any) -> covariance.Moments:
+def _moments(config: Config, rows: Any, scale: tuple[Any, Any, Any]) -> covariance.Moments:
     """Return the sums over all rows `[entity, row, column]`, in units of their own spread."""
-    level, spread, moves = pca_model.scaled(rows)
-    scale = pca_model.init(len(rows), rows.shape[2])._replace(
+    level, spread, moves = scale
+    blank = pca_model.init(len(rows), rows.shape[2])._replace(
         level=level, spread=spread, moves=moves
     )
-    off = np.moveaxis(pca_model.clipped(scale, rows), 1, 0)
+    off = np.moveaxis(pca_model.clipped(blank, rows), 1, 0)
     empty = covariance.init(np, len(rows), rows.shape[2])
     return covariance.learn(np, empty, off, float(config.rows.memory))
 
