@@ -223,3 +223,13 @@ def test_a_distance_is_a_share(counts: list[int]) -> None:
     reading = of(watch.judge([page], {}), names.PREDICTION_SHIFT)
     assert reading.value is None or 0.0 <= reading.value <= 1.0
     assert (reading.value is None) == (sum(counts) < 20)
+
+
+def test_a_tick_leaves_the_state_before_it_as_it_was() -> None:
+    watch = Watch().warmed(12)
+    before, kept = watch.state, dict(watch.state)
+    watch.state = watch.part.opened(before)
+    watch.see(USUAL)
+    assert watch.state is not before
+    assert all(before[key] is kept[key] for key in kept)
+    assert {key for key in kept if watch.state[key] is not before[key]} == set(kept)

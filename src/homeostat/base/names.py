@@ -3,6 +3,7 @@
 Rates are per second, times are milliseconds, shares and ratios are 0..1, memory is bytes.
 """
 
+from functools import lru_cache
 from typing import Final
 
 # Signals of the gateway, of a pool and of a replica.
@@ -43,8 +44,11 @@ OBSERVED: Final = "observed"
 # Subjects.
 GATEWAY: Final = "gateway"
 MODEL: Final = "model"
+# The same text each time, not only an equal one: looking it up elsewhere is then cheap.
+_KEPT: Final = 1 << 14
 
 
+@lru_cache(maxsize=_KEPT)
 def pool(name: str) -> str:
     """Return the subject of a pool.
 
@@ -54,6 +58,7 @@ def pool(name: str) -> str:
     return f"pool:{name}"
 
 
+@lru_cache(maxsize=_KEPT)
 def replica(name: str) -> str:
     """Return the subject of a replica slot.
 

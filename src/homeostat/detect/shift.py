@@ -9,7 +9,7 @@ has no reference of its own yet is held against the one its pool ran before.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -106,8 +106,13 @@ class _Window:
     """Events in the window, 0 where unknown."""
 
 
+def _total(counts: Floats) -> float:
+    # `counts.sum()` without what wraps it: histograms are short, and there are many.
+    return float(np.add.reduce(counts))
+
+
 def _window(bounds: tuple[float, ...], counts: Floats, quality: Quality) -> _Window:
-    events = float(counts.sum())
+    events = _total(counts)
     if events != events:  # noqa: PLR0124 - NaN is not itself
         events = float(np.nansum(counts))
     return _Window(bounds=bounds, counts=counts, quality=quality, events=events)
@@ -123,6 +128,10 @@ class Shift:
         """Return the state before any reference."""
         return {}
 
+    def opened(self, state: ShiftState) -> ShiftState:
+        """Return the state that one tick's steps may write, for all deployments at once."""
+        return dict(state)
+
     def step(
         self,
         state: ShiftState,
@@ -135,7 +144,8 @@ class Shift:
         """Judge one deployment's windows, then learn from them where that is allowed.
 
         Args:
-            state: References so far; those of other deployments pass through.
+            state: From `opened` or the last step; it is written in place, for copying everybody's
+                references for each deployment grows with the square of the fleet.
             histograms: The deployment's window histograms.
             invalid: Invalid predictions in the window by (deployment, subject).
             managed: The deployment.
@@ -145,7 +155,6 @@ class Shift:
         case = _Case(self.config, managed, world, histograms, invalid)
         readings: list[Reading] = []
         anomalies: list[Anomaly] = []
-        state = dict(state)
         for pool in case.pools:
             key, reference = self._reference(state, case, pool)
             window = case.window(pool, raw.PREDICTION)
@@ -170,11 +179,19 @@ class Shift:
         if version is None:
             return None, None
         own = (case.managed.name, version, raw.PREDICTION)
-        for candidate in (version, *case.earlier(pool, version)):
-            found = state.get((case.managed.name, candidate, raw.PREDICTION))
-            if found is not None and found.counts.sum() >= self.config.reference:
+        if (found := self._enough(state.get(own))) is not None:
+            return own, found
+        for candidate in case.earlier(pool, version):
+            found = self._enough(state.get((case.managed.name, candidate, raw.PREDICTION)))
+            if found is not None:
                 return own, found
         return own, None
+
+    def _enough(self, reference: Reference | None) -> Reference | None:
+        """Return a reference that anything may be judged by, else None."""
+        if reference is None or _total(reference.counts) < self.config.reference:
+            return None
+        return reference
 
     def _feature(
         self, state: ShiftState, case: "_Case", signal: str, *, learn: bool
@@ -195,9 +212,10 @@ class Shift:
         signal: str,
     ) -> tuple[Reading, float | None]:
         """Return one distance as a reading, and its score."""
+        seen = 0.0 if reference is None else _total(reference.counts)
         ready = (
             reference is not None
-            and reference.counts.sum() >= self.config.reference
+            and seen >= self.config.reference
             and (window is None or reference.bounds == window.bounds)
         )
         if window is None or window.quality is not Quality.GOOD:
@@ -209,7 +227,7 @@ class Shift:
         if reference is None or not ready or window.events < case.managed.guard.min_samples:
             return _reading(subject, signal, Quality.FEW, samples=window.events), None
         now, then = window.counts, reference.counts
-        distance = float(0.5 * np.abs(now / now.sum() - then / then.sum()).sum())
+        distance = 0.5 * _total(np.abs(now / window.events - then / seen))
         # The p-value is worked out only where it can matter.
         score = two_sample(now, then) if distance >= self.config.distance else 0.0
         shifted = score >= self.config.neg_log10_p
@@ -232,16 +250,16 @@ class Shift:
         if reference is None or reference.bounds != window.bounds:
             reference = Reference(bounds=window.bounds, counts=np.zeros(len(window.bounds)))
         if not learn:
-            state[key] = replace(reference, waiting=())
+            state[key] = Reference(bounds=reference.bounds, counts=reference.counts)
             return
         waiting = (*reference.waiting, window.counts)
         counts = reference.counts
         if len(waiting) > self.config.delay:
             # Windows overlap; the share that is new on a tick is not known, a fifth is typical.
             counts = counts + waiting[0] / 5.0
-            counts = counts * min(1.0, _MOST_REFERENCE / max(float(counts.sum()), 1.0))
+            counts = counts * min(1.0, _MOST_REFERENCE / max(_total(counts), 1.0))
             waiting = waiting[1:]
-        state[key] = replace(reference, counts=counts, waiting=waiting)
+        state[key] = Reference(bounds=reference.bounds, counts=counts, waiting=waiting)
 
 
 class _Case:

@@ -89,7 +89,8 @@ def step(
     learn = frozenset(entry.name for entry in managed) - busy - state.disputed
     panel_state, claims = parts.panel.step(state.panel, frame.signals, learn)
     judged = parts.judge(frame.signals, claims, managed)
-    shift_state, read = state.shift, {snapshot.deployment: snapshot for snapshot in world}
+    shift_state = parts.shift.opened(state.shift)
+    read = {snapshot.deployment: snapshot for snapshot in world}
     histograms, pages = _by_deployment(frame.histograms), _by_deployment(frame.pages)
     seen = {}
     for entry in managed:

@@ -118,6 +118,10 @@ class ShiftPart(Protocol):
         """Return the state before any reference."""
         ...
 
+    def opened(self, state: Any) -> Any:
+        """Return the state that one tick's steps may write."""
+        ...
+
     def step(
         self,
         state: Any,

@@ -13,6 +13,7 @@ import numpy as np
 from homeostat.base import names, raw
 from homeostat.base.columns import Catalogue, Columns
 from homeostat.base.evidence import Quality, SeriesKey, Signals, SourceReport
+from homeostat.base.many import many
 from homeostat.base.policy import Managed
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
@@ -24,7 +25,7 @@ from homeostat.signals.order import Order, Rows, merged, ordered, unsorted
 from homeostat.signals.pages import AHEAD_NS
 from homeostat.signals.plan import COLUMN, Plan, plan, series
 from homeostat.signals.probes import ProbeRun, probe_failures
-from homeostat.signals.quality import GOOD, MISSING, QUALITIES, STALE, Codes, Floats, Ints
+from homeostat.signals.quality import FEW, GOOD, MISSING, QUALITIES, STALE, Codes, Floats, Ints
 from homeostat.signals.table import RawTable
 
 # For series of a deployment that nobody manages (any more).
@@ -130,9 +131,9 @@ class Fleet:
         frame = Frame(
             signals=_signals(order, all_rows, managed, world, now, tick),
             resolution=ordered(order, found.resolution, 0.0),
-            histograms=_histograms(layout, found),
+            histograms=tuple(_histograms(layout, found)),
             invalid=dict(zip(layout.entities, found.invalid.tolist(), strict=True)),
-            pages=_pages(raw_table, layout, managed, now),
+            pages=tuple(_pages(raw_table, layout, managed, now)),
             increments=increments(raw_table, layout, managed, tick),
         )
         return FleetState(table=raw_table, plan=layout, probes=probes, order=order), frame
@@ -215,59 +216,56 @@ def _signals(
     )
 
 
-def _histograms(layout: Plan, found: Derived) -> tuple[Histogram, ...]:
+def _histograms(layout: Plan, found: Derived) -> list[Histogram]:
     chosen = layout.shown
     if not len(chosen):
-        return ()
+        return []
+    shown = chosen.tolist()
+    code, counts = found.histogram_code[chosen], found.counts[chosen]
     # Short histograms repeat their last bucket: what is unknown there is unknown within.
-    good = (found.histogram_code[chosen] == GOOD) & ~np.isnan(found.counts[chosen]).any(axis=1)
-    out = []
-    for number, believed, code in zip(
-        chosen.tolist(), good.tolist(), found.histogram_code[chosen].tolist(), strict=True
-    ):
-        entity, signal = layout.histograms[number]
-        deployment, subject = layout.entities[entity]
-        bounds = layout.cuts[number]
-        out.append(
-            Histogram(
-                deployment=deployment,
-                subject=subject,
-                signal=signal,
-                bounds=bounds,
-                counts=found.counts[number, : len(bounds)]
-                if believed
-                else np.full(len(bounds), np.nan),
-                quality=QUALITIES[code] if believed or code != GOOD else Quality.FEW,
-            )
-        )
-    return tuple(out)
+    good = (code == GOOD) & ~np.isnan(counts).any(axis=1)
+    reason = np.where(good | (code != GOOD), code, FEW).tolist()
+    bounds = [layout.cuts[number] for number in shown]
+    whose = [layout.histograms[number] for number in shown]
+    return many(
+        Histogram,
+        len(shown),
+        deployment=[layout.entities[entity][0] for entity, _ in whose],
+        subject=[layout.entities[entity][1] for entity, _ in whose],
+        signal=[signal for _, signal in whose],
+        bounds=bounds,
+        counts=[
+            own[: len(cut)] if believed else np.full(len(cut), np.nan)
+            for own, cut, believed in zip(counts, bounds, good.tolist(), strict=True)
+        ],
+        quality=[QUALITIES[one] for one in reason],
+    )
 
 
 def _pages(
     raw_table: RawTable, layout: Plan, managed: Sequence[Managed], now: TimeNs
-) -> tuple[PageState, ...]:
+) -> list[PageState]:
     fresh = {entry.name: fresh_ns(entry) for entry in managed}
     counts = layout.scalars[:, _SERVING]
-    serving = set(raw_table.page[counts[counts >= 0]].tolist())
-    out = []
-    page_at, page_code = raw_table.page_at.tolist(), raw_table.page_code.tolist()
-    for (source, deployment, subject), number in layout.pages:
-        if number not in serving:
-            continue
-        age = now - page_at[number]
-        old = age > fresh.get(deployment, _FRESH_NS) or age < -AHEAD_NS
-        code = page_code[number]
-        reason = QUALITIES[code] if code != GOOD else QUALITIES[STALE]
-        out.append(
-            PageState(
-                source=source,
-                deployment=deployment,
-                subject=subject,
-                quality=reason if old else Quality.GOOD,
-                age_ns=min(max(age, 0), 10**18),
-            )
-        )
-    return tuple(out)
+    serving = np.zeros(len(raw_table.pages), dtype=bool)
+    serving[raw_table.page[counts[counts >= 0]]] = True
+    there = serving.tolist()
+    shown = [(page, number) for page, number in layout.pages if there[number]]
+    numbers = [number for _, number in shown]
+    age = now - raw_table.page_at[numbers]
+    limit = np.array([fresh.get(page[1], _FRESH_NS) for page, _ in shown], dtype=np.int64)
+    old = (age > limit) | (age < -AHEAD_NS)
+    code = raw_table.page_code[numbers]
+    reason = np.where(old, np.where(code == GOOD, STALE, code), GOOD).tolist()
+    return many(
+        PageState,
+        len(shown),
+        source=[page[0] for page, _ in shown],
+        deployment=[page[1] for page, _ in shown],
+        subject=[page[2] for page, _ in shown],
+        quality=[QUALITIES[one] for one in reason],
+        age_ns=np.clip(age, 0, 10**18).tolist(),
+    )
 
 
 STATE_CLASSES: Final = (
