@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo test computing waiting test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
+.PHONY: setup lock demo coverage test computing waiting test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -78,6 +78,12 @@ waiting: setup
 test-long: setup
 	@$(BIN)/pytest -q -m "long" --timeout 3600
 	@$(BIN)/pytest -q -n 2 --hypothesis-profile explore -m "$(HERE)" --timeout 3600
+	@$(MAKE) --no-print-directory coverage
+
+# Every branch of the guards, by their own tests alone: three minutes of one core.
+coverage: setup
+	@$(BIN)/python -m coverage run -m pytest -q tests/safety
+	@$(BIN)/python -m coverage report
 
 bench: setup
 	@$(BIN)/pytest -q benchmarks --benchmark-enable --benchmark-only

@@ -35,7 +35,7 @@ def permit(
                     break
             case NeedApproval():
                 approvals.append(action)
-            case Deny(reasons=reasons):
+            case Deny(reasons=reasons):  # pragma: no branch
                 refused.append(Refusal(action=action, reasons=reasons))
     return SafeSet(
         allowed=tuple(allowed),
