@@ -1,12 +1,17 @@
 """Seasons are found where they are, and "none" is the answer where there is none."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from homeostat.detect.season import NO_SEASON, evidence, find_season, seasonal_median
+from homeostat.detect import season, seasonal_search
+from homeostat.detect.season import NO_SEASON, Floats, evidence, find_season, seasonal_median
+from homeostat.stats.esd import MAD_SIGMA
 
 DAY = 96
 N = DAY * 10
@@ -148,3 +153,93 @@ def test_the_last_cycles_count_alone_when_asked() -> None:
     old, new = np.tile([0.0, 8.0, 1.0], 20), np.tile([0.0, -8.0, -1.0], 7)
     found = seasonal_median(np.concatenate((old, new)), 3, cycles=7)
     assert (found[-3:] - found[-3]).tolist() == [0.0, -8.0, -1.0]
+
+
+def plain_without_spikes(x: Floats) -> Floats:
+    middle = np.sort(np.stack([np.roll(x, shift) for shift in range(-2, 3)]), axis=0)[2]
+    away = np.abs(x - middle)
+    known = np.isfinite(away)
+    size = MAD_SIGMA * float(np.median(away[known])) if known.any() else 0.0
+    return np.where(known & (size > 0.0) & (away > 6.0 * size), middle, x)
+
+
+def plain_steps(x: Floats) -> Floats:
+    x = plain_without_spikes(x)
+    seen = np.isfinite(x)
+    place = np.arange(len(x)) - float(np.flatnonzero(seen).mean())
+    level = np.where(seen, x - float(x[seen].mean()), 0.0)
+    x = x - place * float(level @ place) / max(float(seen @ place**2), 1.0)
+    steps = x - np.roll(x, 1)
+    known = np.isfinite(steps)
+    if not known.any():
+        return np.zeros_like(x)
+    size = MAD_SIGMA * float(np.median(np.abs(steps[known])))
+    size = size or float(np.abs(steps[known]).mean())
+    return np.clip(np.where(known, steps, 0.0), -6.0 * size, 6.0 * size)
+
+
+def plain_line(power: Floats, place: int, cycles: int) -> float:
+    width = min(cycles - 1, 8)
+    around = np.concatenate((power[place - width : place], power[place + 1 : place + 1 + width]))
+    total = float(around.sum())
+    return len(around) * math.log10(1.0 + float(power[place]) / total) if total > 0.0 else 0.0
+
+
+def plain_over_surroundings(power: Floats) -> Floats:
+    place = np.arange(len(power))
+    total = np.concatenate(([0.0], np.cumsum(power)))
+    width = np.minimum(np.maximum(place // 2, 3), 8)
+
+    def between(low: Any, high: Any) -> tuple[Any, Any]:
+        low, high = np.clip(low, 1, len(power)), np.clip(high, 1, len(power))
+        return total[high] - total[low], (high - low).astype(np.float64)
+
+    wide, many = between(place - width, place + width + 1)
+    near, few = between(place - 1, place + 2)
+    mean = np.maximum(wide - near, 0.0) / np.maximum(many - few, 1.0)
+    out: Floats = power / np.maximum(mean, 1e-12 * max(float(power.max()), 1e-300))
+    return out
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 9))
+def test_medians_are_those_of_numpy_to_the_last_bit(seed: int, count: int, series: int) -> None:
+    chance = np.random.default_rng(seed)
+    sizes = np.abs(np.round(chance.standard_normal((count, series)), chance.integers(0, 9)))
+    assert seasonal_search._medians(sizes).tobytes() == np.median(sizes, axis=0).tobytes()
+    assert [season._median(one) for one in sizes.T] == np.median(sizes, axis=0).tolist()
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(16, 300),
+    st.sampled_from(["noise", "walk", "rounded", "rare", "wave"]),
+    st.sampled_from([0.0, 0.0, 0.1, 0.7]),
+)
+def test_the_test_is_the_one_worked_out_plainly_to_the_last_bit(
+    seed: int, count: int, kind: str, gaps: float
+) -> None:
+    chance = np.random.default_rng(seed)
+    noise = chance.standard_normal(count)
+    wave = np.sin(np.arange(count) * 2.0 * np.pi / chance.integers(3, 30))
+    x = {
+        "noise": noise,
+        "walk": np.cumsum(noise),
+        "rounded": np.round(noise),
+        "rare": np.where(chance.random(count) < 0.9, 0.0, noise),
+        "wave": 5.0 * wave + noise,
+    }[kind]
+    x = np.where(chance.random(count) < gaps, np.nan, x)
+    if not np.isfinite(x).any():
+        return
+    steps = season._steps(x)
+    assert season._without_spikes(x).tobytes() == plain_without_spikes(x).tobytes()
+    assert steps.tobytes() == plain_steps(x).tobytes()
+    power = np.abs(np.fft.rfft(steps)) ** 2
+    ratio = season._over_surroundings(power)
+    assert ratio.tobytes() == plain_over_surroundings(power).tobytes()
+    for cycles in (2, 3, 8, 20):
+        multiples = [one for one in range(1, 13) if one * cycles < len(power)]
+        wanted = [plain_line(power, one * cycles, cycles) for one in multiples]
+        assert season._lines(power, cycles, multiples) == wanted

@@ -16,6 +16,7 @@ Source of the test: a line against its surroundings is an F-test with 2 and 2 k 
 multiples.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,7 @@ from homeostat.stats.chisq import neg_log10_tail
 from homeostat.stats.esd import MAD_SIGMA
 
 Floats = npt.NDArray[np.float64]
+_Places = npt.NDArray[np.int64]
 
 _CLIP: Final = 6.0  # sigmas; of the differences, and of what is called a spike
 _NEIGHBOURS: Final = 5
@@ -69,9 +71,11 @@ def find_season(
     Returns:
         The season, or none: also for too few values, or values that never change.
     """
-    x = np.where(np.isfinite(values), values, np.nan)
-    if np.isfinite(x).sum() < _LEAST or np.nanmax(x) <= np.nanmin(x):
+    seen = np.isfinite(values)
+    known = values[seen]
+    if known.size < _LEAST or known.max() <= known.min():
         return NO_SEASON
+    x = np.where(seen, values, np.nan)
     longest = longest or len(x) // 2
     level = -math.log10(alpha)
     best = _asked(x, [hint for hint in hints if hint <= longest])
@@ -106,7 +110,9 @@ def _searched(x: Floats, longest: int) -> Season:
     ratio[:_LEAST_CYCLES] = 0.0
     ratio[: -(-n // longest)] = 0.0
     suspects = np.argsort(-ratio)[:_SUSPECTS].tolist()
-    periods = {_refined(steps, cycles) for cycles in suspects if ratio[cycles] > 0.0}
+    suspects = [cycles for cycles in suspects if ratio[cycles] > 0.0]
+    own = _autocorrelation(steps) if suspects else steps
+    periods = {_refined(own, cycles) for cycles in suspects}
     found = [
         Season(period=period, neg_log10_p=evidence(x, period) - math.log10(n))
         for period in sorted(periods)
@@ -145,11 +151,8 @@ def evidence(x: Floats, period: int, *, known: int = 0) -> float:
     if not np.isfinite(part).any():
         return 0.0
     power = np.abs(np.fft.rfft(_steps(part))) ** 2
-    scores = [
-        _line(power, multiple * cycles, cycles)
-        for multiple in range(1, min(_HARMONICS, (period - 1) // 2) + 1)
-        if not known or multiple % known
-    ]
+    multiples = range(1, min(_HARMONICS, (period - 1) // 2) + 1)
+    scores = _lines(power, cycles, [one for one in multiples if not known or one % known])
     if not scores:
         return 0.0
     one = max(scores) - math.log10(len(scores))
@@ -157,14 +160,36 @@ def evidence(x: Floats, period: int, *, known: int = 0) -> float:
     return max(max(one, together) - math.log10(2.0), 0.0)
 
 
-def _line(power: Floats, place: int, cycles: int) -> float:
-    """Return -log10 p of one multiple against the places up to the next multiples."""
+def _lines(power: Floats, cycles: int, multiples: list[int]) -> list[float]:
+    """Return -log10 p of multiples against the places up to the next multiples."""
     width = min(cycles - 1, _AROUND)
-    around = np.concatenate((power[place - width : place], power[place + 1 : place + 1 + width]))
-    total = float(around.sum())
-    if not total > 0.0:
-        return 0.0
-    return len(around) * math.log10(1.0 + float(power[place]) / total)
+    places = [multiple * cycles for multiple in multiples]
+    whole = [place for place in places if place + width < len(power)]
+    totals: list[float] = []
+    if whole:
+        # One sum over each row, in the order in which `_around` would be summed.
+        around = power[np.array(whole)[:, None] + _offsets(width)]
+        totals = around.sum(axis=1).tolist()
+    out = [_line(float(power[p]), one, 2 * width) for p, one in zip(whole, totals, strict=True)]
+    for place in places[len(whole) :]:  # the last multiples have fewer places above
+        cut = _around(power, place, width)
+        out.append(_line(float(power[place]), float(cut.sum()), len(cut)))
+    return out
+
+
+def _around(power: Floats, place: int, width: int) -> Floats:
+    return np.concatenate((power[place - width : place], power[place + 1 : place + 1 + width]))
+
+
+@functools.cache
+def _offsets(width: int) -> npt.NDArray[np.int64]:
+    """Return the places around one, itself left out."""
+    return np.array([*range(-width, 0), *range(1, width + 1)], dtype=np.int64)
+
+
+def _line(power: float, total: float, count: int) -> float:
+    """Return -log10 p of a power against the total of so many around it."""
+    return count * math.log10(1.0 + power / total) if total > 0.0 else 0.0
 
 
 def _steps(x: Floats) -> Floats:
@@ -177,49 +202,86 @@ def _steps(x: Floats) -> Floats:
     place = np.arange(len(x)) - float(np.flatnonzero(seen).mean())
     level = np.where(seen, x - float(x[seen].mean()), 0.0)
     x = x - place * float(level @ place) / max(float(seen @ place**2), 1.0)
-    steps = x - np.roll(x, 1)
+    steps = np.concatenate((x[:1] - x[-1:], np.diff(x)))
     known = np.isfinite(steps)
     if not known.any():
         return np.zeros_like(x)
-    size = MAD_SIGMA * float(np.median(np.abs(steps[known])))
-    size = size or float(np.abs(steps[known]).mean())
+    sizes = np.abs(steps[known])
+    size = MAD_SIGMA * _median(sizes)
+    size = size or float(sizes.mean())
     return np.clip(np.where(known, steps, 0.0), -_CLIP * size, _CLIP * size)
 
 
 def _without_spikes(x: Floats) -> Floats:
     """Return the series with outliers among five neighbours replaced by their median."""
-    shifts = range(-(_NEIGHBOURS // 2), _NEIGHBOURS // 2 + 1)
-    middle = np.sort(np.stack([np.roll(x, shift) for shift in shifts]), axis=0)[_NEIGHBOURS // 2]
-    away = np.abs(x - middle)
+    away = np.abs(x - (middle := _middle(x)))
     known = np.isfinite(away)
-    size = MAD_SIGMA * float(np.median(away[known])) if known.any() else 0.0
+    size = MAD_SIGMA * _median(away[known]) if known.any() else 0.0
     return np.where(known & (size > 0.0) & (away > _CLIP * size), middle, x)
+
+
+def _middle(x: Floats) -> Floats:
+    """Return the median of each value and two neighbours on each side, unknown ones the largest."""
+    n, reach = len(x), _NEIGHBOURS // 2
+    ring = np.concatenate((x[-reach:], x, x[:reach]))
+    a, b, c, d, e = (ring[shift : shift + n] for shift in range(_NEIGHBOURS))
+    if not np.isfinite(x).all():
+        middle: Floats = np.sort(np.stack([a, b, c, d, e]), axis=0)[reach]
+        return middle
+    # Of two pairs neither the smallest nor the largest is the median of all five.
+    low = np.maximum(np.minimum(a, b), np.minimum(c, d))
+    high = np.minimum(np.maximum(a, b), np.maximum(c, d))
+    out: Floats = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e))
+    return out
+
+
+def _median(values: Floats) -> float:
+    """Return the median of known values, at least one."""
+    half = len(values) // 2
+    ordered = np.partition(values, half)
+    above = float(ordered[half])
+    # What is below the middle has its largest anywhere: cheaper than to ask for two places.
+    return above if len(values) % 2 else 0.5 * (float(ordered[:half].max()) + above)
 
 
 def _over_surroundings(power: Floats) -> Floats:
     """Return each place's power over the mean of the places around, itself and next left out."""
-    place = np.arange(len(power))
     total = np.concatenate(([0.0], np.cumsum(power)))
-    width = np.minimum(np.maximum(place // 2, 3), _AROUND)
-
-    def between(low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-        low, high = np.clip(low, 1, len(power)), np.clip(high, 1, len(power))
-        return total[high] - total[low], (high - low).astype(np.float64)
-
-    wide, many = between(place - width, place + width + 1)
-    near, few = between(place - 1, place + 2)
-    mean = np.maximum(wide - near, 0.0) / np.maximum(many - few, 1.0)
+    (wide_low, wide_high), (near_low, near_high), count = _surroundings(len(power))
+    wide = total[wide_high] - total[wide_low]
+    near = total[near_high] - total[near_low]
+    mean = np.maximum(wide - near, 0.0) / count
     out: Floats = power / np.maximum(mean, 1e-12 * max(float(power.max()), 1e-300))
     return out
 
 
-def _refined(steps: Floats, cycles: int) -> int:
-    """Return the period near n / cycles at whose multiples the series is most like itself."""
+@functools.lru_cache(maxsize=64)
+def _surroundings(n: int) -> tuple[tuple[_Places, _Places], tuple[_Places, _Places], Floats]:
+    """Return what is around each of so many places, what is next to it, and how many are between.
+
+    The first two from where to where, the last without the second.
+    """
+    place = np.arange(n)
+    width = np.minimum(np.maximum(place // 2, 3), _AROUND)
+    wide = (np.clip(place - width, 1, n), np.clip(place + width + 1, 1, n))
+    near = (np.clip(place - 1, 1, n), np.clip(place + 2, 1, n))
+    many, few = ((high - low).astype(np.float64) for low, high in (wide, near))
+    return wide, near, np.maximum(many - few, 1.0)
+
+
+def _autocorrelation(steps: Floats) -> Floats:
+    """Return how like itself a series of steps is some ticks later, by lag from 0 on."""
     n = len(steps)
     level = np.cumsum(steps - steps.mean())
     level -= level.mean()
     size = 1 << (2 * n - 1).bit_length()
-    own = np.fft.irfft(np.abs(np.fft.rfft(level, size)) ** 2, size)[:n]
+    out: Floats = np.fft.irfft(np.abs(np.fft.rfft(level, size)) ** 2, size)[:n]
+    return out
+
+
+def _refined(own: Floats, cycles: int) -> int:
+    """Return the period near n / cycles at whose multiples the series is most like itself."""
+    n = len(own)
     low = max(n // (cycles + 1), 2)
     periods = np.arange(low, max(-(-n // max(cycles - 1, 1)), low + 1) + 1)
     times = np.arange(1, cycles)[:, None]

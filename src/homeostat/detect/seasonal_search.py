@@ -131,7 +131,7 @@ def suspects(histories: Floats) -> npt.NDArray[np.bool_]:
     """
     steps = np.diff(histories, axis=0)
     steps = np.where(np.isfinite(steps), steps, 0.0)
-    most = _WILD * _SIGMA * np.median(np.abs(steps), axis=0)
+    most = _WILD * _SIGMA * _medians(np.abs(steps))
     steps = np.where(most > 0.0, np.clip(steps, -most, most), steps)
     power = np.abs(np.fft.rfft(steps, axis=0)) ** 2
     total = np.concatenate([np.zeros((1, power.shape[1])), np.cumsum(power, axis=0)])
@@ -139,6 +139,17 @@ def suspects(histories: Floats) -> npt.NDArray[np.bool_]:
     low, high = np.maximum(place - _AROUND, 1), np.minimum(place + _AROUND + 1, len(power))
     mean = (total[high] - total[low]) / (high - low)[:, None]
     return np.asarray((power[place] > _LINE * mean).any(axis=0))
+
+
+def _medians(sizes: Floats) -> Floats:
+    """Return the median of each column, all known; sorted along memory, which is far cheaper."""
+    rows = np.array(sizes.T, order="C")
+    half = rows.shape[1] // 2
+    rows.partition(half, axis=1)
+    above = rows[:, half]
+    # What is below the middle has its largest anywhere: cheaper than to ask for two places.
+    below = above if rows.shape[1] % 2 else rows[:, :half].max(axis=1)
+    return np.asarray(0.5 * (below + above))
 
 
 def search(
