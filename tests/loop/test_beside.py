@@ -14,7 +14,7 @@ from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import ReplicaState
 from homeostat.loop import step
 from homeostat.loop.beside import PEERS, RATIO, compared
-from homeostat.loop.pace import expected_ms, learn
+from homeostat.loop.pace import learn, line
 from homeostat.testing import guard_scene as g
 
 Timed = Mapping[str, tuple[float, float]]
@@ -48,6 +48,11 @@ def start(pace: Pace | None = PACE) -> LoopState:
 
 def found(timed: Timed, quality: Quality = Quality.GOOD) -> list[str]:
     return [one.replica for one in ticked(start(), timed, quality=quality).slower]
+
+
+def expected_ms(pace: Pace, size: float) -> float | None:
+    found = line(pace)
+    return None if found is None else found.at(size)
 
 
 def test_one_that_takes_a_quarter_longer_than_the_median_of_the_others_is_slower() -> None:

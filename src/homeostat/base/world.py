@@ -103,7 +103,10 @@ class Snapshot:
 
     def lever(self, name: str) -> Scalar | None:
         """Return a lever's live value, None if no actuator reported it."""
-        return next((value for key, value in self.levers if key == name), None)
+        for key, value in self.levers:
+            if key == name:
+                return value
+        return None
 
     def stamp(self, actuator: str) -> Stamp | None:
         """Return the named actuator's stamp, None if it was not read."""

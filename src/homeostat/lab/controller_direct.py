@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from homeostat.base.actions import Action, ActionKind, SafeSet
+from homeostat.base.changed import changed
 from homeostat.base.decisions import Notice, Urgency
 from homeostat.base.evidence import Evidence, Suspicion
 from homeostat.base.guard import PastAction
@@ -112,7 +113,7 @@ class Direct:
 def sensed(state: LoopState, evidence: Evidence, at: TimeNs) -> LoopState:
     """Return the state after one tick's evidence: trusted versions, peaks and the past with it."""
     calm = evidence.slo_met is True and not evidence.suspicions
-    fresh = replace(
+    fresh = changed(
         state,
         evidence=evidence,
         world=evidence.world,

@@ -7,6 +7,7 @@ where no rule of the tick knows a cause, also where no objective of the tick is 
 from dataclasses import replace
 from typing import Final
 
+from homeostat.base.changed import changed
 from homeostat.base.decisions import Notice, Urgency
 from homeostat.base.events import Command, Tell
 from homeostat.base.evidence import Evidence, Family, Suspicion
@@ -32,7 +33,9 @@ def kept(
         for label in on
     ]
     commands += [_notice(state, label, now, "no longer burns", Urgency.INFO) for label in off]
-    return replace(state, accounts=accounts), tuple(commands)
+    if accounts is state.accounts:
+        return state, tuple(commands)
+    return changed(state, accounts=accounts), tuple(commands)
 
 
 # Above UNLIKE_ITSELF, which is only watched: hours of failed requests are felt. Below every rule.

@@ -16,7 +16,7 @@ from homeostat.base.guard import Slower
 from homeostat.base.state import LoopState, Pace
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
-from homeostat.loop.pace import expected_ms, learn
+from homeostat.loop.pace import learn, line
 
 # Beside one peer only nobody knows which of the two is odd.
 PEERS: Final = 2
@@ -24,6 +24,7 @@ PEERS: Final = 2
 # replicas differ by 5 % from scrape to scrape (standard deviation, recorded episodes of the lab):
 # five of them, and it has to last besides.
 RATIO: Final = 1.25
+_COMPARED: Final = frozenset({names.DEVICE_TIME, names.BATCH_SIZE})
 
 
 def compared(
@@ -72,7 +73,7 @@ def _known(evidence: Evidence) -> dict[tuple[str, str], float]:
     return {
         (reading.subject, reading.signal): reading.value
         for reading in evidence.readings
-        if reading.signal in {names.DEVICE_TIME, names.BATCH_SIZE}
+        if reading.signal in _COMPARED
         and reading.quality is Quality.GOOD
         and reading.value is not None
         and math.isfinite(reading.value)
@@ -93,10 +94,13 @@ def _slowest(
     """Return the replica that is slower than each of the others, None if there is none."""
     if pace is None or pace.version != version:
         return None
+    explains = line(pace)
+    if explains is None:
+        return None
     ratios: list[tuple[float, str]] = []
     for name, (size, time) in timed.items():
-        expected = expected_ms(pace, size)
-        if expected is None or expected <= 0.0:
+        expected = explains.at(size)
+        if expected <= 0.0:
             return None
         ratios.append((time / expected, name))
     *others, (most, name) = sorted(ratios)

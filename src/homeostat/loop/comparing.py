@@ -8,6 +8,7 @@ unless what is suspected is the pool that is tried.
 from dataclasses import replace
 
 from homeostat.base.canary import CanaryVerdict
+from homeostat.base.changed import changed
 from homeostat.base.decisions import Effect, Notice, RampCall, Urgency
 from homeostat.base.events import Command, Tell, UndoRequested
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
@@ -70,7 +71,7 @@ def alike(parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs) -
         return state
     calm = state.record is None and state.incident is None and state.calm_ticks > 0
     known = parts.alike(state.alike, state.managed, evidence, now, calm=calm)
-    return replace(state, alike=known)
+    return state if known is state.alike else changed(state, alike=known)
 
 
 def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:

@@ -8,6 +8,7 @@ is undone is up to whoever did it. Versions are not looked at: a release has rul
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from homeostat.base import names
@@ -79,13 +80,12 @@ def suspected(state: LoopState, evidence: Evidence) -> Evidence:
 
 
 def _levers(world: Snapshot) -> tuple[tuple[str, Scalar], ...]:
-    return tuple(
-        sorted(
-            (lever, value)
-            for lever, value in world.levers
-            if lever in _LEVERS or lever.startswith(_PREFIXES)
-        )
-    )
+    return tuple(sorted([pair for pair in world.levers if _followed(pair[0])]))
+
+
+@lru_cache(maxsize=4096)
+def _followed(lever: str) -> bool:
+    return lever in _LEVERS or lever.startswith(_PREFIXES)
 
 
 def _ours(state: LoopState, lever: str, now: TimeNs) -> bool:

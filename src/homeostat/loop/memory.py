@@ -1,8 +1,7 @@
 """What the loop keeps from tick to tick: what served well, peaks, loads and recent actions."""
 
-from dataclasses import replace
-
 from homeostat.base import names
+from homeostat.base.changed import changed
 from homeostat.base.guard import CAPACITY_NS, GROWS, SHRINKS, TURNS_NS, GuardState, PastAction
 from homeostat.base.state import LoopState, Trial
 from homeostat.base.units import HOUR, TimeNs
@@ -37,7 +36,7 @@ def remember(state: LoopState, now: TimeNs) -> LoopState:
         past = tuple(one for one in past if now - one.at <= kept_ns or one.id == own)
     pace, slower = compared(state, world, now)
     needed = TRUST_FACTOR * state.managed.guard.persist_scrapes
-    return replace(
+    return changed(
         state,
         trials=trials,
         verified=verified,
@@ -95,7 +94,7 @@ def guard_state(state: LoopState) -> GuardState:
 
 def acted(state: LoopState, action: PastAction) -> LoopState:
     """Return the state with one more action that reached the world."""
-    return replace(state, past=(*state.past, action), moves=_moved(state.moves, action))
+    return changed(state, past=(*state.past, action), moves=_moved(state.moves, action))
 
 
 def _moved(moves: tuple[PastAction, ...], action: PastAction) -> tuple[PastAction, ...]:

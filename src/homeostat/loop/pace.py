@@ -8,8 +8,7 @@ replicas that serve, and the line through them; the same arithmetic as the diagn
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from homeostat.base.state import Pace
 
@@ -36,21 +35,40 @@ def learn(before: Pace | None, version: str, pairs: Iterable[tuple[float, float]
     for size, time in pairs:
         n, x, y = n + 1.0, x + size, y + time
         xx, xy, yy = xx + size * size, xy + size * time, yy + time * time
-    return replace(kept, n=n, x=x, y=y, xx=xx, xy=xy, yy=yy)
+    return Pace(version=version, n=n, x=x, y=y, xx=xx, xy=xy, yy=yy)
 
 
-def expected_ms(pace: Pace, size: float) -> float | None:
-    """Return the most device time that a batch of a size explains, in ms; None before any pair.
+class Line(NamedTuple):
+    """What a version's device time is at its usual batch, and what a request more adds.
 
-    A batch twice as large as usual takes at most twice as long (setup time is not negative); the
-    learnt slope, two standard errors up, says less where there is one.
+    Attributes:
+        size: Usual batch.
+        time: Its device time, ms.
+        slope: Most ms a request more that the pairs allow; None where it cannot be told.
     """
+
+    size: float
+    time: float
+    slope: float | None
+
+    def at(self, size: float) -> float:
+        """Return the most device time that a batch of a size explains, in ms.
+
+        A batch twice as large as usual takes at most twice as long (setup time is not negative);
+        the learnt slope, two standard errors up, says less where there is one.
+        """
+        most = self.time * max(size / self.size, 1.0)
+        if self.slope is None:
+            return most
+        return min(max(self.time + self.slope * (size - self.size), 0.0), most)
+
+
+def line(pace: Pace) -> Line | None:
+    """Return the line through the pairs; None before any pair."""
     if pace.n < 1.0 or pace.x <= 0.0 or pace.y <= 0.0:
         return None
     usual, time = pace.x / pace.n, pace.y / pace.n
-    most = time * max(size / usual, 1.0)
-    slope = _slope(pace, usual, time)
-    return most if slope is None else min(max(time + slope * (size - usual), 0.0), most)
+    return Line(usual, time, _slope(pace, usual, time))
 
 
 def _slope(pace: Pace, usual: float, time: float) -> float | None:

@@ -58,8 +58,15 @@ def settings(state: LoopState, world: Snapshot, needed: int, now: TimeNs) -> tup
 def _ticked(one: Setting, rate: int | None, needed: int, now: TimeNs, *, well: bool) -> Setting:
     ticks = one.ticks + 1 if well else 0
     most = max(one.rate_milli, rate or 0) if well else one.rate_milli
-    return replace(
-        one, until=now, ticks=ticks, served=one.served or ticks >= needed, rate_milli=most
+    return Setting(
+        lever=one.lever,
+        value=one.value,
+        version=one.version,
+        since=one.since,
+        until=now,
+        ticks=ticks,
+        served=one.served or ticks >= needed,
+        rate_milli=most,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from homeostat.base.changed import changed
 from homeostat.base.decisions import Effect, Notice, Urgency
 from homeostat.base.events import (
     Approval,
@@ -138,7 +139,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     same = incident is not None and state.incident is not None and incident.id == state.incident.id
     opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
     state = memory.remember(
-        replace(
+        changed(
             state,
             evidence=evidence,
             world=evidence.world,
@@ -201,6 +202,8 @@ def _effect(
 ) -> tuple[LoopState, Effect | None]:
     record = state.record
     if record is None or record.state is not ActionState.VERIFYING:
+        if not state.helped_ticks and not state.harmed_ticks:
+            return state, None
         return replace(state, helped_ticks=0, harmed_ticks=0), None
     seen = parts.judge(state.incident, state.before, evidence, state.managed)
     helped = state.helped_ticks + 1 if seen is Effect.HELPED else 0

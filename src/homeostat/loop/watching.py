@@ -65,8 +65,9 @@ def _carried(evidence: Evidence | None, world: Snapshot) -> dict[str, int | None
         up = replica.state is ReplicaState.READY
         ready[replica.pool] = ready.get(replica.pool, 0) + up
     used: dict[str, float] = {}
+    wanted = names.UTILISATION
     for reading in evidence.readings if evidence is not None else ():
-        if reading.signal == names.UTILISATION and reading.quality is Quality.GOOD:
+        if reading.signal == wanted and reading.quality is Quality.GOOD:
             value = reading.value
             if value is not None and math.isfinite(value) and value >= 0.0:
                 used[reading.subject] = value
