@@ -1,5 +1,7 @@
 """A past replayed in shadow: what lasts is found, a gap is unknown, and nothing is ever done."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from backtest_case import BEGAN_S, STEP_S, managed, past, replayed
@@ -8,9 +10,16 @@ from homeostat.base.actions import ActionKind
 from homeostat.base.evidence import Family
 from homeostat.base.policy import Mode
 from homeostat.server.backtest.found import found
+from homeostat.server.backtest.play import Seen
+from homeostat.server.backtest.recorded import Grid, History
 from homeostat.server.backtest.told import deployment
 
 pytestmark = pytest.mark.slow
+
+
+def _plain(seen: Seen, history: History, grid: Grid, source: str) -> dict[str, Any]:
+    return deployment(seen, found(seen, history, grid), history, grid, source)
+
 
 OVERLOAD = range(60, 72)
 GAP = range(90, 96)
@@ -52,7 +61,7 @@ def test_calm_is_left_alone() -> None:
 def test_bounds_refuse_and_the_refusal_is_told_with_its_reason() -> None:
     tight = past(overload=OVERLOAD, replicas=np.full(120, 8.0), queue=None)
     seen, histories, grid = replayed((managed(), tight))
-    plain = deployment(seen[0], histories[0], grid, "made.csv")
+    plain = _plain(seen[0], histories[0], grid, "made.csv")
     felt = [one for one in plain["incidents"] if one["felt"]]
     assert [one["action"] for one in felt] == [None]
     assert felt[0]["outcome"] == "page"
@@ -64,7 +73,7 @@ def test_without_service_times_nobody_is_blamed_and_a_person_is_told() -> None:
         managed(),
         past(overload=OVERLOAD, service_s=None, batch_size=None),
     ))
-    plain = deployment(seen[0], histories[0], grid, "made.csv")
+    plain = _plain(seen[0], histories[0], grid, "made.csv")
     assert [one["family"] for one in plain["incidents"]] == ["unclear"]
     assert plain["incidents"][0]["action"] is None
     assert plain["summary"]["detected"]["value"] == 1.0
@@ -72,7 +81,7 @@ def test_without_service_times_nobody_is_blamed_and_a_person_is_told() -> None:
 
 def test_without_replicas_nothing_can_be_done() -> None:
     seen, histories, grid = replayed((managed(), past(overload=OVERLOAD, replicas=None)))
-    plain = deployment(seen[0], histories[0], grid, "made.csv")
+    plain = _plain(seen[0], histories[0], grid, "made.csv")
     assert plain["summary"]["would"]["act"] == 0
     assert plain["summary"]["breaches"] == 1
 
@@ -81,10 +90,10 @@ def test_side_by_side_is_as_alone() -> None:
     one = (managed("one"), past(overload=OVERLOAD, seed=1))
     other = (managed("other"), past(overload=range(30, 40), gap=GAP, seed=2))
     both, histories, grid = replayed(one, other)
-    together = [deployment(s, h, grid, "made.csv") for s, h in zip(both, histories, strict=True)]
+    together = [_plain(s, h, grid, "made.csv") for s, h in zip(both, histories, strict=True)]
     for pair, expected in zip((one, other), together, strict=True):
         (seen,), (history,), own = replayed(pair)
-        assert deployment(seen, history, own, "made.csv") == expected
+        assert _plain(seen, history, own, "made.csv") == expected
 
 
 def test_it_is_a_shadow_whatever_the_configuration_says() -> None:
@@ -95,6 +104,6 @@ def test_it_is_a_shadow_whatever_the_configuration_says() -> None:
 
 def test_times_are_those_of_the_recording() -> None:
     seen, histories, grid = replayed((managed(), past(overload=OVERLOAD)))
-    plain = deployment(seen[0], histories[0], grid, "made.csv")
+    plain = _plain(seen[0], histories[0], grid, "made.csv")
     first = plain["breaches"][0]["from_s"]
     assert abs(first - (BEGAN_S + 60 * STEP_S)) <= STEP_S

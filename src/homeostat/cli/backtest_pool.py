@@ -17,6 +17,7 @@ from homeostat.base.errors import HomeostatError
 from homeostat.base.policy import Managed
 from homeostat.cli.detect_run import progress
 from homeostat.server import wiring
+from homeostat.server.backtest import found as finding
 from homeostat.server.backtest import recorded, told
 from homeostat.server.backtest.play import play
 from homeostat.server.backtest.recorded import Grid
@@ -104,8 +105,14 @@ def replayed(share: Share, advance: Callable[[int], None]) -> list[tuple[Plain, 
     ]
     seen = play(_senses, wiring.loop_parts(), managed, histories, grid, tell_more)
     found = []
-    for one, history, (_, frame) in zip(seen, histories, share.pairs, strict=True):
-        plain = told.deployment(one, history, grid, frame.source)
+    for one, history, (entry, frame) in zip(seen, histories, share.pairs, strict=True):
+        what = finding.found(one, history, grid)
+        plain = told.deployment(one, what, history, grid, frame.source)
+        if share.saved and any(course.wanted is not None for course in what.courses):
+            from homeostat.cli.backtest_saved import Saved
+
+            asked = Saved(frame, history, entry, grid, share.seed)
+            plain = told.with_saved(plain, asked.of(what.courses))
         found.append((plain, told.course(one, history, grid)))
     return found
 

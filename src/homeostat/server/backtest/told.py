@@ -22,16 +22,16 @@ Plain = dict[str, Any]
 _POINTS: Final = 720  # of a picture's lines
 
 
-def deployment(seen: Seen, one: History, grid: Grid, source: str) -> Plain:
+def deployment(seen: Seen, what: Found, one: History, grid: Grid, source: str) -> Plain:
     """Return what the replay of one deployment found.
 
     Args:
         seen: The replay.
+        what: What it found.
         one: Its history.
         grid: The ticks.
         source: Where the history is from.
     """
-    what = finding.found(seen, one, grid)
     objective = seen.managed.objective
     return {
         "name": one.name,
@@ -193,3 +193,31 @@ def totals(every: Sequence[Plain]) -> Plain:
         "foreseen": _share(early, add["breaches"]),
         "would": would,
     }
+
+
+def with_saved(plain: Plain, saved: Mapping[str, Plain]) -> Plain:
+    """Return a deployment's findings with what its actions would have saved.
+
+    Args:
+        plain: From `deployment`.
+        saved: By incident: minutes with their interval, or None and why.
+    """
+    incidents = [one | {"saved": saved.get(one["id"])} for one in plain["incidents"]]
+    return plain | {
+        "incidents": incidents,
+        "summary": plain["summary"] | {"saved": _together(list(saved.values()))},
+    }
+
+
+def _together(every: Sequence[Plain]) -> Plain | None:
+    """Return what several actions would have saved: only those that are known are added.
+
+    Ends are added as if all erred alike: an interval that is too wide if they do not.
+    """
+    known = [one["minutes"] for one in every if one["minutes"] is not None]
+    if not every:
+        return None
+    if not known:
+        return {"minutes": None, "why": every[0]["why"]}
+    added = {end: sum(one[end] for one in known) for end in ("value", "low", "high")}
+    return {"minutes": added | {"n": len(known)}, "unknown": len(every) - len(known), "why": ""}
