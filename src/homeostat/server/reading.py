@@ -7,7 +7,7 @@ is reported as unreadable. Neither may cost the other deployments their tick.
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -89,7 +89,11 @@ async def read_world(deployment: Deployment, now: TimeNs, limit_s: float) -> Sna
 
 
 async def observe(deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ...]:
-    """Return one report per source; a source that hangs or raises is unreachable."""
+    """Return one report per source; a source that hangs or raises is unreachable.
+
+    Names of sources are unique within a deployment, and the senses take the fleet's at once: there
+    a source is named with its deployment, so that two of one name are not taken for each other.
+    """
     limit_s = OBSERVE_SHARE * deployment.managed.scrape_ns / SECOND
 
     async def one(source: Source) -> SourceReport:
@@ -102,7 +106,7 @@ async def observe(deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ..
             log.warning("observe", source=source.name, problem=plain(error))
             return _silent(deployment, source, now, repr(error)[:200])
         deployment.subjects[source.name] = report.subjects
-        return report
+        return replace(report, source=_everywhere(deployment, source))
 
     return tuple(await asyncio.gather(*(one(source) for source in deployment.sources)))
 
@@ -130,10 +134,15 @@ def plain(error: BaseException) -> str:
 def _silent(deployment: Deployment, source: Source, now: TimeNs, detail: str) -> SourceReport:
     """Return the report of a source that gave none: silent for all that it spoke for before."""
     return SourceReport(
-        source=source.name,
+        source=_everywhere(deployment, source),
         at=now,
         observations=(),
         subjects=deployment.subjects.get(source.name, ()),
         quality=Quality.UNREACHABLE,
         detail=detail,
     )
+
+
+def _everywhere(deployment: Deployment, source: Source) -> str:
+    """Return a source's name that no source of another deployment has."""
+    return f"{deployment.managed.name}/{source.name}"
