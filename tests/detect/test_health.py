@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -177,9 +176,37 @@ def test_parts_come_worst_first_and_their_order_does_not_matter() -> None:
 def test_a_larger_loss_never_raises_the_score(at: int, loss: float) -> None:
     parts = [*WELL, suspected(0.5), rare(3.0)]
     worse = [*parts]
-    worse[at] = replace(parts[at], loss=max(loss, parts[at].loss), worst=1.0)
+    worse[at] = parts[at]._replace(loss=max(loss, parts[at].loss), worst=1.0)
     assert health(worse).score <= health(parts).score
     assert health(worse).low <= health(parts).low
+
+
+PART = st.builds(
+    Part,
+    concern=st.sampled_from(Concern),
+    subject=st.sampled_from(("gateway", "replica:a-1")),
+    signal=st.just("latency"),
+    verdict=st.sampled_from(Verdict),
+    loss=CHANCE | st.sampled_from((0.0, 0.3, 1.0)),
+    worst=CHANCE,
+    because=st.just(""),
+)
+
+
+def leaves(losses: list[tuple[Concern, float]]) -> float:
+    """What the worst loss of each concern leaves, concern by concern."""
+    share = 1.0
+    for concern in Concern:
+        share *= 1.0 - max([0.0, *(loss for whose, loss in losses if whose is concern)])
+    return 100.0 * share
+
+
+@given(st.lists(PART, min_size=1, max_size=12))
+def test_the_scores_are_those_of_each_concern_by_itself(parts: list[Part]) -> None:
+    found = health(parts)
+    assert found.score == leaves([(one.concern, one.loss) for one in parts])
+    assert found.low == leaves([(one.concern, one.worst) for one in parts])
+    assert found.high == leaves([(one.concern, one.loss) for one in parts if one.known])
 
 
 WRONG: list[tuple[str, Callable[[], object]]] = [

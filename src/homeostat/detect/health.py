@@ -16,9 +16,10 @@ UNKNOWN and not HEALTHY, and two more numbers say what the score would be if all
 were well (`high`), and if it were as bad as it can be (`low`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 from homeostat.base.evidence import Verdict
 from homeostat.base.units import HOUR, MINUTE
@@ -32,6 +33,9 @@ class Concern(StrEnum):
     TIME_LEFT = "time_left"  # when does a share reach its limit
     ALARM = "alarm"  # has a detector found it unusual
     SUSPICION = "suspicion"  # what fault is suspected
+
+
+_CONCERNS: Final = tuple(Concern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +88,7 @@ class Losses:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """One concern of one signal.
 
     Attributes:
@@ -145,29 +148,43 @@ def health(parts: Iterable[Part], losses: Losses | None = None) -> Health:
         losses: Only `unknown_objective` is used, for no parts at all.
     """
     sure = Losses() if losses is None else losses
-    order = sorted(
-        parts, key=lambda part: (-part.loss, part.known, part.concern, part.subject, part.signal)
-    )
+    order = sorted(parts, key=_place)
     if not order:
-        score = _left([(Concern.OBJECTIVE, sure.unknown_objective)])
+        score = _left({Concern.OBJECTIVE: sure.unknown_objective})
         return Health(score=score, low=0.0, high=100.0, verdict=Verdict.UNKNOWN, parts=())
+    loss: dict[Concern, float] = {}
+    worst: dict[Concern, float] = {}
+    known: dict[Concern, float] = {}
+    for part in order:
+        _raised(loss, part.concern, part.loss)
+        _raised(worst, part.concern, part.worst)
+        if part.verdict is not Verdict.UNKNOWN:
+            _raised(known, part.concern, part.loss)
     return Health(
-        score=_left((part.concern, part.loss) for part in order),
-        low=_left((part.concern, part.worst) for part in order),
-        high=_left((part.concern, part.loss) for part in order if part.known),
+        score=_left(loss),
+        low=_left(worst),
+        high=_left(known),
         verdict=_verdict(order),
         parts=tuple(order),
     )
 
 
-def _left(losses: Iterable[tuple[Concern, float]]) -> float:
+def _place(part: Part) -> tuple[float, bool, Concern, str, str]:
+    known = part.verdict is not Verdict.UNKNOWN
+    return -part.loss, known, part.concern, part.subject, part.signal
+
+
+def _raised(worst: dict[Concern, float], concern: Concern, loss: float) -> None:
+    if loss > worst.get(concern, 0.0):
+        worst[concern] = loss
+
+
+def _left(worst: Mapping[Concern, float]) -> float:
     """Return what the worst loss of each concern leaves of a hundred."""
-    worst = dict.fromkeys(Concern, 0.0)
-    for concern, loss in losses:
-        worst[concern] = max(worst[concern], loss)
     share = 1.0
-    for loss in worst.values():
-        share *= 1.0 - loss
+    for concern in _CONCERNS:  # in one order: the last bit of a product depends on it
+        if concern in worst:
+            share *= 1.0 - worst[concern]
     return 100.0 * share
 
 

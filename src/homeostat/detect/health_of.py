@@ -5,6 +5,7 @@ limit, alarms, suspicions. How much each takes away is in `health` and `health_p
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from homeostat.base import names
@@ -102,7 +103,7 @@ def _ahead(forecasts: Sequence[Forecast], objective: Objective) -> Iterator[Part
         key = (one.subject, one.signal)
         # Demand of which no capacity is known is no promise of anybody's.
         if one.chances and (key in promised or one.chances[0] is not None):
-            minutes = [at / MINUTE for at in one.horizons_ns]
+            minutes = _minutes(one.horizons_ns)
             yield health_parts.breach(*key, one.chances, minutes, _LOSSES)
         elif not one.chances and one.time_to_limit_ns is not None:
             left = TimeLeft(levels=_EARLIEST, at_ns=(one.time_to_limit_ns,), in_sight=1.0)
@@ -110,8 +111,13 @@ def _ahead(forecasts: Sequence[Forecast], objective: Objective) -> Iterator[Part
         promised.discard(key)
     for subject, signal in sorted(promised):  # nobody forecasts it
         nothing = [None] * len(_LOSSES.urgency)
-        minutes = [0.0] * len(nothing)
+        minutes = (0.0,) * len(nothing)
         yield health_parts.breach(subject, signal, nothing, minutes, _LOSSES)
+
+
+@lru_cache(maxsize=64)
+def _minutes(horizons_ns: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple([at / MINUTE for at in horizons_ns])
 
 
 def _alarms(anomalies: Sequence[Anomaly]) -> Iterator[Part]:

@@ -9,7 +9,7 @@ with the worst that it could be.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
 from homeostat.base.evidence import Suspicion, Verdict
 from homeostat.base.units import SECOND
@@ -74,8 +74,7 @@ def breach(
             f"health: {len(chances)} chances and {len(losses.urgency)} urgencies for "
             f"{len(minutes)} horizons; give as many"
         )
-    known = [one for one in chances if one is not None]
-    if len(known) < len(chances):
+    if None in chances:
         # What a shorter look knows still counts; what a longer one would add does not get better.
         seen = _urgency([one or 0.0 for one in chances], losses)
         worst = _urgency([1.0 if one is None else one for one in chances], losses)
@@ -83,10 +82,11 @@ def breach(
         text = "too little history to say whether the limit is passed"
         verdict = Verdict.ANOMALOUS if seen > losses.unknown_forecast else Verdict.UNKNOWN
         return _part(Concern.BREACH, subject, signal, verdict, loss, max(worst, loss), text)
+    known = cast("Sequence[float]", chances)
     loss = _urgency(known, losses)
-    text = ", ".join(
+    text = ", ".join([
         f"{chance:.0%} within {minute:g} min" for chance, minute in zip(known, minutes, strict=True)
-    )
+    ])
     verdict = Verdict.ANOMALOUS if max(known) >= _SURE else Verdict.HEALTHY
     return _part(Concern.BREACH, subject, signal, verdict, loss, loss, text)
 
@@ -176,7 +176,4 @@ def _part(
     concern: Concern, subject: str, signal: str, verdict: Verdict, loss: float, worst: float,
     because: str,
 ) -> Part:  # fmt: skip
-    return Part(
-        concern=concern, subject=subject, signal=signal, verdict=verdict, loss=loss, worst=worst,
-        because=because,
-    )  # fmt: skip
+    return Part(concern, subject, signal, verdict, loss, worst, because)
