@@ -171,6 +171,7 @@ def test_all_rows_at_once_are_judged_as_one_by_one(rows: list[Row], accuracy: fl
         assert [reading.value for reading in judged.readings] == [
             row.value if row.quality is Quality.GOOD else None for _, row in own
         ]
+        assert list(judged.names) == [(row.key.subject, row.key.signal) for _, row in own]
         assert list(judged.anomalies) == [claim for _, row in own for claim in claimed(row)]
         assert dict(judged.usual) == {
             (row.key.subject, row.key.signal): row.usual for _, row in own if row.usual == row.usual
@@ -188,3 +189,14 @@ def test_a_number_that_is_not_known_is_not_in_its_column() -> None:
     assert column.get(("model", "a"), 7.0) == 7.0
     with pytest.raises(KeyError):
         column["gateway", "a"]
+
+
+def test_a_series_that_comes_twice_has_two_names_for_its_two_readings() -> None:
+    key = SeriesKey(deployment="m1", subject=SUBJECTS[2], signal=names.PROCESS_UP)
+    rows = [
+        Row(key, value, Quality.GOOD, NAN, scores=(NAN, NAN), alarms=(False, False))
+        for value in (1.0, 0.0)
+    ]
+    judged = judge(frame(rows), claims(rows), [replace(managed(), name="m1")])["m1"]
+    assert list(judged.names) == [(key.subject, key.signal)] * 2
+    assert [reading.value for reading in judged.readings] == [1.0, 0.0]

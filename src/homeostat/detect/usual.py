@@ -71,13 +71,14 @@ def learn_pairs(pairs: Pairs, sizes: Floats, times: Floats) -> Pairs:
     """Return the sums with more pairs; pairs with an unknown half are left out."""
     both = np.isfinite(sizes) & np.isfinite(times)
     x, y = sizes[both], times[both]
+    total = np.add.reduce  # `sum` without what wraps it: there are few, for each deployment
     return Pairs(
         n=pairs.n * _FADE + float(len(x)),
-        x=pairs.x * _FADE + float(x.sum()),
-        y=pairs.y * _FADE + float(y.sum()),
-        xx=pairs.xx * _FADE + float((x * x).sum()),
-        xy=pairs.xy * _FADE + float((x * y).sum()),
-        yy=pairs.yy * _FADE + float((y * y).sum()),
+        x=pairs.x * _FADE + float(total(x)),
+        y=pairs.y * _FADE + float(total(y)),
+        xx=pairs.xx * _FADE + float(total(x * x)),
+        xy=pairs.xy * _FADE + float(total(x * y)),
+        yy=pairs.yy * _FADE + float(total(y * y)),
     )
 
 

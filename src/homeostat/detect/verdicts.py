@@ -5,8 +5,9 @@ in the direction that hurts. Values that cannot be believed are unknown, whateve
 All series of the fleet are judged together; what is said of them is then dealt out by deployment.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
 from homeostat.base.many import many
 from homeostat.base.policy import Managed
 from homeostat.base.ports import SignalsLike
-from homeostat.detect.layout import Layout, part_of
+from homeostat.detect.layout import Layout, Part, part_of
 from homeostat.detect.matters import MEMORY_HIGH, Rule
 from homeostat.detect.panel import Claims
 
@@ -66,6 +67,7 @@ class Judged:
 
     Attributes:
         readings: By row order.
+        names: Subject and signal of each of them.
         anomalies: Detectors' claims that matter, and their unknowns.
         usual: Guarded means by (subject, signal), known ones only.
         history: Recent values by (subject, signal), oldest first.
@@ -74,6 +76,7 @@ class Judged:
     """
 
     readings: tuple[Reading, ...]
+    names: Collection[tuple[str, str]]
     anomalies: tuple[Anomaly, ...]
     usual: Mapping[tuple[str, str], float]
     history: Mapping[tuple[str, str], Any]
@@ -122,13 +125,21 @@ def judge(signals: SignalsLike, claims: Claims, managed: Sequence[Managed]) -> d
         part, first = rows.parts.get(name, _NOTHING), rows.first.get(name, 0)
         out[name] = Judged(
             readings=tuple(readings[first : first + len(part.keys)]),
-            anomalies=tuple(anomalies.get(name, ())),
+            names=_names(part),
+            anomalies=anomalies.get(name, ()),
             usual=Column(part.places, usual, first),
             history=history.get(name, {}),
             fallen=fallen.get(name, {}),
             learnt=Column(part.places, learnt, first),
         )
     return out
+
+
+def _names(part: Part) -> Collection[tuple[str, str]]:
+    """Return subject and signal of each row, the same objects each time unless one comes twice."""
+    if len(part.places) == len(part.keys):
+        return part.places
+    return tuple(zip(part.subjects, part.signals, strict=True))
 
 
 def _seen(signals: SignalsLike, claims: Claims) -> _Seen:
@@ -205,7 +216,7 @@ def _limits(entry: Managed) -> tuple[float, ...]:
     return np.nan, 1.0, probes, MEMORY_HIGH, accuracy, latency, promised.error_ratio
 
 
-def _anomalies(seen: _Seen) -> dict[str, list[Anomaly]]:
+def _anomalies(seen: _Seen) -> dict[str, tuple[Anomaly, ...]]:
     """Return the claims by deployment: by row, and by detector within it."""
     rows, detectors = seen.rows, tuple(seen.alarms)
     claimed = [seen.unknown[name] | seen.alarms[name] for name in detectors]
@@ -227,10 +238,11 @@ def _anomalies(seen: _Seen) -> dict[str, list[Anomaly]]:
             for one, score in zip(unknown, scores[where, which].tolist(), strict=True)
         ],
     )
-    out: dict[str, list[Anomaly]] = {}
-    for owner, claim in zip(rows.owner[where].tolist(), made, strict=True):
-        out.setdefault(rows.deployments[owner], []).append(claim)
-    return out
+    ends = np.searchsorted(where, [*rows.first.values(), len(rows.keys)]).tolist()
+    return {
+        name: tuple(made[begin:end])
+        for name, (begin, end) in zip(rows.deployments, pairwise(ends), strict=True)
+    }
 
 
 def _pasts(

@@ -148,8 +148,9 @@ class Controller:
         reborn = np.zeros(np.shape(scrape.phase), bool)
         for number, mind in enumerate(self._minds):
             slots, again = mind.platform.slots, mind.platform.reborn
-            reborn[number, list(again)] = True
-            self._sources.restart(number, {index: slots[index].started for index in again})
+            if again:
+                reborn[number, list(again)] = True
+                self._sources.restart(number, {index: slots[index].started for index in again})
         self._counters.restart(reborn)
         self._counters.take(now_s, scrape)
         said = self._sources.round(now_s, scrape, self._counters)

@@ -42,6 +42,10 @@ _VERSION: Final = "version."
 # The twin numbers a variant's versions: 1 at the start, 0 what a rollback goes back to.
 _BEFORE: Final = 0
 _NOW: Final = 1
+_LEVERS: Final = [
+    (pool, names.lever_replicas(pool), names.lever_version(pool), names.lever_weight(pool))
+    for pool in POOLS
+]
 STARTING: Final = frozenset({Phase.PENDING, Phase.LOADING})
 ANSWERED_BEFORE_S: Final = 1.0
 """Receipts come in this long before the scrape that shows what became of the writes."""
@@ -276,14 +280,13 @@ class Platform:
             # The gateway shows whether its limit is in force; its size is the last one written.
             names.GATEWAY_LIMIT: 0 if np.isinf(scrape.admit_rps[number]) else limit,
         }
-        for variant, pool in enumerate(POOLS):
-            wanted = round(float(scrape.replicas[number, variant]))
-            live[names.lever_replicas(pool)] = wanted
-            version = version_name(variant, float(scrape.version[number, variant]))
-            self._running[pool] = live[names.lever_version(pool)] = version
+        wanted, shares = scrape.replicas[number].tolist(), scrape.weights[number].tolist()
+        versions = scrape.version[number].tolist()
+        for variant, (pool, replicas, version, weight) in enumerate(_LEVERS):
+            live[replicas] = round(wanted[variant])
+            self._running[pool] = live[version] = version_name(variant, versions[variant])
             if variant != Variant.A:
-                share = float(scrape.weights[number, variant])
-                live[names.lever_weight(pool)] = round(100.0 * share)
+                live[weight] = round(100.0 * shares[variant])
         return live
 
     def _see_foreign(self, live: Mapping[str, Scalar]) -> None:
@@ -314,21 +317,25 @@ class Platform:
     def _note_releases(self, now_s: float) -> None:
         """Note versions that a pool has not run last."""
         for pool, version in self._running.items():
-            ran = [one.version for one in self._releases if one.pool == pool]
-            if ran[-1] != version:
+            ran = next(one.version for one in reversed(self._releases) if one.pool == pool)
+            if ran != version:
                 since = time_ns(now_s)
                 self._releases.append(Release(pool=pool, version=version, since=since))
 
     def _see_slots(self, now_s: float, scrape: Scrape, number: int) -> None:
         phases, variants = scrape.phase[number].tolist(), scrape.slot_variant[number].tolist()
         shares = scrape.slot[number, :, _MEMORY].tolist()
-        for index, (phase, variant) in enumerate(zip(phases, variants, strict=True)):
-            self._see_slot(index, int(phase), int(variant), now_s)
-            if (slot := self.slots.get(index)) is not None:
-                used = shares[index] * self._limit
+        for index, (phase, variant, share) in enumerate(zip(phases, variants, shares, strict=True)):
+            slot = self.slots.get(index)
+            if slot is None or not slot.phase == slot.was == phase or slot.variant != variant:
+                slot = self._see_slot(index, int(phase), int(variant), now_s)
+            # Else it is as it was for two scrapes, like nearly all of them: its memory alone moves.
+            if slot is not None:
+                used = share * self._limit
                 slot.memory_bytes = int(used) if math.isfinite(used) else None
 
-    def _see_slot(self, index: int, phase: int, variant: int, now_s: float) -> None:
+    def _see_slot(self, index: int, phase: int, variant: int, now_s: float) -> Slot | None:
+        """Take over one slot's phase, and return the slot; None if it is empty."""
         old = self.slots.get(index)
         if old is not None and (phase == Phase.EMPTY or variant != old.variant):
             del self.slots[index]
@@ -337,11 +344,11 @@ class Platform:
                 self.levers.pop(lever, None)
             old = None
         if phase == Phase.EMPTY:
-            return
+            return None
         if old is None:
             name = slot_name(variant, index)
             counted = self._marks.pop(name, 0) + 1
-            self.slots[index] = Slot(
+            self.slots[index] = new = Slot(
                 name=name,
                 variant=variant,
                 phase=phase,
@@ -351,11 +358,12 @@ class Platform:
             )
             self.levers[names.lever_incarnation(name)] = counted
             self.levers[names.lever_drained(name)] = 0
-            return
+            return new
         if phase in STARTING and old.phase not in STARTING:
             old.started = time_ns(now_s)  # another process; the platform counts what was asked for
             old.ending = False
         old.was, old.phase = old.phase, phase
+        return old
 
 
 def _history() -> list[Release]:

@@ -5,7 +5,7 @@ forecasts, objectives, diagnosis. This file only says who is asked when, and who
 is learnt from a deployment in which something is suspected or an action of ours is in flight.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,12 +172,12 @@ def _by_deployment(every: Sequence[Any]) -> dict[str, list[Any]]:
 def _seen(
     parts: SenseParts, judged: Judged, shifted: Shifted, device: Any, world: Snapshot | None
 ) -> _Seen:
-    gone = _no_longer_there(judged.readings, world)
-    readings = {
-        (reading.subject, reading.signal): reading
-        for reading in (*judged.readings, *shifted.readings)
-        if reading.subject not in gone
-    }
+    gone = _no_longer_there(judged.names, world)
+    readings = dict(zip(judged.names, judged.readings, strict=True))
+    for reading in shifted.readings:
+        readings[reading.subject, reading.signal] = reading
+    if gone:
+        readings = {name: reading for name, reading in readings.items() if name[0] not in gone}
     for reading in parts.utilisation(readings, world, device):
         readings[reading.subject, reading.signal] = reading
     return _Seen(
@@ -237,12 +237,12 @@ def _evidence(
     )
 
 
-def _no_longer_there(readings: Sequence[Reading], world: Snapshot | None) -> frozenset[str]:
+def _no_longer_there(said: Collection[tuple[str, str]], world: Snapshot | None) -> frozenset[str]:
     """Return replicas that sources still speak of although the slot is no more."""
     if world is None:
         return frozenset()
     slots = {names.replica(replica.name) for replica in world.replicas}
-    heard = {reading.subject for reading in readings}
+    heard = {subject for subject, _ in said}
     return frozenset(one for one in heard - slots if one.startswith("replica:"))
 
 

@@ -3,7 +3,7 @@
 Written here and not where they are implemented, because the loop knows no detector.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +58,8 @@ class Judged(Protocol):
 
     @property
     def readings(self) -> tuple[Reading, ...]: ...  # noqa: D102 - see the class
+    @property
+    def names(self) -> Collection[tuple[str, str]]: ...  # noqa: D102 - see the class
     @property
     def anomalies(self) -> tuple[Anomaly, ...]: ...  # noqa: D102 - see the class
     @property
