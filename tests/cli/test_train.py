@@ -43,6 +43,7 @@ def asked(folder: Path, updates: int, *more: str) -> list[str]:
         (("--limit", "lost=-1"), "write NAME=MEAN"),
         (("--reward", "fame"), "unknown reward 'fame'"),
         (("--resume",), "there is no run to take up"),
+        (("--entropy", "nan"), "entropy_weight must be 0 or more, got nan"),
     ],
 )
 @pytest.mark.slow
@@ -140,8 +141,8 @@ def test_acting_in_the_twin_keeps_to_the_mask_the_bounds_and_the_length() -> Non
 
     config = config_of(Asked(
         out=Path("x"), budget_steps=1, seeds=(0,), environments=8, length=16, episodes=8, slots=8,
-        hours=1, reward="level", hash_rate=False, unguarded=False, without=(), limits=(),
-        resume=False, every=1,
+        hours=1, reward="level", entropy=0.01, hash_rate=False, unguarded=False, without=(),
+        limits=(), resume=False, every=1,
     ))  # fmt: skip
     drawn = environment_draw.episodes(8, known=(), slots=8, length_s=150)
     trainer = Trainer(Deployment(world=world_of(drawn)), config, OPTIONS)

@@ -149,3 +149,19 @@ def test_one_more_policy_plays_its_own_shards_alone(
     fresh = {event.shard.policy: event.fresh for event in more}
     assert fresh == {"hold": False, "threshold": False, "hpa": True}
     assert started == ["hold", "hpa"]  # HOLD's play is kept by whoever has a disk: `cli.lab_plays`
+
+
+def test_a_policy_that_is_trained_anew_leaves_the_shards_of_others_standing(
+    cases: list[Scenario],
+) -> None:
+    def digests(**files: str) -> dict[str, tuple[str, str]]:
+        options = Options(trained=tuple(sorted(files.items())))
+        pieces = shards.shards(cases[:1], ["threshold", "ppo", "ppo_hash", "oracle"], [0], options)
+        return {one.policy: (one.digest(), one.play_digest()) for one in pieces}
+
+    before = digests(ppo="a", ppo_hash="b")
+    after = digests(ppo="c", ppo_hash="b")
+    assert {name for name in before if before[name] != after[name]} == {"ppo", "oracle"}
+    piece = shards.shards(cases[:1], ["ppo", "oracle"], [0], Options(trained=(("ppo", "a"),)))[-1]
+    alone = shards.shards(cases[:1], ["ppo"], [0], Options(trained=(("ppo", "a"),)))[-1]
+    assert piece.under("ppo").play_digest() == alone.play_digest()

@@ -19,6 +19,7 @@ from homeostat.lab.learned_choose import Judged, judged
 from homeostat.lab.types import FAMILIES
 from homeostat.lab.world import stack
 from homeostat.learn import ppo_file, train
+from homeostat.learn.ppo_config import Config
 
 _HOUR_S: Final = 3600
 _WIDTH: Final = 32
@@ -136,6 +137,8 @@ def command_of(said: Mapping[str, Any], updates: int) -> str:
         f"--episodes {drawn['compositions']}", f"--slots {drawn['slots']}",
         f"--hours {drawn['length_s'] // _HOUR_S}", f"--reward {said['reward']['kind']}",
     ]  # fmt: skip
+    entropy = config["entropy_weight"]
+    words += [f"--entropy {entropy:g}"] if entropy != Config().entropy_weight else []
     words += ["--hash-rate"] if config["hash_rate"] is not None else []
     words += [] if rules["guarded"] else ["--unguarded"]
     words += [f"--without {name}" for name in drawn["without"]]

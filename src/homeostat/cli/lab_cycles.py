@@ -21,7 +21,7 @@ from homeostat.base.errors import ConfigError
 from homeostat.cli import lab_files
 from homeostat.cli.lab_pool import Pool
 from homeostat.cli.lab_run import code_of, progress
-from homeostat.cli.lab_trained import shipped
+from homeostat.cli.lab_trained import digests, shipped
 from homeostat.cli.output import tell
 from homeostat.lab import cycles
 from homeostat.lab.cycles_table import COLUMNS, Piece, Rows, Table, play_piece
@@ -80,7 +80,7 @@ class Run:
         self._scenarios = tuple(one for one in plan.catalogue.scenarios if not one.benign)
         if not self._scenarios:
             raise ConfigError(f"{plan.catalogue.name}: no scenario has a fault; bring one that has")
-        self._options = Options(code=code_of(plan.catalogue))
+        self._options = Options(code=code_of(plan.catalogue), trained=digests())
         self._wall_s = 0.0
 
     def go(self) -> Cycles:

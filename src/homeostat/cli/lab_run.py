@@ -104,7 +104,7 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        options = Options(code=code_of(plan.catalogue))
+        options = Options(code=code_of(plan.catalogue), trained=lab_trained.digests())
         self._options = replace(
             options, sensitivity=plan.sensitivity, person_scale=plan.person_scale
         )
@@ -290,7 +290,7 @@ def play_one(
         seed=seed,
         policy=policy,
         others=_START,
-        options=Options(code=code_of(catalogue)),
+        options=Options(code=code_of(catalogue), trained=lab_trained.digests()),
         recorded=catalogue.recorded,
         trace=True,
     )
@@ -345,9 +345,8 @@ def _lines(what: str, total: int, done: int) -> Callable[[str], None]:
 
 
 def code_of(catalogue: lab_files.Catalogue) -> str:
-    """Return what names the program, its trained policies and the recorded loads it replays."""
-    words = lab_files.code_digest(), lab_trained.digest(), catalogue.recorded_digest
-    return " ".join(words).strip()
+    """Return what names the program, and the recorded loads that it replays."""
+    return f"{lab_files.code_digest()} {catalogue.recorded_digest}".strip()
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -21,9 +21,7 @@ def shipped() -> Mapping[str, bytes]:
     return {name: file.read_bytes() for name, file in found.items() if file.is_file()}
 
 
-def digest() -> str:
-    """Return the SHA-256 of all of them, by name: a run's results depend on them."""
-    total = hashlib.sha256()
-    for name, data in sorted(shipped().items()):
-        total.update(f"{name}\0{len(data)}\0".encode() + data)
-    return total.hexdigest()
+def digests() -> tuple[tuple[str, str], ...]:
+    """Return name and SHA-256 of each, by name: what they play depends on them."""
+    found = sorted(shipped().items())
+    return tuple((name, hashlib.sha256(data).hexdigest()) for name, data in found)

@@ -25,6 +25,7 @@ def train(
     slots: int = typer.Option(8, "--slots", help="Replica slots of every deployment."),
     hours: int = typer.Option(1, "--hours", min=1, max=24, help="Of an episode."),
     reward: str = typer.Option("level", "--reward", help="`level`, or `hash` as HASH writes it."),
+    entropy: float = typer.Option(0.01, "--entropy", help="Weight of trying things out."),
     hash_rate: bool = typer.Option(False, "--hash-rate", help="HASH's learning rate, bounded."),
     unguarded: bool = typer.Option(
         False, "--unguarded", help="HASH's six actions and no guard; for comparison."
@@ -62,6 +63,7 @@ def train(
         slots=slots,
         hours=hours,
         reward=reward,
+        entropy=entropy,
         hash_rate=hash_rate,
         unguarded=unguarded,
         without=tuple(without or ()),

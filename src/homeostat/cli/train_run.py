@@ -49,6 +49,7 @@ class Asked:
     slots: int
     hours: int
     reward: str
+    entropy: float
     hash_rate: bool
     unguarded: bool
     without: tuple[str, ...]
@@ -117,6 +118,7 @@ def config_of(asked: Asked) -> Config:
             length=asked.length,
             minibatches=math.gcd(4, asked.environments * asked.length),
             reward_scale=_SCALES[_reward(asked.reward).kind],
+            entropy_weight=asked.entropy,
             limits=tuple(_limit(text) for text in asked.limits),
             hash_rate=HashRate() if asked.hash_rate else None,
         )

@@ -37,12 +37,19 @@ class Options:
         person_scale: Multiplies the human model's delays.
         code: Names the version of the program; whoever can read files says it.
         sensitivity: Whether every row of the sensitivity table is judged too.
+        trained: Name and SHA-256 of each trained policy's file; only shards that such a policy
+            has a part in depend on it.
     """
 
     width: int = 50
     person_scale: float = 1.0
     code: str = ""
     sensitivity: bool = False
+    trained: tuple[tuple[str, str], ...] = ()
+
+    def of(self, *policies: str) -> "Options":
+        """Return the same without the files of other policies than these."""
+        return replace(self, trained=tuple(one for one in self.trained if one[0] in policies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +95,14 @@ class Shard:
     def digest(self) -> str:
         """Return the SHA-256 of all that the result depends on."""
         parts = (
-            self.scenario, self.seeds, self.policy, self.others, self.block, self.options,
-            FROZEN.digest(),
+            self.scenario, self.seeds, self.policy, self.others, self.block,
+            self.options.of(self.policy, *self.others), FROZEN.digest(),
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def play_digest(self) -> str:
         """Return the SHA-256 of all that the play depends on: how it is judged is not among it."""
-        played = replace(self.options, sensitivity=False)
+        played = replace(self.options.of(self.policy, *self.others), sensitivity=False)
         parts = ("play", self.scenario, self.seeds, self.policy, self.others, played)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
