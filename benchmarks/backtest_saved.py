@@ -59,6 +59,7 @@ def _planned(start_s: float, low: float, high: float) -> Fault:
         target=Target.DEPLOYMENT,
         onset=Onset(
             shape=OnsetShape.RAMP,
+            until_fixed=False,
             start_s=Range(low=start_s, high=start_s + 300),
             ramp_s=Range(low=300, high=600),
             duration_s=Range(low=1800, high=2700),
@@ -82,6 +83,7 @@ RUSH: Final = Scenario(
     ),
     onset=Onset(
         shape=OnsetShape.RAMP,
+        until_fixed=False,
         start_s=Range(low=16_000, high=17_400),
         ramp_s=Range(low=30, high=300),
         duration_s=Range(low=1200, high=3000),

@@ -158,6 +158,32 @@ def configured(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
+def commands() -> list[str]:
+    """Return the commands of the how-to page, as they are written there."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "backtest.md"
+    blocks = page.read_text(encoding="utf-8").split("```")[1::2]
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands())
+def test_the_page_says_what_works(
+    line: str,
+    recordings: list[Path],
+    configured: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "ranker.csv").write_bytes(recordings[0].read_bytes())
+    monkeypatch.chdir(configured.parent)
+    program, command, *words = line.split()
+    assert (program, command) == ("homeostat", "backtest")
+    said = run(*words, "--jobs", 1, "--no-saved")
+    assert said.exit_code == 0, said.output
+    if "--report" in words:
+        assert (tmp_path / "backtest.html").stat().st_size < 500_000
+
+
 @pytest.mark.slow
 def test_the_past_of_a_prometheus_is_replayed_and_its_gap_is_unknown(configured: Path) -> None:
     said = run("-f", configured, "--since", "31m", "--jobs", 1, "--no-saved", "-o", "json")

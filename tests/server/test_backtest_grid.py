@@ -63,6 +63,16 @@ def test_a_ratio_of_nothing_is_unknown_and_not_zero() -> None:
     assert found[column.ERRORS][1] == 0.5
 
 
+def test_what_is_served_at_once_says_how_long_it_takes() -> None:
+    counted = {"throughput": [10.0, 0.0], "running": [4.0, 1.0], "replicas": [2.0, 2.0]}
+    found = on_grid(rows(300.0, request_rate=[10.0, 1.0], **counted))
+    assert found[column.SERVICE][0] == pytest.approx(400.0)
+    assert np.isnan(found[column.SERVICE][1])
+    assert found[column.BATCH].tolist() == [2.0, 0.5]
+    timed = on_grid(rows(300.0, request_rate=[10.0, 1.0], service_s=[0.1, 0.1], **counted))
+    assert timed[column.SERVICE].tolist() == [100.0, 100.0]
+
+
 def test_a_finer_step_than_the_recording_has_is_refused() -> None:
     one = rows(300.0, request_rate=[1.0, 2.0])
     grid = grid_of([one], MINUTE)

@@ -277,13 +277,22 @@ def _columns(binned: _Binned, ready: Floats, limit: Floats) -> Mapping[str, Floa
         answered = np.where(np.isfinite(served), failed + served, arrived)
         errors = np.where(answered > 0.0, failed / answered, np.nan)
         queued = binned("queue") / np.where(ready >= 1.0, ready, np.nan)
+        # Little's law: what is being served at once is what is served, times how long it takes.
+        running = binned("running")
+        service = np.where(served > 0.0, running / served, np.nan)
+        each = np.where(ready >= 1.0, running / ready, np.nan)
     return {
         past.ARRIVALS: arrived,
         past.ERRORS: np.clip(errors, 0.0, 1.0),
         past.P50: _MS * binned("latency_p50_s"),
         past.P95: _MS * binned("latency_p95_s"),
-        past.BATCH: binned("batch_size"),
-        past.SERVICE: _MS * binned("service_s"),
+        past.BATCH: _or(binned("batch_size"), each),
+        past.SERVICE: _MS * _or(binned("service_s"), service),
         past.QUEUED: queued,
         past.BATCH_LIMIT: limit,
     }
+
+
+def _or(first: Floats, other: Floats) -> Floats:
+    """Return a column, or another where nothing of it was recorded at all: they are not mixed."""
+    return first if np.isfinite(first).any() else other
