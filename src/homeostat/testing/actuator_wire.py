@@ -123,10 +123,10 @@ class Wire:
                     await writer.drain()
                     return
         finally:
+            target_writer.close()  # first: this task may be cancelled while it waits below
             if answers is not None:
                 answers.cancel()
                 await asyncio.gather(answers, return_exceptions=True)
-            target_writer.close()
             with contextlib.suppress(OSError):
                 await target_writer.wait_closed()
 

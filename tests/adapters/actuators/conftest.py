@@ -20,6 +20,7 @@ import host_harness as harness
 
 sys.path.insert(0, str(Path(__file__).parent))
 import haproxy_server
+import webhook_server
 
 
 @asynccontextmanager
@@ -145,10 +146,50 @@ async def haproxy_target(folder: Path) -> AsyncIterator[Target]:
         )
 
 
+@asynccontextmanager
+async def webhook_target(folder: Path) -> AsyncIterator[Target]:
+    part = plugins.part("actuator", "webhook")
+    ranges = {
+        lever: {"low": low, "high": high} for lever, (_, low, high) in webhook_server.LEVERS.items()
+    }
+    with webhook_server.running_receiver(folder) as receiver:
+
+        async def foreign(levers: Levers) -> None:
+            receiver.put(dict(levers))
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=receiver.port,
+            make=lambda url: part.build(
+                part.config(
+                    url=f"{url}/actions",
+                    state=f"{url}/state",
+                    secret_file=receiver.secret,
+                    levers=ranges,
+                    allow=(url.removeprefix("http://"),),
+                    read_timeout_s=1.0,
+                )
+            ),
+            change=(("replicas.a", 5), ("weight.b", 30)),
+            illegal=(
+                (("replicas.a", 0),),
+                (("replicas.a", 9),),
+                (("replicas.a", 2.5),),
+                (("replicas.a", "all"),),
+                (("weight.a", 5),),
+                (("replicas.a", 4), ("weight.b", 200)),
+            ),
+            foreign=foreign,
+            read_within_s=1.0,
+        )
+
+
 TARGETS: Final = MappingProxyType({
     "process": process_target,
     "envoy": envoy_target,
     "haproxy": haproxy_target,
+    "webhook": webhook_target,
 })
 
 

@@ -4,7 +4,6 @@ CloudEvents 1.0, structured JSON mode (github.com/cloudevents/spec, v1.0.2).
 """
 
 import hashlib
-import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,16 +12,6 @@ from homeostat.base.decisions import Notice
 from homeostat.base.units import SECOND
 
 TYPE: Final = "dev.homeostat.decision.v1"
-
-
-def sign(secret: bytes, timestamp: str, body: bytes) -> str:
-    """Return the signature header: `v1=` and the HMAC-SHA256 of `timestamp.body`, hex.
-
-    >>> sign(b"k" * 16, "1", b"{}")[:11]
-    'v1=f1769982'
-    """
-    digest = hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256)
-    return f"v1={digest.hexdigest()}"
 
 
 def event(notice: Notice) -> tuple[str, bytes]:

@@ -20,7 +20,8 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from homeostat.adapters._address import refusal
-from homeostat.adapters.notify._event import event, sign
+from homeostat.adapters._signed import sign
+from homeostat.adapters.notify._event import event
 from homeostat.base.decisions import Notice, Urgency
 from homeostat.base.errors import NotifierError
 from homeostat.base.part import Part
