@@ -85,5 +85,5 @@ def test_it_chooses_what_it_chose_when_it_was_shipped(name: str) -> None:
     clear = np.flatnonzero(liked[:, -1] - liked[:, -2] > LEAST_MARGIN)
     assert len(clear) > 350
     chosen = chosen[clear[:350]]
-    assert len(np.unique(chosen)) > 3
+    assert len(np.unique(chosen)) > 1
     assert hashlib.sha256(chosen.tobytes()).hexdigest()[:16] == CHOICES[name]
