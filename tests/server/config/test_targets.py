@@ -13,6 +13,12 @@ from homeostat.server.config.loader import assemble, parse
 
 SERVERS = {"a": ["a-*"], "b": ["b-*"]}
 HAPROXY = {"socket": "/run/haproxy/admin.sock", "backend": "model", "servers": SERVERS}
+WEBHOOK = {
+    "url": "https://deploy.example/actions",
+    "state": "https://deploy.example/state",
+    "secretFile": "webhook.secret",
+    "levers": {"replicas.a": {"min": 1, "max": 8}},
+}
 POOLS = {"stable": "a", "fallback": "b"}
 
 
@@ -70,6 +76,20 @@ def test_a_canary_takes_its_weight_from_whatever_divides_the_traffic() -> None:
         deployment({"haproxy": HAPROXY, "pools": POOLS}, canary=canary | {"pool": "c"})
 
 
+def test_a_webhook_knows_the_replicas_and_divides_what_it_has_a_lever_for() -> None:
+    found = deployment({"webhook": WEBHOOK}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("webhook", None)
+    levers = WEBHOOK["levers"] | {"weight.b": {"min": 0, "max": 100}}  # type: ignore[operator]
+    both = {"webhook": WEBHOOK | {"levers": levers}}
+    assert deployment(both).managed.traffic_actuator == "webhook"
+    assert deployment(both, canary={"pool": "b", "bucket": "60s"}).managed.canary
+    settings = actuators({"webhook": WEBHOOK, "haproxy": HAPROXY, "pools": POOLS})
+    assert str(settings["webhook"]["secret_file"]) == "/etc/h/webhook.secret"
+    assert settings["haproxy"]["drains"] is False
+    with pytest.raises(ConfigError, match="both divide the traffic"):
+        deployment(both | {"haproxy": HAPROXY, "pools": POOLS})
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -81,6 +101,10 @@ def test_a_canary_takes_its_weight_from_whatever_divides_the_traffic() -> None:
         ({"haproxy": HAPROXY | {"socket": "nowhere"}}, "socket"),
         ({"haproxy": HAPROXY | {"sockets": "/x"}}, "sockets"),
         ({"haproxy": HAPROXY | {"servers": {}}}, "servers"),
+        ({"webhook": WEBHOOK, "observe": True}, "says both observe and webhook"),
+        ({"webhook": WEBHOOK | {"levers": {"replicas.a": {"min": 9, "max": 1}}}}, "swap them"),
+        ({"webhook": WEBHOOK | {"levers": {"replicas.a": {"min": 0}}}}, "max"),
+        ({"webhook": WEBHOOK | {"secret": "x"}}, "secret"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(target: dict[str, Any], said: str) -> None:

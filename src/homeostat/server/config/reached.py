@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from homeostat.base.units import SECOND
-from homeostat.server.config.targets import ENVOY, HAPROXY, PROCESS, TargetSpec
+from homeostat.server.config.targets import ENVOY, HAPROXY, PROCESS, WEBHOOK, TargetSpec
 from homeostat.server.plan import PartPlan
 
 _ROUND: Final = 0.8  # of an interval: what a round may take, so that it ends before the next tick
@@ -70,7 +70,7 @@ def elsewhere(target: TargetSpec, interval: int, base: Path) -> tuple[PartPlan, 
         interval: The deployment's tick, in nanoseconds.
         base: Folder that relative paths start from.
     """
-    found = (_haproxy(target, interval, base),)
+    found = (_haproxy(target, interval, base), _webhook(target, interval, base))
     return tuple(one for one in found if one is not None)
 
 
@@ -90,3 +90,22 @@ def _haproxy(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
         "read_timeout_s": seconds(said.timeout, interval),
     }
     return PartPlan(part=HAPROXY, settings=settings)
+
+
+def _webhook(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
+    said = target.webhook
+    if said is None:
+        return None
+    settings = {
+        "name": WEBHOOK,
+        "url": said.url,
+        "state": said.state,
+        "secret_file": base / said.secret_file,
+        "levers": {
+            lever: {"low": one.min, "high": one.max, "step": one.step}
+            for lever, one in said.levers.items()
+        },
+        "allow": said.allow,
+        "read_timeout_s": seconds(said.timeout, interval),
+    }
+    return PartPlan(part=WEBHOOK, settings=settings)

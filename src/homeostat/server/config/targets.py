@@ -8,16 +8,18 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
 
-from homeostat.base.names import OBSERVED
+from homeostat.base.names import GATEWAY_LIMIT, OBSERVED, lever_weight
 from homeostat.server.config.guardrails import Strict
 from homeostat.server.config.units import Duration
 
 PROCESS: Final = "process"
 ENVOY: Final = "envoy"
 HAPROXY: Final = "haproxy"
+WEBHOOK: Final = "webhook"
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 _URL: Final = TypeAdapter(HttpUrl)
+_WEIGHT: Final = lever_weight("")
 _TIMEOUT: Final = "Longest wait for a read."
 
 
@@ -78,6 +80,39 @@ class HaproxyTarget(Strict):
     timeout: Duration | None = Field(default=None, description=_TIMEOUT)
 
 
+class LeverSpec(Strict):
+    """What one lever may be asked for."""
+
+    min: float = Field(allow_inf_nan=False)
+    max: float = Field(allow_inf_nan=False)
+    step: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}; swap them")
+        return self
+
+
+class WebhookTarget(Strict):
+    """Another service that is asked for changes, and tells what stands there."""
+
+    url: Url = Field(description="Where changes are POSTed.")
+    state: Url = Field(description="Where the state is read by GET.")
+    secret_file: str = Field(
+        min_length=1, max_length=4096, description="Holds the signing secret, at least 16 bytes."
+    )
+    levers: dict[str, LeverSpec] = Field(
+        min_length=1, max_length=100, description="Levers that may be asked for, with their ranges."
+    )
+    allow: tuple[str, ...] = Field(
+        default=(),
+        max_length=20,
+        description="HOST:PORT that may be private, without TLS or on another port.",
+    )
+    timeout: Duration | None = Field(default=None, description=_TIMEOUT)
+
+
 class Pools(Strict):
     """The traffic arms."""
 
@@ -101,6 +136,7 @@ class TargetSpec(Strict):
     )
     envoy: EnvoyTarget | None = None
     haproxy: HaproxyTarget | None = None
+    webhook: WebhookTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -108,14 +144,18 @@ class TargetSpec(Strict):
         """The actuator that knows the replicas."""
         if self.observe is not None:
             return OBSERVED
-        return PROCESS if self.process is not None else HAPROXY
+        if self.process is not None:
+            return PROCESS
+        return WEBHOOK if self.webhook is not None else HAPROXY
 
     @property
     def traffic(self) -> str | None:
         """The actuator that divides the traffic, None if nothing does."""
         if self.haproxy is not None:
             return HAPROXY
-        return ENVOY if self.envoy is not None else None
+        if self.envoy is not None:
+            return ENVOY
+        return WEBHOOK if self._asked_for_traffic else None
 
     @property
     def weighed(self) -> tuple[str, ...]:
@@ -123,29 +163,42 @@ class TargetSpec(Strict):
         if self.haproxy is not None:
             return tuple(pool for pool in self.haproxy.servers if pool != self.pools.stable)
         if self.envoy is None:
-            return ()
+            levers = () if self.webhook is None else self.webhook.levers
+            return tuple(one.removeprefix(_WEIGHT) for one in levers if one.startswith(_WEIGHT))
         fallback = (self.pools.fallback,) if self.pools.fallback is not None else ()
         return tuple(self.envoy.weights) or fallback
 
     @property
     def where_weights_are(self) -> str:
         """The key that names the pools with a share."""
-        return "target.haproxy.servers" if self.haproxy is not None else "target.envoy.weights"
+        keys = {HAPROXY: "haproxy.servers", WEBHOOK: "webhook.levers"}
+        return f"target.{keys.get(self.traffic or ENVOY, 'envoy.weights')}"
+
+    @property
+    def _asked_for_traffic(self) -> bool:
+        levers = () if self.webhook is None else self.webhook.levers
+        return any(one.startswith(_WEIGHT) or one == GATEWAY_LIMIT for one in levers)
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
-        if self.process is not None and self.observe is not None:
-            raise ValueError("says both process and observe; `observe: true` only watches")
-        if (self.process, self.observe, self.haproxy) == (None, None, None):
+        owners = [one for one in (PROCESS, "observe", WEBHOOK) if getattr(self, one) is not None]
+        if len(owners) > 1:
             raise ValueError(
-                "says neither process, haproxy nor observe; `observe: true` only watches"
+                f"says both {' and '.join(owners)}; one place knows the replicas "
+                "(`observe: true` only watches)"
+            )
+        if not owners and self.haproxy is None:
+            raise ValueError(
+                "says neither process, haproxy, webhook nor observe; `observe: true` only watches"
             )
         if self.observe and self.traffic is not None:
             raise ValueError(
                 f"observe: true changes nothing; take {self.traffic} out, or name a process"
             )
-        if self.envoy is not None and self.haproxy is not None:
-            raise ValueError("envoy and haproxy both divide the traffic; keep one")
+        dividing = [one for one in (ENVOY, HAPROXY) if getattr(self, one) is not None]
+        dividing += [WEBHOOK] if self._asked_for_traffic else []
+        if len(dividing) > 1:
+            raise ValueError(f"{' and '.join(dividing)} both divide the traffic; keep one")
         return self
 
     @model_validator(mode="after")
