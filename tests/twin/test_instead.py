@@ -50,7 +50,6 @@ def stretch(rho: float, *, missed: bool, failing: bool = False) -> twin.Stretch:
         rate=np.full(ROWS, rho * 4.0 * CAPACITY),
         ready=np.full(ROWS, 4.0),
         limit=np.full(ROWS, LIMIT),
-        batch=np.full(ROWS, np.nan),
         late=np.full(ROWS, missed),
         failing=np.full(ROWS, failing),
         known=np.ones(ROWS, dtype=bool),
@@ -104,6 +103,9 @@ def test_errors_that_do_not_come_of_waiting_are_not_saved() -> None:
 def test_where_it_was_never_seen_it_is_doubted() -> None:
     said = asked(law(seen=(0.05, 0.3)), stretch(1.15, missed=True), change(2.0))
     assert any("never saw" in why for why in said.doubts)
+    assert any("never saw" in why for why in asked(law(), stretch(1.15, missed=True),
+                                                   change(9.0)).doubts)  # fmt: skip
+    assert asked(law(), stretch(1.15, missed=True), change(2.0, limit=64.0)).doubts
     nobody = replace(law(), region=None)
     assert asked(nobody, stretch(1.15, missed=True), change(2.0)).doubts
 

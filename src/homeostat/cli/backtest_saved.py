@@ -100,7 +100,7 @@ class Saved:
         columns, ready = self._history.recorded.columns, self._history.ready[rows]
         needed = {
             name: columns.get(name, np.full(self._grid.ticks, np.nan))
-            for name in (past.ARRIVALS, past.P95, past.ERRORS, past.P50, past.BATCH)
+            for name in (past.ARRIVALS, past.P95, past.ERRORS, past.P50)
         }
         rate, p95, errors = (needed[name][rows] for name in (past.ARRIVALS, past.P95, past.ERRORS))
         known = np.isfinite(rate) & np.isfinite(p95) & np.isfinite(errors) & np.isfinite(ready)
@@ -114,7 +114,6 @@ class Saved:
             rate=_filled(rate),
             ready=_filled(ready),
             limit=_limit(self._history.limit[rows], self._fitted()),
-            batch=needed[past.BATCH][rows],
             late=p95 > promised.latency_p95_ms,
             failing=errors > promised.error_ratio,
             known=known,

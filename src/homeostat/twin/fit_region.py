@@ -5,6 +5,7 @@ one polygon of (load, batch) for each count that was seen; a count in between is
 two of them, which is exactly the hull's section there.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +43,15 @@ class Region:
         """
         points = self._section(replicas)
         return bool(len(points)) and _inside(hull(points), np.asarray([rho, batch]))
+
+    def highest(self, replicas: int) -> float:
+        """Return the highest load that was seen at a number of replicas, NaN where there is none.
+
+        Args:
+            replicas: Ready replicas; between two counts that were seen, what lies between them.
+        """
+        points = self._section(replicas)
+        return float(points[:, 0].max()) if len(points) else math.nan
 
     def _section(self, replicas: int) -> Floats:
         """Return points whose hull is the section of the region at a number of replicas."""

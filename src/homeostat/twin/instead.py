@@ -26,7 +26,6 @@ from homeostat.twin.fit_frame import Floats, Frame
 from homeostat.twin.fit_predict import Spread
 from homeostat.twin.fit_values import Fit
 from homeostat.twin.rehearse_prior import PRIORS
-from homeostat.twin.rehearse_trust import said
 
 P95: Final = "latency_p95_s"
 DRAWS: Final = 200
@@ -36,6 +35,7 @@ _MOST_ALIKE: Final = 0.98
 _HOLDS: Final = (0.005, 0.995)  # a check at 90 % would throw away every tenth that is right
 _OUTSIDE: Final = 0.1
 """Of the rows so many may lie outside what was seen; more, and the answer is of another place."""
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,6 @@ class Stretch:
         rate: Requests per second that arrived, all replicas.
         ready: Replicas that served.
         limit: Largest batch.
-        batch: Requests per batch as measured, NaN where nobody did.
         late: Whether the p95 was above its limit.
         failing: Whether the promise on errors was missed.
         known: Whether both were seen; rows that are not count nowhere.
@@ -58,7 +57,6 @@ class Stretch:
     rate: Floats = field(repr=False)
     ready: Floats = field(repr=False)
     limit: Floats = field(repr=False)
-    batch: Floats = field(repr=False)
     late: np.ndarray = field(repr=False)
     failing: np.ndarray = field(repr=False)
     known: np.ndarray = field(repr=False)
@@ -316,27 +314,27 @@ def _doubts(
 
 
 def _outside(found: Fit, stretch: Stretch, change: Change) -> str:
-    """Return a sentence if the change leads where the deployment was never seen."""
+    """Return a sentence if the change leads where the deployment was never seen.
+
+    More load than was seen at so many replicas may meet a limit that they share; less meets none.
+    """
     if found.region is None:
         return "the fit knows no region"
-    usual = float(np.nanmedian(stretch.limit))
-    reasons, rows = [], 0
-    columns = (stretch.rate, stretch.ready, stretch.batch, stretch.known)
-    for rate, ready, batch, known in zip(*(one.tolist() for one in columns), strict=True):
-        count = round(ready + change.replicas)
-        if not known or count < 1 or ready < 1:
-            continue
-        rows += 1
-        after, limit = rate / count, change.limit or usual
-        size = _batch(found, after, limit)
-        if math.isfinite(batch):
-            size *= batch / _batch(found, rate / ready, usual)
-        load = after * (float(found.theta[0]) / limit + float(found.theta[1]))
-        reasons += said(found.region, load, min(max(size, 1.0), limit), count)
-    return reasons[-1] if len(reasons) > _OUTSIDE * max(rows, 1) else ""
-
-
-def _batch(found: Fit, each: float, limit: float) -> float:
-    """Return the batch that the law says a replica forms of so many requests a second."""
-    tau0, alpha = float(found.theta[0]), float(found.theta[1])
-    return min(max(each * tau0 / max(1.0 - each * alpha, 1e-3), 1.0), limit)
+    limit = change.limit or float(np.nanmedian(stretch.limit))
+    if change.limit is not None and limit > math.ceil(found.region.batch[1]):
+        return f"it never saw batches of {limit:.3g} (seen: to {found.region.batch[1]:.3g})"
+    count = np.rint(stretch.ready + change.replicas)
+    use = stretch.known & (count >= 1)
+    load = stretch.rate[use] / count[use]
+    load *= float(found.theta[0]) / limit + float(found.theta[1])
+    seen = {n: found.region.highest(int(n)) for n in np.unique(count[use])}
+    most = np.array([seen[n] for n in count[use]])
+    beyond = ~(load <= most * (1.0 + _ROUNDING))
+    if beyond.sum() <= _OUTSIDE * use.sum():
+        return ""
+    worst = int(np.flatnonzero(beyond)[np.argmax(load[beyond])])
+    at = "never at all" if math.isnan(most[worst]) else f"at {most[worst]:.0%} at most"
+    return (
+        f"it never saw {count[use][worst]:.0f} replicas at {load[worst]:.0%} of their capacity "
+        f"({at})"
+    )
