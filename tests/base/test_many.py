@@ -1,5 +1,7 @@
 """Values built column by column are what their own constructor would have made."""
 
+import pickle
+from dataclasses import FrozenInstanceError, replace
 from itertools import repeat
 
 import pytest
@@ -43,3 +45,19 @@ def test_a_field_that_is_missing_or_unknown_is_refused() -> None:
 def test_a_column_of_another_length_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="signal: 1 entries"):
         many(SeriesKey, count, deployment=repeat("a"), subject=repeat("b"), signal=["c"])
+
+
+def test_a_column_that_ends_early_is_refused() -> None:
+    with pytest.raises(ValueError, match="ends after 1 of 2"):
+        many(SeriesKey, 2, deployment=repeat("a"), subject=repeat("b"), signal=(n for n in ["c"]))
+
+
+def test_they_are_frozen_and_of_their_own_class() -> None:
+    (made,) = many(SeriesKey, 1, deployment=["a"], subject=["b"], signal=["c"])
+    alike = SeriesKey(deployment="a", subject="b", signal="c")
+    assert type(made) is SeriesKey
+    assert (repr(made), hash(made), {made: 1}[alike]) == (repr(alike), hash(alike), 1)
+    assert replace(made, signal="d") == replace(alike, signal="d")
+    assert pickle.loads(pickle.dumps(made)) == made
+    with pytest.raises(FrozenInstanceError):
+        made.signal = "d"  # type: ignore[misc]  # that is what is tested

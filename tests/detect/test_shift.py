@@ -1,3 +1,4 @@
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ from homeostat.base.evidence import Quality, Reading, Verdict
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.types import TimeNs
 from homeostat.base.world import Release, Replica, ReplicaState, Snapshot
-from homeostat.detect.shift import Shift, Shifted, ShiftState
+from homeostat.detect.shift import Config, Shift, Shifted, ShiftState, _Case
 
 BOUNDS = (0.25, 0.5, 0.75, 1.0, np.inf)
 USUAL = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
@@ -233,3 +234,21 @@ def test_a_tick_leaves_the_state_before_it_as_it_was() -> None:
     assert watch.state is not before
     assert all(before[key] is kept[key] for key in kept)
     assert {key for key in kept if watch.state[key] is not before[key]} == set(kept)
+
+
+whole = st.sampled_from([0.0, 3.0, 0.1, 1e17, 7.7])
+
+
+@given(st.lists(st.lists(whole, min_size=5, max_size=5), min_size=1, max_size=9))
+def test_a_window_adds_its_pages_up_one_after_the_other(pages: list[list[float]]) -> None:
+    read = [
+        Page(f"replica:a-{n}", raw.PREDICTION, np.array(counts)) for n, counts in enumerate(pages)
+    ]
+    kept = [page.counts.copy() for page in read]
+    window = _Case(Config(), managed(), None, read, {}).window(None, raw.PREDICTION)
+    assert window is not None
+    assert window.counts.tolist() == [
+        functools.reduce(float.__add__, own) for own in zip(*pages, strict=True)
+    ]
+    assert window.events == window.counts.sum()
+    assert all((page.counts == before).all() for page, before in zip(read, kept, strict=True))

@@ -276,16 +276,18 @@ class _Case:
         self.config, self.managed, self.world = config, managed, world
         self.naive = not managed.guard.evidence_rules
         self._invalid = invalid
-        self._by_signal: dict[str, dict[str, HistogramLike]] = {}
+        by_signal: dict[str, dict[str, HistogramLike]] = {}
         for histogram in histograms:
-            self._by_signal.setdefault(histogram.signal, {})[histogram.subject] = histogram
+            by_signal.setdefault(histogram.signal, {})[histogram.subject] = histogram
+        self._by_signal = {signal: sorted(pages.items()) for signal, pages in by_signal.items()}
         replicas = () if world is None else world.replicas
         self._members = {
             names.replica(replica.name): replica
             for replica in replicas
             if replica.state is not ReplicaState.GONE
         }
-        self.pools = tuple(sorted({replica.pool for replica in self._members.values()}))
+        self._pool = {subject: replica.pool for subject, replica in self._members.items()}
+        self.pools = tuple(sorted(set(self._pool.values())))
         self.features = tuple(
             sorted(signal for signal in self._by_signal if raw.feature_name(signal) is not None)
         )
@@ -305,27 +307,28 @@ class _Case:
         """Return the events of all believed pages of a pool (None: of the deployment)."""
         pages = [
             histogram
-            for subject, histogram in sorted(self._by_signal.get(signal, {}).items())
-            if pool is None or (subject in self._members and self._members[subject].pool == pool)
+            for subject, histogram in self._by_signal.get(signal, ())
+            if pool is None or self._pool.get(subject) == pool
         ]
         if not pages:
             return None
         believed = [page for page in pages if page.quality is Quality.GOOD]
         if not believed:
             return _window(pages[0].bounds, pages[0].counts, pages[0].quality)
-        bounds = believed[0].bounds
-        if any(page.bounds != bounds for page in believed):
-            # Pages that cut differently cannot be added up.
-            return _window(bounds, believed[0].counts, Quality.ABSURD)
-        counts = np.add.reduce(np.array([page.counts for page in believed]), axis=0)
+        bounds, counts = believed[0].bounds, believed[0].counts.copy()
+        for page in believed[1:]:
+            if page.bounds != bounds:
+                # Pages that cut differently cannot be added up.
+                return _window(bounds, believed[0].counts, Quality.ABSURD)
+            counts += page.counts
         return _window(bounds, counts, Quality.GOOD)
 
     def invalid_share(self, pool: str, window: _Window | None) -> Reading:
         """Return the share of a pool's predictions that were no number."""
         counts = [
             self._invalid.get((self.managed.name, subject), np.nan)
-            for subject, replica in self._members.items()
-            if replica.pool == pool
+            for subject, own in self._pool.items()
+            if own == pool
         ]
         known = [count for count in counts if count == count]  # noqa: PLR0124 - NaN is not itself
         name, most = (names.pool(pool), names.INVALID_SHARE), self.config.invalid_share
