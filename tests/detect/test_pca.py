@@ -262,3 +262,26 @@ def test_healthy_entities_seldom_alarm_under_heavy_tails() -> None:
 def test_what_cannot_work_is_refused(make: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_before_its_first_model_an_entity_is_not_scored_and_another_as_if_alone() -> None:
+    """Nobody has a model, then one of two: each beside one that is silent for ever is the same."""
+    pca, alone = Pca(), Pca()
+    chance = np.random.default_rng(8)
+    state = pca.init(6, entities=2)
+    single = [alone.init(6, entities=2), alone.init(6, entities=2)]
+    scored = 0
+    for tick in range(200):
+        values = chance.standard_normal((2, 6)) @ np.triu(np.ones((6, 6)))
+        if tick < 60:
+            values[1] = np.nan
+        state, said = pca.step(state, values, True)
+        for place in range(2):
+            silent = np.where(np.arange(2)[:, None] == place, values, np.nan)
+            single[place], own = alone.step(single[place], silent, True)
+            for ours, theirs in zip(
+                (*said.entity, *said[1:]), (*own.entity, *own[1:]), strict=True
+            ):
+                assert np.array_equal(ours[place], theirs[place], equal_nan=True)
+        scored += int(np.isfinite(said.q).sum() == 1)
+    assert scored > 10

@@ -100,3 +100,15 @@ def test_a_row_that_starts_anew_has_forgotten() -> None:
 def test_blocks_that_cannot_work_are_refused(settings: dict[str, Any], name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Config(**settings)
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(4, 128), (3, 3), (1, 1000)])
+def test_blocks_double_each_time_the_table_was_filled(shortest: int, longest: int) -> None:
+    rates = Rates(Config(blocks=16, least=8, shortest=shortest, longest=longest))
+    entered = np.array([0, 1, 15, 16, 31, 32, 47, 48, 16 * 29, 16 * 40, 10**9], dtype=np.int32)
+    state = rates.init(np, len(entered))
+    state = state._replace(table=state.table._replace(entered=entered))
+    wanted = np.minimum(shortest * 2.0 ** np.minimum(entered // 16, 30), longest)
+    found = rates._ticks(np, state)
+    assert found.tolist() == wanted.tolist()
+    assert found.dtype == wanted.dtype

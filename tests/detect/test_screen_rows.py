@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from homeostat.detect.screen_rows import Config, Rows
+from homeostat.detect.screen_rows import Config, Rows, agreed
 
 ROWS, TICKS = 4, 1700
 STARTS = (600, 1000, 1400)
@@ -48,3 +50,17 @@ def test_single_values_that_come_again_and_again_are_usual_in_the_end() -> None:
 def test_no_patience_is_refused() -> None:
     with pytest.raises(ValueError, match="patience"):
         Config(patience=0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6))
+def test_looks_agree_as_if_they_were_sorted(seed: int, count: int) -> None:
+    chance = np.random.default_rng(seed)
+    looks = np.round(chance.normal(1.0, 2.0, (count, 7)), int(chance.integers(0, 5)))
+    looks[chance.random(looks.shape) < 0.3] = np.nan
+    age = chance.integers(0, 3000, 7).astype(float)
+    known = np.isfinite(looks)
+    order = np.sort(np.where(known, np.maximum(looks, 0.0), 0.0), axis=0)
+    both = (order[-1] + 0.3 * order[-2]) / 1.2
+    doubt = 0.5 * np.log10(1.0 + 1000.0 / np.maximum(age, 1.0))
+    wanted = np.where(known.any(axis=0), np.maximum(both - doubt, 0.0), np.nan)
+    assert agreed(np, looks, age).tobytes() == wanted.tobytes()

@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from homeostat.detect.seasonal_memory import Config, Seasons
+from homeostat.detect import seasonal_memory
+from homeostat.detect.seasonal_memory import BINS, Config, Seasons
 
 SEASONS = Seasons(Config())
 
@@ -87,3 +90,25 @@ def test_a_longer_season_is_found_beyond_one_that_is_too_short_for_the_history()
     short = wave(3200, 24.0)
     longer = short + 3.0 * (np.arange(3200)[:, None] % 720 < 200)
     assert (learnt(longer).period == 720.0).all()
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.4, 1.0]), st.sampled_from(["one", "each"])
+)
+def test_a_season_is_read_as_if_every_row_had_one(seed: int, share: float, ahead_of: str) -> None:
+    chance = np.random.default_rng(seed)
+    rows, seasons = 9, Seasons(Config())
+    period = np.where(chance.random(rows) < share, chance.integers(4, 900, rows), 0)
+    memory = seasons.init(np, rows)._replace(
+        period=period.astype(float),
+        phase=chance.random(rows) * np.maximum(period, 1),
+        profile=chance.normal(0.0, 1.0, (BINS, rows)).astype(np.float32),
+        spread=chance.uniform(0.5, 2.0, (16, rows)).astype(np.float32),
+        level=chance.normal(0.0, 9.0, rows),
+    )
+    ahead = chance.integers(1, 50, rows) if ahead_of == "each" else int(chance.integers(1, 50))
+    season = seasonal_memory._season(np, memory, ahead)
+    ratio = seasonal_memory._ratio(np, memory, ahead)
+    assert seasons.season(np, memory, ahead).tobytes() == season.tobytes()
+    assert seasons.ratio(np, memory, ahead).tobytes() == ratio.tobytes()

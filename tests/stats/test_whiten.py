@@ -126,3 +126,17 @@ def test_a_level_moves_for_its_rows_alone_and_keeps_what_it_is_not_told() -> Non
     assert sd[0] == pytest.approx(5.0, rel=0.01)
     assert moved.scale2[1] == state.scale2[1]
     assert [part[2] for part in moved] == [part[2] for part in state]
+
+
+def test_learning_with_what_was_said_is_learning_without() -> None:
+    chance = np.random.default_rng(5)
+    whitener = Whitener(Config())
+    state = whitener.init(np, 6)
+    for _ in range(200):
+        values = chance.normal(3.0, 1.0, 6)
+        values[chance.random(6) < 0.1] = np.nan
+        allowed = chance.random(6) < 0.9
+        plain = whitener.learn(np, state, values, allowed)
+        said = whitener.errors(np, state, values)
+        state = whitener.learn(np, state, values, allowed, said)
+        assert to_bytes(state) == to_bytes(plain)

@@ -140,7 +140,7 @@ class ConformalDetector(Detector[State]):
         entering = quiet > _DELAY
         table = self.tables.learn(xp, state.table, state.waiting[0], entering)
         after = State(
-            model=self.whitener.learn(xp, state.model, values, allowed),
+            model=self.whitener.learn(xp, state.model, values, allowed, error),
             table=table,
             evidence=evidence,
             waiting=xp.concatenate([state.waiting[1:], size[None]]),

@@ -40,8 +40,10 @@ _FORGET: Final = 600
 # Levels that change for good are looked for on every fourth tick: they stay, and looking is dear.
 _STRIDE: Final = 4
 # Free places cost as much as taken ones. So a batch grows to what is wanted, by a quarter at least
-# lest a fleet that comes one by one is copied each time; and shrinks once a quarter is free.
+# lest a fleet that comes one by one is copied each time; and shrinks once a quarter is free. Two
+# places at least: products of a single matrix may differ in the last bit from those of several.
 _SHARE: Final = 4
+_LEAST: Final = 2
 MOST: Final = 32
 # Of `screen_rows.State`: what is not about a level.
 _STAY: Final = ("season", "rates", "reach")
@@ -260,10 +262,12 @@ class Batch:
         return key, place
 
     def _sized(self, group: Group, width: int) -> Group:
-        """Return the group with as many places as it needs: one at least, which keeps its clock."""
-        if len(group.owners) > len(group.last):
+        """Return the group with as many places as it needs; one that is empty keeps its clock."""
+        if max(len(group.owners), _LEAST) > len(group.last):
             return self._grown(group, width)
-        taken = [place for place, name in enumerate(group.owners) if name] or [0]
+        taken = [place for place, name in enumerate(group.owners) if name]
+        spare = [place for place, name in enumerate(group.owners) if not name]
+        taken = sorted(taken + spare[: max(_LEAST - len(taken), 0)])
         free = len(group.owners) - len(taken)
         return self._shrunk(group, width, taken) if _SHARE * free >= len(group.owners) else group
 
@@ -279,7 +283,7 @@ class Batch:
 
     def _grown(self, group: Group, width: int) -> Group:
         before = len(group.last)
-        after = max(len(group.owners), min(before + before // _SHARE, MOST))
+        after = max(len(group.owners), min(before + before // _SHARE, MOST), _LEAST)
         more, free = after - before, after - len(group.owners)
         plan = self._plan(width)
         return Group(

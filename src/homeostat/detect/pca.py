@@ -127,8 +127,10 @@ class Pca:
         known = np.where(np.isfinite(raw), raw, np.nan)
         may = np.broadcast_to(np.asarray(learn, dtype=bool), known.shape)
         past = state.past
-        seen = pca_model.score(past.model, known[:, None])
         ready = (past.fitted > 0)[:, None]
+        if not ready.any():
+            return self._young(state, known, may)
+        seen = pca_model.score(past.model, known[:, None])
         beyond = np.where(ready, seen.beyond[:, 0], np.nan)
         deviations = np.where(ready, seen.deviations[:, 0], np.nan)
         parts = self._parts(deviations, beyond, seen.apart[:, 0])
@@ -140,6 +142,17 @@ class Pca:
             t2=np.where(ready, seen.distances[:, 0], np.nan)[:, 1],
             beyond=beyond,
             deviations=deviations,
+        )
+
+    def _young(self, state: PcaState, known: Any, may: Any) -> tuple[PcaState, PcaOutput]:
+        """Learn from a tick at which no entity has a model yet, and say nothing."""
+        none = np.full(known.shape, np.nan)
+        after, said, allowed = self._across.weigh(state.across, none, may.any(axis=1))
+        row = np.where(may, known, np.nan)
+        past = pca_past.step(self.config.past, state.past, row, allowed)
+        nothing = np.full((len(known), 2), np.nan)
+        return PcaState(past, after), PcaOutput(
+            entity=said, q=nothing[:, 0], t2=nothing[:, 1], beyond=nothing, deviations=none
         )
 
     def parts(self, model: pca_model.Model, values: Any) -> Any:

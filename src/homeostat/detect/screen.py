@@ -81,6 +81,16 @@ class State(NamedTuple):
     usual: Any
 
 
+class _News(NamedTuple):
+    """What a tick says: the error of prediction, departures, and where there is what to learn."""
+
+    error: whiten.Error
+    off: Any
+    course: Any
+    teaches: Any
+    sure: Any
+
+
 class Screen:
     """See the module; batched over rows, causal, one row independent of the next.
 
@@ -135,13 +145,12 @@ class Screen:
         looks = xp.stack([xp.abs(error.sigmas), xp.abs(off), xp.abs(lasting), wild])
         looks = xp.where(known & (state.count >= self.config.warmup), looks, xp.nan)
         moved = state._replace(lasting=lasting, busy=busy)
-        return self._learn(xp, moved, values, off, course, (known & learn, sure)), looks
+        news = _News(error, off, course, known & learn, sure)
+        return self._learn(xp, moved, values, news), looks
 
-    def _learn(
-        self, xp: ModuleType, state: State, values: Any, off: Any, course: Any, where: Any
-    ) -> State:
+    def _learn(self, xp: ModuleType, state: State, values: Any, news: _News) -> State:
         """Move the long level and spread by a bounded step, and the rest."""
-        teaches, sure = where
+        error, off, course, teaches, sure = news
         x = xp.where(teaches, values, 0.0)
         young = state.count < self.config.warmup
         weight = xp.maximum(1.0 / (state.count + 1.0), 1.0 / self.config.long)
@@ -152,7 +161,7 @@ class Screen:
         away = xp.where(state.count > 0.0, away, 0.0)
         usual = state.usual + weight * (course - state.usual)
         return state._replace(
-            model=self.whitener.learn(xp, state.model, values, teaches),
+            model=self.whitener.learn(xp, state.model, values, teaches, error),
             count=state.count + teaches,
             level=xp.where(teaches, state.level + weight * pull, state.level),
             spread=xp.where(teaches, state.spread + weight * (away - state.spread), state.spread),

@@ -91,6 +91,8 @@ class Rates:
         self.tables = conformal.Conformal(
             conformal.Config(size=config.blocks, block=1, least=config.least)
         )
+        longer = config.shortest * 2.0 ** np.arange(31)
+        self._lengths = np.minimum(longer, config.longest)  # by how often the table was filled
 
     def init(self, xp: ModuleType, rows: int) -> State:
         """Return rows that have seen nothing."""
@@ -163,6 +165,5 @@ class Rates:
 
     def _ticks(self, xp: ModuleType, state: State) -> Any:
         """Return how long a block lasts: twice as long each time the table was filled anew."""
-        filled = state.table.entered // self.config.blocks
-        longer = self.config.shortest * 2.0 ** xp.minimum(filled, 30)
-        return xp.minimum(longer, self.config.longest)
+        filled = xp.minimum(state.table.entered // self.config.blocks, len(self._lengths) - 1)
+        return xp.asarray(self._lengths)[filled]

@@ -222,7 +222,16 @@ def agreed(xp: ModuleType, looks: Any, age: Any) -> Any:
         0 or more, NaN where every look is unknown, `[row]`.
     """
     known = xp.isfinite(looks)
-    order = xp.sort(xp.where(known, xp.maximum(looks, 0.0), 0.0), axis=0)
-    both = (order[-1] + _AGREES * order[-2]) / _BOTH
+    most, next_most = _two_largest(xp, xp.where(known, xp.maximum(looks, 0.0), 0.0))
+    both = (most + _AGREES * next_most) / _BOTH
     doubt = 0.5 * xp.log10(1.0 + _YOUNG / xp.maximum(age, 1.0))
     return xp.where(known.any(axis=0), xp.maximum(both - doubt, 0.0), xp.nan)
+
+
+def _two_largest(xp: ModuleType, looks: Any) -> tuple[Any, Any]:
+    """Return the largest and the next largest of each row; a few passes, where sorting is dear."""
+    most, next_most = xp.maximum(looks[0], looks[1]), xp.minimum(looks[0], looks[1])
+    for look in looks[2:]:
+        next_most = xp.maximum(next_most, xp.minimum(most, look))
+        most = xp.maximum(most, look)
+    return most, next_most

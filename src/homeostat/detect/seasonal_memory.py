@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from homeostat.detect import seasonal_upkeep
 from homeostat.detect.seasonal_search import SHORTEST
 from homeostat.detect.seasonal_upkeep import BINS, MEMORY, PARTS, RING, STRIDE, SeasonalMemory
@@ -132,22 +134,15 @@ class Seasons:
             memory: After the last tick that was learnt from.
             ahead: Ticks after that one: 1 is the next. A number or `[series]`.
         """
-        period = xp.maximum(memory.period, 1.0)
-        phase = (memory.phase + (ahead - 1.0)) % period
-        low, high, share = _between(xp, phase, period)
-        first = xp.take_along_axis(memory.profile, low[None, :], axis=0)[0]
-        second = xp.take_along_axis(memory.profile, high[None, :], axis=0)[0]
-        first, second = (xp.asarray(one, dtype=memory.level.dtype) for one in (first, second))
-        return xp.where(memory.period > 0.0, first + share * (second - first), 0.0)
+        if xp is np:
+            return _with_a_season(memory, _season, ahead, 0.0)
+        return _season(xp, memory, ahead)
 
     def ratio(self, xp: ModuleType, memory: SeasonalMemory, ahead: Any = 1) -> Any:
         """Return how wide the noise is at that phase, its mean over the season 1. `[series]`."""
-        period = xp.maximum(memory.period, 1.0)
-        phase = (memory.phase + (ahead - 1.0)) % period
-        part = xp.asarray(xp.floor(phase / period * PARTS), dtype=xp.int32)
-        part = xp.clip(part, 0, PARTS - 1)
-        found = xp.take_along_axis(memory.spread, part[None, :], axis=0)[0]
-        return xp.where(memory.period > 0.0, xp.asarray(found, dtype=memory.level.dtype), 1.0)
+        if xp is np:
+            return _with_a_season(memory, _ratio, ahead, 1.0)
+        return _ratio(xp, memory, ahead)
 
     def remove(self, xp: ModuleType, memory: SeasonalMemory, values: Any) -> Removed:
         """Return the values of the next tick without their season; nothing is learnt.
@@ -226,6 +221,53 @@ class Seasons:
         if hasattr(memory.ring, "at"):  # JAX, perhaps under a trace
             return _kept_by_jax(memory, search)
         return seasonal_upkeep.upkeep(memory, search) if memory.tick % STRIDE == 0 else memory
+
+
+class _Kept(NamedTuple):
+    """What is read of a season; parts of a memory, `[series]` last."""
+
+    period: Any
+    phase: Any
+    profile: Any
+    spread: Any
+    level: Any
+
+
+def _with_a_season(memory: SeasonalMemory, read: Any, ahead: Any, otherwise: float) -> Any:
+    """Return what is read of the series that have a season, and a number for all others. NumPy.
+
+    Most have none, and reading between the places of a profile is dear.
+    """
+    out = np.full(memory.period.shape, otherwise, dtype=memory.level.dtype)
+    rows = np.flatnonzero(memory.period > 0.0)
+    if rows.size:
+        kept = _Kept(
+            memory.period[rows], memory.phase[rows], memory.profile[:, rows],
+            memory.spread[:, rows], memory.level[rows],
+        )  # fmt: skip
+        out[rows] = read(np, kept, ahead[rows] if np.ndim(ahead) else ahead)
+    return out
+
+
+def _season(xp: ModuleType, memory: Any, ahead: Any) -> Any:
+    """Return what `Seasons.season` does of a memory, or of `_Kept`."""
+    period = xp.maximum(memory.period, 1.0)
+    phase = (memory.phase + (ahead - 1.0)) % period
+    low, high, share = _between(xp, phase, period)
+    first = xp.take_along_axis(memory.profile, low[None, :], axis=0)[0]
+    second = xp.take_along_axis(memory.profile, high[None, :], axis=0)[0]
+    first, second = (xp.asarray(one, dtype=memory.level.dtype) for one in (first, second))
+    return xp.where(memory.period > 0.0, first + share * (second - first), 0.0)
+
+
+def _ratio(xp: ModuleType, memory: Any, ahead: Any) -> Any:
+    """Return what `Seasons.ratio` does of a memory, or of `_Kept`."""
+    period = xp.maximum(memory.period, 1.0)
+    phase = (memory.phase + (ahead - 1.0)) % period
+    part = xp.asarray(xp.floor(phase / period * PARTS), dtype=xp.int32)
+    part = xp.clip(part, 0, PARTS - 1)
+    found = xp.take_along_axis(memory.spread, part[None, :], axis=0)[0]
+    return xp.where(memory.period > 0.0, xp.asarray(found, dtype=memory.level.dtype), 1.0)
 
 
 def _between(xp: ModuleType, phase: Any, period: Any) -> tuple[Any, Any, Any]:

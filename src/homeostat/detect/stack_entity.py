@@ -125,7 +125,7 @@ def _merged(one: Any, other: Any) -> Any:
 
 def _weighed(shares: Any, evidence: Any) -> Any:
     """Return columns' shares times the evidence that they are shares of; 0 where unknown."""
-    sure = np.nan_to_num(shares)
+    sure = np.where(np.isnan(shares), 0.0, shares)
     total = sure.sum(axis=1, keepdims=True)
     even = sure / np.where(total > 0.0, total, 1.0)
-    return even * np.nan_to_num(evidence)[:, None]
+    return even * np.where(np.isnan(evidence), 0.0, evidence)[:, None]

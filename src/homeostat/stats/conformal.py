@@ -110,6 +110,8 @@ class Conformal:
         new = xp.asarray(scores, dtype=xp.float32)
         there = xp.minimum(state.entered, size)
         known = xp.isfinite(new) & (there >= self.config.least)
+        if xp is np and not known.any():
+            return np.full(known.shape, np.nan)
         new = xp.where(known, new, 0.0)
         higher = size - self._below(xp, state.scores, new, there)
         out = xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(higher, there))

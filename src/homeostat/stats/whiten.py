@@ -96,11 +96,13 @@ class Error(NamedTuple):
         sigmas: Error in its standard deviations; NaN where unknown.
         expected: Value that was expected.
         sd: Standard deviation of the error, in the series' unit.
+        grown: How a gap has widened it.
     """
 
     sigmas: Any
     expected: Any
     sd: Any
+    grown: Any
 
 
 class Whitener:
@@ -127,12 +129,14 @@ class Whitener:
         """
         raw = xp.asarray(values, dtype=state.mean.dtype)
         known = xp.isfinite(raw) & (state.count >= self.config.warmup)
-        expected, sd, _ = self._expect(xp, state)
+        expected, sd, grown = self._expect(xp, state)
         off = xp.clip(xp.where(known, raw, 0.0), -_LARGEST, _LARGEST) - expected
         sigmas = xp.clip(off / sd, -_SIGMAS_MAX, _SIGMAS_MAX)
-        return Error(xp.where(known, sigmas, xp.nan), expected, sd)
+        return Error(xp.where(known, sigmas, xp.nan), expected, sd, grown)
 
-    def learn(self, xp: ModuleType, state: Model, values: Any, allowed: Any) -> Model:
+    def learn(
+        self, xp: ModuleType, state: Model, values: Any, allowed: Any, said: Error | None = None
+    ) -> Model:
         """Move on by one tick.
 
         Args:
@@ -141,11 +145,12 @@ class Whitener:
             values: `[series]`; NaN and infinities are unknown.
             allowed: Bool `[series]`, or one bool: where level and spread may be learnt. The last
                 value is taken over in any case, unless it is doubted.
+            said: What `errors` said with this state, where it was asked; it costs a third of this.
         """
         raw = xp.asarray(values, dtype=state.mean.dtype)
         known = xp.isfinite(raw)
         x = xp.clip(xp.where(known, raw, 0.0), -_LARGEST, _LARGEST)
-        expected, sd, grown = self._expect(xp, state)
+        expected, sd, grown = self._expect(xp, state) if said is None else said[1:]
         most = xp.where(state.count >= _CLIP_AFTER, _CLIP_SIGMAS * sd, _LARGEST * 4.0)
         error = xp.clip(x - expected, -most, most)
         ready = state.count >= self.config.warmup
