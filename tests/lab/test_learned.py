@@ -13,8 +13,13 @@ from homeostat.base.actions import ActionKind
 from homeostat.lab import environment_actions as actions
 from homeostat.lab import learned
 from homeostat.lab.baselines.levers import standing
+from homeostat.lab.environment import Deployment, State, World
 from homeostat.lab.environment_actions import MENU, NAMES
+from homeostat.lab.environment_draw import Drawn
+from homeostat.lab.environment_facts import no_past, remembered
 from homeostat.lab.environment_mask import LEARNT
+from homeostat.lab.environment_reward import Served
+from homeostat.lab.environment_seen import no_watch, watched
 from homeostat.lab.learned import GUARDED, RULES, Onlooker, UntrainedError, network
 from homeostat.lab.learned_actions import Target, named
 from homeostat.lab.learned_free import Free, best
@@ -200,3 +205,35 @@ def test_the_network_serves_in_numpy_what_training_computed() -> None:
     np.testing.assert_allclose(
         network("ppo", {"ppo": file("ppo")}).logits(told), theirs, rtol=1e-4, atol=1e-4
     )
+
+
+def test_what_a_policy_is_told_is_what_the_environment_of_training_shows() -> None:
+    """The same scrapes and actions through both: `Deployment` as it trains, `Onlooker` as it plays.
+
+    The environment steps the twin itself; here its state is put together around made scrapes, by
+    the calls that its step makes.
+    """
+    import jax  # noqa: PLC0415 - as above
+    import jax.numpy as jnp  # noqa: PLC0415 - as above
+
+    one, made = episode(), Made(seed=4, rate=300.0)
+    drawn = Drawn(*(jax.tree.map(lambda leaf: np.asarray(leaf)[None], part)
+                    for part in (one.params, ())))  # fmt: skip
+    world = World(drawn, None, np.float32(240.0))
+    trained = Deployment(world=world, rules=GUARDED)
+    shown = jax.jit(trained._seen)
+    eyes = Onlooker([one], GUARDED)
+    past, watch, last = no_past(one.slots), no_watch(), actions.HOLD
+    for number in range(24):
+        scrape, orders = made.scrape(), made.orders
+        acted = last != actions.HOLD
+        told = eyes.see(scrape, orders, np.array([acted]), np.array([last]))
+        mine, ours = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), (scrape, orders))
+        past = remembered(one.params, past, mine, jnp.asarray(acted), jnp.int32(last))
+        watch = watched(watch, mine)
+        state = State(jnp.int32(0), (), ours, mine, past, watch, Served(*6 * [jnp.float32(0)]))
+        seen = shown(world, state)
+        np.testing.assert_allclose(told.numbers[0], np.asarray(seen.numbers), atol=1e-6)
+        np.testing.assert_array_equal(told.mask[0], np.asarray(seen.mask))
+        last = NAMES.index("batch_down") if number in {16, 20} else actions.HOLD
+    assert told.mask[0].sum() < len(NAMES)
