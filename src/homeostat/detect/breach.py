@@ -168,6 +168,10 @@ class Breach:
 
     def _judged(self, xp: ModuleType, state: BreachState) -> BreachState:
         """Learn from the forecasts whose time has come."""
+        if self.pending.idle(xp, state.tick):
+            # Nobody is judged: tables only grow older.
+            waited = tuple(self.tables.learn(xp, one, xp.nan, False) for one in state.excess)
+            return state._replace(excess=waited)
         due, place = self.pending.due(xp, state.tick)
         peak = self.pending.taken(xp, state.peak, place)
         enough = _LEAST_SEEN * xp.asarray(self.config.horizons)[:, None]
@@ -201,36 +205,42 @@ class Breach:
 
     def _opinions(self, xp: ModuleType, state: BreachState, raw: Any, points: Points) -> Any:
         """Return what each opinion says, `[horizon, opinion, series]`."""
-        out = []
-        for head, table in enumerate(state.excess):
-            away = xp.clip((state.limit - points.peak[head]) / points.scale, -_FAR, _FAR)
-            rarity = self.tables.neg_log10_p(xp, table, away)
-            seen = 10.0 ** -xp.where(xp.isfinite(rarity), rarity, 0.0)
-            chance = self._modest(xp, head, table, away, seen)
-            beyond = xp.where(raw > state.limit, 1.0, 0.0)
-            came = state.came[head]
-            corrected = _share(xp, came[:_BINS], _bin(xp, chance[None])[0], chance)
-            usual = _share(xp, came[_BINS:], _above(xp, beyond[None])[0], chance)
-            told = xp.stack([chance, corrected, usual, beyond + xp.zeros_like(chance)])
-            known = xp.isfinite(rarity) & xp.isfinite(raw)
-            out.append(xp.where(known, told, xp.nan))
-        return xp.stack(out)
+        away = xp.clip((state.limit - points.peak) / points.scale, -_FAR, _FAR)
+        rarity = xp.stack([
+            self.tables.neg_log10_p(xp, table, away[head])
+            for head, table in enumerate(state.excess)
+        ])
+        seen = 10.0 ** -xp.where(xp.isfinite(rarity), rarity, 0.0)
+        chance = self._modest(xp, state.excess, away, seen)
+        beyond = xp.where(raw > state.limit, 1.0, 0.0) + xp.zeros_like(chance)
+        corrected = _share(xp, state.came[:, :_BINS], _bin(xp, chance), chance)
+        usual = _share(xp, state.came[:, _BINS:], _above(xp, beyond), chance)
+        told = xp.stack([chance, corrected, usual, beyond], axis=1)
+        known = xp.isfinite(rarity) & xp.isfinite(raw)
+        return xp.where(known[:, None], told, xp.nan)
 
-    def _modest(self, xp: ModuleType, head: int, table: tables.Table, away: Any, seen: Any) -> Any:
+    def _modest(
+        self, xp: ModuleType, excess: tuple[tables.Table, ...], away: Any, seen: Any
+    ) -> Any:
         """Return the probability as of so few independent windows as the table really holds.
 
         A conformal p-value counts the new window among the old as one that exceeds. Windows under
         way overlap, eight at first, so it is not one entry but that many; what they would say is
         taken from a heavy tail (Student's t with two degrees of freedom) around the table.
         """
-        size, horizon = self.config.table.size, self.config.horizons[head]
-        later = max(horizon / max(self.config.table.block, self.pending.strides[head]), 1.0)
-        replaced = xp.maximum(table.entered - size, 0) / float(size)
-        overlap = later + max(PLACES - later, 0.0) * xp.exp(-replaced)
-        low, middle, high = at(xp, table, (0.16, 0.5, 0.84))
+        size, block = self.config.table.size, self.config.table.block
+        pairs = zip(self.config.horizons, self.pending.strides, strict=True)
+        later = [max(horizon / max(block, stride), 1.0) for horizon, stride in pairs]
+        fewer = [max(PLACES - one, 0.0) for one in later]
+        late, few = (xp.asarray(one, dtype=away.dtype)[:, None] for one in (later, fewer))
+        entered = xp.stack([table.entered for table in excess])
+        replaced = xp.maximum(entered - size, 0) / float(size)
+        overlap = late + few * xp.exp(-replaced)
+        edges = xp.stack([at(xp, table, (0.16, 0.5, 0.84)) for table in excess], axis=1)
+        low, middle, high = edges[0], edges[1], edges[2]
         z = xp.clip((away - middle) / xp.maximum((high - low) / 2.0, _SMALLEST), -1e6, 1e6)
         heavy = 0.5 * (1.0 - z / xp.sqrt(2.0 + z * z))
-        there = xp.minimum(table.entered, size)
+        there = xp.minimum(entered, size)
         return ((there + 1.0) * seen + (overlap - 1.0) * heavy) / (there + overlap)
 
     def _probability(self, xp: ModuleType, state: BreachState, opinions: Any) -> Any:
@@ -260,8 +270,8 @@ def _with_limit(xp: ModuleType, state: BreachState, limit: Any) -> BreachState:
 
 def _share(xp: ModuleType, came: Any, mine: Any, chance: Any) -> Any:
     """Return the share of breaches among the outcomes that are mine, at first the chance."""
-    outcomes = xp.sum(xp.where(mine, came[:, 0], 0.0), axis=0)
-    breaches = xp.sum(xp.where(mine, came[:, 1], 0.0), axis=0)
+    outcomes = xp.sum(xp.where(mine, came[:, :, 0], 0.0), axis=1)
+    breaches = xp.sum(xp.where(mine, came[:, :, 1], 0.0), axis=1)
     return (breaches + _PRIOR * chance) / (outcomes + _PRIOR)
 
 

@@ -190,8 +190,10 @@ class Demand:
         known = known & ~(far & (state.far == 0.0))
         x = xp.where(known, x, state.last)
         state = state._replace(far=xp.where(far, 1.0, 0.0))
-        due, place = self.pending.due(xp, state.tick)
-        judged = self._judged(xp, state, x, due[:, None] & known, place)
+        judged = state
+        if not self.pending.idle(xp, state.tick):
+            due, place = self.pending.due(xp, state.tick)
+            judged = self._judged(xp, state, x, due[:, None] & known, place)
         moved = self._moved(xp, judged, x, known, season)
         experts, peaks = self._experts(xp, moved, season)
         share = weights(xp, moved.loss, moved.judged, experts)
@@ -259,6 +261,11 @@ class Demand:
         fits = known & xp.isfinite(off)
         weight = 1.0 / (_MEAN_HORIZONS * xp.asarray(self.config.horizons)[:, None])
         weight = xp.maximum(weight, 1.0 / xp.maximum(state.count, 1.0))
+        state = state._replace(
+            mean=xp.where(fits, state.mean + weight * xp.where(fits, off, 0.0), state.mean)
+        )
+        if self.pending.idle(xp, state.tick):
+            return state
         due, place = self.pending.due(xp, state.tick)
         before = xp.moveaxis(self.pending.taken(xp, state.off, place), 0, 1)
         pairs = fits & due[:, None] & xp.isfinite(before)
@@ -266,7 +273,6 @@ class Demand:
         square = xp.where(pairs, before, 0.0) ** 2
         fade = 1.0 / _MEMORY
         return state._replace(
-            mean=xp.where(fits, state.mean + weight * xp.where(fits, off, 0.0), state.mean),
             spread2=xp.where(pairs, state.spread2 + fade * (square - state.spread2), state.spread2),
             together=xp.where(
                 pairs, state.together + fade * (product - state.together), state.together

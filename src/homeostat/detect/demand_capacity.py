@@ -40,15 +40,18 @@ def capacity_rps(
     """
     if world is None or device is None or device.slope is None:
         return None
-    total = 0.0
+    total, slope = 0.0, device.slope
+    rates: dict[float, float] = {}  # replicas with the same largest batch serve as much
     for replica in world.replicas:
         if replica.pool != pool or replica.state is not ReplicaState.READY:
             continue
         cap = readings.get((names.replica(replica.name), names.BATCH_MAX))
         if cap is None or cap.value is None or cap.value < 1.0:
             return None
-        batch = largest_in_time(device, device.slope, cap.value, promised_ms)
-        total += 1000.0 * batch / device.expected(batch)
+        if cap.value not in rates:
+            batch = largest_in_time(device, slope, cap.value, promised_ms)
+            rates[cap.value] = 1000.0 * batch / device.expected(batch)
+        total += rates[cap.value]
     return total or None
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from homeostat.base import names
 from homeostat.base.evidence import Forecast, SeriesKey
+from homeostat.base.many import many
 from homeostat.base.policy import Managed
 from homeostat.base.units import HOUR, MINUTE, SECOND
 from homeostat.base.world import Snapshot
@@ -267,31 +269,38 @@ def _forecasts(
     # An accuracy that must not fall was turned round: so are its quantiles, and their order.
     curves = np.where(falls, 1.0 - said.between[:, ::-1], said.between).round(_DIGITS)
     limits = np.where(falls, 1.0 - said.limits, said.limits).round(_DIGITS)
-    columns = zip(
-        keys,
-        np.where(np.isnan(limits), math.inf, limits).tolist(),
-        known.tolist(),
-        early.tolist(),
-        likely.tolist(),
-        said.chance.round(_DIGITS).T.tolist(),
-        curves.transpose(2, 0, 1).tolist(),
-        strict=True,
+    chances = [
+        tuple([one if one == one else None for one in row])  # noqa: PLR0124 - NaN is not itself
+        for row in said.chance.round(_DIGITS).T.tolist()
+    ]
+    quantiles: list[tuple[tuple[float, ...], ...]] = [()] * len(keys)
+    there = np.flatnonzero(known)
+    for row, curve in zip(there.tolist(), curves.transpose(2, 0, 1)[there].tolist(), strict=True):
+        quantiles[row] = tuple(map(tuple, curve))
+    made = many(
+        Forecast,
+        len(keys),
+        subject=[key.subject for key in keys],
+        signal=[key.signal for key in keys],
+        limit=np.where(np.isnan(limits), math.inf, limits).tolist(),
+        time_to_limit_ns=_times(early, known),
+        likely_ns=_times(likely, known),
+        horizons_ns=repeat(horizons_ns),
+        chances=chances,
+        quantiles=quantiles,
     )
     out: dict[str, list[Forecast]] = {}
-    for key, limit, sure, soonest, middle, chances, curve in columns:
-        out.setdefault(key.deployment, []).append(
-            Forecast(
-                subject=key.subject,
-                signal=key.signal,
-                limit=limit,
-                time_to_limit_ns=round(soonest) if sure and math.isfinite(soonest) else None,
-                likely_ns=round(middle) if sure and math.isfinite(middle) else None,
-                horizons_ns=horizons_ns,
-                chances=tuple([None if math.isnan(one) else one for one in chances]),
-                quantiles=tuple(map(tuple, curve)) if sure else (),
-            )
-        )
+    for key, one in zip(keys, made, strict=True):
+        out.setdefault(key.deployment, []).append(one)
     return {name: tuple(every) for name, every in out.items()}
+
+
+def _times(crossings: Floats, known: npt.NDArray[np.bool_]) -> list[int | None]:
+    """Return crossings in whole nanoseconds, None where there is none or too little is known."""
+    out: list[int | None] = [None] * len(crossings)
+    for row in np.flatnonzero(known & np.isfinite(crossings)).tolist():
+        out[row] = round(float(crossings[row]))
+    return out
 
 
 def _crossing(now: Floats, curves: Floats, limits: Floats, horizons_ns: Sequence[int]) -> Floats:

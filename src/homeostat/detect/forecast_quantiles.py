@@ -118,6 +118,10 @@ class Quantiles:
         """
         raw = xp.clip(xp.asarray(values, dtype=state.stretch.dtype), -LARGEST, LARGEST)
         calm = state.calm & xp.asarray(held)
+        if self.pending.idle(xp, state.tick):
+            # Nobody is judged: tables only grow older.
+            errors = tuple(self.tables.learn(xp, one, xp.nan, False) for one in state.errors)
+            return self._said(xp, state, points, errors, state.stretch, calm)
         due, place = self.pending.due(xp, state.tick)
         then = self.pending.taken(xp, state.said, place)
         allowed = due[:, None] & self.pending.taken(xp, calm, place) & xp.isfinite(values)
@@ -128,6 +132,13 @@ class Quantiles:
             for head, table in enumerate(state.errors)
         )
         stretch = self._steered(xp, state.stretch, raw, then, allowed)
+        return self._said(xp, state, points, errors, stretch, calm)
+
+    def _said(
+        self, xp: ModuleType, state: QuantileState, points: Points,
+        errors: tuple[tables.Table, ...], stretch: Any, calm: Any,
+    ) -> tuple[QuantileState, Any]:  # fmt: skip
+        """Return the next state and the quantiles, from what was learnt on this tick."""
         out = self._quantiles(xp, errors, stretch, points)
         new = xp.stack(
             [points.at, points.scale + xp.zeros_like(points.at), out[:, 0], out[:, -1]], axis=1

@@ -7,6 +7,7 @@ that is wrong.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,6 @@ def rows(
     limits: list[float] = []
     for entry in managed:
         seen, promised = readings[entry.name], entry.objective
-        pool = names.pool(entry.stable_pool)
         capacity = capacity_rps(
             seen,
             world.get(entry.name),
@@ -65,18 +65,34 @@ def rows(
             promised.latency_p95_ms,
         )
         mine = [
-            (pool, names.ARRIVAL_RATE, math.nan if capacity is None else capacity),
-            (names.GATEWAY, names.LATENCY_P95, promised.latency_p95_ms),
-            (names.GATEWAY, names.ERROR_RATIO, promised.error_ratio),
+            math.nan if capacity is None else capacity,
+            promised.latency_p95_ms,
+            promised.error_ratio,
         ]
         if promised.accuracy is not None:
-            mine.append((names.MODEL, names.ACCURACY, 1.0 - promised.accuracy))
-        for subject, signal, limit in mine:
-            keys.append(SeriesKey(deployment=entry.name, subject=subject, signal=signal))
-            value = _value(seen.get((subject, signal)))
-            values.append(1.0 - value if signal == names.ACCURACY else value)
+            mine.append(1.0 - promised.accuracy)
+        which = _series(entry.name, entry.stable_pool, promised.accuracy is not None)
+        keys.extend(which)
+        for key, limit in zip(which, mine, strict=True):
+            value = _value(seen.get((key.subject, key.signal)))
+            values.append(1.0 - value if key.signal == names.ACCURACY else value)
             limits.append(limit if limit > 0.0 else math.nan)
     return Rows(tuple(keys), np.array(values), np.array(limits))
+
+
+@lru_cache(maxsize=4096)
+def _series(deployment: str, pool: str, accuracy: bool) -> tuple[SeriesKey, ...]:  # noqa: FBT001 - of a cache
+    """Return the series of a deployment: the same objects every tick, compared by identity."""
+    names_of = [
+        (names.pool(pool), names.ARRIVAL_RATE),
+        (names.GATEWAY, names.LATENCY_P95),
+        (names.GATEWAY, names.ERROR_RATIO),
+        (names.MODEL, names.ACCURACY),
+    ]
+    return tuple([
+        SeriesKey(deployment=deployment, subject=subject, signal=signal)
+        for subject, signal in names_of[: 4 if accuracy else 3]
+    ])
 
 
 def _value(reading: Reading | None) -> float:

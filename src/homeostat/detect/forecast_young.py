@@ -135,19 +135,28 @@ def seen(xp: ModuleType, state: YoungState, limit: Any, steps: tuple[float, ...]
     """
     sigma = xp.sqrt(xp.maximum(state.spread2, _SMALLEST**2))
     known = (state.count >= LEAST) & xp.isfinite(limit)
-    chance, out = xp.zeros_like(sigma), []
-    before = 0.0
+    sums, widths = _looks(tuple(steps))
+    # All moments that are looked at, of all horizons, at once. `[look, series]`
+    middle = state.level + xp.asarray(sums, dtype=sigma.dtype)[:, None] * state.trend
+    wide = sigma * xp.asarray(widths, dtype=sigma.dtype)[:, None]
+    beyond = _beyond(xp, -middle / wide)
+    chance, chances = xp.zeros_like(sigma), []
+    for first in range(0, len(sums), _LOOKS):
+        chance = xp.maximum(chance, xp.max(beyond[first : first + _LOOKS], axis=0))
+        chances.append(chance)
+    last = slice(_LOOKS - 1, None, _LOOKS)
+    ends = (_value(xp, middle[last] + k * wide[last], limit) for k in (0.0, -_EDGE, _EDGE))
+    return Seen(*(xp.where(known, one, xp.nan) for one in (xp.stack(chances), *ends)))
+
+
+@cache
+def _looks(steps: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return how much of the trend and of an error's width there is at each moment looked at."""
+    aheads, before = [], 0.0
     for reach in steps:
-        middle = wide = sigma
-        for look in range(1, _LOOKS + 1):
-            ahead = before + (reach - before) * look / _LOOKS
-            middle = state.level + _sum(ahead) * state.trend
-            wide = sigma * _width(ahead)
-            chance = xp.maximum(chance, _beyond(xp, -middle / wide))
+        aheads += [before + (reach - before) * look / _LOOKS for look in range(1, _LOOKS + 1)]
         before = reach
-        ends = (_value(xp, middle + k * wide, limit) for k in (0.0, -_EDGE, _EDGE))
-        out.append([xp.where(known, one, xp.nan) for one in (chance, *ends)])
-    return Seen(*(xp.stack(part) for part in zip(*out, strict=True)))
+    return tuple(_sum(ahead) for ahead in aheads), tuple(_width(ahead) for ahead in aheads)
 
 
 def _value(xp: ModuleType, z: Any, limit: Any) -> Any:
