@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # whoever asked is gone; it reads the state, or asks again
 
-    def log_request(self, *_: object) -> None:
+    def log_request(self, *_: object) -> None:  # type: ignore[explicit-override]
         """Say nothing: requests are no news."""
 
 

@@ -16,7 +16,6 @@ from haproxy_server import Haproxy, running_haproxy
 
 from homeostat.adapters.actuators import _haproxy_socket as runtime
 from homeostat.adapters.actuators import _haproxy_weights as weights
-from homeostat.adapters.actuators import haproxy as adapter
 from homeostat.adapters.actuators.haproxy import HaproxyActuator, HaproxyConfig
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
@@ -93,7 +92,7 @@ def actuator(**changes: Any) -> HaproxyActuator:
 @contextmanager
 def speaking(fake: FakeHaproxy) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapter.runtime, "ask", fake)
+        patch.setattr(runtime, "ask", fake)
         yield
 
 
@@ -285,7 +284,7 @@ async def test_an_answer_that_is_none_is_an_error_that_quotes_it(
     async def say(place: str, line: str) -> str:
         return answer
 
-    monkeypatch.setattr(adapter.runtime, "ask", say)
+    monkeypatch.setattr(runtime, "ask", say)
     with pytest.raises(ActuatorError, match="haproxy: HAProxy at /run/haproxy"):
         await actuator().read("m", NOW)
 

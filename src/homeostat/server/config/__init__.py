@@ -5,14 +5,13 @@ from homeostat.server.config.loaded import (
     Config,
     ControllerSettings,
     Deployment,
-    Envoy,
     Probe,
-    ProcessHost,
     ScrapeTarget,
     Webhook,
     state_folder,
 )
 from homeostat.server.config.loader import load, schema
+from homeostat.server.config.reached import Envoy, ProcessHost
 from homeostat.server.config.watcher import Watcher
 
 __all__ = [
