@@ -67,7 +67,7 @@ def _capacity(
     """Return requests per second that the pool's ready replicas can serve, None for unknown."""
     if device is None:
         return None
-    total = 0.0
+    total, each = 0.0, dict[float, float]()
     for replica in world.replicas:
         if replica.pool != pool or replica.state is not ReplicaState.READY:
             continue
@@ -75,5 +75,7 @@ def _capacity(
         if cap is None or cap.value is None or cap.value <= 0.0:
             return None
         # With the slope unknown, `expected` grows in proportion: no gain from larger batches.
-        total += cap.value / device.expected(cap.value) * 1000.0
+        if cap.value not in each:  # nearly always the same one
+            each[cap.value] = cap.value / device.expected(cap.value) * 1000.0
+        total += each[cap.value]
     return total or None

@@ -151,40 +151,53 @@ def _merged(parts: Sequence[Plan], layout: int) -> Plan:
     histograms = _starts([len(part.histograms) for part in parts])
     rows = _starts([len(part.keys) for part in parts])
     wide = max(part.buckets.shape[1] for part in parts)
-    shifted = list(zip(parts, entities, histograms, rows, strict=True))
-    rows_of: dict[str, list[Ints]] = {}
-    for part, _, _, row in shifted:
-        for signal, own in part.rows_of.items():
-            rows_of.setdefault(signal, []).append(own + row)
+    shifted = list(zip(parts, entities, histograms, strict=True))
     return Plan(
         layout=layout,
         entities=tuple(chain.from_iterable(part.entities for part in parts)),
         scalars=np.concatenate([part.scalars for part in parts]),
         histograms=tuple(
-            (e + n, signal) for part, e, _, _ in shifted for n, signal in part.histograms
+            (e + n, signal) for part, e, _ in shifted for n, signal in part.histograms
         ),
         buckets=np.concatenate([_widened(part.buckets, wide) for part in parts]),
         bounds=np.concatenate([_widened(part.bounds, wide) for part in parts]),
         sizes=np.concatenate([part.sizes for part in parts]),
         keys=tuple(chain.from_iterable(part.keys for part in parts)),
-        row_entity=np.concatenate([part.row_entity + e for part, e, _, _ in shifted]),
-        row_histogram=np.concatenate([
-            np.where(part.row_histogram < 0, -1, part.row_histogram + h)
-            for part, _, h, _ in shifted
-        ]),
+        row_entity=_shifted([part.row_entity for part in parts], entities),
+        row_histogram=_shifted([part.row_histogram for part in parts], histograms),
         row_parts=np.concatenate([part.row_parts for part in parts]),
-        rows_of={signal: np.concatenate(own) for signal, own in rows_of.items()},
+        rows_of=_rows_of(parts, rows),
         probed=tuple(chain.from_iterable(part.probed for part in parts)),
-        probes=np.concatenate([
-            np.where(part.probes < 0, -1, part.probes + row) for part, _, _, row in shifted
-        ]),
+        probes=_shifted([part.probes for part in parts], rows),
         probe_raw=np.concatenate([part.probe_raw for part in parts]),
         failures=tuple(chain.from_iterable(part.failures for part in parts)),
-        shown=np.concatenate([part.shown + h for part, _, h, _ in shifted]),
-        cuts={h + n: cut for part, _, h, _ in shifted for n, cut in part.cuts.items()},
+        shown=_shifted([part.shown for part in parts], histograms),
+        cuts={h + n: cut for part, _, h in shifted for n, cut in part.cuts.items()},
         pages=(),
         parts={},
     )
+
+
+def _rows_of(parts: Sequence[Plan], first: Sequence[int]) -> dict[str, Ints]:
+    """Return the rows of each signal, those of each part counted from its first."""
+    found: dict[str, tuple[list[Ints], list[int]]] = {}
+    for part, row in zip(parts, first, strict=True):
+        for signal, own in part.rows_of.items():
+            columns, starts = found.setdefault(signal, ([], []))
+            columns.append(own)
+            starts.append(row)
+    return {signal: _shifted(columns, starts) for signal, (columns, starts) in found.items()}
+
+
+def _shifted(columns: Sequence[Ints], first: Sequence[int]) -> Ints:
+    """Return places of several parts one after the other, each counted from its first; -1 stays.
+
+    All in one go: there are as many parts as deployments, and each has a handful.
+    """
+    out = np.concatenate(columns)
+    by = np.repeat(np.array(first, dtype=np.int64), [len(column) for column in columns])
+    out += np.where(out < 0, 0, by.reshape(-1, *(1,) * (out.ndim - 1)))
+    return out
 
 
 def _starts(sizes: Sequence[int]) -> list[int]:
