@@ -3,6 +3,7 @@
 What is found does not depend on how many there are: each deployment is replayed as if alone.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ from homeostat.twin.fit_frame import Frame
 Plain = dict[str, Any]
 Pair = tuple[Managed, Frame]
 _LOOK_S = 0.5
+_RARELY = (200_000, 20, 1000)  # looked for garbage in cycles, of which a replay makes next to none
 
 _counter: Any = None  # of this process: how many deployment-steps all of them have done
 
@@ -155,6 +157,7 @@ def _begin(counter: Any) -> None:
     global _counter  # noqa: PLW0603 - a process is started with it, and has nothing else to keep it
     _counter = counter
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(*_RARELY)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

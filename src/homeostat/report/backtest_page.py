@@ -210,7 +210,7 @@ def _premises(plain: Plain) -> Markup:
 
 def _grid(label: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Markup:
     body = [
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))
+        tag("tr", tag("th", row[0], scope="row", class_="num"), *(tag("td", c) for c in row[1:]))
         for row in rows
     ]
     table = tag(

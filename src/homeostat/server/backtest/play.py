@@ -49,7 +49,6 @@ class Seen:
         chance: Probability that an objective is missed within `AHEAD_NS`, as said while all were
             met; NaN = nothing was said [tick].
         ready: Whether the baselines had been learnt [tick].
-        score: Health, 0 to 100; NaN = unknown [tick].
         incidents: Every change of every incident, with the tick, in order.
         decisions: Every recorded decision with its tick.
         wanted: The first action of each incident that only the shadow held back, by incident.
@@ -62,7 +61,6 @@ class Seen:
     met: Floats = field(repr=False)
     chance: Floats = field(repr=False)
     ready: npt.NDArray[np.bool_] = field(repr=False)
-    score: Floats = field(repr=False)
     incidents: list[tuple[int, Incident, bool]] = field(default_factory=list)
     decisions: list[tuple[int, DecisionRecord]] = field(default_factory=list)
     wanted: dict[str, tuple[int, Action]] = field(default_factory=dict)
@@ -89,7 +87,6 @@ class _Mind:
             met=np.full(ticks, np.nan),
             chance=np.full(ticks, np.nan),
             ready=np.zeros(ticks, dtype=bool),
-            score=np.full(ticks, np.nan),
         )
         self._take(one.first, Started(at=grid.at(one.first), epoch=1, managed=managed))
 
@@ -99,8 +96,6 @@ class _Mind:
         seen.met[tick] = _MET[evidence.slo_met]
         seen.ready[tick] = evidence.ready
         seen.chance[tick] = _chance(evidence)
-        if evidence.health is not None:
-            seen.score[tick] = evidence.health.score
         replicas = 0 if evidence.world is None else len(evidence.world.replicas)
         view = FleetView(targets=1, replicas=replicas)
         self._take(tick, Ticked(at=now, evidence=evidence, fleet=view, kill=KillLevel.OFF))
@@ -167,7 +162,8 @@ def play(
         grid: The ticks.
         progress: Told now and then how many deployment-steps are done.
     """
-    parts = sense_parts(Past([one.recorded for one in histories]))
+    # No decision asks for the health score, which is for people who watch.
+    parts = replace(sense_parts(Past([one.recorded for one in histories])), health=None)
     state = sense.init(parts)
     minds = [
         _Mind(loop_parts, entry, one, grid) for entry, one in zip(managed, histories, strict=True)
