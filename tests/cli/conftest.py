@@ -23,6 +23,7 @@ from homeostat.server.view import View
 from homeostat.testing.story import Beat, story
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))  # what tests of the lab share
+sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "sources"))  # and of Prometheus
 
 TOKEN = "t" * 43
 START = TimeNs(1_700_000_000 * SECOND)

@@ -12,14 +12,17 @@ from homeostat.cli import (
     confirm,
     demo,
     detect,
+    doctor,
     explain,
     get,
+    init,
     judge,
     lab,
     people,
     policy,
     release,
     replay,
+    report,
     run,
     schema,
     train,
@@ -37,6 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
 app.command("run")(run.run)
 app.command("detect")(detect.detect)
 app.command("judge")(judge.judge)
@@ -53,6 +58,7 @@ app.command("confirm")(confirm.confirm)
 app.command("grant")(release.grant)
 app.command("release")(release.release)
 app.command("replay")(replay.replay)
+app.command("report")(report.report)
 app.command("train")(train.train)
 app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")
