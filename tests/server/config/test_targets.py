@@ -19,6 +19,13 @@ WEBHOOK = {
     "secretFile": "webhook.secret",
     "levers": {"replicas.a": {"min": 1, "max": 8}},
 }
+KUBERNETES = {
+    "api": "https://10.96.0.1",
+    "namespace": "ml",
+    "deployment": "chat",
+    "port": 8080,
+    "tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
+}
 POOLS = {"stable": "a", "fallback": "b"}
 
 
@@ -76,6 +83,25 @@ def test_a_canary_takes_its_weight_from_whatever_divides_the_traffic() -> None:
         deployment({"haproxy": HAPROXY, "pools": POOLS}, canary=canary | {"pool": "c"})
 
 
+@pytest.mark.parametrize(
+    ("said", "scale"),
+    [
+        ({}, ("Deployment", "chat")),
+        ({"autoscaler": "chat-hpa"}, ("HorizontalPodAutoscaler", "chat-hpa")),
+        ({"scaledObject": "chat-so"}, ("ScaledObject", "chat-so")),
+    ],
+)
+def test_kubernetes_scales_the_deployment_or_the_scaler_that_is_named(
+    said: dict[str, Any], scale: tuple[str, str]
+) -> None:
+    target = {"kubernetes": KUBERNETES | said, "haproxy": HAPROXY, "pools": POOLS}
+    found = deployment(target).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("kubernetes", "haproxy")
+    settings = actuators(target)["kubernetes"]
+    assert (settings["scale"], settings["scaler"]) == scale
+    assert settings["pool"] == "a"
+
+
 def test_a_webhook_knows_the_replicas_and_divides_what_it_has_a_lever_for() -> None:
     found = deployment({"webhook": WEBHOOK}).managed
     assert (found.scale_actuator, found.traffic_actuator) == ("webhook", None)
@@ -105,6 +131,12 @@ def test_a_webhook_knows_the_replicas_and_divides_what_it_has_a_lever_for() -> N
         ({"webhook": WEBHOOK | {"levers": {"replicas.a": {"min": 9, "max": 1}}}}, "swap them"),
         ({"webhook": WEBHOOK | {"levers": {"replicas.a": {"min": 0}}}}, "max"),
         ({"webhook": WEBHOOK | {"secret": "x"}}, "secret"),
+        ({"kubernetes": KUBERNETES, "webhook": WEBHOOK}, "both kubernetes and webhook"),
+        ({"kubernetes": KUBERNETES | {"namespace": "../x"}}, "namespace"),
+        (
+            {"kubernetes": KUBERNETES | {"autoscaler": "x", "scaledObject": "y"}},
+            "keep scaledObject",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(target: dict[str, Any], said: str) -> None:

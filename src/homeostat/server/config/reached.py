@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from homeostat.base.units import SECOND
-from homeostat.server.config.targets import ENVOY, HAPROXY, PROCESS, WEBHOOK, TargetSpec
+from homeostat.server.config.targets import (
+    ENVOY,
+    HAPROXY,
+    KUBERNETES,
+    PROCESS,
+    WEBHOOK,
+    TargetSpec,
+)
 from homeostat.server.plan import PartPlan
 
 _ROUND: Final = 0.8  # of an interval: what a round may take, so that it ends before the next tick
@@ -70,7 +77,7 @@ def elsewhere(target: TargetSpec, interval: int, base: Path) -> tuple[PartPlan, 
         interval: The deployment's tick, in nanoseconds.
         base: Folder that relative paths start from.
     """
-    found = (_haproxy(target, interval, base), _webhook(target, interval, base))
+    found = (one(target, interval, base) for one in (_kubernetes, _haproxy, _webhook))
     return tuple(one for one in found if one is not None)
 
 
@@ -109,3 +116,28 @@ def _webhook(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
         "read_timeout_s": seconds(said.timeout, interval),
     }
     return PartPlan(part=WEBHOOK, settings=settings)
+
+
+def _kubernetes(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
+    said = target.kubernetes
+    if said is None:
+        return None
+    scale, scaler = "Deployment", said.deployment
+    if said.autoscaler is not None:
+        scale, scaler = "HorizontalPodAutoscaler", said.autoscaler
+    if said.scaled_object is not None:
+        scale, scaler = "ScaledObject", said.scaled_object
+    settings = {
+        "name": KUBERNETES,
+        "url": said.api,
+        "namespace": said.namespace,
+        "deployment": said.deployment,
+        "scale": scale,
+        "scaler": scaler,
+        "pool": target.pools.stable,
+        "port": said.port,
+        "token_file": None if said.token_file is None else base / said.token_file,
+        "ca_file": None if said.ca_file is None else base / said.ca_file,
+        "read_timeout_s": seconds(said.timeout, interval),
+    }
+    return PartPlan(part=KUBERNETES, settings=settings)

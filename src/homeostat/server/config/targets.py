@@ -16,6 +16,7 @@ PROCESS: Final = "process"
 ENVOY: Final = "envoy"
 HAPROXY: Final = "haproxy"
 WEBHOOK: Final = "webhook"
+KUBERNETES: Final = "kubernetes"
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 _URL: Final = TypeAdapter(HttpUrl)
@@ -113,6 +114,39 @@ class WebhookTarget(Strict):
     timeout: Duration | None = Field(default=None, description=_TIMEOUT)
 
 
+_ObjectName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
+]
+
+
+class KubernetesTarget(Strict):
+    """One Deployment, scaled by itself or by the floor of the autoscaler that owns it."""
+
+    api: Url = Field(description="The API server.")
+    namespace: _ObjectName
+    deployment: _ObjectName
+    autoscaler: _ObjectName | None = Field(
+        default=None, description="HorizontalPodAutoscaler whose minReplicas is moved instead."
+    )
+    scaled_object: _ObjectName | None = Field(
+        default=None, description="KEDA's ScaledObject whose minReplicaCount is moved instead."
+    )
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
+    )
+    token_file: str | None = Field(default=None, min_length=1, max_length=4096)
+    ca_file: str | None = Field(default=None, min_length=1, max_length=4096)
+    timeout: Duration | None = Field(default=None, description=_TIMEOUT)
+
+    @model_validator(mode="after")
+    def _one_scaler(self) -> Self:
+        if self.autoscaler is not None and self.scaled_object is not None:
+            raise ValueError(
+                "says both autoscaler and scaledObject; keep scaledObject, which owns its HPA"
+            )
+        return self
+
+
 class Pools(Strict):
     """The traffic arms."""
 
@@ -137,6 +171,7 @@ class TargetSpec(Strict):
     envoy: EnvoyTarget | None = None
     haproxy: HaproxyTarget | None = None
     webhook: WebhookTarget | None = None
+    kubernetes: KubernetesTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -146,6 +181,8 @@ class TargetSpec(Strict):
             return OBSERVED
         if self.process is not None:
             return PROCESS
+        if self.kubernetes is not None:
+            return KUBERNETES
         return WEBHOOK if self.webhook is not None else HAPROXY
 
     @property
@@ -181,7 +218,8 @@ class TargetSpec(Strict):
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
-        owners = [one for one in (PROCESS, "observe", WEBHOOK) if getattr(self, one) is not None]
+        kinds = (PROCESS, "observe", KUBERNETES, WEBHOOK)
+        owners = [one for one in kinds if getattr(self, one) is not None]
         if len(owners) > 1:
             raise ValueError(
                 f"says both {' and '.join(owners)}; one place knows the replicas "
@@ -189,7 +227,8 @@ class TargetSpec(Strict):
             )
         if not owners and self.haproxy is None:
             raise ValueError(
-                "says neither process, haproxy, webhook nor observe; `observe: true` only watches"
+                "says neither process, kubernetes, haproxy, webhook nor observe; "
+                "`observe: true` only watches"
             )
         if self.observe and self.traffic is not None:
             raise ValueError(
