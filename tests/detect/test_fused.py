@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homeostat.base import names
 from homeostat.base.evidence import (
@@ -356,3 +358,27 @@ def test_the_stack_takes_the_width_of_its_group(warm: Play) -> None:
     group = warm.state.batches.groups[width, number]
     blank = stack.Stack().init(width, entities=len(group.owners))
     assert group.seen.stack.rows.screen.count.shape == blank.rows.screen.count.shape
+
+
+QUIET = Play("one").said("one")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_told_are_the_largest_shares_of_all(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    columns = tuple((f"replica:a-{at % 3}", f"signal_{at}") for at in range(12))
+    weights = chance.choice([0.0, 0.0, 0.01, 0.3, 1.0, 4.0], 16)
+    total = weights[:12].sum()
+    shares = np.where(weights > 0.0, weights / total if total else 0.0, 0.0)
+    if chance.random() < 0.3:
+        shares[:] = np.nan
+    said = stack.Said(*(np.zeros(1),) * 5, shares[None], np.zeros(1), np.zeros(1))
+    group = fused_batch.Group(
+        owners=("one",), names=(columns,), last=np.zeros(1, dtype=np.int64),
+        seen=fused_batch.Seen((), ()), incident=stack_incident.init(np, 1),  # type: ignore[arg-type]
+    )  # fmt: skip
+    parts = dict(zip(columns, np.nan_to_num(shares[:12]).tolist(), strict=True))
+    ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))
+    wanted = [(name, share) for name, share in ranked[:5] if share >= 0.05]
+    found = fused._told(group, 0, said, QUIET)
+    assert [((one.subject, one.signal), one.share) for one in found] == wanted

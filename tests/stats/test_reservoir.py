@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.stats.reservoir import Config, chance, entered, held, init, learn
+from homeostat.stats.reservoir import Config, chance, entered, enters, held, init, learn
 
 SMALL = Config(size=32, memory=256)
 
@@ -85,3 +85,12 @@ def test_places_are_spread_evenly() -> None:
 def test_a_reservoir_that_cannot_work_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="reservoir"):
         Config(**wrong)
+
+
+@given(st.lists(st.integers(0, 300), min_size=0, max_size=8), st.integers(0, 2**32 - 1))
+def test_who_enters_next_is_who_has_entered_more(offered: list[int], seed: int) -> None:
+    config = Config(size=32, memory=128)
+    before = np.array(offered, dtype=np.int64)
+    offers = np.random.default_rng(seed).random(len(offered)) < 0.6
+    wanted = entered(config, before + offers) > entered(config, before)
+    assert enters(config, before, offers).tolist() == wanted.tolist()

@@ -123,8 +123,7 @@ class Calibrator:
         quiet = np.where(allowed, np.minimum(state.quiet + 1.0, _COUNT_MAX), 0.0)
         offers = (quiet > self.config.delay) & np.isfinite(state.waiting[0])
         offered = state.offered + offers
-        turns = reservoir.entered(self.config.past, np.stack([state.offered, offered]))
-        enters = turns[1] > turns[0]
+        enters = reservoir.enters(self.config.past, state.offered, offers)
         table = state.table
         if enters.any():
             table = self._tables.learn(np, table, state.waiting[0], enters)

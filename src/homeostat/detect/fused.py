@@ -38,7 +38,8 @@ from homeostat.base.evidence import (
 from homeostat.base.ports import SignalsLike
 from homeostat.base.units import TimeNs
 from homeostat.detect import stack, stack_incident
-from homeostat.detect.fused_batch import Batch, Batches, Group, Key
+from homeostat.detect.fused_batch import Batch, Batches, Group
+from homeostat.detect.fused_wires import Key
 from homeostat.detect.layout import CHARTED, Layout
 
 # Ticks in a row that charts must hold their alarm: a window of five scrapes straddles an onset.
@@ -286,9 +287,10 @@ def _told(
 ) -> tuple[Contribution, ...]:
     """Return the series that the evidence is about: the stack's shares, else the charts'."""
     columns = group.names[place]
-    shares = np.nan_to_num(said.contributions[place])[: len(columns)]
-    parts = dict(zip(columns, shares.tolist(), strict=True))
-    if not any(parts.values()):
+    shares = said.contributions[place][: len(columns)]
+    # Of a hundred columns a few are worth telling; NaN is not.
+    parts = {columns[at]: float(shares[at]) for at in np.flatnonzero(shares >= _LEAST_SHARE)}
+    if not parts and not (shares > 0.0).any():
         weights = {
             (one.subject, one.signal): heavy_tailed(one.neg_log10_p)
             for one in evidence.anomalies

@@ -8,9 +8,8 @@ models of relations are fitted when so many rows have been learnt: a fleet that 
 would be fitted on one tick. Who has no place yet is not scored yet.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +24,12 @@ from homeostat.detect.fused_groups import (
     grown,
     kept,
     leaves,
-    places,
     plan,
     renewed,
     seated,
     width_for,
 )
+from homeostat.detect.fused_wires import Key, Wires
 from homeostat.detect.layout import Layout
 
 Ints = npt.NDArray[np.int64]
@@ -47,8 +46,6 @@ _LEAST: Final = 2
 MOST: Final = 32
 # Of `screen_rows.State`: what is not about a level.
 _STAY: Final = ("season", "rates", "reach")
-Key = tuple[int, int]
-"""Of a batch: its width, and which of that width."""
 
 
 class Seen(NamedTuple):
@@ -127,6 +124,7 @@ class Batch:
         self.stack = stack.Stack(config)
         self.changes = changepoint.Changepoint(ChangeConfig())
         self._plans: dict[int, _Plan] = {}
+        self._wires = Wires()
 
     def init(self) -> Batches:
         """Return no groups."""
@@ -216,7 +214,10 @@ class Batch:
         for name, part in layout.parts.items():
             at = where.get(name)
             if at is not None:
-                columns = seated(groups[at[0]].names[at[1]], part, at[0][0])
+                known = groups[at[0]].names[at[1]]
+                if self._wires.knows(name, part, known):
+                    continue
+                columns = seated(known, part, at[0][0])
                 groups[at[0]] = _named(groups[at[0]], at[1], name if columns else "", columns or ())
                 if columns is not None:
                     continue
@@ -234,7 +235,9 @@ class Batch:
             for place, name in enumerate(group.owners)
             if name
         }
-        return _wired(Batches(groups=groups, keys=keys, rows={}, cells={}), layout, where)
+        names = {key: group.names for key, group in groups.items()}
+        rows, cells = self._wires.of(layout, where, names)
+        return Batches(groups=groups, keys=keys, rows=rows, cells=cells)
 
     def _place(self, groups: dict[Key, Group], width: int) -> tuple[Key, int]:
         """Return a free place of a group, which has seen nothing once `_sized` has made it."""
@@ -350,25 +353,6 @@ def _named(group: Group, place: int, owner: str, columns: tuple[Name, ...]) -> G
     owners, every = list(group.owners), list(group.names)
     owners[place], every[place] = owner, columns
     return replace(group, owners=tuple(owners), names=tuple(every))
-
-
-def _wired(state: Batches, layout: Layout, where: Mapping[str, tuple[Key, int]]) -> Batches:
-    """Return the batches with where each of the frame's rows goes."""
-    rows: dict[Key, list[Any]] = {key: [] for key in state.groups}
-    cells: dict[Key, list[Any]] = {key: [] for key in state.groups}
-    for name, part in layout.parts.items():
-        if name not in where:
-            continue
-        key, place = where[name]
-        own, columns = places(state.groups[key].names[place], part)
-        rows[key].append(own + layout.first[name])
-        cells[key].append(columns + place * key[0])
-    none = np.zeros(0, dtype=np.int64)
-    return replace(
-        state,
-        rows={key: np.concatenate([none, *every]) for key, every in rows.items()},
-        cells={key: np.concatenate([none, *every]) for key, every in cells.items()},
-    )
 
 
 STATE_CLASSES: Final = (Batches, Group, Seen, SeriesKey)

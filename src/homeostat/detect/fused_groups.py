@@ -50,13 +50,10 @@ def seated(known: Sequence[Name], part: Part, width: int) -> tuple[Name, ...] | 
         part: The deployment's rows.
         width: Columns there are.
     """
-    names = list(known)
     had = set(known)
-    for row in np.flatnonzero(part.charted).tolist():
-        name = (part.subjects[row], part.signals[row])
-        if name not in had:
-            names.append(name)
-    return tuple(names) if len(names) <= width else None
+    charted = ((part.subjects[r], part.signals[r]) for r in np.flatnonzero(part.charted).tolist())
+    names = (*known, *(name for name in charted if name not in had))
+    return names if len(names) <= width else None
 
 
 def places(names: Sequence[Name], part: Part) -> tuple[Ints, Ints]:

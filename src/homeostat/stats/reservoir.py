@@ -71,6 +71,20 @@ def entered(config: Config, offered: Any) -> Any:
     )
 
 
+def enters(config: Config, offered: Any, offers: Any) -> Any:
+    """Return where a row that is offered enters, bool.
+
+    Args:
+        config: Settings.
+        offered: Rows offered before, any shape.
+        offers: Where one more is, bool, likewise.
+    """
+    if not len(offered) or int(offered.max()) < config.size:
+        return offers  # the first ones all do
+    before, after = entered(config, np.stack([offered, offered + offers]))
+    return after > before
+
+
 def learn(config: Config, state: Reservoir, rows: Any, allowed: Any) -> Reservoir:
     """Offer rows in their order in time.
 
