@@ -138,6 +138,11 @@ def test_the_strongest_decision_of_an_incident_counts_once() -> None:
     assert (second["confirmed_at"], second["closed_at"]) == (None, None)
 
 
+def test_what_is_decided_again_and_again_is_said_once() -> None:
+    seen = told(decided(considered=("escalate model",)), decided(considered=("escalate model",)))
+    assert shadow.came_to(seen.troubles["i-0001"]) == [("told", "", ())]
+
+
 def test_the_page_tells_it_and_asks_no_other_host_for_anything() -> None:
     hostile = "<script>alert(1)</script>"
     html = page([told(decided((SCALE, (SHADOW,))), because=hostile)], "1.0", str)

@@ -102,13 +102,12 @@ def _tables(found: list["Watch"]) -> None:
 
 
 def _incidents(watch: "Watch") -> list[dict[str, Any]]:
-    from homeostat.report.shadow import length, would
+    from homeostat.report.shadow import came_to, length
 
     rows = []
     for one in watch.lasting:
         incident = one.incident
         end = one.closed_at or watch.ended or incident.opened_at
-        said = [would(decision) for decision in one.decisions]
         rows.append({
             "deployment": incident.deployment,
             "incident": incident.id,
@@ -118,7 +117,7 @@ def _incidents(watch: "Watch") -> list[dict[str, Any]]:
             "suspected": f"{incident.family.value} at {incident.subject}",
             "came to": [
                 " ".join(part for part in (verdict, action, *(f"({w})" for w in why[:1])) if part)
-                for verdict, action, why in said
+                for verdict, action, why in came_to(one)
             ]
             or None,
         })

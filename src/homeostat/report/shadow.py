@@ -125,7 +125,7 @@ def would(decision: DecisionRecord) -> tuple[str, str, tuple[str, ...]]:
     """Return what a decision comes to: the verdict, the action in words, and the reasons.
 
     The verdict is `did`, `asked`, `would` (nothing but being a shadow stood against it),
-    `refused` (a guard did), `told` (a person is needed) or `held`.
+    `refused` (a guard did), `told` (a person was) or `held`.
     """
     what = decision.decision
     if isinstance(what, Apply | Ask):
@@ -140,8 +140,14 @@ def would(decision: DecisionRecord) -> tuple[str, str, tuple[str, ...]]:
         action, reasons = named[0]
         kept = tuple(one for one in reasons if not one.startswith(_SHADOW))
         return "refused", action, kept
-    is_told = any(name.startswith(passive) for name, _ in decision.considered)
-    return "told" if is_told else "held", "", what.because
+    if any(name.startswith(passive) for name, _ in decision.considered):
+        return "told", "", ()  # shadows tell as well; why is the incident's
+    return "held", "", what.because
+
+
+def came_to(trouble: Trouble) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return what an incident's decisions come to, oldest first; what is repeated is said once."""
+    return list(dict.fromkeys(would(one) for one in trouble.decisions))
 
 
 def _label(decision: DecisionRecord, what: Apply | Ask) -> str:

@@ -28,7 +28,7 @@ _VERDICTS: Final = {
     "asked": ("asked a person", "open"),
     "would": ("would have done", "yes"),
     "refused": ("would have been refused", "no"),
-    "told": ("would have told a person", "open"),
+    "told": ("told a person", "open"),
     "held": ("would have held", "open"),
 }
 
@@ -75,10 +75,12 @@ def _lead(watched: Sequence[Watch], when: When) -> str:
     troubles = sum(len(one.lasting) for one in watched)
     would = sum(shadow.counts(one)["would"] for one in watched)
     refused = sum(shadow.counts(one)["refused"] for one in watched)
+    told = sum(shadow.counts(one)["told"] for one in watched)
     ended = max((one.ended or TimeNs(0) for one in watched), default=TimeNs(0))
     return (
         f"{len(watched)} deployments until {when(ended)}: {troubles} incidents; in {would} it "
-        f"would have acted, in {refused} its own guards would have refused."
+        f"would have acted, in {refused} its own guards would have refused, in {told} it told a "
+        "person and knew nothing better."
     )
 
 
@@ -175,8 +177,7 @@ def _verdicts(one: Trouble) -> list[Markup]:
     if not one.decisions:
         return [tag("p", "nothing: no decision was due")]
     out = []
-    for decision in one.decisions:
-        verdict, action, because = shadow.would(decision)
+    for verdict, action, because in shadow.came_to(one):
         words, style = _VERDICTS[verdict]
         said = " ".join(part for part in (action, *(f"({why})" for why in because[:3])) if part)
         out.append(tag("p", tag("span", words, class_=f"badge {style}"), f" {said}"))
