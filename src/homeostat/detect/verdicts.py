@@ -68,6 +68,7 @@ class Judged:
     Attributes:
         readings: By row order.
         names: Subject and signal of each of them.
+        subjects: Subject of each of them.
         anomalies: Detectors' claims that matter, and their unknowns.
         usual: Guarded means by (subject, signal), known ones only.
         history: Recent values by (subject, signal), oldest first.
@@ -77,6 +78,7 @@ class Judged:
 
     readings: tuple[Reading, ...]
     names: Collection[tuple[str, str]]
+    subjects: tuple[str, ...]
     anomalies: tuple[Anomaly, ...]
     usual: Mapping[tuple[str, str], float]
     history: Mapping[tuple[str, str], Any]
@@ -126,6 +128,7 @@ def judge(signals: SignalsLike, claims: Claims, managed: Sequence[Managed]) -> d
         out[name] = Judged(
             readings=tuple(readings[first : first + len(part.keys)]),
             names=_names(part),
+            subjects=part.subjects,
             anomalies=anomalies.get(name, ()),
             usual=Column(part.places, usual, first),
             history=history.get(name, {}),

@@ -172,7 +172,7 @@ def _by_deployment(every: Sequence[Any]) -> dict[str, list[Any]]:
 def _seen(
     parts: SenseParts, judged: Judged, shifted: Shifted, device: Any, world: Snapshot | None
 ) -> _Seen:
-    gone = _no_longer_there(judged.names, world)
+    gone = _no_longer_there(judged.subjects, world)
     readings = dict(zip(judged.names, judged.readings, strict=True))
     for reading in shifted.readings:
         readings[reading.subject, reading.signal] = reading
@@ -237,13 +237,12 @@ def _evidence(
     )
 
 
-def _no_longer_there(said: Collection[tuple[str, str]], world: Snapshot | None) -> frozenset[str]:
+def _no_longer_there(subjects: Collection[str], world: Snapshot | None) -> frozenset[str]:
     """Return replicas that sources still speak of although the slot is no more."""
     if world is None:
         return frozenset()
     slots = {names.replica(replica.name) for replica in world.replicas}
-    heard = {subject for subject, _ in said}
-    return frozenset(one for one in heard - slots if one.startswith("replica:"))
+    return frozenset(one for one in set(subjects) - slots if one.startswith("replica:"))
 
 
 STATE_CLASSES = (SenseState,)

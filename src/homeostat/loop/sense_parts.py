@@ -61,6 +61,8 @@ class Judged(Protocol):
     @property
     def names(self) -> Collection[tuple[str, str]]: ...  # noqa: D102 - see the class
     @property
+    def subjects(self) -> Collection[str]: ...  # noqa: D102 - see the class
+    @property
     def anomalies(self) -> tuple[Anomaly, ...]: ...  # noqa: D102 - see the class
     @property
     def usual(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102 - see the class

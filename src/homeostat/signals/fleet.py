@@ -161,15 +161,15 @@ def _of_world(world: Sequence[Snapshot], managed: Sequence[Managed], now: TimeNs
     for snapshot in world:
         age = now - snapshot.observed_at
         old = age > fresh.get(snapshot.deployment, _FRESH_NS) or age < -AHEAD_NS
+        known, unknown = (STALE, STALE) if old else (GOOD, MISSING)
         for replica in snapshot.replicas:
             subject = names.replica(replica.name)
             for signal, value in _facts(replica):
-                believed = not old and value is not None
                 rows.keys.append(series(snapshot.deployment, subject, signal))
-                rows.value.append(value if believed and value is not None else np.nan)
-                rows.age_ns.append(max(age, 0))
-                rows.samples.append(1.0)
-                rows.code.append(_why(old=old, known=value is not None))
+                rows.value.append(np.nan if old or value is None else value)
+                rows.code.append(unknown if value is None else known)
+        rows.age_ns.extend([max(age, 0)] * (len(rows.keys) - len(rows.age_ns)))
+    rows.samples.extend([1.0] * len(rows.keys))
     return rows
 
 
@@ -180,12 +180,6 @@ def _facts(replica: Replica) -> tuple[tuple[str, float | None], ...]:
         (names.PROCESS_UP, 0.0 if replica.state is ReplicaState.GONE else 1.0),
         (names.MEMORY_SHARE, share if share is None or share >= 0.0 else None),
     )
-
-
-def _why(*, old: bool, known: bool) -> int:
-    if old:
-        return STALE
-    return GOOD if known else MISSING
 
 
 def _signals(
