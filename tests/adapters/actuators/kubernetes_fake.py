@@ -110,7 +110,7 @@ class Cluster:
 
 
 def _entry(manager: str, spec: dict[str, Any]) -> dict[str, Any]:
-    fields = {"f:spec": {f"f:{field}": {} for field in spec}}
+    fields: dict[str, Any] = {"f:spec": {f"f:{field}": {} for field in spec}}
     return {"manager": manager, "operation": "Update", "fieldsV1": fields}
 
 
@@ -166,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, *_: object) -> None: ...  # type: ignore[explicit-override]
 
 
 class Server(ThreadingHTTPServer):

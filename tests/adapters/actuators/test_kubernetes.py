@@ -197,7 +197,7 @@ async def test_who_cannot_look_for_owners_does_not_write(stage: Stage, status: i
 
 
 def entry(manager: str, operation: str = "Update", field: str = "replicas") -> dict[str, Any]:
-    fields = {"f:spec": {f"f:{field}": {}}}
+    fields: dict[str, Any] = {"f:spec": {f"f:{field}": {}}}
     return {"manager": manager, "operation": operation, "fieldsV1": fields}
 
 
@@ -355,4 +355,4 @@ async def test_a_wrong_token_or_a_missing_deployment_is_an_error_that_names_it(
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
     base = {"url": "https://cluster", "namespace": "ml", "deployment": "chat"}
     with pytest.raises(ValidationError):
-        KubernetesConfig(**(base | changes))  # type: ignore[arg-type]
+        KubernetesConfig(**(base | changes))

@@ -348,8 +348,9 @@ def _token(obj: owner.Object) -> str:
 
 def _is_changing(workload: owner.Object) -> bool:
     status, meta = workload.get("status", {}), workload["metadata"]
-    behind = status.get("observedGeneration", 0) < meta.get("generation", 0)
-    return behind or status.get("replicas", 0) != workload["spec"].get("replicas", 1)
+    behind: bool = status.get("observedGeneration", 0) < meta.get("generation", 0)
+    unfinished: bool = status.get("replicas", 0) != workload["spec"].get("replicas", 1)
+    return behind or unfinished
 
 
 def _state(meta: dict[str, Any], status: dict[str, Any]) -> ReplicaState:
