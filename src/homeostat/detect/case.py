@@ -77,16 +77,19 @@ class Case:
     def __post_init__(self) -> None:
         """Find the slots, and sort what is believed: every rule asks for them."""
         replicas = () if self.world is None else self.world.replicas
-        ready = tuple([r for r in replicas if r.state is ReplicaState.READY])
+        serves = ReplicaState.READY
+        ready = tuple([r for r in replicas if r.state is serves])
         pool = self.managed.stable_pool
         believed: dict[str, dict[str, float]] = defaultdict(dict)
         missing = []
+        good, gone = Quality.GOOD, Quality.MISSING  # looked up once: there are a hundred readings
         for key, reading in self.readings.items():
-            if reading.quality is Quality.GOOD:
+            quality = reading.quality
+            if quality is good:
                 if (value := reading.value) is not None:
                     subject, signal = key
                     believed[signal][subject] = value
-            elif reading.quality is Quality.MISSING:
+            elif quality is gone:
                 missing.append(key)
         found = {
             "believed": believed,

@@ -19,13 +19,15 @@ from homeostat.base.evidence import (
     Suspicion,
     Verdict,
 )
+from homeostat.base.many import many
 from homeostat.base.policy import Objective
 from homeostat.base.units import MINUTE
 from homeostat.detect import health_parts
 from homeostat.detect.breach_time import TimeLeft
-from homeostat.detect.health import Losses, Part, health
+from homeostat.detect.health import Concern, Losses, Part, health
 
 _LOSSES: Final = Losses()
+_VALUES: Final = {one: one.value for one in Concern}
 # A person reads so many; the worst of each concern is among them, and a journal holds them.
 _MOST: Final = 8
 _DIGITS: Final = 4
@@ -64,18 +66,27 @@ def health_of(
         low=round(found.low, _SCORE_DIGITS),
         high=round(found.high, _SCORE_DIGITS),
         verdict=found.verdict,
-        parts=tuple(
-            HealthPart(
-                concern=part.concern.value,
-                subject=part.subject,
-                signal=part.signal,
-                verdict=part.verdict,
-                loss=round(part.loss, _DIGITS),
-                because=part.because,
-            )
-            for part in found.parts[:_MOST]
-            if part.loss > 0.0 or part.verdict is not Verdict.HEALTHY
-        ),
+        parts=_told(found.parts[:_MOST]),
+    )
+
+
+def _told(parts: Sequence[Part]) -> tuple[HealthPart, ...]:
+    """Return the parts that take away or are unknown, as evidence carries them."""
+    some = [part for part in parts if part.loss > 0.0 or part.verdict is not Verdict.HEALTHY]
+    if not some:
+        return ()
+    concerns, subjects, signals, verdicts, losses, _, because = zip(*some, strict=True)
+    return tuple(
+        many(
+            HealthPart,
+            len(some),
+            concern=[_VALUES[one] for one in concerns],
+            subject=subjects,
+            signal=signals,
+            verdict=verdicts,
+            loss=[round(one, _DIGITS) for one in losses],
+            because=because,
+        )
     )
 
 

@@ -42,11 +42,8 @@ def compared(
     """
     pool = state.managed.stable_pool
     version = world.lever(names.lever_version(pool))
-    group = [
-        slot
-        for slot in world.replicas
-        if (slot.pool, slot.version, slot.state) == (pool, version, ReplicaState.READY)
-    ]
+    asked = (pool, version, ReplicaState.READY)
+    group = [slot for slot in world.replicas if (slot.pool, slot.version, slot.state) == asked]
     if state.evidence is None or not isinstance(version, str) or len(group) <= PEERS:
         return state.pace, ()
     known = _known(state.evidence)

@@ -61,8 +61,9 @@ def _kept_ns(state: LoopState) -> int:
 
 def in_rotation(world: Snapshot, pool: str | None = None) -> int:
     """Return how many replicas are ready, of one pool or of all."""
+    serves = ReplicaState.READY
     return sum(
-        replica.state is ReplicaState.READY and (pool is None or replica.pool == pool)
+        replica.state is serves and (pool is None or replica.pool == pool)
         for replica in world.replicas
     )
 

@@ -208,18 +208,18 @@ def _evidence(
     )
     learnt = judged.learnt.get((names.GATEWAY, names.ARRIVAL_RATE), 0.0)
     known = [readings[key] for key in sorted(readings)]
-    anomalies = tuple(
-        claim
-        for claim in (*judged.anomalies, *seen.shifted.anomalies)
-        if claim.subject not in seen.gone
-    )
+    anomalies = (*judged.anomalies, *seen.shifted.anomalies)
+    foreseen = forecasts
+    if seen.gone:
+        anomalies = tuple([one for one in anomalies if one.subject not in seen.gone])
+        foreseen = tuple([one for one in forecasts if one.subject not in seen.gone])
     return Evidence(
         deployment=managed.name,
         at=signals.at,
         tick=signals.tick,
         readings=tuple(known),
         anomalies=anomalies,
-        forecasts=tuple(one for one in forecasts if one.subject not in seen.gone),
+        forecasts=foreseen,
         suspicions=suspicions,
         slo_met=slo_met,
         ready=learnt >= READY_TICKS,

@@ -72,7 +72,8 @@ def _ticked(one: Setting, rate: int | None, needed: int, now: TimeNs, *, well: b
 
 def _rate(evidence: Evidence | None, world: Snapshot, pool: str) -> int | None:
     """Return requests per second and replica in rotation, in thousandths; None for unknown."""
-    ready = sum(slot.state is ReplicaState.READY and slot.pool == pool for slot in world.replicas)
+    serves = ReplicaState.READY
+    ready = sum(slot.state is serves and slot.pool == pool for slot in world.replicas)
     for reading in evidence.readings if evidence is not None and ready else ():
         if (reading.subject, reading.signal) == (names.GATEWAY, names.ARRIVAL_RATE):
             value = reading.value

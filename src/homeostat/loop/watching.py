@@ -61,8 +61,9 @@ def watch(
 def _carried(evidence: Evidence | None, world: Snapshot) -> dict[str, int | None]:
     """Return the work of every pool in thousandths of a replica's capacity, None for unknown."""
     ready: dict[str, int] = {}
+    serves = ReplicaState.READY
     for replica in world.replicas:
-        up = replica.state is ReplicaState.READY
+        up = replica.state is serves
         ready[replica.pool] = ready.get(replica.pool, 0) + up
     used: dict[str, float] = {}
     wanted = names.UTILISATION
