@@ -74,9 +74,25 @@ def test_every_p_value_is_corrected_for_all_that_were_asked() -> None:
 
 def test_one_seed_has_no_interval_and_says_so_nowhere_as_a_number() -> None:
     found = evaluate({"hold": scores(seeds=1), "good": scores(0.5, seeds=1)}, "hold")
-    assert all(math.isnan(one.mean[1]) for one in found.lines)
+    # But for a share, which has the exact interval of as many trials.
+    assert all(math.isnan(one.mean[1]) for one in found.lines if one.measure != "caused")
     assert json.loads(to_json(found))["lines"][0]["mean"][1:] == [None, None]
     assert "nan" not in markdown(found)
+
+
+def test_what_never_happened_may_still_happen() -> None:
+    found = evaluate({"hold": never(scores()), "good": never(scores(0.5))}, "hold")
+    line = {(one.policy, one.measure): one for one in found.lines}
+    value, low, high = line["good", "caused"].mean
+    assert (value, low) == (0.0, 0.0)
+    assert high == pytest.approx(1.0 - 0.025 ** (1.0 / (SCENARIOS * SEEDS)))  # exact, of no event
+    pair = {one.measure: one for one in found.pairs}
+    assert math.isnan(pair["caused"].difference[1])
+
+
+def never(some: Any) -> Any:
+    some.judgement.catastrophic[:] = False
+    return some
 
 
 def test_the_page_has_a_row_for_each_policy_and_the_meaning_of_each_measure() -> None:

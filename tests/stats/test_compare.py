@@ -47,6 +47,12 @@ def test_one_run_of_each_task_has_no_interval() -> None:
     assert (found.value, np.isnan(found.low), np.isnan(found.high)) == (2.0, True, True)
 
 
+def test_runs_that_never_differ_have_no_interval_either() -> None:
+    found = mean_estimate(np.repeat(np.arange(5.0)[:, None], 4, axis=1))
+    assert (found.value, np.isnan(found.low)) == (2.0, True)
+    assert not np.isnan(mean_estimate([[1.0, 1.0], [1.0, 2.0]]).low)
+
+
 def test_nothing_and_what_is_no_number_is_refused() -> None:
     for bad in ([], [1.0, np.nan], [np.inf]):
         with pytest.raises(ValueError, match="need numbers"):

@@ -14,6 +14,7 @@ import numpy as np
 from homeostat.lab.metrics_score import Scores
 from homeostat.report.lab_evaluation import Evaluation, Line, Pair
 from homeostat.stats.compare import holm, mean_estimate, middle_estimate, sign_flip
+from homeostat.stats.exact import clopper_pearson
 
 HOLD: Final = "hold"
 _HOUR: Final = 3600.0
@@ -72,7 +73,7 @@ def evaluate(scores: Mapping[str, Scores], reference: str) -> Evaluation:
             values = np.asarray(measure.of(found, scores[HOLD]), np.float64)
             tables[policy, name] = values[order]
     lines = tuple(
-        Line(policy=policy, measure=name, middle=_middle(table, name), mean=mean_estimate(table))
+        Line(policy=policy, measure=name, middle=_middle(table, name), mean=_mean(table, name))
         for (policy, name), table in tables.items()
     )
     return Evaluation(
@@ -83,6 +84,15 @@ def evaluate(scores: Mapping[str, Scores], reference: str) -> Evaluation:
 
 def _middle(table: np.ndarray, name: str) -> tuple[float, float, float] | None:
     return middle_estimate(table) if MEASURES[name].middle else None
+
+
+def _mean(table: np.ndarray, name: str) -> tuple[float, float, float]:
+    """Return a mean; of what is rare with the hull of its interval and the exact one of a share."""
+    found = mean_estimate(table)
+    if MEASURES[name].middle:
+        return found
+    exact = clopper_pearson(int(table.sum()), table.size)
+    return found.value, float(np.fmin(found.low, exact[0])), float(np.fmax(found.high, exact[1]))
 
 
 def _pairs(

@@ -24,7 +24,7 @@ _CHUNK = 250  # resamples at once: 43 tasks of 100 runs take 9 MB
 
 
 class Estimate(NamedTuple):
-    """A figure with its interval; NaN ends = there are too few runs to say.
+    """A figure with its interval; NaN ends = too few runs to say, or none of a task differ.
 
     Attributes:
         value: Of the runs as they are.
@@ -90,8 +90,8 @@ def mean_estimate(
 
 def _estimate(value: float, drawn: Floats, table: Floats, confidence: float) -> Estimate:
     ends = interval(drawn, confidence)
-    # One run of each task drawn anew is the same run: that is no interval.
-    if table.shape[1] < 2 or ends is None:  # noqa: PLR2004 - two is the least that can differ
+    # Where runs of a task never differ, and one alone cannot, drawing anew knows nothing.
+    if ends is None or (table == table[:, :1]).all():
         return Estimate(value, np.nan, np.nan)
     return Estimate(value, *ends)
 
