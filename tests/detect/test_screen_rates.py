@@ -112,3 +112,22 @@ def test_blocks_double_each_time_the_table_was_filled(shortest: int, longest: in
     found = rates._ticks(np, state)
     assert found.tolist() == wanted.tolist()
     assert found.dtype == wanted.dtype
+
+
+def test_a_tick_without_the_end_of_a_block_is_judged_as_one_with_it() -> None:
+    """Rows of one pace are judged beside a row whose blocks end at every tick, and alone."""
+    chance = np.random.default_rng(4)
+    rates, fast = Rates(Config(blocks=16, least=8)), 3
+    alone, beside = rates.init(np, fast), rates.init(np, fast + 1)
+    for _ in range(300):
+        # Blocks of the last row would be four ticks too; this lets one end at every tick.
+        beside = beside._replace(age=np.append(beside.age[:fast], 200.0))
+        scores = np.abs(chance.standard_normal(fast + 1))
+        scores[chance.random(fast + 1) < 0.05] = np.nan
+        learn = np.append(np.full(fast, chance.random() < 0.9), True)
+        alone, ours = rates.step(np, alone, scores[:fast], learn[:fast])
+        beside, theirs = rates.step(np, beside, scores, learn)
+        assert np.array_equal(ours, theirs[:fast], equal_nan=True)
+        for one, other in zip(alone[1:], beside[1:], strict=True):
+            assert one.tolist() == other[:fast].tolist()
+        assert np.array_equal(alone.table.scores, beside.table.scores[:, :fast])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from homeostat.detect import seasonal_memory
 from homeostat.detect.seasonal_memory import BINS, Config, Seasons
+from homeostat.stats.arrays import to_bytes
 
 SEASONS = Seasons(Config())
 
@@ -112,3 +113,11 @@ def test_a_season_is_read_as_if_every_row_had_one(seed: int, share: float, ahead
     ratio = seasonal_memory._ratio(np, memory, ahead)
     assert seasons.season(np, memory, ahead).tobytes() == season.tobytes()
     assert seasons.ratio(np, memory, ahead).tobytes() == ratio.tobytes()
+    there = memory.period > 0.0
+    phase = np.where(there, (memory.phase + 1.0) % np.maximum(memory.period, 1.0), 0.0)
+    assert seasonal_memory._next_phase(np, memory, there).tobytes() == phase.tobytes()
+    values = chance.normal(0.0, 9.0, rows)
+    removed = seasons.remove(np, memory, values)
+    plain = seasons.learn(np, memory, values, allowed=True, calm=there)
+    told = seasons.learn(np, memory, values, allowed=True, calm=there, season=removed.season)
+    assert to_bytes(told) == to_bytes(plain)

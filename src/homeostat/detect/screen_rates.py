@@ -121,9 +121,11 @@ class Rates:
         p = self.tables.neg_log10_p(xp, state.table, scores)
         known = xp.isfinite(scores) & learn
         highest = xp.where(known, xp.maximum(state.highest, scores), state.highest)
-        rare = xp.maximum(state.rare, xp.where(xp.isfinite(p), p, 0.0))
+        rare = xp.fmax(state.rare, p)
         age = state.age + known
         ends = age >= self._ticks(xp, state)
+        if xp is np and not ends.any():
+            return state._replace(age=age, highest=highest, rare=rare), p
         episode = ends & (rare >= self.config.rare) & (state.lasting < _LASTING)
         enters = ends & ~episode
         # The block after an episode closes it: what enters is the episode's highest score.

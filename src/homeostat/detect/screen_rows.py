@@ -158,8 +158,9 @@ class Rows:
         rated, rarity = self.rates.step(xp, state.rates, looks.reshape(-1), fair)
         parts = rarity.reshape(len(looking.LOOKS), _FORMS, rows)
         odd = xp.where(xp.isfinite(parts[:, 1]), parts[:, 1], 0.0).max(axis=0)
+        calm = odd < self.config.calm
         season = self.seasons.learn(
-            xp, state.season, values, allowed=learn, calm=odd < self.config.calm
+            xp, state.season, values, allowed=learn, calm=calm, season=removed.season
         )
         reach, beyond = screen_reach.step(xp, state.reach, looks.reshape(-1), every)
         low, high = self._band(xp, state, removed, rows)

@@ -146,7 +146,9 @@ class SeasonalDetector(Detector[SeasonalState]):
         removed = self.seasons.remove(xp, state.season, values)
         judge, said = self.judge.step(xp, state.judge, removed.values, learn)
         calm = (judge.quiet > 0.0) & (judge.model.doubted == 0.0)
-        season = self.seasons.learn(xp, state.season, values, allowed=learn, calm=calm)
+        season = self.seasons.learn(
+            xp, state.season, values, allowed=learn, calm=calm, season=removed.season
+        )
         after = self._run(xp, state, removed, calm, learn)
         after = after._replace(season=season, judge=judge)
         return self._moved(xp, after, state.season.period), DetectorOutput(

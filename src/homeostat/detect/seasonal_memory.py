@@ -135,13 +135,13 @@ class Seasons:
             ahead: Ticks after that one: 1 is the next. A number or `[series]`.
         """
         if xp is np:
-            return _with_a_season(memory, _season, ahead, 0.0)
+            return _season_of(memory, ahead)
         return _season(xp, memory, ahead)
 
     def ratio(self, xp: ModuleType, memory: SeasonalMemory, ahead: Any = 1) -> Any:
         """Return how wide the noise is at that phase, its mean over the season 1. `[series]`."""
         if xp is np:
-            return _with_a_season(memory, _ratio, ahead, 1.0)
+            return _ratio_of(memory, ahead)
         return _ratio(xp, memory, ahead)
 
     def remove(self, xp: ModuleType, memory: SeasonalMemory, values: Any) -> Removed:
@@ -159,7 +159,14 @@ class Seasons:
         return Removed(xp.where(ratio == 1.0, rest, even), season, ratio, memory.level)
 
     def learn(
-        self, xp: ModuleType, memory: SeasonalMemory, values: Any, *, allowed: Any, calm: Any
+        self,
+        xp: ModuleType,
+        memory: SeasonalMemory,
+        values: Any,
+        *,
+        allowed: Any,
+        calm: Any,
+        season: Any = None,
     ) -> SeasonalMemory:
         """Move on by one tick.
 
@@ -170,13 +177,15 @@ class Seasons:
             allowed: Bool `[series]`, or one bool: where anything may be learnt. The history from
                 which a period is found takes all such values until a season is known.
             calm: Bool `[series]`: where the value was not flagged either. Others teach no season.
+            season: What `remove` took away from the values, where it was asked.
         """
         raw = xp.asarray(values, dtype=memory.level.dtype)
         known = xp.isfinite(raw) & xp.asarray(allowed)
         x = xp.clip(xp.where(known, raw, 0.0), -_LARGEST, _LARGEST)
         origin = xp.where(xp.isnan(memory.origin) & known, x, memory.origin)
         there = memory.period > 0.0
-        off = x - self.season(xp, memory) - memory.level
+        season = self.season(xp, memory) if season is None else season
+        off = x - season - memory.level
         most = _CLIP * _SIGMA * memory.scale
         off = xp.where(memory.scale > 0.0, xp.clip(off, -most, most), off)
         learns = known & xp.asarray(calm)
@@ -198,7 +207,7 @@ class Seasons:
             odd=_pushed(xp, memory.odd, odd),
             streak=xp.minimum(streak, _LARGEST),
             origin=origin,
-            phase=xp.where(there, (memory.phase + 1.0) % xp.maximum(memory.period, 1.0), 0.0),
+            phase=_next_phase(xp, memory, there),
             level=xp.where(learns, level, memory.level),
             scale=xp.where(learns, memory.scale + weight * (size - memory.scale), memory.scale),
             age=age,
@@ -223,34 +232,8 @@ class Seasons:
         return seasonal_upkeep.upkeep(memory, search) if memory.tick % STRIDE == 0 else memory
 
 
-class _Kept(NamedTuple):
-    """What is read of a season; parts of a memory, `[series]` last."""
-
-    period: Any
-    phase: Any
-    profile: Any
-    spread: Any
-    level: Any
-
-
-def _with_a_season(memory: SeasonalMemory, read: Any, ahead: Any, otherwise: float) -> Any:
-    """Return what is read of the series that have a season, and a number for all others. NumPy.
-
-    Most have none, and reading between the places of a profile is dear.
-    """
-    out = np.full(memory.period.shape, otherwise, dtype=memory.level.dtype)
-    rows = np.flatnonzero(memory.period > 0.0)
-    if rows.size:
-        kept = _Kept(
-            memory.period[rows], memory.phase[rows], memory.profile[:, rows],
-            memory.spread[:, rows], memory.level[rows],
-        )  # fmt: skip
-        out[rows] = read(np, kept, ahead[rows] if np.ndim(ahead) else ahead)
-    return out
-
-
-def _season(xp: ModuleType, memory: Any, ahead: Any) -> Any:
-    """Return what `Seasons.season` does of a memory, or of `_Kept`."""
+def _season(xp: ModuleType, memory: SeasonalMemory, ahead: Any) -> Any:
+    """Return what `Seasons.season` does, reading the profile of every row."""
     period = xp.maximum(memory.period, 1.0)
     phase = (memory.phase + (ahead - 1.0)) % period
     low, high, share = _between(xp, phase, period)
@@ -260,14 +243,54 @@ def _season(xp: ModuleType, memory: Any, ahead: Any) -> Any:
     return xp.where(memory.period > 0.0, first + share * (second - first), 0.0)
 
 
-def _ratio(xp: ModuleType, memory: Any, ahead: Any) -> Any:
-    """Return what `Seasons.ratio` does of a memory, or of `_Kept`."""
+def _season_of(memory: SeasonalMemory, ahead: Any) -> Any:
+    """Return the same, reading the profiles that there are: most rows have none. NumPy."""
+    out = np.zeros_like(memory.level)
+    rows = np.flatnonzero(memory.period > 0.0)
+    if rows.size:
+        period, phase = _phase_of(memory, rows, ahead)
+        low, high, share = _between(np, phase, period)
+        first, second = (memory.profile[at, rows].astype(out.dtype) for at in (low, high))
+        out[rows] = first + share * (second - first)
+    return out
+
+
+def _ratio(xp: ModuleType, memory: SeasonalMemory, ahead: Any) -> Any:
+    """Return what `Seasons.ratio` does, reading the spreads of every row."""
     period = xp.maximum(memory.period, 1.0)
     phase = (memory.phase + (ahead - 1.0)) % period
     part = xp.asarray(xp.floor(phase / period * PARTS), dtype=xp.int32)
     part = xp.clip(part, 0, PARTS - 1)
     found = xp.take_along_axis(memory.spread, part[None, :], axis=0)[0]
     return xp.where(memory.period > 0.0, xp.asarray(found, dtype=memory.level.dtype), 1.0)
+
+
+def _ratio_of(memory: SeasonalMemory, ahead: Any) -> Any:
+    """Return the same, reading the spreads that there are. NumPy."""
+    out = np.ones_like(memory.level)
+    rows = np.flatnonzero(memory.period > 0.0)
+    if rows.size:
+        period, phase = _phase_of(memory, rows, ahead)
+        part = np.clip(np.floor(phase / period * PARTS).astype(np.int32), 0, PARTS - 1)
+        out[rows] = memory.spread[part, rows].astype(out.dtype)
+    return out
+
+
+def _phase_of(memory: SeasonalMemory, rows: Any, ahead: Any) -> tuple[Any, Any]:
+    """Return the periods of rows and where in them a coming tick is. NumPy."""
+    period = np.maximum(memory.period[rows], 1.0)
+    after = ahead[rows] if np.ndim(ahead) else ahead
+    return period, (memory.phase[rows] + (after - 1.0)) % period
+
+
+def _next_phase(xp: ModuleType, memory: SeasonalMemory, there: Any) -> Any:
+    """Return the phases after one tick more, 0 where no season is known."""
+    if xp is not np:
+        return xp.where(there, (memory.phase + 1.0) % xp.maximum(memory.period, 1.0), 0.0)
+    out = np.zeros_like(memory.phase)
+    rows = np.flatnonzero(there)  # remainders are dear
+    out[rows] = (memory.phase[rows] + 1.0) % np.maximum(memory.period[rows], 1.0)
+    return out
 
 
 def _between(xp: ModuleType, phase: Any, period: Any) -> tuple[Any, Any, Any]:
