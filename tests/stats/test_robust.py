@@ -52,3 +52,21 @@ def test_shifting_and_tilting_the_data_shifts_and_tilts_the_trend(tilt: float, u
     assert plain is not None
     assert moved is not None
     assert moved.slope == pytest.approx(plain.slope + tilt, abs=1e-9)
+
+
+@given(n=st.integers(LEAST_POINTS, 80), seed=st.integers(0, 2**32 - 1), ties=st.booleans())
+def test_the_slope_is_the_median_of_all_pairs_to_the_bit(n: int, seed: int, *, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(n).round(1 if ties else 9)
+    values[rng.random(n) < 0.1] = np.nan
+    step = np.flatnonzero(np.isfinite(values))
+    trend = theil_sen(values)
+    if len(step) < LEAST_POINTS:
+        assert trend is None
+        return
+    first, second = np.triu_indices(len(step), k=1)
+    rise = values[step][second] - values[step][first]
+    slope = float(np.median(rise / (step[second] - step[first])))
+    assert trend is not None
+    assert trend.slope == slope
+    assert trend.level == float(np.median(values[step] - slope * (step - step[-1])))
