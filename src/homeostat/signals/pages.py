@@ -159,14 +159,14 @@ def _frozen(
     # Of a page that moves and has a witness there is nothing to doubt and nothing to learn.
     numbers = np.flatnonzero(still | ~witnessed).tolist()
     looked_at = [(number, page) for number in numbers if (page := table.pages[number]) is not None]
-    # Gateways first: the pools on a gateway's page share its fate.
-    for number, page in sorted(looked_at, key=lambda item: item[1][2]):
+    pools = [(number, page) for number, page in looked_at if page[2].startswith("pool:")]
+    for number, page in looked_at:
         source, deployment, subject = page
         if subject.startswith("pool:"):
-            frozen[number] = still[number] and gateways.get((source, deployment), False)
             continue
         rose = _witness(table, page, number, tick)
-        witnessed[number] |= rose is not None
+        if rose is not None:
+            witnessed[number] = True
         if still[number]:
             since = tick - table.page_moved[number]
             frozen[number] = _disbelieved(
@@ -175,6 +175,9 @@ def _frozen(
             if subject == names.GATEWAY:
                 frozen[number] |= _uptime_stuck(table, got, last, page, tick)
                 gateways[source, deployment] = bool(frozen[number])
+    # After the gateways: the pools on a gateway's page share its fate.
+    for number, (source, deployment, _) in pools:
+        frozen[number] = still[number] and gateways.get((source, deployment), False)
     return witnessed, frozen
 
 
@@ -194,8 +197,8 @@ def _disbelieved(*, rose: bool | None, witnessed: bool, since: int) -> bool:
 def _witness(table: RawTable, page: PageId, number: int, tick: int) -> bool | None:
     """Return whether a witness moved strictly between the page's last move and now."""
     _, deployment, subject = page
-    since = int(tick - table.page_moved[number]) - 1
     if subject == names.GATEWAY:
+        since = int(tick - table.page_moved[number]) - 1
         rows = _rows(table, deployment, raw.REQUESTS_OK)
         served = _passed(table, rows, since, tick)
         probed = _passed(table, _rows(table, deployment, raw.PROBES_ANSWERED), since, tick)
@@ -209,6 +212,7 @@ def _witness(table: RawTable, page: PageId, number: int, tick: int) -> bool | No
     row = table.index.get(_answers(deployment, subject))
     if row is None or table.page[row] == number:
         return None
+    since = int(tick - table.page_moved[number]) - 1
     answered = _passed(table, [row], since, tick)
     return None if answered is None else answered >= 1.0
 
