@@ -152,9 +152,11 @@ class Rows:
         forms = xp.concatenate([values, removed.values])
         both = xp.concatenate([learn, learn])
         looked, looks = self.screen.step(xp, state.screen, forms, both)
-        every = xp.tile(both, len(looking.LOOKS))
-        held = guarded & (state.lasting > 0.0) & (state.lasting <= self.config.patience)
-        fair = every & ~xp.tile(held, _LOOKS)
+        every = xp.concatenate([both] * len(looking.LOOKS))
+        fair = every
+        if guarded:
+            held = (state.lasting > 0.0) & (state.lasting <= self.config.patience)
+            fair = every & ~xp.concatenate([held] * _LOOKS)
         rated, rarity = self.rates.step(xp, state.rates, looks.reshape(-1), fair)
         parts = rarity.reshape(len(looking.LOOKS), _FORMS, rows)
         odd = xp.where(xp.isfinite(parts[:, 1]), parts[:, 1], 0.0).max(axis=0)
