@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 import kubernetes_fake as fake
@@ -44,6 +45,7 @@ class Honest:
 
 
 class TakesSilenceForNo(Honest):
+    @override
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
         receipt = await self.inner.apply(intent, now)
         if receipt.status is ReceiptStatus.UNKNOWN:
@@ -52,17 +54,20 @@ class TakesSilenceForNo(Honest):
 
 
 class SaysDoneAndDoesNothing(Honest):
+    @override
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
         return Receipt(intent_id=intent.id, status=ReceiptStatus.DONE, at=now)
 
 
 class ForgetsWhoWrote(Honest):
+    @override
     async def read(self, deployment: str, now: TimeNs) -> Snapshot:
         world = await self.inner.read(deployment, now)
         return replace(world, stamps=tuple(replace(one, intent=None) for one in world.stamps))
 
 
 class ComparesNothing(Honest):
+    @override
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
         stamp = (await self.inner.read("credit", now)).stamps[0]
         fresh = replace(intent, token=stamp.token, pre=())
@@ -70,6 +75,7 @@ class ComparesNothing(Honest):
 
 
 class IgnoresEpochs(Honest):
+    @override
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
         stamp = (await self.inner.read("credit", now)).stamps[0]
         return await self.inner.apply(
@@ -78,16 +84,19 @@ class IgnoresEpochs(Honest):
 
 
 class HasCoarserSteps(Honest):
+    @override
     def capabilities(self) -> Capabilities:
         return replace(self.inner.capabilities(), granularity=(("replicas.", 2.0),))
 
 
 class HasNoWayBack(Honest):
+    @override
     def capabilities(self) -> Capabilities:
         return replace(self.inner.capabilities(), undo=False)
 
 
 class HidesItsLevers(Honest):
+    @override
     def capabilities(self) -> Capabilities:
         return replace(self.inner.capabilities(), levers=("weight.",))
 
