@@ -15,7 +15,6 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect.usual import Device
 
 Readings = Mapping[tuple[str, str], Reading]
-_NONE: Final[Mapping[str, float]] = {}
 
 # A page is the work of the process: a replica whose probes fail or whose process is gone is silent
 # for a known reason.
@@ -106,11 +105,11 @@ class Case:
     def value(self, subject: str, signal: str) -> float | None:
         """Return a believed value, None for unknown."""
         # Not by index: rules must not leave empty entries behind for signals nobody sends.
-        return self.believed.get(signal, _NONE).get(subject)
+        return self.believed.get(signal, {}).get(subject)
 
     def known(self, replicas: Iterable[Replica], signal: str) -> list[float]:
         """Return the believed values of a signal of these replicas, in their order."""
-        values, subjects = self.believed.get(signal, _NONE), self.subjects
+        values, subjects = self.believed.get(signal, {}), self.subjects
         return [value for one in replicas if (value := values.get(subjects[one.name])) is not None]
 
     def own(self, signal: str) -> list[float]:

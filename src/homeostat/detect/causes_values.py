@@ -8,7 +8,7 @@ parity relations of analytical redundancy (Chow & Willsky, IEEE Transactions on 
 (1984)); a relation that is violated speaks against the sensors, whatever else they say.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from homeostat.base import names
@@ -25,7 +25,6 @@ _SHARES: Final = frozenset({
 _MOST_SHARE: Final = 1.05
 # What a replica that serves can never be: a clock shows no zero, a process takes some memory.
 _NEVER_ZERO: Final = (names.MEMORY_SHARE, names.DEVICE_TIME, names.LATENCY_P50, names.LATENCY_P95)
-_NONE: Final[Mapping[str, float]] = {}
 _BOUNDED: Final = _SHARES | {*_NEVER_ZERO}
 # What nearly every value is: within these, ends included, there is nothing to look at.
 _LEAST_ABOVE_ZERO: Final = 5e-324
@@ -83,7 +82,7 @@ def _impossible(case: Case) -> Iterator[str]:
 def all_well(case: Case) -> bool:
     """Return whether surely no value is one that its signal cannot have."""
     for signal, (least, most) in _WELL.items():
-        for value in case.believed.get(signal, _NONE).values():
+        for value in case.believed.get(signal, {}).values():
             if not least <= value <= most:
                 return False
     return True
@@ -154,7 +153,7 @@ def _units(case: Case) -> Iterator[str]:
 def _memory_fell(case: Case) -> float | None:
     """Return the largest share of the usual that memory has, None where it did not fall so far."""
     most = None
-    values = case.believed.get(names.MEMORY_SHARE, _NONE)
+    values = case.believed.get(names.MEMORY_SHARE, {})
     for replica in case.serving:
         subject = case.subjects[replica.name]
         value = values.get(subject)
