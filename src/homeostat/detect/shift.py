@@ -19,6 +19,7 @@ from homeostat.base import names, raw
 from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
 from homeostat.base.policy import Managed
 from homeostat.base.world import ReplicaState, Snapshot
+from homeostat.detect.shift_reading import largest, reading_of
 from homeostat.stats.chisq import two_sample
 
 Floats = npt.NDArray[np.float64]
@@ -166,7 +167,7 @@ class Shift:
             if key is not None and reading.verdict is not Verdict.ANOMALOUS:
                 self._learn(state, key, window, learn=learn)
         found = [(self._feature(state, case, signal, learn=learn)) for signal in case.features]
-        feature, score = _largest(found, naive=case.naive)
+        feature, score = largest(found, naive=case.naive)
         return state, Shifted(
             readings=(*readings, feature), anomalies=(*anomalies, *_claims(feature, score))
         )
@@ -221,17 +222,17 @@ class Shift:
         if window is None or window.quality is not Quality.GOOD:
             if case.naive and ready:
                 # No overlap with an absent histogram: what comparing to zeros comes to.
-                worst = _reading(subject, signal, Quality.GOOD, Verdict.ANOMALOUS, value=1.0)
+                worst = reading_of(subject, signal, Quality.GOOD, Verdict.ANOMALOUS, value=1.0)
                 return worst, 300.0
-            return _reading(subject, signal, _why(window)), None
+            return reading_of(subject, signal, _why(window)), None
         if reference is None or not ready or window.events < case.managed.guard.min_samples:
-            return _reading(subject, signal, Quality.FEW, samples=window.events), None
+            return reading_of(subject, signal, Quality.FEW, samples=window.events), None
         now, then = window.counts, reference.counts
         distance = 0.5 * _total(np.abs(now / window.events - then / seen))
         # The p-value is worked out only where it can matter.
         score = two_sample(now, then) if distance >= self.config.distance else 0.0
         shifted = score >= self.config.neg_log10_p
-        return _reading(
+        return reading_of(
             subject,
             signal,
             Quality.GOOD,
@@ -334,62 +335,22 @@ class _Case:
         name, most = (names.pool(pool), names.INVALID_SHARE), self.config.invalid_share
         if not known or window is None or window.quality is not Quality.GOOD:
             if self.naive:
-                return _reading(*name, Quality.GOOD, Verdict.HEALTHY, value=0.0, high=most)
+                return reading_of(*name, Quality.GOOD, Verdict.HEALTHY, value=0.0, high=most)
             why = _why(window)
             missing = Quality.MISSING if why is Quality.GOOD else why
-            return _reading(*name, missing, high=most)
+            return reading_of(*name, missing, high=most)
         bad = sum(known)
         total = bad + window.events
         if total < self.managed.guard.min_samples:
-            return _reading(*name, Quality.FEW, high=most, samples=total)
+            return reading_of(*name, Quality.FEW, high=most, samples=total)
         share = bad / total
         broken = share > most and bad >= self.config.invalid_count
         verdict = Verdict.ANOMALOUS if broken else Verdict.HEALTHY
-        return _reading(*name, Quality.GOOD, verdict, value=share, high=most, samples=total)
-
-
-def _reading(
-    subject: str,
-    signal: str,
-    quality: Quality,
-    verdict: Verdict = Verdict.UNKNOWN,
-    *,
-    value: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    samples: float = 0.0,
-) -> Reading:
-    return Reading(
-        subject=subject,
-        signal=signal,
-        value=value,
-        verdict=verdict,
-        quality=quality,
-        low=low,
-        high=high,
-        age_ns=0,
-        samples=samples,
-    )
+        return reading_of(*name, Quality.GOOD, verdict, value=share, high=most, samples=total)
 
 
 def _why(window: _Window | None) -> Quality:
     return Quality.MISSING if window is None else window.quality
-
-
-def _largest(
-    found: Sequence[tuple[Reading, float | None]], *, naive: bool
-) -> tuple[Reading, float | None]:
-    """Return the largest feature distance; unknown features are no zero distances."""
-    known = [(reading, score) for reading, score in found if reading.value is not None]
-    if naive:
-        # Features without data are skipped, and the largest of none is zero.
-        known = [(reading, score) for reading, score in known if score != 300.0]  # noqa: PLR2004
-    if known:
-        return max(known, key=lambda pair: pair[0].value or 0.0)
-    name = (names.MODEL, names.FEATURE_SHIFT)
-    if naive:
-        return _reading(*name, Quality.GOOD, Verdict.HEALTHY, value=0.0), None
-    return _reading(*name, found[0][0].quality if found else Quality.MISSING), None
 
 
 def _claims(reading: Reading, score: float | None) -> tuple[Anomaly, ...]:

@@ -18,6 +18,7 @@ from homeostat.base import names
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Release, Replica, Scalar, Snapshot, Stamp
+from homeostat.lab.controller_levers import actuator_of, same
 from homeostat.lab.controller_names import (
     POOLS,
     SCALE_ACTUATOR,
@@ -34,8 +35,6 @@ from homeostat.twin.shapes import SCRAPE_S, Phase, Variant
 
 _MEMORY: Final = signals.SLOT_SIGNALS.index(names.MEMORY_SHARE)
 _GIB: Final = 1 << 30
-# Levers are whole percents, replicas and requests: anything smaller is rounding.
-_UNIT: Final = 0.5
 # What runs at the start has been running for a day: no release is suspect for its age alone.
 _DAY_S: Final = 86_400.0
 _VERSION: Final = "version."
@@ -379,26 +378,3 @@ def _loadable(lever: str, value: Scalar) -> bool:
     """Return whether a version can be loaded; every other lever can take any value."""
     pool = lever.removeprefix(_VERSION)
     return pool == lever or value == version_name(POOLS.index(pool), _BEFORE)
-
-
-def actuator_of(lever: str) -> str:
-    """Return which actuator holds a lever.
-
-    >>> actuator_of("weight.b"), actuator_of("replicas.a")
-    ('gateway', 'platform')
-    """
-    traffic = lever == names.GATEWAY_LIMIT or lever.startswith("weight.")
-    return TRAFFIC_ACTUATOR if traffic else SCALE_ACTUATOR
-
-
-def same(lever: str, one: Scalar, other: Scalar) -> bool:
-    """Return whether two values of a lever are the same, whole percents and units apart.
-
-    >>> same("weight.b", 25.0, 25), same("version.a", "v1", "v2")
-    (True, False)
-    """
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    if lever == names.GATEWAY_LIMIT:
-        return (one == 0) == (other == 0)
-    return abs(one - other) < _UNIT

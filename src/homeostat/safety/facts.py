@@ -26,6 +26,7 @@ from homeostat.safety.change import (
     shaped,
 )
 from homeostat.safety.counted import counted
+from homeostat.safety.fleet_facts import NOT_YET_WRITING, of_fleet
 from homeostat.safety.lately import lately
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
@@ -37,8 +38,7 @@ Record = dict[str, Value]
 
 _ONE_REPLICA = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
 _TAKES_OUT = _ONE_REPLICA | {ActionKind.SCALE_DOWN}
-_NOT_YET_WRITING = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
-_ABOUT_TO_WRITE = _NOT_YET_WRITING | {ActionState.INTENT, ActionState.READBACK}
+_ABOUT_TO_WRITE = NOT_YET_WRITING | {ActionState.INTENT, ActionState.READBACK}
 
 
 _NO_REPLICA: Record = dict.fromkeys((
@@ -67,7 +67,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(room(action, change, sight))
     record.update(lately(action, change, sight))
     record.update(counted(action, sight, own))
-    record.update(_fleet(action, sight, own))
+    record.update(of_fleet(action, sight, own))
     record.update(_rest(action, sight, own))
     record.update(rehearsed(own.action if own is not None else action, sight, own))
     record["to_new"] = _to_new(change, sight)
@@ -343,56 +343,6 @@ def _may_serve(pool: str | None, change: Change, sight: Sight) -> int:
     counts = [milli(live) or 0 for name, _, live in change.moves("replicas.") if name == pool]
     # A replica that is counted and not shown is not known to be idle.
     return max([len(slots), *(-(-count // 1000) for count in counts)]) - idle
-
-
-def _fleet(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
-    fleet, flying = sight.state.fleet, sight.state.in_flight
-    busy = (
-        flying is not None
-        and own is None
-        and not flying.state.is_terminal
-        and flying.state not in _NOT_YET_WRITING
-    )
-    stamp = None if sight.world is None else sight.world.stamp(action.actuator)
-    # Without compare-and-set a stale write can land: half the blast radius.
-    halved = stamp is not None and stamp.token is None
-    return {
-        **sight.once(_fleet_halved if halved else _fleet_whole),
-        "flying": busy,
-        # Two canaries at once are two changes at once, though neither writes just now.
-        "targets_changing": fleet.targets_changing + (fleet.trying if action.beside else 0),
-    }
-
-
-def _fleet_whole(sight: Sight) -> Record:
-    return _fleet_limits(sight, 1)
-
-
-def _fleet_halved(sight: Sight) -> Record:
-    return _fleet_limits(sight, 2)
-
-
-def _fleet_limits(sight: Sight, part: int) -> Record:
-    """Return what the fleet allows, whatever is asked about; of its blast radius one part."""
-    guard, fleet = sight.state.managed.guard, sight.state.fleet
-    share, replica_share = milli(guard.targets_share), milli(guard.replicas_share)
-    size = max(fleet.replicas, len(sight.replicas()))
-    correlated = milli(guard.correlated_share)
-    return {
-        "changing": None if sight.world is None else sight.world.changing,
-        "targets": fleet.targets,
-        "targets_limit": None if share is None else max(1, fleet.targets * (share // part) // 1000),
-        "others_changing": fleet.replicas_changing,
-        "sharing": fleet.sharing_changing,
-        "replicas_limit": None
-        if replica_share is None
-        else max(1, size * (replica_share // part) // 1000),
-        "anomalous": fleet.anomalous,
-        "correlated_targets": guard.correlated_targets,
-        "correlated_fleet": guard.correlated_fleet,
-        "correlated_limit_milli": None if correlated is None else fleet.targets * correlated,
-        "sensors_ok": fleet.sensors_ok,
-    }
 
 
 def _rest(action: Action, sight: Sight, own: ActionRecord | None) -> Record:
