@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import jax
 import numpy as np
 
 from homeostat.base.errors import ConfigError
@@ -116,7 +115,7 @@ def _alone(
     curve: np.ndarray, networks: Sequence[learned.Network], at: int, said: Mapping[str, Any]
 ) -> bytes:
     """Return one seed's policy as a file of its own, with its learning curve."""
-    weights = jax.tree.map(np.asarray, stack([networks[at].weights]))
+    weights = stack([networks[at].weights])
     width = len(train.COLUMNS)
     return ppo_file.save(weights, curve[:, at * width : (at + 1) * width], said)
 
