@@ -75,7 +75,7 @@ class Shards(Inline):
 def pool(play: Play, monkeypatch: pytest.MonkeyPatch) -> Shards:
     made = Shards(play)
     monkeypatch.setattr(lab_run, "Pool", made)
-    monkeypatch.setattr(lab_run, "Options", lambda code: Options(width=1, code=code))
+    monkeypatch.setattr(lab_run, "Options", lambda **made: Options(width=1, **made))
     return made
 
 

@@ -99,7 +99,7 @@ def variable(backend: str) -> str:
     """Return the name of the variable that holds a backend's stamp.
 
     >>> variable("chat")
-    'proc.homeostat_a0caa6b9'
+    'proc.homeostat_31e06f7d'
     """
     return f"proc.homeostat_{hashlib.sha256(backend.encode()).hexdigest()[:8]}"
 
