@@ -25,7 +25,9 @@ def by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab_plays, "hold_of", lambda *of: ("hold", kept(*of)[1]))
     monkeypatch.setattr(lab_plays, "other_of", kept)
     monkeypatch.setattr(lab_plays, "keep", lambda *_: None)
-    monkeypatch.setattr(lab_work, "play", lambda shard, seeds, plays: (shard.policy, seeds, plays))
+    monkeypatch.setattr(
+        lab_work, "play", lambda shard, seeds, plays, _: (shard.policy, seeds, plays)
+    )
     monkeypatch.setattr(lab_work, "result_of", lambda _, played, hold: (played, hold))
     monkeypatch.setattr(lab_work, "_give_back", lambda: None)
 

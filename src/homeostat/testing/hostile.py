@@ -4,6 +4,7 @@ For testing sources, actuators and notifiers against HTML, bombs, trickles, rese
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ async def hostile_server(respond: Respond) -> AsyncIterator[HostileServer]:
             pass  # the client went away, or the block ended
         finally:
             writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(serve(reader, writer))
@@ -61,10 +64,11 @@ async def hostile_server(respond: Respond) -> AsyncIterator[HostileServer]:
         yield server
     finally:
         listener.close()
+        await listener.wait_closed()
+        await asyncio.sleep(0)  # who was accepted at the last moment begins to be served now
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await listener.wait_closed()
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:
