@@ -69,6 +69,7 @@ class Patient:
     world: Snapshot | None = field(default_factory=world)
     readings: dict[tuple[str, str], Reading] = field(default_factory=dict)
     usual: dict[tuple[str, str], float] = field(default_factory=dict)
+    learnt: float = 300.0
     pages: dict[str, Quality] = field(default_factory=dict)
     forecasts: list[Forecast] = field(default_factory=list)
     device: Device | None = field(default_factory=lambda: Device(size=1.4, time=35.0, slope=3.5))
@@ -82,7 +83,8 @@ class Patient:
         self.pages[names.GATEWAY] = Quality.GOOD
         for signal, value in USUAL_OF_GATEWAY.items():
             self.set(names.GATEWAY, signal, value)
-        for pool in ("pool:a", "pool:b"):
+        for pool, rate in (("pool:a", 90.0), ("pool:b", 10.0)):
+            self.set(pool, names.ARRIVAL_RATE, rate)
             self.set(pool, names.PREDICTION_SHIFT, 0.03)
             self.set(pool, names.INVALID_SHARE, 0.0)
         self.set(names.MODEL, names.FEATURE_SHIFT, 0.03)
@@ -144,6 +146,7 @@ class Patient:
         return diagnose(
             readings=self.readings,
             usual=self.usual,
+            learnt=dict.fromkeys(self.usual, self.learnt),
             device=self.device,
             pages=list(self.pages.items()),
             forecasts=self.forecasts,

@@ -1,5 +1,8 @@
 """Causes that all replicas share, values that cannot be, and answers that changed, made by hand."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from patient_by_hand import REPLICAS, STABLE, Patient
 
@@ -121,6 +124,52 @@ def test_fewer_right_answers_than_labels_explain_are_drift_before_the_promise_is
     assert patient.families() == []
     patient.set(names.MODEL, names.ACCURACY, 0.86, samples=1e6)
     assert patient.families() == []
+
+
+def test_a_usual_accuracy_of_a_few_labels_makes_no_drift_of_what_follows() -> None:
+    """The first labels of a start are easily all right, and then some are not."""
+    patient = Patient().set(names.MODEL, names.ACCURACY, 0.973, samples=400.0)
+    patient.usual[names.MODEL, names.ACCURACY] = 1.0
+    patient.learnt = 3.0
+    assert patient.families() == []
+    patient.learnt = 300.0
+    assert patient.families() == []  # four hundred labels do not say so either
+    patient.set(names.MODEL, names.ACCURACY, 0.973, samples=4_000.0)
+    assert patient.families() == [(Family.DRIFT, "model")]
+    patient.set(names.MODEL, names.ACCURACY, 0.973, samples=1.0)  # nobody counts them
+    assert patient.families() == []
+
+
+def test_no_start_of_a_deployment_is_taken_for_drift_by_chance() -> None:
+    rng, key = np.random.default_rng(0), (names.MODEL, names.ACCURACY)
+    alarms = 0
+    for _ in range(200):
+        right = np.cumsum(rng.random((240, 40)) < 0.97, axis=None)[39::40]
+        labels = 40.0 * np.arange(1, 241)
+        before = np.maximum(np.arange(240) - 60, -1)  # the window is a minute
+        counted = labels - np.where(before < 0, 0.0, labels[before])
+        share = (right - np.where(before < 0, 0, right[before])) / counted
+        for tick in (6, 12, 30, 125, 180, 239):
+            patient = Patient().set(*key, float(share[tick]), samples=float(counted[tick]))
+            patient.usual[key] = float(share[: tick - 4].mean())
+            patient.learnt = float(tick - 4)
+            alarms += patient.families() != []
+    assert alarms == 0
+
+
+def test_accuracy_of_other_versions_is_nothing_to_compare_with() -> None:
+    worse = Patient().set(names.MODEL, names.ACCURACY, 0.8, samples=20_000.0)
+    assert worse.families() == [(Family.DRIFT, "model")]
+    worse.set("pool:a", names.ARRIVAL_RATE, 60.0).set("pool:b", names.ARRIVAL_RATE, 40.0)
+    assert worse.families() == []  # more of them come from the other version
+    worse.set("pool:b", names.ARRIVAL_RATE, None)
+    assert worse.families() == []  # nobody knows how many
+    fresh = Patient().set(names.MODEL, names.ACCURACY, 0.8, samples=20_000.0)
+    assert fresh.world is not None
+    fresh.world = replace(fresh.world, observed_at=TimeNs(1_300 * SECOND))
+    assert fresh.families() == []  # a release of five minutes ago
+    fresh.world = None
+    assert Family.DRIFT not in [family for family, _ in fresh.families()]
 
 
 def test_pain_while_half_of_the_replicas_start_is_theirs_and_no_work() -> None:

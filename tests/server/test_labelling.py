@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from typing_extensions import override
 
-from homeostat.base import names
+from homeostat.base import names, raw
 from homeostat.base.evidence import SourceReport
 from homeostat.base.units import MINUTE, SECOND, TimeNs
 from homeostat.base.world import Release
@@ -63,6 +63,7 @@ async def test_accuracy_is_right_over_labelled_and_coverage_says_how_many() -> N
     report = await one.observe(NOW)
     assert value(report, names.ACCURACY) == pytest.approx(0.8)
     assert value(report, names.LABEL_COVERAGE) == pytest.approx(0.5)
+    assert value(report, raw.LABELLED) == 50.0
     assert report.subjects == (names.MODEL,)
     await one.close()
 

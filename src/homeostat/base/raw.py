@@ -46,6 +46,7 @@ STARTED_AT: Final = "raw_started_at_s"  # gauge, seconds since 1970
 PREDICTION: Final = "raw_prediction"  # buckets, le in the prediction's unit
 PREDICTION_SUM: Final = "raw_prediction_sum"  # counter-like sum; may fall if values are negative
 PREDICTIONS_INVALID: Final = "raw_predictions_invalid"  # counter, NaN or infinite predictions
+LABELLED: Final = "raw_labelled"  # gauge, predictions of the window whose label is known
 _FEATURE: Final = "raw_feature:"
 _VERSION: Final = "raw_version:"
 

@@ -38,6 +38,7 @@ class Case:
         world: It as last read back, None if it could not be read.
         readings: By (subject, signal).
         usual: Guarded means by (subject, signal), known ones only.
+        learnt: Ticks that each of them was learnt from.
         device: How device time follows batch size, None before it is learnt.
         pages: Metrics pages: (subject, quality).
         forecasts: What is about to happen.
@@ -58,6 +59,7 @@ class Case:
     world: Snapshot | None
     readings: Readings
     usual: Mapping[tuple[str, str], float]
+    learnt: Mapping[tuple[str, str], float]
     device: Device | None
     pages: Sequence[tuple[str, Quality]]
     forecasts: Sequence[Forecast]

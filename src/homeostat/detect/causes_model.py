@@ -6,6 +6,7 @@ from typing import Final
 
 from homeostat.base import names
 from homeostat.base.evidence import Family, Suspicion, Verdict
+from homeostat.base.units import MINUTE
 from homeostat.base.world import Replica
 from homeostat.detect import since_release
 from homeostat.detect.case import Case, median, suspicion
@@ -34,6 +35,12 @@ _BEYOND: Final = 0.5
 # Accuracy: one answer in seventy is wrong that was right, and no chance.
 _WORSE_LEAST: Final = 0.015
 _SIGMAS: Final = 5.0
+# A usual accuracy rests on two minutes at a tick a second, and on labels enough to err by 9 points.
+_LEARNT_LEAST: Final = 120.0
+_LABELS_LEAST: Final = 30.0
+# The usual follows over 300 ticks (`usual`): four times that forget what an older version did.
+_SETTLED_NS: Final = 20 * MINUTE
+_SAME_SHARE: Final = 0.1
 
 
 def release(case: Case) -> tuple[Suspicion, ...]:
@@ -294,10 +301,43 @@ def _moved(case: Case, subject: str, signal: str) -> bool:
 
 
 def _worse(case: Case) -> bool:
-    """Return whether fewer answers are right than usual, by more than their labels' number says."""
+    """Return whether fewer answers are right than usual, by more than their labels' number says.
+
+    The pooled test of two proportions, each taken to rest on as many labels as there are now (a
+    window that is full). A usual value of a few ticks rests on the first few labels, and these are
+    easily all right; one of other versions says nothing of those that serve now.
+    """
     key = (names.MODEL, names.ACCURACY)
     accuracy, usual, labels = case.value(*key), case.usual.get(key), case.samples(*key)
-    if accuracy is None or usual is None or labels <= 0.0:
+    if accuracy is None or usual is None or labels < _LABELS_LEAST:
         return False
-    spread = math.sqrt(max(usual * (1.0 - usual), 0.0) / labels)
+    if case.learnt.get(key, 0.0) < _LEARNT_LEAST or not _same_versions(case):
+        return False
+    pooled = (usual + accuracy) / 2.0
+    spread = math.sqrt(max(pooled * (1.0 - pooled), 0.0) * 2.0 / labels)
     return usual - accuracy >= max(_WORSE_LEAST, _SIGMAS * spread)
+
+
+def _same_versions(case: Case) -> bool:
+    """Return whether the versions that usually answer answer now, in their usual shares."""
+    if case.world is None:
+        return False
+    newest = max((release.since for release in case.world.releases), default=0)
+    if case.world.observed_at - newest < _SETTLED_NS:
+        return False
+    pools = [names.pool(pool) for pool in sorted({replica.pool for replica in case.replicas})]
+    rates = [case.value(pool, names.ARRIVAL_RATE) for pool in pools]
+    usual = [case.usual.get((pool, names.ARRIVAL_RATE)) for pool in pools]
+    if len(pools) < 2:  # noqa: PLR2004 - one pool has all of it
+        return True
+    now, before = _shares(rates), _shares(usual)
+    if now is None or before is None:
+        return False
+    return all(abs(a - b) <= _SAME_SHARE for a, b in zip(now, before, strict=True))
+
+
+def _shares(rates: Sequence[float | None]) -> list[float] | None:
+    """Return each rate as a share of them all, None where one is unknown or nothing arrives."""
+    known = [rate for rate in rates if rate is not None]
+    total = sum(known)
+    return [rate / total for rate in known] if len(known) == len(rates) and total > 0.0 else None

@@ -51,10 +51,11 @@ _BY_PAGES: Final[tuple[Rule, ...]] = (
 )
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - everything a rule may ask for
     *,
     readings: Mapping[tuple[str, str], Reading],
     usual: Mapping[tuple[str, str], float],
+    learnt: Mapping[tuple[str, str], float],
     device: Device | None,
     pages: Sequence[tuple[str, Quality]],
     forecasts: Sequence[Forecast],
@@ -67,6 +68,7 @@ def diagnose(
     Args:
         readings: Judged series by (subject, signal).
         usual: Guarded means by (subject, signal), known ones only.
+        learnt: Ticks that each of them was learnt from.
         device: How device time follows batch size, None before it is learnt.
         pages: Metrics pages: (subject, quality).
         forecasts: What is about to happen under HOLD.
@@ -79,6 +81,7 @@ def diagnose(
         world=world,
         readings=readings,
         usual=usual,
+        learnt=learnt,
         device=device,
         pages=pages,
         forecasts=forecasts,

@@ -199,6 +199,7 @@ def _evidence(
     suspicions = parts.diagnose(
         readings=readings,
         usual=judged.usual,
+        learnt=judged.learnt,
         device=seen.device,
         pages=[(page.subject, page.quality) for page in pages],
         forecasts=forecasts,

@@ -180,11 +180,12 @@ class SloMet(Protocol):
 class Diagnose(Protocol):
     """`detect.diagnose.diagnose`."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - as in `detect.diagnose`
         self,
         *,
         readings: Readings,
         usual: Mapping[tuple[str, str], float],
+        learnt: Mapping[tuple[str, str], float],
         device: Any,
         pages: Sequence[tuple[str, Quality]],
         forecasts: Sequence[Forecast],

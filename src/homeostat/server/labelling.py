@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx2
 
-from homeostat.base import names
+from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
 from homeostat.base.units import MINUTE, SECOND, TimeNs
 from homeostat.base.world import Snapshot
@@ -92,6 +92,7 @@ class Labelling:
         found: list[Observation] = []
         if quality.n >= LABELLED_MIN and quality.accuracy is not None:
             found.append(self._seen(names.ACCURACY, quality.accuracy, now))
+            found.append(self._seen(raw.LABELLED, float(quality.n), now))
         if quality.coverage is not None:
             found.append(self._seen(names.LABEL_COVERAGE, quality.coverage, now))
         return SourceReport(

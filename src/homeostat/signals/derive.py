@@ -332,6 +332,8 @@ def _values(
         names.DEVICE_TIME: batches,
         names.BATCH_SIZE: batches,
         names.BATCH_FULL_SHARE: batches,
+        # A page that says how accurate, not over how many, is one sample of it.
+        names.ACCURACY: np.fmax(gauge[raw.LABELLED], 1.0),
     } | dict.fromkeys(_OF_SEQUENCES, well)
     return values, {signal: np.nan_to_num(count) for signal, count in samples.items()}
 

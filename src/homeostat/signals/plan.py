@@ -33,6 +33,7 @@ SCALARS: Final = (
     raw.BATCH_MAX,
     raw.CPU_SECONDS,
     raw.PREDICTIONS_INVALID,
+    raw.LABELLED,
     raw.KV_USAGE,
     raw.PREEMPTIONS,
     raw.PROMPT_TOKENS,

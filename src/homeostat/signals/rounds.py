@@ -56,6 +56,7 @@ _RAW: Final = frozenset({
     raw.GENERATED_TOKENS,
     raw.PREDICTION,
     raw.PREDICTIONS_INVALID,
+    raw.LABELLED,
     raw.GATEWAY_UPTIME,
     raw.PROBES_ANSWERED,
 })
