@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OURS = {"homeostat", "homeostat_instrument"}
 OPTIONAL = {
+    "adapters": ("otel",),
     "demo": ("demo",),
     "detect": ("twin",),
     "testing": ("twin",),
