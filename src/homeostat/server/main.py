@@ -46,6 +46,7 @@ from homeostat.server.proof_gate import ProofGate
 from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.shown import alike_of, books_of, freeze_of
+from homeostat.server.telemetry.own import Own
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
 
@@ -134,6 +135,12 @@ async def _serve(
         autonomy=lambda: rows(ladder.ledger, runtime.states),
         audit=Audit(journal),
         proofs=gate.shown,
+        own=Own(
+            pulse=shell.pulse,
+            epoch=lambda: runtime.epoch,
+            problem=lambda: watcher.problem,
+            notifiers=tuple(sorted({type(one).__name__ for one in shell.notifiers})),
+        ),
     )
     try:
         async with serve_app(app, plan.api_host, plan.api_port) as url:

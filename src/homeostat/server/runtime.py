@@ -6,9 +6,8 @@ each write. If the journal cannot be written nothing is decided and nothing is d
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -31,21 +30,19 @@ from homeostat.base.events import (
     WorldRead,
     Write,
 )
-from homeostat.base.evidence import Evidence
 from homeostat.base.intent import Intent, ReceiptStatus
 from homeostat.base.policy import KillLevel
-from homeostat.base.ports import Journal, Notifier, Pruning
-from homeostat.base.rehearsal import Rehearsal
+from homeostat.base.ports import Pruning
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
-from homeostat.loop.parts import LoopParts
 from homeostat.loop.rehearsing import unanswered
 from homeostat.server.claiming import claiming, note_claim
 from homeostat.server.clock import Clock
 from homeostat.server.code_version import code_version
 from homeostat.server.fleet import Fleet
 from homeostat.server.kill import forbids
+from homeostat.server.pruning import drop_old
 from homeostat.server.reading import (
     Deployment,
     close_all,
@@ -56,6 +53,7 @@ from homeostat.server.reading import (
 )
 from homeostat.server.restore import restore_all
 from homeostat.server.sending import answer, send
+from homeostat.server.shell import Shell
 
 log = structlog.get_logger()
 
@@ -63,45 +61,6 @@ SNAPSHOT_TICKS = 300  # between two state snapshots: bounds how much a restart r
 PRUNE_NS = HOUR  # between two droppings; one takes milliseconds when little is due
 
 _NOTHING = "nothing is decided or done"
-
-Rehearser = Callable[[Rehearse, LoopState], Awaitable[Rehearsal]]
-Sense = Callable[..., tuple[Any, Any, tuple[Evidence, ...]]]
-
-
-@dataclass(slots=True, kw_only=True)
-class Shell:
-    """What the runtime needs from outside; the wiring fills it.
-
-    Attributes:
-        journal: The record.
-        parts: The loop's stages.
-        sense: `loop.sense.step` with its parts bound: (state, reports, worlds, managed, busy,
-            now, tick) -> (state, signals, evidence).
-        sense_state: The sense state to start from.
-        encode_frame: Signals to bytes for the journal, None to keep no frames.
-        kill: Reads the kill switch; must not raise.
-        observe: Told of every event and command (the read model).
-        notifiers: Tell people.
-        owner: Names this controller in the journal.
-        deployments: By name.
-        retention_ns: How long frames and ticks are kept, if the journal can drop any.
-        took: Told how long each cycle took, ns.
-        rehearse: Asks the twin, by its deadline; None if there is no twin.
-    """
-
-    journal: Journal
-    parts: LoopParts
-    sense: Sense
-    sense_state: Any
-    encode_frame: Callable[[Any], bytes] | None
-    kill: Callable[[], KillLevel]
-    observe: Callable[[str, Event | Command], None]
-    notifiers: tuple[Notifier, ...]
-    owner: str
-    deployments: dict[str, Deployment] = field(default_factory=dict)
-    retention_ns: int = 7 * 24 * HOUR
-    took: Callable[[int], None] | None = None
-    rehearse: Rehearser | None = None
 
 
 class Runtime:
@@ -142,6 +101,7 @@ class Runtime:
             self.tick = max(self.tick, found.tick)
             for item in () if again else found.story:
                 self._show(name, item)
+        shell.pulse.leads(self.clock.now())
         for name, deployment in deployments.items():
             now, plan = self.clock.now(), deployment.managed
             self.take(name, Started(at=now, epoch=epoch, managed=plan, code=code_version()))
@@ -159,21 +119,30 @@ class Runtime:
             ENDING: The same, and `run` ends.
         """
         shell = self.shell
+        began = self.clock.now()
         state, commands = loop_step.step(shell.parts, self.states[name], event)
         rows = [(event.at, name, "event", codec.encode(event))]
         rows += [(event.at, name, "command", codec.encode(command)) for command in commands]
         acts = any(isinstance(command, Write | Claim) for command in commands)
-        try:
-            shell.journal.append(rows, durable=acts)
-        except ENDING as error:
-            self.end(error)  # also where the caller answers a person and goes on
-            raise
+        self._append(rows, durable=acts)
         self.states[name] = state
+        if shell.stage is not None:
+            shell.stage(name, began, self.clock.now())
         shell.deployments[name].managed = state.managed  # a person may have changed it
         for item in (event, *commands):
             self._show(name, item)
         if commands:
             self._spawn(self._carry_out(name, commands))
+
+    def _append(self, rows: list[tuple[TimeNs, str, str, bytes]], *, durable: bool) -> None:
+        try:
+            self.shell.journal.append(rows, durable=durable)
+        except StoreError as error:
+            self.shell.pulse.wrote(kept=False)
+            if isinstance(error, ENDING):
+                self.end(error)  # also where the caller answers a person and goes on
+            raise
+        self.shell.pulse.wrote(kept=True)
 
     async def run(self, *, once: bool = False) -> None:
         """Tick until cancelled; a slow cycle skips ticks, it never queues them.
@@ -227,8 +196,10 @@ class Runtime:
         self.tick += 1
         sensed = shell.sense(shell.sense_state, reports, worlds, managed, busy, now, self.tick)
         shell.sense_state, signals, evidences = sensed
+        if shell.stage is not None:
+            shell.stage("", began, self.clock.now())
         if shell.encode_frame is not None:
-            shell.journal.append([(now, "", "frame", shell.encode_frame(signals))], durable=False)
+            self._append([(now, "", "frame", shell.encode_frame(signals))], durable=False)
         kill = shell.kill()
         others = Fleet(self.states, evidences, now)
         for evidence in evidences:
@@ -246,6 +217,7 @@ class Runtime:
             others.stepped(name, self.states[name])
         if self.tick % SNAPSHOT_TICKS == 0:
             self._snapshot(now)
+        shell.pulse.turned(self.clock.now())
         if shell.took is not None:
             shell.took(self.clock.now() - began)
 
@@ -282,7 +254,7 @@ class Runtime:
 
     def _snapshot(self, now: TimeNs) -> None:
         rows = [(now, name, "state", codec.encode(state)) for name, state in self.states.items()]
-        self.shell.journal.append(rows, durable=False)
+        self._append(rows, durable=False)
 
     def _prune(self) -> None:
         """Drop old frames and ticks now and then, in a thread, so that no tick waits for it."""
@@ -291,15 +263,9 @@ class Runtime:
             return
         self._pruned_at = now
         if isinstance(journal, Pruning):
-            self._spawn(self._drop_old(journal, now))
-
-    async def _drop_old(self, journal: Pruning, now: TimeNs) -> None:
-        # The earlier of the two clocks: a wrong time from the future must not age what is young.
-        before = TimeNs(min(now, self.clock.wall()) - self.shell.retention_ns)
-        kinds = ("frame", "event", "state")
-        dropped = await asyncio.to_thread(journal.prune, before=before, now=now, kinds=kinds)
-        if dropped:
-            log.info("pruned", entries=dropped, older_than_h=self.shell.retention_ns // HOUR)
+            # The earlier of the two clocks: a wrong time from the future must not age the young.
+            before = TimeNs(min(now, self.clock.wall()) - self.shell.retention_ns)
+            self._spawn(drop_old(journal, before, now))
 
     def _show(self, name: str, item: Event | Command) -> None:
         """Tell the read model; what people see must never stop what heals."""
@@ -348,6 +314,7 @@ class Runtime:
             log.error("ending", effect=effect, problem=str(error))
             self._fatal = error
             self._ended.set()
+            self.shell.pulse.ends()
 
     async def _write(self, name: str, intent: Intent) -> None:
         kill = self.shell.kill()
@@ -388,10 +355,14 @@ class Runtime:
 
     async def _tell(self, command: Tell) -> None:
         for notifier in self.shell.notifiers:
+            name = type(notifier).__name__
             try:
                 await notifier.notify(command.notice)
             except Exception as error:  # noqa: BLE001 - a broken notifier must not stop healing
-                log.warning("notify", notifier=type(notifier).__name__, problem=repr(error))
+                log.warning("notify", notifier=name, problem=repr(error))
+                self.shell.pulse.told(name, well=False)
+            else:
+                self.shell.pulse.told(name, well=True)
 
 
 __all__ = ["Deployment", "Runtime", "Shell"]

@@ -197,6 +197,8 @@ class View:
         match command.fact:
             case ActionRecord() as record:
                 state = self._state(record.deployment or deployment)
+                before = state.actions.get(record.id)
+                self.counts.moved(state.name, None if before is None else before.record, record)
                 self._publish(state, "action", view_plain.action_entry(state, state.acted(record)))
             case DecisionRecord() as record:
                 state = self._state(record.deployment or deployment)
@@ -258,6 +260,7 @@ class View:
         before, world = state.world, event.evidence.world
         state.saw(event.at)
         state.ticked(event.evidence)
+        self.counts.ticked(event.evidence)
         state.accounts, state.freeze = self.accounts_of(state.name), self.freeze_of(state.name)
         state.alike = self.alike_of(state.name)
         self._publish(state, "tick", view_plain.summary(state, event.at))
@@ -292,6 +295,7 @@ class View:
             return
         state.saw(at)
         entry.receipt = receipt
+        self.counts.received(state.name, receipt.status)
         self._publish(state, "action", view_plain.action_entry(state, entry))
 
     def _answered(self, event: Approval, deployment: str) -> None:

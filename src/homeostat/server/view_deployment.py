@@ -122,6 +122,7 @@ class DeploymentState:
         self.world: Snapshot | None = None
         self.world_failed_at: TimeNs | None = None
         self.believed_at: TimeNs | None = None
+        self.known_at: TimeNs | None = None
         self.series = SeriesRing(ticks)
         self.answers: Bounded[Answer] = Bounded(history)
         self.outcomes: Bounded[Outcome] = Bounded(history)
@@ -142,6 +143,8 @@ class DeploymentState:
     def saw(self, at: TimeNs) -> None:
         """Move the deployment's own time; it is the newest time in its journal."""
         self.now = at
+        if self.known_at is None:
+            self.known_at = at  # nothing is known yet, and for how long counts from here
 
     def decided(self, record: DecisionRecord) -> None:
         """Take one decision, with the rehearsal that it rests on, if there is one."""
@@ -163,6 +166,8 @@ class DeploymentState:
         self.series.push(evidence.at, evidence.readings)
         if evidence.world is not None:
             self.world, self.world_failed_at = evidence.world, None
+        if evidence.slo_met is not None:
+            self.known_at = evidence.at
         ages = [r.age_ns for r in evidence.readings if r.quality is Quality.GOOD]
         if ages:
             self.believed_at = TimeNs(evidence.at - min(ages))

@@ -25,6 +25,7 @@ from homeostat.server.auditing import Audit
 from homeostat.server.console import pages
 from homeostat.server.people import digest
 from homeostat.server.people_file import People
+from homeostat.server.telemetry.own import Own
 from homeostat.server.view import View
 
 TOKEN_MIN = 32
@@ -46,6 +47,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     autonomy: Callable[[], list[dict[str, Any]]] = list,
     audit: Audit | None = None,
     proofs: Callable[[str], dict[str, Any] | None] = lambda _: None,
+    own: Own | None = None,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -66,6 +68,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         autonomy: Gives how every kind of action stands on every deployment.
         audit: The record, to be shown.
         proofs: Gives how the proof of a deployment's policy stands.
+        own: How the controller itself is doing, for `/metrics`.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -89,6 +92,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         autonomy=autonomy,
         audit=audit,
         proofs=proofs,
+        own=own or Own(),
     )
     streams = Streams(view, clock)
     app = FastAPI(

@@ -9,6 +9,7 @@ from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.server.auditing import Audit
 from homeostat.server.people_file import People
+from homeostat.server.telemetry.own import Own
 from homeostat.server.view import View
 
 Submit = Callable[[Event], Awaitable[str | None]]
@@ -54,6 +55,7 @@ class Deps:
         autonomy: How every kind of action stands on every deployment.
         audit: The record; None where there is no journal.
         proofs: How the proof of a deployment's policy stands; None where nobody proves.
+        own: How the controller itself is doing, for `/metrics`.
     """
 
     view: View
@@ -67,3 +69,4 @@ class Deps:
     autonomy: Callable[[], list[dict[str, Any]]]
     audit: Audit | None
     proofs: Callable[[str], dict[str, Any] | None]
+    own: Own

@@ -1,22 +1,31 @@
-"""`/metrics`: the view's counters in the Prometheus text format, on a registry of our own."""
+"""`/metrics`: the view's counters in the Prometheus text format, on a registry of our own.
 
+What there is, is in `server.telemetry.table`; here it is said where each number comes from.
+"""
+
+import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from homeostat.base.types import KillLevel, Mode
+import homeostat
+from homeostat.base.types import KillLevel, Mode, TimeNs
 from homeostat.base.units import SECOND
-from homeostat.server.api import metrics_budgets, metrics_canary, metrics_learning
+from homeostat.server.api import (
+    metrics_actions,
+    metrics_budgets,
+    metrics_canary,
+    metrics_learning,
+    metrics_own,
+)
 from homeostat.server.api.deps import Deps
+from homeostat.server.telemetry.families import Family
+from homeostat.server.telemetry.own import Own
+from homeostat.server.telemetry.table import CAUSES
 from homeostat.server.view_deployment import DeploymentState
 
 _MODES: Final = {Mode.SHADOW: 0, Mode.APPROVE: 1, Mode.AUTO: 2}
@@ -26,128 +35,92 @@ _KILL: Final = {KillLevel.OFF: 0, KillLevel.NO_NEW: 1, KillLevel.NOTHING: 2}
 class ViewCollector(Collector):
     """Reads the view when asked; holds nothing."""
 
-    def __init__(self, deps: Deps, streams: Callable[[], int]) -> None:
-        self._deps, self._streams = deps, streams
+    def __init__(self, deps: Deps, streams: Callable[[], int], own: Own) -> None:
+        self._deps, self._streams, self._own = deps, streams, own
 
     @override
     def collect(self) -> Iterator[Metric]:
         """Yield every metric; a deployment without data has no sample rather than a zero."""
-        yield from self._counters()
-        yield from self._histograms()
-        yield from self._gauges()
-        yield from metrics_budgets.families(self._deps.view.deployments(), self._deps.clock())
-        yield from metrics_canary.families(self._deps.view.deployments())
-        yield from metrics_learning.families(self._deps.view.deployments())
+        now, states = self._deps.clock(), self._deps.view.deployments()
+        yield from self._alive(states, now)
+        yield from self._deployments(states, now)
+        yield from metrics_actions.families(self._deps, states, now)
+        yield from metrics_budgets.families(states, now)
+        yield from metrics_canary.families(states, self._deps.states)
+        yield from metrics_learning.families(states)
 
-    def _counters(self) -> Iterator[Metric]:
+    def _alive(self, states: tuple[DeploymentState, ...], now: TimeNs) -> Iterator[Metric]:
+        yield from metrics_own.families(self._own, states, now)
+        loop = Family("loop_seconds")
         counts = self._deps.view.counts
-        decisions = CounterMetricFamily(
-            "homeostat_decisions",
-            "Decisions taken.",
-            labels=("deployment", "action", "decision", "mode"),
-        )
-        for labels, number in counts.decisions.items():
-            decisions.add_metric(labels, number)
-        blocked = CounterMetricFamily(
-            "homeostat_blocked_actions",
-            "Actions refused, once per guard that said no.",
-            labels=("deployment", "rule"),
-        )
-        for rule, number in counts.blocked.items():
-            blocked.add_metric(rule, number)
-        outcomes = CounterMetricFamily(
-            "homeostat_outcomes",
-            "Actions whose effect was measured.",
-            labels=("deployment", "effect"),
-        )
-        for effect, number in counts.outcomes.items():
-            outcomes.add_metric(effect, number)
-        jumps = CounterMetricFamily(
-            "homeostat_clock_jumps",
-            "Times that the wall clock was set, or was behind the journal at a start.",
-            labels=("deployment",),
-        )
-        for deployment, number in counts.jumps.items():
-            jumps.add_metric((deployment,), number)
-        yield from (decisions, blocked, outcomes, jumps)
-
-    def _histograms(self) -> Iterator[Metric]:
-        counts = self._deps.view.counts
-        recovery = HistogramMetricFamily(
-            "homeostat_incident_recovery_seconds",
-            "From an incident's onset to its end.",
-            labels=("deployment",),
-        )
-        for deployment, histogram in counts.recovery.items():
-            recovery.add_metric((deployment,), histogram.cumulative(), histogram.total)
-        loop = HistogramMetricFamily("homeostat_loop_seconds", "One turn of the control loop.")
-        loop.add_metric((), counts.loop.cumulative(), counts.loop.total)
-        yield from (recovery, loop)
-
-    def _gauges(self) -> Iterator[Metric]:
-        yield from (
-            self._gauge("data_age_seconds", "Age of the newest believed value.", self._age),
-            self._gauge("autonomy_level", "0 shadow, 1 approve, 2 auto.", _autonomy),
-            self._gauge("safe_set_size", "Actions permitted at the last decision.", _safe),
-            self._gauge("open_incidents", "Incidents that are open.", _open),
-            self._gauge("approvals_pending", "Open questions.", self._pending),
-            self._harm(),
-        )
-        level = _KILL[self._deps.kill.level()]
-        for name, text, value in (
-            ("kill_switch_level", "0 off, 1 no new actions, 2 nothing at all.", level),
-            ("event_streams", "Clients that follow the event stream.", self._streams()),
+        loop.observed(counts.loop.cumulative(), counts.loop.total)
+        yield loop.metric
+        for name, value in (
+            ("managed_deployments", len(states)),
+            ("kill_switch_level", _KILL[self._deps.kill.level()]),
+            ("event_streams", self._streams()),
         ):
-            gauge = GaugeMetricFamily(f"homeostat_{name}", text)
-            gauge.add_metric((), value)
-            yield gauge
+            gauge = Family(name)
+            gauge.add(value)
+            yield gauge.metric
+        build = Family("build_info")
+        build.add(1, homeostat.__version__)
+        yield build.metric
 
-    def _gauge(
-        self, name: str, text: str, read: Callable[[DeploymentState], float | None]
-    ) -> Metric:
-        gauge = GaugeMetricFamily(f"homeostat_{name}", text, labels=("deployment",))
-        for state in self._deps.view.deployments():
-            value = read(state)
-            if value is not None:
-                gauge.add_metric((state.name,), value)
-        return gauge
-
-    def _pending(self, state: DeploymentState) -> float:
-        return len(state.pending(self._deps.clock()))
-
-    def _harm(self) -> Metric:
-        """Return the bound of harm by kind: the fleet's, so the same on every deployment."""
-        bounds = {row["kind"]: row["harm_bound"] for row in self._deps.autonomy()}
-        gauge = GaugeMetricFamily(
-            "homeostat_harm_upper_bound",
-            "Upper bound (95 %) of the probability of harm since the last one, by kind of action.",
-            labels=("action",),
-        )
-        for kind, bound in sorted(bounds.items()):
-            gauge.add_metric((kind,), bound)
-        return gauge
-
-    def _age(self, state: DeploymentState) -> float | None:
-        if state.believed_at is None:
-            return None
-        return max(0, self._deps.clock() - state.believed_at) / SECOND
+    def _deployments(self, states: tuple[DeploymentState, ...], now: TimeNs) -> Iterator[Metric]:
+        read: dict[str, Callable[[DeploymentState], float | None]] = {
+            "objectives_met": _met,
+            "verdict_age_seconds": lambda state: _since(state.known_at, now),
+            "data_age_seconds": lambda state: _since(state.believed_at, now),
+            "health_score": _health,
+            "autonomy_level": _autonomy,
+            "open_incidents": lambda state: len(state.open_incidents()),
+        }
+        for name, look in read.items():
+            gauge = Family(name)
+            for state in states:
+                gauge.add(look(state), state.name)
+            yield gauge.metric
+        counts = self._deps.view.counts
+        missing, recovery = Family("evidence_missing"), Family("incident_recovery_seconds")
+        jumps = Family("clock_jumps")
+        for state in states:
+            for cause in CAUSES:
+                missing.add(counts.missing[state.name, cause], state.name, cause)
+        for deployment, histogram in counts.recovery.items():
+            recovery.observed(histogram.cumulative(), histogram.total, deployment)
+        for deployment, number in counts.jumps.items():
+            jumps.add(number, deployment)
+        yield from (missing.metric, recovery.metric, jumps.metric)
 
 
-def registry(deps: Deps, streams: Callable[[], int]) -> CollectorRegistry:
-    """Return a registry with nothing but the view in it."""
+def registry(deps: Deps, streams: Callable[[], int], own: Own | None = None) -> CollectorRegistry:
+    """Return a registry with nothing but the view and this process in it.
+
+    Args:
+        deps: What the routes may use.
+        streams: How many event streams are open.
+        own: How the controller itself is doing.
+    """
     made = CollectorRegistry(auto_describe=False)
-    made.register(ViewCollector(deps, streams))
+    made.register(ViewCollector(deps, streams, own or Own()))
+    ProcessCollector(registry=made)
     return made
+
+
+def _since(at: TimeNs | None, now: TimeNs) -> float | None:
+    return None if at is None else max(0, now - at) / SECOND
+
+
+def _met(state: DeploymentState) -> float | None:
+    met = None if state.evidence is None else state.evidence.slo_met
+    return None if met is None else float(met)
+
+
+def _health(state: DeploymentState) -> float | None:
+    health = None if state.evidence is None else state.evidence.health
+    return None if health is None or not math.isfinite(health.score) else health.score
 
 
 def _autonomy(state: DeploymentState) -> float | None:
     return None if state.managed is None else _MODES[state.managed.mode]
-
-
-def _safe(state: DeploymentState) -> float | None:
-    last = state.decisions.newest(1)
-    return len(last[0].allowed) if last else None
-
-
-def _open(state: DeploymentState) -> float:
-    return len(state.open_incidents())

@@ -1,34 +1,63 @@
-"""Metrics of the canary's self-check: what was not measured has no sample."""
+"""Metrics of the canary: the evidence of a comparison, and the judge's self-check."""
 
+import math
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from homeostat.govern import canary_alike
+from homeostat.server.api.deps import States
+from homeostat.server.telemetry.families import Family
 from homeostat.server.view_deployment import DeploymentState
 
 
-def families(states: Iterable[DeploymentState]) -> Iterator[Metric]:
-    """Yield how often the judge cried harm of the same version, and the margin that was learnt."""
-    ramps = _gauge("ramps", "Ramps that two pools of one version were judged over; the newest 200.")
-    alarms = _gauge("false_alarms", "Of those, how many ended in harm.")
-    promised = _gauge("promised_rate", "Share of them that may.")
-    failed = _gauge("failed", "1 where nothing is promoted without a person for it, else 0.")
-    ratio = _gauge("pools_ratio", "What 19 of 20 ratios of the pools' errors stay below.")
+def families(states: Iterable[DeploymentState], known: States = lambda _: None) -> Iterator[Metric]:
+    """Yield what is known of canaries; what was not measured has no sample.
+
+    How often the judge cried harm of the same version, the margin that was learnt, and the
+    evidence of a comparison that is under way.
+
+    Args:
+        states: The deployments.
+        known: What the loop knows of each.
+    """
+    states = tuple(states)
+    yield _evidence(states, known)
+    prefix = "canary_selfcheck_"
+    ramps, alarms = Family(f"{prefix}ramps"), Family(f"{prefix}false_alarms")
+    promised, failed = Family(f"{prefix}promised_rate"), Family(f"{prefix}failed")
+    ratio = Family(f"{prefix}pools_ratio")
     for state in states:
         policy = None if state.managed is None else state.managed.canary
         if policy is None or state.alike is None:
             continue
         seen = canary_alike.check(state.alike, policy.alpha)
-        ramps.add_metric((state.name,), seen.runs)
-        alarms.add_metric((state.name,), seen.alarms)
-        promised.add_metric((state.name,), seen.promised)
-        failed.add_metric((state.name,), float(canary_alike.refusal(state.alike, policy) != ""))
-        found = canary_alike.margin(state.alike).ratio
-        if found is not None:
-            ratio.add_metric((state.name,), found)
-    yield from (ramps, alarms, promised, failed, ratio)
+        ramps.add(seen.runs, state.name)
+        alarms.add(seen.alarms, state.name)
+        promised.add(seen.promised, state.name)
+        failed.add(float(canary_alike.refusal(state.alike, policy) != ""), state.name)
+        ratio.add(canary_alike.margin(state.alike).ratio, state.name)
+    for family in (ramps, alarms, promised, failed, ratio):
+        yield family.metric
 
 
-def _gauge(name: str, text: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"homeostat_canary_selfcheck_{name}", text, labels=("deployment",))
+def _evidence(states: tuple[DeploymentState, ...], known: States) -> Metric:
+    family = Family("canary_log_e_value")
+    for state in states:
+        loop = known(state.name)
+        if loop is None or loop.record is None or loop.comparison is None:
+            continue
+        judged = loop.comparison.judgement
+        if loop.comparison.action_id != loop.record.id or judged is None:
+            continue
+        for one in judged.metrics:
+            family.add(_log(one.harm_e), state.name, one.metric, "harm")
+            family.add(_log(one.safe_e), state.name, one.metric, "safe")
+    return family.metric
+
+
+def _log(e_value: float | None) -> float | None:
+    """Return the logarithm of an e-value; of one that is zero, infinite or none there is none."""
+    if e_value is None or not 0.0 < e_value < math.inf:
+        return None
+    return math.log(e_value)

@@ -2,28 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from homeostat.server.telemetry.families import Family
 from homeostat.server.view_deployment import DeploymentState
 
 
 def families(states: Iterable[DeploymentState]) -> Iterator[Metric]:
     """Yield how well each deployment's twin was held, and whether autonomy is to drop for it."""
-    share = GaugeMetricFamily(
-        "homeostat_twin_intervals_held",
-        "Share of the last effects, 50 at most, that the twin's 90 % intervals held.",
-        labels=("deployment",),
-    )
-    drop = GaugeMetricFamily(
-        "homeostat_twin_overconfident",
-        "1 where so few were held that autonomy is to drop to approve, else 0.",
-        labels=("deployment",),
-    )
+    share, drop = Family("twin_intervals_held"), Family("twin_overconfident")
     for state in states:
         found = state.covering
         if found is None:
             continue
         if found.hits:
-            share.add_metric((state.name,), sum(found.hits) / len(found.hits))
-        drop.add_metric((state.name,), float(found.drop))
-    yield from (share, drop)
+            share.add(sum(found.hits) / len(found.hits), state.name)
+        drop.add(float(found.drop), state.name)
+    yield from (share.metric, drop.metric)

@@ -193,7 +193,7 @@ def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:
             "named": who.named,
         })
 
-    collected = metrics.registry(deps, lambda: streams.count)
+    collected = metrics.registry(deps, lambda: streams.count, deps.own)
 
     @routes.get("/v1/health", response_model=answers.HealthOut)
     async def health() -> plain.Plain:
