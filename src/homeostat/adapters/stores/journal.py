@@ -135,6 +135,31 @@ class SqlJournal:
                 head = self._claim(connection, owner, now)
             return self._claimed(head)
 
+    def newest_epoch(self) -> int:
+        """Return the highest epoch ever claimed, 0 for none.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        return self.head().epoch
+
+    def claim(self, owner: str, now: TimeNs, epoch: int) -> None:
+        """Claim an epoch that is given from outside (`kubernetes_lease`).
+
+        Raises:
+            SupersededError: One as high or higher was claimed before.
+            StoreError: The claim could not be made durable.
+        """
+        with self._lock:
+            with self._writing(durable=True, afresh=True) as connection:
+                newest = statements.head(connection)
+                if epoch <= newest.epoch:
+                    raise SupersededError(
+                        f"epoch {newest.epoch} of {newest.owner!r} supersedes epoch {epoch}"
+                    )
+                head = self._claim(connection, owner, now, epoch)
+            self._claimed(head)
+
     def acquire(self, owner: str, now: TimeNs, lease_ns: int) -> Standing:
         """Lead if nobody else does. See `homeostat.base.ports.Leasing`.
 
@@ -297,10 +322,13 @@ class SqlJournal:
             return None
         return Standing(epoch=0, holder=found.holder, left_ns=found.left_ns)
 
-    def _claim(self, connection: sa.Connection, owner: str, now: TimeNs) -> Head:
+    def _claim(
+        self, connection: sa.Connection, owner: str, now: TimeNs, epoch: int | None = None
+    ) -> Head:
         head = statements.head(connection)
-        body = chain.note(chain.CLAIMED, epoch=head.epoch + 1, owner=owner)
-        claimed = replace(head, epoch=head.epoch + 1, owner=owner)
+        number = head.epoch + 1 if epoch is None else epoch
+        body = chain.note(chain.CLAIMED, epoch=number, owner=owner)
+        claimed = replace(head, epoch=number, owner=owner)
         return self._insert(connection, claimed, [(now, "", "note", body)])[1]
 
     def _claimed(self, head: Head) -> int:
