@@ -118,6 +118,7 @@ evaluate: setup
 
 docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json
+	@$(BIN)/homeostat schema --crds > deploy/components/custom-resources/definitions.yaml
 	@$(BIN)/homeostat lab schema > docs/reference/lab-results.schema.json
 
 clean:
