@@ -13,7 +13,8 @@ from typing_extensions import override
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 import kubernetes_fake as fake
 
-from homeostat.adapters.actuators.kubernetes import KubernetesActuator, KubernetesConfig
+from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
+from homeostat.adapters.actuators.kubernetes import KubernetesConfig, build
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.ports import Capabilities
 from homeostat.base.units import TimeNs
@@ -24,7 +25,7 @@ from homeostat.testing.actuator import Target, check_actuator
 class Honest:
     """An actuator that keeps its promises, for others to break one of them."""
 
-    def __init__(self, inner: KubernetesActuator) -> None:
+    def __init__(self, inner: ObjectActuator) -> None:
         self.inner = inner
 
     @property
@@ -102,7 +103,7 @@ class HidesItsLevers(Honest):
 
 
 @asynccontextmanager
-async def target(folder: Path, make: Callable[[KubernetesActuator], Any]) -> AsyncIterator[Target]:
+async def target(folder: Path, make: Callable[[ObjectActuator], Any]) -> AsyncIterator[Target]:
     token = folder / "token"
     token.write_text(fake.TOKEN, encoding="utf-8")
     cluster = fake.Cluster()
@@ -113,7 +114,7 @@ async def target(folder: Path, make: Callable[[KubernetesActuator], Any]) -> Asy
             config = KubernetesConfig(
                 url=url, namespace="ml", deployment="chat", token_file=token, read_timeout_s=3.0
             )
-            return make(KubernetesActuator(config))
+            return make(build(config))
 
         async def foreign(levers: Levers) -> None:
             change = {"spec": {"replicas": dict(levers)["replicas.a"]}}

@@ -20,7 +20,7 @@ import host_harness as harness
 
 sys.path.insert(0, str(Path(__file__).parent))
 import haproxy_server
-import kubernetes_fake as fake
+import kubernetes_targets as kubernetes
 import webhook_server
 
 
@@ -186,56 +186,13 @@ async def webhook_target(folder: Path) -> AsyncIterator[Target]:
         )
 
 
-@asynccontextmanager
-async def kubernetes_target(folder: Path) -> AsyncIterator[Target]:
-    """A stand-in with a memory, no Kubernetes: a real API server is no package to install."""
-    part = plugins.part("actuator", "kubernetes")
-    token = folder / "token"
-    token.write_text(f"{fake.TOKEN}\n", encoding="utf-8")
-    cluster = fake.Cluster()
-    cluster.create(fake.DEPLOYMENTS, fake.deployment())
-    with fake.serving(cluster) as port:
-
-        async def foreign(levers: Levers) -> None:
-            for _, value in levers:
-                change = {"spec": {"replicas": value}}
-                status, _ = cluster.write(f"{fake.DEPLOYMENTS}/chat", change, "kubectl-scale")
-                assert status == 200
-
-        yield Target(
-            deployment="credit",
-            host="127.0.0.1",
-            port=port,
-            make=lambda url: part.build(
-                part.config(
-                    url=url,
-                    namespace="ml",
-                    deployment="chat",
-                    token_file=token,
-                    port=8080,
-                    read_timeout_s=3.0,
-                )
-            ),
-            change=(("replicas.a", 5),),
-            illegal=(
-                (("replicas.a", 0),),
-                (("replicas.a", -1),),
-                (("replicas.a", 2.5),),
-                (("replicas.a", 100_000),),
-                (("replicas.a", "all"),),
-                (("replicas.b", 3),),
-            ),
-            foreign=foreign,
-            read_within_s=3.0,
-        )
-
-
 TARGETS: Final = MappingProxyType({
     "process": process_target,
     "envoy": envoy_target,
     "haproxy": haproxy_target,
     "webhook": webhook_target,
-    "kubernetes": kubernetes_target,
+    "kubernetes": kubernetes.deployment_target,
+    "httproute": kubernetes.route_target,
 })
 
 

@@ -1,18 +1,27 @@
 """An API server with a memory, written from what Kubernetes' API promises; it is no Kubernetes.
 
-Kept: resource versions with 409 on an old one, merge patches (RFC 7386), generation for changes of
-the spec, managed fields by field manager for top-level fields of the spec, 404 for what is not
-there and for groups that are not installed, 401 without the token, and a controller that follows
-`replicas` at once. Not kept: validation, admission, server-side apply, watches, all else.
+Kept: resource versions with 409 on an old one, merge patches (RFC 7386), the status subresource,
+generation for changes of the spec, managed fields by field manager for the fields of the spec, 404
+for what is not there and for groups that are not installed, 401 without the token, 403 and others
+where told, 422 for what `kubernetes_kinds` finds invalid, and controllers (there too) that follow
+the spec after a delay, at once if there is none. Not kept: other validation, admission, server-side
+apply, watches, all else.
 """
 
+import copy
 import json
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+sys.path.insert(0, str(Path(__file__).parent))
+import kubernetes_kinds as kinds
 
 TOKEN = "a-service-account"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/ml/deployments"
@@ -20,6 +29,7 @@ SCALERS = "/apis/autoscaling/v1/namespaces/ml/horizontalpodautoscalers"
 SCALED = "/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects"
 BUDGETS = "/apis/policy/v1/namespaces/ml/poddisruptionbudgets"
 PODS = "/api/v1/namespaces/ml/pods"
+ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes"
 
 
 def deployment(name: str = "chat", replicas: int = 3, **meta: Any) -> dict[str, Any]:
@@ -34,16 +44,44 @@ def deployment(name: str = "chat", replicas: int = 3, **meta: Any) -> dict[str, 
     }
 
 
-class Cluster:
-    """What is stored, by path."""
+def route(name: str = "chat", **weights: int | None) -> dict[str, Any]:
+    """Return a route whose only rule divides between the Services `chat-POOL`."""
+    backends = [
+        {"name": f"chat-{pool}", "port": 80, **({} if weight is None else {"weight": weight})}
+        for pool, weight in weights.items()
+    ]
+    return {
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "namespace": "ml", "uid": f"uid-route-{name}"},
+        "spec": {
+            "parentRefs": [{"name": "front"}],
+            "rules": [
+                {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}
+                | {"backendRefs": backends}
+            ],
+        },
+    }
 
-    def __init__(self, *, installed: tuple[str, ...] = (DEPLOYMENTS, SCALERS, BUDGETS)) -> None:
+
+class Cluster:
+    """What is stored, by path. `delay_s` passes before a controller takes its next step."""
+
+    def __init__(
+        self,
+        *,
+        installed: tuple[str, ...] = (DEPLOYMENTS, SCALERS, BUDGETS),
+        delay_s: float = 0.0,
+    ) -> None:
         self.lists: dict[str, dict[str, dict[str, Any]]] = {path: {} for path in installed}
         self.version = 100
         self.lock = threading.RLock()
+        self.delay_s = delay_s
+        self.due: dict[int, tuple[float, dict[str, Any]]] = {}  # by the object's identity
         self.refuse: dict[str, int] = {}  # list's path to the status that it is answered with
+        self.refuse_writes: dict[str, int] = {}  # the same of a patch's path
         self.busy = 0  # how many patches find that a status came in between
         self.patches: list[dict[str, Any]] = []
+        self.patched: list[str] = []  # their paths
 
     def create(self, path: str, obj: dict[str, Any], manager: str = "kubectl") -> None:
         with self.lock:
@@ -52,13 +90,19 @@ class Cluster:
             meta.setdefault("managedFields", [_entry(manager, obj["spec"])])
             self.lists.setdefault(path, {})[meta["name"]] = obj
             self._stored(obj)
+            while (step := self.due.pop(id(obj), None)) is not None:
+                self._follow(step[1])
 
     def write(self, path: str, change: dict[str, Any], manager: str) -> tuple[int, dict[str, Any]]:
         """Merge a change into an object, as PATCH does."""
         with self.lock:
-            obj = self.find(path)
-            if obj is None:
+            self.settle()
+            of_status = path.endswith("/status")
+            obj = self.find(path.removesuffix("/status"))
+            if obj is None or (of_status and not kinds.has_status(obj["kind"])):
                 return 404, {"message": f"{path} not found"}
+            if path in self.refuse_writes:
+                return self.refuse_writes[path], {"message": f"cannot patch {path}"}
             if self.busy:
                 self.busy -= 1
                 self._stored(obj)
@@ -66,52 +110,83 @@ class Cluster:
             wanted = meta.pop("resourceVersion", obj["metadata"]["resourceVersion"])
             if wanted != obj["metadata"]["resourceVersion"]:
                 return 409, {"message": "the object has been modified"}
-            before = json.dumps(obj["spec"])
-            _merge(obj, {**change, "metadata": meta})
-            if json.dumps(obj["spec"]) != before:
-                obj["metadata"]["generation"] += 1
-                self._manage(obj, change["spec"], manager)
-            self._stored(obj)
-            return 200, obj
+            return self._merged(obj, {**change, "metadata": meta}, manager, of_status=of_status)
+
+    def settle(self) -> None:
+        """Let controllers take the steps that are due."""
+        with self.lock:
+            for key, (at, obj) in list(self.due.items()):
+                if at <= time.monotonic():
+                    del self.due[key]
+                    self._follow(obj)
 
     def find(self, path: str) -> dict[str, Any] | None:
         folder, _, name = path.rpartition("/")
         return self.lists.get(folder, {}).get(name)
 
+    def _merged(
+        self, obj: dict[str, Any], change: dict[str, Any], manager: str, *, of_status: bool
+    ) -> tuple[int, dict[str, Any]]:
+        if of_status:  # everything but the status is passed over
+            change = {"status": change.get("status", {})}
+        elif kinds.has_status(obj["kind"]):
+            change = {key: value for key, value in change.items() if key != "status"}
+        after = copy.deepcopy(obj)
+        _merge(after, change)
+        if why := kinds.invalid(after):
+            return 422, {"message": f"{obj['metadata']['name']} is invalid: {why}"}
+        before = json.dumps(obj["spec"])
+        _merge(obj, change)
+        if json.dumps(obj["spec"]) != before:
+            obj["metadata"]["generation"] += 1
+            self._manage(obj, change["spec"], manager)
+        self._stored(obj)
+        return 200, copy.deepcopy(obj)
+
     def _manage(self, obj: dict[str, Any], spec: dict[str, Any], manager: str) -> None:
         entries = obj["metadata"]["managedFields"]
         for entry in entries:
-            for field in spec:
-                entry["fieldsV1"]["f:spec"].pop(f"f:{field}", None)
+            _forget(entry["fieldsV1"]["f:spec"], spec)
         entries.append(_entry(manager, spec))
 
     def _stored(self, obj: dict[str, Any]) -> None:
         self.version += 1
         obj["metadata"]["resourceVersion"] = str(self.version)
-        if obj["kind"] == "Deployment":
-            count, generation = obj["spec"].get("replicas", 1), obj["metadata"]["generation"]
-            obj["status"] = {"replicas": count, "observedGeneration": generation}
+        self.due[id(obj)] = (time.monotonic() + self.delay_s, obj)
+        if self.delay_s == 0.0:
+            self.settle()
+
+    def _follow(self, obj: dict[str, Any]) -> None:
+        if kinds.follow(obj):
+            self._stored(obj)
 
     def pods(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "metadata": {"name": f"{name}-{place}", "labels": {"app": name}},
-                "status": {
-                    "phase": "Running",
-                    "podIP": f"10.0.0.{place + 1}",
-                    "startTime": "2026-11-22T03:00:00Z",
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                    "containerStatuses": [{"restartCount": place}],
-                },
-            }
-            for name, one in self.lists[DEPLOYMENTS].items()
-            for place in range(one["spec"].get("replicas", 1))
-        ]
+        with self.lock:
+            return [
+                pod
+                for listed in self.lists.values()
+                for obj in listed.values()
+                for pod in kinds.pods(obj)
+            ]
+
+
+def _forget(fields: dict[str, Any], change: dict[str, Any]) -> None:
+    for key, value in change.items():
+        below = fields.get(f"f:{key}")
+        if below and isinstance(value, dict):
+            _forget(below, value)
+        else:
+            fields.pop(f"f:{key}", None)
 
 
 def _entry(manager: str, spec: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = {"f:spec": {f"f:{field}": {} for field in spec}}
-    return {"manager": manager, "operation": "Update", "fieldsV1": fields}
+    return {"manager": manager, "operation": "Update", "fieldsV1": {"f:spec": _fields(spec)}}
+
+
+def _fields(spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"f:{key}": _fields(value) if isinstance(value, dict) else {} for key, value in spec.items()
+    }
 
 
 def _merge(into: dict[str, Any], change: dict[str, Any]) -> None:
@@ -130,6 +205,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, cluster = urlsplit(self.path).path, self.cluster
         with cluster.lock:
+            cluster.settle()
             if path in cluster.refuse:
                 self._say(cluster.refuse[path], {"message": f"cannot list {path}"})
             elif path == PODS:
@@ -150,6 +226,7 @@ class Handler(BaseHTTPRequestHandler):
             self._say(400, {"message": "no JSON"})
             return
         cluster.patches.append(change)
+        cluster.patched.append(asked.path)
         manager = parse_qs(asked.query)["fieldManager"][0]
         self._say(*cluster.write(asked.path, change, manager))
 

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import kubernetes_fake as fake
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
-from homeostat.adapters.actuators.kubernetes import KubernetesActuator, KubernetesConfig
+from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
+from homeostat.adapters.actuators.kubernetes import KubernetesConfig, build
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.units import SECOND, TimeNs
@@ -57,7 +58,7 @@ class Stage:
     def __init__(self, cluster: fake.Cluster, port: int, token: Path) -> None:
         self.cluster, self.port, self.token = cluster, port, token
 
-    def actuator(self, **changes: Any) -> KubernetesActuator:
+    def actuator(self, **changes: Any) -> ObjectActuator:
         base: dict[str, Any] = {
             "url": f"http://127.0.0.1:{self.port}",
             "namespace": "ml",
@@ -66,7 +67,7 @@ class Stage:
             "port": 8080,
             "read_timeout_s": 20.0,
         }
-        return KubernetesActuator(KubernetesConfig(**(base | changes)))
+        return build(KubernetesConfig(**(base | changes)))
 
     async def read(self, **changes: Any) -> Snapshot:
         made = self.actuator(**changes)

@@ -27,6 +27,8 @@ KUBERNETES = {
     "tokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
 }
 POOLS = {"stable": "a", "fallback": "b"}
+API = {"api": "https://10.96.0.1", "namespace": "ml", "tokenFile": "./token", "caFile": "/ca.crt"}
+ROUTE = API | {"route": "chat", "backends": {"a": "chat-v1", "b": "chat-v2"}}
 
 
 def deployment(target: dict[str, Any], **spec: Any) -> Deployment:
@@ -116,6 +118,17 @@ def test_a_webhook_knows_the_replicas_and_divides_what_it_has_a_lever_for() -> N
         deployment(both | {"haproxy": HAPROXY, "pools": POOLS})
 
 
+def test_a_route_divides_the_traffic_in_front_of_what_knows_the_replicas() -> None:
+    target = {"kubernetes": KUBERNETES, "httpRoute": ROUTE, "pools": POOLS}
+    found = deployment(target, canary={"pool": "b", "bucket": "60s"}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("kubernetes", "httproute")
+    settings = actuators(target)["httproute"]
+    assert (settings["stable"], settings["backends"]) == ("a", ROUTE["backends"])
+    assert (str(settings["token_file"]), str(settings["ca_file"])) == ("/etc/h/token", "/ca.crt")
+    with pytest.raises(ConfigError, match=r"'c' has no weight; add it to target\.httpRoute\.back"):
+        deployment(target, canary={"pool": "c", "bucket": "60s"})
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -137,6 +150,18 @@ def test_a_webhook_knows_the_replicas_and_divides_what_it_has_a_lever_for() -> N
             {"kubernetes": KUBERNETES | {"autoscaler": "x", "scaledObject": "y"}},
             "keep scaledObject",
         ),
+        ({"httpRoute": ROUTE}, "says neither process"),
+        ({"kubernetes": KUBERNETES, "httpRoute": ROUTE, "haproxy": HAPROXY}, "keep one"),
+        (
+            {"kubernetes": KUBERNETES, "httpRoute": ROUTE, "pools": {"stable": "x"}},
+            r"httpRoute\.backends: pool 'x'",
+        ),
+        (
+            {"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"backends": {"a": "x", "b": "x"}}},
+            "same Service",
+        ),
+        ({"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"rule": -1}}, "rule"),
+        ({"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"weights": {}}}, "weights"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(target: dict[str, Any], said: str) -> None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from homeostat.adapters.actuators._haproxy_socket import WEIGHT_MAX, Server
+from homeostat.adapters.actuators._shares import percent
 
 Pools = Mapping[str, Sequence[Server]]
 
@@ -22,13 +23,7 @@ def shares(pools: Pools) -> dict[str, int] | None:
     if total == 0:
         return None
     sums = {pool: sum(server.weight for server in servers) for pool, servers in pools.items()}
-    return {pool: _percent(one, total) for pool, one in sums.items()}
-
-
-def _percent(part: int, total: int) -> int:
-    if part in {0, total}:
-        return 100 * part // total
-    return min(99, max(1, math.floor(100 * part / total + 0.5)))
+    return {pool: percent(one, total) for pool, one in sums.items()}
 
 
 def planned(pools: Pools, wanted: Mapping[str, int]) -> dict[str, int]:
@@ -48,7 +43,7 @@ def planned(pools: Pools, wanted: Mapping[str, int]) -> dict[str, int]:
     scale = WEIGHT_MAX / max(raw.values())
     weights = {name: math.floor(scale * part + 0.5) for name, part in raw.items()}
     sums = {pool: sum(weights[one.name] for one in servers) for pool, servers in pools.items()}
-    said = {pool: _percent(one, sum(sums.values())) for pool, one in sums.items()}
+    said = {pool: percent(one, sum(sums.values())) for pool, one in sums.items()}
     if said != dict(wanted):
         raise ValueError(
             f"weights from 0 to {WEIGHT_MAX} of {len(weights)} servers cannot say the shares "

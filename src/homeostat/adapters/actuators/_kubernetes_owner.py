@@ -65,9 +65,9 @@ def owners(obj: Object, field: str) -> list[str]:
 
     Args:
         obj: The object as the API server shows it.
-        field: The field under `spec`, such as `replicas`.
+        field: The field under `spec`, such as `replicas`, with dots where it lies deeper.
     """
-    meta = obj["metadata"]
+    meta, steps = obj["metadata"], ("spec", *field.split("."))
     found = [
         f"{one.get('kind')}/{one.get('name')}"
         for one in meta.get("ownerReferences", ())
@@ -76,7 +76,7 @@ def owners(obj: Object, field: str) -> list[str]:
     entries = meta.get("managedFields", ())
     for entry in entries:
         manager, applied = str(entry.get("manager")), entry.get("operation") == "Apply"
-        holds = f"f:{field}" in entry.get("fieldsV1", {}).get("f:spec", {})
+        holds = _holds(entry.get("fieldsV1", {}), steps)
         if holds and manager != MANAGER and (applied or manager in _CONTROLLERS):
             found.append(f"{manager}, which sets spec.{field}")
     marks = {**meta.get("labels", {}), **meta.get("annotations", {})}
@@ -85,14 +85,25 @@ def owners(obj: Object, field: str) -> list[str]:
     return found
 
 
-def scaling(kind: Kind, listed: Sequence[Object], deployment: str) -> list[Object]:
-    """Return the objects of a kind that scale a Deployment."""
+def _holds(fields: Mapping[str, Any], steps: Sequence[str]) -> bool:
+    """Return whether managed fields hold a field, by itself or with all around it."""
+    for step in steps:
+        if f"f:{step}" not in fields:
+            return False
+        fields = fields[f"f:{step}"]
+        if not fields:
+            return True  # a list or map that is owned as a whole
+    return True
+
+
+def scaling(
+    kind: Kind, listed: Sequence[Object], name: str, *, kind_of: str = "Deployment"
+) -> list[Object]:
+    """Return the objects of a kind that scale what has this name and kind."""
     found = []
     for one in listed:
         reference = one.get("spec", {}).get(kind.reference) or {}
-        if reference.get("kind", "Deployment") == "Deployment" and (
-            reference.get("name") == deployment
-        ):
+        if reference.get("kind", "Deployment") == kind_of and reference.get("name") == name:
             found.append(one)
     return found
 

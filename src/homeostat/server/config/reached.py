@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from homeostat.base.units import SECOND
+from homeostat.server.config import reached_kubernetes
 from homeostat.server.config.targets import (
     ENVOY,
     HAPROXY,
-    KUBERNETES,
     PROCESS,
     WEBHOOK,
     TargetSpec,
@@ -77,8 +77,11 @@ def elsewhere(target: TargetSpec, interval: int, base: Path) -> tuple[PartPlan, 
         interval: The deployment's tick, in nanoseconds.
         base: Folder that relative paths start from.
     """
-    found = (one(target, interval, base) for one in (_kubernetes, _haproxy, _webhook))
-    return tuple(one for one in found if one is not None)
+    found = (one(target, interval, base) for one in (_haproxy, _webhook))
+    return (
+        *reached_kubernetes.plans(target, round(_ROUND * interval), base),
+        *(one for one in found if one is not None),
+    )
 
 
 def _haproxy(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
@@ -116,28 +119,3 @@ def _webhook(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
         "read_timeout_s": seconds(said.timeout, interval),
     }
     return PartPlan(part=WEBHOOK, settings=settings)
-
-
-def _kubernetes(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
-    said = target.kubernetes
-    if said is None:
-        return None
-    scale, scaler = "Deployment", said.deployment
-    if said.autoscaler is not None:
-        scale, scaler = "HorizontalPodAutoscaler", said.autoscaler
-    if said.scaled_object is not None:
-        scale, scaler = "ScaledObject", said.scaled_object
-    settings = {
-        "name": KUBERNETES,
-        "url": said.api,
-        "namespace": said.namespace,
-        "deployment": said.deployment,
-        "scale": scale,
-        "scaler": scaler,
-        "pool": target.pools.stable,
-        "port": said.port,
-        "token_file": None if said.token_file is None else base / said.token_file,
-        "ca_file": None if said.ca_file is None else base / said.ca_file,
-        "read_timeout_s": seconds(said.timeout, interval),
-    }
-    return PartPlan(part=KUBERNETES, settings=settings)

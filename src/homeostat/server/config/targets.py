@@ -4,12 +4,14 @@ A deployment has one place that knows its replicas and may change them, and at m
 divides its traffic; HAProxy can be both.
 """
 
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
 from homeostat.base.names import GATEWAY_LIMIT, OBSERVED, lever_weight
+from homeostat.server.config import spelling
 from homeostat.server.config.guardrails import Strict
+from homeostat.server.config.targets_kubernetes import HttpRouteTarget, KubernetesTarget
 from homeostat.server.config.units import Duration
 
 PROCESS: Final = "process"
@@ -17,28 +19,12 @@ ENVOY: Final = "envoy"
 HAPROXY: Final = "haproxy"
 WEBHOOK: Final = "webhook"
 KUBERNETES: Final = "kubernetes"
-NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-_URL: Final = TypeAdapter(HttpUrl)
+HTTP_ROUTE: Final = "httproute"
+Name = spelling.Name
+Url = spelling.Url
+plain_url = spelling.plain_url
 _WEIGHT: Final = lever_weight("")
 _TIMEOUT: Final = "Longest wait for a read."
-
-
-def plain_url(value: str) -> str:
-    """Return an address without its last slashes.
-
-    Raises:
-        ValueError: It is no http(s) address, or carries a user name.
-    """
-    if not value.startswith(("http://", "https://")):
-        raise ValueError(f"{value!r} must start with http:// or https://")
-    parsed = _URL.validate_python(value)
-    if parsed.username or parsed.password:
-        raise ValueError("no names or passwords in a URL; keep secrets in files")
-    return value.rstrip("/")
-
-
-Url = Annotated[str, Field(max_length=2000), AfterValidator(plain_url)]
 
 
 class ProcessTarget(Strict):
@@ -114,39 +100,6 @@ class WebhookTarget(Strict):
     timeout: Duration | None = Field(default=None, description=_TIMEOUT)
 
 
-_ObjectName = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
-]
-
-
-class KubernetesTarget(Strict):
-    """One Deployment, scaled by itself or by the floor of the autoscaler that owns it."""
-
-    api: Url = Field(description="The API server.")
-    namespace: _ObjectName
-    deployment: _ObjectName
-    autoscaler: _ObjectName | None = Field(
-        default=None, description="HorizontalPodAutoscaler whose minReplicas is moved instead."
-    )
-    scaled_object: _ObjectName | None = Field(
-        default=None, description="KEDA's ScaledObject whose minReplicaCount is moved instead."
-    )
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
-    )
-    token_file: str | None = Field(default=None, min_length=1, max_length=4096)
-    ca_file: str | None = Field(default=None, min_length=1, max_length=4096)
-    timeout: Duration | None = Field(default=None, description=_TIMEOUT)
-
-    @model_validator(mode="after")
-    def _one_scaler(self) -> Self:
-        if self.autoscaler is not None and self.scaled_object is not None:
-            raise ValueError(
-                "says both autoscaler and scaledObject; keep scaledObject, which owns its HPA"
-            )
-        return self
-
-
 class Pools(Strict):
     """The traffic arms."""
 
@@ -172,6 +125,7 @@ class TargetSpec(Strict):
     haproxy: HaproxyTarget | None = None
     webhook: WebhookTarget | None = None
     kubernetes: KubernetesTarget | None = None
+    http_route: HttpRouteTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -188,17 +142,14 @@ class TargetSpec(Strict):
     @property
     def traffic(self) -> str | None:
         """The actuator that divides the traffic, None if nothing does."""
-        if self.haproxy is not None:
-            return HAPROXY
-        if self.envoy is not None:
-            return ENVOY
-        return WEBHOOK if self._asked_for_traffic else None
+        return next(iter(self._dividing), None)
 
     @property
     def weighed(self) -> tuple[str, ...]:
         """The pools whose share of the traffic can be set."""
-        if self.haproxy is not None:
-            return tuple(pool for pool in self.haproxy.servers if pool != self.pools.stable)
+        for said in (self.haproxy and self.haproxy.servers, self._backends):
+            if said:
+                return tuple(pool for pool in said if pool != self.pools.stable)
         if self.envoy is None:
             levers = () if self.webhook is None else self.webhook.levers
             return tuple(one.removeprefix(_WEIGHT) for one in levers if one.startswith(_WEIGHT))
@@ -208,13 +159,29 @@ class TargetSpec(Strict):
     @property
     def where_weights_are(self) -> str:
         """The key that names the pools with a share."""
-        keys = {HAPROXY: "haproxy.servers", WEBHOOK: "webhook.levers"}
+        keys = {
+            HAPROXY: "haproxy.servers",
+            WEBHOOK: "webhook.levers",
+            HTTP_ROUTE: "httpRoute.backends",
+        }
         return f"target.{keys.get(self.traffic or ENVOY, 'envoy.weights')}"
 
     @property
-    def _asked_for_traffic(self) -> bool:
+    def _dividing(self) -> tuple[str, ...]:
+        """The actuators that divide the traffic; more than one is refused below."""
         levers = () if self.webhook is None else self.webhook.levers
-        return any(one.startswith(_WEIGHT) or one == GATEWAY_LIMIT for one in levers)
+        asked = any(one.startswith(_WEIGHT) or one == GATEWAY_LIMIT for one in levers)
+        there = {
+            HAPROXY: self.haproxy is not None,
+            ENVOY: self.envoy is not None,
+            HTTP_ROUTE: self.http_route is not None,
+            WEBHOOK: asked,
+        }
+        return tuple(name for name, divides in there.items() if divides)
+
+    @property
+    def _backends(self) -> dict[str, str]:
+        return {} if self.http_route is None else self.http_route.backends
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
@@ -234,17 +201,16 @@ class TargetSpec(Strict):
             raise ValueError(
                 f"observe: true changes nothing; take {self.traffic} out, or name a process"
             )
-        dividing = [one for one in (ENVOY, HAPROXY) if getattr(self, one) is not None]
-        dividing += [WEBHOOK] if self._asked_for_traffic else []
-        if len(dividing) > 1:
-            raise ValueError(f"{' and '.join(dividing)} both divide the traffic; keep one")
+        if len(self._dividing) > 1:
+            raise ValueError(f"{' and '.join(self._dividing)} both divide the traffic; keep one")
         return self
 
     @model_validator(mode="after")
-    def _haproxy_knows_the_pools(self) -> Self:
-        if self.haproxy is None:
-            return self
+    def _pools_are_known_where_traffic_is_divided(self) -> Self:
+        servers = None if self.haproxy is None else self.haproxy.servers
         for pool in (self.pools.stable, self.pools.fallback):
-            if pool is not None and pool not in self.haproxy.servers:
+            if pool is not None and servers is not None and pool not in servers:
                 raise ValueError(f"haproxy.servers: pool {pool!r} has none; name its servers")
+            if pool is not None and self._backends and pool not in self._backends:
+                raise ValueError(f"httpRoute.backends: pool {pool!r} has none; name its Service")
         return self

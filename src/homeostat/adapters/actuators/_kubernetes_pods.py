@@ -1,0 +1,113 @@
+"""Pods as replicas, and what must be asked before there are fewer of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from homeostat.adapters.actuators import _kubernetes_owner as owner
+from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
+from homeostat.adapters.actuators._kubernetes_object import labelled, listed
+from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.world import Replica, ReplicaState
+
+_NOT_FOUND: Final = 404
+
+
+async def selected(api: Api, home: str, selector: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the pods that a label selector fits.
+
+    Args:
+        api: Who is asked.
+        home: The namespace's path.
+        selector: As a Deployment or a Rollout writes it.
+
+    Raises:
+        ApiError: They may not be read.
+        ValueError: The selector uses an operator that nobody knows.
+    """
+    query = labelled((selector.get("matchLabels") or {}).items())
+    found = (await api.get(f"/api/v1{home}/pods", labelSelector=query))["items"]
+    return [one for one in found if owner.selects(selector, one["metadata"].get("labels", {}))]
+
+
+def replica(pod: Mapping[str, Any], *, pool: str, port: int | None) -> Replica:
+    """Return a pod as a replica of a pool.
+
+    Args:
+        pod: As the API server shows it.
+        pool: The pool that it serves in.
+        port: Where it serves; None for no address.
+    """
+    meta, status = pod["metadata"], pod.get("status", {})
+    address = status.get("podIP")
+    host = f"[{address}]" if address and ":" in address else address
+    started = status.get("startTime")
+    return Replica(
+        name=meta["name"],
+        pool=pool,
+        version=None,  # an image's name is what was wanted, not what serves
+        state=_state(meta, status),
+        incarnation=1 + sum(one["restartCount"] for one in status.get("containerStatuses", ())),
+        started_at=None if started is None else _time(started),
+        address=f"{host}:{port}" if host and port else None,
+    )
+
+
+def labels_of(pod: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return a pod's labels."""
+    found: Mapping[str, str] = pod["metadata"].get("labels") or {}
+    return found
+
+
+async def budgets(api: Api, home: str) -> list[dict[str, Any]]:
+    """Return a namespace's disruption budgets, of whichever version the server knows.
+
+    Raises:
+        ApiError: They may not be read.
+    """
+    for version in ("v1", "v1beta1"):
+        try:
+            path = f"/apis/policy/{version}{home}/poddisruptionbudgets"
+            return list((await api.get(path))["items"])
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+    return []
+
+
+async def scalers(
+    api: Api, home: str, name: str, *, kind: str, ours: Callable[[str, owner.Object], bool]
+) -> list[str]:
+    """Return who scales an object of this kind and name, for people.
+
+    Args:
+        api: Who is asked.
+        home: The namespace's path.
+        name: The object's name.
+        kind: Its kind.
+        ours: Whether an object of a kind is the one that is acted through.
+    """
+    many = await asyncio.gather(
+        *(listed(api, f"/apis/{one.path}{home}/{one.plural}") for one in owner.SCALERS)
+    )
+    found = []
+    for one, (objects, unknown) in zip(owner.SCALERS, many, strict=True):
+        found += unknown
+        for obj in owner.scaling(one, objects, name, kind_of=kind):
+            if not ours(one.name, obj):
+                found.append(f"{one.name}/{obj['metadata']['name']}")
+    return found
+
+
+def _state(meta: Mapping[str, Any], status: Mapping[str, Any]) -> ReplicaState:
+    if meta.get("deletionTimestamp") is not None:
+        return ReplicaState.DRAINING
+    if status.get("phase") in {"Failed", "Succeeded"}:
+        return ReplicaState.GONE
+    ready = {one["type"]: one["status"] for one in status.get("conditions", ())}.get("Ready")
+    return ReplicaState.READY if ready == "True" else ReplicaState.STARTING
+
+
+def _time(text: str) -> TimeNs:
+    return TimeNs(int(datetime.fromisoformat(text).timestamp()) * SECOND)

@@ -1,0 +1,64 @@
+"""`spec.target`: what is reached through Kubernetes' API server."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from homeostat.server.config.guardrails import Strict
+from homeostat.server.config.spelling import Name, ObjectName, Url
+from homeostat.server.config.units import Duration
+
+
+class ApiTarget(Strict):
+    """How the API server is reached; each kind of object adds what it is about."""
+
+    api: Url = Field(description="The API server.")
+    namespace: ObjectName
+    token_file: str | None = Field(default=None, min_length=1, max_length=4096)
+    ca_file: str | None = Field(default=None, min_length=1, max_length=4096)
+    timeout: Duration | None = Field(default=None, description="Longest wait for a read.")
+
+
+class KubernetesTarget(ApiTarget):
+    """One Deployment, scaled by itself or by the floor of the autoscaler that owns it."""
+
+    deployment: ObjectName
+    autoscaler: ObjectName | None = Field(
+        default=None, description="HorizontalPodAutoscaler whose minReplicas is moved instead."
+    )
+    scaled_object: ObjectName | None = Field(
+        default=None, description="KEDA's ScaledObject whose minReplicaCount is moved instead."
+    )
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
+    )
+
+    @model_validator(mode="after")
+    def _one_scaler(self) -> Self:
+        if self.autoscaler is not None and self.scaled_object is not None:
+            raise ValueError(
+                "says both autoscaler and scaledObject; keep scaledObject, which owns its HPA"
+            )
+        return self
+
+
+class HttpRouteTarget(ApiTarget):
+    """One rule of a Gateway API HTTPRoute, which divides the traffic by weights."""
+
+    route: ObjectName
+    backends: dict[Name, ObjectName] = Field(
+        min_length=2, max_length=16, description="Pool to the Service that the rule refers to."
+    )
+    rule: int | None = Field(
+        default=None,
+        ge=0,
+        le=15,
+        strict=True,
+        description="Which rule, from 0; default: the only one between exactly these Services.",
+    )
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        if len(set(self.backends.values())) < len(self.backends):
+            raise ValueError("two pools of backends have the same Service; name one for each")
+        return self

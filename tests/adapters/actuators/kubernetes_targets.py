@@ -1,0 +1,118 @@
+"""Targets for the conformance kit on the API server's stand-in: a memory, no Kubernetes.
+
+A real API server is no package to install.
+"""
+
+import copy
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from homeostat import plugins
+from homeostat.base.world import Levers
+from homeostat.testing.actuator import Target
+
+sys.path.insert(0, str(Path(__file__).parent))
+import kubernetes_fake as fake
+
+DELAY_S = 0.05  # of controllers: their status comes after the answer
+
+
+def _written(folder: Path) -> Path:
+    token = folder / "token"
+    token.write_text(f"{fake.TOKEN}\n", encoding="utf-8")
+    return token
+
+
+@asynccontextmanager
+async def deployment_target(folder: Path) -> AsyncIterator[Target]:
+    part = plugins.part("actuator", "kubernetes")
+    token = _written(folder)
+    cluster = fake.Cluster(delay_s=DELAY_S)
+    cluster.create(fake.DEPLOYMENTS, fake.deployment())
+    with fake.serving(cluster) as port:
+
+        async def foreign(levers: Levers) -> None:
+            for _, value in levers:
+                change = {"spec": {"replicas": value}}
+                status, _ = cluster.write(f"{fake.DEPLOYMENTS}/chat", change, "kubectl-scale")
+                assert status == 200
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=port,
+            make=lambda url: part.build(
+                part.config(
+                    url=url,
+                    namespace="ml",
+                    deployment="chat",
+                    token_file=token,
+                    port=8080,
+                    read_timeout_s=3.0,
+                )
+            ),
+            change=(("replicas.a", 5),),
+            illegal=(
+                (("replicas.a", 0),),
+                (("replicas.a", -1),),
+                (("replicas.a", 2.5),),
+                (("replicas.a", 100_000),),
+                (("replicas.a", "all"),),
+                (("replicas.b", 3),),
+            ),
+            foreign=foreign,
+            read_within_s=3.0,
+        )
+
+
+@asynccontextmanager
+async def route_target(folder: Path) -> AsyncIterator[Target]:
+    part = plugins.part("actuator", "httproute")
+    token = _written(folder)
+    cluster = fake.Cluster(installed=(fake.ROUTES,), delay_s=DELAY_S)
+    cluster.create(fake.ROUTES, fake.route(a=18, b=2, c=None))  # none is written: that is 1
+    path = f"{fake.ROUTES}/chat"
+    with fake.serving(cluster) as port:
+
+        async def foreign(levers: Levers) -> None:
+            rules: list[dict[str, Any]] = copy.deepcopy(cluster.lists[fake.ROUTES]["chat"])["spec"][
+                "rules"
+            ]
+            wanted = {f"chat-{name.removeprefix('weight.')}": value for name, value in levers}
+            wanted["chat-a"] = 100 - sum(int(value) for value in wanted.values())
+            for backend in rules[0]["backendRefs"]:
+                backend["weight"] = wanted[backend["name"]]
+            status, _ = cluster.write(path, {"spec": {"rules": rules}}, "kubectl-edit")
+            assert status == 200
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=port,
+            make=lambda url: part.build(
+                part.config(
+                    url=url,
+                    namespace="ml",
+                    route="chat",
+                    backends={"a": "chat-a", "b": "chat-b", "c": "chat-c"},
+                    stable="a",
+                    token_file=token,
+                    read_timeout_s=3.0,
+                )
+            ),
+            change=(("weight.b", 30), ("weight.c", 0)),
+            illegal=(
+                (("weight.b", 101),),
+                (("weight.b", -1),),
+                (("weight.b", 2.5),),
+                (("weight.b", "all"),),
+                (("weight.a", 50),),
+                (("weight.b", 60), ("weight.c", 60)),
+                (("weight.b", 5), ("weight.c", 200)),
+            ),
+            foreign=foreign,
+            read_within_s=3.0,
+        )
