@@ -120,6 +120,7 @@ docs: setup
 	@$(BIN)/homeostat schema > docs/reference/homeostat.schema.json
 	@$(BIN)/homeostat schema --crds > deploy/components/custom-resources/definitions.yaml
 	@$(BIN)/homeostat lab schema > docs/reference/lab-results.schema.json
+	@$(BIN)/homeostat export metrics --page docs/reference/metrics.md
 
 clean:
 	@rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .jax_cache

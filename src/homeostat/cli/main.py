@@ -14,6 +14,7 @@ from homeostat.cli import (
     detect,
     doctor,
     explain,
+    export,
     get,
     init,
     judge,
@@ -64,6 +65,7 @@ app.command("schema")(schema.schema)
 app.add_typer(lab.app, name="lab", help="Play simulated episodes and judge them.")
 app.add_typer(twin.app, name="twin", help="Fit the twin to recorded metrics; check it.")
 app.add_typer(policy.app, name="policy", help="Prove guard policies, and compare them.")
+app.add_typer(export.app, name="export", help="Write what others need to watch the controller.")
 app.add_typer(people.app, name="people", help="Keep who may talk to the controller, and as what.")
 app.add_typer(audit.app, name="audit", help="Check the journal.")
 
