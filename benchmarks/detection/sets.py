@@ -7,7 +7,7 @@ reported; they get no score. Nothing else is done to the data: no scaling, no fi
 import csv
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,9 @@ def _nab_paths() -> list[Path]:
 def _nab(path: Path) -> Recording:
     with path.open() as file:
         rows = list(csv.DictReader(file))
-    times = np.array([datetime.fromisoformat(row["timestamp"]).timestamp() for row in rows])
+    # Read as one clock without summer time, whatever the machine's own.
+    clock = [datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC) for row in rows]
+    times = np.array([at.timestamp() for at in clock])
     values = np.array([float(row["value"]) for row in rows])
     at, table = on_clock(times, values[:, None])
     name = f"{path.parent.name}/{path.name}"

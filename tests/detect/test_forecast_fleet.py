@@ -116,6 +116,23 @@ def test_demand_without_a_known_capacity_is_forecast_without_a_limit() -> None:
     assert out[POOL].chances == (None, None, None)
 
 
+def test_a_promise_that_a_person_tightens_a_little_is_foretold_at_once() -> None:
+    play = Play()
+    assert calm(play, 20)[P95].limit == pytest.approx(play.entry.objective.latency_p95_ms)
+    tighter = 0.95 * (play.entry.objective.latency_p95_ms or 0.0)
+    play.entry = replace(
+        play.entry, objective=replace(play.entry.objective, latency_p95_ms=tighter)
+    )
+    assert play.feed(200.0, 80.0)[P95].limit == pytest.approx(tighter)
+
+
+def test_a_capacity_that_is_seen_a_little_differently_stays_what_it_was() -> None:
+    play = Play()
+    before = calm(play, 20)[POOL].limit
+    slower = DEVICE._replace(time=DEVICE.time * 1.03)
+    assert play.feed(200.0, 80.0, device=slower)[POOL].limit == before
+
+
 def test_calm_demand_far_below_capacity_is_no_breach() -> None:
     out = calm(Play(), 40)
     assert out[POOL].limit == pytest.approx(CAPACITY)

@@ -19,6 +19,7 @@ from homeostat.detect.health_of import health_of
 
 OBJECTIVE = Objective(latency_p95_ms=200.0, error_ratio=0.01)
 LATENCY, ERRORS = (names.GATEWAY, names.LATENCY_P95), (names.GATEWAY, names.ERROR_RATIO)
+MEMORY = ("replica:a-1", names.MEMORY_SHARE)
 HORIZONS = (5 * MINUTE, 15 * MINUTE, 60 * MINUTE)
 
 
@@ -44,8 +45,12 @@ def found(
     *, latency: float | None = 50.0, errors: float | None = 0.0,
     forecasts: tuple[Forecast, ...] = CALM, anomalies: tuple[Anomaly, ...] = (),
     suspicions: tuple[Suspicion, ...] = (), objective: Objective = OBJECTIVE,
+    memory: float | None = 0.4,
 ) -> Health:  # fmt: skip
-    seen = {LATENCY: reading(LATENCY, latency), ERRORS: reading(ERRORS, errors)}
+    seen = {
+        key: reading(key, value)
+        for key, value in ((LATENCY, latency), (ERRORS, errors), (MEMORY, memory))
+    }
     return health_of(
         readings=seen, forecasts=forecasts, anomalies=anomalies, suspicions=suspicions,
         objective=objective,
@@ -67,6 +72,15 @@ def test_a_promise_that_nobody_forecasts_is_unknown() -> None:
     assert found(forecasts=CALM[:1]).verdict is Verdict.UNKNOWN
     assert found(forecasts=(CALM[0], ahead(ERRORS, None, None, None))).verdict is Verdict.UNKNOWN
     assert found(forecasts=()).score < found().score
+
+
+def test_memory_that_nobody_sees_any_more_is_unknown_and_not_out_of_sight() -> None:
+    nothing = Forecast(subject=MEMORY[0], signal=MEMORY[1], limit=1.0, time_to_limit_ns=None)
+    assert found(forecasts=(*CALM, nothing), memory=0.4) == found()
+    blind = found(forecasts=(*CALM, nothing), memory=None)
+    assert blind.verdict is Verdict.UNKNOWN
+    assert blind.score < 100.0
+    assert [one.concern for one in blind.parts] == ["time_left"]
 
 
 def test_demand_without_a_capacity_takes_nothing_away() -> None:

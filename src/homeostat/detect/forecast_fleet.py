@@ -206,7 +206,7 @@ def _stepped(
     values[where], limits[where] = seen.values, seen.limits
     calm = np.ones(size, dtype=bool)
     calm[where] = [key.deployment in held for key in seen.keys]
-    limits = _kept(group.limits, limits)
+    limits = _kept(group.slots.keys, group.limits, limits)
     outlook, steps = _outlook(interval), max(round(_STEP_NS / interval), 1)
     moved = np.nan_to_num(np.log(group.limits / limits))
     young = forecast_young.step(
@@ -239,11 +239,16 @@ def _stepped(
     return group, _forecasts(seen.keys, said, horizons_ns)
 
 
-def _kept(before: Floats, limits: Floats) -> Floats:
-    """Return the limits, those that moved a little as they were: what is learnt goes with them."""
+def _kept(keys: Sequence[SeriesKey | None], before: Floats, limits: Floats) -> Floats:
+    """Return the limits, capacities that moved a little as they were.
+
+    What is learnt goes with a limit, and a capacity is seen a little differently at every tick. A
+    promise is what its owner says, to the last digit.
+    """
+    seen = [key is not None and key.signal == names.ARRIVAL_RATE for key in keys]
     with np.errstate(invalid="ignore"):
         same = np.abs(limits / before - 1.0) <= _SAME_LIMIT
-    return np.where(same, before, limits)
+    return np.where(same & np.array(seen, dtype=bool), before, limits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

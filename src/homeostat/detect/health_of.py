@@ -56,7 +56,7 @@ def health_of(
     """
     parts = [
         *_promise(readings, objective),
-        *_ahead(forecasts, objective),
+        *_ahead(readings, forecasts, objective),
         *_alarms(anomalies),
         *(health_parts.suspicion(one, _LOSSES) for one in suspicions),
     ]
@@ -106,7 +106,11 @@ def _promise(readings: Mapping[tuple[str, str], Reading], objective: Objective) 
         )
 
 
-def _ahead(forecasts: Sequence[Forecast], objective: Objective) -> Iterator[Part]:
+def _ahead(
+    readings: Mapping[tuple[str, str], Reading],
+    forecasts: Sequence[Forecast],
+    objective: Objective,
+) -> Iterator[Part]:
     """Return what is coming: promises, demand where its capacity is known, memory in sight."""
     promised = {(names.GATEWAY, names.LATENCY_P95), (names.GATEWAY, names.ERROR_RATIO)}
     promised |= set() if objective.accuracy is None else {(names.MODEL, names.ACCURACY)}
@@ -119,11 +123,19 @@ def _ahead(forecasts: Sequence[Forecast], objective: Objective) -> Iterator[Part
         elif not one.chances and one.time_to_limit_ns is not None:
             left = TimeLeft(levels=_EARLIEST, at_ns=(one.time_to_limit_ns,), in_sight=1.0)
             yield health_parts.time_left(*key, left, _LOSSES)
+        elif not one.chances and not _read(readings.get(key)):
+            # Nothing is in sight of what nobody sees, too: that is no news of its health.
+            yield health_parts.time_left(*key, None, _LOSSES)
         promised.discard(key)
     for subject, signal in sorted(promised):  # nobody forecasts it
         nothing = [None] * len(_LOSSES.urgency)
         minutes = (0.0,) * len(nothing)
         yield health_parts.breach(subject, signal, nothing, minutes, _LOSSES)
+
+
+def _read(reading: Reading | None) -> bool:
+    """Return whether a value was read that is believed; without a reading nothing is."""
+    return reading is not None and reading.quality is Quality.GOOD and reading.value is not None
 
 
 @lru_cache(maxsize=64)

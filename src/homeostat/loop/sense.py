@@ -196,6 +196,10 @@ def _evidence(
 ) -> Evidence:
     judged, readings = seen.judged, seen.readings
     slo_met = parts.slo_met(readings, managed.objective)
+    anomalies = (*judged.anomalies, *seen.shifted.anomalies)
+    if seen.gone:  # sources may speak of a replica for minutes after it went
+        anomalies = tuple([one for one in anomalies if one.subject not in seen.gone])
+        forecasts = tuple([one for one in forecasts if one.subject not in seen.gone])
     suspicions = parts.diagnose(
         readings=readings,
         usual=judged.usual,
@@ -209,18 +213,13 @@ def _evidence(
     )
     learnt = judged.learnt.get((names.GATEWAY, names.ARRIVAL_RATE), 0.0)
     known = [readings[key] for key in sorted(readings)]
-    anomalies = (*judged.anomalies, *seen.shifted.anomalies)
-    foreseen = forecasts
-    if seen.gone:
-        anomalies = tuple([one for one in anomalies if one.subject not in seen.gone])
-        foreseen = tuple([one for one in forecasts if one.subject not in seen.gone])
     return Evidence(
         deployment=managed.name,
         at=signals.at,
         tick=signals.tick,
         readings=tuple(known),
         anomalies=anomalies,
-        forecasts=foreseen,
+        forecasts=forecasts,
         suspicions=suspicions,
         slo_met=slo_met,
         ready=learnt >= READY_TICKS,
