@@ -157,7 +157,8 @@ def case_of(patient: Patient) -> Case:
     objective = patient.managed.objective
     return Case(
         managed=patient.managed, world=patient.world, readings=patient.readings,
-        usual=patient.usual, device=patient.device, pages=list(patient.pages.items()),
+        usual=patient.usual, learnt=dict.fromkeys(patient.usual, patient.learnt),
+        device=patient.device, pages=list(patient.pages.items()),
         forecasts=patient.forecasts, slo_met=slo_met(patient.readings, objective),
         broken=broken(patient.readings, objective),
     )  # fmt: skip

@@ -38,7 +38,7 @@ def case(
     )  # fmt: skip
     return Case(
         managed=managed or build.managed(), world=build.world(), readings={KEY: reading},
-        usual={} if usual is None else {KEY: usual}, device=None, pages=(),
+        usual={} if usual is None else {KEY: usual}, learnt={}, device=None, pages=(),
         forecasts=() if forecast is None else (forecast,), slo_met=met, broken=(),
     )  # fmt: skip
 
