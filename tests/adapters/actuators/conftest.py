@@ -193,6 +193,7 @@ TARGETS: Final = MappingProxyType({
     "webhook": webhook_target,
     "kubernetes": kubernetes.deployment_target,
     "httproute": kubernetes.route_target,
+    "rollout": kubernetes.rollout_target,
 })
 
 

@@ -29,6 +29,7 @@ SCALERS = "/apis/autoscaling/v1/namespaces/ml/horizontalpodautoscalers"
 SCALED = "/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects"
 BUDGETS = "/apis/policy/v1/namespaces/ml/poddisruptionbudgets"
 PODS = "/api/v1/namespaces/ml/pods"
+ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/ml/rollouts"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes"
 
 
@@ -60,6 +61,25 @@ def route(name: str = "chat", **weights: int | None) -> dict[str, Any]:
                 | {"backendRefs": backends}
             ],
         },
+    }
+
+
+HELD: dict[str, Any] = {"pause": {}}
+
+
+def rollout(*steps: dict[str, Any], replicas: int = 4, **status: Any) -> dict[str, Any]:
+    """Return a Rollout in the middle of an update, at its first step unless the status says so."""
+    canary = {"steps": list(steps), "trafficRouting": {"nginx": {"stableIngress": "chat"}}}
+    return {
+        "kind": "Rollout",
+        "metadata": {"name": "chat", "namespace": "ml", "uid": "uid-rollout"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "chat"}},
+            "template": {"metadata": {"labels": {"app": "chat"}}, "spec": {}},
+            "strategy": {"canary": canary},
+        },
+        "status": {"stableRS": "old", "currentPodHash": "new", "currentStepIndex": 0, **status},
     }
 
 

@@ -1,10 +1,11 @@
 """What the kinds of the stand-in are: what is invalid, what their controllers do, their pods.
 
 Written from the APIs' documentation and from what their controllers' sources do at each step: a
-Deployment's, a Gateway's (conditions of its routes). `follow` takes one step and says whether it
-changed anything.
+Deployment's, a Gateway's (conditions of its routes), Argo Rollouts' (steps, pauses, aborts; pods
+are there at once). `follow` takes one step and says whether it changed anything.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,66 @@ def _bad_route(obj: Object) -> str:
     return ""
 
 
-INVALID: dict[str, Callable[[Object], str]] = {"HTTPRoute": _bad_route}
-FOLLOW: dict[str, Callable[[Object], bool]] = {"Deployment": _deployment, "HTTPRoute": _route}
-PODS: dict[str, Callable[[Object], list[Object]]] = {"Deployment": _deployed}
+def _rollout(obj: Object) -> bool:
+    """As rollout/canary.go and rollout/pause.go reconcile: weights first, then one step at most."""
+    status = obj.setdefault("status", {})
+    before = copy.deepcopy(status)
+    spec, steps = obj["spec"], obj["spec"]["strategy"]["canary"]["steps"]
+    status["observedGeneration"] = str(obj["metadata"]["generation"])  # Argo writes text
+    index = min(status.get("currentStepIndex", 0), len(steps))
+    if status["currentPodHash"] == status["stableRS"] or status.get("promoteFull"):
+        index, weight = len(steps), 100
+    elif status.get("abort"):
+        index, weight = 0, 0
+    else:
+        passed = [one["setWeight"] for one in steps[: index + 1] if "setWeight" in one]
+        weight = 100 if index == len(steps) else [0, *passed][-1]
+    status["canary"] = {
+        "weights": {"canary": {"weight": weight}, "stable": {"weight": 100 - weight}}
+    }
+    step = steps[index] if index < len(steps) and not status.get("abort") else {}
+    paused, seen = status.pop("pauseConditions", None), status.pop("controllerPause", False)
+    if {"setWeight", "setCanaryScale"} & set(step) and not spec.get("paused"):
+        index += 1
+    elif "pause" in step and not paused and seen and not spec.get("paused"):
+        index += 1  # somebody took the condition away: it goes on
+    elif "pause" in step:
+        held = paused or [{"reason": "CanaryPauseStep", "startTime": "2026-11-22T03:00:00Z"}]
+        status |= {"pauseConditions": held, "controllerPause": True}
+    if index == len(steps):
+        status |= {"stableRS": status["currentPodHash"], "promoteFull": False}
+    phases = {"Degraded": status.get("abort"), "Paused": "pause" in step, "Healthy": not step}
+    status["phase"] = next((phase for phase, is_in in phases.items() if is_in), "Progressing")
+    status["currentStepIndex"] = index
+    status["replicas"] = len(_rolled(obj))
+    return bool(status != before)
+
+
+def _rolled(obj: Object) -> list[Object]:
+    name, count, status = obj["metadata"]["name"], obj["spec"]["replicas"], obj["status"]
+    stable, current = status["stableRS"], status["currentPodHash"]
+    weight = status["canary"]["weights"]["canary"]["weight"]
+    wanted = {stable: count}
+    if current != stable:
+        wanted[current] = -(-count * weight // 100)
+    return [
+        pod(f"{name}-{kind}-{place}", place, {"app": name, "rollouts-pod-template-hash": kind})
+        for kind, many in wanted.items()
+        for place in range(many)
+    ]
+
+
+def _bad_rollout(obj: Object) -> str:
+    """The schema's types: the controller's own validation is told by a condition, not by a 422."""
+    replicas, index = obj["spec"].get("replicas", 1), obj["status"].get("currentStepIndex", 0)
+    plain = all(isinstance(one, int) and not isinstance(one, bool) for one in (replicas, index))
+    return "" if plain else f"replicas {replicas!r} and index {index!r} must be integers"
+
+
+INVALID: dict[str, Callable[[Object], str]] = {"HTTPRoute": _bad_route, "Rollout": _bad_rollout}
+FOLLOW: dict[str, Callable[[Object], bool]] = {
+    "Deployment": _deployment,
+    "HTTPRoute": _route,
+    "Rollout": _rollout,
+}
+PODS: dict[str, Callable[[Object], list[Object]]] = {"Deployment": _deployed, "Rollout": _rolled}

@@ -116,3 +116,56 @@ async def route_target(folder: Path) -> AsyncIterator[Target]:
             foreign=foreign,
             read_within_s=3.0,
         )
+
+
+@asynccontextmanager
+async def rollout_target(folder: Path) -> AsyncIterator[Target]:
+    """Aborts and begins again; between two held steps it is moved in `test_rollout`."""
+    part = plugins.part("actuator", "rollout")
+    token = _written(folder)
+    cluster = fake.Cluster(installed=(fake.ROLLOUTS,), delay_s=DELAY_S)
+    timed = {"pause": {"duration": "1h"}}
+    steps = ({"setWeight": 5}, fake.HELD, {"setWeight": 20}, fake.HELD, {"setWeight": 50}, timed)
+    cluster.create(fake.ROLLOUTS, fake.rollout(*steps))
+    path = f"{fake.ROLLOUTS}/chat"
+    with fake.serving(cluster) as port:
+
+        async def foreign(levers: Levers) -> None:
+            asked = {0: {"abort": True}, 5: {"abort": False, "pauseConditions": None}}
+            for _, value in levers:
+                change = {"status": asked[int(value)]}
+                status, _ = cluster.write(f"{path}/status", change, "kubectl-argo-rollouts")
+                assert status == 200
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=port,
+            make=lambda url: part.build(
+                part.config(
+                    url=url,
+                    namespace="ml",
+                    rollout="chat",
+                    stable="a",
+                    canary="b",
+                    token_file=token,
+                    port=8080,
+                    read_timeout_s=3.0,
+                )
+            ),
+            change=(("weight.b", 0),),
+            illegal=(
+                (("weight.b", 101),),
+                (("weight.b", -1),),
+                (("weight.b", 2.5),),
+                (("weight.b", "all"),),
+                (("weight.b", 7),),
+                (("weight.b", 50),),
+                (("weight.b", 100),),
+                (("weight.a", 95),),
+                (("replicas.a", 0),),
+                (("replicas.a", 5), ("weight.b", 0)),
+            ),
+            foreign=foreign,
+            read_within_s=3.0,
+        )

@@ -29,6 +29,7 @@ KUBERNETES = {
 POOLS = {"stable": "a", "fallback": "b"}
 API = {"api": "https://10.96.0.1", "namespace": "ml", "tokenFile": "./token", "caFile": "/ca.crt"}
 ROUTE = API | {"route": "chat", "backends": {"a": "chat-v1", "b": "chat-v2"}}
+ROLLOUT = API | {"rollout": "chat", "port": 8080}
 
 
 def deployment(target: dict[str, Any], **spec: Any) -> Deployment:
@@ -129,6 +130,16 @@ def test_a_route_divides_the_traffic_in_front_of_what_knows_the_replicas() -> No
         deployment(target, canary={"pool": "c", "bucket": "60s"})
 
 
+def test_a_rollout_knows_the_replicas_and_divides_the_traffic() -> None:
+    target = {"rollout": ROLLOUT, "pools": POOLS}
+    found = deployment(target, canary={"pool": "b", "bucket": "60s"}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("rollout", "rollout")
+    settings = actuators(target)["rollout"]
+    assert (settings["stable"], settings["canary"], settings["port"]) == ("a", "b", 8080)
+    with pytest.raises(ConfigError, match=r"'c' has no weight; add it to target\.pools\.fallback"):
+        deployment(target, canary={"pool": "c", "bucket": "60s"})
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -161,6 +172,13 @@ def test_a_route_divides_the_traffic_in_front_of_what_knows_the_replicas() -> No
             "same Service",
         ),
         ({"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"rule": -1}}, "rule"),
+        ({"rollout": ROLLOUT}, "name the pool of its canary"),
+        (
+            {"rollout": ROLLOUT, "kubernetes": KUBERNETES, "pools": POOLS},
+            "both kubernetes and roll",
+        ),
+        ({"rollout": ROLLOUT, "httpRoute": ROUTE, "pools": POOLS}, "keep one"),
+        ({"rollout": ROLLOUT | {"steps": []}, "pools": POOLS}, "steps"),
         ({"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"weights": {}}}, "weights"),
     ],
 )

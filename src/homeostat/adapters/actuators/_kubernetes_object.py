@@ -5,134 +5,35 @@ refuses what is out of date. The token is a digest of what anybody may want of t
 stamp, an annotation: a change of status alone is no conflict, any other is. An older epoch is
 refused by looking first, and the resource version makes that look part of the write.
 
-A `View` says what one kind of object has for levers, and who else decides them. Where somebody
-does, or may as far as can be seen, the levers are not reported and a write is refused by name.
+A view (`_kubernetes_view`) says what one kind of object has for levers, and who else decides them.
+Where somebody does, or may as far as can be seen, a lever is not reported and a write is refused by
+name.
 """
 
 import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Final, Protocol
+from typing import Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-from homeostat.adapters import _signed
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
+from homeostat.adapters.actuators._kubernetes_view import ApiConfig, View
 from homeostat.adapters.actuators._stamp import DONE, NOT_APPLIED, UNKNOWN, Live, Outcome
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt
 from homeostat.base.ports import Capabilities
 from homeostat.base.units import SECOND, TimeNs
-from homeostat.base.world import Replica, Scalar, Snapshot, Stamp
+from homeostat.base.world import Snapshot, Stamp
 
 STAMP: Final = "homeostat.dev/stamp"
 _CONFLICT: Final = 409
+_SLICES: Final = 3  # of what is left, one for a stamp that goes ahead: room to look and go on
+_PAUSE_S: Final = 0.05  # after a stamp that was lost at once
 _REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
 _ODD = (ApiError, ValueError, KeyError, TypeError, AttributeError)
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
-
-
-class ApiConfig(BaseModel):
-    """How the API server is reached; abstract: each actuator adds what it is about."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: Annotated[str, AfterValidator(_signed.plain_url)] = Field(
-        description="The API server, https://HOST:PORT."
-    )
-    namespace: Name = Field(description="The object's namespace.")
-    token_file: Path | None = Field(default=None, description="Holds a bearer token.")
-    ca_file: Path | None = Field(default=None, description="PEM certificates to trust.")
-    read_timeout_s: float = Field(
-        default=5.0, gt=0, le=60, description="Longest wait for a reading, seconds."
-    )
-
-    @property
-    def home(self) -> str:
-        """The namespace, as a path below an API group."""
-        return f"/namespaces/{self.namespace}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """What a reading shows beside the levers.
-
-    Attributes:
-        replicas: The pods, in any order.
-        changing: The object's controller has not carried out its spec yet.
-    """
-
-    replicas: tuple[Replica, ...] = ()
-    changing: bool = False
-
-
-class View(Protocol):
-    """One kind of object, as far as its levers go. Objects are as the API server shows them."""
-
-    @property
-    def path(self) -> str:
-        """The object's path."""
-        ...
-
-    @property
-    def levers(self) -> tuple[str, ...]:
-        """Every lever that it may have; each takes whole numbers."""
-        ...
-
-    def values(self, obj: owner.Object) -> dict[str, Scalar]:
-        """Return the levers that can be read now.
-
-        Raises:
-            ValueError: The object makes no sense.
-        """
-        ...
-
-    def wanted(self, obj: owner.Object) -> list[Any]:
-        """Return all of the object that anybody may want to be as it is, as JSON has it."""
-        ...
-
-    def problem(self, lever: str, value: Scalar) -> str:
-        """Return why a known lever can never have this value, empty if it can."""
-        ...
-
-    def unfit(self, obj: owner.Object, intent: Intent) -> str:
-        """Return why the object, as it stands, cannot take these levers, empty if it can."""
-        ...
-
-    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
-        """Return the merge patch of the object without its metadata; empty for none."""
-        ...
-
-    async def owners(self, api: Api, obj: owner.Object) -> list[str]:
-        """Return who else decides the levers, for people.
-
-        Raises:
-            ApiError: It cannot be told.
-        """
-        ...
-
-    async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
-        """Return what else of the namespace is against it, empty for nothing.
-
-        Raises:
-            ApiError: It cannot be told.
-        """
-        ...
-
-    async def sight(self, api: Api, obj: owner.Object) -> Sight:
-        """Return the pods, and whether the change before is still being carried out.
-
-        Raises:
-            ApiError: Something may not be read.
-            ValueError: What was read makes no sense, or is not in force.
-        """
-        ...
 
 
 class ObjectActuator:
@@ -168,7 +69,7 @@ class ObjectActuator:
         try:
             async with asyncio.timeout(self._config.read_timeout_s):
                 obj = await self._api.get(self._path)
-                sight, owned = await asyncio.gather(
+                sight, owners = await asyncio.gather(
                     self._view.sight(self._api, obj), self._view.owners(self._api, obj)
                 )
             live = self._live(obj)
@@ -185,7 +86,7 @@ class ObjectActuator:
             observed_at=now,
             replicas=tuple(sorted(sight.replicas, key=lambda one: one.name)),
             releases=(),
-            levers=() if owned else live.levers,
+            levers=tuple(one for one in live.levers if not owners.get(one[0])),
             stamps=(stamp,),
             changing=sight.changing,
         )
@@ -209,47 +110,74 @@ class ObjectActuator:
             return Outcome(NOT_APPLIED, problem)
         if left_s <= 0.0:
             return Outcome(NOT_APPLIED, "the deadline was over before anything was sent")
-        sent = [False]
+        course = _Course(wait_s=left_s / _SLICES)
         try:
             async with asyncio.timeout(left_s):
-                while (outcome := await self._attempt(intent, sent)) is None:
+                while (outcome := await self._attempt(intent, course)) is None:
                     pass  # its version changed in between, and only that: look again
                 return outcome
         except TimeoutError:
-            return Outcome(UNKNOWN if sent[0] else NOT_APPLIED, f"no answer within {left_s:.1f} s")
+            status = UNKNOWN if course.sent else NOT_APPLIED
+            return Outcome(status, f"no answer within {left_s:.1f} s")
         except ApiError as error:
-            safe = not sent[0] or not error.sent or error.status in _REFUSALS
+            safe = not course.sent or not error.sent or error.status in _REFUSALS
             return Outcome(NOT_APPLIED if safe else UNKNOWN, str(error))
         except _ODD as error:
-            status = UNKNOWN if sent[0] else NOT_APPLIED
+            status = UNKNOWN if course.sent else NOT_APPLIED
             return Outcome(status, f"an odd answer: {error!r:.300}")
 
-    async def _attempt(self, intent: Intent, sent: list[bool]) -> Outcome | None:
-        """Look, and patch what was seen; None when its version changed in between.
-
-        Args:
-            intent: What is wanted.
-            sent: Set to whether a write may have reached the API server and its fate is not known.
+    async def _attempt(self, intent: Intent, course: "_Course") -> Outcome | None:
+        """Look, and patch what was seen; None when it is to be looked at again.
 
         Raises:
             ApiError: The API server said no, or nothing that proves anything.
         """
-        sent[0] = False
         obj = await self._api.get(self._path)
-        refused = self._refused(intent, obj)
+        refused = self._refused(intent, obj, course)
         if refused is None and intent.post:
             refused = await self._forbidden(intent, obj)
         if refused is not None:
             return refused
-        patch = self._patch(intent, obj)
-        sent[0] = True
+        course.sent = True
         try:
-            after = await self._api.patch(self._path, patch)
+            after = await self._patched(intent, obj, course)
         except ApiError as error:
             if error.status == _CONFLICT:
+                course.sent = False
                 return None
             raise
-        return self._judge(intent, after)
+        return None if after is None else self._judge(intent, after)
+
+    async def _patched(
+        self, intent: Intent, obj: owner.Object, course: "_Course"
+    ) -> owner.Object | None:
+        """Return the object as it stands after the patch, or None when our stamp's fate is unknown.
+
+        A change by the status takes two writes, and the status takes no annotation: the stamp goes
+        ahead. By itself it changes nothing, so that a lost one may be looked for and sent again.
+
+        Raises:
+            ApiError: The API server said no, or nothing that proves anything.
+        """
+        patch = self._patch(intent, obj)
+        status = self._view.status(obj, intent) if intent.post else {}
+        if not status:
+            return await self._api.patch(self._path, patch)
+        if _stamped(obj) != patch["metadata"]["annotations"][STAMP]:
+            course.ahead = self._wanted(obj)
+            try:
+                async with asyncio.timeout(course.wait_s):
+                    obj = await self._api.patch(self._path, patch)
+            except TimeoutError:
+                return None
+            except ApiError as error:
+                if error.status or not error.sent:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
+                return None
+        version = obj["metadata"]["resourceVersion"]
+        asked = {"metadata": {"resourceVersion": version}, "status": status}
+        return await self._api.patch(f"{self._path}/status", asked)
 
     def _problem(self, intent: Intent) -> str | None:
         """Return why levers cannot be set, None if they can."""
@@ -263,7 +191,7 @@ class ObjectActuator:
             return "the intent has no token to compare with"
         return None
 
-    def _refused(self, intent: Intent, obj: owner.Object) -> Outcome | None:
+    def _refused(self, intent: Intent, obj: owner.Object, course: "_Course") -> Outcome | None:
         """Return the outcome that an object decides by itself: done before, or out of date."""
         live = self._live(obj)
         if intent.post and live.intent == intent.id and _stands(live, intent):
@@ -271,7 +199,8 @@ class ObjectActuator:
         stale = _stamp.refusal(intent, live)
         if stale is not None:
             return stale
-        if intent.token is not None and intent.token != self._token(obj):
+        ours = course.ahead == self._wanted(obj) and _stamped(obj).startswith(f"{intent.id}|")
+        if intent.token is not None and intent.token != self._token(obj) and not ours:
             text = f"it is at {self._token(obj)} by now, not at {intent.token}"
             return Outcome(NOT_APPLIED, text, conflict=True)
         why = self._view.unfit(obj, intent) if intent.post else ""
@@ -279,9 +208,10 @@ class ObjectActuator:
 
     async def _forbidden(self, intent: Intent, obj: owner.Object) -> Outcome | None:
         """Return why somebody else's word is against it, None if nobody's is."""
-        owned = await self._view.owners(self._api, obj)
-        if owned:
-            text = f"{' and '.join(owned)} decides that; change it there, or act through it"
+        owners = await self._view.owners(self._api, obj)
+        found = dict.fromkeys(one for lever, _ in intent.post for one in owners.get(lever, ()))
+        if found:
+            text = f"{' and '.join(found)} decides that; change it there, or act through it"
             return Outcome(NOT_APPLIED, text)
         why = await self._view.forbidden(self._api, obj, intent)
         return Outcome(NOT_APPLIED, why) if why else None
@@ -310,8 +240,31 @@ class ObjectActuator:
 
     def _token(self, obj: owner.Object) -> str:
         """Return a digest of what anybody may want, and of our stamp."""
-        text = json.dumps([*self._view.wanted(obj), _stamped(obj)], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest([*self._view.wanted(obj), _stamped(obj)])
+
+    def _wanted(self, obj: owner.Object) -> str:
+        """Return a digest of what anybody may want, without our stamp."""
+        return _digest(self._view.wanted(obj))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Course:
+    """How far one write has come.
+
+    Attributes:
+        wait_s: How long a stamp that goes ahead is waited for.
+        sent: A write may have reached the API server, and its fate is not known.
+        ahead: What was wanted of the object when our stamp went ahead, empty if none did.
+    """
+
+    wait_s: float
+    sent: bool = False
+    ahead: str = ""
+
+
+def _digest(values: list[Any]) -> str:
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _stands(live: Live, intent: Intent) -> bool:
@@ -322,28 +275,3 @@ def _stands(live: Live, intent: Intent) -> bool:
 
 def _stamped(obj: owner.Object) -> str:
     return str((obj["metadata"].get("annotations") or {}).get(STAMP, ""))
-
-
-async def listed(api: Api, path: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return a list's objects, or who may be the owner when it may not be read.
-
-    Args:
-        api: Who is asked.
-        path: Of the list; none are found where the server does not know the kind.
-
-    Returns:
-        Objects, and owners for people: who may not look for an owner has one.
-    """
-    try:
-        return await api.listed(path), []
-    except ApiError as error:
-        return [], [f"nobody knows who (of {path.rpartition('/')[2]}: {error})"]
-
-
-def labelled(labels: Iterable[tuple[str, str]]) -> str:
-    """Return labels as a query has them.
-
-    >>> labelled([("b", "2"), ("a", "1")])
-    'a=1,b=2'
-    """
-    return ",".join(f"{key}={value}" for key, value in sorted(labels))

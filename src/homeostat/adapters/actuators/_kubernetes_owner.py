@@ -68,11 +68,7 @@ def owners(obj: Object, field: str) -> list[str]:
         field: The field under `spec`, such as `replicas`, with dots where it lies deeper.
     """
     meta, steps = obj["metadata"], ("spec", *field.split("."))
-    found = [
-        f"{one.get('kind')}/{one.get('name')}"
-        for one in meta.get("ownerReferences", ())
-        if one.get("controller")
-    ]
+    found = controllers(obj)
     entries = meta.get("managedFields", ())
     for entry in entries:
         manager, applied = str(entry.get("manager")), entry.get("operation") == "Apply"
@@ -83,6 +79,15 @@ def owners(obj: Object, field: str) -> list[str]:
     if not entries:  # what it owns cannot be seen
         found += sorted({tool for mark, tool in _MARKS.items() if mark in marks})
     return found
+
+
+def controllers(obj: Object) -> list[str]:
+    """Return the controller that made an object and answers for it, for people."""
+    return [
+        f"{one.get('kind')}/{one.get('name')}"
+        for one in obj["metadata"].get("ownerReferences", ())
+        if one.get("controller")
+    ]
 
 
 def _holds(fields: Mapping[str, Any], steps: Sequence[str]) -> bool:

@@ -6,12 +6,34 @@ from datetime import datetime
 from typing import Any, Final
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
+from homeostat.adapters.actuators import _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
-from homeostat.adapters.actuators._kubernetes_object import labelled, listed
+from homeostat.adapters.actuators._kubernetes_view import labelled, listed
+from homeostat.base.intent import Intent
 from homeostat.base.units import SECOND, TimeNs
-from homeostat.base.world import Replica, ReplicaState
+from homeostat.base.world import Replica, ReplicaState, Scalar
 
+_MOST: Final = 10_000
 _NOT_FOUND: Final = 404
+
+
+def whole(spec: owner.Object, field: str, default: int) -> int:
+    """Return a count that a spec holds.
+
+    Raises:
+        ValueError: It is no number, or less than nothing.
+    """
+    value = spec.get(field, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"spec.{field} is {value!r}")
+    return value
+
+
+def bad_count(lever: str, value: Scalar) -> str:
+    """Return why there cannot be as many replicas, empty if there can."""
+    if _stamp.whole(value, _MOST) and int(value) >= 1:
+        return ""
+    return f"{lever} must be a whole number from 1 to {_MOST}, got {value!r}"
 
 
 async def selected(api: Api, home: str, selector: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -74,6 +96,21 @@ async def budgets(api: Api, home: str) -> list[dict[str, Any]]:
             if error.status != _NOT_FOUND:
                 raise
     return []
+
+
+async def fewer(
+    api: Api, home: str, workload: owner.Object, intent: Intent, *, before: int, after: int
+) -> str:
+    """Return which disruption budget is against fewer replicas of a workload, empty for none.
+
+    Raises:
+        ApiError: Budgets may not be read.
+    """
+    if after >= before:
+        return ""
+    labels = workload["spec"]["template"]["metadata"].get("labels") or {}
+    found = await budgets(api, home)
+    return owner.forbidden(found, labels, before=before, after=after, undo=intent.undo)
 
 
 async def scalers(

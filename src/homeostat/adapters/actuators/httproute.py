@@ -18,13 +18,8 @@ from pydantic import Field, model_validator
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _shares, _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api
-from homeostat.adapters.actuators._kubernetes_object import (
-    ApiConfig,
-    Name,
-    ObjectActuator,
-    Sight,
-    listed,
-)
+from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
+from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight, listed
 from homeostat.base import names
 from homeostat.base.intent import Intent
 from homeostat.base.part import Part
@@ -115,7 +110,11 @@ class Route:
             backend["weight"] = shares[self._pools[backend["name"]]]
         return {"spec": {"rules": rules}}
 
-    async def owners(self, api: Api, obj: owner.Object) -> list[str]:
+    def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
+        """Return nothing: the rules say it all."""
+        return {}
+
+    async def owners(self, api: Api, obj: owner.Object) -> dict[str, list[str]]:
         """Return who else sets the rules: fields, references, rollouts and canaries."""
         meta, home = obj["metadata"], self._config.home
         found = owner.owners(obj, "rules")
@@ -127,7 +126,7 @@ class Route:
         canaries, unknown = await listed(api, f"{_CANARIES}{home}/canaries")
         found += unknown
         found += [f"Canary/{one['metadata']['name']}" for one in canaries if _is_apex(one, meta)]
-        return found
+        return dict.fromkeys(self.levers, found)
 
     async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:  # noqa: ARG002
         """Return nothing: a share takes no pod away."""

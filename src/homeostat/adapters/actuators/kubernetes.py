@@ -12,15 +12,14 @@ from pydantic import Field
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
-from homeostat.adapters.actuators import _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api
-from homeostat.adapters.actuators._kubernetes_object import ApiConfig, Name, ObjectActuator, Sight
+from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
+from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight
 from homeostat.base import names
 from homeostat.base.intent import Intent
 from homeostat.base.part import Part
 from homeostat.base.world import Scalar
 
-_MOST: Final = 10_000
 # Kind: path under /apis, resource, field of the spec, its value where it is not written.
 _KINDS: Final = {
     "Deployment": ("apps/v1", "deployments", "replicas", 1),
@@ -71,7 +70,7 @@ class Scaled:
         Raises:
             ValueError: They are no number.
         """
-        return {self._lever: whole(obj["spec"], self._field, self._default)}
+        return {self._lever: pods.whole(obj["spec"], self._field, self._default)}
 
     def wanted(self, obj: owner.Object) -> list[Any]:
         """Return the whole spec."""
@@ -79,9 +78,7 @@ class Scaled:
 
     def problem(self, lever: str, value: Scalar) -> str:
         """Return why there cannot be as many replicas."""
-        if _stamp.whole(value, _MOST) and int(value) >= 1:
-            return ""
-        return f"{lever} must be a whole number from 1 to {_MOST}, got {value!r}"
+        return pods.bad_count(lever, value)
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
         """Return whether the scaler's ceiling is in the way."""
@@ -95,22 +92,27 @@ class Scaled:
         """Return the patch of the field."""
         return {"spec": {self._field: int(dict(intent.post)[self._lever])}}
 
-    async def owners(self, api: Api, obj: owner.Object) -> list[str]:
+    def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
+        """Return nothing: the spec says it all."""
+        return {}
+
+    async def owners(self, api: Api, obj: owner.Object) -> dict[str, list[str]]:
         """Return who else scales it; the scaler that is written to is nobody else."""
-        return owner.owners(obj, self._field) + await pods.scalers(
+        found = await pods.scalers(
             api, self._config.home, self._config.deployment, kind="Deployment", ours=self._is_ours
         )
+        return {self._lever: owner.owners(obj, self._field) + found}
 
     async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
         """Return which disruption budget is against fewer replicas."""
-        before = whole(obj["spec"], self._field, self._default)
+        before = pods.whole(obj["spec"], self._field, self._default)
         after = int(dict(intent.post)[self._lever])
         if after >= before:
             return ""
         workload = await self._workload(api, obj)
-        budgets = await pods.budgets(api, self._config.home)
-        labels = workload["spec"]["template"]["metadata"].get("labels") or {}
-        return owner.forbidden(budgets, labels, before=before, after=after, undo=intent.undo)
+        return await pods.fewer(
+            api, self._config.home, workload, intent, before=before, after=after
+        )
 
     async def sight(self, api: Api, obj: owner.Object) -> Sight:
         """Return the Deployment's pods, and whether its controller is behind."""
@@ -133,18 +135,6 @@ class Scaled:
         return await api.get(
             f"/apis/apps/v1{self._config.home}/deployments/{self._config.deployment}"
         )
-
-
-def whole(spec: owner.Object, field: str, default: int) -> int:
-    """Return a count that a spec holds.
-
-    Raises:
-        ValueError: It is no number, or less than nothing.
-    """
-    value = spec.get(field, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"spec.{field} is {value!r}")
-    return value
 
 
 def _is_changing(workload: owner.Object) -> bool:

@@ -11,7 +11,11 @@ from pydantic import Field, model_validator
 from homeostat.base.names import GATEWAY_LIMIT, OBSERVED, lever_weight
 from homeostat.server.config import spelling
 from homeostat.server.config.guardrails import Strict
-from homeostat.server.config.targets_kubernetes import HttpRouteTarget, KubernetesTarget
+from homeostat.server.config.targets_kubernetes import (
+    HttpRouteTarget,
+    KubernetesTarget,
+    RolloutTarget,
+)
 from homeostat.server.config.units import Duration
 
 PROCESS: Final = "process"
@@ -20,6 +24,7 @@ HAPROXY: Final = "haproxy"
 WEBHOOK: Final = "webhook"
 KUBERNETES: Final = "kubernetes"
 HTTP_ROUTE: Final = "httproute"
+ROLLOUT: Final = "rollout"
 Name = spelling.Name
 Url = spelling.Url
 plain_url = spelling.plain_url
@@ -126,6 +131,7 @@ class TargetSpec(Strict):
     webhook: WebhookTarget | None = None
     kubernetes: KubernetesTarget | None = None
     http_route: HttpRouteTarget | None = None
+    rollout: RolloutTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -137,6 +143,8 @@ class TargetSpec(Strict):
             return PROCESS
         if self.kubernetes is not None:
             return KUBERNETES
+        if self.rollout is not None:
+            return ROLLOUT
         return WEBHOOK if self.webhook is not None else HAPROXY
 
     @property
@@ -150,10 +158,12 @@ class TargetSpec(Strict):
         for said in (self.haproxy and self.haproxy.servers, self._backends):
             if said:
                 return tuple(pool for pool in said if pool != self.pools.stable)
+        fallback = (self.pools.fallback,) if self.pools.fallback is not None else ()
+        if self.rollout is not None:
+            return fallback
         if self.envoy is None:
             levers = () if self.webhook is None else self.webhook.levers
             return tuple(one.removeprefix(_WEIGHT) for one in levers if one.startswith(_WEIGHT))
-        fallback = (self.pools.fallback,) if self.pools.fallback is not None else ()
         return tuple(self.envoy.weights) or fallback
 
     @property
@@ -163,6 +173,7 @@ class TargetSpec(Strict):
             HAPROXY: "haproxy.servers",
             WEBHOOK: "webhook.levers",
             HTTP_ROUTE: "httpRoute.backends",
+            ROLLOUT: "pools.fallback",
         }
         return f"target.{keys.get(self.traffic or ENVOY, 'envoy.weights')}"
 
@@ -175,6 +186,7 @@ class TargetSpec(Strict):
             HAPROXY: self.haproxy is not None,
             ENVOY: self.envoy is not None,
             HTTP_ROUTE: self.http_route is not None,
+            ROLLOUT: self.rollout is not None,
             WEBHOOK: asked,
         }
         return tuple(name for name, divides in there.items() if divides)
@@ -185,7 +197,7 @@ class TargetSpec(Strict):
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
-        kinds = (PROCESS, "observe", KUBERNETES, WEBHOOK)
+        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, WEBHOOK)
         owners = [one for one in kinds if getattr(self, one) is not None]
         if len(owners) > 1:
             raise ValueError(
@@ -194,7 +206,7 @@ class TargetSpec(Strict):
             )
         if not owners and self.haproxy is None:
             raise ValueError(
-                "says neither process, kubernetes, haproxy, webhook nor observe; "
+                "says neither process, kubernetes, rollout, haproxy, webhook nor observe; "
                 "`observe: true` only watches"
             )
         if self.observe and self.traffic is not None:
@@ -203,6 +215,14 @@ class TargetSpec(Strict):
             )
         if len(self._dividing) > 1:
             raise ValueError(f"{' and '.join(self._dividing)} both divide the traffic; keep one")
+        return self
+
+    @model_validator(mode="after")
+    def _a_rollout_has_two_pools(self) -> Self:
+        if self.rollout is not None and self.pools.fallback is None:
+            raise ValueError(
+                "rollout: name the pool of its canary: pools: {stable: a, fallback: b}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -62,3 +62,12 @@ class HttpRouteTarget(ApiTarget):
         if len(set(self.backends.values())) < len(self.backends):
             raise ValueError("two pools of backends have the same Service; name one for each")
         return self
+
+
+class RolloutTarget(ApiTarget):
+    """One Argo Rollout: its replicas, and its canary's share by the steps that are held."""
+
+    rollout: ObjectName
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
+    )

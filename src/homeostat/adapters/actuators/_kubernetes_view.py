@@ -1,0 +1,146 @@
+"""What one kind of object of the API server offers an actuator: its levers, and who owns them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from homeostat.adapters import _signed
+from homeostat.adapters.actuators import _kubernetes_owner as owner
+from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
+from homeostat.base.intent import Intent
+from homeostat.base.world import Replica, Scalar
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+
+
+class ApiConfig(BaseModel):
+    """How the API server is reached; abstract: each actuator adds what it is about."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, AfterValidator(_signed.plain_url)] = Field(
+        description="The API server, https://HOST:PORT."
+    )
+    namespace: Name = Field(description="The object's namespace.")
+    token_file: Path | None = Field(default=None, description="Holds a bearer token.")
+    ca_file: Path | None = Field(default=None, description="PEM certificates to trust.")
+    read_timeout_s: float = Field(
+        default=5.0, gt=0, le=60, description="Longest wait for a reading, seconds."
+    )
+
+    @property
+    def home(self) -> str:
+        """The namespace, as a path below an API group."""
+        return f"/namespaces/{self.namespace}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a reading shows beside the levers.
+
+    Attributes:
+        replicas: The pods, in any order.
+        changing: The object's controller has not carried out its spec yet.
+    """
+
+    replicas: tuple[Replica, ...] = ()
+    changing: bool = False
+
+
+class View(Protocol):
+    """One kind of object, as far as its levers go. Objects are as the API server shows them."""
+
+    @property
+    def path(self) -> str:
+        """The object's path."""
+        ...
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """Every lever that it may have; each takes whole numbers."""
+        ...
+
+    def values(self, obj: owner.Object) -> dict[str, Scalar]:
+        """Return the levers that can be read now.
+
+        Raises:
+            ValueError: The object makes no sense.
+        """
+        ...
+
+    def wanted(self, obj: owner.Object) -> list[Any]:
+        """Return all of the object that anybody may want to be as it is, as JSON has it."""
+        ...
+
+    def problem(self, lever: str, value: Scalar) -> str:
+        """Return why a known lever can never have this value, empty if it can."""
+        ...
+
+    def unfit(self, obj: owner.Object, intent: Intent) -> str:
+        """Return why the object, as it stands, cannot take these levers, empty if it can."""
+        ...
+
+    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
+        """Return the merge patch of the object without its metadata; empty for none."""
+        ...
+
+    def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
+        """Return the merge patch of the status that asks its controller for the change.
+
+        Empty where `change` says it all. Where it is not, `change` must be empty: of two writes
+        only the last may have an effect.
+        """
+        ...
+
+    async def owners(self, api: Api, obj: owner.Object) -> dict[str, list[str]]:
+        """Return who else decides each lever, for people; a lever may be left out for nobody.
+
+        Raises:
+            ApiError: It cannot be told.
+        """
+        ...
+
+    async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
+        """Return what else of the namespace is against it, empty for nothing.
+
+        Raises:
+            ApiError: It cannot be told.
+        """
+        ...
+
+    async def sight(self, api: Api, obj: owner.Object) -> Sight:
+        """Return the pods, and whether the change before is still being carried out.
+
+        Raises:
+            ApiError: Something may not be read.
+            ValueError: What was read makes no sense, or is not in force.
+        """
+        ...
+
+
+async def listed(api: Api, path: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return a list's objects, or who may be the owner when it may not be read.
+
+    Args:
+        api: Who is asked.
+        path: Of the list; none are found where the server does not know the kind.
+
+    Returns:
+        Objects, and owners for people: who may not look for an owner has one.
+    """
+    try:
+        return await api.listed(path), []
+    except ApiError as error:
+        return [], [f"nobody knows who (of {path.rpartition('/')[2]}: {error})"]
+
+
+def labelled(labels: Iterable[tuple[str, str]]) -> str:
+    """Return labels as a query has them.
+
+    >>> labelled([("b", "2"), ("a", "1")])
+    'a=1,b=2'
+    """
+    return ",".join(f"{key}={value}" for key, value in sorted(labels))

@@ -1,0 +1,262 @@
+"""Actuator of Argo Rollouts: a Rollout's replicas, and its canary's share by the Rollout's steps.
+
+A Rollout owns its pods and its traffic, so it is acted through and never beside. Its weights are
+those of its `setWeight` steps; one is a lever's value if an indefinite `pause: {}` right after it
+holds it, for otherwise Argo goes on by itself. As its own commands do, a write patches the status:
+
+- to a step: `currentStepIndex` and no `pauseConditions`, as `promote`; from an abort also
+  `abort: false`, as `retry`. Argo then brings up pods before it lets traffic follow;
+- to 0 where no step holds 0: `abort: true`, as `abort`.
+
+Promotion for good is left out: the pods of the version before are gone then, with no way back.
+Sources: argo-rollouts rollout/canary.go, rollout/pause.go, rollout/trafficrouting.go and
+pkg/kubectl-argo-rollouts/cmd/promote at 737ca89b.
+"""
+
+import itertools
+from typing import Any, Final, Self
+
+from pydantic import Field, model_validator
+
+from homeostat.adapters.actuators import _kubernetes_owner as owner
+from homeostat.adapters.actuators import _kubernetes_pods as pods
+from homeostat.adapters.actuators import _shares, _stamp
+from homeostat.adapters.actuators._kubernetes_api import Api
+from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
+from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight
+from homeostat.base import names
+from homeostat.base.intent import Intent
+from homeostat.base.part import Part
+from homeostat.base.world import Replica, Scalar
+
+_GROUP: Final = "/apis/argoproj.io/v1alpha1"
+_HASH: Final = "rollouts-pod-template-hash"
+_WORKLOADS: Final = {"Deployment": "deployments", "ReplicaSet": "replicasets"}
+
+
+class RolloutConfig(ApiConfig):
+    """Settings of the Rollout actuator."""
+
+    name: str = Field(default="rollout", min_length=1, description="The actuator's name.")
+    rollout: Name = Field(description="The Rollout's name.")
+    stable: str = Field(default="a", min_length=1, description="The pool of the stable version.")
+    canary: str = Field(default="b", min_length=1, description="The pool of the new version.")
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
+    )
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.stable == self.canary:
+            raise ValueError(f"stable and canary are both {self.stable!r}; name two pools")
+        return self
+
+
+class Steps:
+    """One Rollout."""
+
+    def __init__(self, config: RolloutConfig) -> None:
+        self._config = config
+        self._replicas = names.lever_replicas(config.stable)
+        self._weight = names.lever_weight(config.canary)
+
+    @property
+    def path(self) -> str:
+        """The Rollout."""
+        return f"{_GROUP}{self._config.home}/rollouts/{self._config.rollout}"
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """The replicas, and the canary's share."""
+        return (self._replicas, self._weight)
+
+    def values(self, obj: owner.Object) -> dict[str, Scalar]:
+        """Return the replicas, and the canary's share while there is one that is divided by steps.
+
+        Raises:
+            ValueError: One of them is no number.
+        """
+        found: dict[str, Scalar] = {self._replicas: pods.whole(obj["spec"], "replicas", 1)}
+        weight = _weight(obj)
+        return found if weight is None else found | {self._weight: weight}
+
+    def wanted(self, obj: owner.Object) -> list[Any]:
+        """Return the spec, and what of the status people and controllers ask for."""
+        status = obj.get("status", {})
+        asked = [status.get(key) for key in ("currentPodHash", "stableRS", "abort", "promoteFull")]
+        return [obj["metadata"].get("uid"), obj["spec"], *map(_or_none, asked), _weight(obj)]
+
+    def problem(self, lever: str, value: Scalar) -> str:
+        """Return why there cannot be as many replicas, or no step can have this weight."""
+        if lever == self._replicas:
+            return pods.bad_count(lever, value)
+        if _stamp.whole(value, _shares.PERCENT):
+            return ""
+        return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
+
+    def unfit(self, obj: owner.Object, intent: Intent) -> str:
+        """Return why the Rollout's steps do not lead there."""
+        post = dict(intent.post)
+        if len(post) > 1:
+            return "a Rollout takes its replicas by the spec and its weight by the status; ask once"
+        if self._weight not in post:
+            return ""
+        value, held = int(post[self._weight]), _held(obj)
+        if value == 0:
+            return ""  # also of a Rollout that a person paused: it takes risk away
+        if obj["spec"].get("paused"):
+            return "somebody paused the Rollout (spec.paused)"
+        if value not in held:
+            said = ", ".join(map(str, sorted(held))) or "none"
+            return f"no setWeight: {value} with `pause: {{}}` right after it; held are {said}"
+        return ""
+
+    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
+        """Return the patch of the replicas."""
+        wanted = dict(intent.post).get(self._replicas)
+        return {} if wanted is None else {"spec": {"replicas": int(wanted)}}
+
+    def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
+        """Return what asks Argo for another step, or for an abort."""
+        wanted = dict(intent.post).get(self._weight)
+        if wanted is None or wanted == _weight(obj):
+            return {}
+        index = _held(obj).get(int(wanted))
+        if index is None:
+            return {"abort": True}
+        back = {"abort": False} if obj["status"].get("abort") else {}
+        return {**back, "currentStepIndex": index, "pauseConditions": None}
+
+    async def owners(self, api: Api, obj: owner.Object) -> dict[str, list[str]]:
+        """Return who else scales it; the weight is a controller's only if the Rollout is."""
+        scalers = await pods.scalers(
+            api, self._config.home, self._config.rollout, kind="Rollout", ours=_nobody
+        )
+        return {
+            self._replicas: owner.owners(obj, "replicas") + scalers,
+            self._weight: owner.controllers(obj),
+        }
+
+    async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
+        """Return which disruption budget is against fewer replicas."""
+        before = pods.whole(obj["spec"], "replicas", 1)
+        after = int(dict(intent.post).get(self._replicas, before))
+        if after >= before:
+            return ""
+        workload = await self._workload(api, obj)
+        return await pods.fewer(
+            api, self._config.home, workload, intent, before=before, after=after
+        )
+
+    async def sight(self, api: Api, obj: owner.Object) -> Sight:
+        """Return the pods of both versions, and whether Argo is on its way to the step."""
+        workload = await self._workload(api, obj)
+        found = await pods.selected(api, self._config.home, workload["spec"]["selector"])
+        pools = {
+            obj.get("status", {}).get("currentPodHash"): self._config.canary,
+            obj.get("status", {}).get("stableRS"): self._config.stable,  # last: they may be one
+        }
+        replicas: list[Replica] = []
+        for one in found:
+            pool = pools.get(pods.labels_of(one).get(_HASH))
+            if pool is not None:  # pods of older versions get no traffic
+                replicas.append(pods.replica(one, pool=pool, port=self._config.port))
+        return Sight(replicas=tuple(replicas), changing=_is_changing(obj))
+
+    async def _workload(self, api: Api, obj: owner.Object) -> owner.Object:
+        """Return what holds the template and the selector: the Rollout, or what it refers to."""
+        reference = obj["spec"].get("workloadRef")
+        if not reference:
+            return obj
+        plural = _WORKLOADS[reference["kind"]]
+        return await api.get(f"/apis/apps/v1{self._config.home}/{plural}/{reference['name']}")
+
+
+def _steps(obj: owner.Object) -> list[Any]:
+    canary = (obj["spec"].get("strategy") or {}).get("canary") or {}
+    steps: list[Any] = canary.get("steps") or []
+    # Without a router, Argo divides by counting pods: no share can be said in percent.
+    return steps if canary.get("trafficRouting") else []
+
+
+def _weight(obj: owner.Object) -> int | None:
+    """Return the share that Argo has been asked for, in percent; None while it has none to divide.
+
+    Raises:
+        ValueError: A step's weight is no share, or the index no step.
+    """
+    status, steps = obj.get("status", {}), _steps(obj)
+    stable, current = status.get("stableRS"), status.get("currentPodHash")
+    if not steps or not stable or not current or stable == current or status.get("promoteFull"):
+        return None
+    if status.get("abort"):
+        return 0
+    index = status.get("currentStepIndex") or 0
+    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        raise ValueError(f"status.currentStepIndex is {index!r}")
+    if index >= len(steps):
+        return None
+    passed = (one["setWeight"] for one in reversed(steps[: index + 1]) if "setWeight" in one)
+    return _share(next(passed, 0))
+
+
+def _held(obj: owner.Object) -> dict[int, int]:
+    """Return weights that an indefinite pause holds, with the index of their step; first of each.
+
+    Raises:
+        ValueError: A step's weight is no share.
+    """
+    found: dict[int, int] = {}
+    steps = _steps(obj)
+    for index, (one, then) in enumerate(itertools.pairwise(steps)):
+        pause = then.get("pause")
+        if "setWeight" in one and pause is not None and pause.get("duration") is None:
+            found.setdefault(_share(one["setWeight"]), index)
+    return found
+
+
+def _share(value: Any) -> int:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not 0 <= value <= _shares.PERCENT:
+        raise ValueError(f"a setWeight is {value!r}")
+    return int(value)
+
+
+def _is_changing(obj: owner.Object) -> bool:
+    """Return whether Argo has not seen the spec, not reached the step, or not set its weight."""
+    status, weight, steps = obj.get("status", {}), _weight(obj), _steps(obj)
+    seen = str(status.get("observedGeneration", ""))  # Argo writes it as text
+    behind = not seen.isdecimal() or int(seen) < obj["metadata"]["generation"]
+    if behind or status.get("promoteFull") or status.get("phase") == "Progressing":
+        return True
+    if weight is None:
+        wanted: bool = status.get("replicas", 0) != obj["spec"].get("replicas", 1)
+        return wanted
+    live = ((status.get("canary") or {}).get("weights") or {}).get("canary") or {}
+    index = status.get("currentStepIndex") or 0
+    arrived = bool(status.get("abort")) or "pause" in steps[index]
+    return live.get("weight") != weight or not arrived
+
+
+def _or_none(value: Any) -> Any:
+    """Return nothing for what is not there, is false or is empty: Argo leaves those out."""
+    return value or None
+
+
+def _nobody(kind: str, obj: owner.Object) -> bool:  # noqa: ARG001
+    """Return that no scaler is acted through."""
+    return False
+
+
+def build(config: RolloutConfig) -> ObjectActuator:
+    """Return an actuator of one Rollout."""
+    return ObjectActuator(config.name, config, Steps(config))
+
+
+PART = Part(
+    kind="actuator",
+    name="rollout",
+    summary="Moves an Argo Rollout between its held steps, aborts it, and sets its replicas.",
+    config=RolloutConfig,
+    build=build,
+)
