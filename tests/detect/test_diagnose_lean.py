@@ -24,7 +24,7 @@ from homeostat.detect.slo import broken, slo_met
 
 T = TypeVar("T")
 PATIENTS = 1_000
-DIGEST = "d3adcc4f36fc2333"
+DIGEST = "974fb7000f6eb05f"
 MORE_OF_REPLICA = {
     names.CPU_SHARE: 0.4,
     names.ARRIVAL_RATE: 25.0,
