@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.responses import Response
 
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.server.api.judge_body import ConfigBody, SampleBody
 from homeostat.server.api.judge_desk import KEPT_MAX, Desk
 from homeostat.server.people import DAY_NS, Role, Roster, add
@@ -15,20 +16,25 @@ from homeostat.server.people_file import People, editing
 GOOD = (1000, 10, 1000, 10)
 BAD = (1000, 60, 1000, 10)
 NAMES = ("canary_total", "canary_bad", "stable_total", "stable_bad")
+BEGAN_S = 1_700_000_000
 FLAGGER = {"phase": "Progressing", "checksum": "85d557f47b", "buildId": "7", "iterations": 3}
 
 
 def samples(bucket: tuple[float, ...], minutes: int, first: int = 0) -> list[dict[str, Any]]:
     """Return counters that grow by a bucket a minute."""
     return [
-        {"t": 60 * m, **{name: m * one for name, one in zip(NAMES, bucket, strict=True)}}
+        {"t": BEGAN_S + 60 * m, **{name: m * one for name, one in zip(NAMES, bucket, strict=True)}}
         for m in range(first, first + minutes)
     ]
 
 
 @pytest.fixture
 def ask(bench: Any, client: TestClient) -> Any:
-    def post(**body: Any) -> Response:
+    """Ask at the moment of the newest sample at the earliest, `later` seconds on."""
+
+    def post(later: float = 0.0, **body: Any) -> Response:
+        newest = max((row["t"] for row in body.get("samples", ())), default=0)
+        bench.now = TimeNs(max(bench.now, newest * SECOND) + int(later * SECOND))
         answer: Any = client.post("/v1/judge", json=body, headers=bench.auth)
         return answer  # type: ignore[no-any-return]  # httpx's, which has the same fields
 
@@ -52,7 +58,8 @@ def test_samples_under_a_name_add_up_and_are_counted_once(ask: Any) -> None:
     by_parts = ask(namespace="ml", name="fraud-v2", samples=samples(GOOD, 28, 12)).json()
     assert by_parts["name"] == "ml/fraud-v2"
     whole = ask(samples=samples(GOOD, 40)).json()
-    assert by_parts | {"name": None, "counted": 40} == whole
+    assert by_parts["age_s"] == 0.0
+    assert by_parts | {"name": None, "counted": 40, "age_s": None} == whole
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,59 @@ def test_a_canary_that_nobody_knows_is_no_yes(ask: Any) -> None:
     answer = ask(name="fraud-v3", require="certified")
     assert answer.status_code == 404
     assert "fraud-v2" in answer.json()["fix"]
+
+
+@pytest.mark.parametrize(("later", "certified"), [(0, 200), (300, 200), (301, 403), (86_400, 403)])
+def test_a_certificate_has_an_age_and_an_old_one_is_none(
+    ask: Any, later: int, certified: int
+) -> None:
+    ask(name="a", samples=samples(GOOD, 60))
+    assert ask(later, name="a", require="certified").status_code == certified
+    found = ask(name="a").json()
+    assert found["age_s"] == later
+    assert found["certified"] is (certified == 200)
+    if certified == 403:
+        assert (found["verdict"], found["harm"], found["return_traffic"]) == (
+            "no_evidence", False, True,
+        )  # fmt: skip
+        assert f"{later} s old, more than 300 s" in found["because"][0]
+        assert ask(name="a", require="no_harm").status_code == 403
+
+
+def test_harm_does_not_age(ask: Any) -> None:
+    ask(name="a", samples=samples(BAD, 20))
+    assert ask(86_400, name="a").json()["verdict"] == "harm"
+
+
+def test_what_was_sent_before_makes_a_certificate_no_younger(ask: Any) -> None:
+    ask(name="a", samples=samples(GOOD, 60))
+    again = ask(400, name="a", samples=samples(GOOD, 60)).json()
+    assert (again["counted"], again["certified"], again["age_s"]) == (0, False, 400.0)
+
+
+def test_a_log_that_is_pushed_hours_later_says_nothing_of_now(ask: Any) -> None:
+    late = ask(7200, name="a", samples=samples(GOOD, 60)).json()
+    assert (late["counted"], late["verdict"], late["age_s"]) == (60, "no_evidence", 7200.0)
+
+
+def test_the_next_version_inherits_no_certificate_after_a_silence(ask: Any) -> None:
+    ask(name="a", samples=samples(GOOD, 60))
+    next_one = samples(GOOD, 2, 120)
+    refused = ask(name="a", samples=next_one)
+    assert refused.status_code == 409
+    assert "for 3660 s, more than 300 s" in refused.json()["detail"]
+    assert "begin" in refused.json()["fix"]
+    assert ask(name="a", require="certified").status_code == 403
+    anew = ask(name="a", samples=next_one, begin=True).json()
+    assert (anew["verdict"], anew["buckets"]) == ("undecided", 1)
+
+
+def test_how_old_is_too_old_is_what_the_canary_began_with(ask: Any) -> None:
+    ask(name="a", samples=samples(GOOD, 60), config={"missing_buckets": 1})
+    assert ask(60, name="a").json()["certified"] is True
+    assert ask(1, name="a").json()["verdict"] == "no_evidence"
+    ask(name="b", samples=samples(GOOD, 60), config={"missing_buckets": 0})
+    assert ask(1, name="b").json()["verdict"] == "no_evidence", "pushed an hour after it began"
 
 
 def test_one_sample_is_no_verdict(ask: Any) -> None:
@@ -166,10 +226,11 @@ def test_the_desk_is_bounded_and_forgets_who_was_asked_about_longest_ago() -> No
     config = ConfigBody.model_validate({}).config({})
     readings = [SampleBody.model_validate(row).reading() for row in samples(GOOD, 2)]
     desk = Desk()
+    now = readings[-1].at
     for number in range(KEPT_MAX):
-        desk.add(f"c{number}", readings[:1], config, anew=False, said=False)
+        desk.add(f"c{number}", readings[:1], config, now, anew=False, said=False)
     assert desk.ask("c0") is not None
-    desk.add("one more", readings, config, anew=False, said=False)
+    desk.add("one more", readings, config, now, anew=False, said=False)
     assert len(desk.names()) == KEPT_MAX
     assert desk.ask("c1") is None
     assert desk.ask("c0") is not None

@@ -118,7 +118,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(ladder.router(deps, streams), tags=["autonomy"])
     app.include_router(feedback.router(deps, streams), tags=["feedback"])
     app.include_router(records.router(deps), tags=["read"])
-    app.include_router(judge.router(), tags=["judge"])
+    app.include_router(judge.router(clock), tags=["judge"])
     pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)
     problems.install(app)
     rules = gate.Rules(

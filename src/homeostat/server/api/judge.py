@@ -5,16 +5,26 @@ keeping them takes an operator; asking takes a viewer. Not a coroutine: a batch 
 in a worker thread, not in the one that owns the view.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request
 
 from homeostat.base.canary import CanaryConfig, CanaryJudgement
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.govern.canary_words import GIVES_BACK, plain
 from homeostat.server.api.caller import caller, may
 from homeostat.server.api.judge_body import ConfigBody, JudgeBody, JudgeOut
-from homeostat.server.api.judge_desk import Desk, Kept, OtherConfigError, begin
+from homeostat.server.api.judge_desk import (
+    Desk,
+    Kept,
+    OtherConfigError,
+    SilenceError,
+    age_ns,
+    aged,
+    begin,
+)
 from homeostat.server.api.problems import MissingError, ProblemError
 from homeostat.server.people import Role
 
@@ -25,24 +35,31 @@ _WORDS: Final = {
 }
 
 
-def router() -> APIRouter:
-    """Return the route, with its own memory of canaries."""
+def router(clock: Callable[[], TimeNs]) -> APIRouter:
+    """Return the route, with its own memory of canaries.
+
+    Args:
+        clock: The controller's: what is known has an age by it.
+    """
     routes, desk = APIRouter(), Desk()
 
     @routes.post("/v1/judge", response_model=JudgeOut)
     def judge(request: Request, body: JudgeBody) -> dict[str, object]:
         """Judge a canary from both arms' counters: pushed before under its name, or in the body.
 
-        With `require`, the answer is 403 unless it is so.
+        With `require`, the answer is 403 unless it is so. What was pushed too long ago says
+        nothing: then it is `no_evidence`.
         """
-        kept, counted = _known(request, body, desk)
-        judged = _demand(body.wish, kept.judged)
-        return {**plain(judged), "name": body.key, "counted": counted}
+        now = clock()
+        kept, counted = _known(request, body, desk, now)
+        judged, age = _demand(body.wish, aged(kept, now)), age_ns(kept, now)
+        age_s = None if age is None else age / SECOND
+        return {**plain(judged), "name": body.key, "counted": counted, "age_s": age_s}
 
     return routes
 
 
-def _known(request: Request, body: JudgeBody, desk: Desk) -> tuple[Kept, int]:
+def _known(request: Request, body: JudgeBody, desk: Desk, now: TimeNs) -> tuple[Kept, int]:
     if not body.samples:
         return _asked(body, desk), 0
     readings = [sample.reading() for sample in body.samples]
@@ -51,8 +68,9 @@ def _known(request: Request, body: JudgeBody, desk: Desk) -> tuple[Kept, int]:
         if body.key is None:
             return begin(config, readings)
         may(caller(request, None), Role.OPERATOR, "keeping a canary's counters")
-        return desk.add(body.key, readings, config, anew=body.begin, said=body.config is not None)
-    except OtherConfigError as error:
+        said = body.config is not None
+        return desk.add(body.key, readings, config, now, anew=body.begin, said=said)
+    except (OtherConfigError, SilenceError) as error:
         raise ProblemError(
             HTTPStatus.CONFLICT, str(error), 'send `"begin": true` to begin anew'
         ) from error

@@ -211,3 +211,8 @@ class JudgeOut(Body):
     caveats: list[str]
     name: str | None = None
     counted: int = Field(description="Samples that were new.")
+    age_s: float | None = Field(
+        None,
+        description="Seconds since the newest sample of the name, by the controller's clock; null "
+        "for samples of the body alone.",
+    )
