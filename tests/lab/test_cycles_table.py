@@ -10,13 +10,20 @@ import numpy as np
 import pytest
 
 from homeostat.lab import cycles_table
-from homeostat.lab.cycles import MOST, Cycle, draw_cycles, size_of
+from homeostat.lab import draw as draw_module
+from homeostat.lab.ambient import AMBIENT
+from homeostat.lab.cycles import MOST, Cycle, draw_cycles, happen, size_of
 from homeostat.lab.cycles import hour as hour_of
 from homeostat.lab.cycles_table import COLUMNS, Piece, Rows, Table, play_piece
+from homeostat.lab.deployment_build import build
+from homeostat.lab.draw import draw_together, rows_of
 from homeostat.lab.scenario import Scenario
+from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.scenario_schema import load
 from homeostat.lab.shards import Options
-from homeostat.twin.shapes import Shape
+from homeostat.lab.types import Episode
+from homeostat.twin.primitives import INDEX
+from homeostat.twin.shapes import FAULTS, Shape
 
 
 @cache
@@ -158,6 +165,78 @@ def test_an_hour_in_health_has_no_fault_that_could_begin_or_repeat() -> None:
     assert np.isinf(np.asarray(healthy.faults.start_s)).all()
     assert not np.asarray(healthy.faults.period_s).any()
     assert (np.asarray(healthy.faults.shape) == Shape.RAMP).all()
+
+
+def catalogue() -> dict[str, Scenario]:
+    folder = resources.files("homeostat.lab") / "catalogue"
+    names = ("serving.yaml", "infrastructure.yaml", "load.yaml", "observability.yaml")
+    every = [one for name in names for one in load((folder / name).read_bytes(), name)]
+    return {one.id: one for one in every}
+
+
+def magnitudes(episode: Episode, primitive: str) -> np.ndarray:
+    rows = np.asarray(episode.faults.primitive) == INDEX[primitive]
+    begun = np.isfinite(np.asarray(episode.faults.start_s))
+    found: np.ndarray = np.asarray(episode.faults.magnitude)[rows & begun]
+    return found
+
+
+def test_a_later_incident_is_drawn_for_the_deployment_that_it_happens_to() -> None:
+    """A limit of connections is a share of those in flight here, not where it was first drawn."""
+    second = catalogue()["S19"]
+    for first in (catalogue()["S01"], catalogue()["S07"]):
+        for seed in range(6):
+            incidents = ((first, seed), (second, 7))
+            (limit,) = magnitudes(draw_together(incidents), "conn_limit")
+            in_flight = build(draw_module._merged(incidents)).in_flight
+            share = draw_module._params(second, 7)["limit"]
+            assert limit == max(1.0, math.floor(share * in_flight))
+
+
+def test_replicas_that_are_hit_are_ones_that_the_deployment_has() -> None:
+    first, second = catalogue()["S01"], catalogue()["S13"]
+    for seed in range(20):
+        both = draw_together(((first, seed), (second, seed + 100)))
+        have = int(both.drawn["deployment.replicas_a"] + both.drawn["deployment.replicas_b"])
+        hit = np.asarray(both.faults.slots)[np.isfinite(both.faults.start_s)]
+        some = ~hit.all(axis=-1)
+        assert hit[some][:, :have].any(axis=-1).all()
+
+
+def test_what_a_later_incident_needs_of_the_deployment_is_there() -> None:
+    """Without asking again there is no storm of retries."""
+    first, second = catalogue()["S01"], catalogue()["S09"]
+    numbers = draw_module._merged(((first, 3), (second, 4)))
+    own = draw_module._numbers(second, 4, draw_module._params(second, 4))
+    usual = draw_module._numbers(first, 3, draw_module._params(first, 3))
+    sets = [
+        set(one.deployment) | {AMBIENT[part.primitive] for part in one.faults if part.ambient}
+        for one in (first, second)
+    ]
+    taken = sets[1] - sets[0]
+    assert {"base_rho", "timeout_s", "queue_ratio"} <= taken
+    assert numbers == usual | {key: own[key] for key in taken}
+
+
+def test_no_incident_is_lost_in_part_and_every_one_that_is_counted_happens() -> None:
+    every = tuple(catalogue().values())
+    for cycle in draw_cycles(len(every), cycles=60, seed=5):
+        for count in (1, 3, MOST):
+            among = happen(every, cycle, count)
+            assert among == happen(every, cycle, MOST)[: len(among)]
+            assert len(among) == count or count == MOST
+            episode = hour_of(every, cycle, count)
+            begun = int(np.isfinite(np.asarray(episode.faults.start_s)).sum())
+            assert begun == sum(rows_of(scenario) for scenario, _ in among) <= FAULTS
+
+
+def test_more_faults_than_an_episode_holds_are_refused_by_name() -> None:
+    most = max(catalogue().values(), key=rows_of)
+    many = tuple((most, seed) for seed in range(FAULTS))
+    with pytest.raises(DrawError, match=f"an episode holds {FAULTS}"):
+        draw_together(many)
+    with pytest.raises(DrawError, match="at least one"):
+        draw_together(())
 
 
 def test_an_hour_that_is_no_number_is_an_error_and_not_a_gap(

@@ -3,29 +3,31 @@
 A cycle is an hour of one deployment with as many incidents as the density says, drawn from the
 catalogue's mix. Common random numbers: each cycle has one uniform number, and the incidents it
 would have at any density in a fixed order; raising the density only adds incidents. An hour with
-several has the deployment of the first of them and the faults of all. Which density gives the
-threshold baseline the paper's uptime is found by bisection. What is played of them, and the lines
-of the table, are in `cycles_table`.
+several has the deployment of the first of them, and the faults of all are drawn for it
+(`draw.draw_together`); one that has no room beside the others gives way to the next. Which density
+gives the threshold baseline the paper's uptime is found by bisection. What is played of them, and
+the lines of the table, are in `cycles_table`.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import jax
 import numpy as np
 
 from homeostat.base.errors import HomeostatError
-from homeostat.lab.draw import draw, slots_for, tick_s_for
+from homeostat.lab.draw import draw_together, room_for, rows_of, tick_s_for
 from homeostat.lab.scenario import Scenario
+from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
-from homeostat.twin.shapes import Shape
+from homeostat.twin.shapes import FAULTS, Shape
 
 CYCLES: Final = 1000
 CYCLE_S: Final = 3600
 MOST: Final = 6  # incidents in one hour
+_SPARE: Final = 6  # and as many to take the place of those that have no room
 TARGET: Final = 0.78  # the paper's uptime before
 TOLERANCE: Final = 0.02
 FINEST: Final = 1e-3  # incidents per hour: 1,000 cycles cannot tell finer densities apart
@@ -43,7 +45,8 @@ class Cycle:
     Attributes:
         number: Which.
         chance: Uniform; decides how many of the incidents happen.
-        incidents: (scenario's index, seed), in the order in which they are added.
+        incidents: (scenario's index, seed), in the order in which they are added; more than can
+            happen, for those that have no room beside the others.
     """
 
     number: int
@@ -77,10 +80,10 @@ def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple
     rng = np.random.default_rng(seed)
     chance = (rng.permutation(cycles) + rng.random(cycles)) / cycles
     rounds = -(-cycles // scenarios)
-    decks = [[rng.permutation(scenarios) for _ in range(rounds)] for _ in range(MOST)]
+    decks = [[rng.permutation(scenarios) for _ in range(rounds)] for _ in range(MOST + _SPARE)]
     which = np.stack([np.concatenate(deck)[:cycles] for deck in decks], axis=1)
     # Seeds of their own: no cycle repeats an episode of the evaluation.
-    seeds = rng.integers(2_000_000, 2**31, size=(cycles, MOST))
+    seeds = rng.integers(2_000_000, 2**31, size=(cycles, MOST + _SPARE))
     return tuple(
         Cycle(
             number=k,
@@ -91,10 +94,39 @@ def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple
     )
 
 
+def happen(
+    scenarios: Sequence[Scenario], cycle: Cycle, count: int
+) -> tuple[tuple[Scenario, int], ...]:
+    """Return the incidents of an hour with so many, with their seeds: those that have room.
+
+    An episode holds so many fault instances, and so many replicas. What has no room beside what is
+    there already gives way to the next, so that none is lost in part and every one that is counted
+    happens; only where none of all has room are there fewer.
+    """
+    found: tuple[tuple[Scenario, int], ...] = ()
+    for which, seed in cycle.incidents:
+        if len(found) == count:
+            break
+        more = (*found, (scenarios[which], seed))
+        found = more if _fit(more) else found
+    return found
+
+
+def _fit(incidents: Sequence[tuple[Scenario, int]]) -> bool:
+    """Return whether one episode holds them all."""
+    if sum(rows_of(scenario) for scenario, _ in incidents) > FAULTS:
+        return False
+    try:
+        room_for(incidents)
+    except DrawError:
+        return False
+    return True
+
+
 def size_of(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> tuple[int, float]:
     """Return the slots that an hour with so many of a cycle's incidents needs, and its ticks."""
-    among = [scenarios[which] for which, _ in cycle.incidents[: max(count, 1)]]
-    return max(slots_for(one) for one in among), tick_s_for(among[0])
+    among = happen(scenarios, cycle, max(count, 1))
+    return room_for(among), min(tick_s_for(scenario) for scenario, _ in among)
 
 
 def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
@@ -102,15 +134,13 @@ def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
 
     The deployment is that of the first incident. Without any, it is the same one in health.
     """
-    drawn = [(scenarios[which], seed) for which, seed in cycle.incidents[: max(count, 1)]]
-    slots, _ = size_of(scenarios, cycle, count)
-    episodes = [draw(scenario, seed, slots=slots) for scenario, seed in drawn]
-    first = replace(episodes[0], length_s=CYCLE_S)
+    among = happen(scenarios, cycle, max(count, 1))
+    slots, tick_s = size_of(scenarios, cycle, count)
+    drawn = draw_together(among, slots=slots)
+    drawn = replace(drawn, length_s=CYCLE_S, tick_s=tick_s)
     if count == 0:
-        return replace(first, faults=_none(first.faults), onset_s=math.inf, benign=True)
-    faults = _together([episode.faults for episode in episodes])
-    onset = min(episode.onset_s for episode in episodes)
-    return replace(first, faults=faults, onset_s=onset)
+        return replace(drawn, faults=_none(drawn.faults), onset_s=math.inf, benign=True)
+    return drawn
 
 
 def _none(faults: Faults) -> Faults:
@@ -120,14 +150,6 @@ def _none(faults: Faults) -> Faults:
     values: dict[str, Any] = {"start_s": never, "stop_s": never, "ramp_s": none, "period_s": none}
     values["shape"] = np.full_like(np.asarray(faults.shape), Shape.RAMP)
     return replace(faults, **values)
-
-
-def _together(many: Sequence[Faults]) -> Faults:
-    """Return the faults of several incidents as one value; beyond its room the latest are lost."""
-    room = len(np.asarray(many[0].start_s))
-    stacked = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(x) for x in leaves]), *many)
-    kept = np.argsort(np.asarray(stacked.start_s), kind="stable")[:room]
-    return cast("Faults", jax.tree.map(lambda leaf: leaf[kept], stacked))
 
 
 def bisect(

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from homeostat.lab.cycles import CYCLE_S, Cycle, hour, size_of
+from homeostat.lab.cycles import CYCLE_S, Cycle, happen, hour, size_of
 from homeostat.lab.intervals import NOTHING, Statistic, figure
 from homeostat.lab.judge_view import Floats, view
 from homeostat.lab.metrics_service import service
@@ -144,7 +144,7 @@ class Table:
         return Line(
             policy=policy,
             per_hour=per_hour,
-            incidents=sum(count for _, count in counts),
+            incidents=sum(len(happen(self._scenarios, *pair)) for pair in counts),
             **_measured(dict(zip(COLUMNS, found.T, strict=True))),
         )
 
@@ -153,7 +153,7 @@ class Table:
         families: dict[str, list[tuple[float, ...]]] = {}
         for cycle in self._cycles:
             if (row := self._rows.get((policy, cycle.number, 1))) is not None:
-                family = self._scenarios[cycle.incidents[0][0]].family
+                family = happen(self._scenarios, cycle, 1)[0][0].family
                 families.setdefault(family, []).append(row)
         return {family: _down(np.array(rows)) for family, rows in sorted(families.items())}
 

@@ -7,6 +7,7 @@ fault comes to is in `draw_faults`; what a deployment comes to in `deployment_bu
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import jax
@@ -18,16 +19,16 @@ from homeostat.lab.demand import knots
 from homeostat.lab.deployment_build import Built, build, to_params
 from homeostat.lab.deployments import DEFAULTS
 from homeostat.lab.draw_faults import Start, to_faults
-from homeostat.lab.scenario import Scenario
+from homeostat.lab.scenario import Scenario, fixed
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.scenario_room import slots_for, tick_s_for
 from homeostat.lab.traces import Recorded
 from homeostat.lab.types import Episode
 from homeostat.twin.faults import Faults
 from homeostat.twin.params import Params
-from homeostat.twin.shapes import LOAD_KNOTS, SLOT_COUNTS
+from homeostat.twin.shapes import FAULTS, LOAD_KNOTS, SLOT_COUNTS
 
-__all__ = ["batch", "draw", "slots_for", "tick_s_for"]
+__all__ = ["batch", "draw", "draw_together", "room_for", "rows_of", "slots_for", "tick_s_for"]
 
 _Tree = TypeVar("_Tree", Params, Faults)
 _HALF: Final = 0.5
@@ -60,10 +61,8 @@ def draw(
         raise DrawError(f"{slots} slots; the twin is compiled for {SLOT_COUNTS}")
     params = _params(scenario, seed)
     built = build(_numbers(scenario, seed, params))
-    start = Start.of(scenario, params, stream(scenario.id, seed, "onset"))
     load = knots(scenario, params, built, stream(scenario.id, seed, "load"), recorded or {})
-    streams = [stream(scenario.id, seed, f"fault {i}") for i in range(len(scenario.faults))]
-    faults = to_faults(scenario, params, built, start, streams, slots)
+    faults = _faults(scenario, seed, built, slots)
     spacing_s = scenario.length_s / (LOAD_KNOTS - 1)
     return Episode(
         scenario=scenario.id,
@@ -79,6 +78,62 @@ def draw(
         faults=faults,
         drawn=params | {f"deployment.{key}": value for key, value in _facts(built).items()},
     )
+
+
+def draw_together(
+    incidents: Sequence[tuple[Scenario, int]], *, slots: int | None = None
+) -> Episode:
+    """Return one episode in which several scenarios happen to one deployment.
+
+    The deployment and its load are the first one's; numbers that only a later one sets are taken
+    over, in their order, so that its trouble can arise. Each has its own onset, its own chance and
+    its own choice of whom it hits, and all of it is worked out for the one deployment: a limit of
+    half of the requests in flight is half of those that this one has.
+
+    Args:
+        incidents: Scenarios with their seeds, at least one. One alone is `draw` of it.
+        slots: See `draw`; None = `room_for` them.
+
+    Raises:
+        DrawError: There is none, the slots do not hold the deployment, or together they have more
+            faults than an episode holds.
+    """
+    if not incidents:
+        raise DrawError("no incidents to draw; give at least one")
+    first, seed = incidents[0]
+    slots = room_for(incidents) if slots is None else slots
+    episode = draw(first, seed, slots=slots)
+    if len(incidents) == 1:
+        return episode
+    built = build(_merged(incidents))
+    params = _params(first, seed)
+    load = knots(first, params, built, stream(first.id, seed, "load"), {})
+    parts = [_faults(scenario, of, built, slots) for scenario, of in incidents]
+    faults = _side_by_side(parts)
+    return replace(
+        episode,
+        onset_s=float(np.min(faults.start_s)),
+        recoverable=all(_recoverable(one, _params(one, of)) for one, of in incidents),
+        params=to_params(built, load, first.length_s / (LOAD_KNOTS - 1), slots),
+        faults=faults,
+        drawn=params | {f"deployment.{key}": number for key, number in _facts(built).items()},
+    )
+
+
+def room_for(incidents: Sequence[tuple[Scenario, int]]) -> int:
+    """Return the slots for several scenarios that happen to one deployment.
+
+    Raises:
+        DrawError: There are not so many.
+    """
+    merged = {key: fixed(number) for key, number in _merged(incidents).items()}
+    whole = replace(incidents[0][0], deployment=merged, faults=())
+    return max(slots_for(one) for one in (whole, *(scenario for scenario, _ in incidents)))
+
+
+def rows_of(scenario: Scenario) -> int:
+    """Return how many of an episode's fault instances a scenario takes."""
+    return sum(not fault.ambient for fault in scenario.faults)
 
 
 def batch(episodes: Sequence[Episode]) -> tuple[Params, Faults]:
@@ -123,6 +178,42 @@ def _numbers(scenario: Scenario, seed: int, params: Mapping[str, float]) -> dict
         cut = min(max(found[key], setting.low), setting.high)
         found[key] = float(round(cut)) if setting.whole else cut
     return found
+
+
+def _merged(incidents: Sequence[tuple[Scenario, int]]) -> dict[str, float]:
+    """Return the numbers of the deployment that several scenarios happen to."""
+    found: dict[str, float] = {}
+    taken: set[str] = set()
+    for scenario, seed in incidents:
+        numbers = _numbers(scenario, seed, _params(scenario, seed))
+        own = {AMBIENT[fault.primitive] for fault in scenario.faults if fault.ambient}
+        own |= set(scenario.deployment)
+        found = found | {key: numbers[key] for key in own - taken} if found else numbers
+        taken |= own
+    return found
+
+
+def _faults(scenario: Scenario, seed: int, built: Built, slots: int) -> Faults:
+    """Return a scenario's fault instances for a deployment."""
+    params = _params(scenario, seed)
+    start = Start.of(scenario, params, stream(scenario.id, seed, "onset"))
+    streams = [stream(scenario.id, seed, f"fault {i}") for i in range(len(scenario.faults))]
+    return to_faults(scenario, params, built, start, streams, slots)
+
+
+def _side_by_side(parts: Sequence[Faults]) -> Faults:
+    """Return the fault instances of several as one value, the soonest first.
+
+    Raises:
+        DrawError: An episode does not hold so many.
+    """
+    stacked = jax.tree.map(lambda *rows: np.concatenate([np.asarray(x) for x in rows]), *parts)
+    order = np.argsort(np.asarray(stacked.start_s), kind="stable")
+    used = int(np.isfinite(np.asarray(stacked.start_s)).sum())
+    if used > FAULTS:
+        raise DrawError(f"{used} faults together; an episode holds {FAULTS}. Leave one out")
+    kept: Faults = jax.tree.map(lambda rows: rows[order[:FAULTS]], stacked)
+    return kept
 
 
 def _recoverable(scenario: Scenario, params: Mapping[str, float]) -> bool:
