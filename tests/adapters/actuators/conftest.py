@@ -194,6 +194,7 @@ TARGETS: Final = MappingProxyType({
     "kubernetes": kubernetes.deployment_target,
     "httproute": kubernetes.route_target,
     "rollout": kubernetes.rollout_target,
+    "kserve": kubernetes.service_target,
 })
 
 

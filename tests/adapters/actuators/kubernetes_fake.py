@@ -30,6 +30,7 @@ SCALED = "/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects"
 BUDGETS = "/apis/policy/v1/namespaces/ml/poddisruptionbudgets"
 PODS = "/api/v1/namespaces/ml/pods"
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/ml/rollouts"
+SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/ml/inferenceservices"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes"
 
 
@@ -61,6 +62,22 @@ def route(name: str = "chat", **weights: int | None) -> dict[str, Any]:
                 | {"backendRefs": backends}
             ],
         },
+    }
+
+
+def service(mode: str = "Serverless", **predictor: Any) -> dict[str, Any]:
+    """Return an InferenceService with a second revision that is ready, and a first rolled out."""
+    revisions = {
+        "latestCreatedRevision": "chat-predictor-00002",
+        "latestReadyRevision": "chat-predictor-00002",
+        "latestRolledoutRevision": "chat-predictor-00001",
+    }
+    components = {"predictor": revisions} if mode == "Serverless" else {}
+    return {
+        "kind": "InferenceService",
+        "metadata": {"name": "chat", "namespace": "ml", "uid": "uid-service"},
+        "spec": {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}, **predictor}},
+        "status": {"deploymentMode": mode, "components": components},
     }
 
 

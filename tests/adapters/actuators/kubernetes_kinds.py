@@ -2,7 +2,8 @@
 
 Written from the APIs' documentation and from what their controllers' sources do at each step: a
 Deployment's, a Gateway's (conditions of its routes), Argo Rollouts' (steps, pauses, aborts; pods
-are there at once). `follow` takes one step and says whether it changed anything.
+are there at once), KServe's with Knative below it (traffic and revisions) or with a Deployment and
+an autoscaler. `follow` takes one step and says whether it changed anything.
 """
 
 import copy
@@ -144,10 +145,63 @@ def _bad_rollout(obj: Object) -> str:
     return "" if plain else f"replicas {replicas!r} and index {index!r} must be integers"
 
 
-INVALID: dict[str, Callable[[Object], str]] = {"HTTPRoute": _bad_route, "Rollout": _bad_rollout}
+def _service(obj: Object) -> bool:
+    """As KServe's createKnativeService and PropagateStatus do, one after the other."""
+    predictor = obj["spec"]["predictor"]
+    if obj["status"]["deploymentMode"] != "Serverless":
+        return False
+    said = obj["status"]["components"]["predictor"]
+    before = copy.deepcopy(said)
+    ready, rolled = said["latestReadyRevision"], said.get("latestRolledoutRevision", "")
+    share = predictor.get("canaryTrafficPercent")
+    share = 100 if share is None or not rolled else share
+    latest = {"revisionName": ready, "latestRevision": True, "percent": share}
+    rest = {"revisionName": rolled, "latestRevision": False, "percent": 100 - share, "tag": "prev"}
+    said["traffic"] = [latest] if share == 100 else [latest, rest]
+    on_ready = sum(one["percent"] for one in said["traffic"] if one["revisionName"] == ready)
+    if rolled != ready and share == 100:
+        said |= {"previousRolledoutRevision": rolled, "latestRolledoutRevision": ready}
+    elif rolled == ready == said["latestCreatedRevision"] and share < 100 == on_ready:
+        said["latestRolledoutRevision"] = said.get("previousRolledoutRevision") or rolled
+    return bool(said != before)
+
+
+def _served(obj: Object) -> list[Object]:
+    name = obj["metadata"]["name"]
+    labels = {"serving.kserve.io/inferenceservice": name, "component": "predictor"}
+    if obj["status"]["deploymentMode"] != "Serverless":
+        count = obj["spec"]["predictor"].get("minReplicas", 1)
+        return [pod(f"{name}-{place}", place, labels) for place in range(count)]
+    said = obj["status"]["components"]["predictor"]
+    return [
+        pod(f"{one}-x", place, labels | {"serving.knative.dev/revision": one})
+        for place, one in enumerate(sorted({each["revisionName"] for each in said["traffic"]}))
+    ]
+
+
+def _bad_service(obj: Object) -> str:
+    """What KServe's schema and webhook refuse."""
+    predictor = obj["spec"]["predictor"]
+    low, high = predictor.get("minReplicas", 1), predictor.get("maxReplicas", 0)
+    if high and low > high:
+        return "'MinReplicas' cannot be greater than MaxReplicas"
+    share = predictor.get("canaryTrafficPercent", 0)
+    return "" if isinstance(share, int) and 0 <= share <= 100 else f"a share of {share!r}"
+
+
+INVALID: dict[str, Callable[[Object], str]] = {
+    "HTTPRoute": _bad_route,
+    "Rollout": _bad_rollout,
+    "InferenceService": _bad_service,
+}
 FOLLOW: dict[str, Callable[[Object], bool]] = {
     "Deployment": _deployment,
     "HTTPRoute": _route,
     "Rollout": _rollout,
+    "InferenceService": _service,
 }
-PODS: dict[str, Callable[[Object], list[Object]]] = {"Deployment": _deployed, "Rollout": _rolled}
+PODS: dict[str, Callable[[Object], list[Object]]] = {
+    "Deployment": _deployed,
+    "Rollout": _rolled,
+    "InferenceService": _served,
+}

@@ -169,3 +169,49 @@ async def rollout_target(folder: Path) -> AsyncIterator[Target]:
             foreign=foreign,
             read_within_s=3.0,
         )
+
+
+@asynccontextmanager
+async def service_target(folder: Path) -> AsyncIterator[Target]:
+    """Of the Serverless mode; the floor of the other one is in `test_kserve`."""
+    part = plugins.part("actuator", "kserve")
+    token = _written(folder)
+    cluster = fake.Cluster(installed=(fake.SERVICES,), delay_s=DELAY_S)
+    cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    path = f"{fake.SERVICES}/chat"
+    with fake.serving(cluster) as port:
+
+        async def foreign(levers: Levers) -> None:
+            for _, value in levers:
+                change = {"spec": {"predictor": {"canaryTrafficPercent": value}}}
+                status, _ = cluster.write(path, change, "kubectl-edit")
+                assert status == 200
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=port,
+            make=lambda url: part.build(
+                part.config(
+                    url=url,
+                    namespace="ml",
+                    service="chat",
+                    stable="a",
+                    canary="b",
+                    token_file=token,
+                    port=8080,
+                    read_timeout_s=3.0,
+                )
+            ),
+            change=(("weight.b", 100),),  # KServe then calls it rolled out, and back again
+            illegal=(
+                (("weight.b", 101),),
+                (("weight.b", -1),),
+                (("weight.b", 2.5),),
+                (("weight.b", "all"),),
+                (("weight.a", 50),),
+                (("replicas.a", 3),),
+            ),
+            foreign=foreign,
+            read_within_s=3.0,
+        )

@@ -30,6 +30,7 @@ POOLS = {"stable": "a", "fallback": "b"}
 API = {"api": "https://10.96.0.1", "namespace": "ml", "tokenFile": "./token", "caFile": "/ca.crt"}
 ROUTE = API | {"route": "chat", "backends": {"a": "chat-v1", "b": "chat-v2"}}
 ROLLOUT = API | {"rollout": "chat", "port": 8080}
+KSERVE = API | {"inferenceService": "chat", "port": 8080}
 
 
 def deployment(target: dict[str, Any], **spec: Any) -> Deployment:
@@ -140,6 +141,18 @@ def test_a_rollout_knows_the_replicas_and_divides_the_traffic() -> None:
         deployment(target, canary={"pool": "c", "bucket": "60s"})
 
 
+def test_an_inference_service_divides_the_traffic_if_its_latest_revision_has_a_pool() -> None:
+    found = deployment({"kserve": KSERVE}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("kserve", None)
+    assert actuators({"kserve": KSERVE})["kserve"]["canary"] is None
+    target = {"kserve": KSERVE, "pools": POOLS}
+    found = deployment(target, canary={"pool": "b", "bucket": "60s"}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("kserve", "kserve")
+    assert actuators(target)["kserve"]["service"] == "chat"
+    beside = deployment({"kserve": KSERVE, "httpRoute": ROUTE}).managed
+    assert (beside.scale_actuator, beside.traffic_actuator) == ("kserve", "httproute")
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -173,6 +186,9 @@ def test_a_rollout_knows_the_replicas_and_divides_the_traffic() -> None:
         ),
         ({"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"rule": -1}}, "rule"),
         ({"rollout": ROLLOUT}, "name the pool of its canary"),
+        ({"kserve": KSERVE, "rollout": ROLLOUT, "pools": POOLS}, "both rollout and kserve"),
+        ({"kserve": KSERVE, "envoy": {"admin": "http://127.0.0.1:1"}, "pools": POOLS}, "keep one"),
+        ({"kserve": KSERVE | {"canary": "v2"}}, "canary"),
         (
             {"rollout": ROLLOUT, "kubernetes": KUBERNETES, "pools": POOLS},
             "both kubernetes and roll",

@@ -36,6 +36,14 @@ def bad_count(lever: str, value: Scalar) -> str:
     return f"{lever} must be a whole number from 1 to {_MOST}, got {value!r}"
 
 
+def is_changing(workload: owner.Object) -> bool:
+    """Return whether a Deployment's controller has not carried out its spec."""
+    status, meta = workload.get("status", {}), workload["metadata"]
+    behind: bool = status.get("observedGeneration", 0) < meta.get("generation", 0)
+    unfinished: bool = status.get("replicas", 0) != workload["spec"].get("replicas", 1)
+    return behind or unfinished
+
+
 async def selected(api: Api, home: str, selector: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the pods that a label selector fits.
 

@@ -121,7 +121,7 @@ class Scaled:
         replicas = tuple(
             pods.replica(one, pool=self._config.pool, port=self._config.port) for one in found
         )
-        return Sight(replicas=replicas, changing=_is_changing(workload))
+        return Sight(replicas=replicas, changing=pods.is_changing(workload))
 
     def _is_ours(self, kind: str, obj: owner.Object) -> bool:
         meta = obj["metadata"]
@@ -135,13 +135,6 @@ class Scaled:
         return await api.get(
             f"/apis/apps/v1{self._config.home}/deployments/{self._config.deployment}"
         )
-
-
-def _is_changing(workload: owner.Object) -> bool:
-    status, meta = workload.get("status", {}), workload["metadata"]
-    behind: bool = status.get("observedGeneration", 0) < meta.get("generation", 0)
-    unfinished: bool = status.get("replicas", 0) != workload["spec"].get("replicas", 1)
-    return behind or unfinished
 
 
 def build(config: KubernetesConfig) -> ObjectActuator:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.base.units import SECOND
-from homeostat.server.config.targets import HTTP_ROUTE, KUBERNETES, ROLLOUT, TargetSpec
+from homeostat.server.config.targets import HTTP_ROUTE, KSERVE, KUBERNETES, ROLLOUT, TargetSpec
 from homeostat.server.config.targets_kubernetes import ApiTarget
 from homeostat.server.plan import PartPlan
 
@@ -17,7 +17,7 @@ def plans(target: TargetSpec, left_ns: int, base: Path) -> tuple[PartPlan, ...]:
         left_ns: How long a reading may take where nothing is said.
         base: Folder that relative paths start from.
     """
-    found = (_kubernetes(target), _http_route(target), _rollout(target))
+    found = (_kubernetes(target), _http_route(target), _rollout(target), _kserve(target))
     return tuple(
         PartPlan(part=part, settings={"name": part, **_reached(said, left_ns, base), **settings})
         for part, said, settings in (one for one in found if one is not None)
@@ -80,3 +80,16 @@ def _rollout(target: TargetSpec) -> _Found:
         "port": said.port,
     }
     return ROLLOUT, said, settings
+
+
+def _kserve(target: TargetSpec) -> _Found:
+    said, pools = target.kserve, target.pools
+    if said is None:
+        return None
+    settings = {
+        "service": said.inference_service,
+        "stable": pools.stable,
+        "canary": pools.fallback,
+        "port": said.port,
+    }
+    return KSERVE, said, settings

@@ -13,6 +13,7 @@ from homeostat.server.config import spelling
 from homeostat.server.config.guardrails import Strict
 from homeostat.server.config.targets_kubernetes import (
     HttpRouteTarget,
+    KserveTarget,
     KubernetesTarget,
     RolloutTarget,
 )
@@ -25,6 +26,7 @@ WEBHOOK: Final = "webhook"
 KUBERNETES: Final = "kubernetes"
 HTTP_ROUTE: Final = "httproute"
 ROLLOUT: Final = "rollout"
+KSERVE: Final = "kserve"
 Name = spelling.Name
 Url = spelling.Url
 plain_url = spelling.plain_url
@@ -132,6 +134,7 @@ class TargetSpec(Strict):
     kubernetes: KubernetesTarget | None = None
     http_route: HttpRouteTarget | None = None
     rollout: RolloutTarget | None = None
+    kserve: KserveTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -141,10 +144,9 @@ class TargetSpec(Strict):
             return OBSERVED
         if self.process is not None:
             return PROCESS
-        if self.kubernetes is not None:
-            return KUBERNETES
-        if self.rollout is not None:
-            return ROLLOUT
+        for name in (KUBERNETES, ROLLOUT, KSERVE):
+            if getattr(self, name) is not None:
+                return name
         return WEBHOOK if self.webhook is not None else HAPROXY
 
     @property
@@ -159,7 +161,7 @@ class TargetSpec(Strict):
             if said:
                 return tuple(pool for pool in said if pool != self.pools.stable)
         fallback = (self.pools.fallback,) if self.pools.fallback is not None else ()
-        if self.rollout is not None:
+        if self.traffic in {ROLLOUT, KSERVE}:
             return fallback
         if self.envoy is None:
             levers = () if self.webhook is None else self.webhook.levers
@@ -174,6 +176,7 @@ class TargetSpec(Strict):
             WEBHOOK: "webhook.levers",
             HTTP_ROUTE: "httpRoute.backends",
             ROLLOUT: "pools.fallback",
+            KSERVE: "pools.fallback",
         }
         return f"target.{keys.get(self.traffic or ENVOY, 'envoy.weights')}"
 
@@ -187,6 +190,7 @@ class TargetSpec(Strict):
             ENVOY: self.envoy is not None,
             HTTP_ROUTE: self.http_route is not None,
             ROLLOUT: self.rollout is not None,
+            KSERVE: self.kserve is not None and self.pools.fallback is not None,
             WEBHOOK: asked,
         }
         return tuple(name for name, divides in there.items() if divides)
@@ -197,7 +201,7 @@ class TargetSpec(Strict):
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
-        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, WEBHOOK)
+        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, KSERVE, WEBHOOK)
         owners = [one for one in kinds if getattr(self, one) is not None]
         if len(owners) > 1:
             raise ValueError(
@@ -206,7 +210,7 @@ class TargetSpec(Strict):
             )
         if not owners and self.haproxy is None:
             raise ValueError(
-                "says neither process, kubernetes, rollout, haproxy, webhook nor observe; "
+                "says neither process, kubernetes, rollout, kserve, haproxy, webhook nor observe; "
                 "`observe: true` only watches"
             )
         if self.observe and self.traffic is not None:

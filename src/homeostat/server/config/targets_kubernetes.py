@@ -71,3 +71,12 @@ class RolloutTarget(ApiTarget):
     port: int | None = Field(
         default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
     )
+
+
+class KserveTarget(ApiTarget):
+    """One KServe InferenceService: its canary's share, or the floor of its replicas."""
+
+    inference_service: ObjectName
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
+    )

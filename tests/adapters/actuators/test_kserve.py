@@ -1,0 +1,234 @@
+"""Which lever each deployment mode has, who else sets it, and when KServe has handed it on."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+sys.path.insert(0, str(Path(__file__).parent))
+import kubernetes_fake as fake
+from kubernetes_stage import Stage
+
+from homeostat.adapters.actuators.kserve import KServeConfig, build
+from homeostat.base.errors import ActuatorError
+from homeostat.base.intent import ReceiptStatus
+
+CHAT = f"{fake.SERVICES}/chat"
+CANARIES = "/apis/flagger.app/v1beta1/namespaces/ml/canaries"
+TO_30 = (("weight.b", 30),)
+TO_3 = (("replicas.a", 3),)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    cluster = fake.Cluster(installed=(fake.SERVICES, fake.BUDGETS, fake.SCALERS))
+    with fake.serving(cluster) as port:
+        settings = {"namespace": "ml", "service": "chat", "canary": "b", "port": 8080}
+        yield Stage(cluster, port, tmp_path, lambda **said: build(KServeConfig(**said)), settings)
+
+
+def standard(stage: Stage, *, scaler: bool = True, **predictor: Any) -> None:
+    """Create one with raw Deployments, and what KServe makes of it."""
+    stage.cluster.create(fake.SERVICES, fake.service("RawDeployment", **predictor))
+    floor = predictor.get("minReplicas", 1)
+    stage.cluster.create(fake.DEPLOYMENTS, fake.deployment("chat-predictor", replicas=floor))
+    if scaler:
+        hpa = {
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "chat-predictor"},
+            "spec": {"minReplicas": floor, "maxReplicas": 9},
+        }
+        stage.cluster.create(fake.SCALERS, hpa)
+
+
+def revisions(stage: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = stage.found(CHAT)["status"]["components"]["predictor"]
+    return found
+
+
+async def test_in_serverless_mode_the_lever_is_the_latest_revisions_share(stage: Stage) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    world = await stage.read()
+    assert world.levers == (("weight.b", 10),)
+    assert [(one.name, one.pool) for one in world.replicas] == [
+        ("chat-predictor-00001-x", "a"),
+        ("chat-predictor-00002-x", "b"),
+    ]
+    assert world.changing is False
+    assert (await stage.apply(TO_30)).status is ReceiptStatus.DONE
+    (patch,) = stage.cluster.patches
+    assert patch["spec"] == {"predictor": {"canaryTrafficPercent": 30}}
+    assert [one["percent"] for one in revisions(stage)["traffic"]] == [30, 70]
+
+
+async def test_all_of_the_traffic_can_be_taken_back(stage: Stage) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    for number, share in enumerate((100, 10, 0, 50, 100, 0)):
+        receipt = await stage.apply(
+            (("weight.b", share),), intent={"id": f"d-{number}.0.0", "undo": number % 2 == 1}
+        )
+        assert receipt.status is ReceiptStatus.DONE, receipt
+        world = await stage.read()
+        assert (world.levers, world.changing) == ((("weight.b", share),), False)
+        on_first = {one["revisionName"]: one["percent"] for one in revisions(stage)["traffic"]}
+        assert on_first.get("chat-predictor-00001", 0) == 100 - share
+
+
+@pytest.mark.parametrize(
+    ("predictor", "said"),
+    [
+        ({}, {}),  # a new revision takes all at once: there is nothing to divide
+        (
+            {"canaryTrafficPercent": 10},
+            {"latestRolledoutRevision": "chat-predictor-00002"},  # and none before it
+        ),
+        ({"canaryTrafficPercent": 10}, {"latestReadyRevision": ""}),
+    ],
+)
+async def test_without_two_revisions_there_is_no_share(
+    stage: Stage, predictor: dict[str, Any], said: dict[str, Any]
+) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(**predictor))
+    revisions(stage).update(said)
+    if not predictor:
+        revisions(stage).update(previousRolledoutRevision="")
+    assert (await stage.read()).levers == ()
+    assert (await stage.apply(TO_30)).status is ReceiptStatus.NOT_APPLIED
+    assert stage.cluster.patches == []
+
+
+async def test_a_revision_that_is_not_ready_yet_keeps_it_changing(stage: Stage) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    revisions(stage)["latestCreatedRevision"] = "chat-predictor-00003"
+    assert (await stage.read()).changing is True
+
+
+async def test_it_changes_until_knative_divides_as_the_spec_says(stage: Stage) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    stage.cluster.delay_s = 3600.0
+    assert (await stage.apply(TO_30)).status is ReceiptStatus.DONE
+    world = await stage.read()
+    assert (world.levers, world.changing) == (TO_30, True)
+
+
+async def test_replicas_are_no_lever_of_serverless_nor_shares_of_the_other(stage: Stage) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    assert (await stage.apply(TO_3)).status is ReceiptStatus.NOT_APPLIED
+    stage.cluster.lists[fake.SERVICES].clear()
+    standard(stage, minReplicas=2)
+    assert (await stage.read()).levers == (("replicas.a", 2),)
+    assert (await stage.apply(TO_30)).status is ReceiptStatus.NOT_APPLIED
+    assert stage.cluster.patches == []
+
+
+@pytest.mark.parametrize("scaler", [True, False])
+async def test_in_standard_mode_it_is_the_floor_and_changes_until_it_is_handed_on(
+    stage: Stage,
+    *,
+    scaler: bool,
+) -> None:
+    standard(stage, scaler=scaler, minReplicas=2, maxReplicas=5)
+    world = await stage.read()
+    assert (world.levers, world.changing) == ((("replicas.a", 2),), False)
+    assert [one.pool for one in world.replicas] == ["a", "a"]
+    assert (await stage.apply(TO_3)).status is ReceiptStatus.DONE
+    assert (await stage.read()).changing is True
+    below = f"{fake.SCALERS if scaler else fake.DEPLOYMENTS}/chat-predictor"
+    handed = {"minReplicas": 3} if scaler else {"replicas": 3}
+    stage.cluster.write(below, {"spec": handed}, "kserve")
+    assert (await stage.read()).changing is False
+    over = await stage.apply((("replicas.a", 6),), intent={"id": "d-3.0.0"})
+    assert (over.status, "maxReplicas of 5" in over.detail) == (ReceiptStatus.NOT_APPLIED, True)
+
+
+async def test_a_budget_keeps_the_floor(stage: Stage) -> None:
+    standard(stage, minReplicas=4)
+    budget = {
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "b"},
+        "spec": {"selector": {"matchLabels": {"app": "chat-predictor"}}, "minAvailable": 4},
+        "status": {"disruptionsAllowed": 0, "observedGeneration": 1},
+    }
+    stage.cluster.create(fake.BUDGETS, budget)
+    receipt = await stage.apply(TO_3)
+    assert (receipt.status, "wants 4" in receipt.detail) == (ReceiptStatus.NOT_APPLIED, True)
+
+
+def argo(field: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {"f:spec": {"f:predictor": {f"f:{field}": {}}}}
+    entry = {"manager": "argocd-controller", "operation": "Update", "fieldsV1": fields}
+    return {"managedFields": [entry]}
+
+
+@pytest.mark.parametrize(
+    ("meta", "owned"),
+    [
+        (argo("canaryTrafficPercent"), True),
+        (argo("model"), False),  # the share is not in Git
+        (argo("minReplicas"), False),
+        ({"ownerReferences": [{"kind": "App", "name": "x", "controller": True}]}, True),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "x"}, "managedFields": []}, True),
+    ],
+)
+async def test_what_gitops_or_another_controller_sets_is_left_to_it(
+    stage: Stage, meta: dict[str, Any], *, owned: bool
+) -> None:
+    made = fake.service(canaryTrafficPercent=10)
+    made["metadata"] |= meta
+    stage.cluster.create(fake.SERVICES, made)
+    assert (await stage.read()).levers == (() if owned else (("weight.b", 10),))
+    receipt = await stage.apply(TO_30)
+    assert receipt.status is (ReceiptStatus.NOT_APPLIED if owned else ReceiptStatus.DONE)
+
+
+@pytest.mark.parametrize("target", ["chat", "chat-predictor", "mail"])
+async def test_so_is_what_a_flagger_canary_drives(stage: Stage, target: str) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    canary = {"metadata": {"name": "c"}, "spec": {"targetRef": {"name": target}}, "kind": "Canary"}
+    stage.cluster.create(CANARIES, canary)
+    receipt = await stage.apply(TO_30)
+    assert (receipt.status is ReceiptStatus.DONE) is (target == "mail")
+
+
+async def test_who_may_not_look_for_canaries_does_not_write(stage: Stage) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    stage.cluster.refuse = {CANARIES: 403}
+    receipt = await stage.apply(TO_30)
+    assert (receipt.status, "nobody knows" in receipt.detail) == (ReceiptStatus.NOT_APPLIED, True)
+
+
+async def test_an_external_autoscaler_owns_the_floor(stage: Stage) -> None:
+    standard(stage, minReplicas=2)
+    annotations = {"serving.kserve.io/autoscalerClass": "external"}
+    stage.cluster.write(CHAT, {"metadata": {"annotations": annotations}}, "kubectl")
+    assert (await stage.read()).levers == ()
+    assert "external" in (await stage.apply(TO_3)).detail
+
+
+@pytest.mark.parametrize("mode", ["ModelMesh", "", None])
+async def test_another_mode_is_no_reading(stage: Stage, mode: str | None) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    stage.found(CHAT)["status"]["deploymentMode"] = mode
+    with pytest.raises(ActuatorError, match="deployment mode is"):
+        await stage.read()
+
+
+@pytest.mark.parametrize("share", [101, -1, "10", True, 2.5])
+async def test_a_share_that_makes_no_sense_is_no_reading(stage: Stage, share: Any) -> None:
+    stage.cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
+    stage.found(CHAT)["spec"]["predictor"]["canaryTrafficPercent"] = share
+    with pytest.raises(ActuatorError, match="canaryTrafficPercent"):
+        await stage.read()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"canary": "a"}, {"stable": ""}, {"service": "../x"}, {"port": 0}, {"batcher": {}}],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
+    base = {"url": "https://cluster", "namespace": "ml", "service": "chat"}
+    with pytest.raises(ValidationError):
+        KServeConfig(**(base | changes))
