@@ -9,8 +9,8 @@ import yaml
 
 from homeostat import plugins
 from homeostat.base.errors import ConfigError
-from homeostat.server.config import Config, Deployment, Webhook, load
-from homeostat.server.plan import filled
+from homeostat.server.config import Config, Deployment, load
+from homeostat.server.plan import PartPlan, filled
 from homeostat.server.planning import deployment_plan, needs_restart, plan_of
 from homeostat.testing import build
 
@@ -164,13 +164,12 @@ def test_what_is_not_asked_for_is_not_there(tmp_path: Path) -> None:
     assert plan.labels_path is None
 
 
-def test_a_signed_webhook_is_planned_with_its_secret(tmp_path: Path) -> None:
+def test_who_is_told_is_planned_as_it_was_loaded(tmp_path: Path) -> None:
     whole = config(tmp_path)
-    secret = tmp_path / "secret"
-    hooks = (Webhook(url="http://127.0.0.1:9/hook", secret_file=secret),)
-    plan = plan_of(replace(whole, controller=replace(whole.controller, webhooks=hooks)))
-    assert [entry.part for entry in plan.notifiers] == ["webhook"]
-    assert plan.notifiers[0].settings == {"url": "http://127.0.0.1:9/hook", "secret_file": secret}
+    settings = {"url": "http://127.0.0.1:9/hook", "secret_file": tmp_path / "secret"}
+    hooks = (PartPlan(part="webhook", settings=settings),)
+    plan = plan_of(replace(whole, controller=replace(whole.controller, notifiers=hooks)))
+    assert plan.notifiers == hooks
 
 
 def test_words_of_the_replica_are_filled_in_however_deep_they_are() -> None:

@@ -19,6 +19,7 @@ class What(StrEnum):
     INCIDENTS = "incidents"
     DECISIONS = "decisions"
     ACTIONS = "actions"
+    ALERTS = "alerts"
     AUTONOMY = "autonomy"
     FEEDBACK = "feedback"
     PARTS = "parts"
@@ -36,7 +37,7 @@ def get(
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
-    """Show deployments, incidents, decisions, actions, autonomy, feedback, plug-ins, presets."""
+    """Show what a running controller knows, the plug-ins or the presets; see WHAT."""
     if what is What.PRESETS:
         _presets(name, prometheus, token_file, output)
         return
@@ -51,6 +52,13 @@ def get(
         rows = _rows(what, call("GET", url, what.value))
         chosen = [row for row in rows if name is None or name in {row["deployment"], row["kind"]}]
         show(tables.autonomy(chosen) if output is Output.TABLE else chosen, output)
+        return
+    if what is What.ALERTS:
+        from homeostat.cli import tables_alerts
+
+        rows = _rows(what, call("GET", url, what.value, params=params))
+        chosen = [row for row in rows if name in {None, row["name"], row["fingerprint"]}]
+        show(tables_alerts.alerts(chosen) if output is Output.TABLE else chosen, output)
         return
     if what is What.FEEDBACK:
         _feedback(name or deployment, output, url)

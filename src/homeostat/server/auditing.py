@@ -30,6 +30,7 @@ from homeostat.base.intent import ActionRecord
 from homeostat.base.ports import Entry, Journal
 from homeostat.govern.decide import label
 from homeostat.loop.heeding import verdict_of
+from homeostat.server.heard import NOTED
 from homeostat.server.kill_noted import THROWN
 from homeostat.server.restore import decoded
 from homeostat.server.view_plain import when
@@ -120,6 +121,10 @@ def said(entry: Entry) -> Line | None:
         thrown = json.loads(entry.body)["kill.thrown"]
         what = f"set the kill switch to {thrown['level']}"
         return Line(kind="person", who=thrown["by"], what=what, why=thrown["why"])
+    if entry.kind == "note" and entry.body.startswith(NOTED):
+        heard = json.loads(entry.body)["alert.heard"]
+        return Line(kind="controller", who=_CONTROLLER, what=f"heard {heard['words']}",
+                    origin=heard["by"])  # fmt: skip
     if entry.kind not in {"event", "command"} or not entry.body.startswith((*_WANTED, *_FACTS)):
         return None
     item = decoded(entry)

@@ -115,6 +115,18 @@ def find(roster: Iterable[Credential], token: str, now: TimeNs) -> Principal | N
     return Principal(name=found.name, role=found.role, named=True, key=found.key)
 
 
+def named(roster: Iterable[Credential], name: str, now: TimeNs) -> Principal | None:
+    """Return somebody by name, for ways in that know who it is by themselves.
+
+    None if nobody of that name has a token that is good: who was taken out is out everywhere.
+    """
+    good = [one for one in roster if one.name == name and one.is_good(now)]
+    if not good:
+        return None
+    least = min(good, key=lambda one: one.role)
+    return Principal(name=name, role=least.role, named=True, key=least.key)
+
+
 def add(
     roster: Roster, *, name: str, role: Role, now: TimeNs, lasts_ns: int, by: str
 ) -> tuple[Roster, str]:

@@ -19,7 +19,7 @@ import structlog
 
 from homeostat.base.errors import ConfigError
 from homeostat.base.units import TimeNs
-from homeostat.server.people import Credential, Principal, Role, Roster, find
+from homeostat.server.people import Credential, Principal, Role, Roster, find, named
 
 log = structlog.get_logger()
 
@@ -139,6 +139,11 @@ class People:
         """Return whose token this is, None if it is nobody's or no longer good."""
         self._look()
         return find(self._roster, token, now)
+
+    def named(self, name: str, now: TimeNs) -> Principal | None:
+        """Return somebody by name, None if they have no token that is good."""
+        self._look()
+        return named(self._roster, name, now)
 
     def _look(self) -> None:
         """Read the file anew if it changed; what cannot be read holds nobody and opens nothing."""

@@ -17,6 +17,7 @@ from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api.app import create_app
 from homeostat.server.api.deps import States
+from homeostat.server.api.doors import Doors
 from homeostat.server.auditing import Audit
 from homeostat.server.people_file import People
 from homeostat.server.view import View
@@ -78,6 +79,8 @@ class Bench:
         people: People | None = None,
         states: States = lambda _: None,
         audit: Audit | None = None,
+        doors: Doors | None = None,
+        standby: Callable[[], bool] = lambda: False,
     ) -> FastAPI:
         return create_app(
             view=self.view,
@@ -91,6 +94,8 @@ class Bench:
             people=people,
             states=states,
             audit=audit,
+            doors=doors,
+            standby=standby,
         )
 
     @property

@@ -21,6 +21,7 @@ READS = {
     "/policy": "/policy",
     "/openapi.json": "/openapi.json",
     "/v1/actions": "/v1/actions?deployment=credit&limit=5",
+    "/v1/alerts": "/v1/alerts?deployment=credit",
     "/v1/audit": "/v1/audit?kind=person&words=x",
     "/v1/autonomy": "/v1/autonomy",
     "/v1/decisions": "/v1/decisions?pending=true",
@@ -63,7 +64,10 @@ SAMPLES = [
     {"t": t, "canary_total": t, "canary_bad": 0, "stable_total": t, "stable_bad": 0}
     for t in (0, 60)
 ]
-ASKS = {"/v1/judge": ("/v1/judge", {"samples": SAMPLES}, 200)}  # with a token, and change nothing
+ASKS: dict[str, tuple[str, dict[str, object], int]] = {  # with a token, and change nothing
+    "/v1/judge": ("/v1/judge", {"samples": SAMPLES}, 200),
+    "/v1/alerts": ("/v1/alerts", {"version": "4", "status": "firing", "alerts": []}, 200),
+}
 CONTENT = {"content-type": "application/json"}
 CALLERS: dict[str, tuple[dict[str, str], int | None]] = {
     "nobody": ({**CONTENT}, 401),

@@ -15,6 +15,7 @@ from homeostat.server.people import DAY_NS, Role, Roster, add, revoke
 from homeostat.server.people_file import People, editing, read
 
 BODIES: dict[str, dict[str, object]] = {
+    "POST /v1/alerts": {"version": "4", "status": "firing", "alerts": []},
     "POST /v1/deployments/{name}/autonomy": {
         "kind": "restart_replica",
         "given": False,

@@ -9,6 +9,7 @@ import homeostat
 from homeostat.base.errors import ConfigError
 from homeostat.base.types import TimeNs
 from homeostat.server.api import (
+    alerts,
     changes,
     feedback,
     gate,
@@ -18,8 +19,10 @@ from homeostat.server.api import (
     problems,
     reads,
     records,
+    slack,
 )
 from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
+from homeostat.server.api.doors import Doors
 from homeostat.server.api.stream import Streams
 from homeostat.server.auditing import Audit
 from homeostat.server.console import pages
@@ -47,6 +50,8 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     autonomy: Callable[[], list[dict[str, Any]]] = list,
     audit: Audit | None = None,
     proofs: Callable[[str], dict[str, Any] | None] = lambda _: None,
+    doors: Doors | None = None,
+    standby: Callable[[], bool] = lambda: False,
     own: Own | None = None,
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
@@ -68,6 +73,8 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         autonomy: Gives how every kind of action stands on every deployment.
         audit: The record, to be shown.
         proofs: Gives how the proof of a deployment's policy stands.
+        doors: Ways in for machines; None for an admin's token alone.
+        standby: Says whether another controller leads.
         own: How the controller itself is doing, for `/metrics`.
 
     Raises:
@@ -79,7 +86,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
             "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(32))'`"
         )
     origins = frozenset(allowed_origins)
-    known = people or People(None)
+    known, doors = people or People(None), doors or Doors()
     deps = Deps(
         view=view,
         submit=submit,
@@ -92,6 +99,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         autonomy=autonomy,
         audit=audit,
         proofs=proofs,
+        standby=standby,
         own=own or Own(),
     )
     streams = Streams(view, clock)
@@ -119,6 +127,9 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(feedback.router(deps, streams), tags=["feedback"])
     app.include_router(records.router(deps), tags=["read"])
     app.include_router(judge.router(clock), tags=["judge"])
+    app.include_router(alerts.router(deps, doors.heard), tags=["alerts"])
+    if doors.clicks is not None:
+        app.include_router(slack.router(deps, streams, doors.clicks))
     pages.mount(app, view=view, clock=clock, read_only=read_only, closed=lambda: known.configured)
     problems.install(app)
     rules = gate.Rules(
@@ -128,6 +139,8 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         hosts=frozenset(map(gate.host_of, origins)) | {"localhost"},
         read_only=read_only,
         clock=clock,
+        by_token=doors.by_token(),
+        by_signature=doors.by_signature(),
     )
     app.add_middleware(gate.Gate, rules=rules)
     app.add_middleware(headers.SecurityHeaders)

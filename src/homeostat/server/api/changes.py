@@ -72,16 +72,16 @@ def _answers(routes: APIRouter, deps: Deps, streams: Streams) -> None:
         It counts for the action and the evidence that were asked about. The same yes again is
         accepted and does nothing.
         """
-        event = _answer(deps, decision_id, body, caller(request, body.by), approved=True)
-        return await _answered(deps, streams, event)
+        event = answer(deps, decision_id, body, caller(request, body.by), approved=True)
+        return await answered(deps, streams, event)
 
     @routes.post("/v1/decisions/{decision_id}/reject", status_code=202)
     async def reject(
         decision_id: IdPath, body: schemas.AnswerBody, request: Request
     ) -> schemas.Accepted:
         """Say no to an open question."""
-        event = _answer(deps, decision_id, body, caller(request, body.by), approved=False)
-        return await _answered(deps, streams, event)
+        event = answer(deps, decision_id, body, caller(request, body.by), approved=False)
+        return await answered(deps, streams, event)
 
     @routes.post("/v1/decisions/{decision_id}/undo", status_code=202)
     async def undo(
@@ -116,7 +116,7 @@ def _settings(routes: APIRouter, deps: Deps, streams: Streams) -> None:
         return _labels(deps, body)
 
 
-async def _answered(deps: Deps, streams: Streams, event: Approval) -> schemas.Accepted:
+async def answered(deps: Deps, streams: Streams, event: Approval) -> schemas.Accepted:
     """Hand an answer to the loop, and say what it is worth.
 
     Raises:
@@ -132,9 +132,21 @@ async def _answered(deps: Deps, streams: Streams, event: Approval) -> schemas.Ac
     return accepted if worth is None else accepted.model_copy(update={"note": worth.words})
 
 
-def _answer(
+def answer(
     deps: Deps, decision_id: str, body: schemas.AnswerBody, who: Caller, *, approved: bool
 ) -> Approval:
+    """Return a person's answer as the loop takes it.
+
+    Args:
+        deps: What every route may use.
+        decision_id: The question's.
+        body: What it says, and what it is bound to.
+        who: Whoever answers; that they may was checked before.
+        approved: Whether it is a yes.
+
+    Raises:
+        ProblemError: 409, there is no such question (any more); 404, no such decision.
+    """
     now = deps.clock()
     state, record = find_decision(deps, decision_id, body.deployment)
     loop = deps.states(state.name)

@@ -55,6 +55,7 @@ class Deps:
         autonomy: How every kind of action stands on every deployment.
         audit: The record; None where there is no journal.
         proofs: How the proof of a deployment's policy stands; None where nobody proves.
+        standby: True while another controller leads: then nothing of ours goes on record.
         own: How the controller itself is doing, for `/metrics`.
     """
 
@@ -69,4 +70,5 @@ class Deps:
     autonomy: Callable[[], list[dict[str, Any]]]
     audit: Audit | None
     proofs: Callable[[str], dict[str, Any] | None]
+    standby: Callable[[], bool] = lambda: False
     own: Own

@@ -8,8 +8,8 @@ itself; Origin and Host are checked all the same (cross-site requests, DNS rebin
 import asyncio
 import hmac
 import ipaddress
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,21 +20,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from homeostat.base.types import TimeNs
 from homeostat.base.units import SECOND
 from homeostat.server.api import roles
+from homeostat.server.api.doors import ALERTS_PATH, BySignature, ByToken
 from homeostat.server.api.problems import respond
 from homeostat.server.people import OWNER, Principal, digest
 from homeostat.server.people_file import People
 
 BODY_MAX: Final = 64 * 1024
 LABELS_MAX: Final = 1024 * 1024
+ALERTS_MAX: Final = 256 * 1024
 BODY_SECONDS: Final = 10.0
 """A body that takes longer to arrive is refused (slow senders hold no memory)."""
 
 LABELS_PATH: Final = "/v1/labels"
 FREEZE_PATH: Final = "/v1/freeze"
+_LIMITS: Final = {LABELS_PATH: LABELS_MAX, ALERTS_PATH: ALERTS_MAX}
 _RATES: Final = {
     "": (5.0, 30.0),  # a second, at once: people and scripts of theirs
     "labels": (50.0, 200.0),  # batches from a model server
     "approve": (0.5, 10.0),  # whoever says yes faster than that has read nothing
+    "slack": (0.5, 10.0),  # the same
 }
 WHO: Final = "principal"
 """Where a route finds who asks: `request.state.principal`; None for anonymous reading."""
@@ -70,6 +74,8 @@ class Rules:
         hosts: Host names that requests may be for; IP addresses always may.
         read_only: Refuse every change.
         clock: The controller's clock.
+        by_token: Who a token is that opens one path and nothing else, by that path.
+        by_signature: Who signed a request, by path; nothing but a signature opens these.
     """
 
     token_digest: bytes
@@ -78,6 +84,8 @@ class Rules:
     hosts: frozenset[str]
     read_only: bool
     clock: Callable[[], TimeNs]
+    by_token: Mapping[str, ByToken] = field(default_factory=dict)
+    by_signature: Mapping[str, BySignature] = field(default_factory=dict)
 
 
 class Gate:
@@ -97,11 +105,12 @@ class Gate:
         refusal = self._host(headers)
         if refusal is None and scope["method"] in {"GET", "HEAD"}:
             refusal = self._read(scope, headers)
+        elif refusal is None and scope["path"] in self._rules.by_signature:
+            refusal, receive = await self._signed(scope, headers, receive)
         elif refusal is None:
             refusal = self._change(scope, headers)
             if refusal is None:
-                limit = LABELS_MAX if scope["path"] == LABELS_PATH else BODY_MAX
-                body = await _body(receive, limit)
+                body = await _body(receive, _LIMITS.get(scope["path"], BODY_MAX))
                 refusal = body if isinstance(body, Response) else None
                 receive = receive if isinstance(body, Response) else _again(body, receive)
         await (refusal or self._app)(scope, receive, send)
@@ -122,7 +131,35 @@ class Gate:
             "open it by its address, for example through a tunnel (ssh -L)",
         )
 
+    async def _signed(
+        self, scope: Scope, headers: Headers, receive: Receive
+    ) -> tuple[Response | None, Receive]:
+        """Let a signed request through, with its body: the signature is over all of it."""
+        refusal = self._foreign(headers)
+        body = await _body(receive, BODY_MAX) if refusal is None else refusal
+        if isinstance(body, Response):
+            return body, receive
+        who = self._rules.by_signature[scope["path"]](headers, body)
+        if who is None:
+            return self._unknown(), receive
+        scope.setdefault("state", {})[WHO] = who
+        return self._allowed(scope, who), _again(body, receive)
+
     def _change(self, scope: Scope, headers: Headers) -> Response | None:
+        refusal = self._foreign(headers)
+        if refusal is not None:
+            return refusal
+        machine = self._rules.by_token.get(scope["path"])
+        who = None if machine is None else machine(_token(headers))
+        if who is not None:  # its token opens this path alone: there is no role to ask for
+            scope.setdefault("state", {})[WHO] = who
+            return self._allowed(scope, who) or self._typed(scope, headers)
+        who = self._whose(headers)
+        if who is None:
+            return self._unknown()
+        return self._let(scope, who) or self._allowed(scope, who) or self._typed(scope, headers)
+
+    def _foreign(self, headers: Headers) -> Response | None:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if (origin is not None and origin not in self._rules.origins) or site == "cross-site":
             return respond(
@@ -130,10 +167,7 @@ class Gate:
                 f"a page of origin {origin!r} may not change anything here",
                 "use the console of this server, at the address that the controller logged",
             )
-        who = self._whose(headers)
-        if who is None:
-            return self._unknown()
-        return self._let(scope, who) or self._allowed(scope, who) or self._typed(scope, headers)
+        return None
 
     def _read(self, scope: Scope, headers: Headers) -> Response | None:
         """Let reads through: all while nobody was added, then those with a token; pages always."""
@@ -146,10 +180,9 @@ class Gate:
         return None if who is None else self._let(scope, who)
 
     def _whose(self, headers: Headers) -> Principal | None:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        token = token.strip()
+        token = _token(headers)
         shared = hmac.compare_digest(digest(token), self._rules.token_digest)
-        if scheme.lower() != "bearer":
+        if not token:
             return None
         return OWNER if shared else self._rules.people.whose(token, self._rules.clock())
 
@@ -205,6 +238,12 @@ class Gate:
                 "send plain JSON with `Content-Type: application/json`",
             )
         return None
+
+
+def _token(headers: Headers) -> str:
+    """Return the bearer token, empty if there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _body(receive: Receive, limit: int) -> bytes | Response:

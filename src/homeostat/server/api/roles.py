@@ -1,8 +1,9 @@
 """The least role for every route, as data: what is not in the table only an admin may try.
 
 Reading is open to whoever reaches the port until the first person is added; then it needs a viewer.
-Changes need a token always. The pages themselves hold nothing: a browser sends no token when it
-opens one, so they are open, and stay empty until the script in them reads with a token.
+Changes need a token always; machines that have a way in of their own are in `doors`. The pages
+themselves hold nothing: a browser sends no token when it opens one, so they are open, and stay
+empty until the script in them reads with a token.
 """
 
 import re
@@ -28,6 +29,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "GET /metrics": Role.VIEWER,
     "GET /openapi.json": Role.VIEWER,
     "GET /v1/actions": Role.VIEWER,
+    "GET /v1/alerts": Role.VIEWER,
     "GET /v1/audit": Role.VIEWER,
     "GET /v1/autonomy": Role.VIEWER,
     "GET /v1/decisions": Role.VIEWER,
@@ -41,6 +43,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "GET /v1/incidents": Role.VIEWER,
     "GET /v1/me": Role.VIEWER,
     "GET /v1/policies": Role.VIEWER,
+    "POST /v1/alerts": Role.ADMIN,  # and whoever holds the token of spec.alerts, see doors
     "POST /v1/decisions/{decision_id}/approve": Role.APPROVER,
     "POST /v1/decisions/{decision_id}/reject": Role.APPROVER,
     "POST /v1/decisions/{decision_id}/undo": Role.OPERATOR,

@@ -7,7 +7,6 @@ from homeostat.server.config.loaded import (
     Deployment,
     Probe,
     ScrapeTarget,
-    Webhook,
     state_folder,
 )
 from homeostat.server.config.loader import load, schema
@@ -24,7 +23,6 @@ __all__ = [
     "ProcessHost",
     "ScrapeTarget",
     "Watcher",
-    "Webhook",
     "load",
     "schema",
     "state_folder",
