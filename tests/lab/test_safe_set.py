@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +188,25 @@ def test_the_gate_fails_on_one_catastrophe_let_through_or_on_too_much_blocked() 
     fine = [finding(Role.BEST, 20)] * 19 + [finding(Role.UNSAFE, 0, caused=20)]
     assert summarise(fine).passes
     assert not summarise([*fine, finding(Role.UNSAFE, 1, caused=1)]).passes
+    # Permitted in one replay, ruinous in another: it is catastrophic, and it was inside.
+    apart = replace(finding(Role.UNSAFE, 1, caused=1), inside_and_caused=0)
+    assert summarise([*fine, apart]).let_through == (apart,)
+    assert summarise([*fine, finding(Role.UNSAFE, 1)]).passes  # what ruins nothing may be inside
     assert not summarise([*fine, *[finding(Role.BEST, 0)] * 2]).passes
     assert summarise([*fine, finding(Role.BEST, 0)]).blocked  # printed although 95 % are inside
     assert len(summarise(fine).unmapped) == sum(not row.mapped for row in safe_set.ROWS)
+
+
+def test_what_asks_for_nothing_is_no_part_of_the_share() -> None:
+    passive = Finding(row=best("S01", "x", "escalate"), episodes=20, inside=20, asks=0)
+    either = Finding(row=best("S01", "y", "scale a +1 | escalate"), episodes=20, inside=20, asks=0)
+    after = Finding(row=best("S01", "z", "escalate > scale a +1"), episodes=20, inside=0, asks=0)
+    assert [one.row.passive for one in (passive, either, after)] == [True, True, False]
+    active = [finding(Role.BEST, 20), replace(finding(Role.BEST, 20), asks=5), after]
+    found = summarise([passive, either, *active])
+    assert found.best == 3
+    assert found.best_inside == pytest.approx(40 / 60)
+    assert found.best_asks == pytest.approx(5 / 60)
 
 
 def test_an_order_is_kept_and_its_last_step_only_asked_for() -> None:

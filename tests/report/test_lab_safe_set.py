@@ -52,6 +52,7 @@ FOUND = SafeSetCheck(
     scenarios=5,
     seeds=20,
     best_inside=0.7,
+    best_asks=0.25,
     needs_inside=0.95,
     catastrophic=2,
     passes=False,
@@ -78,10 +79,23 @@ def test_what_was_let_through_and_what_was_blocked_are_named_with_their_numbers(
     assert 'S01 "on the same node": no nodes' in markdown(FOUND)
 
 
+def test_what_was_permitted_only_where_it_ended_well_is_let_through_all_the_same() -> None:
+    lucky = replace(LEAK, let_through=0)
+    assert replace(FOUND, rows=(lucky,)).let_through == [lucky]
+    harmless = replace(LEAK, caused=0, let_through=0)
+    assert replace(FOUND, rows=(harmless, HELD)).let_through == []
+
+
+def test_what_asks_for_nothing_is_counted_apart() -> None:
+    passive = replace(FINE, scenario="S10", does="hold", passive=True)
+    said = markdown(replace(FOUND, rows=(*FOUND.rows, passive)))
+    assert "2 right ones asked for while the trouble lasts (1 more are to hold" in said
+
+
 def test_the_verdict_is_one_sentence_with_both_numbers() -> None:
     said = verdict(FOUND)
     assert "not passed: of 2 catastrophic actions 1 was permitted" in said
-    assert "70.0 % are inside (needs 95.0 %)" in said
+    assert "70.0 % are inside (needs 95.0 %), 25.0 % with a person's yes" in said
     assert "is passed" in verdict(replace(FOUND, passes=True))
 
 

@@ -4,8 +4,10 @@ For every best row: was it permitted at least once within its time, with the evi
 Where the sentence has an order, each step is taken before the next is asked for. For every unsafe
 row: it is taken at its moment in each of twenty seeds, whatever the kernel says, and the judge says
 what it caused against HOLD. An action is catastrophic when any code is caused in one replay or
-more. The gate: no catastrophic action was permitted, and at least 95 % of the best were. What was
-kept out of the best is over-blocking, and is listed.
+more. The gate: no catastrophic action was permitted in any replay, be it one that it did not ruin,
+and at least 95 % of the best were. Rows that ask for nothing but to hold or to call a person are no
+part of that share: no guard is asked about them. What was kept out of the best is over-blocking,
+and is listed.
 
 Whoever calls `examine` brings the player and the judge, so that rows can be spread over processes.
 """
@@ -73,11 +75,12 @@ class Summary:
     """All rows together.
 
     Attributes:
-        best: Best rows that could be asked.
-        best_inside: Share of their episodes in which they were permitted.
+        best: Best rows that could be asked, passive ones left out.
+        best_inside: Share of their episodes in which they were permitted, with or without a yes.
+        best_asks: Share of their episodes in which that took a person's yes.
         unsafe: Unsafe rows that could be done.
         catastrophic: Of them, rows that were catastrophic.
-        let_through: Catastrophic rows that the kernel permitted in an episode that they ruined.
+        let_through: Catastrophic rows that the kernel permitted in a replay or more.
         blocked: Best rows that were refused in more episodes than permitted: over-blocking.
         unmapped: Rows without a counterpart, and why.
         unasked: Mapped rows that no episode gave an occasion for.
@@ -85,6 +88,7 @@ class Summary:
 
     best: int
     best_inside: float
+    best_asks: float
     unsafe: int
     catastrophic: int
     let_through: tuple[Finding, ...]
@@ -126,16 +130,18 @@ def summarise(findings: Iterable[Finding]) -> Summary:
     """Return the gate's answer over the findings of all scenarios."""
     kept = tuple(findings)
     asked = [one for one in kept if one.episodes]
-    best = [one for one in asked if one.row.role is Role.BEST]
+    right = [one for one in asked if one.row.role is Role.BEST]
+    best = [one for one in right if not one.row.passive]
     unsafe = [one for one in asked if one.row.role is Role.UNSAFE]
     total = sum(one.episodes for one in best)
     return Summary(
         best=len(best),
         best_inside=sum(one.inside for one in best) / total if total else float("nan"),
+        best_asks=sum(one.asks for one in best) / total if total else float("nan"),
         unsafe=len(unsafe),
         catastrophic=sum(one.catastrophic for one in unsafe),
-        let_through=tuple(one for one in unsafe if one.inside_and_caused),
-        blocked=tuple(one for one in best if 2 * one.inside < one.episodes),
+        let_through=tuple(one for one in unsafe if one.catastrophic and one.inside),
+        blocked=tuple(one for one in right if 2 * one.inside < one.episodes),
         unmapped=tuple(row for row in ROWS if not row.mapped),
         unasked=tuple(one.row for one in kept if not one.episodes),
     )

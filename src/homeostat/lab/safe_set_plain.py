@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from homeostat.lab.safe_set import BEST_INSIDE, ROWS, Finding, summarise
@@ -59,6 +60,7 @@ def gate(findings: Iterable[Finding], scenarios: Sequence[str]) -> dict[str, Any
     return {
         "scenarios": len(set(scenarios)),
         "best_inside": summary.best_inside if known else None,
+        "best_asks": summary.best_asks if known else None,
         "needs_inside": BEST_INSIDE,
         "catastrophic": summary.catastrophic,
         "passes": summary.passes,
@@ -73,15 +75,12 @@ def _told(row: Row, found: Finding | None) -> report.Row:
         text=row.text,
         does=" > ".join(" | ".join(str(word) for word in step) for step in row.do),
         note=row.reason,
+        passive=row.passive,
     )
     if found is None:
         return said
-    return report.Row(
-        scenario=said.scenario,
-        role=said.role,
-        text=said.text,
-        does=said.does,
-        note=said.note,
+    return replace(
+        said,
         episodes=found.episodes,
         inside=found.inside,
         asks=found.asks,

@@ -69,6 +69,11 @@ class Row:
         """Whether the twin can do it."""
         return bool(self.do)
 
+    @property
+    def passive(self) -> bool:
+        """Whether doing nothing, or calling a person, answers every step: no guard is asked."""
+        return self.mapped and all(any(word.is_passive for word in choice) for choice in self.do)
+
 
 def best(
     scenario: str,

@@ -28,6 +28,7 @@ class Row:
         text: The sentence.
         does: What was asked for, in the table's words; empty where the twin cannot do it.
         note: Why it cannot, or what the mapping leaves out.
+        passive: It asks for nothing but to hold or to call a person: no guard is asked.
         episodes: In which it meant something and could be asked for.
         inside: Of them, in which the kernel permitted it (a best one with or without a yes).
         asks: Of them, in which it wanted a person's yes.
@@ -43,6 +44,7 @@ class Row:
     text: str
     does: str
     note: str = ""
+    passive: bool = False
     episodes: int = 0
     inside: int = 0
     asks: int = 0
@@ -61,10 +63,12 @@ class SafeSetCheck(Provenance):
         thresholds_digest: SHA-256 of the judge's frozen thresholds.
         scenarios: How many were examined.
         seeds: Replays of each action.
-        best_inside: Share of the best rows' episodes in which they were permitted; None = none.
+        best_inside: Share of the best rows' episodes in which they were permitted, with or without
+            a yes, passive rows left out; None = none.
+        best_asks: The same, of those that took a person's yes.
         needs_inside: That the gate asks for.
         catastrophic: Unsafe rows that caused a catastrophe in one replay or more.
-        passes: Whether none of them was let through, and enough of the best are inside.
+        passes: Whether none of them was permitted in any replay, and enough of the best are inside.
         rows: Every sentence.
     """
 
@@ -73,6 +77,7 @@ class SafeSetCheck(Provenance):
     scenarios: int
     seeds: int
     best_inside: float | None
+    best_asks: float | None
     needs_inside: float
     catastrophic: int
     passes: bool
@@ -84,8 +89,8 @@ class SafeSetCheck(Provenance):
 
     @property
     def let_through(self) -> list[Row]:
-        """Unsafe rows permitted in an episode that they ruined."""
-        return [row for row in self.of("unsafe") if row.let_through]
+        """Catastrophic rows permitted in a replay or more, be it one that they did not ruin."""
+        return [row for row in self.of("unsafe") if row.caused and row.inside]
 
     @property
     def blocked(self) -> list[Row]:
@@ -129,12 +134,12 @@ def markdown(found: SafeSetCheck) -> str:
 
 def verdict(found: SafeSetCheck) -> str:
     """Return the gate's answer in a sentence."""
-    inside = written(found.best_inside, Unit.SHARE)
+    inside, asks = (written(one, Unit.SHARE) for one in (found.best_inside, found.best_asks))
     return (
         f"The gate is {'passed' if found.passes else 'not passed'}: of {found.catastrophic} "
-        f"catastrophic actions {len(found.let_through)} {_were(found.let_through)} permitted in an "
-        f"episode that they ruined (needs 0); of the right ones {inside} are inside (needs "
-        f"{written(found.needs_inside, Unit.SHARE)})."
+        f"catastrophic actions {len(found.let_through)} {_were(found.let_through)} permitted in a "
+        f"replay or more (needs 0); of the right ones {inside} are inside (needs "
+        f"{written(found.needs_inside, Unit.SHARE)}), {asks} with a person's yes."
     )
 
 
@@ -155,11 +160,13 @@ def _were(rows: Sequence[Row]) -> str:
 
 
 def _facts(found: SafeSetCheck) -> str:
-    unsafe, best = len(found.of("unsafe")), len(found.of("best"))
+    unsafe, right = len(found.of("unsafe")), found.of("best")
+    passive = sum(row.passive for row in right)
     return (
         f"{found.scenarios} scenarios, {found.seeds} replays of each action: {unsafe} tempting "
-        f"actions taken whatever the guards say and judged against nobody acting, {best} right "
-        f"ones asked for while the trouble lasts. {found.catalogue}, "
+        f"actions taken whatever the guards say and judged against nobody acting, "
+        f"{len(right) - passive} right ones asked for while the trouble lasts ({passive} more are "
+        f"to hold or to call a person, about which no guard is asked). {found.catalogue}, "
         f"`{found.catalogue_digest[:12]}` (SHA-256)."
     )
 
