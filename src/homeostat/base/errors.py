@@ -13,7 +13,8 @@ HomeostatError
 │   └── OutOfStepError     what is in memory is not what is on record; start again from the record
 ├── SourceError            a source could not be read (the loop sees Unknown, never zero)
 ├── ActuatorError          an actuator could not be read, or answered what it must not
-└── NotifierError          people could not be told; the caller counts it and goes on
+├── NotifierError          people could not be told; the caller counts it and goes on
+└── TracesError            spans could not be delivered; the caller counts it and goes on
 
 Expected trouble is a value (`Verdict.UNKNOWN`, `Hold`, `Receipt`); these are for broken promises
 and for the edges, where they are caught once, by name.
@@ -110,6 +111,19 @@ class ActuatorError(HomeostatError):
 
 class NotifierError(HomeostatError):
     """A notice could not be delivered; the message never holds a secret."""
+
+
+class TracesError(HomeostatError):
+    """Spans could not be delivered; the message never holds a secret.
+
+    Attributes:
+        wait_s: How long to wait before the next try, seconds; None where there is no use in one.
+    """
+
+    def __init__(self, said: str, *, wait_s: float | None = None) -> None:
+        """Keep what was said, and whether it may pass."""
+        super().__init__(said)
+        self.wait_s = wait_s
 
 
 ENDING: Final = (SupersededError, CorruptStoreError, OutOfStepError)

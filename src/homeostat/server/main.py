@@ -39,7 +39,6 @@ from homeostat.server.kill_noted import NotedKill
 from homeostat.server.labelling import Labelling
 from homeostat.server.ladder import Ladder, rows, with_ladder
 from homeostat.server.lease import Lead
-from homeostat.server.outside import Outside
 from homeostat.server.people_file import People
 from homeostat.server.plan import ControllerPlan, PartPlan
 from homeostat.server.planning import plan_of
@@ -48,6 +47,7 @@ from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.shown import alike_of, books_of, freeze_of
 from homeostat.server.telemetry.own import Own
+from homeostat.server.telemetry.tracing import Tracing
 from homeostat.server.view import View
 from homeostat.signals.codec import encode_frame
 
@@ -100,9 +100,9 @@ async def _serve(
         for entry in plan.deployments
     }
     told, token = _notifiers(plan, quiet=quiet), token_in(plan.token_file)
-    outside = Outside(plan, told)
     sense, sense_state = wiring.sense_step()
-    clock = Clock()
+    clock, owner = Clock(), f"{socket.gethostname()}:{os.getpid()}"
+    tracing = Tracing(plan.traces, owner)
     twins = wiring.twins(plan, clock.now)
     journal = wiring.journal(plan)  # last: nothing is claimed before all settings have been tried
     shell = Shell(
@@ -112,11 +112,12 @@ async def _serve(
         sense_state=sense_state,
         encode_frame=encode_frame if plan.keep_frames else None,
         kill=kill.level,
-        observe=outside.observing(with_ladder(ladder, view.observe)),
-        notifiers=outside.notifiers,
-        owner=f"{socket.gethostname()}:{os.getpid()}",
+        observe=tracing.observing(with_ladder(ladder, view.observe)),
+        notifiers=told,
+        owner=owner,
         retention_ns=plan.retention_ns,
         took=view.loop_took,
+        stage=tracing.stage,
         deployments=deployments,
         rehearse=twins,
     )
@@ -137,13 +138,12 @@ async def _serve(
         autonomy=lambda: rows(ladder.ledger, runtime.states),
         audit=Audit(journal),
         proofs=gate.shown,
-        doors=outside.doors(journal, runtime),
-        standby=lambda: not runtime.epoch,
         own=Own(
             pulse=shell.pulse,
             epoch=lambda: runtime.epoch,
             problem=lambda: watcher.problem,
             notifiers=tuple(sorted({type(one).__name__ for one in shell.notifiers})),
+            spans=tracing.counts,
         ),
     )
     try:
@@ -155,15 +155,16 @@ async def _serve(
                 token_file=str(plan.token_file),
                 people_file=str(plan.people_file),
             )
+            tracing.start()
             if twins is not None:
                 twins.start()
-            await _run(runtime, watcher, plan, gate, lead, ladder, outside, once=once)
+            await _run(runtime, watcher, plan, gate, lead, ladder, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         if twins is not None:
             await twins.close()
         await runtime.close()
-        await outside.close()
+        await tracing.close()
         await lead.leave()
         journal.close()
 
@@ -190,12 +191,11 @@ async def _run(
     gate: ProofGate,
     lead: Lead,
     ladder: Ladder,
-    outside: Outside,
     *,
     once: bool,
 ) -> None:
     force = partial(keep_in_force, runtime, watcher, plan, gate)
-    work = asyncio.create_task(_lead_and_work(runtime, force, lead, ladder, outside, once=once))
+    work = asyncio.create_task(_lead_and_work(runtime, force, lead, ladder, once=once))
     prover = None if once else asyncio.create_task(gate.work())
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -215,7 +215,6 @@ async def _lead_and_work(
     force: Callable[[], Coroutine[Any, Any, None]],
     lead: Lead,
     ladder: Ladder,
-    outside: Outside,
     *,
     once: bool,
 ) -> None:
@@ -230,10 +229,7 @@ async def _lead_and_work(
             ladder.bring_into_force(runtime)
             watch.append(asyncio.create_task(ladder.keep(runtime)))
             watch.append(asyncio.create_task(force()))
-            watch.append(asyncio.create_task(outside.keep(runtime)))
             await runtime.run(once=once)
-            if once:
-                await outside.catch_up()
         except OutOfStepError as error:
             log.warning("beginning again", problem=str(error))
             await runtime.begin_again()

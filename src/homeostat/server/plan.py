@@ -92,36 +92,6 @@ class PostgresPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlackPlan:
-    """How answers come in from Slack.
-
-    Attributes:
-        secret_file: Holds the app's signing secret.
-        team: The workspace's id.
-        channel: The channel's.
-        people: Slack's id of somebody and their name here.
-    """
-
-    secret_file: Path
-    team: str
-    channel: str
-    people: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertsPlan:
-    """How alerts of others come in.
-
-    Attributes:
-        token_file: Holds the token that lets them in.
-        label: The label that names a deployment.
-    """
-
-    token_file: Path
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerPlan:
     """One controller process.
 
@@ -141,8 +111,7 @@ class ControllerPlan:
         accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
         postgres: Where the journal lies if not in a file.
         lease_ns: How long a silent controller keeps the lead of a journal in a database.
-        slack: How answers come in from Slack, None where they do not.
-        alerts: How alerts of others come in, None where they do not.
+        traces: Where spans are sent, None for nowhere.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -159,8 +128,7 @@ class ControllerPlan:
     accept_missing_anchor: bool = False
     postgres: PostgresPlan | None = None
     lease_ns: int = 15 * SECOND
-    slack: SlackPlan | None = None
-    alerts: AlertsPlan | None = None
+    traces: PartPlan | None = None
 
 
 def filled(settings: Any, replica: Replica) -> Any:

@@ -10,6 +10,7 @@ from homeostat.server.config import (
     Envoy,
     ProcessHost,
     ScrapeTarget,
+    Webhook,
 )
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan
 
@@ -22,7 +23,7 @@ def plan_of(config: Config) -> ControllerPlan:
         journal=settings.store_path,
         kill_file=settings.kill_file,
         terminal=settings.terminal,
-        notifiers=settings.notifiers,
+        notifiers=tuple(_webhook(hook) for hook in settings.webhooks),
         api_host=settings.api_host,
         api_port=settings.api_port,
         token_file=settings.token_file,
@@ -31,8 +32,7 @@ def plan_of(config: Config) -> ControllerPlan:
         accept_missing_anchor=settings.accept_missing_anchor,
         postgres=settings.postgres,
         lease_ns=settings.lease_ns,
-        slack=settings.slack,
-        alerts=settings.alerts,
+        traces=settings.traces,
     )
 
 
@@ -142,3 +142,7 @@ def _probe(entry: Deployment) -> PartPlan:
         "expect_high": probe.expect_high,
     }
     return PartPlan(part="probe", settings=settings)
+
+
+def _webhook(hook: Webhook) -> PartPlan:
+    return PartPlan(part="webhook", settings={"url": hook.url, "secret_file": hook.secret_file})

@@ -22,18 +22,18 @@ from homeostat.server.config import (
     adaptives,
     canaries,
     feedbacks,
-    notifies,
     prices,
     prometheus,
     reached,
     stores,
+    traces,
     twins,
 )
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec
 from homeostat.server.config.reached import Envoy, ProcessHost
-from homeostat.server.plan import AlertsPlan, PartPlan, PostgresPlan, SlackPlan, TwinPlan
+from homeostat.server.plan import PartPlan, PostgresPlan, TwinPlan
 
 _AHEAD: Final = timedelta(days=35)  # how far the next freeze is looked for
 
@@ -107,6 +107,14 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A notifier that posts signed JSON."""
+
+    url: str
+    secret_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerSettings:
     """The controller process itself.
 
@@ -114,6 +122,7 @@ class ControllerSettings:
         store_path: The journal's file; in PostgreSQL the file that anchors it.
         postgres: The journal's database, None for the file.
         lease_ns: How long a silent controller keeps the lead of a journal in a database.
+        traces: Where spans are sent, None for nowhere.
         retention_ns: How long its frames and ticks are kept.
         accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
         api_host: Where the API listens.
@@ -122,9 +131,7 @@ class ControllerSettings:
         people_file: File of everybody with a token of their own.
         kill_file: The kill switch's file.
         terminal: Whether notices are printed.
-        notifiers: Who is told besides.
-        slack: How answers come in from Slack, None where they do not.
-        alerts: How alerts of others come in, None where they do not.
+        webhooks: Where notices are posted.
     """
 
     store_path: Path
@@ -138,9 +145,8 @@ class ControllerSettings:
     people_file: Path
     kill_file: Path
     terminal: bool
-    notifiers: tuple[PartPlan, ...]
-    slack: SlackPlan | None = None
-    alerts: AlertsPlan | None = None
+    webhooks: tuple[Webhook, ...]
+    traces: PartPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,12 +282,18 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     state = state_folder()
     kept = spec.store
     store, database = stores.place(kept, base, state)
+    hooks = tuple(
+        Webhook(url=one.webhook.url, secret_file=base / one.webhook.secret_file)
+        for one in spec.notify
+        if one.webhook is not None
+    )
     return ControllerSettings(
         store_path=store,
         postgres=database,
         lease_ns=stores.LEASE_NS if kept is None else kept.lease,
         retention_ns=stores.RETENTION_NS if kept is None else kept.retention,
         accept_missing_anchor=kept is not None and kept.accept_missing_anchor,
+        traces=traces.plan(spec.traces, base),
         api_host=spec.api.host,
         api_port=spec.api.port,
         token_file=(
@@ -294,9 +306,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         ),
         kill_file=store.parent / "kill" if spec.kill_file is None else base / spec.kill_file,
         terminal=not spec.notify or any(one.terminal for one in spec.notify),
-        notifiers=notifies.parts(spec.notify, base, store.parent),
-        slack=notifies.answers(spec.notify, base),
-        alerts=notifies.alerts(spec.alerts, base),
+        webhooks=hooks,
     )
 
 
