@@ -14,21 +14,33 @@ from homeostat.report.fit_page import page
 
 pytest.importorskip("jax")
 
+LATER = 1_700_000_000 + 24 * 3600
+
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["twin", *map(str, arguments)])
 
 
-def recording(path: Path, seed: int, slower: float = 1.0) -> Path:
+def recording(
+    path: Path,
+    seed: int,
+    slower: float = 1.0,
+    begins: int = 1_700_000_000,
+    *,
+    latencies: bool = True,
+) -> Path:
+    """Write 400 minutes of one replica; `p95` is a fixed multiple of the time of a batch."""
     chance = np.random.default_rng(seed)
     batch = np.clip(np.exp(chance.uniform(0.0, np.log(16.0), 400)), 1.0, 16.0)
     service = slower * (0.02 + 0.002 * batch) * (1.0 + 0.03 * chance.standard_normal(400))
     rate = 200.0 * batch / 60.0
+    p95 = 2.5 * (0.02 + 0.002 * batch) * np.exp(0.05 * chance.standard_normal(400))
     rows = [
-        f"{60 * k},{b:.6f},{s:.6f},{r:.6f},{r:.6f},1,16"
-        for k, (b, s, r) in enumerate(zip(batch, service, rate, strict=True))
+        f"{begins + 60 * k},{b:.6f},{s:.6f},{r:.6f},{r:.6f},1,16,{q if latencies else ''}"
+        for k, (b, s, r, q) in enumerate(zip(batch, service, rate, p95, strict=True))
     ]
     head = "timestamp,batch_size,service_s,throughput,request_rate,replicas,batch_limit"
+    head += ",latency_p95_s"
     path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
     return path
 
@@ -84,22 +96,49 @@ def test_a_name_from_outside_is_text_in_the_page(fitted: Path) -> None:
     assert "<img" not in page(plain, "1")
 
 
+def later(tmp_path: Path, **changes: object) -> Path:
+    return recording(tmp_path / "later.csv", seed=2, **{"begins": LATER, **changes})  # type: ignore[arg-type]
+
+
 def test_a_later_stretch_of_the_same_deployment_holds(fitted: Path, tmp_path: Path) -> None:
-    later = recording(tmp_path / "later.csv", seed=2)
-    said = run("check", fitted, "--input", later, "-o", "json")
+    said = run("check", fitted, "--input", later(tmp_path), "-o", "json")
     assert said.exit_code == 0, said.output
-    assert json.loads(said.stdout)["good"] is True
-    assert run("check", fitted, "--input", later).exit_code == 0
+    shown = json.loads(said.stdout)
+    assert (shown["good"], shown["later"], shown["missed"], shown["lacks"]) == (True, True, [], [])
+    assert run("check", fitted, "--input", later(tmp_path)).exit_code == 0
 
 
 def test_a_deployment_that_changed_exits_3(fitted: Path, tmp_path: Path) -> None:
-    later = recording(tmp_path / "later.csv", seed=2, slower=1.4)
-    assert run("check", fitted, "--input", later).exit_code == 3
+    said = run("check", fitted, "--input", later(tmp_path, slower=1.4))
+    assert said.exit_code == 3
+    assert "service_s: 80% intervals hold" in said.output.replace("\n", " ")
 
 
-def test_the_same_recording_is_said_to_show_nothing(fitted: Path) -> None:
-    said = run("check", fitted, "--input", fitted.with_name("first.csv"))
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"latencies": False}, "latency_p95_s was not compared"), ({"begins": 0}, "has no date")],
+)
+def test_a_check_that_shows_too_little_exits_6_and_says_why(
+    fitted: Path, tmp_path: Path, changes: dict[str, object], why: str
+) -> None:
+    said = run("check", fitted, "--input", later(tmp_path, **changes))
+    assert said.exit_code == 6
+    assert why in said.stderr
+
+
+def test_the_same_recording_is_said_to_show_nothing(fitted: Path, tmp_path: Path) -> None:
+    own = fitted.with_name("first.csv")
+    said = run("check", fitted, "--input", own)
     assert "record later" in said.stderr
+    assert said.exit_code == 6
+    less = tmp_path / "less.csv"
+    rows = own.read_text(encoding="utf-8").splitlines()
+    less.write_text("\n".join([*rows[:7], *rows[8:]]) + "\n", encoding="utf-8")
+    for given in ([less], [own, later(tmp_path)]):
+        files = [part for path in given for part in ("--input", path)]
+        said = run("check", fitted, *files, "-o", "json")
+        assert said.exit_code == 6
+        assert (json.loads(said.stdout)["good"], json.loads(said.stdout)["later"]) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -164,18 +164,27 @@ def test_a_fit_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path) -> No
     good = plan(tmp_path)
     said = json.loads(opening(good))
     assert said["good"] is None
-    (tmp_path / "check.json").write_text('{"good": true, "same_recording": false}')
-    checked = TwinPlan(
-        fit=good.fit, check=tmp_path / "check.json", oldest_ns=HOUR, cache=good.cache
-    )
-    assert json.loads(opening(checked))["good"] is True
-    (tmp_path / "check.json").write_text('{"good": true, "same_recording": true}')
-    assert json.loads(opening(checked))["good"] is False  # it shows nothing
+    held = {"good": True, "same_recording": False, "later": True, "fitted_sha256": "aa"}
     good.fit.write_text('{"format": "homeostat-twin-fit/1", "input": {"sha256": "aa"}}')
-    for whose, believed in (("aa", True), ("bb", False)):
-        said = {"good": True, "same_recording": False, "fitted_sha256": whose}
+
+    def believed(**changes: object) -> object:
+        said = {name: value for name, value in (held | changes).items() if value != "left out"}
         (tmp_path / "check.json").write_text(json.dumps(said))
-        assert json.loads(opening(checked))["good"] is believed
+        checked = TwinPlan(
+            fit=good.fit, check=tmp_path / "check.json", oldest_ns=HOUR, cache=good.cache
+        )
+        return json.loads(opening(checked))["good"]
+
+    assert believed() is True
+    for name in held:  # what it does not say, it does not show
+        assert believed(**{name: "left out"}) is False
+    for changes in (
+        {"good": False}, {"same_recording": True}, {"later": False}, {"later": None},
+        {"fitted_sha256": "bb"}, {"fitted_sha256": None},
+    ):  # fmt: skip
+        assert believed(**changes) is False
+    good.fit.write_text('{"format": "homeostat-twin-fit/1"}')
+    assert believed(fitted_sha256=None) is False  # two that say nothing are not the same
     good.fit.write_text("{")
     with pytest.raises(ConfigError, match=r"fit\.json: no JSON"):
         opening(good)

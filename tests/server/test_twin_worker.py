@@ -19,7 +19,7 @@ from homeostat.server.clock import Clock
 from homeostat.server.plan import TwinPlan
 from homeostat.server.rehearsing import Twins, TwinWorker
 from homeostat.testing import build
-from homeostat.twin.fit import Options, fit
+from homeostat.twin.fit import Options, expected, fit
 from homeostat.twin.fit_file import to_plain
 from homeostat.twin.fit_frame import frame
 
@@ -60,11 +60,14 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> TwinPlan:
         "service_s": (0.02 + 0.002 * batch) * (1.0 + scatter * chance.standard_normal(rows)),
         "batch_limit": np.full(rows, 8.0),
     }
-    recorded = frame(
-        source="small", sha256="0" * 64, time_s=np.arange(0.0, 60.0 * rows, 60.0), columns=columns
-    )
+    times = np.asarray(60.0 * np.arange(rows), np.float64)
+    bare = frame(source="small", sha256="0" * 64, time_s=times, columns=columns)
+    said = expected(bare, np.array([0.02, 0.002, 0.3]), np.zeros(4), 8.0, 1.0)["latency_p95_s"]
+    columns["latency_p95_s"] = said * np.exp(0.05 * chance.standard_normal(rows))
+    recorded = frame(source="small", sha256="0" * 64, time_s=times, columns=columns)
     (folder / "fit.json").write_text(json.dumps(to_plain(fit(recorded, Options(seed=1)))))
-    (folder / "check.json").write_text('{"good": true, "same_recording": false}')
+    held = {"good": True, "same_recording": False, "later": True, "fitted_sha256": "0" * 64}
+    (folder / "check.json").write_text(json.dumps(held))
     return TwinPlan(
         fit=folder / "fit.json",
         check=folder / "check.json",

@@ -8,6 +8,7 @@ import numpy as np
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.twin.fit_estimate import estimate, unknown
+from homeostat.twin.fit_predict import Spread
 from homeostat.twin.fit_region import region
 from homeostat.twin.fit_values import Fit
 from homeostat.twin.rehearse_draw import Draws, draw
@@ -18,6 +19,8 @@ from homeostat.twin.shapes import Phase
 
 SLOTS = 4
 DRAWS = 16
+# Latencies that were compared, and are what the curves say: all that is open is the law and chance.
+EXACT = Spread(signal="latency_p95_s", edges=(), errors=((0.0,) * 40,), number=40)
 KNOWN = {
     "timeout_s": 5.0, "retries": 1.0, "backoff_s": 1.0, "cancel": 0.5, "least_loaded": 0.0,
     "sticky": 0.0, "provision_s": 30.0, "load_s": 15.0, "warm_s": 30.0, "cold_speed": 0.6,
@@ -51,7 +54,7 @@ def fitted(law: tuple[float, float, float] = (0.02, 0.002, 0.25), spread: float 
     return Fit(
         source="by hand", sha256="0" * 64, unit="request", rows=50, span_s=3000.0, step_s=60.0,
         estimates=known, draws=draws, batch_limit=8.0, law=None, factors=(0.0,) * 4, refined=0,
-        spreads={}, naive={}, plans=(), notes=(),
+        spreads={"latency_p95_s": EXACT}, naive={}, plans=(), notes=(),
         region=region(loads, batches, np.tile(np.repeat([2.0, 3.0, 4.0], 60), 2)),
     )  # fmt: skip
 

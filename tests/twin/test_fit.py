@@ -361,10 +361,11 @@ def test_crps_is_the_distance_of_a_sure_forecast_and_rewards_spread_that_is_righ
 
 def test_a_fit_that_no_longer_holds_is_called_not_good() -> None:
     found = fit.fit(recording(seed=1))
-    assert check.check(found, recording(seed=2)).good
+    assert check.check(found, recording(seed=2)).missed == ()
     slower = recording(seed=2)
     changed = check.check(found, recording(seed=2, service_s=1.5 * slower["service_s"]))
     assert not changed.good
+    assert any("80% intervals hold" in why for why in changed.missed)
     assert changed.signals[0].bias == pytest.approx(1 / 1.5 - 1, abs=0.05)
 
 

@@ -242,7 +242,10 @@ def test_a_checked_fresh_twin_is_trusted_where_it_was_fitted_and_only_there() ->
         return Standing(made_at=build.START, good=good, oldest_ns=YEAR)
 
     assert "never checked" in reasons(stands(good=None), inside)
-    assert "failed its check" in reasons(stands(good=False), inside)
+    assert "its check failed" in reasons(stands(good=False), inside)
+    blind = replace(fit, spreads={"service_s": fit.spreads["latency_p95_s"]})
+    (why,) = trust(blind, CHECKED, inside, at=build.START).reasons
+    assert "never compared with latency_p95_s" in why
     assert "days old" in reasons(CHECKED, inside, TimeNs(build.START + 2 * YEAR))
     busy = seen(values={("gateway", "arrival_rate"): 900.0})
     assert "never saw 3 replicas" in reasons(CHECKED, busy)

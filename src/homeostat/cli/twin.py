@@ -106,7 +106,7 @@ def check(
     later: list[Path] = typer.Option(..., "--input", help="A later recording; may be repeated."),
     output: Output = OUTPUT,
 ) -> None:
-    """Compare a fit with a later recording. Exits 3 if its intervals do not hold."""
+    """Compare a fit with a later recording. Exits 3 if its intervals fail, 6 if it shows little."""
     files = _needs_twin()
     plain = files.or_no_data(lambda: files.check(fitted, later))
     if output is Output.TABLE:
@@ -115,8 +115,12 @@ def check(
         show(plain, output)
     if plain["same_recording"]:
         tell("this is the recording that the twin was fitted to: it shows nothing; record later")
-    if not plain["good"]:
+    if plain["missed"]:
         raise typer.Exit(Exit.UNHEALTHY)
+    if not plain["good"]:
+        for why in plain["lacks"]:
+            tell(f"homeostat: it shows too little to trust the twin: {why}")
+        raise typer.Exit(Exit.NO_DATA)
 
 
 @app.command("live")

@@ -107,7 +107,8 @@ def show_check(plain: dict[str, Any]) -> None:
     typer.echo("")
     outside = plain["outside_region"]
     show_fields({
-        "intervals hold": cell(plain["good"]),
+        "intervals hold": plain["missed"] or cell(True),
+        "it shows enough": plain["lacks"] or cell(True),
         "outside the region seen": "-" if outside is None else f"{outside:.0%} of the rows",
     })
 

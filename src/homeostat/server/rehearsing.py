@@ -50,8 +50,9 @@ def opening(plan: TwinPlan) -> bytes:
     good: bool | None = None
     if plan.check is not None:
         said, _ = _json(plan.check)
-        good = said.get("good") is True and said.get("same_recording") is not True
-        good = good and _of(said, fit)
+        good = said.get("good") is True and said.get("same_recording") is False
+        # A check that was written before checks said so may be one on the fit's own data.
+        good = good and said.get("later") is True and _of(said, fit)
     body = {
         "fit": fit,
         "file": plan.fit.name,
@@ -67,10 +68,10 @@ def opening(plan: TwinPlan) -> bytes:
 
 
 def _of(check: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:
-    """Return whether a check is this fit's; one that was written before checks said so may be."""
+    """Return whether a check is this fit's; one that does not say whose it is, is nobody's."""
     given = fit.get("input")
     digest = given.get("sha256") if isinstance(given, Mapping) else None
-    return bool(check.get("fitted_sha256", digest) == digest)
+    return isinstance(digest, str) and check.get("fitted_sha256") == digest
 
 
 def _json(path: Path) -> tuple[dict[str, Any], int]:

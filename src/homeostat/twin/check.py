@@ -5,21 +5,27 @@ intervals, and compared: coverage by tenth of load and above the load that was f
 continuous ranked probability score against persistence (the value 5 minutes before) and a seasonal
 naive forecast (a day before); and what changes of replicas did against what was predicted, the one
 number that a controller needs.
+
+A check is good only if it can have failed: it begins after what was fitted to ended, by both
+recordings' own dates; latencies were compared; and the intervals hold over all rows, over those in
+the region that was seen, and over those above the load that was fitted to.
 Source: Gneiting & Raftery, "Strictly proper scoring rules", JASA 102 (2007), eq. 21.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from homeostat.twin import fit as fitting
 from homeostat.twin import fit_law
+from homeostat.twin.check_values import Check, Cover, Effect, Signal, to_plain
 from homeostat.twin.fit import Fit
 from homeostat.twin.fit_frame import Floats, Frame, NotIdentifiedError
 from homeostat.twin.fit_predict import LEVELS, Spread
+
+__all__ = ["Check", "Cover", "Effect", "Signal", "check", "crps", "is_later", "to_plain"]
 
 DAY_S: Final = 86400.0
 TENTHS: Final = 10
@@ -27,94 +33,9 @@ FEWEST: Final = 20  # rows of a signal without which nothing is said
 _SETTLED_S: Final = 300.0  # after a change, until its effect is looked at
 _JUDGED: Final = 0.8  # the level by which a fit is called good or not
 _SHORT: Final = 0.1  # coverage may fall so far short of that level
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cover:
-    """How often intervals held what was seen, for one group of rows.
-
-    Attributes:
-        group: `all`, `above` (the load fitted to) or `tenth 1` to `tenth 10` of load.
-        low: Lowest load.
-        high: Highest load.
-        number: Rows.
-        shares: Of rows inside, for each of `fit_predict.LEVELS`.
-    """
-
-    group: str
-    low: float
-    high: float
-    number: int
-    shares: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """The check of one signal.
-
-    Attributes:
-        name: Of the signal.
-        number: Rows compared.
-        error: Median relative error, without sign.
-        bias: Mean predicted over mean seen, minus 1.
-        crps: Continuous ranked probability score of the twin, in the signal's unit.
-        persistence: The same of the value 5 minutes before; NaN if not comparable.
-        seasonal: The same of the value a day before.
-        covers: Coverage.
-    """
-
-    name: str
-    number: int
-    error: float
-    bias: float
-    crps: float
-    persistence: float
-    seasonal: float
-    covers: tuple[Cover, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What changes of the number of replicas did to a signal.
-
-    Attributes:
-        name: Of the signal.
-        changes: That could be judged.
-        signs: Share of them whose direction was predicted.
-        error: Median distance of predicted from observed log ratio after / before.
-    """
-
-    name: str
-    changes: int
-    signs: float
-    error: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A whole check.
-
-    Attributes:
-        source: The later recording.
-        sha256: Its digest.
-        rows: Of it.
-        outside: Share of rows outside the region that was seen; NaN if not known.
-        fitted: Digest of what the fit was fitted to: whose check this is.
-        same: It is the very recording that was fitted to: no check at all.
-        signals: One for each signal.
-        effects: Of actions; empty if the recording has none.
-        good: Whether every signal's 80 % interval holds at least 70 % of its rows.
-    """
-
-    source: str
-    sha256: str
-    rows: int
-    outside: float
-    fitted: str
-    same: bool
-    signals: tuple[Signal, ...]
-    effects: tuple[Effect, ...]
-    good: bool
+PROMISED: Final = "latency_p95_s"  # what objectives are about: without it a check shows little
+_INSIDE: Final = "inside"
+_WORDS: Final = {"all": "", "above": " above the load fitted to", _INSIDE: " in the region seen"}
 
 
 def check(found: Fit, frame: Frame) -> Check:
@@ -137,10 +58,11 @@ def check(found: Fit, frame: Frame) -> Check:
             f"{found.source}: the fit has no errors of rows that it was not made from, so "
             "nothing can be compared; fit it to a longer recording, of 120 rows or more"
         )
+    inside = _inside(found, frame, load)
     signals = []
     for name, spread in found.spreads.items():
         if name in said:
-            one = _signal(found, frame, spread, said[name], order)
+            one = _signal(found, frame, spread, said[name], order, inside)
             if one:
                 signals.append(one)
     if not signals:
@@ -149,18 +71,68 @@ def check(found: Fit, frame: Frame) -> Check:
             f"{' or '.join(found.spreads)} are needed"
         )
     effects = (_effect(frame, name, values) for name, values in said.items())
-    at = LEVELS.index(_JUDGED)
+    later = is_later(found, frame)
     return Check(
         source=frame.source,
         sha256=frame.sha256,
         rows=frame.rows,
-        outside=_outside(found, frame, load),
+        outside=math.nan if inside is None else 1.0 - float(inside.mean()),
         fitted=found.sha256,
         same=frame.sha256 == found.sha256,
+        later=later,
         signals=tuple(signals),
         effects=tuple(one for one in effects if one),
-        good=all(one.covers[0].shares[at] >= _JUDGED - _SHORT for one in signals),
+        missed=tuple(why for one in signals for why in _missed(one)),
+        lacks=_lacks({one.name: one for one in signals}, later=later),
     )
+
+
+def is_later(found: Fit, frame: Frame) -> bool | None:
+    """Return whether a recording begins after what was fitted to ended; None if that is not known.
+
+    Rows that a fit has seen judge nothing, and a copy of them with a row less is another file: only
+    the dates in both tell. A fit keeps whole seconds of its end.
+    """
+    if not (found.window.is_dated and frame.window.is_dated):
+        return None
+    return math.floor(frame.window.begins_s) > found.window.ends_s
+
+
+def _missed(one: Signal) -> list[str]:
+    """Return where a signal's intervals do not hold; of few rows only the whole is judged."""
+    at, found = LEVELS.index(_JUDGED), []
+    for cover in one.covers:
+        words = _WORDS.get(cover.group)
+        if words is None or (cover.group != "all" and cover.number < FEWEST):
+            continue
+        if not cover.shares[at] >= _JUDGED - _SHORT:
+            found.append(
+                f"{one.name}: {_JUDGED:.0%} intervals hold {cover.shares[at]:.0%} of "
+                f"{cover.number} rows{words}; at least {_JUDGED - _SHORT:.0%} are asked for"
+            )
+    return found
+
+
+def _lacks(signals: Mapping[str, Signal], *, later: bool | None) -> tuple[str, ...]:
+    """Return why a check could not have shown that the fit fails."""
+    found = []
+    if later is None:
+        found.append(
+            "whether it is later than what was fitted to is not known: one of the recordings has "
+            "no date; record with times of UTC"
+        )
+    elif not later:
+        found.append("it is not later than what was fitted to; record later")
+    judged = signals.get(PROMISED)
+    if judged is None:
+        found.append(f"{PROMISED} was not compared; record it, for the fit and for the check")
+        return tuple(found)
+    seen = next((one.number for one in judged.covers if one.group == _INSIDE), 0)
+    if seen < FEWEST:
+        found.append(
+            f"{seen} rows of {PROMISED} lie in the region that was fitted to, {FEWEST} are needed"
+        )
+    return tuple(found)
 
 
 def crps(samples: Floats, seen: Floats) -> Floats:
@@ -179,7 +151,14 @@ def crps(samples: Floats, seen: Floats) -> Floats:
     return np.asarray(np.abs(samples - seen[:, None]).mean(axis=1) - apart)
 
 
-def _signal(found: Fit, frame: Frame, spread: Spread, said: Floats, order: Floats) -> Signal | None:
+def _signal(
+    found: Fit,
+    frame: Frame,
+    spread: Spread,
+    said: Floats,
+    order: Floats,
+    inside: np.ndarray | None,
+) -> Signal | None:
     seen = fitting.observed(frame, spread.signal)
     use = np.isfinite(seen) & np.isfinite(said) & np.isfinite(order)
     if int(use.sum()) < FEWEST:
@@ -193,7 +172,7 @@ def _signal(found: Fit, frame: Frame, spread: Spread, said: Floats, order: Float
         crps=float(crps(spread.samples(e, at), y).mean()),
         persistence=_naive(found, frame, spread.signal, use, fitting.HORIZON_S, order),
         seasonal=_naive(found, frame, spread.signal, use, DAY_S, order),
-        covers=_covers(spread, y, e, at, _highest(found)),
+        covers=_covers(spread, y, e, at, _highest(found), None if inside is None else inside[use]),
     )
 
 
@@ -220,14 +199,21 @@ def _naive(
 
 
 def _covers(
-    spread: Spread, seen: Floats, said: Floats, load: Floats, highest: float
+    spread: Spread,
+    seen: Floats,
+    said: Floats,
+    load: Floats,
+    highest: float,
+    inside: np.ndarray | None,
 ) -> tuple[Cover, ...]:
-    inside = []
+    held = []
     for level in LEVELS:
         low, high = spread.interval(said, load, level)
-        inside.append((seen >= low) & (seen <= high))
+        held.append((seen >= low) & (seen <= high))
     tenth = np.searchsorted(np.quantile(load, np.arange(1, TENTHS) / TENTHS), load)
     groups: dict[str, np.ndarray] = {"all": np.ones(len(seen), bool), "above": load > highest}
+    if inside is not None:
+        groups[_INSIDE] = inside
     groups |= {f"tenth {k + 1}": tenth == k for k in range(TENTHS)}
     return tuple(
         Cover(
@@ -235,21 +221,18 @@ def _covers(
             low=float(load[rows].min()),
             high=float(load[rows].max()),
             number=int(rows.sum()),
-            shares=tuple(float(one[rows].mean()) for one in inside),
+            shares=tuple(float(one[rows].mean()) for one in held),
         )
         for name, rows in groups.items()
         if rows.any()
     )
 
 
-def _outside(found: Fit, frame: Frame, load: Floats) -> float:
-    batch, count = fit_law.batches(frame), fit_law.replicas(frame)
-    known = np.flatnonzero(np.isfinite(load) & np.isfinite(batch) & np.isfinite(count))
-    known = known[:: max(1, len(known) // 1000)]
-    if found.region is None or not len(known):
-        return math.nan
-    inside = [found.region.trusts(load[k], batch[k], round(count[k])) for k in known]
-    return 1.0 - sum(inside) / len(inside)
+def _inside(found: Fit, frame: Frame, load: Floats) -> np.ndarray | None:
+    """Return which rows lie in the region that was seen [n]; None if none was."""
+    if found.region is None:
+        return None
+    return found.region.holds(load, fit_law.batches(frame), fit_law.replicas(frame))
 
 
 def _effect(frame: Frame, name: str, said: Floats) -> Effect | None:
@@ -287,49 +270,3 @@ def _moved(frame: Frame, values: Floats, at: int) -> float:
             return math.nan
         means.append(float(np.median(known)))
     return math.log(means[1] / means[0])
-
-
-def to_plain(found: Check) -> Mapping[str, object]:
-    """Return a check as `json` writes it; what is not known is null."""
-
-    def number(value: float) -> float | None:
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-
-    return {
-        "input": {"source": found.source, "sha256": found.sha256, "rows": found.rows},
-        "good": found.good,
-        "fitted_sha256": found.fitted,
-        "same_recording": found.same,
-        "outside_region": number(found.outside),
-        "levels": list(LEVELS),
-        "signals": [
-            {
-                "name": one.name,
-                "rows": one.number,
-                "median_error": number(one.error),
-                "bias": number(one.bias),
-                "crps": number(one.crps),
-                "crps_persistence": number(one.persistence),
-                "crps_seasonal": number(one.seasonal),
-                "coverage": [
-                    {
-                        "group": cover.group,
-                        "load": [number(cover.low), number(cover.high)],
-                        "rows": cover.number,
-                        "shares": [number(share) for share in cover.shares],
-                    }
-                    for cover in one.covers
-                ],
-            }
-            for one in found.signals
-        ],
-        "effects": [
-            {
-                "name": one.name,
-                "changes": one.changes,
-                "signs": number(one.signs),
-                "error": number(one.error),
-            }
-            for one in found.effects
-        ],
-    }

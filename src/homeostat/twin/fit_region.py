@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from homeostat.twin.fit_frame import Floats
 
@@ -43,6 +44,25 @@ class Region:
         """
         points = self._section(replicas)
         return bool(len(points)) and _inside(hull(points), np.asarray([rho, batch]))
+
+    def holds(self, rho: Floats, batch: Floats, replicas: Floats) -> npt.NDArray[np.bool_]:
+        """Return which of many states lie inside what was seen; NaN never does.
+
+        Args:
+            rho: Load [n].
+            batch: Requests per batch [n].
+            replicas: Ready replicas [n].
+        """
+        known = np.isfinite(rho) & np.isfinite(batch) & np.isfinite(replicas)
+        count = np.where(known, np.rint(replicas), -1.0).astype(int)
+        found = np.zeros(len(rho), bool)
+        for number in np.unique(count[known]):
+            points = self._section(int(number))
+            if not len(points):
+                continue
+            corners, rows = hull(points), np.flatnonzero(known & (count == number))
+            found[rows] = [_inside(corners, np.asarray([rho[k], batch[k]])) for k in rows]
+        return found
 
     def highest(self, replicas: int) -> float:
         """Return the highest load that was seen at a number of replicas, NaN where there is none.

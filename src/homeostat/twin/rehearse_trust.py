@@ -17,6 +17,7 @@ from homeostat.twin.rehearse_situation import Situation
 from homeostat.twin.shapes import Phase, Variant
 
 _DAY_NS = 24 * HOUR
+_PROMISED = "latency_p95_s"  # what objectives are about, and what a rehearsal says of an action
 _AHEAD_NS = 300 * SECOND  # two clocks may differ by as much; a recording has no other future
 
 
@@ -63,7 +64,15 @@ def _of_fit(found: Fit, standing: Standing, at: TimeNs) -> list[str]:
     if standing.good is None:
         reasons.append("it was never checked; run `homeostat twin check` on a later recording")
     elif not standing.good:
-        reasons.append("it failed its check; fit it anew with `homeostat twin fit`")
+        reasons.append(
+            "its check failed, is another fit's, or shows too little; `homeostat twin check` says "
+            "which"
+        )
+    if _PROMISED not in found.spreads:
+        reasons.append(
+            f"it was never compared with {_PROMISED}; fit it to a recording that has it, with "
+            "what says how service times vary (cv2)"
+        )
     age_ns = age(found, standing, at)
     if age_ns > standing.oldest_ns:
         reasons.append(
