@@ -18,6 +18,7 @@ _ROOMS = {
     "actuator": ("homeostat.adapters.actuators", "homeostat.actuators"),
     "notifier": ("homeostat.adapters.notify", "homeostat.notifiers"),
     "store": ("homeostat.adapters.stores", None),
+    "trainer": ("homeostat.adapters.trainers", "homeostat.trainers"),
     "policy": ("homeostat.policy", "homeostat.policies"),
 }
 

@@ -29,13 +29,14 @@ from homeostat.base import (
     policy,
     rehearsal,
     state,
+    training,
     world,
 )
 
 T = TypeVar("T")
 _MODULES = (
     actions, autonomy, budgets, canary, decisions, events, evidence, feedback, guard, intent,
-    learning, policy, rehearsal, state, world,
+    learning, policy, rehearsal, state, training, world,
 )  # fmt: skip
 _CLASSES: dict[str, Any] = {
     name: value

@@ -109,6 +109,10 @@ class ActuatorError(HomeostatError):
     """An actuator could not be read, or its answer makes no sense."""
 
 
+class TrainerError(HomeostatError):
+    """A trainer could not be read, or its answer makes no sense."""
+
+
 class NotifierError(HomeostatError):
     """A notice could not be delivered; the message never holds a secret."""
 

@@ -14,6 +14,7 @@ from homeostat.base.intent import ActionRecord, Intent, Receipt
 from homeostat.base.learning import Lesson, Seating
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
+from homeostat.base.training import Lineage, TrainingOrder, TrainingSight, VersionMark
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -248,6 +249,16 @@ class FeedbackReset:
     origin: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSeen:
+    """The answer to `LookAtTraining`; `sight` is None when the trainer could not be read."""
+
+    at: TimeNs
+    key: str
+    sight: TrainingSight | None
+    kill: KillLevel
+
+
 Event = (
     Started
     | Ticked
@@ -263,6 +274,7 @@ Event = (
     | AutonomySet
     | Confirmed
     | FeedbackReset
+    | TrainingSeen
 )
 
 
@@ -296,10 +308,11 @@ class Record:
     """Nothing to do in the world: a fact for the journal and for people.
 
     One of: an action record that changed state, a decision, an incident that opened, changed or
-    closed (`open` False), an outcome, a person's grant, what a learner said and what came of it.
+    closed (`open` False), an outcome, a person's grant, what a learner said and what came of it,
+    where a version came from.
     """
 
-    fact: ActionRecord | DecisionRecord | Incident | Outcome | Grant | Seating | Lesson
+    fact: ActionRecord | DecisionRecord | Incident | Outcome | Grant | Seating | Lesson | Lineage
     open: bool = True
 
 
@@ -338,4 +351,40 @@ class Rehearse:
     deadline: TimeNs
 
 
-Command = ReadWorld | Write | Claim | Record | Tell | Rehearse
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskTraining:
+    """Ask the trainer for a training, once; answered by `Received`. Journaled durably first."""
+
+    order: TrainingOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtTraining:
+    """Ask the trainer how an order stands, and answer with `TrainingSeen` by `deadline`.
+
+    Changes nothing there.
+    """
+
+    deployment: str
+    key: str
+    deadline: TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkVersion:
+    """Tell the trainer what became of a version; answered by `Received`. Durable first."""
+
+    mark: VersionMark
+
+
+Command = (
+    ReadWorld
+    | Write
+    | Claim
+    | Record
+    | Tell
+    | Rehearse
+    | AskTraining
+    | LookAtTraining
+    | MarkVersion
+)

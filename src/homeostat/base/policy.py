@@ -10,6 +10,7 @@ from enum import StrEnum
 from homeostat.base.actions import ActionKind
 from homeostat.base.budgets import MoneyPolicy, SloSpec
 from homeostat.base.feedback import FeedbackPolicy
+from homeostat.base.training import TrainingPolicy
 
 
 class Mode(StrEnum):
@@ -287,6 +288,7 @@ class Managed:
             at a time is changed.
         feedback: How far what people say may move the lines of detection; None = nothing is learnt.
         adaptive: What may be learnt; None = nobody is heard but the runbook.
+        training: How a retrain is asked for; None = there is nobody to ask.
     """
 
     name: str
@@ -307,6 +309,7 @@ class Managed:
     shares: tuple[str, ...] = ()
     feedback: FeedbackPolicy | None = None
     adaptive: AdaptivePolicy | None = None
+    training: TrainingPolicy | None = None
 
     @property
     def acts(self) -> bool:

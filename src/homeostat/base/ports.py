@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from homeostat.base.decisions import Notice
 from homeostat.base.evidence import Signals, SourceReport
 from homeostat.base.intent import Intent, Receipt
+from homeostat.base.training import TrainingOrder, TrainingSight, VersionMark
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -82,6 +83,46 @@ class Actuator(Protocol):
 
         Returns a receipt for every outcome, a timeout included (UNKNOWN); never raises for
         expected trouble.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class Trainer(Protocol):
+    """Has models trained, by somebody else and in its own time."""
+
+    @property
+    def name(self) -> str:
+        """The trainer's name in the configuration."""
+        ...
+
+    async def ask(self, order: TrainingOrder, now: TimeNs) -> Receipt:
+        """Ask for one training; the same key again asks for the same one, not for another.
+
+        Returns a receipt (of `order.intent_id`) for every outcome, a timeout included (UNKNOWN):
+        DONE only where the trainer was read back and has the order, NOT_APPLIED only where it
+        cannot have it and will not get it. Never raises for expected trouble.
+        """
+        ...
+
+    async def look(self, deployment: str, key: str, now: TimeNs) -> TrainingSight:
+        """Say how an order stands, within the trainer's own deadline.
+
+        A version that did not come of this order is never named.
+
+        Raises:
+            TrainerError: It could not be read, or what it said makes no sense.
+        """
+        ...
+
+    async def mark(self, mark: VersionMark, now: TimeNs) -> Receipt:
+        """Keep what became of a version; a receipt (of `mark.id`) as in `ask`.
+
+        The serving alias is moved from `alias_from` only: one that names another version by now
+        has been moved by somebody else and stays (NOT_APPLIED, `conflict`).
         """
         ...
 

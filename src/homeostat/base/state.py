@@ -16,6 +16,7 @@ from homeostat.base.intent import ActionRecord
 from homeostat.base.learning import SeatState
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
+from homeostat.base.training import Lineage
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Scalar, Snapshot
 
@@ -214,6 +215,7 @@ class LoopState:
         seen_levers: What others moved (see `loop.meddling`), None before the first tick.
         wish: A canary that somebody asked for, while the twin is asked about it.
         alike: What was learnt while both pools of a canary served the same version.
+        lineages: Retrains that were asked for, oldest first; the newest are kept.
     """
 
     managed: Managed
@@ -258,3 +260,4 @@ class LoopState:
     seen_levers: SeenLevers | None = None
     wish: CanaryRequested | None = None
     alike: AlikeState | None = None
+    lineages: tuple[Lineage, ...] = ()

@@ -19,7 +19,7 @@ def label(action: Action) -> str:
     if action.is_passive:
         return action.kind.value
     change = ", ".join(f"{lever}={value}" for lever, value in action.change)
-    return f"{action.kind} {action.subject} ({change})"
+    return f"{action.kind} {action.subject}" + (f" ({change})" if change else "")
 
 
 def decide(proposal: Proposal, managed: Managed, now: TimeNs) -> Decision:

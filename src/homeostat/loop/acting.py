@@ -8,23 +8,35 @@ from dataclasses import replace
 
 from homeostat.base.actions import Action, ActionKind, UndoKind, barred
 from homeostat.base.decisions import Ask, DecisionRecord, Effect, Notice, Outcome, Urgency
-from homeostat.base.events import Claim, Command, ReadWorld, Record, Tell, UndoRequested, Write
+from homeostat.base.events import (
+    AskTraining,
+    Claim,
+    Command,
+    ReadWorld,
+    Record,
+    Tell,
+    UndoRequested,
+    Write,
+)
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
-from homeostat.loop import memory
+from homeostat.loop import memory, training
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
     Abort,
     AskGuard,
     AskPerson,
+    AskTrainer,
     ClaimTarget,
     Demand,
     GuardAllowed,
     GuardDenied,
     GuardNeedsApproval,
+    LeverDemand,
+    LookAtTrainer,
     News,
     Page,
     ReadWorldAgain,
@@ -88,9 +100,12 @@ def drive(parts: LoopParts, state: LoopState, news: News, now: TimeNs) -> Steppe
         if record != before:
             commands.append(Record(fact=record))
         for demand in demands:
-            answer, command = _meet(parts, state, record, demand, now)
+            answer, command = _met(parts, state, record, demand, now)
             if answer is not None:
                 queue.append(answer)
+            if isinstance(command, AskTraining):
+                state, fact = training.opened(state, command.order, now)
+                commands.append(fact)
             if command is not None:
                 commands.append(command)
                 state = _counted(state, record, command, now)
@@ -183,8 +198,16 @@ def _changed_meanwhile(state: LoopState, record: ActionRecord) -> str:
     return _no_longer_ours(state, target)
 
 
-def _meet(
+def _met(
     parts: LoopParts, state: LoopState, record: ActionRecord, demand: Demand, now: TimeNs
+) -> tuple[News | None, Command | None]:
+    if isinstance(demand, AskTrainer | LookAtTrainer):
+        return None, training.demanded(state, record, demand, now)
+    return _meet(parts, state, record, demand, now)
+
+
+def _meet(
+    parts: LoopParts, state: LoopState, record: ActionRecord, demand: LeverDemand, now: TimeNs
 ) -> tuple[News | None, Command | None]:
     match demand:
         case AskGuard(change=change, undo=back):
@@ -230,7 +253,9 @@ def _as_news(answer: GuardAnswer, record: ActionRecord, state: LoopState) -> New
 
 def _counted(state: LoopState, record: ActionRecord, command: Command, now: TimeNs) -> LoopState:
     """Count an action when its first write leaves; ramp stages and undo are the same action."""
-    if not isinstance(command, Write) or any(past.id == record.id for past in state.past):
+    if not isinstance(command, Write | AskTraining) or any(
+        past.id == record.id for past in state.past
+    ):
         return state
     action = record.action
     return memory.acted(
@@ -261,13 +286,13 @@ def _finish(
     finished = (*state.finished, record)[-memory.FINISHED_KEPT :]
     state = replace(state, record=None, past=past, finished=finished)
     state = _left_alone(_barred(state, record), record, now)
+    state, lineage = training.ended(state, record, now)
     if record.undoes and (not reached or record.state not in _EFFECT_OF_END):
         title = f"{record.id}, the undo of {record.undoes}, came to nothing: {record.state}"
-        return state, [
-            _notice(state, record.undoes, title, Urgency.INFO, now, lines=(record.reason,))
-        ]
+        told = _notice(state, record.undoes, title, Urgency.INFO, now, lines=(record.reason,))
+        return state, [*lineage, told]
     if not reached:
-        return state, []
+        return state, [*lineage]
     after = parts.measure(state.evidence) if state.evidence is not None else ()
     outcome = Outcome(
         action_id=record.id,
@@ -277,7 +302,7 @@ def _finish(
         before=state.before,
         after=after,
     )
-    commands: list[Command] = [Record(fact=outcome)]
+    commands: list[Command] = [*lineage, Record(fact=outcome)]
     if effect is not Effect.HELPED and state.incident is not None:
         incident = replace(state.incident, tries=state.incident.tries + 1)
         tried = (*state.tried, (record.action.kind.value, record.action.subject))

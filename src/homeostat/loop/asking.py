@@ -12,7 +12,7 @@ from homeostat.base.decisions import Hold, Notice, Urgency
 from homeostat.base.events import CanaryRequested, Command, Tell
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import deciding, memory, rehearsing
+from homeostat.loop import deciding, memory, rehearsing, training
 from homeostat.loop.parts import LoopParts
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
@@ -69,7 +69,9 @@ def _problem(state: LoopState) -> str:
     if state.record is not None:
         return f"{state.record.id} is in flight; one at a time"
     incident = state.incident
-    if incident is not None and incident.confirmed_at is not None:
+    if incident is None or training.answers(state, incident):
+        return ""
+    if incident.confirmed_at is not None:
         return f"{incident.family} at {incident.subject} is not over ({incident.id})"
     return ""
 

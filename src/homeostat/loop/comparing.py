@@ -15,7 +15,7 @@ from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting
+from homeostat.loop import acting, training
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol_moves import stages
 from homeostat.loop.protocol_values import Abort, EffectSeen, News, Proven
@@ -111,6 +111,8 @@ def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abor
     about = f"{incident.family} at {incident.subject}"
     if incident.subject == record.action.subject:
         return Abort(reason=f"{about} is suspected: the pool that is tried")
+    if top.family is incident.family and training.answers(state, incident):
+        return None  # it is tried against this very drift; whether it does harm is compared
     return Abort(reason=f"{about} needs healing first", blameless=True)
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from homeostat.base.actions import Action, ActionKind, Proposal
 from homeostat.base.decisions import Ask, DecisionRecord, Hold, Notice, Urgency
 from homeostat.base.events import Command, Record, Tell
-from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Incident
+from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import acting, heeding, memory, rehearsing, seat
+from homeostat.loop import acting, heeding, memory, rehearsing, seat, training
 from homeostat.loop.parts import LoopParts
 
 _DIGITS = str.maketrans("", "", "0123456789.")
@@ -25,6 +25,9 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
         return state, ()
     if incident is not None and (heeding.only_told(state) or _only_unlike_itself(evidence)):
         return state, ()  # told, and watched: nobody is hurt and nothing says why
+    drifts = incident is not None and incident.family is Family.DRIFT
+    if drifts and training.underway(state) is not None:
+        return state, ()  # what it needs was asked for, and people know
     if incident is None and state.calm_ticks < state.managed.guard.scale_in_scrapes:
         return state, ()
     seen = memory.guard_state(state)

@@ -12,13 +12,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from homeostat.base.actions import Action
+from homeostat.base.actions import Action, ActionKind
 from homeostat.base.errors import ProtocolError
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
-from homeostat.loop import protocol_back, protocol_forward, protocol_verify
+from homeostat.loop import protocol_back, protocol_forward, protocol_training, protocol_verify
 from homeostat.loop.protocol_moves import (
     Context,
     Step,
@@ -35,6 +35,7 @@ from homeostat.loop.protocol_values import (
     Approved,
     AskGuard,
     AskPerson,
+    AskTrainer,
     ClaimTarget,
     Demand,
     EffectSeen,
@@ -42,6 +43,8 @@ from homeostat.loop.protocol_values import (
     GuardDenied,
     GuardNeedsApproval,
     KillThrown,
+    LeverDemand,
+    LookAtTrainer,
     News,
     Page,
     Proven,
@@ -51,6 +54,7 @@ from homeostat.loop.protocol_values import (
     Tick,
     Timing,
     TookOver,
+    TrainingFound,
     WorldSeen,
     WroteReceipt,
     timing_for,
@@ -85,7 +89,7 @@ def propose(
     """Return the record of a new action; a `Tick` makes it ask the guard.
 
     Args:
-        action: What is to be done; it must change at least one lever.
+        action: What is to be done; it must change at least one lever, or be a retrain.
         id: The decision's id, unique within the deployment's journal.
         deployment: The managed model's name.
         incident_id: The incident it answers, empty for an operator's own request.
@@ -95,7 +99,8 @@ def propose(
     Raises:
         ProtocolError: The action writes nothing, or its ramp does not end at its change.
     """
-    if action.is_passive or not action.change or not action.actuator:
+    writes = bool(action.change) or action.kind is ActionKind.RETRAIN
+    if action.is_passive or not writes or not action.actuator:
         raise ProtocolError(
             f"{action.kind} {action.subject} writes nothing; record a decision only"
         )
@@ -144,6 +149,8 @@ def advance(
     if record.state.is_terminal:
         return record, ()
     ctx = Context(now=now, world=world, timing=timing)
+    if record.action.kind is ActionKind.RETRAIN:
+        return protocol_training.advance(record, news, ctx)
     match news:
         case Abort(reason=reason, blameless=blameless):
             after, demands = _abort(record, reason, ctx)
@@ -238,6 +245,7 @@ __all__ = [
     "Approved",
     "AskGuard",
     "AskPerson",
+    "AskTrainer",
     "ClaimTarget",
     "Demand",
     "EffectSeen",
@@ -245,6 +253,8 @@ __all__ = [
     "GuardDenied",
     "GuardNeedsApproval",
     "KillThrown",
+    "LeverDemand",
+    "LookAtTrainer",
     "News",
     "Page",
     "Proven",
@@ -254,6 +264,7 @@ __all__ = [
     "Tick",
     "Timing",
     "TookOver",
+    "TrainingFound",
     "WorldSeen",
     "WroteReceipt",
     "advance",

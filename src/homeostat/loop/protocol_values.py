@@ -10,6 +10,7 @@ from homeostat.base import names
 from homeostat.base.decisions import Effect
 from homeostat.base.intent import Intent, Proof, Receipt
 from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.training import TrainingSight
 from homeostat.base.units import HOUR, MINUTE, SECOND, TimeNs
 from homeostat.base.world import Levers, Snapshot
 
@@ -127,6 +128,13 @@ class TookOver:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingFound:
+    """The trainer was read, and says how the order stands; `retrain` alone listens to it."""
+
+    sight: TrainingSight
+
+
 News = (
     GuardAllowed
     | GuardDenied
@@ -141,6 +149,7 @@ News = (
     | Proven
     | KillThrown
     | TookOver
+    | TrainingFound
 )
 
 
@@ -200,7 +209,22 @@ class Page:
     text: str
 
 
-Demand = AskGuard | SendWrite | ReadWorldAgain | AskPerson | ClaimTarget | Page
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskTrainer:
+    """Send the order of a training once the record that holds its intent is durable."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtTrainer:
+    """Ask the trainer what it knows of the order, and feed `TrainingFound`."""
+
+    deadline: TimeNs
+
+
+LeverDemand = AskGuard | SendWrite | ReadWorldAgain | AskPerson | ClaimTarget | Page
+Demand = LeverDemand | AskTrainer | LookAtTrainer
 
 
 SAID_NO = "said no"  # in the reason of what a person rejected

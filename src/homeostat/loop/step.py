@@ -29,6 +29,7 @@ from homeostat.base.events import (
     Started,
     Tell,
     Ticked,
+    TrainingSeen,
     UndoRequested,
     WorldRead,
 )
@@ -51,6 +52,7 @@ from homeostat.loop import (
     memory,
     rehearsing,
     seat_outcome,
+    training_follow,
 )
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
@@ -165,14 +167,16 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     if state.record is not None:
         state, more = _follow_action(parts, state, evidence, now, killed=killed)
         state, last = asking.resumed(parts, state, now)
-        return state, commands + more + last
+        state, due = training_follow.follow(parts, state, now)
+        return state, commands + more + last + due
     state, more = comparing.afterwards(parts, state, evidence, now)
     commands += more
     if state.record is None:
         state, more = deciding.consider(parts, state, now)
         commands += more
     state, more = asking.resumed(parts, state, now)
-    return state, commands + more
+    state, due = training_follow.follow(parts, state, now)
+    return state, commands + more + due
 
 
 def _follow_action(
@@ -190,6 +194,8 @@ def _follow_action(
     else:
         state, effect = _effect(parts, state, evidence)
         news += [] if effect is None else [EffectSeen(effect=effect)]
+    outranked = training_follow.outranked(state)
+    news += [] if outranked is None else [outranked]
     for item in (*news, Tick()):
         if state.record is not None:
             state, more = acting.drive(parts, state, item, now)
@@ -222,7 +228,9 @@ def _world_read(parts: LoopParts, state: LoopState, event: WorldRead) -> Stepped
 
 
 def _received(parts: LoopParts, state: LoopState, event: Received) -> Stepped:
-    return _tell_record(parts, state, WroteReceipt(receipt=event.receipt), event)
+    state, told = training_follow.marked(state, event)
+    state, commands = _tell_record(parts, state, WroteReceipt(receipt=event.receipt), event)
+    return state, told + commands
 
 
 def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
@@ -354,4 +362,5 @@ _HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
     AutonomySet: autonomous.autonomy_set,
     Confirmed: heeding.confirmed,
     FeedbackReset: heeding.reset,
+    TrainingSeen: training_follow.told,
 }

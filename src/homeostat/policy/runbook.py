@@ -121,6 +121,20 @@ def _batching(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, 
     return (*_batch(state, world), *_scale(state, world, 1))
 
 
+def _retrain(_: Incident, state: GuardState, __: Snapshot) -> tuple[Action, ...]:
+    """Ask for a version that knows the world as it is now: people allow it, a canary tries it."""
+    if state.managed.training is None:
+        return ()
+    return (
+        Action(
+            kind=ActionKind.RETRAIN,
+            subject=names.MODEL,
+            actuator=state.managed.scale_actuator,
+            undo=UndoKind.NONE,
+        ),
+    )
+
+
 def _nothing(_: Incident, __: GuardState, ___: Snapshot) -> tuple[Action, ...]:
     return ()
 
@@ -132,7 +146,7 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.OUTPUT: _release,
     Family.LOAD: _load,
     Family.BATCHING: _batching,
-    Family.DRIFT: _nothing,  # retraining needs a person until gated retraining exists
+    Family.DRIFT: _retrain,
     Family.SENSOR: _nothing,  # acting on data that cannot be believed is the fault itself
     # A larger batch is the wrong answer to both, and a replica added to a node that is short of
     # processor does harm: who looks after the requests decides.

@@ -65,6 +65,7 @@ class DeploymentPlan:
         per_replica: Sources made once for every replica that has an address.
         labels_path: Path of the page of recent predictions, None for no labels.
         twin: What its actions are rehearsed in, None for no twin.
+        trainer: Who is asked for retraining, None for nobody.
     """
 
     managed: Managed
@@ -74,6 +75,7 @@ class DeploymentPlan:
     per_replica: tuple[PartPlan, ...] = ()
     labels_path: str | None = None
     twin: TwinPlan | None = None
+    trainer: PartPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import structlog
 from homeostat.base.errors import ActuatorError
 from homeostat.base.evidence import Quality, SourceReport
 from homeostat.base.policy import Managed
-from homeostat.base.ports import Actuator, Source
+from homeostat.base.ports import Actuator, Source, Trainer
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.server.strangers import whole_report, whole_world
@@ -44,6 +44,7 @@ class Deployment:
         world: The last snapshot, None if the last read failed.
         seen: Replicas (name, incarnation, address, version) that `sources` were made for.
         subjects: What each source in use last said that it speaks for.
+        trainer: Who is asked for retraining; None = nobody.
     """
 
     managed: Managed
@@ -53,6 +54,7 @@ class Deployment:
     world: Snapshot | None = None
     seen: tuple[tuple[str, int, str | None, str | None], ...] | None = None
     subjects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    trainer: Trainer | None = None
 
 
 async def refresh(deployment: Deployment, now: TimeNs) -> None:

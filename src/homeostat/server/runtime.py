@@ -15,10 +15,13 @@ import structlog
 from homeostat.base import codec
 from homeostat.base.errors import ENDING, HomeostatError, StoreError
 from homeostat.base.events import (
+    AskTraining,
     Claim,
     ClockJumped,
     Command,
     Event,
+    LookAtTraining,
+    MarkVersion,
     ReadWorld,
     Received,
     Record,
@@ -31,13 +34,12 @@ from homeostat.base.events import (
     Write,
 )
 from homeostat.base.intent import Intent, ReceiptStatus
-from homeostat.base.policy import KillLevel
 from homeostat.base.ports import Pruning
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.rehearsing import unanswered
-from homeostat.server.claiming import claiming, note_claim
+from homeostat.server.claiming import claim
 from homeostat.server.clock import Clock
 from homeostat.server.code_version import code_version
 from homeostat.server.fleet import Fleet
@@ -54,6 +56,7 @@ from homeostat.server.reading import (
 from homeostat.server.restore import restore_all
 from homeostat.server.sending import answer, send
 from homeostat.server.shell import Shell
+from homeostat.server.training import TrainerCommand, asked
 
 log = structlog.get_logger()
 
@@ -123,7 +126,7 @@ class Runtime:
         state, commands = loop_step.step(shell.parts, self.states[name], event)
         rows = [(event.at, name, "event", codec.encode(event))]
         rows += [(event.at, name, "command", codec.encode(command)) for command in commands]
-        acts = any(isinstance(command, Write | Claim) for command in commands)
+        acts = any(isinstance(one, Write | Claim | AskTraining | MarkVersion) for one in commands)
         self._append(rows, durable=acts)
         self.states[name] = state
         if shell.stage is not None:
@@ -243,7 +246,8 @@ class Runtime:
         """Stop what is under way and release every connection."""
         await self._cancel()
         for deployment in self.shell.deployments.values():
-            await close_all([*deployment.sources, *deployment.actuators.values()])
+            trainer = () if deployment.trainer is None else (deployment.trainer,)
+            await close_all([*deployment.sources, *deployment.actuators.values(), *trainer])
         for notifier in self.shell.notifiers:
             await notifier.close()
 
@@ -290,6 +294,8 @@ class Runtime:
                     self._spawn(self._tell(command))
                 case Rehearse():
                     self._spawn(self._rehearse(name, command))  # nothing waits for it
+                case AskTraining() | LookAtTraining() | MarkVersion():
+                    self._spawn(self._train(name, command))
                 case Record():
                     pass  # for the journal and the read model, which have it
 
@@ -334,14 +340,12 @@ class Runtime:
         self.take(name, event)
 
     async def _claim(self, name: str, command: Claim) -> None:
-        actuator = self.shell.deployments[name].actuators.get(command.actuator)
-        if actuator is None or not actuator.capabilities().compare_and_set:
-            return  # without compare-and-set nothing can be stamped; the protocol waits instead
-        if self.shell.kill() is KillLevel.NOTHING:
-            return  # nothing means nothing: not even our epoch is written
-        stamp = claiming(name, command, self.clock.now())
-        receipt = await send(self.shell.deployments[name].actuators, stamp, self.clock.now)
-        note_claim(command, receipt)
+        actuators = self.shell.deployments[name].actuators
+        await claim(actuators, name, command, self.clock.now, self.shell.kill)
+
+    async def _train(self, name: str, command: TrainerCommand) -> None:
+        trainer = self.shell.deployments[name].trainer
+        self.take(name, await asked(trainer, command, self.clock.now, self.shell.kill))
 
     async def _rehearse(self, name: str, command: Rehearse) -> None:
         rehearse = self.shell.rehearse

@@ -16,6 +16,7 @@ from homeostat.base.budgets import Accounts
 from homeostat.base.canary import AlikeState
 from homeostat.base.events import (
     Approval,
+    AskTraining,
     AutonomySet,
     CanaryRequested,
     Claim,
@@ -25,6 +26,8 @@ from homeostat.base.events import (
     Event,
     FeedbackReset,
     Granted,
+    LookAtTraining,
+    MarkVersion,
     ReadWorld,
     Received,
     Reconfigured,
@@ -34,12 +37,14 @@ from homeostat.base.events import (
     Started,
     Tell,
     Ticked,
+    TrainingSeen,
     UndoRequested,
     WorldRead,
     Write,
 )
 from homeostat.base.learning import Lesson, Seating
 from homeostat.base.ports import Entry
+from homeostat.base.training import Lineage
 from homeostat.base.types import (
     ActionRecord,
     DecisionRecord,
@@ -59,7 +64,7 @@ from homeostat.server.view_feed import KEEP, Change, Feed
 from homeostat.server.view_series import CAPACITY
 from homeostat.server.view_then import then
 
-_Said = CanaryRequested | Granted | AutonomySet | Confirmed | FeedbackReset
+_Said = CanaryRequested | Granted | AutonomySet | Confirmed | FeedbackReset | TrainingSeen
 _Noted = Rehearsed | ClockJumped | UndoRequested | _Said
 _WITHOUT_KILL = (
     Started | Reconfigured | ClockJumped | Granted | AutonomySet | Confirmed | FeedbackReset
@@ -168,7 +173,7 @@ class View:
                 self._said("clock", event.at, deployment, event)
             case UndoRequested():
                 self._said("undo", event.at, deployment or event.deployment, event)
-            case CanaryRequested() | Granted() | AutonomySet() | Confirmed() | FeedbackReset():
+            case _:
                 self._state(deployment).saw(event.at)  # what follows from it is a fact of its own
 
     def command(self, command: Command, *, deployment: str = "") -> None:
@@ -188,7 +193,14 @@ class View:
                 self._intents[intent.id] = intent.deployment
                 if len(self._intents) > _INTENTS:
                     self._intents.popitem(last=False)
-            case ReadWorld() | Claim() | Rehearse():
+            case (
+                ReadWorld()
+                | Claim()
+                | Rehearse()
+                | AskTraining()
+                | LookAtTraining()
+                | MarkVersion()
+            ):
                 pass  # nothing to look at until the answer comes
             case _:
                 raise TypeError(f"not a command: {command!r}")
@@ -218,6 +230,8 @@ class View:
                 self._state(said.deployment or deployment).seatings.put(said.decision_id, said)
             case Lesson() as lesson:
                 self._learnt(self._state(lesson.deployment or deployment), lesson)
+            case Lineage() as lineage:
+                self._state(deployment).lineages.put(lineage.order.key, lineage)
             case Grant():
                 pass  # nothing to look at
 

@@ -12,6 +12,7 @@ from homeostat.base.budgets import Accounts
 from homeostat.base.canary import AlikeState
 from homeostat.base.learning import Covering, Lesson, Seating
 from homeostat.base.rehearsal import Rehearsal
+from homeostat.base.training import Lineage
 from homeostat.base.types import (
     ActionRecord,
     ActionState,
@@ -134,6 +135,7 @@ class DeploymentState:
         self.rehearsals: Bounded[Rehearsal] = Bounded(history)
         self.seatings: Bounded[Seating] = Bounded(history)
         self.lessons: Bounded[Lesson] = Bounded(history)
+        self.lineages: Bounded[Lineage] = Bounded(history)
         self.covering: Covering | None = None
         self.then: Bounded[dict[str, Any]] = Bounded(min(history, THEN))
         self.decisions: Bounded[DecisionRecord] = Bounded(

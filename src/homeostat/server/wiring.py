@@ -130,7 +130,10 @@ def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:
     for settings in _wanted(plan, _sample(plan)):  # now, not when the first replica shows up
         _settings("source", settings)
     return Deployment(
-        managed=plan.managed, actuators=actuators, sources_for=_sources(plan, labelling)
+        managed=plan.managed,
+        actuators=actuators,
+        sources_for=_sources(plan, labelling),
+        trainer=None if plan.trainer is None else build("trainer", plan.trainer),
     )
 
 
