@@ -21,6 +21,7 @@ from homeostat.lab.scenario_text import MAX_BYTES
 from homeostat.lab.scenario_write import dump
 from homeostat.lab.types import FAMILIES
 from homeostat.testing.catalogue import catalogue, scenario
+from homeostat.twin.people import PEOPLE, Person
 from homeostat.twin.primitives import INDEX, PRIMITIVES, Combine, Level, Primitive
 from homeostat.twin.shapes import FAULTS
 
@@ -188,6 +189,17 @@ def test_the_reference_page_names_every_word_there_is() -> None:
         assert primitive.meaning in page, primitive.name
     for name, setting in DEFAULTS.items():
         assert f"{setting.low:g} to {setting.high:g} | {setting.meaning} |" in page, name
+
+
+def test_the_reference_page_says_what_a_person_can_do_about_each() -> None:
+    page = (ROOT / "docs/reference/scenarios.md").read_text(encoding="utf-8")
+    words = {
+        Person.ENDS: "ends it",
+        Person.STAYS: "it stays",
+        Person.TEACHES: "it stays; a model is trained",
+    }
+    for name, (answer, reason) in PEOPLE.items():
+        assert f"| `{name}` | {words[answer]} | {reason} |" in page, name
 
 
 def test_the_examples_load_and_draw() -> None:

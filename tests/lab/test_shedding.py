@@ -104,11 +104,12 @@ class Unshed(Paging):
     def act(self, now_s: float, scrape: Scrape) -> Move:
         made = super().act(now_s, scrape)
         everybody = np.full(len(made.paged), np.inf, np.float32)
-        return replace(made, orders=changed(made.orders, admit_rps=everybody))
+        asked = np.asarray(self._orders.replicas)
+        return replace(made, orders=changed(made.orders, admit_rps=everybody, replicas=asked))
 
 
 @pytest.mark.slow
-def test_a_storm_that_sustains_itself_ends_with_people_who_shed_and_not_without() -> None:
+def test_a_storm_that_sustains_itself_ends_with_people_who_stay_and_not_without() -> None:
     """The catalogue's S09: its trigger is over long before anybody comes."""
     text = (resources.files("homeostat.lab") / "catalogue" / "load.yaml").read_bytes()
     (case,) = (one for one in load(text, "load.yaml") if one.id == "S09")

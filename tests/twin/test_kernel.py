@@ -108,11 +108,10 @@ def test_actions_change_nothing_that_chance_decides(deployment: Params) -> None:
     assert ready[0] - asked[0] == ready[1] - asked[1]
 
 
-def test_a_person_ends_all_faults_that_have_begun_and_what_they_set(plain: Params) -> None:
+def test_a_person_ends_what_has_begun_and_is_ours_and_what_it_set(plain: Params) -> None:
     listed = [
         Fault(name="replica_kill", slots=[0]),
         Fault(name="bmax_override", magnitude=1.0, cure=Cure.OVERWRITE),
-        Fault(name="arrival_mult", magnitude=1.2),
         Fault(name="variant_err_prob", magnitude=0.3, start_s=300.0),
     ]
     small = changed(plain, service__concurrency=100.0)

@@ -2,7 +2,8 @@
 
 lambda(t) = interpolated knots x arrival faults x exp(Ornstein-Uhlenbeck noise). There is no Poisson
 noise here: the stationary curves of the queue contain it already (adding it per tick was measured
-to bias mean latency by +29 to +74 % at rho 0.8 to 0.95). Retries come on top, in `clients`.
+to bias mean latency by +29 to +74 % at rho 0.8 to 0.95). Retries come on top, in `clients`. Nobody
+can end a fault of the load before its time: users come as they like (`people`).
 """
 
 import equinox as eqx
@@ -29,7 +30,6 @@ class Load(eqx.Module):
 def load(
     demand: params.Demand,
     faults: Faults,
-    cleared: Array,
     ou: Array,
     noise: Array,
     times: Array,
@@ -41,7 +41,6 @@ def load(
     Args:
         demand: The deployment's.
         faults: One episode's.
-        cleared: Faults that a person removed [F], bool.
         ou: Standard normal state of the noise.
         noise: Standard normal draws [T].
         times: Beginning of each tick, seconds [T].
@@ -56,7 +55,6 @@ def load(
     ago = step[:, None] - step[None, :]
     decay = jnp.where(ago >= 0, keep ** jnp.maximum(ago, 0), 0.0)
     path = keep ** (step + 1) * ou + spread * (decay * noise).sum(axis=1)
-    strength = jnp.where(cleared, 0.0, strength)
     now, before = strength[1:], strength[:-1]
     swing = _is(faults, "arrival_mult") + _is(faults, "arrival_trace")
     logs = jnp.log(jnp.maximum(faults.magnitude, 1e-9)) * swing

@@ -3,6 +3,7 @@
 A fault whose cure is a restart lets go of a slot when a new process starts there; one whose cure is
 a rollback when the slot runs the previous version; one that was a write when the lever is written
 again. Retraining ends no fault: the world stays as it is, and the model learns it (`retraining`).
+A person ends what a person can (`people`): neither the users' load nor where the world has gone.
 """
 
 import equinox as eqx
@@ -11,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from homeostat.twin.faults import Faults
+from homeostat.twin.people import ENDED, TAUGHT
 from homeostat.twin.primitives import INDEX
 from homeostat.twin.shapes import Cure, Phase
 from homeostat.twin.state import Cured, Slots, by_variant, over_slots
@@ -166,10 +168,29 @@ def by_write(faults: Faults, cured: Cured, written: Written, within: Array) -> C
 
 
 def by_person(faults: Faults, cured: Cured, now_s: Array, fixes: Array) -> Cured:
-    """Return what is cured after a person removed the cause of every fault that has begun."""
+    """Return what is cured after a person removed the causes that a person can remove.
+
+    Args:
+        faults: One episode's; of those that have begun, the ones that `people` says end.
+        cured: As of before.
+        now_s: Seconds since the episode began.
+        fixes: Whether a person's repair takes effect now, bool.
+    """
     begun = faults.start_s <= now_s
+    theirs = jnp.asarray(ENDED)[faults.primitive]
     return Cured(
-        cleared=cured.cleared | (begun & fixes),
+        cleared=cured.cleared | (begun & theirs & fixes),
         slots=cured.slots,
         variants=cured.variants,
     )
+
+
+def taught(faults: Faults, within: Array, fixes: Array) -> Array:
+    """Return whether a person trains the model anew now, because the world has moved; bool.
+
+    Args:
+        faults: One episode's.
+        within: Whether a fault's time has come and not gone [F], bool.
+        fixes: Whether a person's repair takes effect now, bool.
+    """
+    return fixes & (within & jnp.asarray(TAUGHT)[faults.primitive]).any()

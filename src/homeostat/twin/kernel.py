@@ -24,6 +24,7 @@ from homeostat.twin import (
     flow,
     levers,
     params,
+    quality,
     reckoning,
     retraining,
     scraping,
@@ -39,6 +40,7 @@ from homeostat.twin.service import Kinds, batches, kinds
 from homeostat.twin.shapes import SCRAPE_S, TICK_S, VARIANTS, Variant
 from homeostat.twin.state import RING, Levers, Live, State
 from homeostat.twin.timed import Strengths, strengths
+from homeostat.twin.together import if_any
 
 BLOCK_S: Final = 5  # platforms act so often: see `block`
 
@@ -135,7 +137,10 @@ def _ordered(
             chance.key_for(state.key, chance.Purpose.TRAINING),
         )
     )
-    newest = live.platform.newest + result.promoted.any()
+    now = cures.taught(faults, found.within[0], orders.person_fixes)
+    known, taught = _taught(deployment, fx, state, known, now)
+    promoted = result.promoted | taught
+    newest = live.platform.newest + promoted.any()
     # A retrained model needs a process to run in: the platform starts the canary's first.
     canary = result.promoted & (jnp.arange(VARIANTS) == Variant.CANARY)
     wanted = jnp.where(
@@ -149,10 +154,31 @@ def _ordered(
         state,
         (
             levers.quiet(orders), training, known, pending,
-            newest, jnp.where(result.promoted, newest, live.platform.version), wanted,
+            newest, jnp.where(promoted, newest, live.platform.version), wanted,
         ),
     )  # fmt: skip
     return state, fx, result.ungated
+
+
+def _taught(
+    deployment: params.Params, fx: Effects, state: State, known: quality.State, now: Array
+) -> tuple[quality.State, Array]:
+    """Return what the models know, and which are new [V], where a person may train them now."""
+    slots, served = state.live.slots, state.live.platform.levers.weights
+    after, replaced = if_any(
+        now,
+        lambda: retraining.by_person(
+            deployment.quality,
+            conditions.of_quality(fx, slots.variant, slots.share),
+            known,
+            state.labels.learnable,
+            served,
+            chance.key_for(state.key, chance.Purpose.TRAINING),
+        ),
+        lambda: (known, jnp.zeros(VARIANTS, bool)),
+    )
+    kept: quality.State = jax.tree.map(lambda new, old: jnp.where(now, new, old), after, known)
+    return kept, replaced & now
 
 
 def _blocks(
@@ -166,7 +192,7 @@ def _blocks(
     times = state.now_s + jnp.arange(count) * dt
     noise = apart(lambda: chance.normals(state.key, first, count))
     ou, load = apart(lambda: arrivals.load(
-        fixed.deployment.demand, faults, live.cured.cleared, live.clients.ou, noise, times,
+        fixed.deployment.demand, faults, live.clients.ou, noise, times,
         found.ticks, dt,
     ))  # fmt: skip
     steps = block.Step(

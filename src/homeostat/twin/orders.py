@@ -22,7 +22,8 @@ class Orders(eqx.Module):
         rollback: Bool [V]: the variant goes back to its last verified version.
         retrain: Bool: start a retraining, gated by a held-out test, promoted as `CANARY`.
         retrain_ungated: Bool: the same without the gate (what the catalogue calls unsafe).
-        person_fixes: Bool: a person removes the causes of every fault now.
+        person_fixes: Bool: a person's repair takes effect now: what can be ended by one ends, and
+            a drift is met with a model trained anew (`people`).
         by_us: Bool: an action of the controller under test is among these orders.
     """
 

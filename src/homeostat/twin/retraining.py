@@ -9,6 +9,10 @@ malformed inputs, labels that come from a bad model.
 A promoted model does not end a drift: the world stays as it is and `quality.accuracy` measures the
 drift against what the model has learnt. The kernel therefore leaves data faults whose cure is
 `Cure.RETRAIN` in force when a model is promoted.
+
+A person who is told of a drift does the same by hand (`by_person`): trains on the labels that have
+come by the end of the repair, asks the same gate, and puts a model that passes in place of those
+that serve. The time that it takes is in the human model's median for such faults.
 """
 
 from typing import Final
@@ -120,6 +124,33 @@ def step(
         promoted=promoted, ungated=unseen, refused=done & gated & ~better, busy=left_s > 0.0
     )
     return State(left_s=left_s, gated=gated, candidate=candidate), known, result
+
+
+def by_person(
+    settings: params.Quality,
+    inputs: quality.Inputs,
+    known: quality.State,
+    learnable: Array,
+    served: Array,
+    key: Array,
+) -> tuple[quality.State, Array]:
+    """Return what the models know once a person has trained one, and which were replaced [V].
+
+    None is where the same gate as a policy's finds it no better than what serves.
+
+    Args:
+        settings: The deployment's.
+        inputs: Faults in force.
+        known: Quality's state.
+        learnable: `labels.State.learnable` [4].
+        served: Traffic shares in force [V].
+        key: The episode's, as in `step`.
+    """
+    luck = normal(key, (3,))
+    model = train(settings, inputs, known, learnable, served, jnp.int32(Variant.A), luck[:2])
+    better = gain(settings, inputs, known, model, served) + _GATE_SD * luck[2] > _MARGIN
+    replaced = better & (served > 0.0)
+    return _install(known, model, replaced), replaced
 
 
 def train(

@@ -1,12 +1,17 @@
 """Baselines that leave the work to people: `threshold` and `escalate`.
 
-They change no lever; all they differ in is how long they wait before somebody is told.
+They change no lever; all they differ in is how long they wait before somebody is told. What people
+change is theirs, not the policy's: they repair, shed load and add replicas (the human model,
+`shedding`, `reinforcing`).
 """
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from homeostat.lab.baselines.alerts import FOR_S, Pager, StaticAlert
 from homeostat.lab.baselines.levers import changed, move, standing
+from homeostat.lab.baselines.reinforcing import Reinforcing
 from homeostat.lab.types import Episode, Move
 from homeostat.twin.outputs import Scrape
 from homeostat.twin.shapes import SCRAPE_S
@@ -31,12 +36,20 @@ class Paging:
         self._orders = standing(episodes)
         self._alert = StaticAlert(episodes, hold_s=self._hold_s)
         self._pager = Pager(episodes, scale=self._scale)
+        self._reinforcing = Reinforcing(episodes)
 
     def act(self, now_s: float, scrape: Scrape) -> Move:
         """Page when the alert fires; pass on what the person does."""
         alarm = self._alert.step(scrape)
         called = self._pager.step(now_s, alarm, scrape)
-        orders = changed(self._orders, person_fixes=called.fixes, admit_rps=called.admit_rps)
+        orders = changed(
+            self._orders,
+            person_fixes=called.fixes,
+            admit_rps=called.admit_rps,
+            replicas=self._reinforcing.step(
+                scrape, called.fixes, np.asarray(self._orders.replicas)
+            ),
+        )
         return move(orders, paged=called.paged, person_minutes=called.minutes, alarm=alarm)
 
 
