@@ -39,6 +39,7 @@ from homeostat.server.kill_noted import NotedKill
 from homeostat.server.labelling import Labelling
 from homeostat.server.ladder import Ladder, rows, with_ladder
 from homeostat.server.lease import Lead
+from homeostat.server.outside import Outside
 from homeostat.server.people_file import People
 from homeostat.server.plan import ControllerPlan, PartPlan
 from homeostat.server.planning import plan_of
@@ -100,6 +101,7 @@ async def _serve(
         for entry in plan.deployments
     }
     told, token = _notifiers(plan, quiet=quiet), token_in(plan.token_file)
+    outside = Outside(plan, told)
     sense, sense_state = wiring.sense_step()
     clock, owner = Clock(), f"{socket.gethostname()}:{os.getpid()}"
     tracing = Tracing(plan.traces, owner)
@@ -112,8 +114,8 @@ async def _serve(
         sense_state=sense_state,
         encode_frame=encode_frame if plan.keep_frames else None,
         kill=kill.level,
-        observe=tracing.observing(with_ladder(ladder, view.observe)),
-        notifiers=told,
+        observe=tracing.observing(outside.observing(with_ladder(ladder, view.observe))),
+        notifiers=outside.notifiers,
         owner=owner,
         retention_ns=plan.retention_ns,
         took=view.loop_took,
@@ -138,6 +140,8 @@ async def _serve(
         autonomy=lambda: rows(ladder.ledger, runtime.states),
         audit=Audit(journal),
         proofs=gate.shown,
+        doors=outside.doors(journal, runtime),
+        standby=lambda: not runtime.epoch,
         own=Own(
             pulse=shell.pulse,
             epoch=lambda: runtime.epoch,
@@ -158,12 +162,13 @@ async def _serve(
             tracing.start()
             if twins is not None:
                 twins.start()
-            await _run(runtime, watcher, plan, gate, lead, ladder, once=once)
+            await _run(runtime, watcher, plan, gate, lead, ladder, outside, once=once)
         return [_seen(state) for _, state in sorted(runtime.states.items())]
     finally:
         if twins is not None:
             await twins.close()
         await runtime.close()
+        await outside.close()
         await tracing.close()
         await lead.leave()
         journal.close()
@@ -191,11 +196,12 @@ async def _run(
     gate: ProofGate,
     lead: Lead,
     ladder: Ladder,
+    outside: Outside,
     *,
     once: bool,
 ) -> None:
     force = partial(keep_in_force, runtime, watcher, plan, gate)
-    work = asyncio.create_task(_lead_and_work(runtime, force, lead, ladder, once=once))
+    work = asyncio.create_task(_lead_and_work(runtime, force, lead, ladder, outside, once=once))
     prover = None if once else asyncio.create_task(gate.work())
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -215,6 +221,7 @@ async def _lead_and_work(
     force: Callable[[], Coroutine[Any, Any, None]],
     lead: Lead,
     ladder: Ladder,
+    outside: Outside,
     *,
     once: bool,
 ) -> None:
@@ -229,7 +236,10 @@ async def _lead_and_work(
             ladder.bring_into_force(runtime)
             watch.append(asyncio.create_task(ladder.keep(runtime)))
             watch.append(asyncio.create_task(force()))
+            watch.append(asyncio.create_task(outside.keep(runtime)))
             await runtime.run(once=once)
+            if once:
+                await outside.catch_up()
         except OutOfStepError as error:
             log.warning("beginning again", problem=str(error))
             await runtime.begin_again()

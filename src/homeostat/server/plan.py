@@ -94,6 +94,36 @@ class PostgresPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlackPlan:
+    """How answers come in from Slack.
+
+    Attributes:
+        secret_file: Holds the app's signing secret.
+        team: The workspace's id.
+        channel: The channel's.
+        people: Slack's id of somebody and their name here.
+    """
+
+    secret_file: Path
+    team: str
+    channel: str
+    people: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsPlan:
+    """How alerts of others come in.
+
+    Attributes:
+        token_file: Holds the token that lets them in.
+        label: The label that names a deployment.
+    """
+
+    token_file: Path
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerPlan:
     """One controller process.
 
@@ -114,6 +144,8 @@ class ControllerPlan:
         postgres: Where the journal lies if not in a file.
         lease_ns: How long a silent controller keeps the lead of a journal in a database.
         traces: Where spans are sent, None for nowhere.
+        slack: How answers come in from Slack, None where they do not.
+        alerts: How alerts of others come in, None where they do not.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -131,6 +163,8 @@ class ControllerPlan:
     postgres: PostgresPlan | None = None
     lease_ns: int = 15 * SECOND
     traces: PartPlan | None = None
+    slack: SlackPlan | None = None
+    alerts: AlertsPlan | None = None
 
 
 def filled(settings: Any, replica: Replica) -> Any:

@@ -10,7 +10,6 @@ from homeostat.server.config import (
     Envoy,
     ProcessHost,
     ScrapeTarget,
-    Webhook,
 )
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan
 
@@ -23,7 +22,7 @@ def plan_of(config: Config) -> ControllerPlan:
         journal=settings.store_path,
         kill_file=settings.kill_file,
         terminal=settings.terminal,
-        notifiers=tuple(_webhook(hook) for hook in settings.webhooks),
+        notifiers=settings.notifiers,
         api_host=settings.api_host,
         api_port=settings.api_port,
         token_file=settings.token_file,
@@ -33,6 +32,8 @@ def plan_of(config: Config) -> ControllerPlan:
         postgres=settings.postgres,
         lease_ns=settings.lease_ns,
         traces=settings.traces,
+        slack=settings.slack,
+        alerts=settings.alerts,
     )
 
 
@@ -142,7 +143,3 @@ def _probe(entry: Deployment) -> PartPlan:
         "expect_high": probe.expect_high,
     }
     return PartPlan(part="probe", settings=settings)
-
-
-def _webhook(hook: Webhook) -> PartPlan:
-    return PartPlan(part="webhook", settings={"url": hook.url, "secret_file": hook.secret_file})

@@ -5,6 +5,7 @@ resource. What a value means for the core is worked out in `loaded`; here it is 
 """
 
 import math
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,12 +17,13 @@ from homeostat.server.config.canaries import CanarySpec
 from homeostat.server.config.feedbacks import FeedbackSpec
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, Strict
+from homeostat.server.config.notifies import AlertsSpec, NotifySpec, answers
 from homeostat.server.config.openslo import OpenSlo
 from homeostat.server.config.prices import ObjectiveSpec
 from homeostat.server.config.prometheus import PrometheusSpec
 from homeostat.server.config.promises import Slo
 from homeostat.server.config.stores import StoreSpec
-from homeostat.server.config.targets import Name, TargetSpec, Url, plain_url
+from homeostat.server.config.targets import Name, TargetSpec, plain_url
 from homeostat.server.config.traces import TracesSpec
 from homeostat.server.config.twins import TwinSpec
 from homeostat.server.config.units import Duration
@@ -209,28 +211,6 @@ class ApiSpec(Strict):
     )
 
 
-class WebhookSpec(Strict):
-    """A notifier that posts JSON."""
-
-    url: Url
-    secret_file: str = Field(
-        min_length=1, max_length=4096, description="Holds the signing secret, at least 16 bytes."
-    )
-
-
-class NotifySpec(Strict):
-    """One way to tell people."""
-
-    terminal: bool | None = Field(default=None, strict=True)
-    webhook: WebhookSpec | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.terminal is True) == (self.webhook is not None):
-            raise ValueError("says either terminal: true or webhook: {...}")
-        return self
-
-
 class ControllerSpec(Strict):
     """The controller process itself; at most one document of this kind."""
 
@@ -239,6 +219,12 @@ class ControllerSpec(Strict):
     kill_file: str | None = Field(default=None, max_length=4096)
     traces: TracesSpec | None = None
     notify: tuple[NotifySpec, ...] = Field(default=(), max_length=20)
+    alerts: AlertsSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_request_url(self) -> Self:
+        answers(self.notify, Path())
+        return self
 
 
 class ManagedModel(Strict):

@@ -22,6 +22,7 @@ from homeostat.server.config import (
     adaptives,
     canaries,
     feedbacks,
+    notifies,
     prices,
     prometheus,
     reached,
@@ -33,7 +34,7 @@ from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec
 from homeostat.server.config.reached import Envoy, ProcessHost
-from homeostat.server.plan import PartPlan, PostgresPlan, TwinPlan
+from homeostat.server.plan import AlertsPlan, PartPlan, PostgresPlan, SlackPlan, TwinPlan
 
 _AHEAD: Final = timedelta(days=35)  # how far the next freeze is looked for
 
@@ -107,14 +108,6 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """A notifier that posts signed JSON."""
-
-    url: str
-    secret_file: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerSettings:
     """The controller process itself.
 
@@ -131,7 +124,9 @@ class ControllerSettings:
         people_file: File of everybody with a token of their own.
         kill_file: The kill switch's file.
         terminal: Whether notices are printed.
-        webhooks: Where notices are posted.
+        notifiers: Who is told besides.
+        slack: How answers come in from Slack, None where they do not.
+        alerts: How alerts of others come in, None where they do not.
     """
 
     store_path: Path
@@ -145,7 +140,9 @@ class ControllerSettings:
     people_file: Path
     kill_file: Path
     terminal: bool
-    webhooks: tuple[Webhook, ...]
+    notifiers: tuple[PartPlan, ...]
+    slack: SlackPlan | None = None
+    alerts: AlertsPlan | None = None
     traces: PartPlan | None = None
 
 
@@ -282,11 +279,6 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
     state = state_folder()
     kept = spec.store
     store, database = stores.place(kept, base, state)
-    hooks = tuple(
-        Webhook(url=one.webhook.url, secret_file=base / one.webhook.secret_file)
-        for one in spec.notify
-        if one.webhook is not None
-    )
     return ControllerSettings(
         store_path=store,
         postgres=database,
@@ -306,7 +298,9 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         ),
         kill_file=store.parent / "kill" if spec.kill_file is None else base / spec.kill_file,
         terminal=not spec.notify or any(one.terminal for one in spec.notify),
-        webhooks=hooks,
+        notifiers=notifies.parts(spec.notify, base, store.parent),
+        slack=notifies.answers(spec.notify, base),
+        alerts=notifies.alerts(spec.alerts, base),
     )
 
 
