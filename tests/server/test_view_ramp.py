@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Apply, DecisionRecord
 from homeostat.base.events import Approval, Record
@@ -72,3 +74,29 @@ def test_whether_it_may_end_unproven_is_an_open_question_until_somebody_answers(
     state = view.deployment("m")
     assert state is not None
     assert not view_plain.decision(state, DECISION, build.at(71))["pending"]
+
+
+@pytest.mark.parametrize(
+    "state", [ActionState.INTENT, ActionState.READBACK, ActionState.SETTLING, ActionState.VERIFYING]
+)
+def test_the_question_stays_open_in_every_open_state_until_it_is_settled(
+    state: ActionState,
+) -> None:
+    asked = record(state, 5, proof=Proof.ASKED)
+    view, row = shown(asked)
+    assert row["pending"]
+    known = view.deployment("m")
+    assert known is not None
+
+    def answered(*, yes: bool, record: ActionRecord) -> bool:
+        said = Approval(
+            at=build.at(70), decision_id="d-0001", approved=yes, by="ann", why="",
+            kill=KillLevel.OFF, deployment="m",
+        )  # fmt: skip
+        view.event(said)
+        view.command(Record(fact=record), deployment="m")
+        return bool(view_plain.decision(known, DECISION, build.at(71))["pending"])
+
+    assert answered(yes=True, record=asked), "a yes that was refused: a no may still come"
+    back = record(ActionState.ROLLING_BACK, 70, proof=Proof.ASKED)
+    assert not answered(yes=False, record=back)

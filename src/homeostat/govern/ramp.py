@@ -4,7 +4,8 @@ One test through the whole ramp (`govern.canary`): what both pools served since 
 in, and out comes what the comparison calls for. Harm decides rollback at any rung. A rung goes on
 after enough compared stretches without harm; the last one, the promotion, needs a certificate, or
 the policy's explicit word that it may go on unproven. What is not seen promotes nothing: a stretch
-without both pools is no stretch.
+without both pools is no stretch. While a person is asked, and past the deadline without anybody's
+word, no rung goes on.
 
 Stretches that a change of weights falls into are dropped: within one, both pools must have had
 their shares of the same moments. Source: research on comparable controllers, 2.4 and 2.5.
@@ -116,9 +117,11 @@ def _call(
         return RampCall.HARM
     if verdict is CanaryVerdict.NO_EVIDENCE or _unanswered(known, record, managed, now):
         return RampCall.RETURN
+    late = verdict is CanaryVerdict.DEADLINE and record.proof is Proof.NONE
+    if late and policy.on_unproven is not OnUnproven.KEEP and _may_yet_land(record):
+        return RampCall.RETURN  # the rung would come after the deadline, and nobody said it may
     if record.state is not ActionState.VERIFYING or not seen:
         return RampCall.WAIT if seen else RampCall.BLIND
-    late = verdict is CanaryVerdict.DEADLINE and record.proof is Proof.NONE
     if late:
         return _UNPROVEN[policy.on_unproven]
     if known.judge.buckets - known.rung_from < policy.rung_buckets or known.judge.missing:
@@ -135,8 +138,16 @@ def _onward(record: ActionRecord, verdict: CanaryVerdict) -> RampCall:
     promotes = record.stage + 2 >= len(record.action.ramp)
     if verdict is CanaryVerdict.CERTIFIED and promotes:
         return RampCall.CERTIFIED
+    if record.proof is Proof.ASKED:
+        return RampCall.WAIT  # whoever is asked decides about what they see
     may = not promotes or record.proof is Proof.UNPROVEN
     return RampCall.GO_ON if may else RampCall.WAIT
+
+
+def _may_yet_land(record: ActionRecord) -> bool:
+    """Return whether the present rung is not written yet, or not known to be."""
+    waits = record.state is ActionState.INTENT and not record.in_flight
+    return record.stage > 0 and (waits or record.state is ActionState.READBACK)
 
 
 def _without_a_person(

@@ -14,7 +14,7 @@ from typing import Final
 
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.errors import ProtocolError
-from homeostat.base.intent import ActionRecord, ActionState
+from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
@@ -31,6 +31,7 @@ from homeostat.loop.protocol_moves import (
     take_back,
 )
 from homeostat.loop.protocol_values import (
+    SAID_NO,
     Abort,
     Approved,
     AskGuard,
@@ -160,6 +161,10 @@ def advance(
             return _kill(record, level, ctx)
         case TookOver(epoch=epoch):
             return _take_over(record, epoch, ctx)
+        case Approved(by=by) if record.proof is Proof.ASKED:
+            return _unproven(record, by), ()
+        case Rejected(by=by, why=why) if record.proof is Proof.ASKED:
+            return _abort(record, f"{by} {SAID_NO}: {why}".rstrip(": "), ctx)
         case _:
             return _HANDLERS[record.state](record, news, ctx)
 
@@ -174,6 +179,13 @@ def _abort(record: ActionRecord, reason: str, ctx: Context) -> Step:
             return give_up(record, ctx, reason)
         case _:
             return take_back(record, ctx, reason)
+
+
+def _unproven(record: ActionRecord, by: str) -> ActionRecord:
+    """Return a ramp that a person lets go on unproven; one that goes back is not asked about."""
+    if record.state is ActionState.ROLLING_BACK:
+        return record
+    return replace(record, proof=Proof.UNPROVEN, approved_by=by or "someone")
 
 
 def _kill(record: ActionRecord, level: KillLevel, ctx: Context) -> Step:

@@ -22,13 +22,10 @@ from homeostat.loop.protocol_moves import (
     take_back,
 )
 from homeostat.loop.protocol_values import (
-    SAID_NO,
-    Approved,
     AskPerson,
     EffectSeen,
     News,
     Proven,
-    Rejected,
     Tick,
     WorldSeen,
 )
@@ -98,10 +95,6 @@ def _of_ramp(record: ActionRecord, news: News, ctx: Context) -> Step:
             return asked, (AskPerson(expires_at=ctx.after(ctx.timing.approval_ttl_ns)),)
         case Proven(proof=Proof.UNPROVEN | Proof.CERTIFIED as proof, why=why) if _is_open(record):
             return replace(record, proof=proof, reason=why), ()
-        case Approved(by=by) if record.proof is Proof.ASKED:
-            return replace(record, proof=Proof.UNPROVEN, approved_by=by or "someone"), ()
-        case Rejected(by=by, why=why) if record.proof is Proof.ASKED:
-            return take_back(record, ctx, f"{by} {SAID_NO}: {why}".rstrip(": "))
         case _:
             return record, ()
 
@@ -127,6 +120,13 @@ def _may_promote(record: ActionRecord) -> bool:
     return record.proof in {Proof.CERTIFIED, Proof.UNPROVEN}
 
 
+def _may_go_on(record: ActionRecord, last: int) -> bool:
+    """Return whether a compared ramp may take its next rung: none while a person is asked."""
+    if record.stage + 1 == last:
+        return _may_promote(record)
+    return record.proof is not Proof.ASKED
+
+
 def _helped(record: ActionRecord, ctx: Context, because: str) -> Step:
     last = stages(record.action) - 1
     if record.stage >= last and record.action.beside and record.proof is not Proof.CERTIFIED:
@@ -135,7 +135,7 @@ def _helped(record: ActionRecord, ctx: Context, because: str) -> Step:
     if record.stage >= last:
         why = record.reason if record.action.beside else _help(record.action)
         return end(record, ActionState.SUCCEEDED, ctx, why)
-    if record.action.beside and record.stage + 1 == last and not _may_promote(record):
+    if record.action.beside and not _may_go_on(record, last):
         return _tick(_sighted(record, ctx), ctx)
     onward = replace(record, stage=record.stage + 1, attempt=0)
     wait_ns = ctx.timing.readback_deadline_ns

@@ -177,9 +177,9 @@ class DeploymentState:
     def acted(self, record: ActionRecord) -> ActionEntry:
         """Take one version of an action record."""
         entry = self.actions.get(record.id) or ActionEntry(record=record)
-        if record.proof is Proof.ASKED and entry.record.proof is not Proof.ASKED:
-            self.answers.drop(record.id)  # a second question: may it end unproven?
         entry.record = record
+        if self._ends_unproven(record.id):
+            self.answers.drop(record.id)  # a second question, and nobody's word has settled it
         step = (record.state, record.state_since, record.reason)
         if not entry.steps or entry.steps[-1][:2] != step[:2]:
             entry.steps = [*entry.steps[1 - STEPS :], step]
@@ -203,9 +203,10 @@ class DeploymentState:
     def _ends_unproven(self, decision_id: str) -> bool:
         """Return whether a ramp is waiting for a word that it may end unproven."""
         entry = self.actions.get(decision_id)
-        if entry is None or entry.record.state is not ActionState.VERIFYING:
+        if entry is None or entry.record.state.is_terminal:
             return False
-        return entry.record.proof is Proof.ASKED
+        back = entry.record.state is ActionState.ROLLING_BACK
+        return entry.record.proof is Proof.ASKED and not back
 
     def pending(self, now: TimeNs) -> tuple[DecisionRecord, ...]:
         """Return the open questions, oldest first."""
