@@ -92,6 +92,8 @@ def _bad_route(obj: Object) -> str:
 def _rollout(obj: Object) -> bool:
     """As rollout/canary.go and rollout/pause.go reconcile: weights first, then one step at most."""
     status = obj.setdefault("status", {})
+    if "stableRS" not in status:
+        return False  # one of a test about names only
     before = copy.deepcopy(status)
     spec, steps = obj["spec"], obj["spec"]["strategy"]["canary"]["steps"]
     status["observedGeneration"] = str(obj["metadata"]["generation"])  # Argo writes text
@@ -125,6 +127,8 @@ def _rollout(obj: Object) -> bool:
 
 
 def _rolled(obj: Object) -> list[Object]:
+    if "canary" not in obj["status"]:
+        return []
     name, count, status = obj["metadata"]["name"], obj["spec"]["replicas"], obj["status"]
     stable, current = status["stableRS"], status["currentPodHash"]
     weight = status["canary"]["weights"]["canary"]["weight"]
@@ -140,7 +144,8 @@ def _rolled(obj: Object) -> list[Object]:
 
 def _bad_rollout(obj: Object) -> str:
     """The schema's types: the controller's own validation is told by a condition, not by a 422."""
-    replicas, index = obj["spec"].get("replicas", 1), obj["status"].get("currentStepIndex", 0)
+    status = obj.get("status", {})
+    replicas, index = obj["spec"].get("replicas", 1), status.get("currentStepIndex", 0)
     plain = all(isinstance(one, int) and not isinstance(one, bool) for one in (replicas, index))
     return "" if plain else f"replicas {replicas!r} and index {index!r} must be integers"
 
