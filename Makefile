@@ -44,6 +44,7 @@ lock: setup
 	  grep -v '"homeostat-instrument",' pyproject.toml > "$$new/pyproject.toml" && \
 	  $(BIN)/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	    --all-extras --python-version 3.11 "$$new/pyproject.toml" -o requirements.lock
+	@$(BIN)/python tests/deploy/image_lock.py > deploy/requirements.lock
 
 demo: setup
 	@$(BIN)/homeostat demo

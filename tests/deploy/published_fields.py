@@ -44,9 +44,11 @@ def field_of(node: ast.stmt) -> tuple[str, tuple[str, bool]] | None:
     alias, call = node.target.id, node.value
     keywords = call.keywords if isinstance(call, ast.Call) else []
     for keyword in keywords:
-        if keyword.arg == "serialization_alias" and isinstance(keyword.value, ast.Constant):
-            alias = str(keyword.value.value)
-    needed = not kind.startswith("Optional")
+        if keyword.arg in {"alias", "serialization_alias"} and isinstance(
+            keyword.value, ast.Constant
+        ):
+            alias = str(keyword.value.value).lstrip("_")  # `_from`: Python has words of its own
+    needed = kind != "Any" and not kind.startswith("Optional")
     return alias, (re.sub(r"Optional\[(.*)\]", r"\1", kind), needed)
 
 

@@ -71,7 +71,8 @@ async def serve_app(
             await asyncio.sleep(0.01)
         yield _url(listener)
     finally:
-        app.state.streams.close()
+        if hasattr(app.state, "streams"):
+            app.state.streams.close()
         server.should_exit = True
         await asyncio.shield(task)
         listener.close()

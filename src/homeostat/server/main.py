@@ -26,7 +26,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
-from homeostat.server import wiring
+from homeostat.server import in_cluster, open_pages, wiring
 from homeostat.server.api.app import create_app
 from homeostat.server.auditing import Audit
 from homeostat.server.bearer import token_in
@@ -80,7 +80,8 @@ def serve(
     """
     # Data goes to stdout, talk to stderr.
     structlog.configure(logger_factory=_stderr_logger)
-    watcher = Watcher(files, lambda text: log.warning("configuration", problem=text))
+    more = in_cluster.resources(files)
+    watcher = Watcher(files, lambda text: log.warning("configuration", problem=text), more)
     gate = ProofGate(watcher.config.deployments, accepted_by=unproved_by)
     plan = gate.planned(_with_port(plan_of(watcher.config)))
     return asyncio.run(_serve(plan, watcher, gate, once=once, quiet=quiet))
@@ -151,7 +152,10 @@ async def _serve(
         ),
     )
     try:
-        async with serve_app(app, plan.api_host, plan.api_port) as url:
+        async with (
+            open_pages.served(app, token, partial(open_pages.place, runtime, lead), plan.pages),
+            serve_app(app, plan.api_host, plan.api_port) as url,
+        ):
             log.info(
                 "serving",
                 url=url,
@@ -202,7 +206,8 @@ async def _run(
 ) -> None:
     force = partial(keep_in_force, runtime, watcher, plan, gate)
     work = asyncio.create_task(_lead_and_work(runtime, force, lead, ladder, outside, once=once))
-    prover = None if once else asyncio.create_task(gate.work())
+    beside = () if once else (gate.work(), in_cluster.keep_looking(watcher, runtime, plan))
+    tasks = [asyncio.create_task(one) for one in beside]
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, work.cancel)
@@ -211,9 +216,10 @@ async def _run(
     except asyncio.CancelledError:
         log.info("stopping", effect="the deployments serve on as they are")
     finally:
-        if prover is not None:
-            prover.cancel()
-            await asyncio.wait([prover])
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def _lead_and_work(

@@ -124,6 +124,42 @@ class AlertsPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcesPlan:
+    """Custom resources as configuration.
+
+    Attributes:
+        files: The folder that they may name files of, None for no files.
+        every_s: How often they are looked at, seconds.
+        status: Say on them what became of them.
+    """
+
+    files: Path | None
+    every_s: float
+    status: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPlan:
+    """The Kubernetes cluster that a controller lives in.
+
+    Attributes:
+        url: The API server.
+        namespace: Of the Lease and the resources, None for the pod's own.
+        token_file: Holds a bearer token.
+        ca_file: PEM certificates to trust.
+        lease: The Lease that says who leads, None for the store's own way.
+        resources: Which resources are read and how, None for none.
+    """
+
+    url: str
+    namespace: str | None
+    token_file: Path | None
+    ca_file: Path | None
+    lease: str | None
+    resources: ResourcesPlan | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerPlan:
     """One controller process.
 
@@ -144,6 +180,8 @@ class ControllerPlan:
         postgres: Where the journal lies if not in a file.
         lease_ns: How long a silent controller keeps the lead of a journal in a database.
         traces: Where spans are sent, None for nowhere.
+        cluster: The Kubernetes cluster that it lives in, None where it does nothing there.
+        pages: Host and port of the pages for kubelets and scrapers, None for none.
         slack: How answers come in from Slack, None where they do not.
         alerts: How alerts of others come in, None where they do not.
     """
@@ -163,6 +201,8 @@ class ControllerPlan:
     postgres: PostgresPlan | None = None
     lease_ns: int = 15 * SECOND
     traces: PartPlan | None = None
+    cluster: ClusterPlan | None = None
+    pages: tuple[str, int] | None = None
     slack: SlackPlan | None = None
     alerts: AlertsPlan | None = None
 

@@ -32,6 +32,8 @@ def plan_of(config: Config) -> ControllerPlan:
         postgres=settings.postgres,
         lease_ns=settings.lease_ns,
         traces=settings.traces,
+        cluster=settings.cluster,
+        pages=settings.pages,
         slack=settings.slack,
         alerts=settings.alerts,
     )

@@ -35,6 +35,7 @@ from homeostat.loop.seat_parts import SeatParts
 from homeostat.policy import canary, runbook, seat, seat_arms, seat_effect, seat_learn
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
+from homeostat.server.in_cluster import led
 from homeostat.server.labelling import Labelling
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan, filled
 from homeostat.server.rehearsing import Twins, TwinWorker
@@ -179,7 +180,7 @@ def journal(plan: ControllerPlan) -> Journal:
         raise ConfigError(
             f"the journal's folder {plan.journal.parent}: {error.strerror}"
         ) from error
-    opened: Journal = build("store", stored(plan))
+    opened: Journal = led(build("store", stored(plan)), plan.cluster)
     return opened
 
 

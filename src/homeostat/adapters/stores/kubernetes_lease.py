@@ -122,8 +122,9 @@ class KubernetesLease:
         if record != self._seen[0]:
             self._seen = (record, now)
         said = spec.get("leaseDurationSeconds")
-        whole = isinstance(said, int) and not isinstance(said, bool) and said > 0
-        length_ns = min(said * SECOND, _LONGEST_NS) if whole else lease_ns
+        length_ns = lease_ns
+        if isinstance(said, int) and not isinstance(said, bool) and said > 0:
+            length_ns = min(said * SECOND, _LONGEST_NS)
         return self._seen[1] + length_ns - now
 
     def _found(self) -> Object | None:

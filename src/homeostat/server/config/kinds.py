@@ -14,6 +14,7 @@ from homeostat.base.policy import Mode
 from homeostat.server.address import listening
 from homeostat.server.config.adaptives import AdaptiveSpec
 from homeostat.server.config.canaries import CanarySpec
+from homeostat.server.config.clusters import ClusterSpec, OutsideSpec
 from homeostat.server.config.feedbacks import FeedbackSpec
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, Strict
@@ -209,12 +210,16 @@ class ApiSpec(Strict):
     people_file: str | None = Field(
         default=None, max_length=4096, description="Kept by `homeostat people`."
     )
+    outside: OutsideSpec | None = Field(
+        default=None, description="Pages for kubelets and scrapers, on an address of their own."
+    )
 
 
 class ControllerSpec(Strict):
     """The controller process itself; at most one document of this kind."""
 
     store: StoreSpec | None = None
+    cluster: ClusterSpec | None = None
     api: ApiSpec = Field(default_factory=ApiSpec)
     kill_file: str | None = Field(default=None, max_length=4096)
     traces: TracesSpec | None = None

@@ -21,6 +21,7 @@ from homeostat.server import compiled
 from homeostat.server.config import (
     adaptives,
     canaries,
+    clusters,
     feedbacks,
     notifies,
     prices,
@@ -34,7 +35,14 @@ from homeostat.server.config.freezes import FreezeSpec, next_freeze
 from homeostat.server.config.guardrails import Guardrails, merged, to_policy
 from homeostat.server.config.kinds import ControllerSpec, ModelSpec, ScrapeSpec
 from homeostat.server.config.reached import Envoy, ProcessHost
-from homeostat.server.plan import AlertsPlan, PartPlan, PostgresPlan, SlackPlan, TwinPlan
+from homeostat.server.plan import (
+    AlertsPlan,
+    ClusterPlan,
+    PartPlan,
+    PostgresPlan,
+    SlackPlan,
+    TwinPlan,
+)
 
 _AHEAD: Final = timedelta(days=35)  # how far the next freeze is looked for
 
@@ -116,6 +124,8 @@ class ControllerSettings:
         postgres: The journal's database, None for the file.
         lease_ns: How long a silent controller keeps the lead of a journal in a database.
         traces: Where spans are sent, None for nowhere.
+        cluster: The Kubernetes cluster that it lives in, None where it does nothing there.
+        pages: Host and port of the pages for kubelets and scrapers, None for none.
         retention_ns: How long its frames and ticks are kept.
         accept_missing_anchor: Start though the journal's anchor is gone, and make a new one.
         api_host: Where the API listens.
@@ -144,6 +154,8 @@ class ControllerSettings:
     slack: SlackPlan | None = None
     alerts: AlertsPlan | None = None
     traces: PartPlan | None = None
+    cluster: ClusterPlan | None = None
+    pages: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +298,8 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         retention_ns=stores.RETENTION_NS if kept is None else kept.retention,
         accept_missing_anchor=kept is not None and kept.accept_missing_anchor,
         traces=traces.plan(spec.traces, base),
+        cluster=clusters.plan(spec.cluster, base),
+        pages=clusters.pages(spec.api.outside),
         api_host=spec.api.host,
         api_port=spec.api.port,
         token_file=(

@@ -33,18 +33,29 @@ _SUFFIXES: Final = (".yaml", ".yml", ".json")
 Parsed = tuple[Kind, Document]
 
 
-def load(paths: Sequence[Path | str]) -> loaded.Config:
+def load(paths: Sequence[Path | str], more: Sequence[Parsed] = ()) -> loaded.Config:
     """Return what files (and the YAML files of folders) say together.
 
     Args:
         paths: Files or folders; relative paths inside a file start from its folder.
+        more: Documents that are no files, such as custom resources.
 
     Raises:
         ConfigError: A file cannot be read or used; the message names file, line, key and fix.
     """
     files = _files([Path(path) for path in paths])
     parsed = [one for file in files for one in parse(_bytes(file), str(file))]
-    return assemble(parsed)
+    return assemble([*parsed, *more])
+
+
+def controller_of(paths: Sequence[Path | str]) -> loaded.ControllerSettings:
+    """Return what files say of the controller itself, whatever else they say or lack.
+
+    Raises:
+        ConfigError: See `load`.
+    """
+    files = _files([Path(path) for path in paths])
+    return _controller([one for file in files for one in parse(_bytes(file), str(file))])
 
 
 def documents(path: Path | str) -> tuple[Parsed, ...]:
