@@ -124,17 +124,18 @@ def _call(
         return RampCall.WAIT if seen else RampCall.BLIND
     if late:
         return _UNPROVEN[policy.on_unproven]
-    if known.judge.buckets - known.rung_from < policy.rung_buckets or known.judge.missing:
-        return RampCall.WAIT
-    if not known.judge.served:
+    return _onward(known, record, policy, verdict)
+
+
+def _onward(
+    known: Comparison, record: ActionRecord, policy: CanaryPolicy, verdict: CanaryVerdict
+) -> RampCall:
+    """Return what follows a rung that is seen: the next one after long enough without harm."""
+    judge, judgement = known.judge, known.judgement
+    if judge.buckets - known.rung_from < policy.rung_buckets or judge.missing or not judge.served:
         return RampCall.WAIT  # nobody answered in a pool: nothing was compared
     if judgement is None or judgement.harm_e >= math.sqrt(judgement.threshold):
         return RampCall.WAIT  # half way to harm nobody gives it more traffic
-    return _onward(record, verdict)
-
-
-def _onward(record: ActionRecord, verdict: CanaryVerdict) -> RampCall:
-    """Return what follows a rung that lasted long enough without harm."""
     promotes = record.stage + 2 >= len(record.action.ramp)
     if verdict is CanaryVerdict.CERTIFIED and promotes:
         return RampCall.CERTIFIED
