@@ -23,8 +23,12 @@ from typing_extensions import override
 from homeostat.adapters._signed import NotSentError
 from homeostat.adapters.traces.otlp import Otlp, OtlpSettings
 from homeostat.base.errors import TracesError
+from homeostat.base.events import Command, Event
 from homeostat.base.spans import Span
 from homeostat.base.types import TimeNs
+from homeostat.server.plan import PartPlan
+from homeostat.server.telemetry.tracing import Tracing
+from homeostat.testing.story import story
 
 ROOT = Span(
     name="homeostat.decision", trace=2**127 + 5, id=2**63 + 1, parent=None, start=TimeNs(1_000),
@@ -88,7 +92,7 @@ def collecting() -> Iterator[Collector]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     collector.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield collector
@@ -261,3 +265,36 @@ async def test_many_at_once_are_whole(collector: Collector) -> None:
         for scope in resource.scope_spans
     ]
     assert spans == [50] * 4
+
+
+async def test_what_a_controller_decides_arrives_and_an_end_sends_the_rest(
+    collector: Collector,
+) -> None:
+    settings = {"url": collector.url, "token_file": None, "ca_file": None}
+    tracing = Tracing(PartPlan(part="otlp", settings=settings), "host:1")
+    assert tracing.stage is not None
+    assert tracing.counts is not None
+    seen: list[Event | Command] = []
+    observe = tracing.observing(lambda _, item: seen.append(item))
+    tracing.start()
+    told = 0
+    for beat in story(TimeNs(10**18)):
+        tracing.stage("", TimeNs(beat.at - 5), beat.at)
+        tracing.stage("credit", beat.at, TimeNs(beat.at + 5))
+        for item in beat.items:
+            observe("credit", item)
+            told += 1
+    await tracing.close()
+    assert len(seen) == told
+    found = [
+        span
+        for batch in collector.batches
+        for resource in batch.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    assert tracing.counts() == (len(found), 0, 0)
+    assert {span.name.removeprefix("homeostat.") for span in found} == {
+        "observe", "decide", "act", "verify", "decision",
+    }  # fmt: skip
+    assert len({span.trace_id for span in found}) >= 2

@@ -199,12 +199,14 @@ def test_promtool_takes_the_rules_also_for_a_job_of_any_name(tmp_path: Path) -> 
         assert f"{len(ALERTS) + len(RECORDS)} rules found" in found.stdout
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_each_alert_fires_when_it_should_and_none_when_all_is_well(tmp_path: Path) -> None:
     found = judged(tmp_path, rule_file())
     assert found.returncode == 0, found.stderr + found.stdout
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_rules_that_never_fire_are_found_out_one_by_one(tmp_path: Path) -> None:
     """That the test above can fail."""
