@@ -302,6 +302,57 @@ def test_the_watch_ends_and_from_then_on_only_a_person_takes_it_back() -> None:
     assert ramp.weight == 0.0
 
 
+PRAISE = "promoted for good"
+UNSEEN = "is promoted, and nobody saw whether it is worse than before"
+
+
+def unread(seen: Seen) -> Seen:
+    return spoilt(BLIND["a gap"], "a", "c")(seen)
+
+
+def no_latency(seen: Seen) -> Seen:
+    return tuple(replace(one, latency=()) for one in seen)
+
+
+def nobody_asks(seen: Seen) -> Seen:
+    nothing = tuple((bound, 0.0) for bound, _ in seen[0].latency)
+    return tuple(replace(one, answered=0.0, failed=0.0, latency=nothing) for one in seen)
+
+
+@pytest.mark.parametrize("how", [unread, no_latency, nobody_asks])
+def test_what_nobody_saw_after_its_promotion_is_not_praised(how: Callable[[Seen], Seen]) -> None:
+    ramp = _promoted().copy()
+    ramp.spoil = how
+    ramp.run(60)
+    assert not any(PRAISE in title for title in ramp.told())
+    assert sum("is watched on" in title for title in ramp.told()) == 1
+    ramp.run(70)
+    assert not any(PRAISE in title for title in ramp.told())
+    assert sum(UNSEEN in title for title in ramp.told()) == 1
+    assert ramp.state.comparison is None
+    assert ramp.weight == RAMP[-1], "not seen is no harm either"
+
+
+def test_the_watch_goes_on_once_and_then_says_what_it_saw() -> None:
+    ramp = _promoted().copy()
+    ramp.spoil = unread
+    ramp.run(60)
+    ramp.spoil = lambda seen: seen
+    ramp.run(70)
+    assert sum(PRAISE in title for title in ramp.told()) == 1
+    assert not any(UNSEEN in title for title in ramp.told())
+
+
+def test_harm_is_found_in_the_time_that_is_added_too() -> None:
+    ramp = _promoted().copy()
+    ramp.spoil = unread
+    ramp.run(60)
+    ramp.spoil = lambda seen: seen
+    ramp.errors["c"], ramp.trouble = 0.2, {"slo_met": False}
+    ramp.run(30, lambda: ramp.weight == 0.0)
+    assert ramp.weight == 0.0
+
+
 def test_whoever_moves_the_weight_after_its_promotion_ends_the_watch() -> None:
     ramp = _promoted().copy()
     levers = dict(ramp.world.levers) | {"weight.c": 40.0}

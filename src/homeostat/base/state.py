@@ -131,6 +131,8 @@ class Comparison:
         judgement: The latest one, None before the first.
         watch: What the judge remembers since its promotion, None before.
         watch_until: When the watch after its promotion ends, None before it began.
+        watched_ns: How long of the watch everything that was compared before was seen and served.
+        watched_on: The watch was made longer once, because too little was seen.
     """
 
     action_id: str
@@ -144,6 +146,8 @@ class Comparison:
     judgement: CanaryJudgement | None = None
     watch: CanaryState | None = None
     watch_until: TimeNs | None = None
+    watched_ns: int = 0
+    watched_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

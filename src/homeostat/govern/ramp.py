@@ -28,7 +28,7 @@ from homeostat.base.evidence import Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.policy import CanaryPolicy, Managed, OnUnproven
 from homeostat.base.state import Comparison
-from homeostat.base.units import TimeNs
+from homeostat.base.units import TimeNs, ns
 from homeostat.base.world import Scalar
 from homeostat.govern import arms, canary, canary_alike
 from homeostat.govern.arms import LATENCY
@@ -197,7 +197,8 @@ def watch(
         now: The tick's time.
 
     Returns:
-        The comparison, and the judgement where something was compared on this tick.
+        The comparison, with the time that was seen, and the judgement where something was compared
+        on this tick.
     """
     served = arms.served(evidence.increments, known.canary)
     begun = known.watch is not None
@@ -223,4 +224,8 @@ def watch(
         histograms=histograms,
     )
     judge, judgement = canary.step(judge, counts, known.config)
-    return replace(known, watch=judge), judgement
+    # As much as before, of answers that somebody had: errors alone do not say that it is not slow.
+    whole = len(histograms) == len(known.config.metrics) - 1 and served.answered > 0.0
+    lasted = served.seconds if whole and served.seconds is not None else 0.0
+    seen_ns = ns(lasted) if math.isfinite(lasted) else 0
+    return replace(known, watch=judge, watched_ns=known.watched_ns + seen_ns), judgement

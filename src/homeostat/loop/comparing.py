@@ -13,8 +13,8 @@ from homeostat.base.decisions import Effect, Notice, RampCall, Urgency
 from homeostat.base.events import Command, Tell, UndoRequested
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Proof
-from homeostat.base.state import LoopState
-from homeostat.base.units import TimeNs
+from homeostat.base.state import Comparison, LoopState
+from homeostat.base.units import MINUTE, TimeNs
 from homeostat.loop import acting, training
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol_moves import stages
@@ -22,6 +22,8 @@ from homeostat.loop.protocol_values import Abort, EffectSeen, News, Proven
 
 # Before its first write a ramp has nothing to compare; these end without one, or ask a person.
 _BEFORE = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
+# Who saw less than half of the watch has not watched: what was missed may be what went wrong.
+_SEEN_LEAST = 0.5
 _PROMOTED = frozenset({ActionState.SUCCEEDED, ActionState.SUCCEEDED_UNPROVEN})
 
 
@@ -122,7 +124,8 @@ def afterwards(
     """Watch what was promoted for a while; take it back if it is worse than what it replaced.
 
     Only with the objectives missed as well: the pool that it replaced serves no more, and what is
-    worse for all alike looks as if it were worse than before.
+    worse for all alike looks as if it were worse than before. Where too little was seen it is
+    watched once more as long, and then it is said that nobody knows.
 
     Args:
         parts: The stages.
@@ -138,8 +141,7 @@ def afterwards(
         return replace(state, comparison=None), ()
     until = known.watch_until or TimeNs(now + policy.watch_ns)
     if now >= until:
-        title = f"{done.id} is promoted for good: not worse than before for as long as was asked"
-        return replace(state, comparison=None), (_told(state, done, title, now),)
+        return _watched(state, known, done, policy.watch_ns, now)
     known, judgement = parts.watch(replace(known, watch_until=until), evidence, now)
     state = replace(state, comparison=known)
     harmed = judgement is not None and judgement.verdict is CanaryVerdict.HARM
@@ -155,6 +157,23 @@ def afterwards(
     title = f"{done.id} is taken back: worse than what it replaced, and the objectives are missed"
     state, commands = acting.undo(parts, replace(state, comparison=None), back)
     return state, (_told(state, done, title, now, judgement.because), *commands)
+
+
+def _watched(
+    state: LoopState, known: Comparison, done: ActionRecord, watch_ns: int, now: TimeNs
+) -> tuple[LoopState, tuple[Command, ...]]:
+    """Return what the watch comes to at its end: praise only of what was seen."""
+    saw = f"seen for {known.watched_ns / MINUTE:.1f} minutes of {watch_ns / MINUTE:.1f}"
+    if known.watched_ns >= _SEEN_LEAST * watch_ns:
+        title = f"{done.id} is promoted for good: not worse than before for as long as was asked"
+        return replace(state, comparison=None), (_told(state, done, title, now, (saw,)),)
+    if not known.watched_on:
+        title = f"{done.id} is watched on: too little was seen of it since its promotion"
+        on = replace(known, watched_on=True, watch_until=TimeNs(now + watch_ns))
+        return replace(state, comparison=on), (_told(state, done, title, now, (saw,)),)
+    title = f"{done.id} is promoted, and nobody saw whether it is worse than before: not known"
+    lines = (saw, "look at what it serves; `homeostat undo` takes it back")
+    return replace(state, comparison=None), (_told(state, done, title, now, lines),)
 
 
 def _still_live(done: ActionRecord, state: LoopState) -> bool:
