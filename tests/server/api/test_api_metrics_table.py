@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from homeostat.base.state import Comparison, LoopState
 from homeostat.base.types import TimeNs
 from homeostat.base.units import SECOND
 from homeostat.loop import step
+from homeostat.server.api import metrics
 from homeostat.server.api.app import create_app
 from homeostat.server.telemetry.own import Own
 from homeostat.server.telemetry.pulse import Pulse
@@ -65,6 +67,28 @@ def test_every_sample_has_the_labels_of_its_row_and_values_that_it_lists(
             for label in row.labels:
                 allowed = {*label.values, OTHER} if label.values else {sample.labels[label.name]}
                 assert sample.labels[label.name] in allowed
+
+
+def test_the_view_is_read_in_its_own_thread_and_the_text_is_made_in_another(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a thousand deployments has two megabytes: no turn of the loop waits for it."""
+    threads: dict[str, threading.Thread] = {}
+    collect, text = metrics.ViewCollector.collect, metrics.text
+
+    def collected(self: metrics.ViewCollector) -> Any:
+        threads["view"] = threading.current_thread()
+        yield from collect(self)
+
+    def written(families: Any) -> bytes:
+        threads["text"] = threading.current_thread()
+        return text(families)
+
+    monkeypatch.setattr(metrics.ViewCollector, "collect", collected)
+    monkeypatch.setattr(metrics, "text", written)
+    before = scraped(client)
+    assert threads["view"] is not threads["text"]
+    assert "homeostat_leader 0.0" in before
 
 
 def test_the_process_says_what_it_uses(client: TestClient) -> None:

@@ -3,12 +3,13 @@
 Every route is a coroutine, so that it runs in the thread that owns the view.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 import homeostat
@@ -218,7 +219,9 @@ def _controller(routes: APIRouter, deps: Deps, streams: Streams) -> None:
     )
     async def prometheus() -> Response:
         """Everything countable, in the Prometheus text format."""
-        return Response(generate_latest(collected), media_type=CONTENT_TYPE_LATEST)
+        families = tuple(collected.collect())  # here: the view belongs to this thread
+        page = await asyncio.to_thread(metrics.text, families)
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
 
     @routes.get(
         "/v1/events",

@@ -69,4 +69,6 @@ def bounded(label: Label, value: str) -> str:
     """
     if label.values:
         return value if value in label.values else OTHER
+    if value.isprintable() and len(value) <= MOST:
+        return value  # nearly always, and a large fleet has tens of thousands
     return "".join(one if one.isprintable() else "?" for one in value[:MOST])
