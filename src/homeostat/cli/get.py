@@ -22,6 +22,7 @@ class What(StrEnum):
     ALERTS = "alerts"
     AUTONOMY = "autonomy"
     FEEDBACK = "feedback"
+    LINEAGE = "lineage"
     PARTS = "parts"
     PRESETS = "presets"
 
@@ -63,6 +64,9 @@ def get(
     if what is What.FEEDBACK:
         _feedback(name or deployment, output, url)
         return
+    if what is What.LINEAGE:
+        _lineage(name or deployment, output, url)
+        return
     if name is None:
         _list(what, _rows(what, call("GET", url, what.value, params=params)), output)
     elif what in {What.DEPLOYMENTS, What.DECISIONS}:
@@ -83,6 +87,22 @@ def _feedback(deployment: str | None, output: Output, url: str) -> None:
         show_fields(tables_feedback.feedback(row))
     else:
         show(row, output)
+
+
+def _lineage(deployment: str | None, output: Output, url: str) -> None:
+    from homeostat.cli import tables_lineage
+
+    names = [deployment]
+    if deployment is None:
+        names = [row["name"] for row in _rows(What.DEPLOYMENTS, call("GET", url, "deployments"))]
+    found = [call("GET", url, "deployments", str(name), "lineage") for name in names]
+    rows = [row for one in found for row in _rows(What.LINEAGE, one)]
+    if output is not Output.TABLE:
+        show(rows, output)
+        return
+    show(tables_lineage.lineage(rows), output)
+    for one in found:
+        tell(f"homeostat: {one['deployment']}: {tables_lineage.serving(one['serving'])}")
 
 
 def _list(what: What, rows: list[dict[str, Any]], output: Output) -> None:

@@ -54,7 +54,7 @@ def needs_restart(running: ControllerPlan, wanted: ControllerPlan) -> list[str]:
     said = [f"{name} is new and not managed yet" for name in after if name not in before]
     said += [f"{name} is gone from it and still managed" for name in before if name not in after]
     said += [
-        f"{name} is reached differently (target, metrics, probe, labels or twin)"
+        f"{name} is reached differently (target, metrics, probe, labels, twin or training)"
         for name, entry in after.items()
         if name in before and _reached(entry) != _reached(before[name])
     ]
@@ -73,6 +73,7 @@ def _reached(entry: DeploymentPlan) -> tuple[object, ...]:
         entry.per_replica,
         entry.labels_path,
         entry.twin,
+        entry.trainer,
     )
 
 
@@ -96,6 +97,7 @@ def deployment_plan(entry: Deployment) -> DeploymentPlan:
         per_replica=tuple(per_replica),
         labels_path=entry.labels_path,
         twin=entry.twin,
+        trainer=entry.trainer,
     )
 
 

@@ -29,6 +29,7 @@ READS = {
     "/v1/deployments": "/v1/deployments",
     "/v1/deployments/{name}": "/v1/deployments/credit?recent=3",
     "/v1/deployments/{name}/feedback": "/v1/deployments/credit/feedback",
+    "/v1/deployments/{name}/lineage": "/v1/deployments/credit/lineage",
     "/v1/deployments/{name}/series": "/v1/deployments/credit/series?signal=latency_p95_ms",
     "/v1/events": "/v1/events",  # never ends: see test_api_stream
     "/v1/health": "/v1/health",

@@ -16,6 +16,7 @@ from homeostat.server.api import (
     headers,
     judge,
     ladder,
+    lineage,
     problems,
     reads,
     records,
@@ -126,6 +127,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(ladder.router(deps, streams), tags=["autonomy"])
     app.include_router(feedback.router(deps, streams), tags=["feedback"])
     app.include_router(records.router(deps), tags=["read"])
+    app.include_router(lineage.router(deps), tags=["read"])
     app.include_router(judge.router(clock), tags=["judge"])
     app.include_router(alerts.router(deps, doors.heard), tags=["alerts"])
     if doors.clicks is not None:

@@ -26,6 +26,7 @@ from homeostat.server.config.promises import Slo
 from homeostat.server.config.stores import StoreSpec
 from homeostat.server.config.targets import Name, TargetSpec, plain_url
 from homeostat.server.config.traces import TracesSpec
+from homeostat.server.config.trainings import TrainingSpec
 from homeostat.server.config.twins import TwinSpec
 from homeostat.server.config.units import Duration
 
@@ -139,6 +140,7 @@ class ModelSpec(Strict):
     labels: LabelsSpec | None = None
     twin: TwinSpec | None = None
     canary: CanarySpec | None = None
+    training: TrainingSpec | None = None
     adaptive: AdaptiveSpec = Field(default_factory=AdaptiveSpec)
     feedback: FeedbackSpec = Field(default_factory=FeedbackSpec)
     slo: tuple[Slo, ...] = Field(min_length=1, max_length=20)
@@ -165,6 +167,14 @@ class ModelSpec(Strict):
             raise ValueError(f"canary: pool {pool!r} has no weight; add it to {where}")
         if self.canary.bucket < 2 * self.interval:
             raise ValueError("canary: bucket must be two intervals at least, to hold whole ones")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_retrained(self) -> Self:
+        if self.training is not None and self.canary is None:
+            raise ValueError(
+                "training: a new version has to prove itself as a canary; add canary with its pool"
+            )
         return self
 
     @model_validator(mode="after")

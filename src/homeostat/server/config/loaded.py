@@ -29,6 +29,7 @@ from homeostat.server.config import (
     reached,
     stores,
     traces,
+    trainings,
     twins,
 )
 from homeostat.server.config.freezes import FreezeSpec, next_freeze
@@ -92,6 +93,7 @@ class Deployment:
         probe: Its canned question, None if it has none.
         labels_path: Path of each replica's page of recent predictions, None for no labels.
         twin: What its actions are rehearsed in, None for no twin.
+        trainer: Who is asked for retraining, None for nobody.
         rails: The guards' settings as written, its own over those of the policy it names.
         prices_milli: What a replica costs, by pool, thousandths an hour; empty = nobody says.
     """
@@ -106,6 +108,7 @@ class Deployment:
     probe: Probe | None
     labels_path: str | None = None
     twin: TwinPlan | None = None
+    trainer: PartPlan | None = None
     rails: Guardrails = field(default_factory=Guardrails)
     prices_milli: tuple[int, ...] = ()
 
@@ -238,6 +241,7 @@ def deployment(
             canary=canaries.policy(spec.canary),
             adaptive=adaptives.policy(spec.adaptive),
             feedback=feedbacks.policy(spec.feedback),
+            training=trainings.policy(spec.training),
             slos=slos,
             money=money,
             shares=tuple(sorted(set(spec.shares))),
@@ -259,6 +263,7 @@ def deployment(
         twin=twins.plan(
             spec.twin, base, compiled.folder(compiled.processor(), state_folder() / "programs")
         ),
+        trainer=trainings.plan(spec.training, base),
         rails=rails,
         prices_milli=tuple(price for price in spec.objective.milli if price > 0),
     )
