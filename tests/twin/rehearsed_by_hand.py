@@ -64,7 +64,7 @@ def standing(**values: Any) -> Situation:
     slots = tuple(Slot(name=f"a-{k}", variant=0, phase=Phase.READY) for k in range(3))
     usual = Situation(
         rate_rps=330.0, requests=5000.0, slots=slots, weights=(1.0, 0.0, 0.0), batch_max=8.0,
-        latency_ms=150.0, error_ratio=0.01, usd_per_hour=2.0, most=4.0,
+        latency_ms=150.0, error_ratio=0.01, usd_per_hour=2.0, most=4.0, failing=0.0,
     )  # fmt: skip
     return replace(usual, **values)
 

@@ -4,6 +4,7 @@ Composes the steps: read the situation, suspect the faults, draw, rehearse, judg
 the worker process that calls it keeps the clock, the deadline and the compiled programs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from homeostat.base.actions import HOLD, Action
+from homeostat.base.actions import HOLD, Action, ActionKind
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.policy import Managed
 from homeostat.base.rehearsal import Rehearsal, Trust
@@ -31,6 +32,8 @@ from homeostat.twin.rehearse_trust import Standing, dated, ready, said, state_of
 from homeostat.twin.shapes import SLOT_COUNTS, Phase, Variant
 
 _LAW: Final = 2
+# What leaves less of the deployment to carry its load.
+_SHRINKS: Final = frozenset({ActionKind.SCALE_DOWN, ActionKind.RESIZE_DOWN, ActionKind.BATCH_DOWN})
 _SPARE: Final = 2  # slots left free for what candidates add
 
 
@@ -151,12 +154,27 @@ def _candidates(
         except NotRehearsedError as error:
             left_out.append(f"{action.kind} {action.subject} was not rehearsed: {error}")
             continue
-        strange = [why for orders in one.played for why in _beyond(found, now, orders)]
+        strange = _unseen(found, now, one)
         if strange:
             left_out.append(f"{action.kind} {action.subject} was not rehearsed: {strange[0]}")
         else:
             kept.append(one)
     return kept, tuple(left_out)
+
+
+def _unseen(found: Fit, now: Situation, one: Candidate) -> list[str]:
+    """Return sentences if a candidate leads where nobody can say what comes of it."""
+    strange = [why for orders in one.played for why in _beyond(found, now, orders)]
+    if one.action.kind not in _SHRINKS or strange:
+        return strange
+    if now.unread_memory:
+        which = ", ".join(now.unread_memory)
+        return [f"memory in use of {which} is not known, and what is left would be filled sooner"]
+    # What is taken away is missing also when the load comes that is forecast.
+    later = replace(now, rate_rps=now.peak_rps, mean_batch=math.nan)
+    if later.rate_rps > now.rate_rps:
+        strange = [why for orders in one.played for why in _beyond(found, later, orders)]
+    return [f"{why}, where the load is forecast to be" for why in strange]
 
 
 def _beyond(found: Fit, now: Situation, orders: Orders) -> list[str]:

@@ -19,17 +19,21 @@ from homeostat.twin.fit_curves import SIGNALS
 from homeostat.twin.fit_estimate import Known
 from homeostat.twin.fit_frame import Floats
 from homeostat.twin.fit_values import Fit
+from homeostat.twin.primitives import INDEX
+from homeostat.twin.rehearse_load import load
 from homeostat.twin.rehearse_params import f32, to_params
 from homeostat.twin.rehearse_play import Lanes, Limit, Scene
 from homeostat.twin.rehearse_prior import PRIORS, Prior
 from homeostat.twin.rehearse_situation import Situation
-from homeostat.twin.shapes import FAULTS, VARIANTS, Phase
+from homeostat.twin.shapes import FAULTS, VARIANTS, Cure, Phase, Variant
 from homeostat.twin.signals import CLASSES
 
 _SERVING: Final = (Phase.READY, Phase.DRAINING, Phase.HUNG)
 _REACH: Final = 1.645  # normal quantile at the end of a 90 % interval
 _OLD_S: Final = 86_400.0
 _DRAIN_S: Final = 30.0  # longest time that a draining replica is given
+_KB_PER_GIB: Final = 2.0**20
+_MOST_LEAK_KB: Final = 1e5
 _FITTED: Final = ("provision_s", "load_s")  # in the fit under the same names
 
 
@@ -53,11 +57,11 @@ class Draws:
         """Return the draws with something wrong, and with what else is to be said.
 
         Args:
-            faults: In each draw [D, ...].
+            faults: In each draw [D, ...]; beside what the draws have already.
             notes: One sentence each.
         """
-        parameters, _, scene, limit, keys = self.lanes
-        lanes = (parameters, faults, scene, limit, keys)
+        parameters, own, scene, limit, keys = self.lanes
+        lanes = (parameters, _beside(own, faults), scene, limit, keys)
         return replace(self, lanes=lanes, notes=(*self.notes, *notes))
 
 
@@ -70,7 +74,7 @@ def draw(
     seed: int,
     assume: Mapping[str, Prior] | None = None,
 ) -> Draws:
-    """Return draws of the deployment as it stands, nothing wrong with it.
+    """Return draws of the deployment as it stands, nothing wrong with it but what it always leaks.
 
     Args:
         found: The fit.
@@ -90,11 +94,13 @@ def draw(
         raise ValueError(f"nothing is called {strange[0]!r}; one of {', '.join(PRIORS)}")
     chance = np.random.default_rng(seed)
     values, assumed = _values(found, assume or {}, number, chance)
-    rate = now.rate_rps * np.exp(_rate_error(found, now) * chance.standard_normal(number))
+    arriving = load(now, _rate_error(found, now), values["retries"], chance, seed)
+    values["retries"] = arriving.retries
     stretch, wider = _stretch(found, number, chance)
+    leaks, leaking = with_leak(found, now, no_faults(number, slots), seed)
     lanes = (
-        to_params(values, rate, now, slots),
-        no_faults(number, slots),
+        to_params(values, arriving.knots_rps, now, slots),
+        leaks,
         _scene(values, now, slots, chance),
         Limit(
             latency_s=f32(now.latency_ms / 1000.0 / stretch),
@@ -102,7 +108,12 @@ def draw(
         ),
         jnp.asarray(chance.integers(0, 2**32, (number, 2), dtype=np.uint32)),
     )
-    return Draws(lanes=lanes, number=number, stretch=stretch, notes=(*assumed, *wider))
+    return Draws(
+        lanes=lanes,
+        number=number,
+        stretch=stretch,
+        notes=(*assumed, *arriving.notes, *wider, *leaking),
+    )
 
 
 def no_faults(number: int, slots: int) -> Faults:
@@ -124,6 +135,54 @@ def no_faults(number: int, slots: int) -> Faults:
     return jax.tree.map(  # type: ignore[no-any-return]
         lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)), one
     )
+
+
+def with_leak(
+    found: Fit, now: Situation, faults: Faults, seed: int
+) -> tuple[Faults, tuple[str, ...]]:
+    """Return faults and, in their last row, the leak of every day that the fit has found.
+
+    A leak grows with what is served: per hour, as it was fitted, at the load of now.
+
+    Args:
+        found: The fit.
+        now: The deployment.
+        faults: In each draw, the last row free [D, ...].
+        seed: Of the strength in each draw.
+    """
+    if not math.isfinite(now.memory_limit_gib):
+        return faults, ("no memory limit was read: running out of memory is not foreseen",)
+    known = found.estimates.get("leak_gib_per_hour")
+    if known is None or not math.isfinite(known.value):
+        return faults, ("whether memory leaks was not recorded: no leak is played",)
+    number = faults.magnitude.shape[0]
+    normal = np.random.default_rng([seed, 2]).standard_normal(number)
+    reach = np.where(normal > 0.0, known.high - known.value, known.value - known.low)
+    hourly = np.maximum(known.value + np.nan_to_num(reach) * normal / _REACH, 0.0)
+    ready = sum(s.variant == Variant.A and s.phase is Phase.READY for s in now.slots)
+    each = now.rate_rps * now.weights[Variant.A] / max(ready, 1)
+    if not (hourly.any() and each > 0.0):
+        return faults, ()
+    per_request_kb = np.minimum(hourly * _KB_PER_GIB / (3600.0 * each), _MOST_LEAK_KB)
+    rows = {name: np.array(value) for name, value in vars(faults).items()}
+    rows["primitive"][:, -1] = INDEX["mem_leak_per_req_kb"]
+    rows["magnitude"][:, -1] = per_request_kb
+    rows["start_s"][:, -1] = 0.0
+    rows["cure"][:, -1] = Cure.NONE  # a new process leaks as the one before
+    leaks = Faults(**{name: jnp.asarray(value) for name, value in rows.items()})
+    return leaks, (f"memory leaks as it was fitted: {known.value:.3g} GiB an hour",)
+
+
+def _beside(own: Faults, others: Faults) -> Faults:
+    """Return faults with the rows of others put where these have begun [D, ...]."""
+    begun = jnp.isfinite(others.start_s)
+
+    def pick(mine: jax.Array, theirs: jax.Array) -> jax.Array:
+        there = begun.reshape(*begun.shape, *[1] * (mine.ndim - begun.ndim))
+        return jnp.where(there, theirs, mine)
+
+    both: Faults = jax.tree.map(pick, own, others)
+    return both
 
 
 def _values(
@@ -191,6 +250,7 @@ def _scene(
     for at, slot in enumerate(now.slots):
         phase[:, at], variant[:, at] = slot.phase, slot.variant
         jobs[:, at] = slot.jobs if slot.phase in _SERVING else 0.0
+        # Not known is not none: what would shrink is then not rehearsed (`rehearse_answer`).
         memory[:, at] = 0.0 if math.isnan(slot.memory_gib) else slot.memory_gib
         match slot.phase:
             case Phase.LOADING:

@@ -12,8 +12,9 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.evidence import Evidence, Reading
 from homeostat.base.policy import Managed
+from homeostat.base.units import SECOND
 from homeostat.base.world import Replica, ReplicaState, Snapshot
-from homeostat.twin.rehearse_situation import Situation, Slot
+from homeostat.twin.rehearse_situation import Ahead, Situation, Slot
 from homeostat.twin.shapes import SLOT_COUNTS, VARIANTS, Phase, Variant
 
 _GIB: Final = 2.0**30
@@ -59,6 +60,7 @@ class _Read:
     def __init__(self, managed: Managed, evidence: Evidence, world: Snapshot) -> None:
         self.managed = managed
         self.world = world
+        self.forecasts = evidence.forecasts
         self.readings = {(r.subject, r.signal): r for r in evidence.readings}
         self.pools = _pools(managed, world)
         self.rate = self._reading(names.GATEWAY, names.ARRIVAL_RATE)
@@ -84,6 +86,14 @@ class _Read:
             found.append(f"the twin has three pools; {', '.join(sorted(others))} is one more")
         if self._weights() is None:
             found.append("the traffic's split over the pools could not be read")
+        limit = self.world.lever(names.GATEWAY_LIMIT)
+        if limit is not None and math.isnan(self._lever(names.GATEWAY_LIMIT)):
+            found.append("the gateway's limit could not be read")
+        elif limit and math.isnan(self._value(names.GATEWAY, names.LATENCY_P50)):
+            found.append(
+                "the gateway limits requests in flight, and without a median latency nobody knows "
+                "which rate that is"
+            )
         return tuple(found)
 
     def situation(self) -> Situation:
@@ -115,7 +125,37 @@ class _Read:
             usd_per_hour=managed.replica_usd_per_hour,
             most=self._most(),
             spares=float(self.world.spares),
+            failing=self._failing(),
+            ahead=self._ahead(),
         )
+
+    def _failing(self) -> float:
+        """Return the share of attempts that fail and are tried again; NaN if it is not known.
+
+        Who is refused on purpose is told to stay away: only what was let in and failed comes back.
+        """
+        refused = self._value(names.GATEWAY, names.REFUSED_RATIO)
+        if math.isnan(refused):
+            if self.world.lever(names.GATEWAY_LIMIT):
+                return math.nan
+            refused = 0.0  # nobody is refused where there is no limit
+        failed = self._value(names.GATEWAY, names.ERROR_RATIO)
+        return min(max(failed, 0.0), 1.0) * (1.0 - refused) if not math.isnan(failed) else failed
+
+    def _ahead(self) -> tuple[Ahead, ...]:
+        """Return the forecast of the stable pool's load over its rate of now; empty if none."""
+        key = (names.pool(self.managed.stable_pool), names.ARRIVAL_RATE)
+        rate = self._value(*key)
+        for one in self.forecasts:
+            if (one.subject, one.signal) == key and rate > 0.0:
+                pairs = zip(one.horizons_ns, one.quantiles, strict=False)
+                found = [(ns / SECOND, *(value / rate for value in many)) for ns, many in pairs]
+                return tuple(
+                    Ahead(seconds=at, quantiles=(low, middle, high))
+                    for at, low, middle, high in found
+                    if math.isfinite(low) and 0.0 <= low <= middle <= high < math.inf
+                )
+        return ()
 
     def _reading(self, subject: str, signal: str) -> Reading | None:
         return self.readings.get((subject, signal))

@@ -23,6 +23,7 @@ from homeostat.twin.shapes import VARIANTS, Phase, Variant
 # No answer is faster than the network: below this a limit in flight is no limit.
 _FASTEST_S: Final = 0.001
 _PERCENT: Final = 100.0
+_MEDIAN: Final = "which rate that lets in needs the median latency, which is not known"
 
 
 class NotRehearsedError(HomeostatError):
@@ -35,7 +36,14 @@ def standing_orders(now: Situation, slots: int) -> Orders:
     Args:
         now: The deployment.
         slots: Replica slots of the program.
+
+    Raises:
+        NotRehearsedError: A limit on requests in flight is in force, and which rate that is cannot
+            be said: without it HOLD would have no limit.
     """
+    admitted = _admitted(now, now.in_flight_limit)
+    if math.isnan(admitted):
+        raise NotRehearsedError(f"{names.GATEWAY_LIMIT} is in force: {_MEDIAN}")
     none, few = np.zeros((), bool), np.zeros(VARIANTS, bool)
     drained = np.zeros(slots, bool)
     for at, slot in enumerate(now.slots):
@@ -45,7 +53,7 @@ def standing_orders(now: Situation, slots: int) -> Orders:
         "weights": np.asarray(now.weights, np.float32),
         "batch_max": np.full(VARIANTS, now.batch_max, np.float32),
         "concurrency": np.asarray(_finite(now.concurrency), np.float32),
-        "admit_rps": np.asarray(_admitted(now, now.in_flight_limit), np.float32),
+        "admit_rps": np.asarray(admitted, np.float32),
         "restart": np.zeros(slots, bool),
         "drain": drained,
         "rollback": few,
@@ -114,7 +122,7 @@ def _order(orders: dict[str, np.ndarray], lever: str, value: Scalar, now: Situat
         case names.GATEWAY_LIMIT:
             rate = _admitted(now, _number(lever, value))
             if math.isnan(rate):
-                raise NotRehearsedError(f"{lever}: needs the median latency, which is not known")
+                raise NotRehearsedError(f"{lever}: {_MEDIAN}")
             orders["admit_rps"] = np.asarray(rate, np.float32)
         case _:
             raise NotRehearsedError(f"the twin has no lever {lever}")

@@ -13,8 +13,9 @@ from jax import Array
 
 from homeostat.twin import params
 from homeostat.twin.fit_frame import Floats
+from homeostat.twin.rehearse_load import KNOT_S
 from homeostat.twin.rehearse_situation import UNBOUNDED, Situation
-from homeostat.twin.shapes import LOAD_KNOTS, VARIANTS
+from homeostat.twin.shapes import VARIANTS
 from homeostat.twin.table_grid import BATCHES
 
 
@@ -24,17 +25,17 @@ def f32(values: Floats) -> Array:
 
 
 def to_params(
-    values: Mapping[str, Floats], rate: Floats, now: Situation, slots: int
+    values: Mapping[str, Floats], knots_rps: Floats, now: Situation, slots: int
 ) -> params.Params:
     """Return the twin's parameters [D, ...].
 
     Args:
         values: Draws of every quantity by name [D].
-        rate: Of the load, 1/s [D].
+        knots_rps: Unique requests, 1/s, `KNOT_S` apart [D, LOAD_KNOTS].
         now: The deployment.
         slots: Replica slots there are.
     """
-    number = len(rate)
+    number = len(knots_rps)
 
     def same(value: float) -> Array:
         return f32(np.full(number, value))
@@ -62,8 +63,8 @@ def to_params(
             recompute_waste=same(0.0),
         ),
         demand=params.Demand(
-            knots_rps=f32(np.broadcast_to(rate[:, None], (number, LOAD_KNOTS))),
-            spacing_s=same(60.0),
+            knots_rps=f32(knots_rps),
+            spacing_s=same(KNOT_S),
             ou_sd=f32(values["ou_sd"]),
             ou_tau_s=f32(values["ou_tau_s"]),
             ca2=f32(values["ca2"]),
@@ -73,7 +74,7 @@ def to_params(
         client=params.Client(
             timeout_s=f32(values["timeout_s"]),
             retries=f32(values["retries"]),
-            retry_share=same(math.inf),  # the attempts were counted: what a budget left of them
+            retry_share=same(math.inf),  # nobody told the twin of a budget
             retry_burst=same(0.0),
             backoff_s=f32(values["backoff_s"]),
             cancel=f32(values["cancel"]),

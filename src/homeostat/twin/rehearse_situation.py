@@ -6,6 +6,7 @@ from typing import Final
 
 from homeostat.twin.shapes import VARIANTS, Phase
 
+_SERVING: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.HUNG})
 UNBOUNDED: Final = 1e6  # a limit that nobody told the twin of
 
 
@@ -29,11 +30,24 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What is forecast of the load for one moment.
+
+    Attributes:
+        seconds: From now.
+        quantiles: The rate over that of now with probability 5 %, 50 % and 95 %.
+    """
+
+    seconds: float
+    quantiles: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """A deployment as it stands: what is read back and what is measured, nothing guessed.
 
     Attributes:
-        rate_rps: Requests per second that arrive.
+        rate_rps: Attempts per second that arrive, as the gateway counts them.
         requests: How many of them the rate was counted from.
         slots: Replicas, sorted by variant, as the twin lays them out.
         weights: Traffic shares of the variants, sum 1 [V].
@@ -48,6 +62,8 @@ class Situation:
         usd_per_hour: Price of a replica.
         most: Most replicas the policy allows.
         spares: Warm spare processes.
+        failing: Share of the attempts that fail; NaN = not known.
+        ahead: Forecast of the load, soonest first; empty = there is none.
         latency_ms: p95 that was promised.
         error_ratio: That was promised.
     """
@@ -69,6 +85,8 @@ class Situation:
     usd_per_hour: float = 0.0
     most: float = 32.0
     spares: float = 0.0
+    failing: float = math.nan
+    ahead: tuple[Ahead, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse replicas in another order than the twin's.
@@ -79,6 +97,22 @@ class Situation:
         order = [slot.variant for slot in self.slots]
         if order != sorted(order):
             raise ValueError(f"replicas sorted by variant are asked for, got variants {order}")
+
+    @property
+    def peak_rps(self) -> float:
+        """The highest rate that is as likely as not, now or ahead."""
+        return self.rate_rps * max([1.0, *(one.quantiles[1] for one in self.ahead)])
+
+    @property
+    def unread_memory(self) -> tuple[str, ...]:
+        """Replicas that serve under a memory limit and whose memory in use nobody read."""
+        if not math.isfinite(self.memory_limit_gib):
+            return ()
+        return tuple(
+            slot.name
+            for slot in self.slots
+            if slot.phase in _SERVING and math.isnan(slot.memory_gib)
+        )
 
     @property
     def target(self) -> tuple[float, ...]:
