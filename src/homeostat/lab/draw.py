@@ -188,7 +188,7 @@ def _merged(incidents: Sequence[tuple[Scenario, int]]) -> dict[str, float]:
         numbers = _numbers(scenario, seed, _params(scenario, seed))
         own = {AMBIENT[fault.primitive] for fault in scenario.faults if fault.ambient}
         own |= set(scenario.deployment)
-        found = found | {key: numbers[key] for key in own - taken} if found else numbers
+        found = found | {key: numbers[key] for key in sorted(own - taken)} if found else numbers
         taken |= own
     return found
 

@@ -5,7 +5,7 @@ from any state, with anything in between. An undo is no matter of such a propert
 be possible.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -54,25 +54,30 @@ def claim_of(wanted: Property) -> Claim:
     )
 
 
+Watched = tuple[ActionKind, LeverLimit | None]
+"""A kind of action, and the bounds of the lever that it moves."""
+
+
 def _cases(setting: Setting, wanted: Property) -> Iterator[Case]:
     kinds = wanted.kinds or KINDS
+    every = [one for kind in kinds for one in _watched(setting, kind)]
     if wanted.times == 1:
-        for kind in kinds:
-            now = moment(setting, kind, "now", _limit(setting, kind))
+        for kind, limit in every:
+            now = moment(setting, kind, "now", limit)
             yield Case(moments=(now,), terms=(now.with_a_yes, *_counts(setting, now, wanted)))
         return
-    for kind in kinds:  # of one kind: what people mean first, and what is easiest to read
-        yield _chain(setting, (kind,), wanted)
-    if len(kinds) > 1:
-        yield _chain(setting, kinds, wanted)
+    for one in every:  # of one lever: what people mean first, and what is easiest to read
+        yield _chain(setting, (one,), wanted)
+    if len(every) > 1:
+        yield _chain(setting, every, wanted)
 
 
-def _chain(setting: Setting, kinds: tuple[ActionKind, ...], wanted: Property) -> Case:
+def _chain(setting: Setting, choices: Sequence[Watched], wanted: Property) -> Case:
     steps = [
         Step(
             moments=tuple(
-                moment(setting, kind, f"{number}.{kind.value}", _limit(setting, kind))
-                for kind in kinds
+                moment(setting, kind, f"{number}.{kind.value}.{which}", limit)
+                for which, (kind, limit) in enumerate(choices)
             ),
             at=z3.Int(f"{number}.time"),
         )
@@ -114,10 +119,15 @@ def _following(steps: list[Step]) -> list[Term]:
     return following
 
 
-def _limit(setting: Setting, kind: ActionKind) -> LeverLimit | None:
-    """Return the bounds of the first lever of a kind that the policy bounds."""
-    for lever in LEVERS.get(kind, ()):
-        for limit in setting.policy.limits:
-            if limit.lever == lever or limit.lever.startswith(lever):
-                return limit
-    return None
+def _watched(setting: Setting, kind: ActionKind) -> list[Watched]:
+    """Return a kind with each of the bounds that its levers may have: of every pool, every lever.
+
+    Whatever an action of the kind moves has one of them, or the guards refuse it for want of one.
+    """
+    found = {
+        limit.lever: limit
+        for lever in LEVERS.get(kind, ())
+        for limit in setting.policy.limits
+        if limit.lever == lever or limit.lever.startswith(lever)
+    }
+    return [(kind, limit) for limit in found.values()] or [(kind, None)]

@@ -5,8 +5,8 @@ counterexample becomes a deployment (`stage`), is judged, and carried out before
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from homeostat.base.actions import Action
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState, NeedApproval
@@ -14,7 +14,10 @@ from homeostat.base.units import MILLISECOND, TimeNs
 from homeostat.proof.claim import Answer
 from homeostat.proof.moment import Setting
 from homeostat.proof.question import Drawn
-from homeostat.proof.stage import START, Before, action, after, state
+from homeostat.proof.stage import POOL, START, Before, action, after, state
+
+# For bounds of all pools but those that have their own: one of these has none.
+_POOLS: Final = (POOL, *(f"pool-{number}" for number in range(1000)))
 
 
 class Guard(Protocol):
@@ -51,12 +54,22 @@ def replay(setting: Setting, chain: Sequence[Drawn], guard: Guard) -> tuple[Seen
     """Return what the real guards answer along a counterexample."""
     before, seen = Before(), []
     for drawn in chain:
+        before = replace(before, pool=pool_of(setting, drawn))
         done, now = action(drawn, before), TimeNs(START + drawn.at_ms * MILLISECOND)
         scene = state(setting, drawn, before)
         said = guard(done, scene, now, undo=drawn.facts["undo"] is True)
         seen.append(_seen(drawn, done, scene, said))
         before = after(drawn, before, done)
     return tuple(seen)
+
+
+def pool_of(setting: Setting, drawn: Drawn) -> str:
+    """Return the name of a pool whose lever has the bounds that were drawn."""
+    kind, _, own = drawn.lever.partition(".")
+    if kind not in {"replicas", "weight"} or own:
+        return own or POOL
+    bounded = {limit.lever for limit in setting.policy.limits}
+    return next(name for name in _POOLS if f"{kind}.{name}" not in bounded)
 
 
 def _seen(drawn: Drawn, done: Action, scene: GuardState, said: GuardAnswer) -> Seen:

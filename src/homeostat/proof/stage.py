@@ -37,7 +37,6 @@ NAME: Final = "model"
 HOST: Final = "host"
 GATE: Final = "gate"
 START: Final = TimeNs(1_000_000 * SECOND)
-_SUBJECT: Final = "a-1"
 _OLD, _NEW = "v1", "v2"
 _SLOTS: Final = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
 _SCALES: Final = frozenset({ActionKind.SCALE_UP, ActionKind.SCALE_DOWN})
@@ -51,21 +50,23 @@ class Before:
         past: Its actions that reached the world.
         drained: Slots that it took out of rotation.
         sizes: (time, replicas in rotation until then).
+        pool: The pool that the action is done to, the only one there is.
     """
 
     past: tuple[PastAction, ...] = ()
     drained: tuple[str, ...] = ()
     sizes: tuple[tuple[TimeNs, int], ...] = ()
+    pool: str = POOL
 
 
-def managed(setting: Setting, mode: str, *, frozen: bool) -> Managed:
+def managed(setting: Setting, pool: str, mode: str, *, frozen: bool) -> Managed:
     """Return the deployment's configuration under the policy, in a mode and perhaps a freeze."""
     return Managed(
         name=NAME,
         mode=Mode(mode),
         scrape_ns=setting.scrape_ns,
         objective=Objective(latency_p95_ms=250.0, error_ratio=0.01),
-        stable_pool=POOL,
+        stable_pool=pool,
         fallback_pool=None,
         scale_actuator=HOST,
         traffic_actuator=GATE,
@@ -78,7 +79,7 @@ def managed(setting: Setting, mode: str, *, frozen: bool) -> Managed:
 def subject_of(drawn: Drawn, before: Before) -> str:
     """Return the name of the slot that is restarted or drained: the first one still serving."""
     taken = len(before.drained) + 1
-    return f"{POOL}-{taken}" if drawn.kind == ActionKind.DRAIN_REPLICA.value else _SUBJECT
+    return f"{before.pool}-{taken if drawn.kind == ActionKind.DRAIN_REPLICA.value else 1}"
 
 
 def action(drawn: Drawn, before: Before) -> Action:
@@ -114,16 +115,16 @@ def _change(kind: ActionKind, drawn: Drawn, before: Before) -> tuple[str, Levers
     if kind is ActionKind.RETRAIN:
         return names.MODEL, ()
     if kind is ActionKind.ROLLBACK:
-        return names.pool(POOL), ((names.lever_version(POOL), _OLD),)
-    return names.pool(POOL), ((_lever(kind, drawn), wanted),)
+        return names.pool(before.pool), ((names.lever_version(before.pool), _OLD),)
+    return names.pool(before.pool), ((_lever(kind, drawn, before), wanted),)
 
 
-def _lever(kind: ActionKind, drawn: Drawn) -> str:
+def _lever(kind: ActionKind, drawn: Drawn, before: Before) -> str:
     """Return the lever that an action of a kind moves here."""
     if kind in _SCALES:
-        return names.lever_replicas(POOL)
+        return names.lever_replicas(before.pool)
     if kind is ActionKind.SHIFT_TRAFFIC:
-        return names.lever_weight(POOL)
+        return names.lever_weight(before.pool)
     if kind in {ActionKind.RESIZE_UP, ActionKind.RESIZE_DOWN}:
         return names.CONCURRENCY
     return _batch_lever(drawn)
@@ -148,7 +149,7 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
     watch = TimeNs(now - 2 * setting.ms(policy.watch_scrapes) * MILLISECOND - SECOND)
     return GuardState(
         managed=replace(
-            managed(setting, str(facts["mode"]), frozen=facts["frozen"] is True),
+            managed(setting, before.pool, str(facts["mode"]), frozen=facts["frozen"] is True),
             money=_money(setting, drawn, now),
         ),
         evidence=evidence(drawn, before, world, now),
@@ -160,9 +161,9 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
         tries=_count(facts["tries"]),
         peak_replicas=max([rotation, *seen]),
         observe_until=TimeNs(now + SECOND) if facts["observing"] is True else None,
-        verified=((POOL, _OLD),),
+        verified=((before.pool, _OLD),),
         foreign_until=TimeNs(now + SECOND) if facts["foreign"] is True else None,
-        loads=(Load(pool=POOL, since=watch, until=now, milli=0),),
+        loads=(Load(pool=before.pool, since=watch, until=now, milli=0),),
         accounts=_accounts(drawn, now),
         moves=tuple(
             one for one in before.past if one.kind in base_guard.GROWS | base_guard.SHRINKS
@@ -261,12 +262,12 @@ def snapshot(drawn: Drawn, before: Before, now: TimeNs) -> Snapshot:
     size = drawn.live // 1000 if kind in _SCALES else SIZE
     if kind is ActionKind.DRAIN_REPLICA:
         size = drawn.live // 1000 + len(before.drained)
-    slots = [f"{POOL}-{number}" for number in range(1, size + 1)]
+    slots = [f"{before.pool}-{number}" for number in range(1, size + 1)]
     subject = subject_of(drawn, before)
     replicas = tuple(
         Replica(
             name=slot,
-            pool=POOL,
+            pool=before.pool,
             version=_NEW,
             state=_slot_state(slot, subject, drawn, before),
             incarnation=1,
@@ -274,9 +275,9 @@ def snapshot(drawn: Drawn, before: Before, now: TimeNs) -> Snapshot:
         for slot in slots
     )
     levers: dict[str, Scalar] = {
-        names.lever_replicas(POOL): size,
-        names.lever_version(POOL): _NEW,
-        names.lever_weight(POOL): 100.0,
+        names.lever_replicas(before.pool): size,
+        names.lever_version(before.pool): _NEW,
+        names.lever_weight(before.pool): 100.0,
         names.BATCH_MAX: 8,
         names.BATCH_WAIT: 5,
         names.CONCURRENCY: 16,
@@ -293,8 +294,8 @@ def snapshot(drawn: Drawn, before: Before, now: TimeNs) -> Snapshot:
         observed_at=TimeNs(now - _count(facts["world_age_ms"]) * MILLISECOND),
         replicas=replicas,
         releases=(
-            Release(pool=POOL, version=_OLD, since=TimeNs(1)),
-            Release(pool=POOL, version=_NEW, since=TimeNs(2)),
+            Release(pool=before.pool, version=_OLD, since=TimeNs(1)),
+            Release(pool=before.pool, version=_NEW, since=TimeNs(2)),
         ),
         levers=tuple(sorted(levers.items())),
         stamps=(
@@ -330,9 +331,9 @@ def evidence(drawn: Drawn, before: Before, world: Snapshot, now: TimeNs) -> Evid
         _reading(names.GATEWAY, names.ARRIVAL_RATE, 1.0, well),
         _reading(names.GATEWAY, names.ERROR_RATIO, 0.0, well),
         _reading(names.GATEWAY, names.LATENCY_P95, 60.0, well),
-        _reading(names.pool(POOL), names.ERROR_RATIO, 0.0, well),
-        _reading(names.pool(POOL), names.LATENCY_P95, 60.0, well),
-        _reading(names.pool(POOL), names.UTILISATION, 0.0, well),
+        _reading(names.pool(before.pool), names.ERROR_RATIO, 0.0, well),
+        _reading(names.pool(before.pool), names.LATENCY_P95, 60.0, well),
+        _reading(names.pool(before.pool), names.UTILISATION, 0.0, well),
     ]
     quiet = world.replicas[len(world.replicas) - _count(facts["silent"]) :]
     about = ActionKind(drawn.kind) in _SLOTS
@@ -344,7 +345,9 @@ def evidence(drawn: Drawn, before: Before, world: Snapshot, now: TimeNs) -> Evid
     suspicion = Suspicion(
         family=Family.REPLICA, subject=names.replica(subject), confidence=0.9, because=()
     )
-    ahead = Suspicion(family=Family.LOAD, subject=names.pool(POOL), confidence=0.6, because=())
+    ahead = Suspicion(
+        family=Family.LOAD, subject=names.pool(before.pool), confidence=0.6, because=()
+    )
     suspected = (suspicion,) if slow else (ahead,) * (facts["foreseen"] is True)
     return Evidence(
         deployment=NAME,
