@@ -80,11 +80,12 @@ async def test_the_stamp_goes_ahead_and_the_status_says_what_argos_own_command_w
 ) -> None:
     stage.cluster.create(fake.ROLLOUTS, fake.rollout(*STEPS))
     assert (await stage.apply((("weight.b", 20),))).status is ReceiptStatus.DONE
-    assert stage.cluster.patched == [CHAT, f"{CHAT}/status"]
-    first, second = stage.cluster.patches
-    assert set(first) == {"metadata"}
-    assert second["status"] == {"currentStepIndex": 3, "pauseConditions": None}
-    assert first["metadata"]["resourceVersion"] != second["metadata"]["resourceVersion"]
+    assert stage.cluster.patched == [CHAT, f"{CHAT}/status", CHAT]
+    ahead, asked, tidied = stage.cluster.patches
+    assert set(ahead) == set(tidied) == {"metadata"}
+    assert asked["status"] == {"currentStepIndex": 3, "pauseConditions": None}
+    assert len({one["metadata"]["resourceVersion"] for one in stage.cluster.patches}) == 3
+    assert set(stage.found(CHAT)["metadata"]["annotations"]) == {"homeostat.dev/stamp"}
     spec = stage.found(CHAT)["spec"]
     assert spec["strategy"]["canary"]["steps"] == list(STEPS)
 
@@ -181,6 +182,35 @@ async def test_it_changes_until_argo_has_reached_the_step(stage: Stage) -> None:
     stage.cluster.delay_s = 0.0
     stage.cluster.write(CHAT, {"metadata": {"labels": {"x": "y"}}}, "kubectl")
     assert (await stage.read()).changing is False
+
+
+async def test_a_stamp_that_went_ahead_moves_no_token_until_the_step_is_asked_for(
+    stage: Stage,
+) -> None:
+    stage.cluster.create(fake.ROLLOUTS, fake.rollout(*STEPS))
+    assert (await stage.apply((("weight.b", 20),))).status is ReceiptStatus.DONE
+    before = (await stage.read()).stamp("rollout")
+    stage.cluster.refuse_writes = {f"{CHAT}/status": 500}
+    intent = {"id": "d-3.0.0", "epoch": 4}
+    receipt = await stage.apply((("weight.b", 100),), intent=intent)
+    assert receipt.status is ReceiptStatus.UNKNOWN
+    after = (await stage.read()).stamp("rollout")
+    assert before is not None
+    assert after is not None
+    assert (after.token, after.intent) == (before.token, before.intent)  # it can still land
+    assert after.epoch == 4  # and an older controller can do nothing meanwhile
+    late = await stage.apply((("weight.b", 5),), intent={"id": "d-4.0.0", "epoch": 3})
+    assert (late.status, late.conflict) == (ReceiptStatus.NOT_APPLIED, True)
+    stage.cluster.refuse_writes = {}
+    again = await stage.apply((("weight.b", 100),), intent=intent)
+    landed = (await stage.read()).stamp("rollout")
+    assert landed is not None
+    assert (again.status, landed.intent) == (ReceiptStatus.DONE, "d-3.0.0")
+    assert landed.token == again.token != before.token
+    assert (await stage.apply((("replicas.a", 5),), intent=intent | {"id": "d-5.0.0"})).status is (
+        ReceiptStatus.DONE
+    )
+    assert set(stage.found(CHAT)["metadata"]["annotations"]) == {"homeostat.dev/stamp"}
 
 
 @pytest.mark.parametrize("where", [CHAT, f"{CHAT}/status"])

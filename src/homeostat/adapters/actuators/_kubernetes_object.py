@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot, Stamp
 
 STAMP: Final = "homeostat.dev/stamp"
+AHEAD: Final = "homeostat.dev/stamp-ahead"  # true from the moment that what it tells of stands
 _CONFLICT: Final = 409
 _SLICES: Final = 3  # of what is left, one for a stamp that goes ahead: room to look and go on
 _PAUSE_S: Final = 0.05  # after a stamp that was lost at once
@@ -118,7 +120,7 @@ class ObjectActuator:
                 return outcome
         except TimeoutError:
             status = UNKNOWN if course.sent else NOT_APPLIED
-            return Outcome(status, f"no answer within {left_s:.1f} s")
+            return course.done or Outcome(status, f"no answer within {left_s:.1f} s")
         except ApiError as error:
             safe = not course.sent or not error.sent or error.status in _REFUSALS
             return Outcome(NOT_APPLIED if safe else UNKNOWN, str(error))
@@ -133,11 +135,11 @@ class ObjectActuator:
             ApiError: The API server said no, or nothing that proves anything.
         """
         obj = await self._api.get(self._path)
-        refused = self._refused(intent, obj, course)
+        refused = self._refused(intent, obj)
         if refused is None and intent.post:
             refused = await self._forbidden(intent, obj)
         if refused is not None:
-            return refused
+            return await self._tidied(refused, course) if _notes(obj).get(AHEAD) else refused
         course.sent = True
         try:
             after = await self._patched(intent, obj, course)
@@ -146,7 +148,45 @@ class ObjectActuator:
                 course.sent = False
                 return None
             raise
-        return None if after is None else self._judge(intent, after)
+        if after is None:
+            return None
+        outcome = self._judge(intent, after)
+        return await self._tidied(outcome, course) if _notes(after).get(AHEAD) else outcome
+
+    async def _tidied(self, outcome: Outcome, course: "_Course") -> Outcome:
+        """Put a stamp that went ahead in its place once it counts, and return the outcome.
+
+        Else the one before could come true again, were somebody to take the change back. What the
+        stamp says is the same in either place: nothing depends on this but that.
+        """
+        if outcome.status is not DONE:
+            return outcome
+        course.done = outcome
+        try:
+            async with asyncio.timeout(course.wait_s):
+                while await self._is_still_ahead():
+                    pass
+        except (TimeoutError, *_ODD):
+            pass  # the change is done all the same
+        return outcome
+
+    async def _is_still_ahead(self) -> bool:
+        """Put the stamp that went ahead in its place, and return whether to try once more.
+
+        Raises:
+            ApiError: The object cannot be read.
+        """
+        obj = await self._api.get(self._path)
+        ahead = _notes(obj).get(AHEAD)
+        if not ahead or self._stamped(obj) != ahead:
+            return False
+        version = obj["metadata"]["resourceVersion"]
+        meta = {"resourceVersion": version, "annotations": {STAMP: ahead, AHEAD: None}}
+        try:
+            await self._api.patch(self._path, {"metadata": meta})
+        except ApiError as error:
+            return error.status == _CONFLICT
+        return False
 
     async def _patched(
         self, intent: Intent, obj: owner.Object, course: "_Course"
@@ -154,17 +194,17 @@ class ObjectActuator:
         """Return the object as it stands after the patch, or None when our stamp's fate is unknown.
 
         A change by the status takes two writes, and the status takes no annotation: the stamp goes
-        ahead. By itself it changes nothing, so that a lost one may be looked for and sent again.
+        ahead, beside the one that stands. It changes nothing, not even the token, so that a lost
+        one may be looked for and sent again, and the change can land until the token moves.
 
         Raises:
             ApiError: The API server said no, or nothing that proves anything.
         """
-        patch = self._patch(intent, obj)
         status = self._view.status(obj, intent) if intent.post else {}
+        patch = self._patch(intent, obj, ahead=bool(status))
         if not status:
             return await self._api.patch(self._path, patch)
-        if _stamped(obj) != patch["metadata"]["annotations"][STAMP]:
-            course.ahead = self._wanted(obj)
+        if _notes(obj).get(AHEAD) != patch["metadata"]["annotations"][AHEAD]:
             try:
                 async with asyncio.timeout(course.wait_s):
                     obj = await self._api.patch(self._path, patch)
@@ -191,7 +231,7 @@ class ObjectActuator:
             return "the intent has no token to compare with"
         return None
 
-    def _refused(self, intent: Intent, obj: owner.Object, course: "_Course") -> Outcome | None:
+    def _refused(self, intent: Intent, obj: owner.Object) -> Outcome | None:
         """Return the outcome that an object decides by itself: done before, or out of date."""
         live = self._live(obj)
         if intent.post and live.intent == intent.id and _stands(live, intent):
@@ -199,8 +239,7 @@ class ObjectActuator:
         stale = _stamp.refusal(intent, live)
         if stale is not None:
             return stale
-        ours = course.ahead == self._wanted(obj) and _stamped(obj).startswith(f"{intent.id}|")
-        if intent.token is not None and intent.token != self._token(obj) and not ours:
+        if intent.token is not None and intent.token != self._token(obj):
             text = f"it is at {self._token(obj)} by now, not at {intent.token}"
             return Outcome(NOT_APPLIED, text, conflict=True)
         why = self._view.unfit(obj, intent) if intent.post else ""
@@ -216,13 +255,13 @@ class ObjectActuator:
         why = await self._view.forbidden(self._api, obj, intent)
         return Outcome(NOT_APPLIED, why) if why else None
 
-    def _patch(self, intent: Intent, obj: owner.Object) -> dict[str, Any]:
+    def _patch(self, intent: Intent, obj: owner.Object, *, ahead: bool) -> dict[str, Any]:
         live = self._live(obj)
-        after = dict(live.levers) | dict(intent.post)
-        meta = {
-            "resourceVersion": obj["metadata"]["resourceVersion"],
-            "annotations": {STAMP: _stamp.written(intent, live, after)},
-        }
+        written = _stamp.written(intent, live, dict(live.levers) | dict(intent.post))
+        notes = {STAMP: written, AHEAD: None}
+        if ahead:
+            notes = {STAMP: self._stamped(obj) or None, AHEAD: written}
+        meta = {"resourceVersion": obj["metadata"]["resourceVersion"], "annotations": notes}
         return {"metadata": meta, **(self._view.change(obj, intent) if intent.post else {})}
 
     def _judge(self, intent: Intent, after: owner.Object) -> Outcome:
@@ -235,16 +274,21 @@ class ObjectActuator:
 
     def _live(self, obj: owner.Object) -> Live:
         levers = self._view.values(obj)
-        intent, epoch = _stamp.read(_stamped(obj), levers)
-        return Live(tuple(sorted(levers.items())), intent, epoch or 0)
+        intent, epoch = _stamp.read(self._stamped(obj), levers)
+        _, ahead = _stamp.read(str(_notes(obj).get(AHEAD, "")), levers)
+        return Live(tuple(sorted(levers.items())), intent, max(epoch or 0, ahead or 0))
+
+    def _stamped(self, obj: owner.Object) -> str:
+        """Return the stamp that counts: the one that went ahead once what it tells of stands."""
+        ahead = str(_notes(obj).get(AHEAD, ""))
+        told, _ = _stamp.read(ahead, self._view.values(obj))
+        return str(_notes(obj).get(STAMP, "")) if told is None else ahead
 
     def _token(self, obj: owner.Object) -> str:
         """Return a digest of what anybody may want, and of our stamp."""
-        return _digest([*self._view.wanted(obj), _stamped(obj)])
-
-    def _wanted(self, obj: owner.Object) -> str:
-        """Return a digest of what anybody may want, without our stamp."""
-        return _digest(self._view.wanted(obj))
+        text = json.dumps([*self._view.wanted(obj), self._stamped(obj)], sort_keys=True)
+        # A letter first: what is all digits is taken for a counter that can be lower or higher.
+        return f"h{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -254,17 +298,12 @@ class _Course:
     Attributes:
         wait_s: How long a stamp that goes ahead is waited for.
         sent: A write may have reached the API server, and its fate is not known.
-        ahead: What was wanted of the object when our stamp went ahead, empty if none did.
+        done: How it ended, while only the stamp is still put in its place.
     """
 
     wait_s: float
     sent: bool = False
-    ahead: str = ""
-
-
-def _digest(values: list[Any]) -> str:
-    text = json.dumps(values, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    done: Outcome | None = None
 
 
 def _stands(live: Live, intent: Intent) -> bool:
@@ -273,5 +312,6 @@ def _stands(live: Live, intent: Intent) -> bool:
     return all(there.get(lever) == value for lever, value in intent.post)
 
 
-def _stamped(obj: owner.Object) -> str:
-    return str((obj["metadata"].get("annotations") or {}).get(STAMP, ""))
+def _notes(obj: owner.Object) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = obj["metadata"].get("annotations") or {}
+    return found
