@@ -94,7 +94,8 @@ def _lineage(deployment: str | None, output: Output, url: str) -> None:
 
     names = [deployment]
     if deployment is None:
-        names = [row["name"] for row in _rows(What.DEPLOYMENTS, call("GET", url, "deployments"))]
+        fleet = _rows(What.DEPLOYMENTS, call("GET", url, "deployments"))
+        names = [row["deployment"] for row in fleet]
     found = [call("GET", url, "deployments", str(name), "lineage") for name in names]
     rows = [row for one in found for row in _rows(What.LINEAGE, one)]
     if output is not Output.TABLE:
