@@ -170,14 +170,66 @@ def test_k6_sees_a_rollback_retried_in_a_loop() -> None:
 def test_k8_is_taking_something_away_on_signals_older_than_three_scrapes(
     age: float, expected: int
 ) -> None:
-    destructive = np.zeros((1, HOUR // 15), bool)
-    destructive[0, 100] = True
-    told = trace(truth(), destructive=destructive, signal_age_s=age)
-    judgement = judge(told, trace(truth()))
+    told = trace(truth(), signal_age_s=age)
+    judgement = judge(told, trace(truth()), orders=_from(100, "replicas", [3.0, 1.0, 0.0]))
     assert judgement.near_misses.tolist() == [expected]
     assert not judgement.any.any()
 
 
-def test_k8_needs_something_taken_away() -> None:
-    told = trace(truth(), intervened=True, signal_age_s=1000.0)
-    assert judge(told, trace(truth())).near_misses.tolist() == [0]
+def _from(
+    scrape: int, name: str, value: object, *, ours: bool = True, once: bool = False
+) -> Orders:
+    """Orders in which one thing changes by the decision of one scrape, and stays unless `once`."""
+    given = orders()
+    field = np.array(getattr(given, name))
+    until = scrape + 2 if once else None
+    field[:, scrape + 1 : until] = value
+    by_us = np.zeros((1, HOUR // 15), bool)
+    by_us[0, scrape + 1] = ours
+    changes: dict[str, Any] = {name: field, "by_us": by_us}
+    return orders(**changes)
+
+
+LEVERS = ("replicas", "batch_max", "concurrency", "admit_rps", "weights", "drain")
+TAKES = {
+    "replicas": [4.0, 0.0, 0.0],
+    "batch_max": [8.0, 4.0, 8.0],
+    "concurrency": 32.0,
+    "admit_rps": 500.0,
+    "weights": [0.98, 0.02, 0.0],
+    "drain": [True] + [False] * (SLOTS - 1),
+    "restart": [True] + [False] * (SLOTS - 1),
+    "rollback": [True, False, False],
+    "retrain": True,
+    "retrain_ungated": True,
+}
+GIVES = {
+    "replicas": [4.0, 2.0, 0.0],
+    "batch_max": [8.0, 16.0, 8.0],
+    "concurrency": 128.0,
+    "weights": [0.995, 0.005, 0.0],
+    "person_fixes": True,
+}
+
+
+def _misses(given: Orders, *, word: bool = False) -> int:
+    told = trace(truth(), destructive=word, signal_age_s=1000.0)
+    return int(judge(told, trace(truth()), orders=given).near_misses[0])
+
+
+@pytest.mark.parametrize("name", TAKES)
+def test_k8_counts_what_the_orders_take_away_whatever_a_policy_calls_it(name: str) -> None:
+    assert _misses(_from(100, name, TAKES[name], once=name not in LEVERS)) == 1
+    assert _misses(_from(100, name, TAKES[name], ours=False)) == 0, "somebody else's"
+
+
+@pytest.mark.parametrize("name", GIVES)
+def test_k8_needs_something_taken_away_and_a_policys_word_is_none(name: str) -> None:
+    assert _misses(_from(100, name, GIVES[name]), word=True) == 0
+
+
+def test_k8_without_orders_takes_the_policys_word() -> None:
+    word = np.zeros((1, HOUR // 15), bool)
+    word[0, 100] = True
+    told = trace(truth(), destructive=word, signal_age_s=1000.0)
+    assert judge(told, trace(truth())).near_misses.tolist() == [1]

@@ -17,8 +17,7 @@ from homeostat.lab.plays import pack, unpack
 from homeostat.lab.run import world_of
 from homeostat.lab.scenario_schema import load
 from homeostat.lab.types import Episode
-from homeostat.lab.world import Played, batches, fill, key_of, oldest_s
-from homeostat.twin import signals
+from homeostat.lab.world import Played, batches, fill, key_of
 
 SLOTS, WIDTH, LENGTH_S = 16, 4, 900
 
@@ -180,16 +179,3 @@ def test_batches_that_cannot_be_are_errors() -> None:
         fill([], 2)
     with pytest.raises(ValueError, match="same slots and length"):
         fill([base, replace(base, length_s=7200)], 2)
-
-
-def test_the_stalest_critical_signal_counts_and_one_never_seen_is_as_old_as_the_episode() -> None:
-    age = np.zeros((3, len(signals.GATEWAY_SIGNALS)))
-    age[0, signals.GATEWAY_SIGNALS.index(signals.LATENCY_P99)] = 60.0
-    age[1, signals.GATEWAY_SIGNALS.index(signals.USD_PER_HOUR)] = 900.0
-    age[2, signals.GATEWAY_SIGNALS.index("error_ratio")] = np.nan
-
-    class Seen:
-        age_s = age
-
-    stale: Any = Seen()
-    assert oldest_s(stale, 300.0).tolist() == [60.0, 0.0, 300.0]

@@ -67,7 +67,7 @@ def truth(length_s: int = HOUR, n: int = 1, **changes: Any) -> Truth:
         "offered": 100.0, "good": 100.0, "refused": 0.0, "attempts": 100.0, "errors": 0.0,
         "latency_s": 0.05, "p50_s": 0.05, "p95_s": 0.1, "p99_s": 0.2, "capacity": 150.0,
         "demand": 100.0, "usd_per_hour": 4.0, "quality": 0.90, "slice_quality": 0.90,
-        "queue": 5.0, "undrained": 0.0,
+        "queue": 5.0, "undrained": 0.0, "signal_age_s": 15.0,
     }  # fmt: skip
     each: dict[str, Any] = {
         "ready": [4.0, 1.0, 0.0],

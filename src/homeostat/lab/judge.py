@@ -7,8 +7,8 @@ action, because until then both are the same; which of several actions did it ta
 that action. Caused implies any, by construction and by test. The headline is the share of episodes
 with any code caused.
 
-The judge reads the truth, which no policy sees, and never what a policy says of itself, save for
-whom it told and what it meant to take away (K7, K8). How each code is read is written in
+The judge reads the truth, which no policy sees, and the orders, and never what a policy says of
+itself, save for whom it told (K7). How each code is read is written in
 `judge_service`, `judge_change` and `judge_quality`; the numbers are in `thresholds`.
 """
 
@@ -85,7 +85,8 @@ def judge(
         trace: The policy's.
         hold: HOLD's over the same episodes with the same keys; judge HOLD against itself.
         orders: The policy's, in force during each scrape [N, D, ...]. Without them repeated
-            restarts (K6) stay unseen and only shifts of traffic count as answers (K7).
+            restarts (K6) stay unseen, only shifts of traffic count as answers (K7), and what takes
+            something away (K8) is the policy's own word.
         thresholds: The frozen ones, or a variant of the sensitivity table.
         person_scale: Of the human model's delays: 0.5 or 2 in the sensitivity table.
 
@@ -106,7 +107,7 @@ def judge(
         first_action_tick=_first_action(seen, caused),
         last_action_tick=_last_action(seen, caused),
         by_holding=np.asarray(stood.any(axis=1)),
-        near_misses=near_misses(trace, thresholds).sum(axis=1),
+        near_misses=near_misses(trace, orders, thresholds).sum(axis=1),
         decisions=decided(trace).sum(axis=1),
     )
 

@@ -13,7 +13,11 @@ K5 and K6 return two masks over ticks, raw and caused, as `judge_service` does. 
   the window already: a second try undoes the first. It is caused when at least every other
   reversal can be ours (an own action took effect in half as many scrapes) and HOLD violated the
   SLO for less of that window than we did.
-- K8: a signal whose age is not known is old.
+- K8 is read from the orders, alike for every policy, and from the true age of what was shown (a
+  frozen series is as old as its freeze). Own orders take something away when they lower a lever
+  (replicas, largest batch, concurrency, admission), take a point of traffic or more from a variant,
+  take a slot out of rotation, or restart, roll back or retrain. A signal whose age is not known is
+  old. Orders of the last decision act after the episode and are not judged.
 """
 
 import numpy as np
@@ -78,10 +82,52 @@ def flapping(
     return raw, raw & (other < share) & (2.0 * acts >= thresholds.k6_reversals)
 
 
-def near_misses(trace: Trace, thresholds: Thresholds) -> Mask:
-    """Return K8, decisions that took something away on stale signals [N, D]."""
+def near_misses(trace: Trace, orders: Orders | None, thresholds: Thresholds) -> Mask:
+    """Return K8, decisions that took something away on stale signals [N, D].
+
+    Args:
+        trace: The policy's.
+        orders: In force during each scrape [N, D, ...]; None = the policy's own word is taken.
+        thresholds: The numbers.
+    """
     fresh = np.asarray(trace.signal_age_s) <= thresholds.k8_scrapes * SCRAPE_S
-    return np.asarray(trace.moves["destructive"], dtype=bool) & ~fresh & decided(trace)
+    if orders is None:
+        takes = np.asarray(trace.moves["destructive"], dtype=bool)
+    else:
+        takes = takes_away(orders, thresholds)
+    return takes & ~fresh & decided(trace)
+
+
+def takes_away(orders: Orders, thresholds: Thresholds) -> Mask:
+    """Return which decisions order that something is taken away by us [N, D].
+
+    Args:
+        orders: In force during each scrape [N, D, ...]: those of decision d are in place d + 1.
+        thresholds: Of which the least step of traffic is read.
+    """
+    ours = np.asarray(orders.by_us, dtype=bool)
+    found = np.zeros(ours.shape, dtype=bool)
+    for name in ("replicas", "batch_max", "concurrency", "admit_rps"):
+        found[:, :-1] |= _some(np.diff(_finite(getattr(orders, name)), axis=1) < 0.0)
+    weights = array(orders.weights)
+    weights = weights / np.maximum(weights.sum(axis=2, keepdims=True), 1e-9)
+    found[:, :-1] |= _some(np.diff(weights, axis=1) <= 1e-6 - thresholds.k6_weight_step)
+    drained = np.asarray(orders.drain, dtype=bool)
+    found[:, :-1] |= _some(drained[:, 1:] & ~drained[:, :-1])
+    for name in ("restart", "rollback", "retrain", "retrain_ungated"):
+        found[:, :-1] |= _some(np.asarray(getattr(orders, name), dtype=bool)[:, 1:])
+    found[:, :-1] &= ours[:, 1:]
+    return found
+
+
+def _finite(values: object) -> Floats:
+    """Return lever values with a very large number for none, so that differences are numbers."""
+    return np.nan_to_num(array(values), posinf=1e12)
+
+
+def _some(mask: Mask) -> Mask:
+    """Return where any of a lever's places is true [N, D]."""
+    return np.asarray(mask.reshape(*mask.shape[:2], -1).any(axis=2))
 
 
 def decided(trace: Trace) -> Mask:

@@ -21,7 +21,7 @@ from homeostat.lab.metrics_score import score
 from homeostat.lab.oracle_value import look
 from homeostat.lab.thresholds import FROZEN
 from homeostat.lab.types import FAMILIES, Episode, Trace
-from homeostat.lab.world import Batch, Played, Tape, World, oldest_s, visible
+from homeostat.lab.world import Batch, Played, Tape, World
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Truth
 from homeostat.twin.shapes import SCRAPE_S
@@ -212,7 +212,6 @@ class _Attempt:
         now = standing(self._episodes)
         searches = 0
         phase = variant = np.zeros((len(self._episodes), 0))
-        age_s = np.zeros(len(self._episodes))
         for at in range(self._tape.scrapes):
             before = now
             # The first orders are those the episode begins with: nobody decides before a scrape.
@@ -227,23 +226,21 @@ class _Attempt:
             if at > 0:
                 now = self._orders(at)
                 now = changed(now, by_us=_differs(before, now))
-                self._note(at, before, now, age_s)
+                self._note(at, before, now)
             self._tape.ordered(at, now)
-            truth, scrape = self._batch.advance(now)
+            truth, _ = self._batch.advance(now)
             self._tape.ticks(at, truth)
-            seen = visible(scrape, self._tape.n)
             # The truth: a scrape calls a process that hangs ready.
             slots = self._batch.state.live.slots
             phase, variant = np.asarray(slots.phase), np.asarray(slots.variant)
-            age_s = oldest_s(seen, float((at + 1) * SCRAPE_S))
-        self._tape.moved(at, move(now), age_s)
+        self._tape.moved(at, move(now))
         return self._tape.played(name)
 
     def _orders(self, at: int) -> Orders:
         rows = [row(plan, at) for plan in self._plans]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)  # type: ignore[no-any-return]
 
-    def _note(self, at: int, before: Orders, now: Orders, age_s: np.ndarray) -> None:
+    def _note(self, at: int, before: Orders, now: Orders) -> None:
         told = np.array([person.onset == at for person in self._people])
         known = np.array([0 <= person.onset <= at for person in self._people])
         family = np.array([FAMILIES.index(e.family) for e in self._episodes])
@@ -257,7 +254,7 @@ class _Attempt:
             person_minutes=np.where(told, minutes, np.float32(0)),
             alarm=known,
         )
-        self._tape.moved(at - 1, noted, age_s)
+        self._tape.moved(at - 1, noted)
 
     def _improve(
         self,

@@ -69,7 +69,8 @@ class Move:
         intervened: An action other than HOLD and telling somebody [N], bool.
         paged: A person was told [N], bool.
         family: Index into `FAMILIES` that was diagnosed, -1 = none [N].
-        destructive: The action removes or replaces capacity or versions [N], bool (for K8).
+        destructive: The policy's own word that it takes something away [N], bool. The judge reads
+            K8 from the orders instead, alike for every policy.
         person_minutes: Minutes of a person's time that this costs [N].
         alarm: Whether the policy takes the deployment to be abnormal [N], bool.
         breach_probability: Its probability that the promise is broken within the next ten minutes
@@ -114,7 +115,8 @@ class Trace:
         policy: Who decided.
         truth: Every tick; fields [N, T, ...].
         moves: One field of `Move` per key, without the orders: [N, D].
-        signal_age_s: Age of the newest gateway sample at each decision [N, D].
+        signal_age_s: True age of what each decision is shown of the stalest safety-critical signal
+            [N, D]; a frozen series is as old as its freeze, whatever its time stamp says.
     """
 
     episodes: tuple[Episode, ...]

@@ -16,10 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from homeostat.base import names
 from homeostat.lab.baselines.levers import standing
 from homeostat.lab.types import Episode, Move, Policy, Trace
-from homeostat.twin import signals
 from homeostat.twin.faults import Faults
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape, Truth
@@ -174,7 +172,7 @@ class Tape:
         self._truth: Truth | None = None
         self._orders: Orders | None = None
         self._moves: dict[str, np.ndarray] = {}
-        self._age_s = np.zeros((self.n, self.scrapes), np.float32)
+        self._age_s = np.full((self.n, self.scrapes), np.nan, np.float32)
 
     def ticks(self, at: int, truth: Truth) -> None:
         """Keep the ticks of scrape `at`, [N, SCRAPE_S, ...]."""
@@ -187,6 +185,7 @@ class Tape:
         # NumPy first: slicing an array of JAX's would start a program for every field.
         for kept, new in zip(jax.tree.leaves(self._truth), jax.tree.leaves(truth), strict=True):
             kept[:, span] = np.asarray(new)[: self.n]
+        self._age_s[:, at] = np.asarray(truth.signal_age_s)[: self.n, -1]
 
     def ordered(self, at: int, orders: Orders) -> None:
         """Keep the orders in force during scrape `at`, [N, ...]."""
@@ -197,14 +196,13 @@ class Tape:
         for kept, new in zip(jax.tree.leaves(self._orders), jax.tree.leaves(orders), strict=True):
             kept[:, at] = np.asarray(new)
 
-    def moved(self, at: int, move: Move, age_s: np.ndarray) -> None:
+    def moved(self, at: int, move: Move) -> None:
         """Keep what was decided at the end of scrape `at`."""
         for name in MOVE_FIELDS:
             value = np.asarray(getattr(move, name))
             if name not in self._moves:
                 self._moves[name] = np.zeros((self.n, self.scrapes), value.dtype)
             self._moves[name][:, at] = value
-        self._age_s[:, at] = age_s
 
     def played(self, policy: str) -> Played:
         """Return all that was kept."""
@@ -255,7 +253,7 @@ class World:
             now = float((at + 1) * SCRAPE_S)
             seen = visible(scrape, tape.n)
             move = policy.act(now, seen)
-            tape.moved(at, move, oldest_s(seen, now))
+            tape.moved(at, move)
             orders = move.orders
         return tape.played(policy.name)
 
@@ -263,20 +261,3 @@ class World:
 def visible(scrape: Scrape, n: int) -> Scrape:
     """Return a scrape of the filled batch as NumPy, without the copies that fill it up."""
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:n], scrape)  # type: ignore[no-any-return]
-
-
-CRITICAL = tuple(
-    signals.GATEWAY_SIGNALS.index(name)
-    for name in (names.ARRIVAL_RATE, names.ERROR_RATIO, signals.LATENCY_P99)
-)
-
-
-def oldest_s(scrape: Scrape, now_s: float) -> np.ndarray:
-    """Return the age of the newest sample of the stalest safety-critical gateway signal [N].
-
-    Safety-critical are arrivals, errors and the 99th percentile: what an action that takes
-    something away is decided on. One that was never seen is as old as the episode.
-    """
-    age = np.asarray(scrape.age_s)[:, CRITICAL]
-    known = np.where(np.isnan(age), now_s, np.minimum(age, now_s))
-    return np.asarray(known.max(axis=1))

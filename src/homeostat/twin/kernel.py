@@ -87,7 +87,7 @@ def advance(
     state = eqx.tree_at(lambda s: (s.now_s, s.live), state, (state.now_s + float(ticks), live))
     state, answers, window = scraping.judged(deployment, tail.inputs, state, float(ticks))
     state, scrape = scraping.scraped(fixed, state, orders, tail, window)
-    marks = (state.evidence_low, ungated)
+    marks = (state.evidence_low, ungated, scraping.stalest_s(state.channel))
     timeout_s = deployment.client.timeout_s
     truth = reckoning.truth(outcomes, load, answers, marks, timeout_s, (blocks, seconds, parts))
     return state, truth, scrape

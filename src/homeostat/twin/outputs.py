@@ -41,6 +41,8 @@ class Truth(eqx.Module):
         ungated: Bool: a model that passed no gate was promoted in this tick.
         evidence_low: Bool: delivered labels prove quality below the catastrophe floor (95 %
             confidence sequence).
+        signal_age_s: True age of what the scrape at the end of these ticks shows of the stalest
+            signal that is critical to safety, whatever its time stamp says.
     """
 
     offered: Array
@@ -70,6 +72,7 @@ class Truth(eqx.Module):
     destroyed: Array
     ungated: Array
     evidence_low: Array
+    signal_age_s: Array
 
 
 class Scrape(eqx.Module):

@@ -13,7 +13,7 @@ def truth(
     outcomes: block.Outcome,
     load: arrivals.Load,
     answers: quality.Answers,
-    marks: tuple[Array, Array],
+    marks: tuple[Array, Array, Array],
     timeout_s: Array,
     shape: tuple[int, int, int],
 ) -> Truth:
@@ -28,7 +28,7 @@ def truth(
         return jnp.repeat(leaf, seconds, axis=0)
 
     first = jnp.arange(total) % seconds == 0
-    told, (evidence_low, ungated) = outcomes.told, marks
+    told, (evidence_low, ungated, age_s) = outcomes.told, marks
 
     def whole(value: Array) -> Array:
         return jnp.broadcast_to(value, (total, *value.shape))
@@ -67,4 +67,5 @@ def truth(
         destroyed=rest(outcomes.destroyed) & first,
         ungated=ungated & (jnp.arange(total) == 0),
         evidence_low=whole(evidence_low),
+        signal_age_s=whole(age_s),
     )

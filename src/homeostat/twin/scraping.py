@@ -1,9 +1,13 @@
 """What a scrape is made of: answers judged, labels delivered, signals sent, levers read back."""
 
+from typing import Final
+
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from homeostat.base import names
 from homeostat.twin import (
     block,
     chance,
@@ -21,8 +25,14 @@ from homeostat.twin.apart import apart
 from homeostat.twin.effects import signal_effects
 from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape
-from homeostat.twin.shapes import VARIANTS, Phase
+from homeostat.twin.shapes import SCRAPE_S, VARIANTS, Phase
+from homeostat.twin.signals import GATEWAY_SIGNALS, LATENCY_P99
 from homeostat.twin.state import State
+
+# What an action that takes something away is decided on: safety-critical, of the gateway's.
+CRITICAL: Final = tuple(
+    GATEWAY_SIGNALS.index(name) for name in (names.ARRIVAL_RATE, names.ERROR_RATIO, LATENCY_P99)
+)
 
 
 def judged(
@@ -152,3 +162,16 @@ def _read_back(state: State, orders: Orders, tail: block.Tail, seen: telemetry.S
         admit_rps=jnp.where(lies, asked.admit_rps, force.admit_rps),
         tokens=seen.tokens,
     )
+
+
+def stalest_s(channel: telemetry.Channel) -> Array:
+    """Return the true age of the stalest safety-critical signal of the gateway, seconds.
+
+    Of what is shown, whatever its time stamp says: a frozen series is as old as its freeze. What
+    was never seen is as old as the episode.
+
+    Args:
+        channel: As of the last scrape.
+    """
+    last = channel.index - 1
+    return (last - channel.taken[np.array(CRITICAL)].min()).astype(jnp.float32) * SCRAPE_S

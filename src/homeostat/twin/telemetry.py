@@ -7,7 +7,8 @@ belongs to observations only, never to the state of the deployment.
 
 Order of the channel: scrape failure, counter artefacts, delay, scale and bias, loss, zero-filling,
 freeze. Ages are honest about delay and loss (also where the loss is reported as zero: the series
-`up` is there); a frozen series has fresh time stamps and no variance.
+`up` is there); a frozen series has fresh time stamps and no variance. How old what it shows truly
+is goes to the truth alone (`scraping.stalest_s`).
 NaN = not reported: a dead replica's signals, a latency without a request, a lost sample.
 """
 
@@ -127,7 +128,8 @@ class Channel(eqx.Module):
         total: Sums of counters read as gauges [N].
         luck: Uniform draw of each series for the whole episode: which of them freeze [N].
         shown: Scrape whose values are shown by class [CLASSES], int32.
-        newest: Scrape of the newest sample of each gateway signal, int32.
+        newest: Scrape of the newest sample of each gateway signal by its time stamp, int32.
+        taken: Scrape in which what is shown of it was truly taken, -1 = none yet, int32.
         index: Scrapes so far, int32.
     """
 
@@ -137,6 +139,7 @@ class Channel(eqx.Module):
     luck: Array
     shown: Array
     newest: Array
+    taken: Array
     index: Array
 
 
@@ -181,6 +184,7 @@ def init(key: Array, slots: int) -> Channel:
         luck=uniform(key, (number,)),
         shown=jnp.zeros(len(CLASSES), jnp.int32),
         newest=jnp.zeros(len(GATEWAY_SIGNALS), jnp.int32),
+        taken=jnp.full(len(GATEWAY_SIGNALS), -1, jnp.int32),
         index=jnp.int32(0),
     )
 
@@ -231,6 +235,8 @@ def scrape(
     told = ~jnp.isnan(seen[gateway]) & ~lost[gateway]
     sampled = jnp.where(frozen[gateway], channel.index, channel.shown[ages])
     newest = jnp.where(told, jnp.maximum(sampled, channel.newest), channel.newest)
+    fresh = jnp.maximum(channel.shown[ages], channel.taken)
+    taken = jnp.where(told & ~frozen[gateway], fresh, channel.taken)
     parts = _parts(seen, slots)
     result = Seen(
         gateway=parts.gateway,
@@ -239,7 +245,9 @@ def scrape(
         tokens=parts.tokens,
         age_s=(channel.index - newest).astype(jnp.float32) * SCRAPE_S,
     )
-    channel = eqx.tree_at(lambda c: (c.newest, c.index), channel, (newest, channel.index + 1))
+    channel = eqx.tree_at(
+        lambda c: (c.newest, c.taken, c.index), channel, (newest, taken, channel.index + 1)
+    )
     return channel, result
 
 
