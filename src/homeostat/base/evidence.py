@@ -213,6 +213,7 @@ class Increments:
         seconds: The time that they cover, more than a tick's after a gap; None = not known.
         latency: Per upper bound in ms, the last infinite: answers that took no longer; or empty.
         quality: Why nothing is known, if nothing is.
+        timed: Its page has a histogram of latency: an empty `latency` is then not known.
     """
 
     pool: str
@@ -221,6 +222,7 @@ class Increments:
     seconds: float | None
     latency: tuple[tuple[float, float], ...] = ()
     quality: Quality = Quality.GOOD
+    timed: bool = False
 
 
 class Family(StrEnum):

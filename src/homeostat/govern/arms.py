@@ -35,8 +35,11 @@ def served(increments: Sequence[Increments], pool: str) -> Increments | None:
 
 def config(
     policy: CanaryPolicy, world: Snapshot | None, new: Increments, old: Increments
-) -> CanaryConfig:
+) -> CanaryConfig | None:
     """Return what two pools are compared by, as the policy says and their pages allow.
+
+    Where a page has a histogram of latency it is compared: not read on this tick is not known, and
+    not left out. None until it is read of one of them; the other's must then have the same bounds.
 
     Args:
         policy: The deployment's; its pool is the canary.
@@ -47,19 +50,55 @@ def config(
     metrics = [
         CanaryMetric(name=ERRORS, margin=policy.error_ratio, promote_ratio=policy.promote_ratio)
     ]
-    bounds = tuple(bound for bound, _ in new.latency[:-1])
-    if bounds and bounds == tuple(bound for bound, _ in old.latency[:-1]):
+    bounds = _bounds(old) or _bounds(new)
+    if bounds:
         metrics.append(CanaryMetric(name=LATENCY, margin=policy.slow_ratio, bounds=bounds))
-    slots = () if world is None else world.replicas
-    pods = sum(slot.pool == policy.pool and slot.state is ReplicaState.READY for slot in slots)
+    elif new.timed or old.timed:
+        return None
     return CanaryConfig(
         alpha=policy.alpha,
         metrics=tuple(metrics),
         bucket_ns=policy.bucket_ns,
         missing_buckets=policy.missing_buckets,
         deadline_ns=policy.max_wait_ns,
-        pods=pods or None,
+        pods=_pods(world, policy.pool),
     )
+
+
+def _bounds(one: Increments) -> tuple[float, ...]:
+    return tuple(bound for bound, _ in one.latency[:-1])
+
+
+def _pods(world: Snapshot | None, pool: str) -> int | None:
+    """Return how many pods are ready, one at least: none tell a version from its node no better."""
+    if world is None:
+        return None
+    ready = sum(slot.pool == pool and slot.state is ReplicaState.READY for slot in world.replicas)
+    return max(1, ready)
+
+
+def fewest(known: CanaryConfig, world: Snapshot | None, pool: str) -> CanaryConfig:
+    """Return the configuration with the fewest pods that the canary has had in its ramp.
+
+    What was served while there was one is no less a part of the evidence than the rest.
+
+    Args:
+        known: As the ramp began, or as this returned it.
+        world: This tick's; None = their number is not known, and what is known stays.
+        pool: The canary.
+    """
+    now = _pods(world, pool)
+    if now is None or (known.pods is not None and known.pods <= now):
+        return known
+    return replace(known, pods=now, calibrated=known.calibrated and now >= canary.PODS_LEAST)
+
+
+def is_whole(known: CanaryConfig, new: Increments | None, old: Increments | None) -> bool:
+    """Return whether everything that is compared was read of both pools, of the same seconds."""
+    if new is None or old is None or new.seconds != old.seconds:
+        return False
+    wanted = known.metrics[-1].bounds
+    return not wanted or all(_bounds(one) == wanted for one in (new, old))
 
 
 def dropped(judge: CanaryState) -> CanaryState:
@@ -98,9 +137,7 @@ def counts(
     histograms: tuple[ArmCounts, ...] = ()
     if wanted and same and new is not None and old is not None:
         arms = [
-            tuple(count for _, count in one.latency)
-            if tuple(bound for bound, _ in one.latency[:-1]) == wanted
-            else ()
+            tuple(count for _, count in one.latency) if _bounds(one) == wanted else ()
             for one in (new, old)
         ]
         histograms = (ArmCounts(metric=LATENCY, canary=arms[0], stable=arms[1]),)

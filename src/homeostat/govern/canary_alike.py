@@ -83,7 +83,10 @@ def step(
         return _played(known, known.judge, counts, min(RAMP_NS, policy.max_wait_ns))
     if new is None or old is None:
         return known
-    known = _opened(known, pools, applied(arms.config(policy, world, new, old), known))
+    config = arms.config(policy, world, new, old)
+    if config is None:
+        return known
+    known = _opened(known, pools, applied(config, known))
     return replace(known, version=version, share=share)  # this tick may have begun before it
 
 

@@ -67,9 +67,12 @@ def compare(
     new, old = (arms.served(evidence.increments, pool) for pool in pools)
     known = before if before is not None and before.action_id == record.id else None
     if known is None:
-        if new is None or old is None or record.intent is None:
+        config = None
+        if new is not None and old is not None and record.intent is not None:
+            config = arms.config(policy, evidence.world, new, old)
+        if config is None:
             return before, RampCall.BLIND
-        config = canary_alike.applied(arms.config(policy, evidence.world, new, old), alike)
+        config = canary_alike.applied(config, alike)
         known = Comparison(
             action_id=record.id,
             canary=pools[0],
@@ -77,6 +80,8 @@ def compare(
             config=config,
             judge=canary.init(config),
         )
+    config = arms.fewest(known.config, evidence.world, pools[0])
+    known = known if config is known.config else replace(known, config=config)
     share = _share(record, evidence)
     if share is None or share != known.share:
         # A stretch holds one division of the traffic only; and what was not read is not compared.
@@ -85,15 +90,23 @@ def compare(
         new = old = None
     counts = arms.counts(known.config, new, old, share, now)
     judge, judgement = canary.step(known.judge, counts, known.config)
-    if alike is not None:  # each rung's reason says what the comparison is worth here
-        caveats = (*judgement.caveats, canary_alike.words(alike, policy))
-        judgement = replace(judgement, caveats=caveats)
-    after = replace(known, judge=judge, judgement=judgement)
-    seen = new is not None and old is not None and new.seconds == old.seconds
+    caveats = (*judgement.caveats, *_worth(known, policy, alike))
+    after = replace(known, judge=judge, judgement=replace(judgement, caveats=caveats))
+    seen = arms.is_whole(known.config, new, old)
+    if not seen and (new is not None and old is not None and new.seconds == old.seconds):
+        # Errors alone were read: what is open is no whole stretch, and the rung is counted anew.
+        after = replace(after, rung_from=judge.buckets + judge.seen)
     call = _call(after, record, managed, policy, seen=seen, now=now)
     after, call = _without_a_person(after, call, record, policy, alike)
     asked = now if call is RampCall.ASK else after.asked_at
     return replace(after, asked_at=asked), call
+
+
+def _worth(known: Comparison, policy: CanaryPolicy, alike: AlikeState | None) -> tuple[str, ...]:
+    """Return what the comparison is worth here; each rung's reason says it."""
+    timed = len(known.config.metrics) > 1
+    alone = () if timed else ("latency is not compared: no page of the pools has a histogram",)
+    return alone if alike is None else (*alone, canary_alike.words(alike, policy))
 
 
 def _share(record: ActionRecord, evidence: Evidence) -> Scalar | None:

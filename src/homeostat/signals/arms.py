@@ -65,7 +65,14 @@ def _pool(table: RawTable, plan: Plan, number: int, histogram: int | None, tick:
     if min(needed) < 0 or np.isnan(gained).any() or len(set(seconds.tolist())) != 1:
         why = [QUALITIES[int(table.code[row])] for row in needed if row >= 0]
         worst = next((one for one in why if one is not Quality.GOOD), Quality.MISSING)
-        return Increments(pool=pool, answered=None, failed=None, seconds=None, quality=worst)
+        return Increments(
+            pool=pool,
+            answered=None,
+            failed=None,
+            seconds=None,
+            quality=worst,
+            timed=histogram is not None,
+        )
     refused = float(gained[2]) if len(needed) > 2 else 0.0  # noqa: PLR2004 - the third is there
     failed = max(float(gained[1]) - refused, 0.0)
     covered = float(seconds[0])
@@ -77,6 +84,7 @@ def _pool(table: RawTable, plan: Plan, number: int, histogram: int | None, tick:
         latency=()
         if histogram is None
         else tuple(_latency(table, plan, histogram, column, covered)),
+        timed=histogram is not None,
     )
 
 

@@ -153,6 +153,7 @@ class Ramp:
             failed=float(failed),
             seconds=1.0,
             latency=tuple(zip(BOUNDS, map(float, within), strict=True)),
+            timed=True,
         )
 
     def ask(self) -> None:
