@@ -242,7 +242,7 @@ def test_a_missing_reference_leaves_its_metrics_unmeasured() -> None:
     alone = summarise({"ours": scored(STYLES["ours"])}, thresholds=FEW)["ours"].metrics
     for name in (
         "mttr_ratio_to_oracle", "cost_saving_vs_hpa", "share_of_oracle", "cost_saving_vs_threshold",
-        "cost_saving_vs_static",
+        "cost_saving_vs_static", "cost_saving_vs_hpa_tuned",
         "person_time_saved", "risk_reduction",
     ):  # fmt: skip
         assert alone[name] == Figure(value=None, n=0)

@@ -1,4 +1,4 @@
 """The simulated world: scenarios, judge, baselines, evaluation, training environment.
 
-Pure and seeded; never imported by the server. This room is empty until the twin arrives.
+Pure and seeded; never imported by the server.
 """

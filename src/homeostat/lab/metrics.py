@@ -19,7 +19,7 @@ from homeostat.lab.thresholds import FROZEN, Thresholds, variants
 from homeostat.report.lab_results import Curve, Figure, Group, PolicyResults, Worst
 from homeostat.stats import survival
 
-REFERENCES: Final = ("hold", "hpa", "oracle", "static", "threshold")
+REFERENCES: Final = ("hold", "hpa", "hpa_tuned", "oracle", "static", "threshold")
 CURVE_POINTS: Final = 200  # more than a figure in a report can show
 WORST: Final = 10
 

@@ -304,6 +304,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     # As the papers give them: against what there was before.
     "cost_saving_vs_threshold": saving("threshold"),
     "cost_saving_vs_static": saving("static"),
+    "cost_saving_vs_hpa_tuned": saving("hpa_tuned"),
     "person_time_saved": less_than_threshold(lambda s, _: s.people.minutes),
     "risk_reduction": less_than_threshold(_risks),
 }

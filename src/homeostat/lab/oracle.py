@@ -85,15 +85,19 @@ class Oracle:
             others: Other policies' runs, to start from and to fall back on.
         """
         known = (hold, *others)
-        value = np.stack([_worth(one, hold) for one in known])
+        value = np.stack([self._worth(one, hold) for one in known])
         people = [_person(e, self._scale) for e in episodes]
         best = value.argmax(axis=0)
         # From the best known plan, and from holding: edits may not lead out of a plan of a hundred
         # orders to a better one that is a few away from holding.
         starts = [best] if (best == 0).all() else [best, np.zeros_like(best)]
         own = [self._attempt(people, hold, known, start) for start in starts]
-        worth = np.stack([*(_worth(one, hold) for one in own), *value])
+        worth = np.stack([*(self._worth(one, hold) for one in own), *value])
         return _pick((*own, *known), worth.argmax(axis=0), self.name)
+
+    def _worth(self, played: Played, hold: Played) -> np.ndarray:
+        # By the delays that the run is judged with: standing by counts from a person's answer on.
+        return score(played.trace, hold.trace, orders=played.orders, person_scale=self._scale).value
 
     def _attempt(
         self, people: Sequence["_Person"], hold: Played, known: Sequence[Played], start: np.ndarray
@@ -117,10 +121,6 @@ class _Person:
     onset: int
     fixes: np.ndarray
     minutes: float
-
-
-def _worth(played: Played, hold: Played) -> np.ndarray:
-    return score(played.trace, hold.trace, orders=played.orders).value
 
 
 def _person(episode: Episode, scale: float) -> _Person:

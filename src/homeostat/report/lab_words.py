@@ -247,6 +247,13 @@ METRICS: Final = {
         "1 - spend / spend of a fleet for the peak and one replica more in the same episodes, "
         "where the SLA is kept at least as well; elsewhere not comparable.",
     ),
+    "cost_saving_vs_hpa_tuned": _metric(
+        "Saved against tuned HPA",
+        Unit.SHARE,
+        "more",
+        "1 - spend / spend of the horizontal autoscaler with tuned settings in the same episodes, "
+        "where the SLA is kept at least as well; elsewhere not comparable.",
+    ),
     "person_time_saved": _metric(
         "A person's time saved",
         Unit.SHARE,

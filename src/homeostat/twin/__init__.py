@@ -1,5 +1,4 @@
 """The digital twin of a deployment: queue, batching, replicas, memory, quality and cost.
 
-Pure JAX; rehearses candidate actions before they may touch the real deployment. This room is
-empty until the simulator arrives.
+Pure JAX; rehearses candidate actions before they may touch the real deployment.
 """
