@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from homeostat.base.errors import ConfigError
-from homeostat.twin import check, fit, fit_bootstrap, fit_file, fit_law, fit_moments, fit_vllm
+from homeostat.twin import (
+    check,
+    fit,
+    fit_bootstrap,
+    fit_file,
+    fit_law,
+    fit_moments,
+    fit_plan,
+    fit_vllm,
+)
 from homeostat.twin.fit_estimate import Known
 from homeostat.twin.fit_frame import (
     FitInputError,
@@ -187,6 +196,17 @@ def test_the_region_is_the_hull_of_what_was_seen_also_between_replica_counts() -
     assert not found.trusts(0.2, 8.0, 2)  # inside the ranges, outside the hull
     assert not found.trusts(0.8, 8.0, 5)
     assert not found.trusts(math.nan, 8.0, 2)
+
+
+@pytest.mark.parametrize("impossible", [0, 10, 20, 21, 200, 380, 381, 400])
+def test_an_end_of_an_interval_is_a_count_or_that_none_is_enough(impossible: int) -> None:
+    """Of 400 draws, 20 without an answer used to give 50,000,012 replicas as the most."""
+    counts = np.asarray([12.0] * (400 - impossible) + [1e9] * impossible)
+    low, high = fit_plan.interval(counts)
+    assert low == (1e9 if impossible > 380 else 12.0)
+    assert high == (1e9 if impossible >= 20 else 12.0)
+    spread = np.asarray([*range(1, 20), 40.0])
+    assert fit_plan.interval(spread) == (1.0, 40.0)
 
 
 # Real logs

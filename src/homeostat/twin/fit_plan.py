@@ -5,7 +5,6 @@ demand over that, rounded up, is how many are needed. Every draw of the paramete
 answer: their range is the interval.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -124,7 +123,7 @@ def _choice(
     asked: Asked,
     region: Region | None,
 ) -> Choice:
-    low, high = bootstrap.interval(need[1:])
+    low, high = interval(need[1:])
     count = _whole(need[0])
     seen = False
     if count and region:
@@ -136,12 +135,26 @@ def _choice(
     return Choice(
         batch=batch,
         replicas=count,
-        low=_whole(math.floor(low)),
-        high=_whole(math.ceil(high)),
+        low=_whole(low),
+        high=_whole(high),
         rate=float(rate),
         usd_per_hour=None if price is None or count is None else price * count,
         seen=seen,
     )
+
+
+def interval(counts: Floats) -> tuple[float, float]:
+    """Return the ends of the 90 % interval of whole counts: each is one of them.
+
+    Between a count and one that no number is enough for there is nothing: an end that lies there is
+    the outer one, as counts of replicas are rounded up.
+
+    >>> interval(np.asarray([12.0] * 18 + [_NONE] * 2)) == (12.0, _NONE)
+    True
+    """
+    side = (1.0 - bootstrap.LEVEL) / 2.0
+    low = np.quantile(counts, side, method="lower")
+    return float(low), float(np.quantile(counts, 1.0 - side, method="higher"))
 
 
 def _whole(count: float) -> int | None:
