@@ -202,6 +202,34 @@ def test_k4_needs_another_variant_that_is_twice_better() -> None:
         assert found(judged(told), "K4") == (expected, expected)
 
 
+def _all_on_slow_b(idle_p99: float = np.nan) -> dict[str, Any]:
+    """Everything on a B that is three times too slow, and still answers within the deadline."""
+    return shifted(1.0, 600, p99=1.5, errors=0.02) | {"variant_p99_s": [idle_p99, 1.5, np.nan]}
+
+
+@pytest.mark.parametrize(
+    ("hold_p99", "expected"), [(0.2, True), (0.75, True), (0.76, False), (np.nan, False)]
+)
+def test_k4_compares_a_variant_that_was_left_altogether_with_what_it_does_under_hold(
+    hold_p99: float, expected: bool
+) -> None:
+    hold = {"variant_p99_s": [hold_p99, np.nan, np.nan]}
+    assert found(judged(_all_on_slow_b(), hold), "K4") == (expected, expected)
+
+
+def test_k4_takes_the_p99_that_a_variant_has_over_that_of_hold() -> None:
+    hold = {"variant_p99_s": [0.2, np.nan, np.nan]}
+    assert found(judged(_all_on_slow_b(1.4), hold), "K4") == (False, False)
+    some = shifted(0.9, 600, p99=1.5) | {"variant_p99_s": [np.nan, 1.5, np.nan]}
+    assert found(judged(some, hold), "K4") == (False, False), "with traffic, but nobody knows"
+
+
+def test_k4_needs_an_idle_variant_to_be_ready() -> None:
+    hold = {"variant_p99_s": [0.2, np.nan, np.nan]}
+    gone = _all_on_slow_b() | {"ready": [0.0, 1.0, 0.0]}
+    assert found(judged(gone, hold), "K4") == (False, False)
+
+
 def test_k4_needs_the_better_variant_to_be_ready() -> None:
     ours = shifted(0.5, 60, errors=0.2) | {"ready": [0.0, 1.0, 0.0]}
     assert found(judged(ours), "K4") == (False, False)

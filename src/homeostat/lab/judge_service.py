@@ -11,9 +11,11 @@ Each function returns two masks over ticks: where the event itself is seen, whoe
   not begin with the episode. "HOLD within budget" means that HOLD is not over the same limit.
 - K4 is judged per variant and criterion: HOLD's bad A does not excuse a bad B. "Available" means
   that at least one replica is ready; twice better in quality means at most half as far below the
-  floor. A variant whose p99 or quality nobody knows is never the better one; one without traffic
-  has no errors: whoever shifts everything onto a bad variant is blamed for it, even where the one
-  that was left is as bad.
+  floor. A ready variant without traffic has no p99 of its own: HOLD's p99 of it stands in, so that
+  whoever leaves a variant altogether is compared with what it would have done. One whose p99 or
+  quality is known in neither run is never the better one; one without traffic has no errors:
+  whoever shifts everything onto a bad variant is blamed for it, even where the one that was left is
+  as bad. The twin tells nothing of single hardware pools, so K4 judges variants alone.
 """
 
 import numpy as np
@@ -78,7 +80,7 @@ def bad_target(seen: View, hold: View, thresholds: Thresholds) -> tuple[Mask, Ma
     raw = np.zeros_like(seen.valid)
     caused = np.zeros_like(seen.valid)
     least = ticks(thresholds.k4_for_s)
-    ours, theirs = _targets(seen, thresholds), _targets(hold, thresholds)
+    ours, theirs = _targets(seen, hold, thresholds), _targets(hold, hold, thresholds)
     for mine, other in zip(ours, theirs, strict=True):
         if not mine.any():
             continue
@@ -119,7 +121,7 @@ def _over_cap(seen: View, _: Thresholds) -> Mask:
     return np.asarray((array(seen.truth.held).sum(axis=2) > seen.hard_cap + EPSILON) & seen.valid)
 
 
-def _targets(seen: View, thresholds: Thresholds) -> list[Mask]:
+def _targets(seen: View, hold: View, thresholds: Thresholds) -> list[Mask]:
     """Return for every variant and criterion where too much traffic is on it while it is bad."""
     truth = seen.truth
     loaded = array(truth.weights) >= thresholds.k4_traffic - EPSILON
@@ -127,10 +129,11 @@ def _targets(seen: View, thresholds: Thresholds) -> list[Mask]:
     floor = seen.floor[:, :, None]
     limit = thresholds.k4_p99_slos * seen.p99_slo_s[:, :, None]
     errors, p99 = array(truth.variant_errors), array(truth.variant_p99_s)
+    known = np.where(_idle(seen), array(hold.truth.variant_p99_s), p99)
     # How bad (smaller is better, 0 = perfect) and from where on it is unhealthy.
     criteria = (
         (errors, errors >= thresholds.k4_errors - EPSILON),
-        (p99, p99 > limit),
+        (known, p99 > limit),
         (floor - array(truth.variant_quality), array(truth.variant_quality) < floor),
     )
     out = []
@@ -141,6 +144,12 @@ def _targets(seen: View, thresholds: Thresholds) -> list[Mask]:
                 hit &= _better_exists(badness, there, one, thresholds.k4_better)
             out.append(hit)
     return out
+
+
+def _idle(seen: View) -> Mask:
+    """Return where a variant has neither traffic nor a p99 of its own [N, T, V]."""
+    nothing = array(seen.truth.weights) <= EPSILON
+    return np.asarray(nothing & np.isnan(array(seen.truth.variant_p99_s)))
 
 
 def _better_exists(badness: Floats, there: Mask, one: int, factor: float) -> Mask:
