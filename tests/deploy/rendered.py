@@ -27,10 +27,23 @@ Object = dict[str, Any]
 
 
 @cache
+def without_kustomize() -> str:
+    """Return why nothing can be rendered here, empty if it can; Debian 12's kubectl is too old."""
+    if shutil.which("kubectl") is None:
+        return "kubectl is not installed"
+    command = ["kubectl", "version", "--client", "--output", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    found = re.search(r'"kustomizeVersion": *"v([0-9]+)', done.stdout)
+    if found is None or int(found[1]) < 5:
+        return "kubectl's kustomize is older than 5, as that of Kubernetes 1.26 and before"
+    return ""
+
+
+@cache
 def rendered(variant: str) -> tuple[Object, ...]:
     """Return a variant's objects; skips where there is no kubectl."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed: on Debian, apt-get install kubernetes-client")
+    if problem := without_kustomize():
+        pytest.skip(problem)
     command = ["kubectl", "kustomize", str(DEPLOY / "variants" / variant)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

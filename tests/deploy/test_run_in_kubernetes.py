@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "stores"))
 import kubernetes_fake
 import kubernetes_targets
-from rendered import DEPLOY, ROOT, VARIANTS
+from rendered import DEPLOY, ROOT, VARIANTS, without_kustomize
 from test_rights import Right, given, move, play, watched
 
 from homeostat.server.config.loader import parse
@@ -48,8 +48,8 @@ def test_its_documents_are_documents() -> None:
 
 
 def test_its_kustomization_renders_with_ones_own_image_and_document(tmp_path: Path) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed: on Debian, apt-get install kubernetes-client")
+    if problem := without_kustomize():
+        pytest.skip(problem)
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     mine = tmp_path / "mine"
     mine.mkdir()

@@ -202,7 +202,7 @@ def test_long_lists_are_read_page_by_page_and_not_without_end(stage: Stage) -> N
 def test_a_hostile_one_is_an_error_that_names_it(stage: Stage, spec: Any, said: str) -> None:
     made = obj(MODEL)
     made["spec"] = None if spec is None else made["spec"] | spec
-    stage.resources._found = (made,)
+    stage.resources._last = stage.resources._looked((made,))
     with pytest.raises(ConfigError, match=said) as caught:
         stage.resources.documents()
     assert "ManagedModel chat" in str(caught.value)
@@ -217,6 +217,27 @@ def test_an_answer_that_is_no_list_changes_nothing(
         monkeypatch.setattr(stage.cluster, "answer", lambda *_, said=answer: (200, said))
         assert "cannot be read" in stage.look().problem
         assert stage.resources.stamp() == kept
+
+
+def test_what_has_not_changed_is_not_read_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.put(obj(MODEL))
+    stage.put(obj(FREEZE, deploymentz=[]))
+    read: list[str] = []
+    inner = stage.resources._read
+
+    def counted(one: dict[str, Any]) -> Any:
+        read.append(one["kind"])
+        return inner(one)
+
+    monkeypatch.setattr(stage.resources, "_read", counted)
+    for _ in range(3):
+        stage.look()
+        assert list(stage.resources.refused()) == [("Freeze", "launch")]
+    stage.put(obj(FREEZE))
+    assert len(stage.look().documents()) == 2
+    assert read == ["Freeze", "ManagedModel", "Freeze"]
 
 
 def webhook(secret: str) -> dict[str, Any]:

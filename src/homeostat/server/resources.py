@@ -6,8 +6,8 @@ those of one folder alone, and the pod's own account only towards the pod's own 
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -25,8 +25,21 @@ NAMES_NO_FILE: Final = frozenset({"path"})
 """Keys that look like it and are none: a page's path on a replica."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """All resources as they were at one look; a value, so that another thread may read it.
+
+    Attributes:
+        found: As they were listed, sorted.
+        read: What each says, or why it cannot be used.
+    """
+
+    found: tuple[Object, ...]
+    read: Mapping[Key, tuple[Parsed, ...] | str]
+
+
 class Resources:
-    """The custom resources of one namespace. Belongs to one thread at a time.
+    """The custom resources of one namespace; one thread looks while others may read.
 
     Args:
         cluster: The API server.
@@ -38,24 +51,28 @@ class Resources:
     def __init__(self, cluster: Cluster, namespace: str, files: Path | None, api: str) -> None:
         self.cluster, self.namespace = cluster, namespace
         self._files, self._api = files, api
-        self._found: tuple[Object, ...] | None = None
+        self._last: _Look | None = None
         self.problem = "nobody has looked for custom resources yet"
         """Why they could not be listed when last tried; empty when they could."""
 
     @property
     def found(self) -> tuple[Object, ...]:
         """All of them as they were when last listed."""
-        return self._found or ()
+        return () if self._last is None else self._last.found
 
     def look(self) -> None:
-        """List them all; blocking. What cannot be listed stays as it was, with a `problem`."""
+        """List and read them all; blocking.
+
+        What has not changed is not read again. What cannot be listed stays as it was, with a
+        `problem`.
+        """
         try:
             listed = [
                 {**one, "kind": kind}  # a list's items need not say what they are
                 for kind, (plural, _) in PLURALS.items()
                 for one in self.cluster.listed(self.path(plural))
             ]
-            self._found = tuple(sorted(listed, key=key_of))
+            self._last = self._looked(tuple(sorted(listed, key=key_of)))
         except ClusterError as error:
             self.problem = f"custom resources cannot be read: {error}"
         except (KeyError, TypeError) as error:
@@ -69,10 +86,7 @@ class Resources:
 
     def stamp(self) -> object:
         """Return what tells one version of them from the next: what is written, not the status."""
-        return tuple(
-            (*key_of(one), one["metadata"].get("uid"), one["metadata"].get("generation"))
-            for one in self.found
-        )
+        return tuple((*key_of(one), *_mark(one)) for one in self.found)
 
     def documents(self) -> tuple[Parsed, ...]:
         """Return them as documents.
@@ -81,22 +95,18 @@ class Resources:
             ConfigError: They were never listed, or one cannot be used: then none is, because what
                 was refused may be the freeze or the policy that the others rest on.
         """
-        if self._found is None:
+        last = self._last
+        if last is None:
             raise ConfigError(self.problem)
-        refused = self.refused()
+        refused = [one for one in last.read.values() if isinstance(one, str)]
         if refused:
-            raise ConfigError("\n".join(refused.values()))
-        return tuple(one for obj in self.found for one in self._read(obj))
+            raise ConfigError("\n".join(refused))
+        return tuple(one for many in last.read.values() if isinstance(many, tuple) for one in many)
 
     def refused(self) -> dict[Key, str]:
         """Return why resources cannot be used, each by itself."""
-        problems = {}
-        for obj in self.found:
-            try:
-                self._read(obj)
-            except ConfigError as error:
-                problems[key_of(obj)] = str(error)
-        return problems
+        read = {} if self._last is None else self._last.read
+        return {key: one for key, one in read.items() if isinstance(one, str)}
 
     def named(self, key: Key) -> str:
         """Return how messages name a resource."""
@@ -105,6 +115,21 @@ class Resources:
     @property
     def _folder(self) -> Path:
         return Path("/nowhere") if self._files is None else self._files
+
+    def _looked(self, found: tuple[Object, ...]) -> _Look:
+        last = self._last or _Look(found=(), read={})
+        marks = {key_of(one): _mark(one) for one in last.found}
+        read: dict[Key, tuple[Parsed, ...] | str] = {}
+        for obj in found:
+            key, mark = key_of(obj), _mark(obj)
+            if None not in mark and marks.get(key) == mark:
+                read[key] = last.read[key]
+                continue
+            try:
+                read[key] = self._read(obj)
+            except ConfigError as error:
+                read[key] = str(error)
+        return _Look(found=found, read=read)
 
     def _read(self, obj: Object) -> tuple[Parsed, ...]:
         """Return one resource as a document, by the same reader as a file.
@@ -161,6 +186,12 @@ class Resources:
         known = {str(ACCOUNT / "token"), str(ACCOUNT / "ca.crt")}
         address = beside.get("api")
         return text in known and isinstance(address, str) and address.rstrip("/") == self._api
+
+
+def _mark(obj: Object) -> tuple[Any, Any]:
+    """Return what changes with what is written in a resource, not with its status."""
+    meta = obj["metadata"]
+    return meta.get("uid"), meta.get("generation")
 
 
 def names_a_file(key: str) -> bool:
