@@ -175,8 +175,7 @@ def _served(obj: Object) -> list[Object]:
     name = obj["metadata"]["name"]
     labels = {"serving.kserve.io/inferenceservice": name, "component": "predictor"}
     if obj["status"]["deploymentMode"] != "Serverless":
-        count = obj["spec"]["predictor"].get("minReplicas", 1)
-        return [pod(f"{name}-{place}", place, labels) for place in range(count)]
+        return []  # they are its Deployments'
     said = obj["status"]["components"]["predictor"]
     return [
         pod(f"{one}-x", place, labels | {"serving.knative.dev/revision": one})
@@ -190,6 +189,9 @@ def _bad_service(obj: Object) -> str:
     low, high = predictor.get("minReplicas", 1), predictor.get("maxReplicas", 0)
     if high and low > high:
         return "'MinReplicas' cannot be greater than MaxReplicas"
+    shares = [one.get("trafficPercent", 0) for one in obj["spec"].get("canary", ())]
+    if sum(shares) > 100:
+        return "the sum of trafficPercent is above 100"
     share = predictor.get("canaryTrafficPercent", 0)
     return "" if isinstance(share, int) and 0 <= share <= 100 else f"a share of {share!r}"
 

@@ -144,6 +144,71 @@ async def test_in_standard_mode_it_is_the_floor_and_changes_until_it_is_handed_o
     assert (over.status, "maxReplicas of 5" in over.detail) == (ReceiptStatus.NOT_APPLIED, True)
 
 
+def canaries(stage: Stage, *, ready: bool = True, **shares: int) -> None:
+    """Create one with canaries in Standard mode, and what KServe 0.20 makes of it."""
+    standard(stage, minReplicas=3)
+    spec = [
+        {"trafficPercent": share, "predictor": {"name": name, "model": {"storageUri": "s3://x"}}}
+        for name, share in shares.items()
+    ]
+    told = [{"name": name, "ready": ready, "trafficPercent": 0} for name in shares]
+    stage.cluster.write(CHAT, {"spec": {"canary": spec}}, "kubectl")
+    stage.found(CHAT)["status"]["canaryStatuses"] = told
+    for name in shares:
+        stage.cluster.create(fake.DEPLOYMENTS, fake.deployment(f"chat-{name}-predictor", 1))
+    stage.cluster.create(fake.ROUTES, fake.route("chat-predictor"))
+    routed(stage, **shares)
+
+
+def routed(stage: Stage, **shares: int) -> None:
+    """Divide the traffic as KServe's applyCanaryWeights does."""
+    refs = [{"name": "chat-predictor", "weight": 100 - sum(shares.values())}]
+    refs += [{"name": f"chat-{name}-predictor", "weight": one} for name, one in shares.items()]
+    rules = [{"backendRefs": refs}]
+    stage.cluster.write(f"{fake.ROUTES}/chat-predictor", {"spec": {"rules": rules}}, "kserve")
+
+
+async def test_a_canary_of_standard_mode_has_a_share_and_its_own_pods(stage: Stage) -> None:
+    canaries(stage, v2=10)
+    world = await stage.read()
+    assert (world.levers, world.changing) == ((("weight.b", 10),), False)
+    assert [one.pool for one in world.replicas] == ["a", "a", "a", "b"]
+    assert (await stage.apply(TO_30)).status is ReceiptStatus.DONE
+    (entry,) = stage.found(CHAT)["spec"]["canary"]
+    model = {"storageUri": "s3://x"}
+    assert entry == {"trafficPercent": 30, "predictor": {"name": "v2", "model": model}}
+    assert (await stage.read()).changing is True  # the route says 10 still
+    routed(stage, v2=30)
+    assert (await stage.read()).changing is False
+    assert (await stage.apply(TO_3, intent={"id": "d-3.0.0"})).status is ReceiptStatus.NOT_APPLIED
+
+
+async def test_which_of_two_canaries_must_be_said_and_all_get_no_more_than_there_is(
+    stage: Stage,
+) -> None:
+    canaries(stage, v2=10, v3=60)
+    with pytest.raises(ActuatorError, match="say which"):
+        await stage.read()
+    assert (await stage.read(entry="v3")).levers == (("weight.b", 60),)
+    over = await stage.apply((("weight.b", 50),), entry="v2")
+    assert (over.status, "would get 110 %" in over.detail) == (ReceiptStatus.NOT_APPLIED, True)
+    assert (await stage.apply((("weight.b", 40),), entry="v2")).status is ReceiptStatus.DONE
+    shares = [one["trafficPercent"] for one in stage.found(CHAT)["spec"]["canary"]]
+    assert shares == [40, 60]
+
+
+async def test_a_canary_that_is_not_ready_keeps_it_changing(stage: Stage) -> None:
+    canaries(stage, ready=False, v2=10)
+    assert (await stage.read()).changing is True
+
+
+async def test_without_a_route_of_kserves_nothing_divides_and_nothing_is_read(stage: Stage) -> None:
+    canaries(stage, v2=10)
+    stage.cluster.lists[fake.ROUTES].clear()
+    with pytest.raises(ActuatorError, match="status 404"):
+        await stage.read()
+
+
 async def test_a_budget_keeps_the_floor(stage: Stage) -> None:
     standard(stage, minReplicas=4)
     budget = {
@@ -226,7 +291,14 @@ async def test_a_share_that_makes_no_sense_is_no_reading(stage: Stage, share: An
 
 @pytest.mark.parametrize(
     "changes",
-    [{"canary": "a"}, {"stable": ""}, {"service": "../x"}, {"port": 0}, {"batcher": {}}],
+    [
+        {"canary": "a"},
+        {"stable": ""},
+        {"service": "../x"},
+        {"port": 0},
+        {"batcher": {}},
+        {"entry": ""},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
     base = {"url": "https://cluster", "namespace": "ml", "service": "chat"}

@@ -149,6 +149,8 @@ def test_an_inference_service_divides_the_traffic_if_its_latest_revision_has_a_p
     found = deployment(target, canary={"pool": "b", "bucket": "60s"}).managed
     assert (found.scale_actuator, found.traffic_actuator) == ("kserve", "kserve")
     assert actuators(target)["kserve"]["service"] == "chat"
+    named = actuators({"kserve": KSERVE | {"canary": "v2"}, "pools": POOLS})["kserve"]
+    assert (named["canary"], named["entry"]) == ("b", "v2")
     beside = deployment({"kserve": KSERVE, "httpRoute": ROUTE}).managed
     assert (beside.scale_actuator, beside.traffic_actuator) == ("kserve", "httproute")
 
@@ -188,7 +190,8 @@ def test_an_inference_service_divides_the_traffic_if_its_latest_revision_has_a_p
         ({"rollout": ROLLOUT}, "name the pool of its canary"),
         ({"kserve": KSERVE, "rollout": ROLLOUT, "pools": POOLS}, "both rollout and kserve"),
         ({"kserve": KSERVE, "envoy": {"admin": "http://127.0.0.1:1"}, "pools": POOLS}, "keep one"),
-        ({"kserve": KSERVE | {"canary": "v2"}}, "canary"),
+        ({"kserve": KSERVE | {"canary": "../v2"}, "pools": POOLS}, "canary"),
+        ({"kserve": KSERVE | {"canary": "v2"}}, "name the pool of its canary"),
         (
             {"rollout": ROLLOUT, "kubernetes": KUBERNETES, "pools": POOLS},
             "both kubernetes and roll",

@@ -3,15 +3,19 @@
 Which of the two depends on its deployment mode. Serverless (Knative): the share of the latest
 revision, `spec.predictor.canaryTrafficPercent`; the rest goes to the revision that was rolled out
 before. `minReplicas` is no lever there, for it belongs to the revision's template: writing it would
-roll out a new one. Standard (raw Deployments): `spec.predictor.minReplicas`, which KServe hands to
-the autoscaler or, without one, to the Deployment.
+roll out a new one. Standard (raw Deployments): the `trafficPercent` of one of `spec.canary` (from
+KServe 0.20, by an HTTPRoute of its own); without canaries `spec.predictor.minReplicas`, which it
+hands to the autoscaler or, where there is none, to the Deployment. With canaries it takes their
+replicas off that floor, so the floor is no lever then.
 
 `status.observedGeneration` is that of the object below, so whether KServe has carried a change out
-is read from the traffic that Knative reports, or from the autoscaler itself.
+is read from the traffic that Knative reports, from the route, or from the autoscaler itself.
 Sources: kserve reconcilers/knative/ksvc_reconciler.go at 279fb1e5; apis/serving/v1beta1
-inference_service_status.go (PropagateStatus) at f3e8891b, component.go at f7bf4fd6.
+inference_service_status.go (PropagateStatus) at f3e8891b, component.go at f7bf4fd6; pull requests
+5672, 5912 and 5984 of kserve/kserve for `spec.canary`.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -32,11 +36,14 @@ _GROUP: Final = "/apis/serving.kserve.io/v1beta1"
 _MODE: Final = "serving.kserve.io/deploymentMode"
 _SCALER: Final = "serving.kserve.io/autoscalerClass"
 _REVISION: Final = "serving.knative.dev/revision"
+_CANARY: Final = "canary"
 _SERVERLESS: Final = frozenset({"Serverless", "Knative"})  # the name until 0.15, and since
 _STANDARD: Final = frozenset({"RawDeployment", "Standard"})
 _SHARE: Final = "canaryTrafficPercent"
 _FLOOR: Final = "minReplicas"
 _NOT_FOUND: Final = 404
+_ROUTES: Final = "/apis/gateway.networking.k8s.io/v1"
+_SCALERS: Final = ((owner.HPA, "minReplicas", 1), (owner.KEDA, "minReplicaCount", 0))
 
 
 class KServeConfig(ApiConfig):
@@ -46,7 +53,10 @@ class KServeConfig(ApiConfig):
     service: Name = Field(description="The InferenceService's name.")
     stable: str = Field(default="a", min_length=1, description="The pool of what is rolled out.")
     canary: str | None = Field(
-        default=None, min_length=1, description="The pool of the latest revision; None for none."
+        default=None, min_length=1, description="The pool of what is new; None for none."
+    )
+    entry: Name | None = Field(
+        default=None, description="Which of spec.canary is meant; None for the only one."
     )
     port: int | None = Field(
         default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
@@ -80,7 +90,6 @@ class Service:
         self._config = config
         self._replicas = names.lever_replicas(config.stable)
         self._weight = None if config.canary is None else names.lever_weight(config.canary)
-        self._below = f"{config.service}-predictor"  # what KServe calls what it makes
 
     @property
     def path(self) -> str:
@@ -99,14 +108,16 @@ class Service:
             ValueError: The mode cannot be told, or a value is no number.
         """
         predictor = obj["spec"]["predictor"]
-        if not _is_serverless(obj):
+        if _is_serverless(obj):
+            share = predictor.get(_SHARE)
+            if share is None or not _revisions(obj).divided:
+                return {}
+            share = _percent(predictor, _SHARE)
+        elif not obj["spec"].get(_CANARY):
             return {self._replicas: pods.whole(predictor, _FLOOR, 1)}
-        share = predictor.get(_SHARE)
-        if self._weight is None or share is None or not _revisions(obj).divided:
-            return {}
-        if not _stamp.whole(pods.whole(predictor, _SHARE, 0), _shares.PERCENT):
-            raise ValueError(f"spec.predictor.{_SHARE} is {share!r}")
-        return {self._weight: share}
+        else:
+            share = _percent(self._entry(obj), "trafficPercent")
+        return {} if self._weight is None else {self._weight: share}
 
     def wanted(self, obj: owner.Object) -> list[Any]:
         """Return the whole spec."""
@@ -121,17 +132,24 @@ class Service:
         return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
-        """Return whether the ceiling is in the way."""
+        """Return whether the ceiling, or the shares of other canaries, are in the way."""
         wanted = dict(intent.post).get(self._replicas, 0)
         ceiling = obj["spec"]["predictor"].get("maxReplicas") or 0  # 0 is none
         if ceiling and int(wanted) > ceiling:
             return f"the InferenceService has a maxReplicas of {ceiling}; raise it there first"
-        return ""
+        if self._weight is None or self._weight not in dict(intent.post) or _is_serverless(obj):
+            return ""
+        total = sum(_percent(one, "trafficPercent") for one in self._canaries(obj, intent))
+        return "" if total <= _shares.PERCENT else f"all canaries together would get {total} %"
 
-    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
-        """Return the patch of the predictor's field."""
-        fields = {self._replicas: _FLOOR, self._weight: _SHARE}
-        return {"spec": {"predictor": {fields[key]: int(value) for key, value in intent.post}}}
+    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
+        """Return the patch of the predictor's field, or of all canaries: lists are sent whole."""
+        post = dict(intent.post)
+        if self._replicas in post:
+            return {"spec": {"predictor": {_FLOOR: int(post[self._replicas])}}}
+        if not _is_serverless(obj):
+            return {"spec": {_CANARY: self._canaries(obj, intent)}}
+        return {"spec": {"predictor": {_SHARE: int(post[str(self._weight)])}}}
 
     def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
         """Return nothing: the spec says it all."""
@@ -142,14 +160,14 @@ class Service:
         floor = owner.owners(obj, f"predictor.{_FLOOR}")
         if (obj["metadata"].get("annotations") or {}).get(_SCALER) == "external":
             floor.append("an external autoscaler, as its annotation says")
-        share = owner.owners(obj, f"predictor.{_SHARE}")
+        share = owner.owners(obj, f"predictor.{_SHARE}" if _is_serverless(obj) else _CANARY)
         canaries, unknown = await listed(
             api, f"/apis/flagger.app/v1beta1{self._config.home}/canaries"
         )
         share += unknown
         for one in canaries:
             target = (one.get("spec", {}).get("targetRef") or {}).get("name")
-            if target in {self._config.service, self._below}:
+            if target in {self._config.service, f"{self._config.service}-predictor"}:
                 share.append(f"Canary/{one['metadata']['name']}")
         return {self._replicas: floor, **({} if self._weight is None else {self._weight: share})}
 
@@ -159,13 +177,15 @@ class Service:
         after = int(dict(intent.post).get(self._replicas, before))
         if after >= before:
             return ""
-        workload = await self._deployment(api)
+        workload = await self._deployment(api, obj["spec"]["predictor"])
         return await pods.fewer(
             api, self._config.home, workload, intent, before=before, after=after
         )
 
     async def sight(self, api: Api, obj: owner.Object) -> Sight:
-        """Return the predictor's pods, and whether KServe has handed the change on."""
+        """Return the predictor's pods, and whether KServe has not handed the change on."""
+        if not _is_serverless(obj):
+            return await self._standard(api, obj)
         labels = {
             "serving.kserve.io/inferenceservice": self._config.service,
             "component": "predictor",
@@ -175,41 +195,96 @@ class Service:
         replicas = tuple(
             pods.replica(one, pool=pool, port=self._config.port)
             for one in found
-            if (pool := pool_of(pods.labels_of(one).get(_REVISION, "")))
+            if (pool := pool_of.get(pods.labels_of(one).get(_REVISION, "")))
         )
-        if _is_serverless(obj):
-            return Sight(replicas=replicas, changing=_is_divided_otherwise(obj))
-        return Sight(replicas=replicas, changing=await self._is_behind(api, obj))
+        return Sight(replicas=replicas, changing=_is_divided_otherwise(obj))
 
-    def _pools(self, obj: owner.Object) -> Any:
-        """Return what tells a pod's pool by its revision; revisions without traffic have none."""
-        if not _is_serverless(obj):
-            return lambda _: self._config.stable
+    def _pools(self, obj: owner.Object) -> dict[str, str]:
+        """Return the pool of each revision; those without traffic have none."""
         said = _revisions(obj)
         if obj["spec"]["predictor"].get(_SHARE) is None or not said.divided:
-            return {said.ready: self._config.stable}.get
+            return {said.ready: self._config.stable}
         stable = said.ready if said.created != said.ready else said.before
         canary = self._config.canary or self._config.stable
-        return {said.created: canary, stable: self._config.stable}.get
+        return {said.created: canary, stable: self._config.stable}
 
-    async def _deployment(self, api: Api) -> owner.Object:
-        return await api.get(f"/apis/apps/v1{self._config.home}/deployments/{self._below}")
+    def _entry(self, obj: owner.Object) -> owner.Object:
+        """Return the canary that is meant.
 
-    async def _is_behind(self, api: Api, obj: owner.Object) -> bool:
+        Raises:
+            ValueError: It is not there, or which one is meant cannot be told.
+        """
+        there = {str(one["predictor"].get("name")): one for one in obj["spec"][_CANARY]}
+        wanted = self._config.entry
+        if wanted is None and len(there) == 1:
+            return next(iter(there.values()))
+        if wanted not in there:
+            said = ", ".join(sorted(there))
+            raise ValueError(f"spec.canary has {said}, not {wanted!r}; say which is the `canary`")
+        found: owner.Object = there[wanted]
+        return found
+
+    def _canaries(self, obj: owner.Object, intent: Intent) -> list[dict[str, Any]]:
+        """Return all of `spec.canary`, with the share of the one that is meant set."""
+        meant = self._entry(obj)["predictor"]["name"]
+        value = int(dict(intent.post)[str(self._weight)])
+        return [
+            {**one, "trafficPercent": value} if one["predictor"].get("name") == meant else one
+            for one in copy.deepcopy(obj["spec"][_CANARY])
+        ]
+
+    def _name(self, predictor: owner.Object) -> str:
+        """Return what KServe calls what it makes of a predictor in Standard mode."""
+        own = predictor.get("name")
+        return f"{self._config.service}-{own}-predictor" if own else self._predictor
+
+    @property
+    def _predictor(self) -> str:
+        return f"{self._config.service}-predictor"
+
+    async def _deployment(self, api: Api, predictor: owner.Object) -> owner.Object:
+        name = self._name(predictor)
+        return await api.get(f"/apis/apps/v1{self._config.home}/deployments/{name}")
+
+    async def _standard(self, api: Api, obj: owner.Object) -> Sight:
+        """Return the pods of the Deployments, and whether floor or shares are not there yet.
+
+        Raises:
+            ApiError: Something may not be read.
+            ValueError: Nothing divides the traffic.
+        """
+        spec, home = obj["spec"], self._config.home
+        stable = await self._deployment(api, spec["predictor"])
+        parts = [(stable, self._config.stable)]
+        if not spec.get(_CANARY):
+            changing = await self._is_behind(api, obj, stable)
+        else:
+            entry = self._entry(obj)
+            new = await self._deployment(api, entry["predictor"])
+            if self._config.canary is not None:
+                parts.append((new, self._config.canary))
+            route = await api.get(f"{_ROUTES}{home}/httproutes/{self._predictor}")
+            wanted = _percent(entry, "trafficPercent")
+            changing = _routed(route, self._name(entry["predictor"])) != wanted
+            changing = changing or not _is_ready(obj, entry) or pods.is_changing(stable)
+        replicas = [
+            pods.replica(one, pool=pool, port=self._config.port)
+            for deployment, pool in parts
+            for one in await pods.selected(api, home, deployment["spec"]["selector"])
+        ]
+        return Sight(replicas=tuple(replicas), changing=changing)
+
+    async def _is_behind(self, api: Api, obj: owner.Object, deployment: owner.Object) -> bool:
         """Return whether the Deployment, or its autoscaler, does not have the floor yet.
 
         Raises:
             ApiError: They may not be read.
         """
-        deployment, home = await self._deployment(api), self._config.home
-        floor = pods.whole(obj["spec"]["predictor"], _FLOOR, 1)
-        scalers = (
-            (owner.HPA, "minReplicas", 1),
-            (owner.KEDA, "minReplicaCount", 0),
-        )
-        for kind, field, default in scalers:
+        home, predictor = self._config.home, obj["spec"]["predictor"]
+        floor = pods.whole(predictor, _FLOOR, 1)
+        for kind, field, default in _SCALERS:
             try:
-                path = f"/apis/{kind.path}{home}/{kind.plural}/{self._below}"
+                path = f"/apis/{kind.path}{home}/{kind.plural}/{self._name(predictor)}"
                 scaler = await api.get(path)
             except ApiError as error:
                 if error.status != _NOT_FOUND:
@@ -219,6 +294,37 @@ class Service:
             return behind or pods.is_changing(deployment)
         behind = pods.whole(deployment["spec"], "replicas", 1) != floor
         return behind or pods.is_changing(deployment)
+
+
+def _percent(spec: owner.Object, field: str) -> int:
+    """Return a share that a spec holds, 0 where it is not written.
+
+    Raises:
+        ValueError: It is no whole number from 0 to 100.
+    """
+    value = pods.whole(spec, field, 0)
+    if value > _shares.PERCENT:
+        raise ValueError(f"{field} is {value!r}")
+    return value
+
+
+def _routed(route: owner.Object, service: str) -> int | None:
+    """Return a Service's share of a route's only rule in percent, None where it has none.
+
+    A canary that is not ready, KServe leaves out of the route.
+    """
+    rules = route["spec"].get("rules") or [{}]
+    weights = {
+        one["name"]: pods.whole(one, "weight", 1) for one in rules[0].get("backendRefs") or ()
+    }
+    total = sum(weights.values())
+    return _shares.percent(weights.get(service, 0), total) if total else None
+
+
+def _is_ready(obj: owner.Object, entry: owner.Object) -> bool:
+    told = obj.get("status", {}).get("canaryStatuses") or ()
+    name = entry["predictor"].get("name")
+    return any(one.get("name") == name and one.get("ready") is True for one in told)
 
 
 def _is_serverless(obj: owner.Object) -> bool:

@@ -90,6 +90,7 @@ def _kserve(target: TargetSpec) -> _Found:
         "service": said.inference_service,
         "stable": pools.stable,
         "canary": pools.fallback,
+        "entry": said.canary,
         "port": said.port,
     }
     return KSERVE, said, settings

@@ -222,10 +222,12 @@ class TargetSpec(Strict):
         return self
 
     @model_validator(mode="after")
-    def _a_rollout_has_two_pools(self) -> Self:
-        if self.rollout is not None and self.pools.fallback is None:
+    def _a_canary_has_a_pool(self) -> Self:
+        named = [ROLLOUT] if self.rollout is not None else []
+        named += [KSERVE] if self.kserve is not None and self.kserve.canary is not None else []
+        if named and self.pools.fallback is None:
             raise ValueError(
-                "rollout: name the pool of its canary: pools: {stable: a, fallback: b}"
+                f"{named[0]}: name the pool of its canary: pools: {{stable: a, fallback: b}}"
             )
         return self
 

@@ -77,6 +77,9 @@ class KserveTarget(ApiTarget):
     """One KServe InferenceService: its canary's share, or the floor of its replicas."""
 
     inference_service: ObjectName
+    canary: ObjectName | None = Field(
+        default=None, description="Which of spec.canary (Standard mode); default: the only one."
+    )
     port: int | None = Field(
         default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
     )
