@@ -18,6 +18,7 @@ import kubernetes_targets
 from rendered import DEPLOY, ROOT, VARIANTS, without_kustomize
 from test_rights import Right, given, move, play, watched
 
+from homeostat import plugins
 from homeostat.server.config.loader import parse
 
 PAGE = ROOT / "docs" / "how-to" / "run-in-kubernetes.md"
@@ -26,6 +27,11 @@ BLOCKS = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 SCALERS = {
     "autoscaler": (kubernetes_fake.SCALERS, "HorizontalPodAutoscaler"),
     "scaledObject": (kubernetes_fake.SCALED, "ScaledObject"),
+}
+TARGETS: dict[str, Any] = {
+    "httpRoute": kubernetes_targets.route_target,
+    "rollout": kubernetes_targets.rollout_target,
+    "kserve": kubernetes_targets.service_target,
 }
 RULES = dict(re.findall(r"^```\n# (\w+)\n(rules:\n.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
 
@@ -88,13 +94,17 @@ async def test_a_scaler_needs_the_rights_that_the_page_gives_it(
     assert said(key) == seen
 
 
-@pytest.mark.parametrize(
-    ("key", "maker"),
-    [
-        ("httpRoute", kubernetes_targets.route_target),
-        ("rollout", kubernetes_targets.rollout_target),
-    ],
-)
+def test_every_target_in_kubernetes_is_on_the_page() -> None:
+    known = {
+        name
+        for name, part in plugins.parts("actuator").items()
+        if "namespace" in part.config.model_fields
+    }
+    assert known == {key.lower() for key in TARGETS} | {"kubernetes"}
+    assert set(RULES) == {*TARGETS, *SCALERS}
+
+
+@pytest.mark.parametrize(("key", "maker"), TARGETS.items())
 async def test_another_target_needs_the_rights_that_the_page_gives_it(
     key: str, maker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
