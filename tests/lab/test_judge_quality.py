@@ -137,7 +137,7 @@ def test_an_answering_action_starts_the_hour_anew(name: str) -> None:
         impulse = np.zeros((1, LENGTH // 15), bool)
         impulse[0, where] = True
         weights = np.tile([1.0, 0.0, 0.0], (1, LENGTH // 15, 1))
-        weights[0, where:] = [0.9, 0.1, 0.0]
+        weights[0, where:] = [0.5, 0.5, 0.0]
         rollback = np.zeros((1, LENGTH // 15, 3), bool)
         rollback[0, where, 0] = True
         return {name: {"weights": weights, "rollback": rollback}.get(name, impulse)}
@@ -147,6 +147,67 @@ def test_an_answering_action_starts_the_hour_anew(name: str) -> None:
     assert again.catastrophic.all()
     assert again.caused_tick[0, K7] == 3000 + 3599
     assert stood(ordered=ordered(1500)).catastrophic.all()  # before there was evidence
+
+
+def _weights(*steps: tuple[int, float]) -> dict[str, Any]:
+    """A's share from some seconds on, B the rest."""
+    share = np.ones(LENGTH // 15)
+    for second, value in steps:
+        share[second // 15 :] = value
+    return {"weights": np.stack([share, 1.0 - share, np.zeros_like(share)], axis=1)[None]}
+
+
+def _pressed(name: str, *seconds: int, variant: int | None = None) -> dict[str, Any]:
+    out = np.zeros((1, LENGTH // 15) + (() if variant is None else (3,)), bool)
+    for second in seconds:
+        out[(0, second // 15) if variant is None else (0, second // 15, variant)] = True
+    return {name: out}
+
+
+EVERY_59_MIN = (2000 + 3540, 2000 + 7080)
+UNTIL = 2000 + 10600
+
+
+@pytest.mark.parametrize(
+    "ordered",
+    [
+        _weights((EVERY_59_MIN[0], 0.99), (EVERY_59_MIN[0] + 60, 1.0), (EVERY_59_MIN[1], 0.99)),
+        _weights((EVERY_59_MIN[0], 0.6), (EVERY_59_MIN[1], 0.4)),
+        _weights((3000, 0.5), (3600, 1.0), (6540, 0.5)),
+        _pressed("retrain", 3000, 6540),
+        _pressed("rollback", 3000, 6540, variant=0),
+        _pressed("rollback", *EVERY_59_MIN, variant=1),
+    ],
+    ids=["a point to and fro", "a bit at a time", "half and back", "again", "undone", "idle"],
+)
+def test_nothing_that_leaves_the_bad_as_it_was_silences_an_hour_of_standing_by(
+    ordered: dict[str, Any],
+) -> None:
+    assert stood(end=UNTIL, ordered=ordered).catastrophic.all()
+
+
+def test_a_shift_answers_as_often_as_it_halves_what_the_bad_variant_serves() -> None:
+    halved = _weights((4995, 0.5), (8010, 0.25))
+    assert not stood(end=8010 + 3599, ordered=halved).catastrophic.any()
+    assert stood(end=8010 + 3601, ordered=halved).catastrophic.all()
+
+
+def test_the_bad_variant_is_the_one_whose_quality_is_poor() -> None:
+    evidence = series(2000, 2000 + 7000, 1.0, 0.0).astype(bool)
+    one = (episode(LENGTH, family="data"),)
+    for weights, expected in (([0.7, 0.3, 0.0], True), ([0.9, 0.1, 0.0], False)):
+        # A is well and has most of the traffic; B is poor, and what is proven is B.
+        told = truth(
+            LENGTH,
+            evidence_low=evidence,
+            weights=[0.6, 0.4, 0.0],
+            variant_quality=[0.90, 0.5, np.nan],
+        )
+        field = np.tile([0.6, 0.4, 0.0], (1, LENGTH // 15, 1))
+        field[0, 5500 // 15 :] = weights
+        ours = trace(told, one)
+        found = judge(ours, trace(told, one, policy="hold"), orders=orders(LENGTH, weights=field))
+        assert found.by_holding.tolist() == [expected]
 
 
 def test_other_actions_answer_nothing() -> None:

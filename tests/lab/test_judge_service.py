@@ -211,7 +211,9 @@ def _all_on_slow_b(idle_p99: float = np.nan) -> dict[str, Any]:
     ("hold_p99", "expected"), [(0.2, True), (0.75, True), (0.76, False), (np.nan, False)]
 )
 def test_k4_compares_a_variant_that_was_left_altogether_with_what_it_does_under_hold(
-    hold_p99: float, expected: bool
+    hold_p99: float,
+    *,
+    expected: bool,
 ) -> None:
     hold = {"variant_p99_s": [hold_p99, np.nan, np.nan]}
     assert found(judged(_all_on_slow_b(), hold), "K4") == (expected, expected)
