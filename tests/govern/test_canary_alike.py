@@ -94,6 +94,28 @@ def test_pools_that_differ_widen_the_margin_and_the_certificate_promises_less() 
     assert refusal(known, POLICY) == ""
 
 
+def test_pools_of_which_one_has_all_the_errors_refuse_promotion_by_name() -> None:
+    known = with_ratios([1.0] * 10 + [math.inf] * 10)
+    assert not applied(CONFIG, known).calibrated
+    assert "all of the bad responses" in refusal(known, POLICY)
+    assert margin(with_ratios([1.0] * 60 + [math.inf])).certified is None
+    assert refusal(with_ratios([1.0] * 60 + [math.inf]), POLICY) == ""
+
+
+def test_a_stable_pool_without_a_single_error_is_an_infinite_ratio() -> None:
+    pools = Pools(1.0, rate=0.0)
+    pools.minutes(2)
+    bad = {"c": 100.0, "a": 0.0}
+    for minute in range(3, 60):
+        now = TimeNs(build.START + minute * MINUTE)
+        seen = build.evidence(now, minute, world=world(now))
+        seen = replace(seen, increments=tuple(served(name, 2000.0, bad[name]) for name in "ca"))
+        pools.known = step(pools.known, MANAGED, seen, now, calm=True)
+    assert pools.known is not None
+    assert math.inf in pools.known.ratios
+    assert codec.decode(codec.encode(pools.known)) == pools.known
+
+
 def test_no_margin_is_wider_than_what_a_certificate_would_promise() -> None:
     known = with_ratios([5.0] * 30)
     assert applied(CONFIG, known).metrics[0].margin == 2.0
@@ -117,7 +139,10 @@ def test_a_wider_margin_that_somebody_chose_is_never_made_smaller(chosen: float)
     assert applied(mine, with_ratios([1.0] * 200)).metrics[0].margin == chosen
 
 
-@given(st.lists(st.floats(0.01, 20.0), max_size=120), st.sampled_from([1.0, 1.1, 1.2, 1.4]))
+@given(
+    st.lists(st.floats(0.01, 20.0) | st.just(math.inf), max_size=120),
+    st.sampled_from([1.0, 1.1, 1.2, 1.4]),
+)
 def test_what_is_learnt_never_makes_a_promotion_easier(ratios: list[float], chosen: float) -> None:
     mine = replace(CONFIG, metrics=(replace(CONFIG.metrics[0], margin=chosen),))
     known = with_ratios(ratios)

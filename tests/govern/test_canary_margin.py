@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from homeostat.base.canary import CanaryConfig, CanaryMetric
-from homeostat.govern.canary_margin import apply, measure
+from homeostat.govern.canary_margin import apply, measure, of_ratios
 
 CONFIG = CanaryConfig(metrics=(CanaryMetric(name="errors", margin=1.2, promote_ratio=2.0),))
 
@@ -61,6 +61,25 @@ def test_too_little_is_uncalibrated_and_says_what_is_needed(few: list[float]) ->
     tight = CanaryConfig(metrics=(CanaryMetric(name="errors", margin=1.0),))
     after = apply(tight, found)
     assert (after.metrics[0].margin, after.calibrated) == (1.2, False)
+
+
+def test_a_pod_that_has_all_the_errors_is_not_thrown_away() -> None:
+    windows = [{"a": (1000.0, 0.0), "b": (1000.0, 50.0)}] * 20
+    found = measure(windows, 1, rng())
+    assert (found.ratio, found.certified, found.is_endless) == (None, None, True)
+    assert found.samples == 40, "20 times none of the errors, 20 times all of them"
+    assert "all of the bad responses" in found.why
+    after = apply(CONFIG, found)
+    assert (after.metrics[0].margin, after.calibrated) == (1.2, False)
+
+
+@pytest.mark.parametrize(("worst", "endless"), [(2, False), (3, True)])
+def test_one_in_twenty_may_have_all_the_errors(worst: int, endless: bool) -> None:  # noqa: FBT001
+    ratios = [1.1] * (40 - worst) + [math.inf] * worst
+    found = of_ratios(ratios, "comparisons")
+    assert found.is_endless is endless
+    assert found.ratio == (None if endless else 1.1)
+    assert of_ratios([math.nan] * 40, "comparisons").samples == 0
 
 
 def test_windows_add_up() -> None:

@@ -42,6 +42,7 @@ def test_evidence_carries_what_each_pool_served_and_the_journal_keeps_it() -> No
     for evidence in later:
         assert [one.pool for one in evidence.increments] == ["a", "b"]
         assert all(one.answered is not None and one.latency for one in evidence.increments)
+        assert all(one.timed for one in (*first.increments, *evidence.increments))
         assert codec.decode(codec.encode(evidence)) == evidence
 
 

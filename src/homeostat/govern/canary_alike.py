@@ -146,9 +146,9 @@ def _counted(known: AlikeState, judge: CanaryState, *, alarm: bool) -> AlikeStat
     )
     ends = (*known.ends, alarm)[-KEPT:]
     share = (new_bad + old_bad) / (new + old) if new + old > 0.0 else 0.0
-    if share * min(new, old) < LEAST_BAD or old_bad == 0.0:
+    if share * min(new, old) < LEAST_BAD:
         return replace(known, ends=ends, window=(new, new_bad, old, old_bad))
-    ratio = (new_bad / new) / (old_bad / old)
+    ratio = (new_bad / new) / (old_bad / old) if old_bad > 0.0 else math.inf
     return replace(
         known, ends=ends, ratios=(*known.ratios, ratio)[-KEPT:], window=(0.0, 0.0, 0.0, 0.0)
     )
@@ -160,8 +160,10 @@ def margin(known: AlikeState | None) -> Margin:
     if found.ratio is None or known is None:
         return found
     place = _surely_below(len(known.ratios))
-    limit = None if place is None else max(1.0, sorted(known.ratios)[place])
-    return replace(found, ratio=_up(found.ratio), certified=None if limit is None else _up(limit))
+    limit = math.inf if place is None else max(1.0, sorted(known.ratios)[place])
+    return replace(
+        found, ratio=_up(found.ratio), certified=_up(limit) if math.isfinite(limit) else None
+    )
 
 
 def _up(ratio: float) -> float:
@@ -239,6 +241,8 @@ def refusal(known: AlikeState | None, policy: CanaryPolicy) -> str:
             f"{seen.runs} ramps in which both pools served the same version, promised are "
             f"{seen.promised:.0%}: look for what {known.canary} and {known.stable} differ by"
         )
+    if found.is_endless:
+        return f"self-check failed: {found.why}"
     errors = policy.promote_ratio
     if found.ratio is not None and found.ratio >= errors:
         return (

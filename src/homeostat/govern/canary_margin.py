@@ -42,6 +42,8 @@ class Margin:
         samples: Ratios that it comes from.
         why: In words.
         certified: Nineteen in twenty are surely (95 %) below this; None: not known, or not enough.
+        is_endless: More than one in twenty have all of the bad responses, and the rest has none: no
+            margin holds them, and the ratio is not known.
     """
 
     ratio: float | None
@@ -49,6 +51,7 @@ class Margin:
     samples: int
     why: str
     certified: float | None = None
+    is_endless: bool = False
 
 
 def measure(windows: Sequence[Pods], pods: int, rng: np.random.Generator) -> Margin:
@@ -72,9 +75,11 @@ def of_ratios(found: Sequence[float], what: str) -> Margin:
     """Return what ratios of bad shares of the same version say about the margin.
 
     Args:
-        found: Bad share of what plays the canary over that of the rest.
+        found: Bad share of what plays the canary over that of the rest; infinite where the rest has
+            none of the bad responses. NaN, where neither has any, is not known and not counted.
         what: What was compared, for people: `comparisons of 2 pods with the rest`.
     """
+    found = [ratio for ratio in found if not math.isnan(ratio)]
     if len(found) < SAMPLES_LEAST:
         why = (
             f"{len(found)} {what}, {SAMPLES_LEAST} are needed: "
@@ -84,6 +89,12 @@ def of_ratios(found: Sequence[float], what: str) -> Margin:
     ordered = sorted(found)
     high = max(1.0, ordered[math.ceil(_SURE * len(found)) - 1])
     low = min(1.0, ordered[math.floor((1.0 - _SURE) * len(found))])
+    if math.isinf(high):
+        why = (
+            f"of {len(found)} {what} more than one in twenty have all of the bad responses: no "
+            "margin holds them; look for what is wrong with those, or take longer windows"
+        )
+        return Margin(ratio=None, lucky=None, samples=len(found), why=why, is_endless=True)
     why = f"{len(found)} {what} differ by {low:.2f} to {high:.2f} (19 in 20)"
     return Margin(ratio=high, lucky=low, samples=len(found), why=why)
 
@@ -144,4 +155,4 @@ def _ratios(
     old, old_bad = total.sum() - new, bad.sum() - new_bad
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (new_bad / new) / (old_bad / old)
-    yield from ratios[np.isfinite(ratios)].tolist()
+    yield from ratios[~np.isnan(ratios)].tolist()
