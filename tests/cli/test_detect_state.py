@@ -151,6 +151,26 @@ def test_a_state_of_other_rows_is_refused_and_left_alone(tmp_path: Path) -> None
     assert not (tmp_path / "b.out").exists()
 
 
+def test_a_state_of_other_options_or_another_version_is_refused_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raw counts must not meet baselines that were learnt on rates."""
+    rows = lines(4, 80)
+    (tmp_path / "in.csv").write_text(HEAD + "".join(rows[:60]))
+    words = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out", "--state", tmp_path / "s")
+    run(*words)
+    before = (tmp_path / "s").read_bytes()
+    (tmp_path / "in.csv").write_text(HEAD + "".join(rows))
+    said = run(*words, "--counters", "none")
+    assert "counters=('auto',)" in str(said.exception)
+    assert "counters=('none',)" in str(said.exception)
+    monkeypatch.setattr(detect_done, "code_digest", lambda: "another")
+    assert "another version of the program" in str(run(*words).exception)
+    assert (tmp_path / "s").read_bytes() == before
+    monkeypatch.undo()
+    assert ended(run(*words))
+
+
 @pytest.mark.parametrize("damage", [b"", b"nonsense", b"\x08" + bytes(7) + b"{}      "])
 def test_a_damaged_state_is_refused(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "in.csv").write_text(HEAD + "".join(lines(6, 40)))

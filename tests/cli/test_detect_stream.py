@@ -49,6 +49,35 @@ def test_a_stream_goes_on_from_its_state_and_adds_to_its_output(tmp_path: Path) 
     assert (tmp_path / "out.csv").read_text() == whole
 
 
+def test_rows_that_are_sent_again_are_neither_learnt_nor_told_twice(tmp_path: Path) -> None:
+    """`tail -n +1 -F` sends a file from its beginning at each start."""
+    rows = lines(2, 230)
+    whole = run(HEAD + "".join(rows), "-o", "-").stdout
+    words = ("-o", tmp_path / "out.csv", "--state", tmp_path / "s", "--json", tmp_path / "s.json")
+    for end in (100, 180, len(rows)):
+        assert run(HEAD + "".join(rows[:end]), *words).exit_code in {Exit.OK, Exit.NO_DATA}
+    assert (tmp_path / "out.csv").read_text() == whole
+    (one,) = json.loads((tmp_path / "s.json").read_text())["files"]
+    assert "180 rows that the state has seen were sent again" in one["quality"]["notes"]
+
+
+def test_a_row_that_goes_back_in_time_later_on_is_judged_as_ever(tmp_path: Path) -> None:
+    rows = lines(2, 60)
+    words = ("-o", tmp_path / "out.csv", "--state", tmp_path / "s")
+    run(HEAD + "".join(rows[:30]), *words)
+    run(HEAD + "".join([*rows[30:], rows[40]]), *words)
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1 + len(rows) + 1
+
+
+def test_a_stream_goes_on_with_the_same_options_only(tmp_path: Path) -> None:
+    rows = lines(2, 60)
+    words = ("-o", tmp_path / "out.csv", "--state", tmp_path / "s")
+    run(HEAD + "".join(rows[:30]), *words)
+    said = run(HEAD + "".join(rows[30:]), *words, "--counters", "none")
+    assert "Give the same options" in str(said.exception)
+    assert run(HEAD + "".join(rows[30:]), *words).exit_code in {Exit.OK, Exit.NO_DATA}
+
+
 @pytest.mark.parametrize(
     ("bad", "answer", "told"),
     [

@@ -178,8 +178,13 @@ class _Run:
         return kept.stack
 
     def _asked(self, kept: detect_state.Kept) -> StackState:
-        """Return the state of a file that a person named, for the same input or the next one."""
+        """Return the state of a file that a person named, for the same input or the next one.
+
+        Raises:
+            ConfigError: It was made in another way, or of other rows.
+        """
         job, path = self.group[0], self.keep.path
+        detect_state.check(path, kept.made, self.keep.made)
         if len(kept.jobs) == 1 and job.go_on(kept.jobs[0]):
             self.kept = True
             return kept.stack

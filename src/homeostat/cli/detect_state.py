@@ -6,7 +6,7 @@ said of the rows is surely on the disk; what was written later is cut off by the
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -89,6 +89,30 @@ def read(path: Path, stack: Stack, columns: int) -> Kept | None:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: {error}; remove the file to begin anew") from error
     raise ConfigError(f"{path}: is no state of `detect`; remove the file to begin anew")
+
+
+def check(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse a state that was made in another way: what it learnt is of other numbers.
+
+    Args:
+        path: The file, for the message.
+        then: `Kept.made` of the state.
+        now: The same of the run that wants to go on.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    if then.get("how") != now.get("how"):
+        raise ConfigError(
+            f"{path}: was made with {then.get('how', 'options that it does not name')}, and this "
+            f"run has {now.get('how')}: its baselines are of other numbers. Give the same options, "
+            "or remove the state to begin anew"
+        )
+    if then.get("code") != now.get("code"):
+        raise ConfigError(
+            f"{path}: was made by another version of the program, whose answers differ; go on with "
+            "that version, or remove the state to begin anew"
+        )
 
 
 def _past(parts: Sequence[Any]) -> Past | None:

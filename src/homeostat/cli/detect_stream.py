@@ -22,6 +22,7 @@ from homeostat.cli import detect_state
 from homeostat.cli import detect_ticks as ticks
 from homeostat.cli.detect_block import Block
 from homeostat.cli.detect_csv import LONGEST, read
+from homeostat.cli.detect_done import code_digest
 from homeostat.cli.detect_feed import Past, no_past
 from homeostat.cli.detect_layout import EmptyError, InputError, Layout, Wanted, is_header, layout
 from homeostat.cli.detect_look import Look, as_json
@@ -87,12 +88,14 @@ class Stream:
 
     def __init__(self, how: Layout, wanted: Wanted, out: IO[bytes], state: Path | None) -> None:
         self.how, self.out, self.path = how, out, state
-        self.columns = how.names
+        self.columns, self.made = how.names, {"code": code_digest(), "how": repr(wanted)}
         self.counters = counters(how.names, wanted, NAME)
         self.look, self.tally = Look(how.names, how.notes), Tally(columns=how.names)
         self.stack, self.rows, self.bad = Stack(), 0, 0
         self.state, self.past = self.stack.init(len(how.names)), no_past(len(how.names))
-        self.went_on = self._take_up()
+        self.went_on, self.again = self._take_up(), 0
+        # What sends a file from its beginning sends again what the state has seen.
+        self.seen_ns = int(self.past.grid.last[0]) if self.went_on else None
         self.last = time.monotonic()
 
     def row(self, line: bytes, number: int) -> None:
@@ -111,6 +114,8 @@ class Stream:
         except (InputError, csv.Error) as error:
             self._refuse(cells, error)
             return
+        if self._sent_again(block):
+            return
         said = self._judge(block)
         self.tally.add(block.texts, said)
         self._put(lines(block.texts, said))
@@ -123,7 +128,7 @@ class Stream:
             return
         job = {"input": "-", "output": "-", "columns": list(self.columns), "ticks": 0}
         job |= {"rows": self.rows, "digest": "", "bytes": 0, "done": True}
-        kept = detect_state.Kept({}, [job], self.state, self.past)
+        kept = detect_state.Kept(self.made, [job], self.state, self.past)
         detect_state.write(self.path, self.stack, kept)
         self.last = time.monotonic()
 
@@ -132,6 +137,8 @@ class Stream:
         scan, tally = self.look.found(), self.tally
         if self.bad:
             scan.notes.append(f"{self.bad:,} rows could not be read and are unknown")
+        if self.again:
+            scan.notes.append(f"{self.again:,} rows that the state has seen were sent again")
         names = zip(self.columns, self.counters.tolist(), strict=True)
         return {
             "input": "-",
@@ -158,6 +165,14 @@ class Stream:
                 "complete the row"
             )
         return read([cells], [number], self.how, NAME, self.rows)
+
+    def _sent_again(self, block: Block) -> bool:
+        """Return whether a row comes before the first that is later than all the state has seen."""
+        if self.seen_ns is None or self.how.time is None or int(block.at[0]) > self.seen_ns:
+            self.seen_ns = None
+            return False
+        self.again += 1
+        return True
 
     def _judge(self, block: Block) -> Said:
         """Judge a row, after the ticks that are missing before it."""
@@ -192,6 +207,7 @@ class Stream:
         kept = detect_state.read(self.path, self.stack, len(self.columns))
         if kept is None:
             return False
+        detect_state.check(self.path, kept.made, self.made)
         one = kept.jobs[0]
         if len(kept.jobs) != 1 or one["columns"] != list(self.columns) or kept.past is None:
             raise InputError(
