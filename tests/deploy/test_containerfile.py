@@ -4,6 +4,7 @@ It is not built by any test: there is no image registry to build it from here.
 """
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -95,6 +96,24 @@ def test_the_shipped_file_breaks_no_rule() -> None:
 def test_a_rule_that_is_broken_is_found(old: str, new: str, said: str) -> None:
     assert SHIPPED.count(old) >= 1
     assert any(said in one for one in faults(SHIPPED.replace(old, new)))
+
+
+def test_the_package_is_found_without_the_environments_help(tmp_path: Path) -> None:
+    """The line that the file runs, in an environment of its own, with the script's own options."""
+    (line,) = re.findall(r'python -c "(import .*?)" \\', SHIPPED)
+    place = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True, timeout=120)
+    app = ROOT / "src"
+    python = place / "bin" / "python"
+    subprocess.run(
+        [python, "-c", line.replace("/opt/homeostat/app", str(app))], check=True, timeout=60
+    )
+    first, *_ = (ROOT / "deploy" / "homeostat").read_text(encoding="utf-8").splitlines()
+    shebang, option = first.removeprefix("#!").split()
+    assert shebang == "/opt/homeostat/bin/python"
+    asked = [python, option, "-c", "import homeostat; print(homeostat.__file__)"]
+    said = subprocess.run(asked, check=True, capture_output=True, text=True, cwd="/", timeout=60)
+    assert said.stdout.strip() == str(app / "homeostat" / "__init__.py")
 
 
 def test_what_is_copied_is_there_and_what_else_lies_around_is_kept_out() -> None:
