@@ -24,14 +24,14 @@ TIMES = st.integers(1, 40).map(TimeNs)
 
 def ended(
     at: int, state: ActionState = ActionState.SUCCEEDED, kind: ActionKind = UP, where: str = "m",
-    undoes: str = "",
+    undoes: str = "", *, harmed: bool = False,
 ) -> ActionRecord:  # fmt: skip
     """Return an action at its end; its id says when."""
     return ActionRecord(
         id=f"d-{at:04d}", deployment=where, incident_id="",
         action=Action(kind=kind, subject="pool:a"), state=state, epoch=1, stage=0, attempt=0,
         undo_attempts=0, intent=None, first_pre=(), proposed_at=TimeNs(0),
-        state_since=TimeNs(at), deadline=TimeNs(at), undoes=undoes,
+        state_since=TimeNs(at), deadline=TimeNs(at), undoes=undoes, harmed=harmed,
     )  # fmt: skip
 
 
@@ -49,8 +49,9 @@ def ledger(*facts: ActionRecord | Grant) -> Ledger:
 
 
 RECORDS = st.builds(
-    ended, TIMES, st.sampled_from(ENDS), st.sampled_from(KINDS), st.sampled_from(["m", "n"])
-)
+    ended, TIMES, st.sampled_from(ENDS), st.sampled_from(KINDS), st.sampled_from(["m", "n"]),
+    harmed=st.booleans(),
+)  # fmt: skip
 GRANTS = st.builds(
     word, TIMES, given=st.booleans(), kind=st.sampled_from(KINDS), where=st.sampled_from(["m", "n"])
 )
@@ -79,7 +80,8 @@ def test_what_runs_unasked_was_granted_or_has_the_evidence(
     """An independent reading of the rule, over the facts themselves."""
     runs = kind in autonomy.effective(ledger(*facts), policy, "m")
     own = [f for f in facts if isinstance(f, ActionRecord) and f.action.kind is kind]
-    harmed = max((int(f.state_since) for f in own if f.state in autonomy._HARM), default=0)
+    harms = [f for f in own if f.harmed or f.state in autonomy._HARM]
+    harmed = max((int(f.state_since) for f in harms), default=0)
     said = [
         f for f in facts
         if isinstance(f, Grant) and f.kind is kind and f.deployment == "m" and f.at > harmed
@@ -166,3 +168,20 @@ def test_what_is_forgotten_is_the_oldest_whatever_the_order(
     for turn in range(len(facts)):
         turned = [*facts[turn:], *facts[:turn]]
         assert ledger(*turned) == ledger(*reversed(turned)) == first
+
+
+@pytest.mark.parametrize("state", list(ActionState))
+def test_harm_that_was_found_counts_whatever_the_state_and_at_once(state: ActionState) -> None:
+    earned = [ended(at) for at in range(1, NEEDED + 1)]
+    assert autonomy.effective(ledger(*earned), EARNS, "n") == (UP,)
+    found = ledger(*earned, ended(100, state, harmed=True))
+    assert autonomy.effective(found, EARNS, "n") == ()
+
+
+def test_the_watchs_undo_is_harm_of_what_it_takes_back_and_a_persons_is_none() -> None:
+    promoted = ended(5, kind=SHIFT)
+    undone = ended(9, kind=SHIFT, undoes="d-0005", harmed=True)
+    harm = ledger(promoted, undone).of(SHIFT).harm
+    assert harm is not None
+    assert (harm.id, int(harm.at)) == ("d-0005", 9)
+    assert ledger(promoted, ended(9, kind=SHIFT, undoes="d-0005")).of(SHIFT).harm is None

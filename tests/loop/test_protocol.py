@@ -682,6 +682,16 @@ def test_harm_of_a_restart_ends_unproven_with_a_page_and_writes_nothing() -> Non
     bench.at(S.SUCCEEDED_UNPROVEN)
     assert "compensating" in bench.record.reason
     assert len(bench.pages) == len(bench.sent) == 1
+    assert bench.record.harmed, "whatever its end"
+
+
+@pytest.mark.parametrize("seen", [Effect.HARMED, Effect.UNKNOWN])
+def test_what_goes_back_is_said_to_have_harmed_only_where_harm_was_seen(seen: Effect) -> None:
+    bench = Bench(RAMP).to(S.VERIFYING)
+    bench.feed(EffectSeen(effect=seen))
+    while bench.record.state is S.VERIFYING:
+        bench.late()
+    assert (bench.record.state, bench.record.harmed) == (S.ROLLING_BACK, seen is Effect.HARMED)
 
 
 def test_a_restart_that_never_becomes_ready_is_stuck_not_succeeded() -> None:

@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 from ramp_world import PARTS, RAMP, Ramp, managed
 
 from homeostat.base import codec
+from homeostat.base.actions import ActionKind
 from homeostat.base.decisions import Effect, Outcome
 from homeostat.base.events import Approval, Command, Record, UndoRequested
 from homeostat.base.evidence import Family, Increments, Quality
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.policy import KillLevel, OnUnproven
 from homeostat.base.units import SECOND
+from homeostat.govern import autonomy
+from homeostat.loop import undoing
 from homeostat.loop.step import initial, step
+from homeostat.server.wiring import loop_parts
 from homeostat.testing import build
 
 Seen = tuple[Increments, ...]
@@ -286,6 +290,36 @@ def test_what_turns_out_worse_after_its_promotion_is_taken_back_if_it_hurts(
         undo = ramp.state.finished[-1]
         assert (undo.undoes, undo.state in PROMOTED) == ("d-0001", True)
         assert ramp.weight == 0.0
+    lost = earned(ramp).harm
+    assert (lost is not None) is back, "a promotion that is taken back did harm"
+    assert lost is None or lost.id == "d-0001"
+    told = [c.fact for c in ramp.commands if isinstance(c, Record)]
+    effects = [one.effect for one in told if isinstance(one, Outcome) and one.action_id == "d-0001"]
+    assert (effects[-1] is Effect.HARMED) is back
+
+
+def earned(ramp: Ramp) -> autonomy.Record:
+    """Return what the ladder knows of ramps from what was journaled."""
+    ledger = autonomy.Ledger()
+    for command in ramp.commands:
+        if isinstance(command, Record) and isinstance(command.fact, ActionRecord):
+            ledger = autonomy.counted(ledger, command.fact)
+    return ledger.of(ActionKind.SHIFT_TRAFFIC)
+
+
+def test_harm_after_a_promotion_is_on_record_where_nothing_can_be_written() -> None:
+    ramp = _promoted().copy()
+    done = next(one for one in ramp.state.finished if one.id == "d-0001")
+    blind = replace(ramp.state, world=None)
+    wish = UndoRequested(
+        at=build.at(ramp.now), decision_id="d-0001", by="the watch", kill=KillLevel.OFF, harm=True
+    )
+    _, commands = undoing.undo(loop_parts(), blind, wish)
+    ledger = autonomy.counted(autonomy.Ledger(), done)
+    for command in commands:
+        if isinstance(command, Record) and isinstance(command.fact, ActionRecord):
+            ledger = autonomy.counted(ledger, command.fact)
+    assert ledger.of(done.action.kind).harm is not None
 
 
 def test_the_watch_ends_and_from_then_on_only_a_person_takes_it_back() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from homeostat.base.actions import ActionKind
 from homeostat.base.decisions import Ask, DecisionRecord, Outcome, Urgency
 from homeostat.base.events import (
     Approval,
@@ -24,6 +25,8 @@ from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, Re
 from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.state import LoopState
 from homeostat.base.world import Release, Snapshot
+from homeostat.govern import autonomy
+from homeostat.govern.autonomy import Ledger
 from homeostat.loop.step import initial, step
 from homeostat.server.wiring import loop_parts
 from homeostat.testing import build
@@ -173,6 +176,26 @@ def test_harm_is_taken_back() -> None:
     play.ticks(25, **away, values={("gateway", "error_ratio"): 0.6})
     assert play.writes()[1].intent.post == first.pre, "it went back"
     assert play.facts(Outcome)[0].effect == "harmed"
+
+
+def test_harm_of_what_cannot_be_taken_back_costs_its_kind_the_ladder_and_is_learned_from() -> None:
+    play = Play()
+    play.ticks(10)
+    while not play.writes():
+        play.ticks(1, **DEAD)
+    record = play.state.record
+    assert record is not None
+    assert record.action.kind is ActionKind.RESTART_REPLICA
+    while play.state.record is not None:
+        worse = BAD | {("gateway", "error_ratio"): 0.6}
+        play.ticks(1, **DEAD | {"values": worse})
+    done = play.state.finished[-1]
+    assert (done.state, done.harmed) == (ActionState.SUCCEEDED_UNPROVEN, True)
+    assert [one.effect for one in play.facts(Outcome)] == ["harmed"]
+    ledger = Ledger()
+    for fact in play.facts(ActionRecord):
+        ledger = autonomy.counted(ledger, fact)
+    assert ledger.of(ActionKind.RESTART_REPLICA).harm is not None
 
 
 def test_a_deployment_where_an_undo_failed_for_good_is_left_alone_until_a_person_looked() -> None:

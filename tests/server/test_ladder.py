@@ -1,6 +1,7 @@
 """The ladder in a controller: rebuilt from the journal, and in force before the next tick."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_a_harm_is_in_force_on_every_deployment_and_survives_a_restart(
     fresh.load(Pages(ended(4, ActionState.SUCCEEDED), ended(5, ActionState.ROLLED_BACK)))  # type: ignore[arg-type]
     assert fresh.bring_into_force(again)
     assert UP not in again.unasked("n")
+
+
+def test_harm_of_what_ended_unproven_survives_a_restart_too(ladder: Ladder) -> None:
+    harmed = replace(ended(5, ActionState.SUCCEEDED_UNPROVEN), harmed=True)
+    ladder.observe(Record(fact=harmed))
+    fresh = Ladder()
+    fresh.load(Pages(ended(4, ActionState.SUCCEEDED), harmed))  # type: ignore[arg-type]
+    assert fresh.ledger == ladder.ledger
+    assert fresh.ledger.of(UP).harm is not None
 
 
 def test_a_word_of_a_person_is_a_fact_of_the_journal_and_enough(ladder: Ladder) -> None:

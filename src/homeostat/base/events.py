@@ -121,7 +121,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoRequested:
-    """A person wants a finished action taken back; the last four as in `Approval`."""
+    """A person wants a finished action taken back; the four after `kill` as in `Approval`.
+
+    With `harm` it is no person but the watch after a promotion, which found that it does harm.
+    """
 
     at: TimeNs
     decision_id: str
@@ -131,6 +134,7 @@ class UndoRequested:
     why: str = ""
     principal: str = ""
     origin: str = ""
+    harm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,7 @@ class ActionRecord:
         proof: What a compared ramp may be promoted on.
         blameless: It was taken back for another reason than harm: it counts as no harm.
         approvers: Who said yes to it, each of them once; empty if nobody was asked.
+        harmed: It was found to do harm, whatever its end; of an undo: what it takes back was.
     """
 
     id: str
@@ -179,3 +180,4 @@ class ActionRecord:
     proof: Proof = Proof.NONE
     blameless: bool = False
     approvers: tuple[str, ...] = ()
+    harmed: bool = False

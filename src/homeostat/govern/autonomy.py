@@ -5,8 +5,10 @@ A kind runs unasked on a deployment in mode auto while one of these holds: the p
 lets it be earned (`autonomy.earn`) and 59 of its actions in a row, over the whole fleet, were
 verified to help: then the exact upper bound of the probability of harm is below 5 % (Clopper and
 Pearson, one-sided 95 %, no harm in 59). The first harm takes it away from every deployment, until
-a named person grants it again or the evidence is there anew. Nothing here goes beyond what the
-policy names, and the policy's mode has the last word.
+a named person grants it again or the evidence is there anew. Harm is what was found to do harm,
+whatever its end (a restart cannot be taken back; a promotion is taken back by its watch), what went
+back and what is stuck. Nothing here goes beyond what the policy names, and the policy's mode has
+the last word.
 
 The ledger is a merge of facts: folding journals in any order, or one twice, gives the same ledger.
 Source: research on comparable controllers, guard table, G12.
@@ -119,15 +121,19 @@ def merge(one: Ledger, other: Ledger) -> Ledger:
 
 
 def counted(ledger: Ledger, record: ActionRecord) -> Ledger:
-    """Return the ledger with one more version of an action; only its end counts.
+    """Return the ledger with one more version of an action.
 
-    An undo of a person's is no evidence about the kind that it takes back. An action that ended
-    unproven, was refused or met a foreign write neither helps nor harms.
+    Help counts at its end; harm counts as soon as it is found, whatever the end. An undo of a
+    person's is no evidence about the kind that it takes back; one of the watch's is: what it takes
+    back was found to do harm. An action that ended unproven, was refused or met a foreign write,
+    and was not found to do harm, neither helps nor harms.
     """
-    if record.undoes or record.state not in _GOOD | _HARM or getattr(record, "blameless", False):
+    ended = not record.undoes and not record.blameless
+    harm = record.harmed or (ended and record.state in _HARM)
+    if not harm and not (ended and record.state in _GOOD):
         return ledger
-    deed = Deed(record.state_since, record.deployment, record.id)
-    found = Record(good=(deed,)) if record.state in _GOOD else Record(harm=deed)
+    deed = Deed(record.state_since, record.deployment, record.undoes or record.id)
+    found = Record(harm=deed) if harm else Record(good=(deed,))
     return merge(ledger, Ledger(records=((record.action.kind, found),)))
 
 

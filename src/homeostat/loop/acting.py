@@ -6,8 +6,8 @@ goes back into the protocol in the same step, so that nothing can change in betw
 
 from dataclasses import replace
 
-from homeostat.base.actions import Action, ActionKind, UndoKind, barred
-from homeostat.base.decisions import Ask, DecisionRecord, Effect, Notice, Outcome, Urgency
+from homeostat.base.actions import Action, ActionKind, barred
+from homeostat.base.decisions import Effect, Notice, Outcome, Urgency
 from homeostat.base.events import (
     AskTraining,
     Claim,
@@ -15,7 +15,6 @@ from homeostat.base.events import (
     ReadWorld,
     Record,
     Tell,
-    UndoRequested,
     Write,
 )
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
@@ -26,7 +25,6 @@ from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import memory, training
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
-    Abort,
     AskGuard,
     AskPerson,
     AskTrainer,
@@ -74,8 +72,20 @@ def begin(
     incident_id: str,
     now: TimeNs,
     undoes: str = "",
+    harmed: bool = False,
 ) -> Stepped:
-    """Start an action: PROPOSED, and at once the guard's answer."""
+    """Start an action: PROPOSED, and at once the guard's answer.
+
+    Args:
+        parts: The stages.
+        state: Without an action in flight.
+        action: What is done.
+        decision_id: Its id.
+        incident_id: The incident it answers, empty for a person's request.
+        now: The time.
+        undoes: The finished action that it takes back, else empty.
+        harmed: That action was found to do harm.
+    """
     record = propose(
         action,
         id=decision_id,
@@ -84,7 +94,9 @@ def begin(
         epoch=state.epoch,
         now=now,
     )
-    state = replace(state, record=replace(record, undoes=undoes), helped_ticks=0, harmed_ticks=0)
+    state = replace(
+        state, record=replace(record, undoes=undoes, harmed=harmed), helped_ticks=0, harmed_ticks=0
+    )
     return drive(parts, state, Tick(), now)
 
 
@@ -115,73 +127,8 @@ def drive(parts: LoopParts, state: LoopState, news: News, now: TimeNs) -> Steppe
     return state, tuple(commands)
 
 
-def undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
-    """Take a finished action back at a person's request, if the live value is still ours."""
-    flying = state.record
-    if flying is not None and flying.id == event.decision_id and flying.action.beside:
-        stop = Abort(reason=f"{event.by} took it back: {event.why}".rstrip(": "), blameless=True)
-        return drive(parts, state, stop, event.at)
-    target = next((done for done in state.finished if done.id == event.decision_id), None)
-    problem = _cannot_undo(state, target)
-    if problem or target is None:
-        title = f"{event.decision_id} cannot be taken back: {problem or 'it is not known'}"
-        return state, (_notice(state, event.decision_id, title, Urgency.INFO, event.at),)
-    action = replace(target.action, change=target.first_pre, ramp=(), undo=UndoKind.EXACT)
-    state = replace(state, decisions=state.decisions + 1)
-    state, commands = begin(
-        parts,
-        state,
-        action,
-        decision_id=f"d-{state.decisions:04d}",
-        incident_id=target.incident_id,
-        now=event.at,
-        undoes=target.id,
-    )
-    return state, (*_question_of_undo(parts, state, event), *commands)
-
-
-def _question_of_undo(
-    parts: LoopParts, state: LoopState, event: UndoRequested
-) -> tuple[Command, ...]:
-    """Return what people are asked where a rule of the policy wants a yes to an undo as well.
-
-    No built-in guard does. Other questions come with their decision; an undo has none before.
-    """
-    record = state.record
-    if record is None or record.state is not ActionState.AWAITING_APPROVAL:
-        return ()
-    answer = parts.guard(record.action, memory.guard_state(state), event.at, undo=True)
-    wanted = f"{event.by} wants {record.undoes} taken back: {event.why}".rstrip(": ")
-    because = (wanted, *(answer.reasons if isinstance(answer, NeedApproval) else ()))
-    change = ", ".join(f"{lever}={value}" for lever, value in record.action.change)
-    decision = DecisionRecord(
-        id=record.id,
-        deployment=record.deployment,
-        incident_id=record.incident_id,
-        at=event.at,
-        decision=Ask(action=record.action, because=because, expires_at=record.deadline),
-        considered=(),
-        allowed=(f"{record.action.kind} {record.action.subject} ({change})",),
-        refused=(),
-        policy_digest=state.managed.policy_digest,
-        mode=state.managed.mode.value,
-    )
-    title = f"{record.id}: may I take back {record.undoes} ({change})?"
-    asked = _notice(state, record.id, title, Urgency.ASK, event.at, because)
-    return (Record(fact=decision), asked)
-
-
-def _cannot_undo(state: LoopState, target: ActionRecord | None) -> str:
-    if target is None:
-        return "no finished action has that id"
-    if state.record is not None:
-        return f"{state.record.id} is in flight; one at a time"
-    if target.action.undo is not UndoKind.EXACT or not target.first_pre:
-        return f"its undo is {target.action.undo}"
-    return _no_longer_ours(state, target)
-
-
-def _no_longer_ours(state: LoopState, target: ActionRecord) -> str:
+def no_longer_ours(state: LoopState, target: ActionRecord) -> str:
+    """Return why what an action set is not live any more, as far as can be read; else empty."""
     if state.world is None:
         return "the deployment cannot be read"
     for lever, value in target.action.change:
@@ -195,7 +142,7 @@ def _changed_meanwhile(state: LoopState, record: ActionRecord) -> str:
     target = next((done for done in state.finished if done.id == record.undoes), None)
     if target is None:
         return f"what it takes back ({record.undoes}) is not known any more"
-    return _no_longer_ours(state, target)
+    return no_longer_ours(state, target)
 
 
 def _met(
@@ -229,11 +176,11 @@ def _meet(
             title = f"{record.id}: may {record.action.subject} be promoted unproven?"
             left_s = (expires_at - now) / SECOND
             lines = (record.reason, f"without an answer within {left_s:.0f} s it goes back")
-            return None, _notice(state, record.id, title, Urgency.ASK, now, lines)
+            return None, notice(state, record.id, title, Urgency.ASK, now, lines)
         case AskPerson():
             return None, None  # the question was told with the decision
         case Page(text=text):
-            return None, _notice(state, record.id, f"{record.id}: {text}", Urgency.PAGE, now)
+            return None, notice(state, record.id, f"{record.id}: {text}", Urgency.PAGE, now)
 
 
 def _as_news(answer: GuardAnswer, record: ActionRecord, state: LoopState) -> News:
@@ -279,6 +226,8 @@ def _finish(
     effect = _EFFECT_OF_END.get(record.state, Effect.NO_CHANGE if reached else None)
     if record.blameless and record.state is ActionState.ROLLED_BACK:
         effect = Effect.NO_CHANGE
+    if record.harmed and not record.undoes:
+        effect = Effect.HARMED  # what cannot be taken back did harm all the same
     past = tuple(
         replace(action, effect=effect) if action.id == record.id else action
         for action in state.past
@@ -289,7 +238,7 @@ def _finish(
     state, lineage = training.ended(state, record, now)
     if record.undoes and (not reached or record.state not in _EFFECT_OF_END):
         title = f"{record.id}, the undo of {record.undoes}, came to nothing: {record.state}"
-        told = _notice(state, record.undoes, title, Urgency.INFO, now, lines=(record.reason,))
+        told = notice(state, record.undoes, title, Urgency.INFO, now, lines=(record.reason,))
         return state, [*lineage, told]
     if not reached:
         return state, [*lineage]
@@ -310,7 +259,7 @@ def _finish(
         commands.append(Record(fact=incident))
     title = f"{record.id} {record.action.kind} {record.action.subject}: {record.state}"
     urgency = Urgency.PAGE if record.state in _NEEDS_A_PERSON else Urgency.INFO
-    commands.append(_notice(state, record.id, title, urgency, now, lines=(record.reason,)))
+    commands.append(notice(state, record.id, title, urgency, now, lines=(record.reason,)))
     return state, [*commands, *_repeated(state, record, now)]
 
 
@@ -364,13 +313,13 @@ def _repeated(state: LoopState, record: ActionRecord, now: TimeNs) -> tuple[Comm
     if action.kind is not ActionKind.RESTART_REPLICA or times == 0 or times % REPEATS:
         return ()
     title = f"{action.subject} was restarted {times} times within an hour: it does not last"
-    return (_notice(state, f"{record.id}.repeated", title, Urgency.PAGE, now),)
+    return (notice(state, f"{record.id}.repeated", title, Urgency.PAGE, now),)
 
 
 _NEEDS_A_PERSON = frozenset({ActionState.STUCK, ActionState.FOREIGN})
 
 
-def _notice(
+def notice(
     state: LoopState,
     key: str,
     title: str,
@@ -378,6 +327,7 @@ def _notice(
     now: TimeNs,
     lines: tuple[str, ...] = (),
 ) -> Tell:
+    """Return what people are told of a deployment; empty lines are left out."""
     return Tell(
         notice=Notice(
             key=key,

@@ -15,7 +15,7 @@ from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import Comparison, LoopState
 from homeostat.base.units import MINUTE, TimeNs
-from homeostat.loop import acting, training
+from homeostat.loop import training, undoing
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol_moves import stages
 from homeostat.loop.protocol_values import Abort, EffectSeen, News, Proven
@@ -153,9 +153,10 @@ def afterwards(
         by="the watch after its promotion",
         kill=state.kill,
         why="; ".join(judgement.because),
+        harm=True,
     )
     title = f"{done.id} is taken back: worse than what it replaced, and the objectives are missed"
-    state, commands = acting.undo(parts, replace(state, comparison=None), back)
+    state, commands = undoing.undo(parts, replace(state, comparison=None), back)
     return state, (_told(state, done, title, now, judgement.because), *commands)
 
 

@@ -153,10 +153,8 @@ def advance(
     if record.action.kind is ActionKind.RETRAIN:
         return protocol_training.advance(record, news, ctx)
     match news:
-        case Abort(reason=reason, blameless=blameless):
-            after, demands = _abort(record, reason, ctx)
-            moved = after.state is not record.state
-            return (replace(after, blameless=blameless) if moved else after), demands
+        case Abort():
+            return _aborted(record, news, ctx)
         case KillThrown(level=level):
             return _kill(record, level, ctx)
         case TookOver(epoch=epoch):
@@ -167,6 +165,15 @@ def advance(
             return _abort(record, f"{by} {SAID_NO}: {why}".rstrip(": "), ctx)
         case _:
             return _HANDLERS[record.state](record, news, ctx)
+
+
+def _aborted(record: ActionRecord, news: Abort, ctx: Context) -> Step:
+    after, demands = _abort(record, news.reason, ctx)
+    if after.state is record.state:
+        return after, demands
+    # What wrote nothing did no harm.
+    harmed = not news.blameless and after.state is not ActionState.ABANDONED
+    return replace(after, blameless=news.blameless, harmed=harmed or record.harmed), demands
 
 
 def _abort(record: ActionRecord, reason: str, ctx: Context) -> Step:

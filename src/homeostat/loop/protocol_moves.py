@@ -135,13 +135,16 @@ def give_up(record: ActionRecord, ctx: Context, why: str) -> Step:
 def take_back(record: ActionRecord, ctx: Context, why: str, *, harm: bool = False) -> Step:
     """Go back to the pre-image, or say so when there is no way back.
 
-    What is compared with another pool is blamed for harm alone, not for what held it up.
+    What is compared with another pool is blamed for harm alone, not for what held it up. Harm is
+    remembered whatever the end: what a restart did may end unproven, and was harm all the same.
 
     An action without an exact undo that is known to be live ends unproven and pages: what a
     restart did cannot be taken back, and nothing is stuck either.
     """
     if record.action.beside:
         record = replace(record, blameless=not harm)
+    if harm:
+        record = replace(record, harmed=True)
     known_live = record.state in {ActionState.SETTLING, ActionState.VERIFYING}
     if known_live and record.action.undo is not UndoKind.EXACT:
         return unproven_for_good(record, ctx, why)

@@ -53,6 +53,7 @@ from homeostat.loop import (
     rehearsing,
     seat_outcome,
     training_follow,
+    undoing,
 )
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
@@ -270,7 +271,7 @@ def _tell_record(
 
 
 def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
-    return acting.undo(parts, replace(state, kill=event.kill), event)
+    return undoing.undo(parts, replace(state, kill=event.kill), event)
 
 
 def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:

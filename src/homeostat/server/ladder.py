@@ -28,7 +28,10 @@ RETRY_S: Final = 1.0
 """How long after the journal refused it is tried again."""
 _ACTION: Final = b'{"$":"Record","fact":{"$":"ActionRecord"'
 _GRANT: Final = b'{"$":"Record","fact":{"$":"Grant"'
-_ENDS: Final = (b'"state":"succeeded"', b'"state":"rolled_back"', b'"state":"stuck"')
+# What may count: these ends, and harm whatever the end.
+_COUNTS: Final = (
+    b'"state":"succeeded"', b'"state":"rolled_back"', b'"state":"stuck"', b'"harmed":true',
+)  # fmt: skip
 
 
 class Ladder:
@@ -91,8 +94,8 @@ def folded(journal: Journal) -> Ledger:
     """
     ledger = Ledger()
     for entry in journal.read(kinds=("command",)):
-        ended = entry.body.startswith(_ACTION) and any(end in entry.body for end in _ENDS)
-        if ended or entry.body.startswith(_GRANT):
+        counts = entry.body.startswith(_ACTION) and any(one in entry.body for one in _COUNTS)
+        if counts or entry.body.startswith(_GRANT):
             ledger = with_item(ledger, decoded(entry))
     return ledger
 
