@@ -14,10 +14,9 @@ from homeostat.base.world import Snapshot
 
 ArrayT = TypeVar("ArrayT")
 
-# Ratios and quantiles of a signal with traffic look back over so many scrapes.
-LOOKBACK_SCRAPES: Final = 5
+LOOKBACK_SCRAPES: Final = 5  # that ratios and quantiles of a signal with traffic look back over
+# Confidence of what rests on the score alone; nobody is woken while the objectives are met.
 UNLIKE_ITSELF: Final = 0.1
-"""Confidence of what rests on the score alone; nobody is woken while the objectives are met."""
 
 
 class Verdict(StrEnum):
