@@ -1,10 +1,12 @@
 """While a person is asked, and past its deadline, a canary never climbs; a "no" is always taken."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from ramp_world import RAMP, Ramp, managed
 
+from homeostat.base import codec
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.canary import CanaryVerdict
 from homeostat.base.decisions import Effect
@@ -110,6 +112,112 @@ def test_a_rung_that_waits_for_its_guards_at_the_deadline_goes_back() -> None:
     ramp.values |= {("pool:a", "utilisation"): 0.1}
     assert ramp.finish().state is S.ROLLED_BACK
     assert ramp.rungs()[rungs:] == [0.0]
+
+
+def bound(ramp: Ramp, who: str = "bob", **said: object) -> Approval:
+    """Return a yes to what is asked now, as the API sends it."""
+    question = ramp.state.asked
+    assert question is not None
+    given: dict[str, object] = {
+        "at": build.at(ramp.now), "decision_id": "d-0001", "approved": True, "by": who, "why": "",
+        "kill": KillLevel.OFF, "principal": who, "action_hash": question.action_hash,
+        "evidence_hash": question.evidence_hash,
+    }  # fmt: skip
+    return Approval(**(given | said))  # type: ignore[arg-type]
+
+
+def proof(ramp: Ramp) -> Proof:
+    assert ramp.state.record is not None
+    return ramp.state.record.proof
+
+
+def test_the_second_question_is_bound_to_what_is_known_when_it_is_asked() -> None:
+    ramp = Ramp(managed(on_unproven=OnUnproven.ASK, max_wait_ns=20 * SECOND))
+    ramp.begin()
+    first = ramp.state.asked
+    assert first is not None
+    ramp.errors = {"a": 0.0, "c": 0.0}
+    ramp.run(300, lambda: ramp.state.record is not None and ramp.state.record.proof is Proof.ASKED)
+    second = ramp.state.asked
+    assert second is not None
+    assert second.evidence_hash != first.evidence_hash
+    assert second.requested_by == first.requested_by == "ann"
+    rests = dict(second.seen)
+    assert rests["comparison"] == "not half way to harm, no certificate"
+    assert (rests["share"], rests["pods"]) == (str(ramp.weight), "2")
+    assert codec.decode(codec.encode(ramp.state)).asked == second
+
+
+def test_a_yes_to_what_is_known_now_counts() -> None:
+    ramp = asked(20)
+    ramp.run(5)
+    ramp.feed(bound(ramp))
+    assert ramp.finish().state is S.SUCCEEDED_UNPROVEN
+
+
+def lose_a_pod(ramp: Ramp) -> None:
+    kept = tuple(one for one in ramp.world.replicas if one.name != "c-2")
+    ramp.world = replace(ramp.world, replicas=kept)
+
+
+def miss(ramp: Ramp) -> None:
+    ramp.trouble = {"slo_met": False}
+
+
+def nearly_harm(ramp: Ramp) -> None:
+    known = ramp.state.comparison
+    assert known is not None
+    assert known.judgement is not None
+    worse = replace(known, judgement=replace(known.judgement, harm_e=5.0))
+    ramp.state = replace(ramp.state, comparison=worse)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"), [(lose_a_pod, "pods was 2, is 1"), (miss, "objectives"),
+                          (nearly_harm, "comparison was not half way to harm")],
+)  # fmt: skip
+def test_a_yes_to_what_was_known_before_is_refused_and_asked_again(
+    change: Callable[[Ramp], None], names: str
+) -> None:
+    ramp = asked(20)
+    weight, old = ramp.weight, bound(ramp)
+    change(ramp)
+    if change is not nearly_harm:
+        ramp.run(2)
+    ramp.feed(replace(old, at=build.at(ramp.now)))
+    record = ramp.state.record
+    assert record is not None
+    assert (record.state, record.proof) == (S.VERIFYING, Proof.ASKED)
+    assert any(names in title for title in ramp.told())
+    assert ramp.weight == weight
+    ramp.feed(replace(old, at=build.at(ramp.now)))
+    assert any("read it again" in title for title in ramp.told())
+    assert proof(ramp) is Proof.ASKED, "the old yes is none to the new question"
+    ramp.feed(bound(ramp))
+    assert proof(ramp) is Proof.UNPROVEN
+
+
+def test_whoever_wanted_the_canary_does_not_let_it_go_on_unproven() -> None:
+    ramp = asked(20)
+    ramp.feed(bound(ramp, "ann"))
+    assert ramp.state.record is not None
+    assert ramp.state.record.proof is Proof.ASKED
+    ramp.feed(bound(ramp, "ann", approved=False))
+    assert ramp.finish(20).state is S.ROLLED_BACK
+
+
+def test_changed_evidence_gives_nobody_more_time_to_answer() -> None:
+    ramp = asked(20)
+    began = ramp.now
+    known = ramp.state.comparison
+    assert known is not None
+    lose_a_pod(ramp)
+    ramp.run(20)
+    old = bound(ramp)
+    ramp.feed(old)
+    after = ramp.state.comparison
+    assert after is not None
+    assert after.asked_at == known.asked_at == build.at(began)
 
 
 def flying(state: ActionState, proof: Proof, stage: int = 1) -> ActionRecord:

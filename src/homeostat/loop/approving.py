@@ -2,7 +2,9 @@
 
 A yes counts for one action and the evidence it was asked with. It is refused from whoever wanted
 the action, for what is no longer asked, and for another action or evidence than that of the
-question; where what can be seen has changed since, the question is withdrawn and asked again.
+question; where what can be seen has changed since, the question is withdrawn and asked again. So
+it is with a ramp's second question, whether it may go on unproven: bound to what its comparison
+says, and asked anew in its place, for no longer than there was.
 What cannot be taken back needs two people (four eyes), whom the guards count once more (G14). The
 same answer given again is no news.
 Sources: research on comparable controllers, G13 and G14; pending actions that nobody re-validated
@@ -11,6 +13,7 @@ were the cause of an outage (Google, STPA, 2021).
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -80,7 +83,30 @@ def seen(state: LoopState) -> tuple[tuple[str, str], ...]:
         ("levers", "unknown" if world is None else _levers(world)),
         ("policy", state.managed.policy_digest),
         ("mode", state.managed.mode.value),
+        *_compared(state),
     )
+
+
+def _compared(state: LoopState) -> tuple[tuple[str, str], ...]:
+    """Return what the second question of a ramp rests on besides; nothing where it is not asked."""
+    known, judgement = state.comparison, None
+    if _is_second(state.record) and known is not None and state.record is not None:
+        judgement = known.judgement if known.action_id == state.record.id else None
+    if known is None or judgement is None:
+        return ()
+    near = judgement.harm_e >= math.sqrt(judgement.threshold)
+    safe = judgement.safe_e is not None and judgement.safe_e >= judgement.threshold
+    harm = "half way to harm" if near else "not half way to harm"
+    return (
+        ("comparison", f"{harm}, {'a certificate' if safe else 'no certificate'}"),
+        ("share", str(known.share)),
+        ("pods", "unknown" if known.config.pods is None else str(known.config.pods)),
+    )
+
+
+def _is_second(record: ActionRecord | None) -> bool:
+    """Return whether a person is asked if a ramp may go on unproven."""
+    return record is not None and record.proof is Proof.ASKED
 
 
 def evidence_hash(found: tuple[tuple[str, str], ...]) -> str:
@@ -100,16 +126,30 @@ def changed(asked: Asked, state: LoopState) -> tuple[str, ...]:
 
 def noted(before: LoopState, after: LoopState, event: Event) -> LoopState:
     """Return the state with a new question bound to its action, its evidence and who wanted it."""
-    record = after.record
-    if record is None or (after.asked is not None and after.asked.decision_id == record.id):
+    record, known = after.record, after.asked
+    if record is None:
         return after
+    if known is not None and known.decision_id == record.id:
+        again = _is_second(record) and not _is_second(before.record)
+        return renewed(after) if again else after
     fresh = before.record is None or before.record.id != record.id
     wanted_by = _person(event) if fresh and not isinstance(event, Approval) else ""
     if fresh and before.wish is not None and record.action.beside:
         wanted_by = _person(before.wish)  # asked for before the twin was asked about it
-    if record.state is not ActionState.AWAITING_APPROVAL and not wanted_by:
-        return after
-    found = seen(after)
+    waits = record.state is ActionState.AWAITING_APPROVAL or _is_second(record)
+    return _bound(after, record, wanted_by) if waits or wanted_by else after
+
+
+def renewed(state: LoopState) -> LoopState:
+    """Return the state with its question bound to what is known now; nobody has agreed to it."""
+    record, asked = state.record, state.asked
+    if record is None or asked is None:
+        return state
+    return _bound(state, record, asked.requested_by)
+
+
+def _bound(state: LoopState, record: ActionRecord, wanted_by: str) -> LoopState:
+    found = seen(state)
     asked = Asked(
         decision_id=record.id,
         action_hash=action_hash(record.action),
@@ -117,7 +157,7 @@ def noted(before: LoopState, after: LoopState, event: Event) -> LoopState:
         seen=found,
         requested_by=wanted_by,
     )
-    return replace(after, asked=asked)
+    return replace(state, asked=asked)
 
 
 def answer(state: LoopState, event: Approval) -> Answer:
@@ -133,7 +173,7 @@ def answer(state: LoopState, event: Approval) -> Answer:
     asked = (
         state.asked if state.asked is not None and state.asked.decision_id == record.id else None
     )
-    again = record.proof is Proof.ASKED  # the second question of a ramp: may it end unproven?
+    again = _is_second(record)
     if event.approved and event.by in record.approved_by.split(_AND) and not again:
         return Answer(said=Said.REPEATED, words=f"{event.by} has approved {record.id} already")
     if not event.approved or asked is None:
@@ -155,7 +195,8 @@ def _yes(record: ActionRecord, asked: Asked, state: LoopState, event: Approval) 
     if asked.requested_by and who == asked.requested_by:
         words = f"{event.by} asked for {record.id}: somebody else must approve it"
         return Answer(said=Said.REFUSED, words=words)
-    bound = record.state is ActionState.AWAITING_APPROVAL and event.evidence_hash != ""
+    open_ = record.state is ActionState.AWAITING_APPROVAL or _is_second(record)
+    bound = open_ and event.evidence_hash != ""
     if bound and (event.action_hash, event.evidence_hash) != (
         asked.action_hash,
         asked.evidence_hash,

@@ -34,7 +34,7 @@ from homeostat.base.events import (
     WorldRead,
 )
 from homeostat.base.evidence import Evidence, Incident
-from homeostat.base.intent import ActionState
+from homeostat.base.intent import ActionState, Proof
 from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
@@ -246,6 +246,8 @@ def _approval(parts: LoopParts, state: LoopState, event: Approval) -> Stepped:
             return state, (*still, told)
         case approving.Said.COUNTED:
             return approving.counted(state, event), (*still, told)
+        case approving.Said.CHANGED if record is not None and record.proof is Proof.ASKED:
+            return approving.renewed(state), (*still, told)  # the ramp waits, no longer than before
         case approving.Said.CHANGED:
             state, commands = _tell_record(parts, state, Abort(reason=answer.words), event)
             return state, (*commands, told)
