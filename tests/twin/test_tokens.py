@@ -1,5 +1,7 @@
 """What a server of tokens shows: memory for sequences, what is put back, lengths of requests."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from fleet_by_hand import Case, Fault, Played, changed, play
@@ -23,6 +25,10 @@ LISTED = {
     "small": [CROWD, SMALL],
     "thrash": [CROWD, SMALL, AGAIN],
     "longer": LONGER,
+    "twice": [
+        Fault(name="size_mult_prefill", magnitude=2.0),
+        Fault(name="size_mult_decode", magnitude=2.0),
+    ],
     "verbose": [Fault(name="output_len_mult", magnitude=3.0, variants=[0])],
     "lost": [Fault(name="metric_drop", magnitude=1.0, signals=["queue"])],
     "late": [*LONGER, Fault(name="metric_delay_s", magnitude=60.0, signals=["queue"])],
@@ -65,6 +71,36 @@ def test_sequences_are_put_back_only_where_their_work_is_done_again(played: Play
     # Of eight that run four fit; half of the rest's work is wasted: w = .5 x 4/8.
     assert back[:2] == pytest.approx(0.0)
     assert back[-1] == pytest.approx(0.25 / 0.75, rel=0.01)
+
+
+def test_the_state_of_a_sequence_is_the_sum_of_its_parts(played: Played) -> None:
+    """Both twice as long is twice as much: of 20 sequences 10 fit, not 5."""
+    twice = shown(played, "twice", names.KV_USAGE)
+    jobs = np.asarray(played.state.live.slots.jobs)[list(LISTED).index("twice"), :, 0]
+    np.testing.assert_allclose(twice[4:], np.minimum(jobs[4:], 8.0) / 10.0, rtol=1e-5)
+    assert 0.2 < twice[-1] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "state", "work"),
+    [
+        (1.0, 1.0, 1.0, 1.0),
+        (16.0, 4.0, 14.652742, 10.0),
+        (4.0, 4.0, 4.0, 4.0),
+        (1.0, 0.5, 0.943864, 0.75),
+        (0.05, 50.0, 5.658007, 25.025),
+    ],
+)
+def test_parts_of_a_sequence_add_up_and_do_not_multiply(
+    asked: float, answered: float, state: float, work: float
+) -> None:
+    class Lengths:
+        def of(self, name: str) -> float:
+            return {"size_mult_prefill": asked, "size_mult_decode": answered}[name]
+
+    given: Any = Lengths()
+    assert float(tokens.state(given)) == pytest.approx(state, rel=1e-5)
+    assert float(tokens.work(given)) == pytest.approx(work, rel=1e-5)
 
 
 def test_what_is_asked_and_answered_has_its_length_whatever_the_load(played: Played) -> None:

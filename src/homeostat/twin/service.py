@@ -181,8 +181,8 @@ def _work(deployment: params.Params, fx: Effects) -> tuple[Array, Array]:
     mean = 1.0 - heavy + heavy * cost
     mix = (1.0 - heavy + heavy * cost**2) / jnp.maximum(mean, _TINY) ** 2 - 1.0
     missed = 1.0 - fx.share("cache_hit")
-    sizes = fx.of("size_mult_prefill") * fx.of("size_mult_decode")
-    return mean * sizes * (1.0 + CACHE_WORTH * missed), jnp.maximum(mix, 0.0)
+    work = mean * tokens.work(fx) * (1.0 + CACHE_WORTH * missed)
+    return work, jnp.maximum(mix, 0.0)
 
 
 def _slow(deployment: params.Params, fx: Effects, slots: Slots) -> Array:
