@@ -181,6 +181,29 @@ def test_a_thrown_kill_switch_and_an_open_secret_are_told_of(tmp_path: Path) -> 
     assert gone.status is Status.FAIL
 
 
+def test_the_secrets_of_everybody_who_is_told_or_tells_are_looked_at(tmp_path: Path) -> None:
+    answers = {
+        "signingSecretFile": "slack.signing",
+        "team": "T0123ABC",
+        "people": {"U0ADA1": "ada"},
+    }
+    slack = {"channel": "C0123ABC", "botTokenFile": "slack.token", "answers": answers}
+    notify = [
+        {"webhook": {"url": "https://example.com/hook", "secretFile": "hook.secret"}},
+        {"alertmanager": {"url": "https://example.com/", "tokenFile": "am.token"}},
+        {"slack": slack},
+    ]
+    config = assemble(
+        parse(
+            document(tmp_path, notify=notify, alerts={"tokenFile": "alerts.token"}).encode(),
+            str(tmp_path / "f.yaml"),
+        )
+    )
+    asked = [Path(one.about).name for one in here.machine(config) if one.check == "secret"]
+    wanted = {"hook.secret", "am.token", "slack.token", "slack.signing", "alerts.token"}
+    assert wanted <= set(asked)
+
+
 def doctor(file: Path) -> Result:
     return CliRunner().invoke(app, ["doctor", "-f", str(file), "--output", "json"])
 

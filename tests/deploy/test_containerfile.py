@@ -111,7 +111,7 @@ def test_the_package_is_found_without_the_environments_help(tmp_path: Path) -> N
     first, *_ = (ROOT / "deploy" / "homeostat").read_text(encoding="utf-8").splitlines()
     shebang, option = first.removeprefix("#!").split()
     assert shebang == "/opt/homeostat/bin/python"
-    asked = [python, option, "-c", "import homeostat; print(homeostat.__file__)"]
+    asked = [str(python), option, "-c", "import homeostat; print(homeostat.__file__)"]
     said = subprocess.run(asked, check=True, capture_output=True, text=True, cwd="/", timeout=60)
     assert said.stdout.strip() == str(app / "homeostat" / "__init__.py")
 

@@ -15,8 +15,7 @@ from homeostat.base.world import Snapshot
 ArrayT = TypeVar("ArrayT")
 
 LOOKBACK_SCRAPES: Final = 5  # that ratios and quantiles of a signal with traffic look back over
-# Confidence of what rests on the score alone; nobody is woken while the objectives are met.
-UNLIKE_ITSELF: Final = 0.1
+UNLIKE_ITSELF: Final = 0.1  # confidence of what rests on the score alone; nobody is woken for it
 
 
 class Verdict(StrEnum):

@@ -13,7 +13,7 @@ from homeostat.server.address import listening
 from homeostat.server.config import Config, ControllerSettings
 from homeostat.server.kill import KillSwitch
 
-_FILES: Final = ("token_file", "password_file")
+_FILES: Final = ("token_file", "password_file", "secret_file", "bot_token_file")
 
 
 def machine(config: Config) -> Iterator[Check]:
@@ -131,10 +131,17 @@ def _nearest(folder: Path) -> Path:
 
 
 def _named(config: Config) -> set[Path]:
-    files = {hook.secret_file for hook in config.controller.webhooks}
+    """Return every file of a secret that the configuration names, whoever it is for."""
+    here = config.controller
+    parts = [*here.notifiers, *([] if here.traces is None else [here.traces])]
     for deployment in config.deployments:
-        for entry in deployment.prometheus:
-            files |= {path for key in _FILES if (path := entry.settings.get(key)) is not None}
-    if config.controller.postgres is not None and config.controller.postgres.password_file:
-        files.add(config.controller.postgres.password_file)
+        parts += [*deployment.prometheus, *deployment.elsewhere]
+        parts += [] if deployment.trainer is None else [deployment.trainer]
+    files = {path for part in parts for key in _FILES if (path := part.settings.get(key))}
+    if here.slack is not None:
+        files.add(here.slack.secret_file)
+    if here.alerts is not None:
+        files.add(here.alerts.token_file)
+    if here.postgres is not None and here.postgres.password_file:
+        files.add(here.postgres.password_file)
     return files
