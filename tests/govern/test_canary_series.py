@@ -78,6 +78,32 @@ def test_a_counter_that_its_page_has_no_more_began_anew() -> None:
     assert gained(arm(one, bad=(bad,))) == [(10.0, 1.0), (None, None), (10.0, 0.0), (10.0, 0.0)]
 
 
+def test_a_counter_that_is_away_and_comes_back_is_unknown_all_the_while() -> None:
+    one = series([0, 10, 20, 30, 40])
+    for bad in ([7, 1000, None, 1001, 1001], [7, 1000, None, None, 1001]):
+        whole = series([0, 2000, 4000, 6000, 8000])
+        found = gained(arm(whole, bad=(series(bad, code="503"),)))  # type: ignore[arg-type]
+        away = [k for k in range(1, 5) if None in bad[k - 1 : k + 1]]
+        assert [k for k, pair in enumerate(found, start=1) if pair == (None, None)] == away
+        assert sum(pair[1] or 0.0 for pair in found) == 993.0, "never a thousand from nothing"
+    by_code = gained(arm(one, series([5, 9, None, 12, 13], code="201")))
+    assert by_code == [(14.0, 0.0), (None, None), (None, None), (11.0, 0.0)]
+
+
+def test_a_counter_that_is_gone_for_good_is_unknown_once() -> None:
+    bad = (series([0, 3, None, None, None], code="503"),)
+    found = gained(arm(series([0, 10, 20, 30, 40]), bad=bad))
+    assert found == [(10.0, 3.0), (None, None), (10.0, 0.0), (10.0, 0.0)]
+
+
+def test_after_its_process_began_anew_a_counter_has_counted_nothing_until_it_is_there() -> None:
+    one, bad = series([0, 10, 2, 8, 9]), series([0, 3, None, None, 1], code="500")
+    assert gained(arm(one, bad=(bad,))) == [(10.0, 3.0), (None, None), (6.0, 0.0), (1.0, 1.0)]
+    late = series([0, 3, None, None, 1], code="500")
+    found = gained(arm(series([0, 10, 20, 8, 9]), bad=(late,)))
+    assert found == [(10.0, 3.0), (None, None), (None, None), (1.0, 1.0)]
+
+
 def test_good_ones_serve_as_well_as_bad_ones() -> None:
     good = ArmSeries(total=(series([0, 10, 20, 30, 40]),), part=(series([0, 9, 19, 28, 38]),),
                      part_is_good=True)  # fmt: skip

@@ -6,8 +6,9 @@ and none of their counters went back. A counter that is not on a page that was r
 nothing yet (its client makes it with the first event); one that is on no page was not read.
 
 Where a target appears or disappears for good, the stretch in which it did is unknown; where it is
-away and comes back, all of the time between. Nothing is ever repeated, interpolated or taken for
-zero.
+away and comes back, all of the time between. So it is with a single counter of it that disappears:
+only where its process began anew meanwhile has it counted nothing since. Nothing is ever repeated,
+interpolated or taken for zero.
 """
 
 import math
@@ -151,6 +152,11 @@ class _Arm:
             who: [any(not math.isnan(row[k]) for row in rows) for k in range(size)]
             for who, rows in self._total.items()
         }
+        counters = (self._total, self._part, *self._buckets.values())
+        for who, rows in self._total.items():
+            begun_anew = _restarts(rows)
+            for row in (row for one in counters for row in one.get(who, [])):
+                _mark_away(row, begun_anew)
         self._lived = {
             who: (read.index(True), size - 1 - read[::-1].index(True))
             for who, read in self._read.items()
@@ -210,6 +216,33 @@ class _Grid:
                     row[place] = value
             out.setdefault(who, []).append(row)
         return out
+
+
+def _restarts(rows: Sequence[Sequence[float]]) -> frozenset[int]:
+    """Return the scrapes at which some counter of a target had gone back: its process began anew.
+
+    >>> sorted(_restarts([[5.0, 6.0, math.nan, 2.0, 3.0]]))
+    [3]
+    """
+    found: set[int] = set()
+    for row in rows:
+        read = [k for k, value in enumerate(row) if not math.isnan(value)]
+        found.update(after for before, after in pairwise(read) if row[after] < row[before])
+    return frozenset(found)
+
+
+def _mark_away(row: list[float], begun_anew: frozenset[int]) -> None:
+    """Write infinity, from and to which no gain is known, where a counter that comes back is away.
+
+    >>> row = [7.0, math.nan, math.nan, 9.0]
+    >>> _mark_away(row, frozenset())
+    >>> row
+    [7.0, inf, inf, 9.0]
+    """
+    read = [k for k, value in enumerate(row) if not math.isnan(value)]
+    for gone, back in pairwise(read):
+        known_from = min((k for k in begun_anew if gone < k <= back), default=back)
+        row[gone + 1 : known_from] = [math.inf] * (known_from - gone - 1)
 
 
 def _gain(before: float, after: float) -> float:
