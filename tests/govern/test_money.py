@@ -19,7 +19,7 @@ from homeostat.base.budgets import (
 )
 from homeostat.base.units import HOUR, MILLISECOND, MINUTE, SECOND, TimeNs
 from homeostat.base.world import Snapshot
-from homeostat.govern.money import charge, rate, savings, spent
+from homeostat.govern.money import assumed, charge, rate, savings, spent
 from homeostat.testing import guard_scene as g
 
 SCRAPE = 15 * SECOND
@@ -57,7 +57,8 @@ def test_a_price_that_nobody_named_is_no_price_of_zero() -> None:
 
 def test_an_hour_of_four_replicas_costs_four_prices() -> None:
     ledger = lived([g.world(3, fallback=1)] * 241)
-    assert spent(ledger) == spent(ledger, month=True) == 4 * 2_100
+    assert spent(ledger) == 4 * 2_100
+    assert spent(ledger, month=True) - assumed(ledger, month=True) == 4 * 2_100
     assert ledger.days[-1].seen_ms == HOUR_MS
     assert ledger.days[-1].assumed_ms == 0
 
@@ -168,7 +169,53 @@ def test_a_month_is_projected_to_its_last_day_and_no_further() -> None:
     ledger = lived([g.world(1, fallback=0)] * 2, at=begin, every=DAY_NS)
     one_day = 24 * 2_100
     assert projected(ledger, ledger.at, 2_100) == one_day  # the last day of the month is to come
-    assert projected(ledger, ledger.at, 2_100, month=True) == 2 * one_day
-    assert projected(ledger, ledger.at, 0, month=True) == one_day
+    before = 29 * one_day  # nobody counted the first days of the month
+    assert assumed(ledger, month=True) == before
+    assert projected(ledger, ledger.at, 2_100, month=True) == before + 2 * one_day
+    assert projected(ledger, ledger.at, 0, month=True) == before + one_day
     later = TimeNs(ledger.at + DAY_NS)
     assert projected(ledger, later, 0, month=True) == 0  # a new month
+
+
+def test_the_month_before_counting_began_is_not_free_and_is_marked() -> None:
+    begin = TimeNs((month_end(20_000) - 7) * DAY_NS + 6 * HOUR)  # late in a month of 31 days
+    ledger = lived([g.world(3, fallback=0)], at=begin)
+    rate_milli = 3 * 2_100
+    assert assumed(ledger) == spent(ledger) == 6 * rate_milli
+    assert assumed(ledger, month=True) == spent(ledger, month=True) == (24 * 24 + 6) * rate_milli
+    whole = 31 * 24 * rate_milli
+    assert projected(ledger, ledger.at, rate_milli, month=True) == whole
+    assert ledger.days == (), "nothing is said to be counted, or saved, that was not"
+    assert savings(ledger, ONE_PRICE) is None
+
+
+def test_blind_from_the_beginning_is_charged_once_something_is_seen() -> None:
+    begin = TimeNs((month_end(20_000) - 7) * DAY_NS)
+    worlds = [None] * 240 + [g.world(2, fallback=0)] * 2
+    ledger = lived(worlds, at=begin)
+    assert spent(ledger) == -(-241 * 15 * 4_200 // 3_600)
+    assert ledger.days[-1].assumed_ms == 239 * 15_000
+    assert assumed(ledger, month=True) == 24 * 24 * 4_200
+
+
+def test_the_bill_goes_on_in_another_currency_as_if_it_had_always_been_so() -> None:
+    world = g.world(2, fallback=0)
+    ledger = lived([world] * 5, at=TimeNs(MIDNIGHT + 12 * HOUR))
+    euros = replace(ONE_PRICE, currency="EUR")
+    again = charge(ledger, euros, world, SCRAPE, TimeNs(ledger.at + SCRAPE))
+    assert assumed(again) >= 12 * 4_200
+
+
+def test_a_ledger_of_before_this_was_counted_is_completed() -> None:
+    world = g.world(2, fallback=0)
+    old = replace(lived([world] * 5, at=TimeNs(MIDNIGHT + HOUR)), earlier=None)
+    assert assumed(charge(old, ONE_PRICE, world, SCRAPE, TimeNs(old.at + SCRAPE))) == 4_200
+
+
+@given(at=st.integers(0, 400 * DAY_NS), replicas=st.integers(1, 9))
+def test_the_first_projection_is_that_of_a_whole_period(at: int, replicas: int) -> None:
+    ledger = lived([g.world(replicas, fallback=0)], at=TimeNs(20_000 * DAY_NS + at))
+    milli, today = 2_100 * replicas, day_of(ledger.at)
+    length = sum(month_of(today + off) == month_of(today) for off in range(-31, 32))
+    for month, days in ((False, 1), (True, length)):
+        assert abs(projected(ledger, ledger.at, milli, month=month) - days * 24 * milli) <= 1

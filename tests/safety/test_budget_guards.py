@@ -61,7 +61,7 @@ def books(draw: st.DrawFn) -> Accounts | None:
     days = tuple(DaySpend(day=today + day, milli_ms=ms) for day, ms in sorted(draw(DAYS)))
     at = TimeNs(g.NOW - draw(st.integers(0, 2 * HOUR)))
     ledger = Ledger(since=TimeNs(0), at=at, rate_milli=draw(st.none() | st.integers(0, 9000)),
-                    days=days)  # fmt: skip
+                    days=days, earlier=draw(st.none() | st.just(days)))  # fmt: skip
     return Accounts(
         ledger=draw(st.none() | st.just(ledger)), burning=draw(st.none() | st.booleans())
     )
@@ -104,8 +104,9 @@ def test_one_more_replica_in_trouble_is_never_refused_for_money_alone(
     accounts: Accounts | None, day: int, *, held: bool
 ) -> None:
     """No trap: where the books are open, a person may always say yes."""
-    if accounts is None or accounts.ledger is None:
-        return
+    ledger = None if accounts is None else accounts.ledger
+    if ledger is None or (ledger.earlier is None and not ledger.days):
+        return  # not open: no book, or nothing ever entered
     ill = slo(g.scene(), met=False)
     state = priced(ill, accounts, prices=(Price(pool="", milli=1_000),), day_milli=day)
     state = budget(state, 1.0) if held else state
@@ -164,3 +165,10 @@ def test_a_world_that_was_not_read_costs_nobody_knows_what() -> None:
     found = facts(g.scale(4), look(blind, g.NOW))
     assert (found["spend_milli"], found["spend_change_milli"]) == (None, None)
     assert found["bill_over_milli"] is None
+
+
+def test_a_ledger_that_never_saw_what_runs_is_no_bill_of_zero() -> None:
+    never = Accounts(ledger=Ledger(since=TimeNs(0), at=g.NOW, rate_milli=None))
+    answer = guard(g.scale(4), priced(g.scene(), never, month_milli=10**9), g.NOW)
+    assert not isinstance(answer, Allow)
+    assert "what was spent" in " ".join(answer.reasons)

@@ -161,6 +161,8 @@ class Ledger:
             or while a price is missing.
         days: Oldest first.
         currency: Of all amounts; in another one everything is counted anew.
+        earlier: The days of the month before counting began, taken to have cost what was first
+            seen to run: nobody counted, and that is not zero. None before anything was seen.
     """
 
     since: TimeNs
@@ -168,6 +170,12 @@ class Ledger:
     rate_milli: int | None
     days: tuple[DaySpend, ...] = ()
     currency: str = "USD"
+    earlier: tuple[DaySpend, ...] | None = None
+
+    @property
+    def billed(self) -> tuple[DaySpend, ...]:
+        """What was counted, and what is assumed of the time before it."""
+        return (*(self.earlier or ()), *self.days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +237,7 @@ def projected(ledger: Ledger, now: TimeNs, rate_milli: int, *, month: bool = Fal
     """Return what a day, or a month, costs by its end if a rate stayed, in thousandths.
 
     Args:
-        ledger: What was spent so far.
+        ledger: What was spent so far, with what is assumed of the time before counting began.
         now: A time within the period.
         rate_milli: The rate, thousandths an hour.
         month: The calendar month instead of the day; both of UTC.
@@ -239,7 +247,7 @@ def projected(ledger: Ledger, now: TimeNs, rate_milli: int, *, month: bool = Fal
     begin = end - 31 if month else today
     spent = sum(
         one.milli_ms
-        for one in ledger.days
+        for one in ledger.billed
         if begin <= one.day < end and (not month or month_of(one.day) == month_of(today))
     )
     ahead_ms = max(0, end * DAY_NS - ledger.at) // MILLISECOND

@@ -55,7 +55,9 @@ def _money(money: Plain) -> list[str]:
         of = "" if budget is None else f" of {budget:.2f}"
         ahead = money.get(f"{period}_projected")
         more = "" if ahead is None else f", {ahead:.2f} by its end at this rate"
-        lines.append(f"{period.replace('_', ' ')} {told}{of} {money['currency']}{more}")
+        guess = money.get(f"{period}_assumed") or 0.0
+        part = f", {guess:.2f} assumed from before counting began" if guess > 0 else ""
+        lines.append(f"{period.replace('_', ' ')} {told}{of} {money['currency']}{part}{more}")
     saved = money["savings"]
     if saved is not None:
         lines.append(f"saved {saved['saved']:.2f} in {saved['days']} d {saved['assumption']}")

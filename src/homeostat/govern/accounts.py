@@ -88,6 +88,8 @@ class Books:
         rate_milli: What runs costs an hour, None if not known.
         day_milli: What the day cost so far, None before anything was charged.
         month_milli: The same of the month.
+        day_assumed_milli: Of what the day cost, what nobody counted: before counting began.
+        month_assumed_milli: The same of the month.
         day_projected_milli: What the day costs by its end if what runs goes on; None if not known.
         month_projected_milli: The same of the month.
         day_budget_milli: Budget of a day, None for none.
@@ -102,6 +104,8 @@ class Books:
     rate_milli: int | None
     day_milli: int | None
     month_milli: int | None
+    day_assumed_milli: int | None
+    month_assumed_milli: int | None
     day_projected_milli: int | None
     month_projected_milli: int | None
     day_budget_milli: int | None
@@ -136,6 +140,8 @@ def books(accounts: Accounts | None, managed: Managed, now: TimeNs) -> Books | N
         rate_milli=None if ledger is None else ledger.rate_milli,
         day_milli=money.spent(ledger) if ledger is not None and charged else None,
         month_milli=money.spent(ledger, month=True) if ledger is not None and charged else None,
+        day_assumed_milli=money.assumed(ledger) if ledger is not None and charged else None,
+        month_assumed_milli=money.assumed(ledger, month=True) if ledger and charged else None,
         day_projected_milli=day_ahead,
         month_projected_milli=month_ahead,
         day_budget_milli=prices.day_milli,

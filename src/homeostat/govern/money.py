@@ -2,8 +2,9 @@
 
 Every slot is paid for, whatever state it is in, at its pool's price. Between two looks the dearer
 of the two is charged; while nothing can be seen, what ran last goes on being charged and the time
-is marked as assumed: a bill that nobody saw is not zero. Days and months are those of UTC, as on
-most bills. Projections are the guard's: see `safety.bill`.
+is marked as assumed: a bill that nobody saw is not zero. Neither is that of the month before
+counting began: it is taken to have cost what is first seen to run, kept apart and marked. Days and
+months are those of UTC, as on most bills. Projections are the guard's: see `safety.bill`.
 """
 
 from collections.abc import Iterable
@@ -76,17 +77,39 @@ def charge(
     """
     live = rate(world, money)
     if before is None or before.currency != money.currency:
-        return Ledger(since=now, at=now, rate_milli=live, currency=money.currency)
+        return Ledger(
+            since=now,
+            at=now,
+            rate_milli=live,
+            currency=money.currency,
+            earlier=None if live is None else _earlier(now, live),
+        )
     if now <= before.at:
         return before  # a clock that went back charges nothing twice
     known = [one for one in (before.rate_milli, live) if one is not None]
     seen = live is not None and now - before.at <= _SEEN_SCRAPES * scrape_ns
-    days = before.days
+    days, earlier = before.days, before.earlier
     if known:
+        # Blind from the beginning: what is seen at last is taken to have run since then.
+        unseen = () if before.rate_milli is not None else _by_day(before.since, before.at)
+        for at, until in unseen:
+            days = _charged(days, at, until, max(known), seen=False)
         for at, until in _by_day(before.at, now):
             days = _charged(days, at, until, max(known), seen=seen)
+        earlier = _earlier(before.since, max(known)) if earlier is None else earlier
     last = before.rate_milli if live is None else live
-    return replace(before, at=now, rate_milli=last, days=days[-KEPT_DAYS:])
+    return replace(before, at=now, rate_milli=last, days=days[-KEPT_DAYS:], earlier=earlier)
+
+
+def _earlier(since: TimeNs, milli: int) -> tuple[DaySpend, ...]:
+    """Return what the month had cost before counting began, had it cost as much all the time."""
+    first = day_of(since)
+    while month_of(first - 1) == month_of(day_of(since)):
+        first -= 1
+    days: tuple[DaySpend, ...] = ()
+    for at, until in _by_day(TimeNs(first * DAY_NS), since):
+        days = _charged(days, at, until, milli, seen=False)
+    return days
 
 
 def _by_day(at: TimeNs, until: TimeNs) -> Iterable[tuple[TimeNs, TimeNs]]:
@@ -114,12 +137,22 @@ def _charged(
 
 
 def spent(ledger: Ledger, *, month: bool = False) -> int:
-    """Return what the present day, or month, has cost so far, in thousandths."""
+    """Return what the present day, or month, has cost so far, in thousandths.
+
+    What is assumed of the time before counting began is part of it: see `assumed`.
+    """
+    return _sum(ledger, ledger.billed, month=month)
+
+
+def assumed(ledger: Ledger, *, month: bool = False) -> int:
+    """Return how much of that is of the time before counting began, which nobody counted."""
+    return _sum(ledger, ledger.earlier or (), month=month)
+
+
+def _sum(ledger: Ledger, days: tuple[DaySpend, ...], *, month: bool) -> int:
     today = day_of(ledger.at)
     inside = [
-        one
-        for one in ledger.days
-        if (month_of(one.day) == month_of(today) if month else one.day == today)
+        one for one in days if (month_of(one.day) == month_of(today) if month else one.day == today)
     ]
     return -(-sum(one.milli_ms for one in inside) // HOUR_MS)
 

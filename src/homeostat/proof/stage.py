@@ -195,7 +195,7 @@ def _fleet(setting: Setting, drawn: Drawn, rotation: int) -> FleetView:
 def _accounts(drawn: Drawn, now: TimeNs) -> Accounts:
     """Return what was counted of promises and money: nothing was spent before."""
     burning = drawn.facts["burning"]
-    ledger = Ledger(since=now, at=now, rate_milli=None)
+    ledger = Ledger(since=now, at=now, rate_milli=None, earlier=())
     return Accounts(ledger=ledger, burning=None if burning is None else burning is True)
 
 

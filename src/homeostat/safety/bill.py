@@ -91,7 +91,9 @@ def _over(sight: Sight, money: MoneyPolicy | None, after: int | None) -> tuple[i
     ledger = None if accounts is None else accounts.ledger
     if money is None or (money.day_milli is None and money.month_milli is None):
         return None, ""
-    if ledger is None or after is None:
+    # A ledger that never saw what runs has charged nothing, which is not zero.
+    uncounted = ledger is None or (ledger.earlier is None and not ledger.days)
+    if ledger is None or uncounted or after is None:
         return None, "what was spent, or would be, is not known"
     worst: tuple[int, str] | None = None
     for name, budget in (("day", money.day_milli), ("month", money.month_milli)):

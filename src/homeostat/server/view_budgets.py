@@ -63,6 +63,8 @@ def _money(found: books.Books) -> Plain:
         "per_hour": _amount(found.rate_milli),
         "day": _amount(found.day_milli),
         "month": _amount(found.month_milli),
+        "day_assumed": _amount(found.day_assumed_milli),
+        "month_assumed": _amount(found.month_assumed_milli),
         "day_projected": _amount(found.day_projected_milli),
         "month_projected": _amount(found.month_projected_milli),
         "day_budget": _amount(found.day_budget_milli),

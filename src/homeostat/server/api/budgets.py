@@ -55,6 +55,10 @@ class MoneyOut(Body):
     per_hour: float | None
     day: float | None
     month: float | None
+    day_assumed: float | None = Field(
+        description="Of the day, what nobody counted: before counting began, at the first rate."
+    )
+    month_assumed: float | None = Field(description="The same of the month.")
     day_projected: float | None = Field(description="By its end, if what runs goes on.")
     month_projected: float | None
     day_budget: float | None

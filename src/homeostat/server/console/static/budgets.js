@@ -46,11 +46,12 @@ function tile(name, value, notes) {
 function money(m) {
   const of = (budget) => (budget === null ? "no budget" : `budget: ${amount(budget, m.currency)}`);
   const ahead = (value) => `by its end, if what runs goes on: ${amount(value, m.currency)}`;
+  const guess = (value) => (value > 0 ? `of it assumed, from before counting began: ${amount(value, m.currency)}` : null);
   const s = m.savings;
   return el("dl", { class: "numbers", "data-money": m.currency },
     tile("An hour, as it runs now", amount(m.per_hour, m.currency), []),
-    tile("Today so far (UTC)", amount(m.day, m.currency), [ahead(m.day_projected), of(m.day_budget)]),
-    tile("This month so far (UTC)", amount(m.month, m.currency), [ahead(m.month_projected), of(m.month_budget)]),
+    tile("Today so far (UTC)", amount(m.day, m.currency), [guess(m.day_assumed), ahead(m.day_projected), of(m.day_budget)]),
+    tile("This month so far (UTC)", amount(m.month, m.currency), [guess(m.month_assumed), ahead(m.month_projected), of(m.month_budget)]),
     s === null ? null : tile(`Saved in ${s.days} day${s.days === 1 ? "" : "s"}`, amount(s.saved, m.currency), [`${amount(s.spent, m.currency)} spent, ${amount(s.reference, m.currency)} for comparison`, s.assumption, s.assumed_s > 0 ? `${span(s.assumed_s)} were not seen and are charged as before` : null]));
 }
 
