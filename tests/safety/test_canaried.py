@@ -123,5 +123,14 @@ def test_a_canary_elsewhere_stops_another_canary_and_no_healing() -> None:
     assert said(back, seen) == ""
 
 
+def test_a_canary_of_what_is_shared_stops_another_and_no_healing() -> None:
+    tried = FleetView(targets=200, replicas=1000, trying=1, sharing_trying=1)
+    seen = replace(state(), fleet=tried)
+    assert "G5 sharing" in said(shift(), seen)
+    assert said(shift(), replace(seen, fleet=replace(tried, sharing_trying=0))) == ""
+    back = shift(pool="b", ramp=(25.0, 50.0, 100.0), beside="")
+    assert said(back, seen) == ""
+
+
 def test_a_pool_that_has_all_of_the_traffic_has_no_next_rung() -> None:
     assert "G7" not in said(shift(), state(100.0))

@@ -173,3 +173,18 @@ def test_a_canary_that_is_only_compared_stops_no_other_and_is_counted_apart() ->
         views = views_of({"x": state("x", record=moved), "y": state("y")}, ())
         assert (views["y"].targets_changing, views["y"].trying) == (int(writes), int(not writes))
         assert (views["x"].targets_changing, views["x"].trying) == (0, 0)
+
+
+def test_a_canary_of_what_is_shared_is_counted_apart() -> None:
+    record = flying("x", 0).record
+    assert record is not None
+    ramp = replace(record.action, kind=ActionKind.SHIFT_TRAFFIC, beside="a")
+    states = {
+        name: replace(state(name), managed=replace(state(name).managed, shares=shares))
+        for name, shares in {"x": ("gpu",), "y": ("gpu", "db"), "z": ("db",)}.items()
+    }
+    for at, writes in ((ActionState.INTENT, 1), (ActionState.VERIFYING, 0)):
+        moved = replace(states["x"], record=replace(record, action=ramp, state=at))
+        views = views_of({**states, "x": moved}, ())
+        seen = {name: (one.sharing_changing, one.sharing_trying) for name, one in views.items()}
+        assert seen == {"x": (0, 0), "y": (writes, 1 - writes), "z": (0, 0)}

@@ -35,6 +35,7 @@ class FleetView:
             pool, say) with this one.
         trying: Other deployments with a canary that is being compared: they change nothing
             meanwhile, and stop nothing but another canary.
+        sharing_trying: Of those, the ones that share something with this one.
     """
 
     targets: int = 1
@@ -46,6 +47,7 @@ class FleetView:
     sensors_ok: bool = True
     sharing_changing: int = 0
     trying: int = 0
+    sharing_trying: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

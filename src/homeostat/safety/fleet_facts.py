@@ -33,6 +33,7 @@ def of_fleet(action: Action, sight: Sight, own: ActionRecord | None) -> dict[str
         "flying": busy,
         # Two canaries at once are two changes at once, though neither writes just now.
         "targets_changing": fleet.targets_changing + (fleet.trying if action.beside else 0),
+        "sharing": fleet.sharing_changing + (fleet.sharing_trying if action.beside else 0),
     }
 
 
@@ -55,7 +56,6 @@ def _fleet_limits(sight: Sight, part: int) -> dict[str, Value]:
         "targets": fleet.targets,
         "targets_limit": None if share is None else max(1, fleet.targets * (share // part) // 1000),
         "others_changing": fleet.replicas_changing,
-        "sharing": fleet.sharing_changing,
         "replicas_limit": None
         if replica_share is None
         else max(1, size * (replica_share // part) // 1000),

@@ -65,7 +65,6 @@ class Fleet:
 
     def view(self, name: str) -> FleetView:
         """Return one deployment's view of the fleet."""
-        mine = self._shares.get(name, frozenset())
         return FleetView(
             targets=self._targets,
             targets_changing=len(self._touched) - (name in self._touched),
@@ -74,11 +73,16 @@ class Fleet:
             anomalous=self._anomalous,
             actions_last_hour=sum(self._recent.values()) - self._recent.get(name, 0),
             sensors_ok=self._sensors_ok,
-            sharing_changing=sum(
-                other != name and bool(mine & self._shares.get(other, frozenset()))
-                for other in self._touched
-            ),
+            sharing_changing=self._sharing(name, self._touched),
             trying=len(self._trying - {name}),
+            sharing_trying=self._sharing(name, self._trying),
+        )
+
+    def _sharing(self, name: str, others: Iterable[str]) -> int:
+        """Return how many others share something with a deployment."""
+        mine = self._shares.get(name, frozenset())
+        return sum(
+            other != name and bool(mine & self._shares.get(other, frozenset())) for other in others
         )
 
 
