@@ -1,12 +1,17 @@
 """Rehearsals: what they foresee, that chance is shared, and that HOLD is always among them."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from rehearsed_by_hand import DRAWS, SLOTS, action, drawn, fitted, stage, standing
+from rehearsed_by_hand import DRAWS, SLOTS, action, drawn, fitted, fixed, stage, standing
 
 from homeostat.base.actions import HOLD, Action, ActionKind
 from homeostat.base.rehearsal import Prospect, Rehearsal, Trust
 from homeostat.base.units import SECOND, TimeNs
+from homeostat.twin.fit_predict import Spread
+from homeostat.twin.fit_values import Fit
 from homeostat.twin.rehearse import (
     Candidate,
     Question,
@@ -16,6 +21,7 @@ from homeostat.twin.rehearse import (
     quantiles,
     rehearse,
 )
+from homeostat.twin.rehearse_draw import Errors, draw
 from homeostat.twin.rehearse_orders import orders_of, standing_orders
 from homeostat.twin.rehearse_situation import Situation
 
@@ -170,3 +176,41 @@ def test_more_candidates_than_fit_into_one_call_share_their_chance() -> None:
         found(rehearsed(standing(rate_rps=600.0), one), one).foreseen.latency_ms.p50
         for one in sizes
     ]
+
+
+def test_p95_is_as_far_off_as_it_was_at_the_load_that_an_action_leads_to() -> None:
+    """At ease the curves hold; above half of the capacity 1.5 times their p95 was seen."""
+    apart = Spread(
+        signal="latency_p95_s", edges=(0.5,), errors=((0.0,) * 40, (math.log(1.5),) * 40), number=80
+    )
+    fit, now = replace(fitted(), spreads={"latency_p95_s": apart}), standing(rate_rps=240.0)
+    two = Action(kind=ActionKind.SCALE_DOWN, subject="pool:a", change=(("replicas.a", 2),))
+
+    def answered(one: Fit, latency_ms: float = 150.0) -> Rehearsal:
+        here = replace(now, latency_ms=latency_ms)
+        loads = (240.0 / 2 * (0.02 / 8 + 0.002),)
+        return rehearse(
+            stage(),
+            draw(one, here, number=DRAWS, slots=SLOTS, seed=1, assume=fixed()),
+            Question(id="r-1", at=TimeNs(7), horizon_s=300.0),
+            standing_orders(here, SLOTS),
+            [Candidate(action=two, orders=orders_of(two, here, SLOTS), loads=loads)],
+            Trust(),
+        )
+
+    exact, told = answered(fitted()), answered(fit)
+    assert found(told, HOLD).foreseen.latency_ms == found(exact, HOLD).foreseen.latency_ms
+    before, after = (found(one, two).foreseen.latency_ms for one in (exact, told))
+    assert after.p50 == pytest.approx(1.5 * before.p50, rel=1e-5)
+    # A promise between the two is kept by the curves, and broken by what was seen.
+    between = 1.2 * before.p95
+    assert found(answered(fitted(), between), two).foreseen.breach.p50 == 0.0
+    assert found(answered(fit, between), two).foreseen.breach.p50 == 1.0
+    assert found(answered(fit, between), HOLD).foreseen.breach.p50 == 0.0
+
+
+def test_where_nothing_serves_the_errors_are_those_of_the_highest_load() -> None:
+    apart = Spread(signal="latency_p95_s", edges=(0.5,), errors=((0.0,), (1.0,)), number=2)
+    errors = Errors(factor=0.0, spread=apart, share=np.array([0.2, 0.9]), load=math.nan)
+    assert errors.stretch(errors.load) == pytest.approx(np.full(2, math.e))
+    assert errors.stretch(0.2).tolist() == [1.0, 1.0]

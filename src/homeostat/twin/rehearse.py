@@ -38,11 +38,14 @@ class Candidate:
         action: The action.
         orders: All levers at absolute values, and its impulses; of a ramp at its end.
         before: Of a ramp, each stage before its end: the lever's value, and the orders.
+        loads: Of the stable pool with each that is played; empty = as it stands. Of how it is
+            loaded depends how far the curves' p95 may be from what is seen.
     """
 
     action: Action
     orders: Orders
     before: tuple[tuple[float, Orders], ...] = ()
+    loads: tuple[float, ...] = ()
 
     @property
     def played(self) -> tuple[Orders, ...]:
@@ -103,8 +106,11 @@ def rehearse(
     asked = [one for one in candidates if one.action != HOLD]
     seconds, why = horizon_s(question.horizon_s, [one.action for one in asked])
     every = [hold, *[orders for one in asked for orders in one.played]]
-    sums = _played(stage, draws, every, round(seconds / SCRAPE_S))
-    found = _found(sums, draws.stretch, seconds)
+    loads = [draws.errors.load]
+    loads += [load for one in asked for load in one.loads or loads[:1] * len(one.played)]
+    stretch = np.stack([draws.errors.stretch(load) for load in loads])
+    sums = _played(stage, draws, every, stretch / stretch[0], round(seconds / SCRAPE_S))
+    found = _found(sums, stretch, seconds)
     prospects, stages = _prospects(asked, found)
     return Rehearsal(
         id=question.id,
@@ -117,7 +123,9 @@ def rehearse(
     )
 
 
-def _played(stage: Stage, draws: Draws, orders: Sequence[Orders], scrapes: int) -> Sums:
+def _played(
+    stage: Stage, draws: Draws, orders: Sequence[Orders], wider: Floats, scrapes: int
+) -> Sums:
     """Return what comes of every candidate in every draw [C, D], so many at a time.
 
     One size is compiled, which takes longer than any rehearsal; candidates in different groups
@@ -126,9 +134,11 @@ def _played(stage: Stage, draws: Draws, orders: Sequence[Orders], scrapes: int) 
     found = []
     for first in range(0, len(orders), AT_A_TIME):
         some = [*orders[first : first + AT_A_TIME]]
-        some += [orders[0]] * (AT_A_TIME - len(some))
+        missing = AT_A_TIME - len(some)
+        some += [orders[0]] * missing
+        p95 = np.pad(wider[first : first + AT_A_TIME], ((0, missing), (0, 0)), constant_values=1.0)
         stacked: Orders = jax.tree.map(lambda *leaves: jnp.stack(leaves), *some)
-        sums = stage.play(draws.lanes, stacked, scrapes)
+        sums = stage.play(draws.lanes, stacked, scrapes, p95)
         found.append(jax.tree.map(np.asarray, sums))
     return jax.tree.map(  # type: ignore[no-any-return]
         lambda *leaves: np.concatenate(leaves)[: len(orders)], *found

@@ -154,6 +154,7 @@ def _candidates(
         except NotRehearsedError as error:
             left_out.append(f"{action.kind} {action.subject} was not rehearsed: {error}")
             continue
+        one = replace(one, loads=tuple(_load(found, now, orders) for orders in one.played))
         strange = _unseen(found, now, one)
         if strange:
             left_out.append(f"{action.kind} {action.subject} was not rehearsed: {strange[0]}")
@@ -177,19 +178,29 @@ def _unseen(found: Fit, now: Situation, one: Candidate) -> list[str]:
     return [f"{why}, where the load is forecast to be" for why in strange]
 
 
-def _beyond(found: Fit, now: Situation, orders: Orders) -> list[str]:
-    """Return a sentence if an action leads where the deployment was never seen."""
-    stable = ready(now)
+def _moved(now: Situation, orders: Orders) -> tuple[int, Situation]:
+    """Return the ready replicas of the stable pool with orders, and the deployment with them."""
     wanted = float(np.asarray(orders.replicas)[Variant.A])
-    before = now.target[Variant.A]
-    after = stable + round(wanted - before)
+    after = ready(now) + round(wanted - now.target[Variant.A])
     batch_max = float(np.asarray(orders.batch_max)[Variant.A])
     weight = float(np.asarray(orders.weights)[Variant.A])
-    if (after, batch_max, weight) == (stable, now.batch_max, now.weights[Variant.A]):
+    return after, replace(now, batch_max=batch_max, weights=(weight, 1.0 - weight, 0.0))
+
+
+def _load(found: Fit, now: Situation, orders: Orders) -> float:
+    """Return the load of the stable pool with orders; NaN if nothing would serve."""
+    after, moved = _moved(now, orders)
+    return state_of(found, moved, after, now)[0]
+
+
+def _beyond(found: Fit, now: Situation, orders: Orders) -> list[str]:
+    """Return a sentence if an action leads where the deployment was never seen."""
+    after, moved = _moved(now, orders)
+    still = (moved.batch_max, moved.weights[Variant.A]) == (now.batch_max, now.weights[Variant.A])
+    if still and after == ready(now):
         return []  # where it stands already: that is `trust`'s question
     if found.region is None:
         return ["the fit knows no region"]
-    moved = replace(now, batch_max=batch_max, weights=(weight, 1.0 - weight, 0.0))
     load, batch = state_of(found, moved, after, now)
     return said(found.region, load, batch, after)
 

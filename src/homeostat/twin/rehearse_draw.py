@@ -18,6 +18,7 @@ from homeostat.twin.faults import Faults
 from homeostat.twin.fit_curves import SIGNALS
 from homeostat.twin.fit_estimate import Known
 from homeostat.twin.fit_frame import Floats
+from homeostat.twin.fit_predict import Spread
 from homeostat.twin.fit_values import Fit
 from homeostat.twin.primitives import INDEX
 from homeostat.twin.rehearse_load import load
@@ -25,6 +26,7 @@ from homeostat.twin.rehearse_params import f32, to_params
 from homeostat.twin.rehearse_play import Lanes, Limit, Scene
 from homeostat.twin.rehearse_prior import PRIORS, Prior
 from homeostat.twin.rehearse_situation import Situation
+from homeostat.twin.rehearse_trust import ready, state_of
 from homeostat.twin.shapes import FAULTS, VARIANTS, Cure, Phase, Variant
 from homeostat.twin.signals import CLASSES
 
@@ -44,14 +46,19 @@ class Draws:
     Attributes:
         lanes: Parameters, faults, scene, objectives and chance [D, ...].
         number: D.
-        stretch: What is seen of a p95 / what the curves say of it [D].
+        errors: Of p95 latency, by load.
         notes: What was assumed, one sentence each.
     """
 
     lanes: Lanes
     number: int
-    stretch: Floats = field(repr=False)
+    errors: "Errors" = field(repr=False)
     notes: tuple[str, ...] = ()
+
+    @property
+    def stretch(self) -> Floats:
+        """What is seen of a p95 / what the curves say of it, where the deployment stands [D]."""
+        return self.errors.stretch(self.errors.load)
 
     def facing(self, faults: Faults, notes: tuple[str, ...] = ()) -> "Draws":
         """Return the draws with something wrong, and with what else is to be said.
@@ -63,6 +70,35 @@ class Draws:
         parameters, own, scene, limit, keys = self.lanes
         lanes = (parameters, _beside(own, faults), scene, limit, keys)
         return replace(self, lanes=lanes, notes=(*self.notes, *notes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """How far a p95 that is seen lies from what the curves say, as rows held back showed it.
+
+    Attributes:
+        factor: Log of what refinement left between the two.
+        spread: The fit's errors by load; None if it has none.
+        share: Which of the errors each draw has, the same at every load, 0..1 [D].
+        load: Where the deployment stands; NaN = nothing serves.
+    """
+
+    factor: float
+    spread: Spread | None
+    share: Floats = field(repr=False)
+    load: float
+
+    def stretch(self, load: float) -> Floats:
+        """Return what is seen of a p95 / what the curves say of it at a load [D].
+
+        Where nothing serves the load is beyond all: the errors of the highest group.
+        """
+        if self.spread is None:
+            return np.full(len(self.share), math.exp(self.factor))
+        at = math.inf if math.isnan(load) else load
+        group = int(np.searchsorted(np.asarray(self.spread.edges), at))
+        errors = np.quantile(self.spread.errors[group], self.share, method="inverted_cdf")
+        return np.asarray(np.exp(self.factor + errors))
 
 
 def draw(
@@ -96,14 +132,14 @@ def draw(
     values, assumed = _values(found, assume or {}, number, chance)
     arriving = load(now, _rate_error(found, now), values["retries"], chance, seed)
     values["retries"] = arriving.retries
-    stretch, wider = _stretch(found, number, chance)
+    errors, wider = _errors(found, now, number, chance)
     leaks, leaking = with_leak(found, now, no_faults(number, slots), seed)
     lanes = (
         to_params(values, arriving.knots_rps, now, slots),
         leaks,
         _scene(values, now, slots, chance),
         Limit(
-            latency_s=f32(now.latency_ms / 1000.0 / stretch),
+            latency_s=f32(now.latency_ms / 1000.0 / errors.stretch(errors.load)),
             error_ratio=f32(np.full(number, now.error_ratio)),
         ),
         jnp.asarray(chance.integers(0, 2**32, (number, 2), dtype=np.uint32)),
@@ -111,7 +147,7 @@ def draw(
     return Draws(
         lanes=lanes,
         number=number,
-        stretch=stretch,
+        errors=errors,
         notes=(*assumed, *arriving.notes, *wider, *leaking),
     )
 
@@ -225,17 +261,22 @@ def _rate_error(found: Fit, now: Situation) -> float:
     return math.sqrt(max(found.ca2, 0.0) / max(now.requests, 1.0))
 
 
-def _stretch(
-    found: Fit, number: int, chance: np.random.Generator
-) -> tuple[Floats, tuple[str, ...]]:
-    """Return p95 as seen / as the curves say it: what refinement left, and the fit's own errors."""
-    factor = found.factors[SIGNALS.index("latency_p95_s")]
+def _errors(
+    found: Fit, now: Situation, number: int, chance: np.random.Generator
+) -> tuple[Errors, tuple[str, ...]]:
+    """Return the errors of p95: what refinement left, and the fit's own."""
     spread = found.spreads.get("latency_p95_s")
+    errors = Errors(
+        factor=found.factors[SIGNALS.index("latency_p95_s")],
+        spread=spread,
+        share=chance.random(number),
+        load=state_of(found, now, ready(now))[0],
+    )
     if spread is None:
-        note = "the fit was never compared with latencies: their intervals are too narrow"
-        return np.full(number, math.exp(factor)), (note,)
-    errors = np.concatenate([np.asarray(group) for group in spread.errors])
-    return np.exp(factor + chance.choice(errors, number)), ()
+        return errors, (
+            "the fit was never compared with latencies: their intervals are too narrow",
+        )
+    return errors, ()
 
 
 def _scene(

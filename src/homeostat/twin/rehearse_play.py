@@ -52,7 +52,7 @@ class Limit(eqx.Module):
     """What users were promised, as the controller judges it; every field of one draw.
 
     Attributes:
-        latency_s: p95 by the twin's curves.
+        latency_s: p95 by the twin's curves, at the load where the deployment stands.
         error_ratio: Failed / answered.
     """
 
@@ -111,6 +111,7 @@ class Stage:
         draws: Lanes,
         orders: Orders,
         scrapes: int,
+        p95: Any = None,
     ) -> Sums:
         """Return what comes of every candidate in every draw [C, D].
 
@@ -118,6 +119,7 @@ class Stage:
             draws: [D, ...].
             orders: Of each candidate [C, ...]; impulses are given once, at the beginning.
             scrapes: How far to look, in scrapes of `SCRAPE_S`; any number, one program.
+            p95: What a candidate's p95 is over what `Limit.latency_s` is made for [C, D]; None = 1.
 
         Raises:
             ValueError: The draws are no multiple of `at_once`, or there is nothing to look at.
@@ -129,7 +131,9 @@ class Stage:
             )
         if scrapes < 1:
             raise ValueError(f"a horizon is at least one scrape of {SCRAPE_S} s, got {scrapes}")
-        found: Sums = self._play(draws, orders, jnp.int32(scrapes), self.curves)
+        shape = (jax.tree.leaves(orders)[0].shape[0], number)
+        wider = jnp.ones(shape) if p95 is None else jnp.asarray(p95, jnp.float32)
+        found: Sums = self._play(draws, orders, wider, jnp.int32(scrapes), self.curves)
         return found
 
 
@@ -137,15 +141,17 @@ def _play(
     at_once: int,
     draws: Lanes,
     orders: Orders,
+    p95: Array,
     scrapes: Array,
     curves: tables.Tables,
 ) -> Sums:
     grouped = jax.tree.map(lambda leaf: leaf.reshape(-1, at_once, *leaf.shape[1:]), draws)
+    wider = jnp.moveaxis(p95.reshape(p95.shape[0], -1, at_once), 0, 1)  # [D / k, C, k]
 
-    def group(some: Lanes) -> Sums:
-        return _group(some, orders, scrapes, curves)
+    def group(some: tuple[Lanes, Array]) -> Sums:
+        return _group(some[0], orders, some[1], scrapes, curves)
 
-    found = jax.lax.map(group, grouped)  # [D / k, C, k]
+    found = jax.lax.map(group, (grouped, wider))  # [D / k, C, k]
     return jax.tree.map(  # type: ignore[no-any-return]
         lambda leaf: jnp.moveaxis(leaf, 0, 1).reshape(leaf.shape[1], -1), found
     )
@@ -154,6 +160,7 @@ def _play(
 def _group(
     draws: Lanes,
     orders: Orders,
+    p95: Array,
     scrapes: Array,
     curves: tables.Tables,
 ) -> Sums:
@@ -180,7 +187,7 @@ def _group(
         common, mine, sums = carry
         now = jax.tree.map(lambda first, rest: jnp.where(at == 0, first, rest), orders, calm)
         common, mine, truth = every(params, faults, common, mine, now)
-        return common, mine, _added(sums, truth, limit)
+        return common, mine, _added(sums, truth, limit, p95)
 
     nothing = jnp.zeros((count, keys.shape[0]))
     _, _, sums = jax.lax.fori_loop(0, scrapes, scrape, (common, mine, Sums(*[nothing] * 8)))
@@ -227,12 +234,12 @@ def _begin(
     return changed
 
 
-def _added(sums: Sums, truth: Truth, limit: Limit) -> Sums:
+def _added(sums: Sums, truth: Truth, limit: Limit, p95: Array) -> Sums:
     """Return the sums with one more scrape [C, D, T]."""
     offered, attempts = truth.offered.sum(axis=-1), truth.attempts.sum(axis=-1)
     errors, slow = truth.errors.sum(axis=-1), (truth.offered * truth.p95_s).sum(axis=-1)
     # Asked this way round, what is not a number is no promise kept.
-    timely = slow <= limit.latency_s * offered * (1.0 + _ROUNDING)
+    timely = slow * p95 <= limit.latency_s * offered * (1.0 + _ROUNDING)
     right = errors <= (limit.error_ratio + _ROUNDING) * attempts
     breach = 1.0 - (timely & right).astype(jnp.float32)
     return Sums(
