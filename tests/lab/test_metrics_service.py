@@ -188,3 +188,29 @@ def test_what_lies_after_the_end_of_an_episode_counts_nowhere() -> None:
     assert (got.windows[0], got.windows_met[0], got.up_s[0]) == (30, 30, 1800)
     assert (got.failed[0], got.violation_s[0], got.watched_s[0]) == (0, 0, 1800)
     assert got.usd[0] == pytest.approx(2.0)
+
+
+def test_what_never_is_in_order_for_two_minutes_is_repaired_by_damage_alone() -> None:
+    """A p99 above its limit for 20 s of every minute makes no minute miss: no damage, no order."""
+    second = np.arange(HOUR)
+    slow = ((second >= ONSET) & (second % 60 < 20))[None]
+    got = served(p50_s=0.05, p95_s=0.3, p99_s=np.where(slow, 0.51, 0.2))
+    assert got.windows_met[0] == 60
+    assert (got.repair_s[0], got.repaired[0]) == (0, True)
+    assert (got.repair_any_s[0], got.repaired_any[0]) == (HOUR - ONSET, False)
+    assert (got.repair_literal_s[0], got.repaired_literal[0]) == (HOUR - ONSET, False)
+
+
+def test_by_the_letter_a_damage_that_comes_late_finds_everything_repaired() -> None:
+    late = served(good=during(1000, 1400, 50.0, 100.0))
+    assert late.repair_s[0] == late.repair_any_s[0] == 1400 - ONSET
+    assert (late.repair_literal_s[0], late.repaired_literal[0]) == (0, True)
+    soon = served(good=during(ONSET + 60, 1400, 50.0, 100.0))
+    assert soon.repair_literal_s[0] == 1400 - ONSET
+
+
+def test_no_reading_of_repair_says_anything_without_a_fault() -> None:
+    none = served(one=episode(onset_s=np.inf), good=50.0)
+    assert np.isnan([none.repair_any_s[0], none.repair_literal_s[0]]).all()
+    assert not (none.repaired_any[0])
+    assert not (none.repaired_literal[0])

@@ -7,7 +7,10 @@ table. Readings:
 - Windows and seconds without a request are left out: nobody was served well or badly.
 - MTTR runs from the onset of the fault, not from the first damage, to the beginning of the first
   120 s in order after that damage (see `metrics_windows`: a second above the limit now and then is
-  none). A fault whose damage never shows has been repaired in no time.
+  none). A fault whose damage never shows has been repaired in no time. Beside it stand two readings
+  that soften nothing: every second outside the objectives counts as damage (`repair_any_s`), and
+  the letter of the definition, the first 120 s in order from the onset on, even where the damage
+  comes later (`repair_literal_s`).
 - Time to recovery (p99 only) runs from the first damage to latency to the beginning of such 120 s;
   episodes without it have none.
 """
@@ -44,6 +47,10 @@ class Service:
         follow_up_s: From the onset of the fault to the end of the episode; NaN without a fault.
         repair_s: Onset to recovery, or to the end of the episode.
         repaired: Whether it recovered.
+        repair_any_s: As `repair_s`, every second outside the objectives being damage.
+        repaired_any: Whether that recovered.
+        repair_literal_s: Onset to the first 120 s in order, or to the end of the episode.
+        repaired_literal: Whether there were such.
         recovery_s: First slow second to p99 back, or to the end; NaN when it was never slow.
         recovered: Whether it came back.
         usd: Spent.
@@ -65,6 +72,10 @@ class Service:
     follow_up_s: Floats
     repair_s: Floats
     repaired: Mask
+    repair_any_s: Floats
+    repaired_any: Mask
+    repair_literal_s: Floats
+    repaired_literal: Mask
     recovery_s: Floats
     recovered: Mask
     usd: Floats
@@ -116,17 +127,21 @@ def _recovery(seen: View, thresholds: Thresholds) -> dict[str, Any]:
     end = seen.valid.sum(axis=1)
     onset = seen.onset_tick[:, 0]
     faulty = onset < end
-    hurt = damaged(seen, thresholds)
-    first, back, done = _first_stretch(hurt, bad, seen, least)
-    repair = np.where(first < 0, 0, np.where(done, back, end) - onset)
+    here = np.arange(bad.shape[1]) >= seen.onset_tick
+    begun = {"": damaged(seen, thresholds), "_any": bad, "_literal": here}
+    repairs: dict[str, Any] = {}
+    for name, hurt in begun.items():
+        first, back, done = _first_stretch(hurt, bad, seen, least)
+        repair = np.where(first < 0, 0, np.where(done, back, end) - onset)
+        repairs[f"repair{name}_s"] = np.where(faulty, repair * TICK_S, np.nan)
+        repairs[f"repaired{name}"] = faulty & ((first < 0) | done)
     hurt = damaged(seen, thresholds, latency_alone=True)
     first_slow, fast, fast_done = _first_stretch(hurt, slow, seen, least)
     recovery = np.where(fast_done, fast, end) - first_slow
     return {
         "violation_s": bad.sum(axis=1) * TICK_S,
         "follow_up_s": np.where(faulty, (end - onset) * TICK_S, np.nan),
-        "repair_s": np.where(faulty, repair * TICK_S, np.nan),
-        "repaired": faulty & ((first < 0) | done),
+        **repairs,
         "recovery_s": np.where(faulty & (first_slow >= 0), recovery * TICK_S, np.nan),
         "recovered": faulty & fast_done,
     }

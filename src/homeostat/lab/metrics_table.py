@@ -68,17 +68,24 @@ def faulty(scores: Scores) -> Mask:
     return np.asarray(fault & ~np.array(scores.benign, dtype=bool))
 
 
-def repair(scores: Scores) -> tuple[Floats, Mask]:
+def repair(scores: Scores, reading: str = "") -> tuple[Floats, Mask]:
     """Return the time to repair and whether it came, or to its censoring [N]; NaN = no fault.
 
     Where a controller can remove the fault, until the service is in order; where it cannot, until
     the right people were told.
+
+    Args:
+        scores: Of the episodes.
+        reading: Of being in order: "" after damage, "_any" after any second outside the
+            objectives, "_literal" from the onset (see `metrics_service`).
     """
     told = np.isfinite(scores.people.escalation_s)
     until_told = np.where(told, scores.people.escalation_s, scores.service.follow_up_s)
     can = np.array(scores.recoverable, dtype=bool)
-    times = np.where(can, scores.service.repair_s, until_told)
-    return np.where(faulty(scores), times, np.nan), np.where(can, scores.service.repaired, told)
+    until_in_order = getattr(scores.service, f"repair{reading}_s")
+    came = getattr(scores.service, f"repaired{reading}")
+    times = np.where(can, until_in_order, until_told)
+    return np.where(faulty(scores), times, np.nan), np.where(can, came, told)
 
 
 def horizon(scores: Scores, which: Mask, thresholds: Thresholds) -> float:
@@ -124,12 +131,17 @@ def repair_quantile(share: float) -> Metric:
     return metric
 
 
-def _mttr(arms: Arms) -> Measured:
-    which = faulty(arms.scores)
-    if not which.any():
-        return nothing()
-    times, events = repair(arms.scores)
-    return restricted(arms.scores, times, events, which, arms.thresholds), int(which.sum())
+def _mttr(reading: str = "") -> Metric:
+    """Return the mean time to repair by one reading of being in order (see `repair`)."""
+
+    def metric(arms: Arms) -> Measured:
+        which = faulty(arms.scores)
+        if not which.any():
+            return nothing()
+        times, events = repair(arms.scores, reading)
+        return restricted(arms.scores, times, events, which, arms.thresholds), int(which.sum())
+
+    return metric
 
 
 def _mttr_ratio(arms: Arms) -> Measured:
@@ -264,7 +276,7 @@ RATES: Final[Mapping[str, Callable[[Scores], Mask]]] = {
 """Shares of episodes: whether it happened, per episode."""
 
 METRICS: Final[Mapping[str, Metric]] = {
-    "mttr_s": _mttr,
+    "mttr_s": _mttr(),
     "mttr_ratio_to_oracle": _mttr_ratio,
     "sla_compliance": over(lambda s: s.service.windows_met, lambda s: s.service.windows),
     "uptime": over(lambda s: s.service.up_s, lambda s: s.service.counted_s),
@@ -285,6 +297,8 @@ METRICS: Final[Mapping[str, Metric]] = {
     "breach_brier_skill": _brier_skill,
     # Beside them: the same without an assumption, by another weight, or a part.
     "slo_violation_minutes": over(lambda s: s.service.violation_s / 60.0, ones),
+    "mttr_any_violation_s": _mttr("_any"),
+    "mttr_literal_s": _mttr("_literal"),
     "mttr_median_s": repair_quantile(0.5),
     "mttr_p95_s": repair_quantile(0.95),
     "sla_compliance_by_request": over(

@@ -177,6 +177,18 @@ METRICS: Final = {
         "Minutes per episode in which availability, p99 or quality was not as promised. Rests on "
         "no model of people or of repair.",
     ),
+    "mttr_any_violation_s": _metric(
+        "Mean time to repair, any violation",
+        Unit.SECONDS,
+        "less",
+        "As mean time to repair, every second outside the objectives being damage.",
+    ),
+    "mttr_literal_s": _metric(
+        "Mean time to repair, by the letter",
+        Unit.SECONDS,
+        "less",
+        "From the onset to the first 120 s in order, also where the damage comes only later.",
+    ),
     "mttr_median_s": _metric(
         "Median time to repair",
         Unit.SECONDS,
