@@ -7,7 +7,7 @@ as often as there are ways to choose them. Nineteen in twenty of those ratios ar
 what is beyond it is harm of the version, or of one unlucky choice in twenty: the chance of a false
 alarm is alpha + 5 %, not alpha.
 
-A permanent self-check (`canary_selfcheck`) plays the same game with the real judge.
+Two pools of one version play the same game with the real judge (`canary_alike`).
 """
 
 import math

@@ -284,10 +284,14 @@ def test_a_comparison_under_way_shows_its_evidence_as_logarithms(bench: Any) -> 
         if name == "homeostat_canary_log_e_value"
     }
     assert shown == {("bad", "harm"): pytest.approx(2.0), ("slow", "safe"): pytest.approx(1.0)}
+    assert found["homeostat_canary_stands_out", MINE] == 0.0
+    worse = replace(compared, judgement=replace(judged, harm_e=25.0))
+    with TestClient(bench.app(states={"credit": replace(state, comparison=worse)}.get)) as client:
+        assert samples(scraped(client))["homeostat_canary_stands_out", MINE] == 1.0
     over = replace(state, record=None)
     with TestClient(bench.app(states={"credit": over}.get)) as client:
         names = {name for name, _ in samples(scraped(client))}
-    assert "homeostat_canary_log_e_value" not in names
+    assert not {"homeostat_canary_log_e_value", "homeostat_canary_stands_out"} & names
 
 
 def own_page(bench: Any, own: Own) -> Page:

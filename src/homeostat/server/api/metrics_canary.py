@@ -1,11 +1,12 @@
 """Metrics of the canary: the evidence of a comparison, and the judge's self-check."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import Metric
 
-from homeostat.govern import canary_alike
+from homeostat.base.canary import CanaryJudgement
+from homeostat.govern import canary_alike, canary_fleet
 from homeostat.server.api.deps import States
 from homeostat.server.telemetry.families import Family
 from homeostat.server.view_deployment import DeploymentState
@@ -22,7 +23,9 @@ def families(states: Iterable[DeploymentState], known: States = lambda _: None) 
         known: What the loop knows of each.
     """
     states = tuple(states)
-    yield _evidence(states, known)
+    judged = dict(_compared(states, known))
+    yield _evidence(judged)
+    yield _standing_out(judged)
     prefix = "canary_selfcheck_"
     ramps, alarms = Family(f"{prefix}ramps"), Family(f"{prefix}false_alarms")
     promised, failed = Family(f"{prefix}promised_rate"), Family(f"{prefix}failed")
@@ -41,18 +44,33 @@ def families(states: Iterable[DeploymentState], known: States = lambda _: None) 
         yield family.metric
 
 
-def _evidence(states: tuple[DeploymentState, ...], known: States) -> Metric:
-    family = Family("canary_log_e_value")
+def _compared(
+    states: tuple[DeploymentState, ...], known: States
+) -> Iterator[tuple[str, CanaryJudgement]]:
+    """Yield each deployment whose canary is compared now, and what is known of it."""
     for state in states:
         loop = known(state.name)
         if loop is None or loop.record is None or loop.comparison is None:
             continue
         judged = loop.comparison.judgement
-        if loop.comparison.action_id != loop.record.id or judged is None:
-            continue
-        for one in judged.metrics:
-            family.add(_log(one.harm_e), state.name, one.metric, "harm")
-            family.add(_log(one.safe_e), state.name, one.metric, "safe")
+        if loop.comparison.action_id == loop.record.id and judged is not None:
+            yield state.name, judged
+
+
+def _evidence(judged: Mapping[str, CanaryJudgement]) -> Metric:
+    family = Family("canary_log_e_value")
+    for name, judgement in judged.items():
+        for one in judgement.metrics:
+            family.add(_log(one.harm_e), name, one.metric, "harm")
+            family.add(_log(one.safe_e), name, one.metric, "safe")
+    return family.metric
+
+
+def _standing_out(judged: Mapping[str, CanaryJudgement]) -> Metric:
+    family = Family("canary_stands_out")
+    out = set(canary_fleet.harmful(list(judged.values())))
+    for place, name in enumerate(judged):
+        family.add(float(place in out), name)
     return family.metric
 
 
