@@ -97,6 +97,8 @@ def test_a_date_is_the_seconds_that_the_calendar_says(when: datetime) -> None:
         ('{"timestamp": 0}\n{"timestamp": 1e17}\n', 1, "seconds from the first request"),
         ("timestamp,value\n0,1\n1e-9,1\n1e9,2\n", 3, "1e+18 steps of 1e-09 s"),
         ("timestamp,requests\n0,1\n1e9,1\n1000000000.5,2\n", 4, "record it coarser"),
+        ("period,count\n0,1\n60,1\n1800,1\n", 4, "28 minutes before this row are missing"),
+        ("period,count\n0,1\n300,1\n", 3, "4 minutes before this row are missing"),
         ("period,count\n0,1\n1e15,2\n", 3, "minutes, at most 20000000 are read"),
     ],
 )
@@ -106,6 +108,15 @@ def test_a_row_that_cannot_be_used_is_refused_with_its_line(
     error = refused(text)
     assert error.line == line, str(error)
     assert help_given in error.problem, str(error)
+
+
+def test_up_to_three_missing_minutes_lie_between_their_neighbours_and_are_not_zero() -> None:
+    found = own("period,count\n0,60\n60,120\n300,600\n360,0\n420,60\n")
+    assert list(found.rps) == [1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 0.0, 1.0]
+
+
+def test_two_rows_of_one_minute_add_up() -> None:
+    assert list(own("period,count\n0,60\n10,60\n60,60\n").rps) == [2.0, 1.0]
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:
