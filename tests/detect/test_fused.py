@@ -1,107 +1,25 @@
 """The fused score: one answer for a deployment, one onset however long, and nothing for silence."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from fused_play import SIGNALS, Play
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.base import names
 from homeostat.base.evidence import (
     UNLIKE_ITSELF,
-    Anomaly,
     Evidence,
     Family,
-    Quality,
-    SeriesKey,
-    Signals,
-    Suspicion,
     Verdict,
 )
 from homeostat.base.types import TimeNs
-from homeostat.detect import changepoint, fused, fused_batch, stack, stack_incident
-from homeostat.detect.fused import HELD, Config, Fused, FusedState
+from homeostat.detect import changepoint, fused, fused_batch, fused_rooms, stack, stack_incident
+from homeostat.detect.fused import HELD, Fused, FusedState
 from homeostat.detect.fused_groups import width_for
 from homeostat.detect.layout import Layout, layout
 from homeostat.stats.arrays import from_bytes, to_bytes
 
-SIGNALS = (names.DEVICE_TIME, names.BATCH_SIZE, names.CPU_SHARE, names.QUEUE_LENGTH)
 WARM = 220
-# A past of 220 ticks says 1.8 of what could not be stranger, one of 900 says 3.4: these lines are
-# for a young one, so that tests need not wait.
-SOON = Config(incident=stack_incident.Config(start=1.7, stay=1.2, quiet=30))
-
-
-class Play:
-    """A fleet of made-up deployments, one tick after the other."""
-
-    def __init__(self, *deployments: str, replicas: int = 2, seed: int = 1) -> None:
-        self.chance = np.random.default_rng(seed)
-        self.part, self.state = Fused(SOON), Fused(SOON).init()
-        self.replicas = dict.fromkeys(deployments, replicas)
-        self.tick, self.layout = 0, layout(())
-        self.off: dict[tuple[str, str, str], float] = {}
-        self.silent: set[str] = set()
-        self.alarms: dict[str, float] = {}
-        self.suspected: set[str] = set()
-        self.busy: frozenset[str] = frozenset()
-
-    def keys(self) -> tuple[SeriesKey, ...]:
-        return tuple(
-            SeriesKey(deployment=name, subject=f"replica:a-{slot}", signal=signal)
-            for name, slots in self.replicas.items()
-            for slot in range(slots)
-            for signal in SIGNALS
-        )
-
-    def one(self) -> dict[str, Evidence]:
-        self.tick += 1
-        keys = self.keys()
-        self.layout = layout(keys, self.layout) if keys != self.layout.keys else self.layout
-        noise = self.chance.normal(10.0, 1.0, len(keys))
-        values = [
-            np.nan
-            if key.deployment in self.silent
-            else value + self.off.get((key.deployment, key.subject, key.signal), 0.0)
-            for key, value in zip(keys, noise.tolist(), strict=True)
-        ]
-        told = tuple(self.said(name) for name in self.replicas)
-        learn = frozenset(self.replicas) - self.suspected - self.busy
-        self.state, out = self.part.step(
-            self.state, self.signals(keys, values), self.layout, told, learn, self.busy
-        )
-        return {one.deployment: one for one in out}
-
-    def play(self, ticks: int) -> list[dict[str, Evidence]]:
-        return [self.one() for _ in range(ticks)]
-
-    def said(self, name: str) -> Evidence:
-        subject, signal = "replica:a-0", names.DEVICE_TIME
-        claim = Anomaly(
-            detector="ewma", subject=subject, signal=signal, verdict=Verdict.ANOMALOUS,
-            neg_log10_p=self.alarms.get(name),
-        )  # fmt: skip
-        unknown = tuple(
-            replace(claim, signal=one, subject=f"replica:a-{slot}", verdict=Verdict.UNKNOWN)
-            for slot in range(self.replicas[name])
-            for one in SIGNALS
-            if name in self.silent
-        )
-        why = Suspicion(family=Family.LOAD, subject="gateway", confidence=0.75, because=())
-        return Evidence(
-            deployment=name, at=TimeNs(self.tick), tick=self.tick, readings=(),
-            anomalies=unknown or ((claim,) if name in self.alarms else ()), forecasts=(),
-            suspicions=(why,) if name in self.suspected else (), slo_met=True, ready=True,
-            world=None,
-        )  # fmt: skip
-
-    def signals(self, keys: tuple[SeriesKey, ...], values: list[float]) -> Signals[object]:
-        return Signals(
-            at=TimeNs(self.tick), tick=self.tick, keys=keys, values=np.array(values),
-            age_ns=np.zeros(len(keys), dtype=np.int64), samples=np.ones(len(keys)),
-            quality=(Quality.GOOD,) * len(keys), world=(),
-        )  # fmt: skip
 
 
 def shift(play: Play, name: str, by: float) -> None:
@@ -250,7 +168,7 @@ def _at(play: Play) -> FusedState:
     return play.state
 
 
-def test_a_deployment_that_outgrows_its_row_begins_anew_in_a_wider_one(warm: Play) -> None:
+def test_a_deployment_that_outgrows_its_row_goes_on_in_a_wider_one(warm: Play) -> None:
     play = branch(warm)
     play.replicas["one"] = 9
     out = play.one()
@@ -285,11 +203,11 @@ def _nested(value: object) -> set[type]:
 
 
 def test_a_large_fleet_is_seated_over_some_ticks_and_a_place_is_used_again() -> None:
-    names_of = [f"n{number:02d}" for number in range(fused_batch.MOST + 3)]
+    names_of = [f"n{number:02d}" for number in range(fused_rooms.MOST + 3)]
     play = Play(*names_of)
     first, second = play.one(), play.one()
     waiting = [name for name in names_of if _verdict(first[name]) is Verdict.UNKNOWN]
-    assert waiting == names_of[fused_batch.MOST :]
+    assert waiting == names_of[fused_rooms.MOST :]
     assert not [name for name in names_of if _verdict(second[name]) is Verdict.UNKNOWN]
     keys = list(play.state.batches.groups)
     assert [number for _, number in keys] == [0, 1]
@@ -330,7 +248,7 @@ def test_what_is_said_does_not_depend_on_how_many_places_are_free(
 ) -> None:
     tight, small = changing_fleet()
     # A batch that doubles, and never gives up a place while anybody is in it.
-    monkeypatch.setattr(fused_batch, "_SHARE", 1)
+    monkeypatch.setattr(fused_rooms, "_SHARE", 1)
     wide, large = changing_fleet()
     assert tight == wide
     assert sum(size for _, _, size in small) < 0.9 * sum(size for _, _, size in large)
@@ -373,9 +291,10 @@ def test_what_is_told_are_the_largest_shares_of_all(seed: int) -> None:
     if chance.random() < 0.3:
         shares[:] = np.nan
     said = stack.Said(*(np.zeros(1),) * 5, shares[None], np.zeros(1), np.zeros(1))
-    group = fused_batch.Group(
+    group = fused_rooms.Group(
         owners=("one",), names=(columns,), last=np.zeros(1, dtype=np.int64),
-        seen=fused_batch.Seen((), ()), incident=stack_incident.init(np, 1),  # type: ignore[arg-type]
+        heard=np.zeros((1, 12), dtype=np.int64), incident=stack_incident.init(np, 1),
+        seen=fused_rooms.Seen((), ()),  # type: ignore[arg-type]
     )  # fmt: skip
     parts = dict(zip(columns, np.nan_to_num(shares[:12]).tolist(), strict=True))
     ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))

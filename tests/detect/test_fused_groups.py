@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from homeostat.detect import stack, stack_incident
-from homeostat.detect.fused_batch import Batch, Group, Seen
+from homeostat.detect.fused_batch import Batch
 from homeostat.detect.fused_groups import filled, grown, leaves, renewed
+from homeostat.detect.fused_rooms import Group, Seen
 from homeostat.stats.arrays import to_bytes
 
 WIDTH = 8
@@ -84,7 +85,8 @@ def test_entities_that_begin_anew_have_seen_nothing_and_the_others_stay(which: l
 def test_what_is_rare_and_the_seasons_stay_when_levels_begin_anew() -> None:
     old = filled_by_chance(2, seed=3)
     group = Group(
-        owners=("one", "two"), names=((), ()), last=np.zeros(2, dtype=np.int64), seen=old,
+        owners=("one", "two"), names=((), ()), last=np.zeros(2, dtype=np.int64),
+        heard=np.zeros((2, WIDTH), dtype=np.int64), seen=old,
         incident=stack_incident.init(np, 2),
     )  # fmt: skip
     which = np.array([False, True])

@@ -111,8 +111,11 @@ class Across:
 
     def few(self, scores: Any) -> Any:
         """Return each column's part in the mean of the worst few, as `worst` does."""
-        quarter = math.ceil(scores.shape[1] / 4)
-        return worst(scores, min(self.config.most, quarter))
+        return worst(scores, self.worst_of(scores.shape[1]))
+
+    def worst_of(self, columns: int) -> int:
+        """Return how many of so many columns are the worst few; see `Config.most`."""
+        return min(self.config.most, math.ceil(columns / 4))
 
     def averaged(self, blame: Any, parts: Any) -> Any:
         """Return the moving average of parts after one tick more; see `AcrossState.blame`."""

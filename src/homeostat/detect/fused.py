@@ -38,7 +38,8 @@ from homeostat.base.evidence import (
 from homeostat.base.ports import SignalsLike
 from homeostat.base.units import TimeNs
 from homeostat.detect import stack, stack_incident
-from homeostat.detect.fused_batch import Batch, Batches, Group
+from homeostat.detect.fused_batch import Batch, Batches
+from homeostat.detect.fused_rooms import Group
 from homeostat.detect.fused_wires import Key
 from homeostat.detect.layout import CHARTED, Layout
 

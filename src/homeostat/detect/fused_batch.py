@@ -6,6 +6,10 @@ what is missing is NaN: a column of padding is one that never says anything.
 A batch holds at most `MOST` deployments, and at most as many get a place on one tick, because
 models of relations are fitted when so many rows have been learnt: a fleet that starts on one tick
 would be fitted on one tick. Who has no place yet is not scored yet.
+
+Series come and go (`detect.fused_columns`), and a deployment that outgrows its row takes what is
+known of its columns, and its onset, along: into a batch whose clock is that of the one it leaves,
+since seasons are remembered by the batch's ticks.
 """
 
 from dataclasses import dataclass, replace
@@ -16,67 +20,21 @@ import numpy.typing as npt
 
 from homeostat.base.evidence import SeriesKey
 from homeostat.base.ports import SignalsLike
-from homeostat.detect import changepoint, stack, stack_incident
-from homeostat.detect.changepoint_config import Config as ChangeConfig
-from homeostat.detect.fused_groups import (
-    Name,
-    Plan,
-    grown,
-    kept,
-    leaves,
-    plan,
-    renewed,
-    seated,
-    width_for,
-)
+from homeostat.detect import fused_rooms, stack, stack_incident
+from homeostat.detect.fused_columns import put, reseated
+from homeostat.detect.fused_groups import kept, seated, width_for
+from homeostat.detect.fused_rooms import MOST, Group, Rooms, Seen, named
 from homeostat.detect.fused_wires import Key, Wires
-from homeostat.detect.layout import Layout
+from homeostat.detect.layout import Layout, Part
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 # A deployment that was not heard of for so many ticks gives its row up, as series do their slots.
 _FORGET: Final = 600
 # Levels that change for good are looked for on every fourth tick: they stay, and looking is dear.
 _STRIDE: Final = 4
-# Free places cost as much as taken ones. So a batch grows to what is wanted, by a quarter at least
-# lest a fleet that comes one by one is copied each time; and shrinks once a quarter is free. Two
-# places at least: products of a single matrix may differ in the last bit from those of several.
-_SHARE: Final = 4
-_LEAST: Final = 2
-MOST: Final = 32
-# Of `screen_rows.State`: what is not about a level.
-_STAY: Final = ("season", "rates", "reach")
-
-
-class Seen(NamedTuple):
-    """What is remembered of a batch's entities.
-
-    Attributes:
-        stack: The stack's state.
-        changes: Change points, one row a column.
-    """
-
-    stack: stack.StackState
-    changes: changepoint.State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Group:
-    """The deployments of one width.
-
-    Attributes:
-        owners: Who has which place; empty for a free one.
-        names: Each place's columns.
-        last: The tick at which each place was last heard of, -1 where never. `[place]`
-        seen: What is remembered of them.
-        incident: The onset of each.
-    """
-
-    owners: tuple[str, ...]
-    names: tuple[tuple[Name, ...], ...]
-    last: Ints
-    seen: Seen
-    incident: stack_incident.State
+_NONE: Final = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,31 +47,35 @@ class Batches:
             deployment waits for its place.
         rows: Of each group, the charted rows of the frame.
         cells: Of each group, where their values go: place times width plus column.
+        waiting: Charted rows of the frame whose deployment has a place and no column for them.
     """
 
     groups: dict[Key, Group]
     keys: tuple[SeriesKey, ...]
     rows: dict[Key, Ints]
     cells: dict[Key, Ints]
+    waiting: Ints
 
 
-class _Plan(NamedTuple):
-    """How states of one width are made up; see `fused_groups`.
+class _Mover(NamedTuple):
+    """A deployment that goes to a wider row, as its old one knew it.
 
     Attributes:
-        where: Where entities are in the arrays of `Seen`.
-        but_rare: The same without what stays when levels and relations begin anew.
-        units: Neighbours there.
-        blank: One entity that has seen nothing.
+        key: Its new group.
+        known: Columns whose past goes along.
+        seen: What is remembered of it alone.
+        incident: Its onset, `[1]`.
+        heard: As in `Group`, `[column]`.
     """
 
-    where: Plan
-    but_rare: Plan
-    units: tuple[int, ...]
-    blank: Seen
+    key: Key
+    known: int
+    seen: Seen
+    incident: stack_incident.State
+    heard: Ints
 
 
-class Batch:
+class Batch(Rooms):
     """See the module. Causal and pure; deployments are independent of each other.
 
     Args:
@@ -121,14 +83,12 @@ class Batch:
     """
 
     def __init__(self, config: stack.StackConfig) -> None:
-        self.stack = stack.Stack(config)
-        self.changes = changepoint.Changepoint(ChangeConfig())
-        self._plans: dict[int, _Plan] = {}
+        super().__init__(config)
         self._wires = Wires()
 
     def init(self) -> Batches:
         """Return no groups."""
-        return Batches(groups={}, keys=(), rows={}, cells={})
+        return Batches(groups={}, keys=(), rows={}, cells={}, waiting=_NONE)
 
     def step(
         self,
@@ -150,10 +110,10 @@ class Batch:
         if layout.keys is not state.keys:
             same = layout.keys == state.keys  # as after a restart
             state = (
-                replace(state, keys=layout.keys)
-                if same
-                else self._seated(state, layout, signals.tick)
+                replace(state, keys=layout.keys) if same else self._seated(state, layout, signals)
             )
+        elif state.waiting.size and np.isfinite(signals.values[state.waiting]).any():
+            state = self._seated(state, layout, signals)
         groups, out = {}, {}
         for key, group in state.groups.items():
             groups[key], out[key] = self._group(
@@ -181,9 +141,10 @@ class Batch:
         told, said = self.stack.step(
             group.seen.stack, values.reshape(count, width), allowed[:, None]
         )
-        last = group.last.copy()
+        last, heard = group.last.copy(), group.heard.copy()
         last[cells // width] = signals.tick
-        group = replace(group, last=last, seen=group.seen._replace(stack=told))
+        heard[np.isfinite(values).reshape(count, width)] = signals.tick
+        group = replace(group, last=last, heard=heard, seen=group.seen._replace(stack=told))
         if signals.tick % _STRIDE:
             return group, said
         changes, _ = self.changes.step(np, group.seen.changes, values, np.repeat(allowed, width))
@@ -192,149 +153,116 @@ class Batch:
         # The level has changed for good, and it was told: what is usual begins anew.
         return (self._renewed(group, width, news) if news.any() else group), said
 
-    def _renewed(self, group: Group, width: int, which: Bools) -> Group:
-        """Return the group with levels and relations of some entities as if new.
-
-        How rare a score was in their past stays: the unit of scores is each column's own spread.
-        """
-        plan = self._plan(width)
-        seen = renewed(plan.but_rare, plan.units, group.seen, plan.blank, which)
-        return replace(group, seen=seen)
-
-    def _seated(self, state: Batches, layout: Layout, tick: int) -> Batches:
+    def _seated(self, state: Batches, layout: Layout, signals: SignalsLike) -> Batches:
         """Return the batches with a place for the deployments of the frame."""
-        groups = {key: _freed(group, tick) for key, group in state.groups.items()}
-        where = {
-            name: (key, place)
-            for key, group in groups.items()
-            for place, name in enumerate(group.owners)
-            if name
-        }
+        groups = {key: _freed(group, signals.tick) for key, group in state.groups.items()}
+        where = _where(groups)
+        movers: dict[str, _Mover] = {}
         placed = 0
         for name, part in layout.parts.items():
-            at = where.get(name)
+            at, room = where.get(name), placed < MOST
             if at is not None:
-                known = groups[at[0]].names[at[1]]
-                if self._wires.knows(name, part, known):
+                row = layout.first[name]
+                values = signals.values[row : row + len(part.keys)]
+                if self._at_home(groups, at, (name, part), values, signals.tick) or not room:
                     continue
-                columns = seated(known, part, at[0][0])
-                groups[at[0]] = _named(groups[at[0]], at[1], name if columns else "", columns or ())
-                if columns is not None:
-                    continue
-                del where[name]
-            if placed < MOST and part.charted.any():
-                key, place = where[name] = self._place(groups, width_for(int(part.charted.sum())))
+                movers[name] = self._moved(groups, at, name, part, values)
+                placed += 1
+            elif room and part.charted.any():
+                key, place = self._place(groups, width_for(int(part.charted.sum())))
                 columns = seated((), part, key[0])
-                groups[key] = _named(groups[key], place, name, columns or ())
+                groups[key] = named(groups[key], place, name, columns or ())
                 placed += 1
         keys = layout.keys if placed < MOST else ()
         groups = {key: self._sized(group, key[0]) for key, group in groups.items()}
-        where = {
-            name: (key, place)
+        for name, mover in movers.items():
+            groups[mover.key] = self._arrived(groups[mover.key], name, mover)
+        groups = {
+            key: replace(group, heard=np.where(group.heard < 0, signals.tick, group.heard))
             for key, group in groups.items()
-            for place, name in enumerate(group.owners)
-            if name
         }
         names = {key: group.names for key, group in groups.items()}
-        rows, cells = self._wires.of(layout, where, names)
-        return Batches(groups=groups, keys=keys, rows=rows, cells=cells)
+        rows, cells = self._wires.of(layout, _where(groups), names)
+        waiting = self._wires.waiting(layout)
+        return Batches(groups=groups, keys=keys, rows=rows, cells=cells, waiting=waiting)
 
-    def _place(self, groups: dict[Key, Group], width: int) -> tuple[Key, int]:
-        """Return a free place of a group, which has seen nothing once `_sized` has made it."""
-        number = 0
-        while (key := (width, number)) in groups:
-            group = groups[key]
-            if "" in group.owners or len(group.owners) < MOST:
-                break
-            number += 1
-        if key not in groups:
-            groups[key] = Group(
-                owners=("",),
-                names=((),),
-                last=np.full(1, -1, dtype=np.int64),
-                seen=self._plan(width).blank,
-                incident=stack_incident.init(np, 1),
-            )
-        elif "" not in groups[key].owners:
-            group = groups[key]
-            groups[key] = replace(group, owners=(*group.owners, ""), names=(*group.names, ()))
-        place = groups[key].owners.index("")
-        last = groups[key].last
-        if place < len(last) and last[place] >= 0:  # somebody had it before
-            groups[key] = self._emptied(groups[key], width, place)
-        return key, place
+    def _at_home(
+        self,
+        groups: dict[Key, Group],
+        at: tuple[Key, int],
+        whose: tuple[str, Part],
+        values: Floats,
+        tick: int,
+    ) -> bool:
+        """Give a deployment's series the columns of its row; return False if it needs a wider one.
 
-    def _sized(self, group: Group, width: int) -> Group:
-        """Return the group with as many places as it needs; one that is empty keeps its clock."""
-        if max(len(group.owners), _LEAST) > len(group.last):
-            return self._grown(group, width)
-        taken = [place for place, name in enumerate(group.owners) if name]
-        spare = [place for place, name in enumerate(group.owners) if not name]
-        taken = sorted(taken + spare[: max(_LEAST - len(taken), 0)])
-        free = len(group.owners) - len(taken)
-        return self._shrunk(group, width, taken) if _SHARE * free >= len(group.owners) else group
+        A series that is heard waits for its column while enough others are silent that may be gone.
+        """
+        (key, place), (name, part) = at, whose
+        group = groups[key]
+        known = group.names[place]
+        if self._wires.all_seated(name, part, known):
+            return True
+        columns = seated(known, part, key[0])
+        if columns is not None:
+            groups[key] = named(group, place, name, columns)
+            return True
+        idle = tick - group.heard[place, : len(known)]
+        seats = reseated(known, part, key[0], np.isfinite(values), idle)
+        if seats.anew:
+            group = self._anew(group, key[0], place, seats.anew)
+        groups[key] = named(group, place, name, seats.names)
+        return len(seats.lacking) <= seats.leaving
 
-    def _emptied(self, group: Group, width: int, place: int) -> Group:
-        which = np.arange(len(group.last)) == place
-        plan = self._plan(width)
+    def _anew(self, group: Group, width: int, place: int, columns: tuple[int, ...]) -> Group:
+        """Return the group with some columns of a place as if new."""
+        plan, count, chosen = self._plan(width), len(group.last), np.array(columns)
+        seen = put(plan.where, plan.units, group.seen, plan.blank, (place, count), chosen)
+        which = np.zeros((count, width), dtype=bool)
+        which[place, chosen] = True
+        return replace(
+            group,
+            heard=np.where(which, -1, group.heard),
+            seen=seen._replace(stack=self.stack.without(seen.stack, which)),
+        )
+
+    def _moved(
+        self, groups: dict[Key, Group], at: tuple[Key, int], name: str, part: Part, values: Floats
+    ) -> _Mover:
+        """Take a deployment out of its row and give it a wider one that is yet to be made."""
+        key, place = at
+        group, plan = groups[key], self._plan(key[0])
+        known, count = group.names[place], len(group.last)
+        alone = kept(plan.where, plan.units, group.seen, [place], count)
+        incident = stack_incident.State(*(part[[place]] for part in group.incident))
+        heard = group.heard[place, : len(known)]
+        idle = np.zeros(len(known), dtype=np.int64)
+        lacking = reseated(known, part, key[0], np.isfinite(values), idle).lacking
+        groups[key] = named(group, place, "", ())
+        wide, there = self._place(groups, width_for(len(known) + len(lacking)), alone)
+        groups[wide] = named(groups[wide], there, name, (*known, *lacking))
+        return _Mover(wide, len(known), alone, incident, heard)
+
+    def _arrived(self, group: Group, name: str, mover: _Mover) -> Group:
+        """Return the group with what is known of a deployment that came from a narrower row."""
+        place, count, width = group.owners.index(name), len(group.last), mover.key[0]
+        plan, columns = self._plan(width), np.arange(mover.known)
+        source = mover.seen._replace(stack=self.stack.widened(mover.seen.stack, width))
+        at = (place, count)
+        seen = put(plan.where, plan.units, group.seen, source, at, columns, whole=True)
+        heard = group.heard.copy()
+        heard[place, : mover.known] = mover.heard
+        which = np.arange(count) == place
         active, calm = group.incident
         return replace(
             group,
-            seen=renewed(plan.where, plan.units, group.seen, plan.blank, which),
-            incident=stack_incident.State(active & ~which, np.where(which, 0.0, calm)),
-        )
-
-    def _grown(self, group: Group, width: int) -> Group:
-        before = len(group.last)
-        after = max(len(group.owners), min(before + before // _SHARE, MOST), _LEAST)
-        more, free = after - before, after - len(group.owners)
-        plan = self._plan(width)
-        return Group(
-            owners=group.owners + ("",) * free,
-            names=group.names + ((),) * free,
-            last=np.concatenate([group.last, np.full(more, -1, dtype=np.int64)]),
-            seen=grown(plan.where, plan.units, group.seen, plan.blank, before, after),
+            heard=heard,
+            seen=seen,
             incident=stack_incident.State(
-                np.concatenate([group.incident.active, np.zeros(more, dtype=bool)]),
-                np.concatenate([group.incident.calm, np.zeros(more)]),
+                np.where(which, mover.incident.active, active),
+                np.where(which, mover.incident.calm, calm),
             ),
         )
-
-    def _shrunk(self, group: Group, width: int, taken: list[int]) -> Group:
-        plan = self._plan(width)
-        return Group(
-            owners=tuple(group.owners[place] for place in taken),
-            names=tuple(group.names[place] for place in taken),
-            last=group.last[taken],
-            seen=kept(plan.where, plan.units, group.seen, taken, len(group.owners)),
-            incident=stack_incident.State(*(part[taken] for part in group.incident)),
-        )
-
-    def _fresh(self, width: int, entities: int) -> Seen:
-        return Seen(
-            stack=self.stack.init(width, entities=entities),
-            changes=self.changes.init(np, entities * width),
-        )
-
-    def _plan(self, width: int) -> _Plan:
-        """Return how states of this width are made up; worked out once."""
-        if width not in self._plans:
-            where = plan(lambda entities: self._fresh(width, entities))
-            blank = self._fresh(width, 1)
-            rows = len(leaves(blank.stack.rows))
-            own = len(leaves(blank.changes))
-            units = tuple(
-                width if number < rows or number >= len(where) - own else 1
-                for number in range(len(where))
-            )
-            each = blank.stack.rows._asdict().items()
-            stays = [name in _STAY for name, part in each for _ in leaves(part)]
-            stays += [False] * (len(where) - rows)
-            but_rare = tuple(
-                None if stay else place for stay, place in zip(stays, where, strict=True)
-            )
-            self._plans[width] = _Plan(where, but_rare, units, blank)
-        return self._plans[width]
 
 
 def _freed(group: Group, tick: int) -> Group:
@@ -349,11 +277,14 @@ def _freed(group: Group, tick: int) -> Group:
     )
 
 
-def _named(group: Group, place: int, owner: str, columns: tuple[Name, ...]) -> Group:
-    owners, every = list(group.owners), list(group.names)
-    owners[place], every[place] = owner, columns
-    return replace(group, owners=tuple(owners), names=tuple(every))
+def _where(groups: dict[Key, Group]) -> dict[str, tuple[Key, int]]:
+    return {
+        name: (key, place)
+        for key, group in groups.items()
+        for place, name in enumerate(group.owners)
+        if name
+    }
 
 
-STATE_CLASSES: Final = (Batches, Group, Seen, SeriesKey)
+STATE_CLASSES: Final = (Batches, *fused_rooms.STATE_CLASSES)
 """What `stats.arrays.from_bytes` must know to read the batches, beside the stack's classes."""

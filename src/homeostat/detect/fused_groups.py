@@ -2,9 +2,9 @@
 
 A detector of whole entities takes arrays `[entity, column]`. Deployments have as many charted
 series as they have, and replicas come and go; so a deployment gets a row of the narrowest of a few
-widths with room to spare, and each of its series keeps its column for as long as the deployment has
-its row. A deployment that outgrows its row begins anew in a wider one: nothing that was learnt of
-its columns' relations would hold.
+widths with room to spare, and each of its series keeps its column for as long as it is heard of
+(`detect.fused_columns`). A deployment that outgrows its row moves to a wider one with all that is
+known of it, and with the onset that lasts.
 
 States are nested tuples of arrays with the entity on some axis, of which nothing is known but this:
 between a state of two entities and one of three, it is the axis that differs, by as much as each
@@ -57,11 +57,13 @@ def seated(known: Sequence[Name], part: Part, width: int) -> tuple[Name, ...] | 
 
 
 def places(names: Sequence[Name], part: Part) -> tuple[Ints, Ints]:
-    """Return the rows of a deployment's part that are charted, and the column of each."""
+    """Return the rows of a deployment's part that have a column, and the column of each."""
     at = {name: column for column, name in enumerate(names)}
-    rows = np.flatnonzero(part.charted)
-    columns = [at[part.subjects[row], part.signals[row]] for row in rows.tolist()]
-    return rows.astype(np.int64), np.array(columns, dtype=np.int64)
+    rows = np.flatnonzero(part.charted).tolist()
+    columns = [at.get((part.subjects[row], part.signals[row]), -1) for row in rows]
+    found = [(row, column) for row, column in zip(rows, columns, strict=True) if column >= 0]
+    both = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def plan(init: Callable[[int], Any]) -> Plan:

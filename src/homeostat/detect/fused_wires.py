@@ -20,15 +20,16 @@ Key = tuple[int, int]
 
 
 class _Wire(NamedTuple):
-    """Of one deployment: its rows, its columns' names, which rows are charted, the column of each.
+    """Of one deployment: its rows, its columns' names, which rows have one, and which.
 
-    The names are those of `fused_groups.seated`.
+    The names are those of `fused_groups.seated`; `waiting` are charted rows without a column.
     """
 
     part: Part
     names: tuple[Name, ...]
     rows: Ints
     columns: Ints
+    waiting: Ints
 
 
 class Wires:
@@ -38,9 +39,28 @@ class Wires:
         self._of: dict[str, _Wire] = {}
 
     def knows(self, deployment: str, part: Part, names: tuple[Name, ...]) -> bool:
-        """Return whether all of a deployment's charted series are known to have their columns."""
+        """Return whether what is kept of a deployment is of this part and of these columns."""
         wire = self._of.get(deployment)
         return wire is not None and wire.part is part and wire.names is names
+
+    def waiting(self, layout: Layout) -> Ints:
+        """Return the frame's rows whose deployment has a place and no column for them.
+
+        Args:
+            layout: That `of` was called with last.
+        """
+        none = np.zeros(0, dtype=np.int64)
+        every = (
+            wire.waiting + layout.first[name]
+            for name, wire in self._of.items()
+            if wire.waiting.size
+        )
+        return np.concatenate([none, *every])
+
+    def all_seated(self, deployment: str, part: Part, names: tuple[Name, ...]) -> bool:
+        """Return whether all of a deployment's charted series are known to have their columns."""
+        known = self.knows(deployment, part, names)
+        return known and not self._of[deployment].waiting.size
 
     def of(
         self,
@@ -66,7 +86,9 @@ class Wires:
             if self.knows(name, part, known):
                 wire = self._of[name]
             else:
-                wire = _Wire(part, known, *places(known, part))
+                taken, columns = places(known, part)
+                waiting = np.setdiff1d(np.flatnonzero(part.charted), taken).astype(np.int64)
+                wire = _Wire(part, known, taken, columns, waiting)
             wires[name] = wire
             rows[key].append(wire.rows + layout.first[name])
             cells[key].append(wire.columns + place * key[0])

@@ -184,3 +184,32 @@ class Pca:
             past=pca_past.restart(self.config.past, state.past, chosen),
             across=self._across.restart(state.across, chosen),
         )
+
+    def without(self, state: PcaState, columns: Any) -> PcaState:
+        """Return the state in which nothing is known of some columns, bool `[entity, column]`."""
+        return PcaState(
+            past=pca_past.without(state.past, columns),
+            across=state.across._replace(blame=blameless(state.across.blame, columns)),
+        )
+
+    def widened(self, state: PcaState, columns: int) -> PcaState:
+        """Return the state with so many columns, as many or more, of which nothing is known yet."""
+        return PcaState(
+            past=pca_past.widened(self.config.past, state.past, columns),
+            across=state.across._replace(blame=padded(state.across.blame, columns)),
+        )
+
+    def worst_of(self, columns: int) -> int:
+        """Return how many of so many columns are the worst few."""
+        return self._across.worst_of(columns)
+
+
+def padded(blame: Any, columns: int) -> Any:
+    """Return parts in a score of so many columns, as many or more, none for the new ones."""
+    more = np.zeros((len(blame), columns - blame.shape[1]))
+    return np.concatenate([blame, more + 0.0 * blame[:, :1]], axis=1)
+
+
+def blameless(blame: Any, columns: Any) -> Any:
+    """Return parts in a score with none for these columns; NaN for an unknown entity stays."""
+    return np.where(columns & np.isfinite(blame), 0.0, blame)

@@ -130,11 +130,40 @@ def clipped(model: Model, rows: Any) -> Any:
 def tamed(model: Model, rows: Any, most: float) -> Any:
     """Return rows `[row, entity, column]` no farther than `most` spreads from their levels.
 
-    A column that never moved has no spread, and is left as it is.
+    A column that never moved has no spread, and one of which nothing is known no level; they are
+    left as they are.
     """
-    level = np.where(model.moves, model.level, 0.0)
-    reach = np.where(model.moves, most * model.spread, np.inf)
+    bound = model.moves & np.isfinite(model.level)
+    level = np.where(bound, model.level, 0.0)
+    reach = np.where(bound, most * model.spread, np.inf)
     return np.clip(rows, level - reach, level + reach)
+
+
+def without(model: Model, columns: Any) -> Model:
+    """Return models to which some columns are missing, whatever comes; bool `[entity, column]`."""
+    return model._replace(level=np.where(columns, np.nan, model.level))
+
+
+def widened(model: Model, columns: int) -> Model:
+    """Return models of so many columns, as many or more, to which the new ones are missing."""
+    entities, before = model.level.shape
+    wide = init(entities, columns)
+    level, looks, precision = wide.level + np.nan, wide.looks.copy(), wide.precision.copy()
+    for block in range(3):
+        own = slice(block * columns, block * columns + before)
+        looks[:, :before, own] = model.looks[:, :, block * before : (block + 1) * before]
+    precision[:, :before, :before] = model.precision
+    level[:, :before] = model.level
+
+    def padded(new: Any, old: Any) -> Any:
+        return np.concatenate([old, new[:, before:]], axis=1)
+
+    return model._replace(
+        level=level, looks=looks, precision=precision,
+        spread=padded(wide.spread, model.spread), moves=padded(wide.moves, model.moves),
+        centre=padded(wide.centre, model.centre), width=padded(wide.width, model.width),
+        farthest=padded(wide.farthest, model.farthest),
+    )  # fmt: skip
 
 
 class _Looked(NamedTuple):

@@ -202,3 +202,38 @@ def restart(config: Config, state: PastState, entities: Any) -> PastState:
         fitted=mixed(fresh.fitted, state.fitted, 0),
         model=pca_model.Model(*each(fresh.model, state.model)),
     )
+
+
+def without(state: PastState, columns: Any) -> PastState:
+    """Return the state in which nothing is known of some columns, bool `[entity, column]`.
+
+    To the model they are missing until it is fitted anew.
+    """
+    pairs = columns[:, :, None] | columns[:, None, :]
+    return state._replace(
+        waiting=np.where(columns, np.nan, state.waiting),
+        origin=np.where(columns, np.nan, state.origin),
+        rows=state.rows._replace(
+            rows=np.where(columns, np.float32(np.nan), state.rows.rows),
+        ),
+        moments=covariance.Moments(*(np.where(pairs, 0.0, part) for part in state.moments)),
+        model=pca_model.without(state.model, columns),
+    )
+
+
+def widened(config: Config, state: PastState, columns: int) -> PastState:
+    """Return the state with so many columns, as many or more, of which nothing is known yet."""
+    _, entities, before = state.waiting.shape
+    fresh, more = init(config, entities, columns), columns - before
+
+    def padded(new: Any, old: Any) -> Any:
+        return np.concatenate([old, new[..., before:]], axis=-1)
+
+    pad = ((0, 0), (0, more), (0, more))
+    return state._replace(
+        waiting=padded(fresh.waiting, state.waiting),
+        origin=padded(fresh.origin, state.origin),
+        rows=state.rows._replace(rows=padded(fresh.rows.rows, state.rows.rows)),
+        moments=covariance.Moments(*(np.pad(part, pad) for part in state.moments)),
+        model=pca_model.widened(state.model, columns),
+    )

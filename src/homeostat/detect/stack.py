@@ -168,6 +168,32 @@ class Stack:
         )
         return StackState(rows=after, entity=entity, incident=incident, hint=hint), said
 
+    def without(self, state: StackState, columns: Any) -> StackState:
+        """Return the state in which nothing is known of how some columns go with the others.
+
+        What is known of each by itself (`state.rows`) is the caller's to take away.
+
+        Args:
+            state: Of entities of several columns.
+            columns: Bool `[entity, column]`.
+        """
+        if not isinstance(state.entity, stack_entity.EntityState):
+            return state
+        return state._replace(entity=self._entities.without(state.entity, columns))
+
+    def widened(self, state: StackState, columns: int) -> StackState:
+        """Return the state with so many columns, as many or more, of which nothing is known yet.
+
+        But for `rows`, which is of each column by itself and as it was.
+
+        Args:
+            state: Of entities of several columns.
+            columns: How many there are to be.
+        """
+        if not isinstance(state.entity, stack_entity.EntityState):
+            return state
+        return state._replace(entity=self._entities.widened(state.entity, columns))
+
 
 def _strength(evidence: Any, beyond: Any) -> Any:
     """Return the strength of `[entity]`, see the module; `beyond` is of `[entity, column]`."""

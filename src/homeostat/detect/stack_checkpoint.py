@@ -12,7 +12,7 @@ import numpy as np
 from homeostat.detect.stack import Stack, StackState
 from homeostat.stats import arrays
 
-_FORM: Final = 1
+_FORM: Final = 2
 
 
 def to_bytes(stack: Stack, state: StackState) -> bytes:

@@ -110,6 +110,28 @@ class Entities:
             together = self.pca.restart(together, still.restart)
         return EntityState(together, rated, state.age + some, frozen), out, share
 
+    def without(self, state: EntityState, columns: Any) -> EntityState:
+        """Return the state in which nothing is known of some columns, bool `[entity, column]`."""
+        return state._replace(
+            pca=self.pca.without(state.pca, columns),
+            frozen=self.frozen.without(state.frozen, columns),
+        )
+
+    def widened(self, state: EntityState, columns: int) -> EntityState:
+        """Return the state with so many columns, as many or more, of which nothing is known yet.
+
+        How columns go together begins anew where more of them are then the worst few: the table of
+        scores would be of other scores. That is so below 20 columns only.
+        """
+        before = state.pca.across.blame.shape[1]
+        if self.pca.worst_of(columns) != self.pca.worst_of(before):
+            fresh = self.init(columns, entities=len(state.age))
+            return fresh._replace(rates=state.rates, age=state.age)
+        return state._replace(
+            pca=self.pca.widened(state.pca, columns),
+            frozen=self.frozen.widened(state.frozen, columns),
+        )
+
 
 def _stranger(one: Any, other: Any) -> Any:
     """Return the larger evidence, paid for by looking twice; the one that is known as it is."""

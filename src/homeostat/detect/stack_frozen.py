@@ -6,7 +6,8 @@ healthy. So what `detect.pca` has learnt, model and table, is copied and stands 
 
 * It is copied anew at each doubling of the healthy rows that were learnt from, until there are as
   many as the past remembers (`stats.reservoir`, 16,384): then the past that learns begins to
-  forget, and the copy does not.
+  forget, and the copy does not. A column that begins anew is missing to the copy until the past
+  knows it; then that is copied once more.
 * It begins anew only when the entity has changed for good. That is so when its score against the
   copy has moved to another level, has settled there (`detect.changepoint`), and what the copy says
   has been doubtful for `patience` ticks, less four for each that was not. `restart` then says so
@@ -70,6 +71,7 @@ class State(NamedTuple):
         model: The copied model.
         table: The copied table of scores.
         blame: Moving average of each column's part in the score, `[entity, column]`.
+        anew: Columns that began anew and that the copy does not know yet, bool, likewise.
         doubted: Doubtful ticks, `[entity]`.
         settled: Whether a change of level has settled since there was no doubt, bool `[entity]`.
         tick: Ticks so far, int64 `[]`.
@@ -82,6 +84,7 @@ class State(NamedTuple):
     model: pca_model.Model
     table: conformal.Table
     blame: Any
+    anew: Any
     doubted: Any
     settled: Any
     tick: Any
@@ -125,6 +128,7 @@ class Frozen:
             model=pca_model.init(entities, columns),
             table=self.tables.init(entities).table,
             blame=np.full((entities, columns), np.nan),
+            anew=np.zeros((entities, columns), dtype=bool),
             doubted=none,
             settled=none > 0.0,
             tick=np.asarray(0, dtype=np.int64),
@@ -182,9 +186,9 @@ class Frozen:
         rows = past.past.rows.offered
         most = self.together.config.past.rows.memory
         wanted = np.maximum(np.minimum(2 * state.copied, most), self.config.first)
-        due: Any = (
-            (rows >= wanted) & (state.copied < most) & (past.past.fitted > 0) & ~np.asarray(but)
-        )
+        known = state.anew & np.isfinite(past.past.model.level)
+        due: Any = ((rows >= wanted) & (state.copied < most)) | known.any(axis=1)
+        due = due & (past.past.fitted > 0) & ~np.asarray(but)
         if not due.any():
             return state
         first = due & (state.copied == 0)
@@ -193,6 +197,25 @@ class Frozen:
             copied=np.where(due, rows, state.copied),
             model=_models(due, past.past.model, state.model),
             table=_tables(due, past.across.calibrator.table, state.table),
+            anew=state.anew & ~(known & due[:, None]),
+        )
+
+    def without(self, state: State, columns: Any) -> State:
+        """Return the state in which nothing is known of some columns, bool `[entity, column]`."""
+        return state._replace(
+            model=pca_model.without(state.model, columns),
+            blame=pca.blameless(state.blame, columns),
+            anew=state.anew | (columns & (state.copied > 0)[:, None]),
+        )
+
+    def widened(self, state: State, columns: int) -> State:
+        """Return the state with so many columns, as many or more, of which nothing is known yet."""
+        more = columns - state.blame.shape[1]
+        there = (state.copied > 0)[:, None]
+        return state._replace(
+            model=pca_model.widened(state.model, columns),
+            blame=pca.padded(state.blame, columns),
+            anew=np.concatenate([state.anew, np.repeat(there, more, axis=1)], axis=1),
         )
 
     def restart(self, state: State, entities: Any) -> State:
@@ -203,6 +226,7 @@ class Frozen:
             model=_models(entities, fresh.model, state.model),
             table=_tables(entities, fresh.table, state.table),
             blame=_put(entities, fresh.blame, state.blame, 0),
+            anew=_put(entities, fresh.anew, state.anew, 0),
             doubted=np.where(entities, 0.0, state.doubted),
             settled=state.settled & ~np.asarray(entities),
             tick=state.tick,
