@@ -37,6 +37,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "GET /v1/deployments": Role.VIEWER,
     "GET /v1/deployments/{name}": Role.VIEWER,
     "GET /v1/deployments/{name}/feedback": Role.VIEWER,
+    "GET /v1/deployments/{name}/lineage": Role.VIEWER,
     "GET /v1/deployments/{name}/series": Role.VIEWER,
     "GET /v1/events": Role.VIEWER,
     "GET /v1/health": Role.VIEWER,
