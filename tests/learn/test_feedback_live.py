@@ -49,6 +49,7 @@ class Deployment:
         *suspicions: Suspicion,
         busy: bool = False,
         told: bool = True,
+        helped: str = "",
         **more: Any,
     ) -> None:
         for _ in range(ticks):
@@ -63,7 +64,7 @@ class Deployment:
                 self.heeded,
                 incident=self.open,
                 busy=busy,
-                helped=False,
+                helped=frozenset({helped} - {""}),
             )
 
     def _follow(self, suspicions: tuple[Suspicion, ...]) -> None:
@@ -364,3 +365,18 @@ def test_a_line_is_never_above_what_was_called_nothing(
         assert len(young) >= policy.words
         assert sum(n.confidence >= line for n in young) >= policy.words
         assert line in {n.confidence for n in young}
+
+
+@pytest.mark.parametrize("incident", ["i-0001", "i-0002", "i-0099"])
+def test_an_outcome_is_credited_to_its_own_incident_and_to_no_other(incident: str) -> None:
+    """The first is over when its action is seen to have helped, and another one is open."""
+    one = Deployment()
+    one.run(10)
+    one.alarm()
+    suspicion = build.suspicion(Family.SENSOR, "model", confidence=0.5)
+    one.run(5, suspicion)
+    one.run(1, suspicion, helped=incident)
+    assert one.learnt.open is not None
+    spans = (*one.learnt.waiting, one.learnt.open)
+    found = {span.incident_id: span.helped for span in spans if span.incident_id}
+    assert found == {"i-0001": incident == "i-0001", "i-0002": incident == "i-0002"}

@@ -161,17 +161,17 @@ def _finished(name: str, ended: ActionState, incident: str = "i-0001") -> Action
 @pytest.mark.parametrize(
     ("ended", "incident", "helped"),
     [
-        (ActionState.SUCCEEDED, "i-0001", True),
-        (ActionState.SUCCEEDED, "", False),  # in calm there was nothing to help
-        (ActionState.ROLLED_BACK, "i-0001", False),
-        (ActionState.ABANDONED, "i-0001", False),
+        (ActionState.SUCCEEDED, "i-0001", {"i-0001"}),
+        (ActionState.SUCCEEDED, "", set()),  # in calm there was nothing to help
+        (ActionState.ROLLED_BACK, "i-0001", set()),
+        (ActionState.ABANDONED, "i-0001", set()),
     ],
 )
 def test_a_verified_effect_is_said_once_and_its_tick_is_still_masked(
-    ended: ActionState, incident: str, *, helped: bool
+    ended: ActionState, incident: str, helped: set[str]
 ) -> None:
     assert PARTS.feedback is not None
-    told: list[tuple[bool, bool]] = []
+    told: list[tuple[bool, set[str]]] = []
 
     def watched(before, policy, evidence, heeded, *, incident, busy, helped):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as the port
         told.append((busy, helped))
@@ -188,7 +188,7 @@ def test_a_verified_effect_is_said_once_and_its_tick_is_still_masked(
     for _ in range(2):
         after = heeding.watched(parts, state, build.evidence(), heeded, None)
         state = replace(state, feedback=after)
-    assert told == [(True, helped), (False, False)]
+    assert told == [(True, helped), (False, set())]
 
 
 def test_what_ended_before_anybody_looked_says_nothing() -> None:

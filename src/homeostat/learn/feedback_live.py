@@ -79,7 +79,7 @@ def watched(
     *,
     incident: Incident | None,
     busy: bool,
-    helped: bool,
+    helped: frozenset[str],
 ) -> FeedbackState:
     """Return the state after one tick.
 
@@ -90,7 +90,8 @@ def watched(
         heeded: What `heed` made of it.
         incident: The open one, None if there is none.
         busy: An action of ours is in flight.
-        helped: One was seen to help since the last tick.
+        helped: Incidents whose action was seen to help since the last tick; what was learnt from
+            already, and what is not known, stays as it is.
     """
     state = _fresh(before)
     recent = (*state.recent, heeded.bins)
@@ -111,9 +112,7 @@ def watched(
         ),
         told=heeded.told,
     )
-    if helped:
-        state = with_help(state)
-    return _learn_due(state, policy, evidence.at)
+    return _learn_due(with_help(state, helped), policy, evidence.at)
 
 
 def answered(

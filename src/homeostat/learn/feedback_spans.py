@@ -119,14 +119,17 @@ def with_tick(
     return replace(span, peaks=peaks, worst=worst, score=best, ticks=span.ticks + 1)
 
 
-def with_help(state: FeedbackState) -> FeedbackState:
-    """Return the state with the newest incident's stretch marked as helped by an action of ours."""
-    if state.open is not None and state.open.incident_id:
-        return replace(state, open=replace(state.open, helped=True))
-    places = [k for k, span in enumerate(state.waiting) if span.incident_id]
-    if not places:
+def with_help(state: FeedbackState, helped: frozenset[str]) -> FeedbackState:
+    """Return the state with the stretches of these incidents marked as helped by our actions."""
+    if not helped:
         return state
-    last = places[-1]
-    waiting = list(state.waiting)
-    waiting[last] = replace(waiting[last], helped=True)
-    return replace(state, waiting=tuple(waiting))
+
+    def marked(span: Span) -> Span:
+        ours = bool(span.incident_id) and span.incident_id in helped
+        return replace(span, helped=True) if ours else span
+
+    return replace(
+        state,
+        open=None if state.open is None else marked(state.open),
+        waiting=tuple(marked(span) for span in state.waiting),
+    )

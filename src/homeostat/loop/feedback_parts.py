@@ -21,7 +21,7 @@ class Watched(Protocol):
         *,
         incident: Incident | None,
         busy: bool,
-        helped: bool,
+        helped: frozenset[str],
     ) -> FeedbackState:
         """Return the state after one tick."""
         ...

@@ -98,7 +98,10 @@ def watched(
         incident=incident,
         # The tick that sees an action end has still felt it.
         busy=state.record is not None or bool(new),
-        helped=any(one.state is ActionState.SUCCEEDED and one.incident_id for one in new),
+        # In calm there was nothing to help, and another incident's outcome says nothing of this.
+        helped=frozenset(
+            one.incident_id for one in new if one.state is ActionState.SUCCEEDED and one.incident_id
+        ),
     )
     return replace(after, settled=state.finished[-1].id) if state.finished else after
 
