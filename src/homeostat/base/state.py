@@ -206,6 +206,7 @@ class LoopState:
         foreign_until: Somebody else wrote, or an undo failed for good: act on nothing until then.
         file_mode: The mode that the configuration file named last; a person may have set another.
         held_because: Why the last decision was to hold; a repeat is not recorded again.
+        idle_at: When a hold without an incident was last recorded, None for never.
         questions: Rehearsals asked for so far (the last id's number).
         question: The last one, None before the first.
         rehearsal: Its answer, None while there is none.
@@ -265,3 +266,4 @@ class LoopState:
     wish: CanaryRequested | None = None
     alike: AlikeState | None = None
     lineages: tuple[Lineage, ...] = ()
+    idle_at: TimeNs | None = None

@@ -1,16 +1,19 @@
 """One decision: candidates, safe set, proposal, decision, and the first step of the protocol."""
 
 from dataclasses import replace
+from typing import Final
 
 from homeostat.base.actions import Action, ActionKind, Proposal
 from homeostat.base.decisions import Ask, DecisionRecord, Hold, Notice, Urgency
 from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident
 from homeostat.base.state import LoopState
-from homeostat.base.units import TimeNs
+from homeostat.base.units import MINUTE, TimeNs
 from homeostat.loop import acting, heeding, memory, rehearsing, seat, training
 from homeostat.loop.parts import LoopParts
 
+# An idle deployment says no more often than this why it is left as it is: that may last for weeks.
+IDLE_NS: Final = 10 * MINUTE
 _DIGITS = str.maketrans("", "", "0123456789.")
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
@@ -85,11 +88,14 @@ def _record(
 def _hold(
     parts: LoopParts, state: LoopState, proposal: Proposal, decision: Hold, now: TimeNs
 ) -> Stepped:
-    """Record a hold once per reason, and tell a person once per incident when that is all."""
+    """Record a hold once per reason, and tell a person once per incident when that is all.
+
+    Without an incident too: why nothing was made smaller is a decision that people ask about.
+    """
     incident = state.incident
     if incident is None:
-        return state, ()
-    gist = tuple(sentence.translate(_DIGITS) for sentence in decision.because)
+        return _idle(parts, state, proposal, decision, now)
+    gist = _gist(decision)
     commands: tuple[Command, ...] = ()
     if gist != state.held_because:
         state, record = _record(parts, state, proposal, now)
@@ -108,6 +114,21 @@ def _hold(
     )
     state = replace(state, incident=told)
     return state, (*commands, Record(fact=told), Tell(notice=notice))
+
+
+def _idle(
+    parts: LoopParts, state: LoopState, proposal: Proposal, decision: Hold, now: TimeNs
+) -> Stepped:
+    gist, last = _gist(decision), state.idle_at
+    if gist == state.held_because or (last is not None and 0 <= now - last < IDLE_NS):
+        return state, ()
+    state, record = _record(parts, state, proposal, now)
+    return replace(state, held_because=gist, idle_at=now), (Record(fact=record),)
+
+
+def _gist(decision: Hold) -> tuple[str, ...]:
+    """Return why it is held, without the numbers: a repeat is not recorded again."""
+    return tuple(sentence.translate(_DIGITS) for sentence in decision.because)
 
 
 def _must_tell(state: LoopState, incident: Incident, action: Action, now: TimeNs) -> bool:
