@@ -3,17 +3,14 @@
 Every combination of the variation of service times and of arrivals, the balancer, the number of
 replicas and the largest batch that the lab's deployments lie between, at three loads. Where
 arrivals are Poisson and the balancer looks at nothing, every replica is a queue of its own and the
-closed form is exact; everything else is simulated. `python -m homeostat.lab.reference_cells FILE`
-measures all of it and writes it down; a part of it is measured anew in the tests.
+closed form is exact; everything else is simulated. The tests keep what was measured, and measure a
+part of it anew.
 """
 
 import itertools
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 from homeostat.lab.reference import Routing
@@ -109,21 +106,3 @@ def measured(cell: Cell, *, seed: int = 1, share: float = 1.0) -> Mean:
         arrivals=each,
         seed=seed,
     )
-
-
-def main(file: Path) -> None:
-    """Measure the grid, a cell at a time, and write it; what the file has already is kept."""
-    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    known = {Cell(**one["cell"]) for one in found}
-    for cell in cells():
-        if cell in known:
-            continue
-        mean = measured(cell)
-        found.append({"cell": asdict(cell), "seconds": mean.seconds, "error": mean.error})
-        rows = ",\n".join(json.dumps(one) for one in found)
-        file.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
-        sys.stdout.write(f"{cell.name}: {mean.seconds:.5f} s, +- {mean.error:.5f}\n")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
