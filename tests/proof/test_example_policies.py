@@ -54,6 +54,24 @@ def test_a_bad_policy_is_refuted_by_the_real_guards(path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_without_its_rule_concurrency_may_shrink_three_times_in_half_an_hour(
+    tmp_path: Path,
+) -> None:
+    text = (FOLDER / "good" / "two-an-hour.yaml").read_text()
+    rule = """    - name: two smaller an hour
+      kinds: [resize_down]
+      require: shrunk < 2
+"""
+    assert rule in text
+    loose = tmp_path / "loose.yaml"
+    loose.write_text(text.replace(rule, ""))
+    found = verdicts(loose)
+    refuted = {name for name, result in found.items() if result.verdict == "refuted"}
+    assert refuted == {"three resizes in half an hour"}
+    assert found["three resizes in half an hour"].replayed
+
+
+@pytest.mark.slow
 def test_a_chain_hangs_together_and_fits_into_its_window() -> None:
     found = verdicts(FOLDER / "bad" / "one-by-one.yaml")
     steps = found["three replicas in half an hour"].counterexample

@@ -192,9 +192,9 @@ class AskPerson:
 class ClaimTarget:
     """Stamp the target with our epoch, changing no lever, so that older writes cannot land.
 
-    Carried out before any `ReadWorldAgain` that follows it. Allowed under every kill level: it
-    writes no lever and takes power away from requests already sent. A target without
-    compare-and-set may ignore it.
+    Carried out before any `ReadWorldAgain` that follows it. Allowed at kill level 1: it writes no
+    lever and takes power away from requests already sent. At level 2 nothing at all is written, so
+    what is in flight is not fenced. A target without compare-and-set may ignore it.
     """
 
     actuator: str
