@@ -6,6 +6,7 @@ says of the outcome, of the truth. Faults are compared with the same episode bef
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from typing_extensions import override
@@ -95,14 +96,14 @@ def _medians(series: Series, width: int) -> Series:
 def plays(cases: Iterable[tuple[Scenario, int]], width: int) -> Iterator[Play]:
     """Play scenarios with seeds, `width` side by side, and yield them.
 
-    Episodes of one batch run as long as the longest of them; each is cut to its own length.
+    Episodes of one batch have ticks of one length and run as long as the longest of them; each is
+    cut to its own length.
     """
-    episodes = sorted(_drawn(cases), key=lambda e: (e.length_s, e.scenario, e.seed))
-    for first in range(0, len(episodes), width):
-        group = tuple(episodes[first : first + width])
+    episodes = sorted(_drawn(cases), key=lambda e: (e.tick_s, e.length_s, e.scenario, e.seed))
+    for group in _batches(episodes, width):
         longest = max(episode.length_s for episode in group)
         recorder = Recorder()
-        played = world_of(SLOTS, width).play(
+        played = world_of(SLOTS, width, group[0].tick_s).play(
             recorder, [replace(episode, length_s=longest) for episode in group]
         )
         trace = replace(played.trace, episodes=group)
@@ -129,6 +130,13 @@ def plays(cases: Iterable[tuple[Scenario, int]], width: int) -> Iterator[Play]:
                     if name != "variant_p99_s"  # nobody is served by a variant without traffic
                 ),
             )
+
+
+def _batches(episodes: Sequence[Episode], width: int) -> Iterator[tuple[Episode, ...]]:
+    for _, alike in groupby(episodes, key=lambda e: e.tick_s):
+        rest = list(alike)
+        for first in range(0, len(rest), width):
+            yield tuple(rest[first : first + width])
 
 
 def _drawn(cases: Iterable[tuple[Scenario, int]]) -> Iterator[Episode]:

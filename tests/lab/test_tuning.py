@@ -10,9 +10,10 @@ import pytest
 from homeostat.lab import tuning
 from homeostat.lab.baselines.hpa import METRICS, HpaConfig
 from homeostat.lab.baselines.keda import KedaConfig
-from homeostat.lab.draw import slots_for
+from homeostat.lab.draw import slots_for, tick_s_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_schema import load
+from homeostat.twin.shapes import TICK_S
 
 
 @cache
@@ -55,12 +56,13 @@ def test_every_episode_is_tried_once_in_pieces_of_one_size_and_length() -> None:
     for piece in pieces:
         assert piece.configs == configs
         assert len(piece.pairs) <= 4
-        assert len({(slots_for(one), one.length_s) for one, _ in piece.pairs}) == 1
+        assert len({(slots_for(one), one.length_s, tick_s_for(one)) for one, _ in piece.pairs}) == 1
 
 
 def test_settings_are_ranked_by_the_mean_over_all_episodes() -> None:
     configs = tuning.trials("keda", budget=3)
-    large, small = tuning.parts(scenarios(), configs, 1, 2)
+    slow = tuple(one for one in scenarios() if tick_s_for(one) == TICK_S)
+    large, small = tuning.parts((*slow, replace(slow[-1], id="again")), configs, 1, 2)
     assert (len(large.pairs), len(small.pairs)) == (2, 1)
     ranks = tuning.ranked([(large, (-8.0, -2.0, -8.0)), (small, (-1.0, -10.0, -1.0))])
     assert [one.config for one in ranks] == [configs[0], configs[2], configs[1]]

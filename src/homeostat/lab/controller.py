@@ -9,6 +9,7 @@ page and expires.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,6 +83,7 @@ class Controller:
         configure: Changes a deployment's configuration; leaves it by default.
         person: Whether who is paged comes and repairs, as the human model has it.
         scale: Multiplies every delay of the human model.
+        health: Whether the health score is worked out, which no decision rests on.
     """
 
     def __init__(
@@ -92,9 +94,11 @@ class Controller:
         configure: Configure | None = None,
         person: bool = True,
         scale: float = 1.0,
+        health: bool = True,
     ) -> None:
         self.name = name
         self._think = think
+        self._health = health
         self._configure = configure or (lambda entry: entry)
         self._person, self._scale = person, scale
 
@@ -104,7 +108,8 @@ class Controller:
         self._counters = Counters(promised, episodes[0].slots)
         self._desk = Desk(episodes)
         self._pager = Pager(episodes, scale=self._scale)
-        self._sense_parts = sense_parts()
+        parts = sense_parts()
+        self._sense_parts = parts if self._health else replace(parts, health=None)
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0
         deployments = [episode_name(number) for number in range(len(episodes))]

@@ -30,7 +30,7 @@ DECISION_S: Final = 30.0  # the catalogue's default; also what `random` uses
 
 def random_safe() -> Controller:
     """Return the policy that draws from the real safe set."""
-    return Controller("random_safe", think=_think, person=False)
+    return Controller("random_safe", think=_think, person=False, health=False)
 
 
 class Lottery:

@@ -27,7 +27,7 @@ def runbook_policy(*, person: bool = True, scale: float = 1.0) -> Controller:
         person: Whether who is paged comes and repairs, as the human model has it.
         scale: Multiplies every delay of the human model.
     """
-    return Controller("runbook", think=_think, person=person, scale=scale)
+    return Controller("runbook", think=_think, person=person, scale=scale, health=False)
 
 
 def choose(state: LoopState, now: TimeNs) -> tuple[Action, SafeSet]:
