@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo coverage test computing waiting test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
+.PHONY: setup lock demo coverage test computing waiting test-live test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -75,6 +75,14 @@ waiting: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long" $(call saying,live|browser)
 	@$(BIN)/pytest -q -m "alone and not long" $(call saying,alone)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(UNPROVEN) -m "$(HERE)" $(CLOCKED)
+
+# What starts real parts. First which of them are here: one that PARTS="haproxy postgresql" names and that is
+# not fails at once; the tests of others are skipped, and say so. The last line takes half an hour.
+test-live: setup
+	@$(BIN)/python tests/live/live_parts.py $(PARTS)
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long" $(call saying,live|browser)
+	@$(BIN)/pytest -q -m "(live or browser) and alone and not long" $(call saying,alone)
+	@$(BIN)/pytest -q -m "(live or browser) and long" --timeout 3600 $(call saying,live|browser)
 
 test-long: setup
 	@$(BIN)/pytest -q -m "long" --timeout 3600
