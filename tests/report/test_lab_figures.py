@@ -46,6 +46,8 @@ def test_seeds_machine_commit_and_command_are_said(results: Results) -> None:
     for fact in ("seeds 0 to 99", "900 episodes", "A processor with 2 cores", "0123456789ab"):
         assert fact in text
     assert results.command in text
+    assert "0123456789ab and changes that were never committed" in text
+    assert "never" not in lab_figures.comparison(replace(results, commit="0123456789abcdef"))
     assert "commit" not in lab_figures.comparison(results)  # of nothing is nothing said
 
 

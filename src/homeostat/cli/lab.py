@@ -8,7 +8,7 @@ import typer
 from homeostat.cli import lab_choose, lab_compose, lab_evaluate
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_needs import needs_twin
-from homeostat.cli.output import OUTPUT, Output, show, tell
+from homeostat.cli.output import OUTPUT, Output, clean, show, tell
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("compose")(lab_compose.compose)
@@ -302,6 +302,7 @@ def docs(
     """Write measured figures into the documentation, from what runs left.
 
     A small summary of each file is kept beside the page; the page says what the summaries hold.
+    --check also says which are older than the code they rest on; that alone is no failure.
     """
     from homeostat.cli import lab_docs
 
@@ -313,6 +314,8 @@ def docs(
             typer.echo(found)
             tell(f"{page} does not say what was measured; `homeostat lab docs` writes it")
             raise typer.Exit(Exit.FAILED)
+        for one in lab_docs.ages(page):
+            typer.echo(clean(one.said()))
         return
     new = lab_docs.kept(files or (), page)
     new[page] = lab_docs.wanted(page, new)

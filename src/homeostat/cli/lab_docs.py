@@ -9,10 +9,12 @@ import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any, Final, cast
 
 from homeostat.base.errors import ConfigError
+from homeostat.cli import lab_docs_age
 from homeostat.report import (
     lab_cycles,
     lab_feedback,
@@ -32,11 +34,15 @@ class Kind:
         name: Of its file and its markers.
         kept: From a file's text to the text of its summary.
         table: From a summary's text to what the page says.
+        played: From a summary's fields to the policies that played; None = the controller did.
+        beside: Rooms that it rests on besides those of an episode.
     """
 
     name: str
     kept: Callable[[str], str]
     table: Callable[[str], str]
+    played: Callable[[Mapping[str, Any]], Sequence[str] | None] = lambda _: None
+    beside: tuple[str, ...] = ()
 
 
 def _comparison(text: str) -> str:
@@ -48,11 +54,13 @@ KINDS: Final[dict[str, Kind]] = {
         name="comparison",
         kept=_comparison,
         table=lambda text: lab_figures.comparison(lab_results.from_json(text)),
+        played=lambda plain: list(plain["policies"]),
     ),
     lab_cycles.FORMAT: Kind(
         name="cycles",
         kept=lambda text: lab_cycles.to_json(lab_cycles.from_json(text)),
         table=lambda text: lab_cycles.markdown(lab_cycles.from_json(text)),
+        played=lambda plain: [line["policy"] for line in plain["lines"]],
     ),
     lab_feedback.FORMAT: Kind(
         name="feedback",
@@ -68,11 +76,13 @@ KINDS: Final[dict[str, Kind]] = {
         name="tuning",
         kept=lambda text: lab_tuning.to_json(lab_tuning.from_json(text)),
         table=lambda text: lab_tuning.markdown(lab_tuning.from_json(text)),
+        played=lambda plain: list(plain["policies"]),
     ),
     lab_live.FORMAT: Kind(
         name="live",
         kept=lambda text: lab_live.to_json(lab_live.from_json(text)),
         table=lambda text: lab_live.markdown(lab_live.from_json(text)),
+        beside=("demo",),
     ),
 }
 """By the format that a file says it has."""
@@ -125,6 +135,26 @@ def difference(page: Path) -> str:
     """Return how a page differs from what it should say; empty = it does not."""
     lines = (_text(page).splitlines(), wanted(page).splitlines())
     return "\n".join(difflib.unified_diff(*lines, "as it is", "as measured", lineterm="", n=0))
+
+
+def ages(page: Path, package: Path | None = None) -> list[lab_docs_age.Age]:
+    """Return how each table of a page stands to today's code, in the order of their names.
+
+    Args:
+        page: Its file; what is kept beside it holds tables (`difference` refuses what does not).
+        package: Folder of the program; None = of this one.
+
+    Raises:
+        ConfigError: A file cannot be read, or is of no known kind.
+    """
+    program = package or Path(str(resources("homeostat")))
+    found = []
+    for file in sorted(_folder(page).glob("*.json")):
+        text = _text(file)
+        kind, plain = _kind(text, file), json.loads(text)
+        rooms = (*lab_docs_age.rooms(kind.played(plain)), *kind.beside)
+        found.append(lab_docs_age.age(kind.name, plain, rooms, program))
+    return found
 
 
 def _folder(page: Path) -> Path:

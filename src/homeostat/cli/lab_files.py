@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat.base.errors import ConfigError
+from homeostat.cli import lab_docs_age
 from homeostat.lab.policies import GROUPS
 from homeostat.lab.policies import members as policy_members
 from homeostat.lab.policies import names as policy_names
@@ -30,10 +31,7 @@ from homeostat.report.lab_words import POLICIES
 from homeostat.server import compiled
 
 # A run's results depend on these rooms; a change to any of them makes kept shards worthless.
-_ROOMS: Final = (
-    "base", "stats", "signals", "detect", "twin", "safety", "policy", "govern", "learn", "loop",
-    "lab",
-)  # fmt: skip
+_ROOMS: Final = lab_docs_age.THINKING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,9 +108,10 @@ def figure_text(found: Figure | None, metric: str) -> str:
 def made(what: Made) -> list[str]:
     """Return how figures were made and where, as a paragraph and a command."""
     machine = what.machine
+    dirty = " and changes that were never committed" if what.commit.endswith("+") else ""
+    commit = f", commit {what.commit[:_SHORT]}{dirty}" if what.commit else ""
     where = (
-        f"Made {what.made_at[:10]} with version {what.version}"
-        f"{f', commit {what.commit[:_SHORT]}' if what.commit else ''}, on {machine.cpu} with "
+        f"Made {what.made_at[:10]} with version {what.version}{commit}, on {machine.cpu} with "
         f"{machine.cores} core{'s' if machine.cores > 1 else ''}, Python {machine.python}, JAX "
         f"{machine.jax}, in {written(what.wall_s, Unit.SECONDS)} of computing, by"
     )
