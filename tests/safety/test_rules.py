@@ -39,6 +39,7 @@ from homeostat.testing.guard_cases import (
     used,
     verdict,
 )
+from homeostat.testing.guard_late import late_cases
 from homeostat.testing.guard_lately import RATE_MILLI, replaced
 from homeostat.testing.guard_rehearsals import rehearsal_cases
 from homeostat.testing.guard_stretches import stretch_cases
@@ -67,6 +68,7 @@ def cases() -> Iterator[Case]:
     yield from rehearsal_cases()
     yield from budget_cases()
     yield from stretch_cases()
+    yield from late_cases()
 
 
 def scope_cases() -> Iterator[Case]:

@@ -239,7 +239,7 @@ _ALWAYS: Final = (
     "rollbacks", "fleet_hour", "flying", "targets", "targets_changing", "others_changing",
     "anomalous", "sensors_ok", "frozen", "kill", "mode", "observing", "proposal_age_ms",
     "grown", "shrunk", "sharing", "priced", "billed", "turns", "foreseen",
-    "unproved", "unproved_text", "agreed",
+    "unproved", "unproved_text", "agreed", "late",
 )  # fmt: skip
 _COUNTS: Final = (
     "tries", "peak", "hour", "rollbacks", "fleet_hour", "targets", "targets_changing",
@@ -256,6 +256,7 @@ def _always(setting: Setting, cells: Mapping[str, Cell], words: Words) -> list[T
         z3.Or(*(cells["mode"].value == words.code(mode.value) for mode in Mode)),
         cells["cooldown_ms"].value >= setting.ms(setting.policy.cooldown_scrapes),
         z3.Implies(cells["acted"].value, cells["since_ms"].known),
+        z3.Implies(cells["late"].value, cells["undo"].value),
     ]
     return ties
 

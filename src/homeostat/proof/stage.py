@@ -233,6 +233,8 @@ def _past(drawn: Drawn, before: Before, now: TimeNs) -> tuple[PastAction, ...]:
 def _flying(drawn: Drawn, before: Before, now: TimeNs) -> ActionRecord | None:
     """Return another action of the deployment, this one with a yes, or nothing."""
     facts, other = drawn.facts, _other(now)
+    if facts.get("late") is True:  # a record of its own, begun to take another one back
+        return replace(other, action=action(drawn, before), state=ActionState.INTENT, undoes="d-0")
     if facts["flying"] is True or facts["approved"] is not True:
         return other if facts["flying"] is True else None
     who = tuple(f"p-{number}" for number in range(_count(facts.get("agreed"))))

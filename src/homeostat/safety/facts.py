@@ -32,6 +32,7 @@ from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.stamped import foreign
+from homeostat.safety.taken_back import downward, is_late
 from homeostat.safety.tree import Value
 
 Record = dict[str, Value]
@@ -55,15 +56,17 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     """Return the facts about one action in one state."""
     change = change_of(action, sight, undo=undo)
     own = _own_record(action, sight, undo=undo)
+    late = is_late(action, own, undo=undo)
     record: Record = {
         "kind": action.kind.value,
         "subject": action.subject,
         "undo": undo,
+        "late": late,
         "undo_kind": _undo_kind(action).value,
     }
     record.update(_scope(action, change, sight, undo=undo))
     record.update(_evidence(action, change, sight))
-    record.update(_levers(action, change, sight, undo=undo))
+    record.update(_levers(action, change, sight, undo=undo, late=late))
     record.update(room(action, change, sight))
     record.update(lately(action, change, sight))
     record.update(counted(action, sight, own))
@@ -279,7 +282,7 @@ def _all(answers: list[bool | None] | None) -> bool | None:
     return None if None in answers else True
 
 
-def _levers(action: Action, change: Change, sight: Sight, *, undo: bool) -> Record:
+def _levers(action: Action, change: Change, sight: Sight, *, undo: bool, late: bool) -> Record:
     state, guard = sight.state, sight.state.managed.guard
     limits = bounds(change, sight)
     out = leaving(change, sight)
@@ -294,7 +297,7 @@ def _levers(action: Action, change: Change, sight: Sight, *, undo: bool) -> Reco
         "min_replicas": guard.min_replicas,
         "burning": False if accounts is None else accounts.burning,
         **bill(action, change, sight),
-        "util_after_milli": capacity.utilisation_after(change, sight, out),
+        "util_after_milli": capacity.utilisation_after(downward(change, late=late), sight, out),
         "util_spare_milli": capacity.utilisation_with_one_lost(sight, out),
         "util_max_milli": milli(guard.utilisation_max),
         **_rotation(action, change, sight, out, undo=undo),

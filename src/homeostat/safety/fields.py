@@ -50,6 +50,7 @@ FIELDS: Final[dict[str, Field]] = {
     "kind": _text("the action's kind"),
     "subject": _text("the part it is done to"),
     "undo": _flag("an action of ours is being taken back"),
+    "late": _flag("of those, one that ended before, and not because it did harm"),
     "undo_kind": _text("how it can be taken back: the worse of its claim and its kind's nature"),
     "approved": _flag("a person said yes to this very action and the answer has not expired"),
     "agreed": _count("different people who said yes to this very action"),

@@ -1,7 +1,7 @@
 """The built-in guards G0 to G15 as trees over the facts of `fields`, in the order of the table.
 
 Source of every row: the guard table of docs/reference/guards.md. `evidence_rules` holds G0,
-`budget_rules` the guards of promises over weeks and of money.
+`capacity_rules` what must be left to serve with, `budget_rules` promises over weeks and money.
 """
 
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from homeostat.base.actions import ActionKind, UndoKind
 from homeostat.base.policy import KillLevel, Mode
 from homeostat.safety.budget_rules import BUDGET_RULES
+from homeostat.safety.capacity_rules import CAPACITY_RULES
 from homeostat.safety.evidence_rules import EVIDENCE_RULES
 from homeostat.safety.rule import (
     BACKWARD,
@@ -18,11 +19,11 @@ from homeostat.safety.rule import (
     RATED,
     RESIZE_DOWN,
     RESTART,
-    SERVED,
     SHIFT,
     STEP,
     TABLE,
     UNDO,
+    UP,
     Rule,
     compare,
     equals,
@@ -122,6 +123,19 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G3",
+        name="late undo",
+        source=TABLE + "G3: what ended before is a part of what serves: as scaling in",
+        kinds=frozenset({UP}),
+        require=Or((
+            Not(Ref("late")),
+            compare("taken", "<=", 0),
+            Compare(">=", Scale(2, Ref("left_in_pool")), Ref("peak")),
+        )),
+        message="{left_in_pool} replicas would stay of a recent {peak}, and what is taken back "
+        "ended before",
+    ),
+    Rule(
+        id="G3",
         name="turning",
         source=TABLE + "G3: no lever turns round more than twice in a quarter of an hour",
         kinds=frozenset({DOWN, RESIZE_DOWN, ActionKind.BATCH_DOWN}),
@@ -217,47 +231,7 @@ RULES: Final[tuple[Rule, ...]] = (
         message="the controller's own senses are unwell",
         exempt=UNDO,
     ),
-    Rule(
-        id="G7",
-        name="capacity",
-        source=TABLE + "G7: predicted utilisation with the survivors",
-        kinds=frozenset({DOWN, RESIZE_DOWN, SHIFT, DRAIN}),
-        require=Or((
-            And((kind_in(DRAIN), compare("taken", "<=", 0))),
-            compare("util_after_milli", "<=", "util_max_milli"),
-        )),
-        message="predicted utilisation {util_after_milli}, allowed {util_max_milli}",
-        exempt=UNDO,
-    ),
-    Rule(
-        id="G7",
-        name="one to spare",
-        source=TABLE + "G7: with surviving replicas N-1, at the most load of the time watched",
-        kinds=frozenset({DOWN}),
-        require=compare("util_spare_milli", "<=", "util_max_milli"),
-        message="predicted utilisation {util_spare_milli} at the most load seen and with one more "
-        "lost, allowed {util_max_milli}",
-        exempt=UNDO,
-    ),
-    Rule(
-        id="G7",
-        name="watched",
-        source=TABLE + "G7: as an autoscaler's stabilisation window: the most of it, seen whole",
-        kinds=frozenset({DOWN}),
-        require=compare("watched_ms", ">=", "watch_ms"),
-        message="the pool's load was watched for {watched_ms} of {watch_ms}",
-        exempt=UNDO,
-    ),
-    Rule(
-        id="G7",
-        name="room for the batch",
-        source=TABLE + "G7: everybody in a batch waits for all of it",
-        kinds=frozenset({ActionKind.BATCH_UP}),
-        require=compare("batch_ms", "<=", "promised_ms"),
-        message="two batches of the slowest replica could take {batch_ms}, promised are "
-        "{promised_ms}",
-        exempt=SERVED,
-    ),
+    *CAPACITY_RULES,
     *BUDGET_RULES,
     Rule(
         id="G9",
