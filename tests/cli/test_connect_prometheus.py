@@ -13,14 +13,16 @@ import yaml
 from typer.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "sources"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "how_to"))
 from prometheus_server import exposed
+from walking import FOLDER, walking
 
 from homeostat.adapters.sources.presets_file import presets
 from homeostat.cli.main import app
 from homeostat.server.config.loader import assemble, parse
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "connect-prometheus.md"
-TEXT = PAGE.read_text(encoding="utf-8")
+PAGE = "connect-prometheus.md"
+TEXT = (FOLDER / PAGE).read_text(encoding="utf-8")
 WHOLE, PART = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ homeostat (.*)$", TEXT, re.MULTILINE)
 
@@ -36,6 +38,14 @@ def test_every_command_of_the_page_is_run_by_a_test() -> None:
         "get presets --prometheus http://127.0.0.1:9090",
         "run -f credit.yaml --once",
     ]
+
+
+def test_no_block_of_the_page_is_left_out() -> None:
+    with walking(PAGE) as page:
+        assert page.commands() == [f"homeostat {command}" for command in COMMANDS[:3]]
+        assert page.take("yaml") == WHOLE
+        assert page.commands() == [f"homeostat {COMMANDS[3]}"]
+        assert page.take("yaml") == PART
 
 
 def test_presets_are_listed_and_one_is_shown_with_its_queries() -> None:

@@ -16,15 +16,28 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "notify"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "how_to"))
 import alertmanager_server as real
+from walking import FOLDER, walking
 
 from homeostat.server.config.loader import assemble, parse
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "how-to" / "send-and-take-alerts.md").read_text(encoding="utf-8")
+PAGE = "send-and-take-alerts.md"
+TEXT = (FOLDER / PAGE).read_text(encoding="utf-8")
 MANAGER, CONTROLLER, SLACK = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 TOKEN, ALERTMANAGER, RUN, ADD, GET, QUERY = re.findall(r"^\$ (.*)$", TEXT, re.MULTILINE)
 HOMEOSTAT = str(Path(sys.executable).parent / "homeostat")
+
+
+def test_no_block_of_the_page_is_left_out() -> None:
+    with walking(PAGE) as page:
+        assert page.commands() == [TOKEN]
+        assert page.take("yaml") == MANAGER
+        assert page.commands() == [ALERTMANAGER]
+        assert page.take("yaml") == CONTROLLER
+        assert page.commands() == [RUN]
+        assert page.commands() == [ADD, GET, QUERY]
+        assert page.take("yaml") == SLACK
 
 
 def test_the_pages_files_are_whole() -> None:

@@ -19,6 +19,9 @@ from five_servers import DECOYS, Farm, serving
 from prometheus_server import ask, until
 from typer.testing import CliRunner, Result
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "how_to"))
+from walking import walking
+
 from homeostat.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +49,10 @@ def test_the_second_chapter_is_under_ten_commands_and_each_is_run_here() -> None
     assert commands(CHAPTER) == COMMANDS[1:]
     assert commands(PAGE) == COMMANDS
     assert len(COMMANDS) < 10
+    with walking("start-from-prometheus.md") as page:
+        blocks = [COMMANDS[:1], COMMANDS[1:2], COMMANDS[2:3], COMMANDS[3:5], COMMANDS[5:]]
+        for block in blocks:
+            assert page.commands() == [f"homeostat {command}" for command in block]
 
 
 @dataclass

@@ -10,10 +10,13 @@ not find there. `test_pages_walked.py` fails where a platform's page has no walk
 """
 
 import asyncio
+import os
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +34,9 @@ from homeostat.server import planning
 from homeostat.server.config.loader import assemble, parse
 from homeostat.server.wiring import build
 
-FOLDER: Final = Path(__file__).parents[2] / "docs" / "how-to"
+ROOT: Final = Path(__file__).parents[2]
+FOLDER: Final = ROOT / "docs" / "how-to"
+_STARTED_S: Final = 60.0  # a busy machine
 _FENCE: Final = re.compile(r"^ *```(\w*) *$")
 NOW: Final = TimeNs(1_000 * SECOND)
 
@@ -110,11 +115,15 @@ class Walk:
         assert all(line.startswith("$ ") for line in lines), f"{self._name}: {lines}"
         return [line.removeprefix("$ ") for line in lines]
 
-    def left_to(self, test: Callable[..., object], language: str, says: str) -> None:
-        """Leave the next block to another test of the same file, which must speak of it."""
+    def left_to(self, file: str, says: str, language: str = "console") -> None:
+        """Leave the next block to a test file elsewhere, which must say this just as the page does.
+
+        Raises:
+            AssertionError: The block, or the file, does not.
+        """
         self.take(language, says)
-        assert test.__name__.startswith("test_"), test
-        assert getattr(sys.modules[test.__module__], test.__name__) is test
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert says in text, f"{file} does not say {says!r}"
 
     def end(self) -> None:
         """Say that this was all.
@@ -140,6 +149,36 @@ def replaced(text: str, swap: Mapping[str, str]) -> str:
         assert old in text, f"the page does not say {old!r} here"
         text = text.replace(old, new)
     return text
+
+
+@contextmanager
+def running(
+    words: Sequence[str], folder: Path, port: int, env: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a program in a folder until the block ends; it listens on the port when it begins.
+
+    What it says is in `NAME.log` of the folder.
+    """
+    said = folder / f"{Path(words[0]).name}.log"
+    with said.open("ab") as log:
+        process = subprocess.Popen(
+            words, cwd=folder, stdout=log, stderr=log, env={**os.environ, **(env or {})}
+        )
+    try:
+        give_up = time.monotonic() + _STARTED_S
+        while not _listens(port):
+            assert process.poll() is None, said.read_text()[-3000:]
+            assert time.monotonic() < give_up, said.read_text()[-3000:]
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=_STARTED_S)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def homeostat(command: str) -> Result:
