@@ -143,7 +143,7 @@ def cycles(
     policies: str = typer.Option("threshold", "--policies", help="Names, separated by commas."),
     count: int = typer.Option(1000, "--cycles", min=1, help="Hours in each line of the table."),
     search: int = typer.Option(
-        400, "--search-cycles", min=1, help="Other hours, on which the density is searched."
+        2000, "--search-cycles", min=1, help="Other hours, on which the density is searched."
     ),
     every: str = typer.Option(
         "72,12,2", "--every", help="Hours between incidents, for the lines beside the one found."
