@@ -29,7 +29,7 @@ def scorer() -> ModuleType:
     """
     path = SHARED / "tools" / "adscore.py"
     spec = importlib.util.spec_from_file_location("adscore", path)
-    if spec is None or spec.loader is None:
+    if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"{path}: the scorer is not there; put it beside the data")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,7 +1,8 @@
 """Plays recordings through the shipped stack, side by side, and keeps what was said.
 
 What was said is kept in `build/`, under a digest of the data and of our code that is loaded (it is
-what says it), so that scoring again is cheap and never scores an older detector.
+what says it), so that scoring again is cheap and never scores an older detector. How long it took
+is not kept: a rate stands beside those of peers, and is of the run that made them.
 """
 
 import hashlib
@@ -34,12 +35,13 @@ class Run(NamedTuple):
 
     Attributes:
         said: For each recording.
-        seconds: Processor time of playing, all recordings together.
+        seconds: Processor time of playing, all recordings together; None where what was said
+            is from an earlier run.
         points: Values that were played.
     """
 
     said: list[Said]
-    seconds: float
+    seconds: float | None
     points: int
 
 
@@ -56,12 +58,21 @@ def run(name: str, recordings: Sequence[Recording], *, again: bool = False) -> R
     arrays = {
         f"{field}{k}": getattr(one, field) for k, one in enumerate(said) for field in Said._fields
     }
-    np.savez_compressed(path, seconds=done.seconds, points=done.points, **arrays)
+    np.savez_compressed(path, points=done.points, **arrays)
     return done
 
 
 def played(recordings: Sequence[Recording], *, show: bool = False) -> list[Said]:
-    """Return what the shipped stack says of each recording; one default, no labels."""
+    """Return what the shipped stack says of each recording; one default, no labels.
+
+    Raises:
+        ValueError: There is no recording, or they differ in how many columns they have.
+    """
+    widths = {one.values.shape[1] for one in recordings}
+    if len(widths) != 1:
+        raise ValueError(
+            f"need recordings with as many columns as each other, got {sorted(widths) or 'none'}"
+        )
     columns = recordings[0].values.shape[1]
     ticks = max(len(one.values) for one in recordings)
     table = np.full((ticks, len(recordings), columns), np.nan)
@@ -89,7 +100,7 @@ def _progress(ticks: int) -> Any:
 
 def _kept(kept: Any, count: int) -> Run:
     said = [Said(*(kept[f"{field}{k}"] for field in Said._fields)) for k in range(count)]
-    return Run(said, float(kept["seconds"]), int(kept["points"]))
+    return Run(said, None, int(kept["points"]))
 
 
 def _digest(recordings: Sequence[Recording]) -> str:

@@ -1,10 +1,14 @@
 """The benchmark's own parts: made-up recordings, the clock, the table's verdict, peers' absence."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from homeostat.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,9 +34,10 @@ def test_a_seed_makes_the_same_recordings_and_another_seed_others() -> None:
 def test_missing_rows_become_ticks_without_a_value() -> None:
     from detection.sets import on_clock  # noqa: PLC0415 - found by the fixture above
 
-    at, table = on_clock(np.array([0.0, 60.0, 120.0, 300.0, 360.0]), np.arange(5.0)[:, None])
-    assert at.tolist() == [0, 1, 2, 5, 6]
-    np.testing.assert_array_equal(table[:, 0], [0.0, 1.0, 2.0, np.nan, np.nan, 3.0, 4.0])
+    times = np.array([0.0, 60.0, 120.0, 180.0, 360.0, 420.0])
+    at, table = on_clock(times, np.arange(6.0)[:, None])
+    assert at.tolist() == [0, 1, 2, 3, 6, 7]
+    np.testing.assert_array_equal(table[:, 0], [0.0, 1.0, 2.0, 3.0, np.nan, np.nan, 4.0, 5.0])
 
 
 @pytest.mark.parametrize("times", [[0.0, 60.0, 60.0, 120.0], [0.0, 60.0, 30.0], [0.0, 1.0, 1e6]])
@@ -42,7 +47,52 @@ def test_times_that_make_no_clock_leave_rows_as_ticks(times: list[float]) -> Non
     values = np.arange(len(times), dtype=float)[:, None]
     at, table = on_clock(np.array(times), values)
     assert at.tolist() == list(range(len(times)))
-    assert table is values
+    np.testing.assert_array_equal(table, values)
+
+
+def test_a_last_row_that_steps_back_changes_nothing_before_it() -> None:
+    from detection.sets import Read, beginning, made  # noqa: PLC0415 - found by the fixture above
+
+    times = np.array([*np.arange(0.0, 1200.0, 60.0), *np.arange(1500.0, 2400.0, 60.0), 30.0])
+    values = np.arange(float(len(times)))[:, None]
+    whole = made("a", Read(times, values, np.zeros(len(times), dtype=bool)))
+    part = beginning(whole, len(times) - 1)
+    np.testing.assert_array_equal(whole.rows[:-1], part.rows)
+    np.testing.assert_array_equal(whole.values[: len(part.values)], part.values)
+    assert len(part.values) > len(part.rows)  # the rows that are missing are ticks
+
+
+def test_without_the_data_the_error_says_where_they_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from detection import sets  # noqa: PLC0415 - found by the fixture above
+
+    monkeypatch.setattr(sets, "SHARED", tmp_path)
+    for name, folder in (("nab", "nab"), ("aiops", "aiops29"), ("smd", "smd4")):
+        with pytest.raises(
+            FileNotFoundError, match=rf"data/{folder}: the data of .* not there; put"
+        ):
+            sets.load(name)
+    (tmp_path / "data" / "smd4").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"smd4: holds no \.npz"):
+        sets.load("smd")
+
+
+def test_what_was_kept_is_scored_again_and_has_no_rate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from detection import playing  # noqa: PLC0415 - found by the fixture above
+    from detection.sets import Read, made  # noqa: PLC0415 - found by the fixture above
+
+    monkeypatch.setattr(playing, "_KEPT", tmp_path)
+    values = np.random.default_rng(2).normal(size=(60, 1))
+    recordings = [made("a", Read(None, values, np.zeros(60, dtype=bool)))]
+    first, again = (playing.run("made-up", recordings) for _ in range(2))
+    assert first.seconds is not None
+    assert again.seconds is None
+    np.testing.assert_array_equal(first.said[0].score, again.said[0].score)
+    with pytest.raises(ValueError, match="got none"):
+        playing.played([])
 
 
 def test_a_missed_gate_is_named_and_a_met_one_is_not() -> None:
@@ -95,7 +145,27 @@ def test_what_knows_nothing_scores_next_to_nothing() -> None:
 def test_what_must_not_matter_does_not() -> None:
     from detection import controls  # noqa: PLC0415 - found by the fixture above
 
-    # The first two have no noise at all: what is left of them is rounding, in any unit another.
-    recordings = _shared().load("nab", files=5)[2:]
-    holds = controls.invariances(recordings, ticks=1500)
+    sets = _shared()
+    names = ("realTraffic/speed_7578.csv", "artificialNoAnomaly/art_noisy.csv")
+    recordings = [sets._nab(sets.nab_root() / "data" / name) for name in names]
+    holds = controls.invariances(recordings, ticks=900)
     assert all(holds.values()), holds
+
+
+@pytest.mark.slow
+def test_what_is_measured_is_what_the_command_writes(tmp_path: Path) -> None:
+    from detection import playing  # noqa: PLC0415 - found by the fixture above
+
+    sets, rows = _shared(), 600
+    # Rows are missing in the first, and come at odd times in the second.
+    for name in ("realAWSCloudwatch/ec2_disk_write_bytes_1ef3de.csv", "realTraffic/speed_7578.csv"):
+        path = sets.nab_root() / "data" / name
+        text = path.read_text().splitlines(keepends=True)[: rows + 1]
+        (tmp_path / "in.csv").write_text("".join(text))
+        files = ("--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv")
+        CliRunner().invoke(app, ["detect", *map(str, files)])
+        with (tmp_path / "out.csv").open(newline="") as file:
+            written = [float(row["anomaly_score"]) for row in csv.DictReader(file)]
+        (said,) = playing.played([sets.beginning(sets._nab(path), rows)])
+        assert max(written) > 0.0
+        np.testing.assert_allclose(written, said.score, rtol=1e-5, atol=1e-9)
