@@ -26,6 +26,7 @@ class Rows:
     """A table in memory."""
 
     notes: tuple[str, ...] = ()
+    timed = True
 
     def __init__(self, at: list[int], values: Any, columns: tuple[str, ...] = ("v",)) -> None:
         self.at, self.columns = at, columns

@@ -14,7 +14,7 @@ from homeostat.base.evidence import (
 )
 from homeostat.base.types import TimeNs
 from homeostat.detect import changepoint, fused, fused_batch, fused_rooms, stack, stack_incident
-from homeostat.detect.fused import HELD, Fused, FusedState
+from homeostat.detect.fused import HELD, Config, Fused, FusedState
 from homeostat.detect.fused_groups import width_for
 from homeostat.detect.layout import Layout, layout
 from homeostat.stats.arrays import from_bytes, to_bytes
@@ -150,6 +150,21 @@ def test_charts_alone_must_hold_and_be_gross() -> None:
     assert not any(told)
     assert not any(since(weak.play(12), "one"))
     assert any(since(gross.play(HELD + 1), "one"))
+
+
+def test_a_budget_says_where_an_onset_begins() -> None:
+    for budget, tick_s, begins in ((0.2, 15.0, False), (500.0, 300.0, True)):
+        play = Play("one")
+        play.part = Fused(Config(false_incidents=budget, tick_s=tick_s))
+        play.play(40)
+        play.alarms = {"one": 300.0}
+        assert any(since(play.play(HELD + 1), "one")) is begins
+
+
+@pytest.mark.parametrize("said", [{"false_incidents": 0.0}, {"tick_s": 0.0}, {"tick_s": np.nan}])
+def test_a_budget_without_a_level_is_refused(said: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Config(**said)
 
 
 def test_deployments_do_not_depend_on_their_neighbours() -> None:

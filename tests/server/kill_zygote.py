@@ -66,8 +66,8 @@ def scripted(folder: Path) -> Callable[[], tuple[Any, Any]]:
     """Return `wiring.sense_step` with the evidence replaced by the script's."""
     real = wiring.sense_step
 
-    def sense_step() -> tuple[Any, Any]:
-        step, first = real()
+    def sense_step(plan: Any = None) -> tuple[Any, Any]:
+        step, first = real(plan)
 
         def sense(
             state: Any, reports: Any, worlds: Any, managed: Any, busy: Any, *when: Any

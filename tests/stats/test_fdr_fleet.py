@@ -7,14 +7,11 @@ with a season have it taken away first, by a profile that has to find the season
 A block's p-value is the larger of two: bets on its ticks, and its place in the fleet's own past,
 without which a season's levels that jump made one alarm in six false.
 
-The last test takes what real series do while nothing is wrong. Days without a labelled anomaly are
-drawn again and again, from the same weekday where there are some, each at one level, and among
-those that begin near where the last one ended, or series would jump at midnight (matched blocks:
-Carlstein, Do, Hall, Hesterberg & Kuensch, Bernoulli 4 (1998)). So a fleet of any size has the
-noise, the seasons and the tails of real series and no fault but those put in.
+The last test takes what real series do while nothing is wrong: normal days, drawn again and again
+(`detection.normal_days` of the benchmarks). So a fleet of any size has the noise, the seasons and
+the tails of real series and no fault but those put in.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -27,7 +24,6 @@ from homeostat.detect.seasonal_memory import Seasons
 from homeostat.stats.conformal import Config as TableConfig
 from homeostat.stats.conformal import Conformal
 from homeostat.stats.edetector_blocks import BlockTests
-from homeostat.stats.esd import MAD_SIGMA
 from homeostat.stats.fdr import Config, OnlineFdr
 from homeostat.stats.fdr_past import Config as PastConfig
 from homeostat.stats.fdr_past import FleetPast
@@ -39,10 +35,6 @@ WARM, TESTED, BLOCK, LASTS = 800, 320, 16, 32
 SEASONAL_WARM = 1600  # eight cycles: three to find the season, three to fill the table after it
 SHIFT = 8.0
 DATA = Path(__file__).parents[3] / "shared" / "data"
-DAY = 86_400
-LEAST_DAYS = 6
-EDGE = 4  # ticks of a day's begin and end
-KNOWN = 0.95  # of a day's values
 SILENT = 0.1  # share of shifts found in real noise, at most
 
 
@@ -255,107 +247,6 @@ def test_ten_thousand_series_keep_the_promise_too(family: str, seed: int) -> Non
     check(family, series=10_000, ill=200, seed=seed)
 
 
-class Source(NamedTuple):
-    """One series' normal days.
-
-    Attributes:
-        name: Where it is from.
-        days: `[day, tick]`, at one level, NaN where unknown.
-        weekday: 0..6, `[day]`.
-        sd: Robust deviation from its weekly season and its days' levels.
-    """
-
-    name: str
-    days: Any
-    weekday: Any
-    sd: float
-
-    @property
-    def first(self) -> Any:
-        """How days begin, `[day]`."""
-        return np.nan_to_num(np.nanmedian(self.days[:, :EDGE], axis=1))
-
-    @property
-    def last(self) -> Any:
-        """How days end, `[day]`."""
-        return np.nan_to_num(np.nanmedian(self.days[:, -EDGE:], axis=1))
-
-
-def source(name: str, seconds: Any, values: Any, ill: Any, step: int) -> Source | None:
-    """Return a series' normal days, None where there are too few or they do not move."""
-    if len(seconds) < LEAST_DAYS * DAY // step:
-        return None
-    ticks, first = DAY // step, int(seconds[0] // DAY) * DAY
-    place = (seconds - first) // step
-    count = int(place[-1]) // ticks + 1
-    grid, bad = np.full(count * ticks, np.nan), np.zeros(count * ticks, dtype=bool)
-    grid[place], bad[place] = values, ill
-    days = grid.reshape(count, ticks)
-    kept: Any = ~bad.reshape(count, ticks).any(axis=1) & (np.isfinite(days).mean(axis=1) >= KNOWN)
-    kept &= np.isfinite(days[:, :EDGE]).any(axis=1) & np.isfinite(days[:, -EDGE:]).any(axis=1)
-    if kept.sum() < LEAST_DAYS:
-        return None
-    weekday = (first // DAY + np.arange(count)) % 7
-    days, weekday = days[kept], weekday[kept]
-    usual = np.nanmedian(days, axis=0)
-    rest = days - usual
-    rest = rest - np.nanmedian(rest, axis=1)[:, None]
-    days = usual + rest
-    sd = MAD_SIGMA * float(np.nanmedian(np.abs(rest)))
-    return Source(name, days, weekday, sd) if sd > 1e-9 * np.nanmax(np.abs(days)) else None
-
-
-def aiops() -> Iterator[Source | None]:
-    for path in sorted((DATA / "aiops29").glob("*.npz")):
-        with np.load(path) as part:
-            seconds, values, label = (
-                np.concatenate((part[f"train{end}"], part[f"test{end}"]))
-                for end in ("_ts", "", "_label")
-            )
-        step = int(np.median(np.diff(seconds)))
-        yield source(path.stem, seconds, values, label > 0, step)
-
-
-def nab() -> Iterator[Source | None]:
-    windows = json.loads((DATA / "nab" / "labels" / "combined_windows.json").read_text())
-    for name, spans in windows.items():
-        if name.startswith("artificial"):
-            continue
-        text = np.loadtxt(DATA / "nab" / "data" / name, delimiter=",", skiprows=1, dtype=str)
-        when = text[:, 0].astype("datetime64[s]").astype(np.int64)
-        step = int(np.median(np.diff(when)))
-        if step != 300 or (np.diff(when) <= 0).any():
-            continue
-        ill = np.zeros(len(when), dtype=bool)
-        for begin, end in spans:
-            start, stop = (np.datetime64(at, "s").astype(np.int64) for at in (begin, end))
-            ill |= (when >= start) & (when <= stop)
-        yield source(name, when, text[:, 1].astype(float), ill, step)
-
-
-def drawn(sources: list[Source], series: int, days: int, rng: Any) -> tuple[Iterator[Any], Any]:
-    """Return a fleet's values tick by tick, and each series' deviation."""
-    which = [sources[k % len(sources)] for k in range(series)]
-    picks = np.empty((series, days), dtype=np.int64)
-    for row, one in enumerate(which):
-        begin = int(rng.integers(7))
-        for day in range(days):
-            alike = np.flatnonzero(one.weekday == (begin + day) % 7)
-            alike = alike if len(alike) > 3 else np.arange(len(one.days))
-            if day:
-                step = np.abs(one.first[alike] - one.last[picks[row, day - 1]])
-                alike = alike[np.argsort(step, kind="stable")[: max(len(alike) // 3, 2)]]
-            picks[row, day] = rng.choice(alike)
-    ticks = which[0].days.shape[1]
-
-    def rows() -> Iterator[Any]:
-        for tick in range(days * ticks):
-            day, at = divmod(tick, ticks)
-            yield np.array([one.days[picks[k, day], at] for k, one in enumerate(which)])
-
-    return rows(), np.array([one.sd for one in which])
-
-
 @pytest.mark.long
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data sets are not at {DATA}")
 @pytest.mark.parametrize(
@@ -363,12 +254,14 @@ def drawn(sources: list[Source], series: int, days: int, rng: Any) -> tuple[Iter
     [("nab", 288, 400, 10), ("aiops", 288, 210, 10), ("aiops", 1440, 110, 8)],
 )
 def test_real_noise_keeps_the_promise_by_saying_nothing(
-    name: str, ticks: int, series: int, warm_days: int
+    monkeypatch: pytest.MonkeyPatch, name: str, ticks: int, series: int, warm_days: int
 ) -> None:
-    every = {"nab": nab, "aiops": aiops}[name]()
-    sources = [one for one in every if one is not None and one.days.shape[1] == ticks]
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    from detection import normal_days  # noqa: PLC0415 - found by the line above
+
+    sources = normal_days.sources(name, ticks)
     rng, ill, warm = np.random.default_rng(5), series // 5, warm_days * ticks
-    values, sd = drawn(sources, series, warm_days + 1, rng)
+    values, sd = normal_days.drawn(sources, series, warm_days + 1, rng)
     onset = np.full(series, 10**9)
     sick = rng.permutation(series)[:ill]
     onset[sick] = warm + rng.integers(0, ticks - LASTS, ill)

@@ -28,6 +28,11 @@ def detect(
     counters: str = typer.Option(
         "auto", "--counters", help="Columns that count up: names, none, or auto (by their names)."
     ),
+    false_incidents: float | None = typer.Option(
+        None,
+        "--false-incidents",
+        help="At most so many per 1,000 signals and day; else one level, however long ticks are.",
+    ),
     state: Path | None = typer.Option(
         None, "--state", help="Go on from here with added rows; leave the state here."
     ),
@@ -40,7 +45,13 @@ def detect(
     """
     from homeostat.cli.detect_layout import EmptyError, Wanted
 
-    wanted = Wanted(time=time, columns=_names(columns), counters=_names(counters))
+    _refuse_budget(false_incidents)
+    wanted = Wanted(
+        time=time,
+        columns=_names(columns),
+        counters=_names(counters),
+        false_incidents=false_incidents,
+    )
     stopped = False
     try:
         if source == _STREAM:
@@ -86,6 +97,17 @@ def _stream(
     one, stopped = detect_stream.detect(output, wanted, state)
     facts = {"format": FORMAT, "version": __version__, "input": "-", "output": str(output)}
     return facts | {"files": [one | {"output": str(output)}], "failed": []}, stopped
+
+
+def _refuse_budget(false_incidents: float | None) -> None:
+    from homeostat.stats.fdr_budget import MOST
+
+    if false_incidents is not None and not 0.0 < false_incidents <= MOST:
+        tell(
+            f"homeostat: --false-incidents {false_incidents:g}: must be above 0 and at most "
+            f"{MOST:g} per 1,000 signals and day; 1 is one in three years of one signal"
+        )
+        raise typer.Exit(Exit.USAGE)
 
 
 def _refuse_plot(*, plot: bool) -> None:

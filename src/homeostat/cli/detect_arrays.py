@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -43,15 +43,16 @@ class ArrayTable:
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self._wanted = path, wanted
-        self.columns, self.notes, _ = self._read()
+        self.columns, self.notes, rows = self._read()
+        self.timed = rows.timed
 
     def blocks(self) -> Iterator[Block]:
         """Yield all rows; see `detect_block.Table`."""
-        _, _, whole = self._read()
+        whole = self._read()[2].block
         for start in range(0, len(whole.at), _ROWS):
             yield whole.rows(slice(start, min(start + _ROWS, len(whole.at))))
 
-    def _read(self) -> tuple[tuple[str, ...], tuple[str, ...], Block]:
+    def _read(self) -> tuple[tuple[str, ...], tuple[str, ...], "_Whole"]:
         """Return the names of the columns, notes, and all rows."""
         path, arrays = self.path, _arrays(self.path)
         main = _main(arrays, path)
@@ -70,10 +71,17 @@ class ArrayTable:
         names = _names(arrays, test.shape[1], path)
         chosen = _chosen(names, self._wanted, path)
         values: Floats = np.concatenate([train, test])[:, chosen]
-        texts, at = _times(arrays, path, len(train), len(test))
+        texts, at, timed = _times(arrays, path, len(train), len(test))
         number = np.arange(len(values))
         rows = Block(texts, at, values, number >= len(train), number + 1)
-        return tuple(names[place] for place in chosen), tuple(notes), rows
+        return tuple(names[place] for place in chosen), tuple(notes), _Whole(rows, timed)
+
+
+class _Whole(NamedTuple):
+    """All rows, and whether they have times."""
+
+    block: Block
+    timed: bool
 
 
 def _arrays(path: Path) -> Mapping[str, np.ndarray]:
@@ -138,13 +146,13 @@ def _chosen(names: list[str], wanted: Wanted, path: Path) -> list[int]:
 
 def _times(
     arrays: Mapping[str, np.ndarray], path: Path, train: int, test: int
-) -> tuple[list[str], Ints]:
-    """Return the times of train and test, as text and in nanoseconds."""
+) -> tuple[list[str], Ints, bool]:
+    """Return the times of train and test, as text and in nanoseconds, and if there are any."""
     own = next((name for name in _TIMES if name in arrays), None)
     before = next((name for name in _TRAIN_TIMES if name in arrays), None)
     if own is None or (train and before is None):
         numbers = np.arange(-train, test)
-        return [str(one) for one in numbers], numbers * 10**9
+        return [str(one) for one in numbers], numbers * 10**9, False
     parts = [arrays[own]] if not train or before is None else [arrays[before], arrays[own]]
     stamps = np.concatenate([part.reshape(-1) for part in parts])
     if len(stamps) != train + test or stamps.dtype.kind not in "iuf":
@@ -159,4 +167,4 @@ def _times(
     if len(stamps) and float(np.abs(stamps.astype(float)).max()) * unit > MOST_NS:
         raise InputError(f"{path}: {own} holds times outside of 1823 to 2116; correct them")
     at = stamps.astype(np.int64) * unit if whole else np.round(stamps * unit).astype(np.int64)
-    return [str(one) for one in stamps.tolist()], at
+    return [str(one) for one in stamps.tolist()], at, True

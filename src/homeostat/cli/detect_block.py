@@ -46,6 +46,11 @@ class Table(Protocol):
         """Return what people should know of how it was understood."""
         ...
 
+    @property
+    def timed(self) -> bool:
+        """Return whether rows have times; else they are numbered, a second apart."""
+        ...
+
     def blocks(self) -> Iterator[Block]:
         """Yield all rows in the order of the file.
 

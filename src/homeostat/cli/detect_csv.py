@@ -55,6 +55,11 @@ class CsvTable:
         """Return what people should know of how it was understood."""
         return self.layout.notes
 
+    @property
+    def timed(self) -> bool:
+        """Return whether rows have times."""
+        return self.layout.time is not None
+
     def blocks(self) -> Iterator[Block]:
         """Yield all rows; see `detect_block.Table`."""
         skip, count = self.layout.header, 0

@@ -50,11 +50,14 @@ class Taken(NamedTuple):
 
     Attributes:
         values: `[tick, column]`, NaN where nothing is known.
+        length_s: How long each tick is by the rows so far, seconds; NaN where nobody knows, and
+            at ticks that are no rows. `[tick]`.
         place: Which of the ticks are rows. `[row]`.
         block: These rows; None if there is none.
     """
 
     values: Floats
+    length_s: Floats
     place: Ints
     block: Block | None
 
@@ -70,7 +73,7 @@ class Feed:
 
     def __init__(self, table: Table, counters: np.ndarray, past: Past | None = None) -> None:
         self.ticks, self.rows = 0, 0
-        self._counters = counters
+        self._counters, self._timed = counters, table.timed
         self._past = no_past(len(table.columns)) if past is None else past
         self._blocks: Iterator[Block] = table.blocks()
         self._ready = _Ready(len(table.columns))
@@ -92,8 +95,9 @@ class Feed:
             grid, said = ticks.timing(self._past.grid, block.at)
             finite = ticks.judgeable(block.values)
             counts, values = ticks.rates(self._past.counts, block.at, finite, self._counters)
-            self._past = Past(grid, counts)
-            self._ready.add(block, values, said.missing)
+            self._past, values = Past(grid, counts), ticks.reachable(values)
+            length = said.length_s if self._timed else np.full_like(said.length_s, np.nan)
+            self._ready.add(block, values, said.missing, length)
         taken = self._ready.take(most)
         self.ticks += len(taken.values)
         if taken.block is not None:
@@ -116,15 +120,16 @@ class _Ready:
         self._columns = columns
         self._parts: list[_Part] = []
 
-    def add(self, block: Block, values: Floats, missing: Ints) -> None:
-        """Add rows with their values and the unknown ticks before each."""
+    def add(self, block: Block, values: Floats, missing: Ints, length_s: Floats) -> None:
+        """Add rows with their values, the unknown ticks before each, and how long ticks are."""
         place = np.cumsum(missing + 1) - 1
-        self._parts.append(_Part(block, values, place, 0))
+        self._parts.append(_Part(block, values, length_s, place, 0))
         self.count += int(place[-1]) + 1
 
     def take(self, most: int) -> Taken:
         """Return the next ticks, which of them are rows, and these rows."""
         values: Floats = np.full((min(most, self.count), self._columns), np.nan)
+        length: Floats = np.full(len(values), np.nan)
         asked, blocks, taken = [], [], 0
         while taken < len(values):
             part = self._parts.pop(0)
@@ -132,7 +137,7 @@ class _Ready:
             end = part.begun + count
             first, stop = np.searchsorted(part.place, [part.begun, end]).tolist()
             at = part.place[first:stop] - part.begun + taken
-            values[at] = part.values[first:stop]
+            values[at], length[at] = part.values[first:stop], part.length_s[first:stop]
             asked.append(at)
             if stop > first:
                 blocks.append(part.block.rows(slice(first, stop)))
@@ -141,7 +146,7 @@ class _Ready:
             taken += count
         self.count -= taken
         places: Ints = np.concatenate([np.empty(0, dtype=np.int64), *asked])
-        return Taken(values, places, joined(blocks) if blocks else None)
+        return Taken(values, length, places, joined(blocks) if blocks else None)
 
 
 class _Part(NamedTuple):
@@ -150,11 +155,13 @@ class _Part(NamedTuple):
     Attributes:
         block: The rows.
         values: Their values, counters as rates. `[row, column]`.
+        length_s: How long ticks are by then. `[row]`.
         place: The tick of each. `[row]`.
         begun: Ticks that were taken.
     """
 
     block: Block
     values: Floats
+    length_s: Floats
     place: Ints
     begun: int

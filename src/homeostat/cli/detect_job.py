@@ -19,6 +19,7 @@ from homeostat.cli.detect_look import Scan, as_json
 from homeostat.cli.detect_tally import Tally
 from homeostat.cli.detect_write import Sink, page_of, part_of, write_text
 from homeostat.detect.stack import Said
+from homeostat.detect.stack_budget import levels_of
 from homeostat.report.detect_course import Course, Rows
 from homeostat.report.detect_page import page
 
@@ -33,6 +34,7 @@ class Job:
         scan: What a look at all of it found.
         counters: Which columns are counters. Bool `[column]`.
         plot: A picture is wanted too.
+        false_incidents: As in `Wanted`.
     """
 
     def __init__(
@@ -44,13 +46,14 @@ class Job:
         counters: np.ndarray,
         *,
         plot: bool = False,
+        false_incidents: float | None = None,
     ) -> None:
         self.source, self.output, self.table, self.scan = source, output, table, scan
         self.columns = table.columns
         self.tally = Tally(columns=table.columns)
         self.done = False
         self.course = Course(table.columns) if plot else None
-        self._counters = counters
+        self._counters, self._budget = counters, false_incidents
         self._feed = Feed(table, counters)
         self._taken: Taken | None = None
         self._sink: Sink | None = None
@@ -69,6 +72,17 @@ class Job:
         """Return the next ticks, fewer than `most` only at the end. `[tick, column]`."""
         self._taken = self._feed.take(most)
         return self._taken.values
+
+    @property
+    def levels(self) -> Floats | None:
+        """Return the evidence that starts an incident at each tick that was taken last, `[tick]`.
+
+        None: as the stack's settings say.
+        """
+        if self._budget is None or self._taken is None:
+            return None
+        out: Floats = levels_of(self._budget, self._taken.length_s, signals=len(self.columns))
+        return out
 
     def give(self, said: Said) -> int:
         """Take what was said of the ticks that were taken last, and write it.

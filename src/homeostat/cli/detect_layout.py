@@ -41,17 +41,19 @@ class EmptyError(InputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a person says of the columns.
+    """What a person says of the columns, and of how often to be told.
 
     Attributes:
         time: Name of the column of times; None = find it out.
         columns: Names of the columns to judge; none = all that hold numbers.
         counters: `auto`, `none`, or names of columns that only ever count up.
+        false_incidents: Per 1,000 signals and day, at most; None = the shipped level.
     """
 
     time: str | None = None
     columns: tuple[str, ...] = ()
     counters: tuple[str, ...] = ("auto",)
+    false_incidents: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

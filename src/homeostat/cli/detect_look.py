@@ -214,6 +214,12 @@ def _column_notes(found: Scan, seen: _Columns) -> Iterator[str]:
             if found.rows:
                 yield f"{column} has no value at all"
             continue
+        largest = max(-seen.low[place], seen.high[place])
+        if largest > ticks.MOST_JUDGED and not column.endswith(COUNTERS):
+            yield (
+                f"{column} holds values beyond {ticks.MOST_JUDGED:g}, which are not judged; give "
+                "it in a larger unit"
+            )
         if seen.low[place] == seen.high[place] and seen.known[place] > 1:
             yield f"{column} never changes"
         late, early = seen.first_row[place], found.rows - 1 - seen.last_row[place]

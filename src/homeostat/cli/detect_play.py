@@ -14,6 +14,7 @@ import numpy as np
 
 from homeostat.base.errors import ConfigError
 from homeostat.cli import detect_state
+from homeostat.cli.detect_cells import Floats
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError
 from homeostat.detect import stack_play
@@ -119,7 +120,9 @@ class _Run:
         values = np.full((longest, len(self.group), self.columns), np.nan)
         for place, own in taken.items():
             values[: len(own), place] = own
-        said, self.state = stack_play.play(self.stack, values, state=self.state)
+        said, self.state = stack_play.play(
+            self.stack, values, state=self.state, start=self._levels(longest)
+        )
         for place, own in taken.items():
             job = self.going[place]
             self.advance(job.give(Said(*(part[: len(own), place] for part in said))))
@@ -128,6 +131,17 @@ class _Run:
                 del self.going[place]
         if self.midway and self.going and time.monotonic() - self.last >= self.keep.every_s:
             self._say()
+
+    def _levels(self, ticks: int) -> Floats | None:
+        """Return what starts an incident at each tick of each job, as a budget has it."""
+        told = {place: job.levels for place, job in self.going.items()}
+        if all(one is None for one in told.values()):
+            return None
+        out: Floats = np.full((ticks, len(self.group)), self.stack.config.incident.start)
+        for place, own in told.items():
+            if own is not None:
+                out[: len(own), place] = own
+        return out
 
     def stop(self) -> None:
         """End before the end: what a later run can go on with stays, nothing else does."""

@@ -109,7 +109,8 @@ def opened(path: Path, output: Path, asked: Asked) -> Job:
     table = detect_open.table(path, asked.wanted)
     counters = detect_scan.counters(table.columns, asked.wanted, str(path))
     table, scan = detect_scan.look(table, str(path))
-    return Job(path, output, table, scan, counters, plot=asked.plot)
+    budget = asked.wanted.false_incidents
+    return Job(path, output, table, scan, counters, plot=asked.plot, false_incidents=budget)
 
 
 def _foretell(jobs: Sequence[Job]) -> None:

@@ -31,6 +31,7 @@ class Sorted:
 
     def __init__(self, table: Table) -> None:
         self.columns, self.notes, self._table = table.columns, table.notes, table
+        self.timed = table.timed
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows by time."""

@@ -31,6 +31,7 @@ from homeostat.cli.detect_tally import Tally
 from homeostat.cli.detect_write import head, lines
 from homeostat.cli.output import tell
 from homeostat.detect.stack import Said, Stack
+from homeostat.detect.stack_budget import levels_of
 
 NAME: Final = "standard input"
 _EVERY_S: Final = 20.0  # between two times that the state is written
@@ -92,6 +93,7 @@ class Stream:
         self.counters = counters(how.names, wanted, NAME)
         self.look, self.tally = Look(how.names, how.notes), Tally(columns=how.names)
         self.stack, self.rows, self.bad = Stack(), 0, 0
+        self.budget = wanted.false_incidents
         self.state, self.past = self.stack.init(len(how.names)), no_past(len(how.names))
         self.went_on, self.again = self._take_up(), 0
         # What sends a file from its beginning sends again what the state has seen.
@@ -180,10 +182,14 @@ class Stream:
         self.look.add(block, timing, float(grid.step[0]))
         finite = ticks.judgeable(block.values)
         counts, values = ticks.rates(self.past.counts, block.at, finite, self.counters)
-        state = self.state
+        values, state = ticks.reachable(values), self.state
         for _ in range(int(timing.missing[0])):
             state, _said = self.stack.step(state, np.full_like(values, np.nan), learn=True)
-        self.state, said = self.stack.step(state, values, learn=True)
+        level = None
+        if self.budget is not None:
+            length = timing.length_s if self.how.time is not None else [np.nan]
+            level = levels_of(self.budget, length, signals=len(self.columns))
+        self.state, said = self.stack.step(state, values, learn=True, start=level)
         self.past, self.rows = Past(grid, counts), self.rows + 1
         return said
 

@@ -27,6 +27,9 @@ _MULTIPLE: Final = 3.0  # largest multiple that speaks for a grid: any time is n
 _APART: Final = 1.5  # steps that a row is late, from which on one is missing
 _CHANGED: Final = 0.25  # relative change of the step that is worth telling
 _LARGEST: Final = 1e100  # its square, and the sum of squares of all rows, are numbers still
+MOST_JUDGED: Final = 1e15
+"""Values beyond are not judged: the detectors count to there (`detect.screen`), and what is cut off
+would be a constant, which is healthy for ever."""
 MOST_MISSING: Final = 20_160
 """Ticks that one gap becomes at most: two weeks of minutes. A longer one is cut, and told."""
 
@@ -66,6 +69,8 @@ class Timing(NamedTuple):
         repeated: Rows at the time of the one before them. Bool `[row]`.
         back: Rows at an earlier time. Bool `[row]`.
         changed: Rows from which on the step is another one. Bool `[row]`.
+        length_s: How long a tick is by the last rows, this one among them, whether they lie on a
+            grid or not: the median of their steps, seconds; NaN at the first. `[row]`.
     """
 
     missing: Ints
@@ -73,6 +78,7 @@ class Timing(NamedTuple):
     repeated: np.ndarray
     back: np.ndarray
     changed: np.ndarray
+    length_s: Floats
 
 
 def new_grid() -> Grid:
@@ -93,7 +99,7 @@ def timing(grid: Grid, at: Ints) -> tuple[Grid, Timing]:
     if not started:
         steps[0] = np.nan
     every = np.concatenate([grid.steps, steps])
-    usual = _usual(every)
+    usual, length = _usual(every)
     with np.errstate(invalid="ignore"):
         ratio = steps / usual[:-1]
         missing = np.where(ratio > _APART, np.round(ratio) - 1.0, 0.0)
@@ -104,21 +110,24 @@ def timing(grid: Grid, at: Ints) -> tuple[Grid, Timing]:
         repeated=steps == 0.0,
         back=steps < 0.0,
         changed=changed,
+        length_s=length[1:] / 1e9,
     )
     return Grid(every[-_WINDOW:], at[-1:].copy(), np.array([told])), said
 
 
-def _usual(steps: Floats) -> Floats:
-    """Return the step of the grid as the last window of steps shows it, NaN where there is none.
+def _usual(steps: Floats) -> tuple[Floats, Floats]:
+    """Return the step of the grid as the last window of steps shows it, and their median.
 
     Args:
         steps: The steps of the last window, then those of `n` rows.
 
     Returns:
-        Before each of the rows, and after the last. `[n + 1]`.
+        Before each of the rows, and after the last; NaN where there is none, the first also where
+        rows lie on no grid. `[n + 1]` both.
     """
     if np.all(steps == steps[0]) and steps[0] > 0.0:
-        return np.full(len(steps) - _WINDOW + 1, steps[0])
+        same = np.full(len(steps) - _WINDOW + 1, steps[0])
+        return same, same
     forward = np.where(steps > 0.0, steps, np.nan)
     windows = sliding_window_view(forward, _WINDOW)
     ordered = np.sort(windows, axis=1)  # unknown ones last
@@ -131,8 +140,9 @@ def _usual(steps: Floats) -> Floats:
     far = ratio > _MULTIPLE + _NEAR
     judged = known - far.sum(axis=1)
     regular = (judged >= LEAST_STEPS) & (near.sum(axis=1) >= _SHARE * judged)
-    out: Floats = np.where(regular, median[:, 0], np.nan)
-    return out
+    middle_step: Floats = median[:, 0]
+    out: Floats = np.where(regular, middle_step, np.nan)
+    return out, middle_step
 
 
 def _changes(usual: Floats, told: float) -> tuple[float, np.ndarray]:
@@ -158,6 +168,17 @@ def judgeable(values: Floats) -> Floats:
     [1.0, nan, 1e+100]
     """
     out: Floats = np.where(np.isfinite(values), np.clip(values, -_LARGEST, _LARGEST), np.nan)
+    return out
+
+
+def reachable(values: Floats) -> Floats:
+    """Return values with those as unknown that are larger than the detectors can tell apart.
+
+    >>> reachable(np.array([-2.0, 1e15, 1.7e18])).tolist()
+    [-2.0, 1000000000000000.0, nan]
+    """
+    with np.errstate(invalid="ignore"):
+        out: Floats = np.where(np.abs(values) <= MOST_JUDGED, values, np.nan)
     return out
 
 

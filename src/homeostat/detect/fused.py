@@ -19,7 +19,7 @@ nobody acts on it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from homeostat.base.evidence import (
 )
 from homeostat.base.ports import SignalsLike
 from homeostat.base.units import TimeNs
-from homeostat.detect import stack, stack_incident
+from homeostat.detect import stack, stack_budget, stack_incident
 from homeostat.detect.fused_batch import Batch, Batches
 from homeostat.detect.fused_rooms import Group
 from homeostat.detect.fused_wires import Key
@@ -64,10 +64,27 @@ class Config:
         incident: When an onset begins and ends; as the stack's own, whose default was chosen on
             made-up recordings. That a suspicion of what is unclear must last twelve ticks comes on
             top of it.
+        false_incidents: Per 1,000 signals and day: where an onset begins is worked out from it, by
+            `detect.stack_budget`, for each deployment by how many series it has. None: at
+            `incident.start`, however long a tick is.
+        tick_s: How long it is, seconds.
     """
 
     together: stack.StackConfig = field(default_factory=stack.StackConfig)
     incident: stack_incident.Config = field(default_factory=lambda: stack.StackConfig().incident)
+    false_incidents: float | None = None
+    tick_s: float = stack_budget.USUAL_TICK_S
+
+    def __post_init__(self) -> None:
+        """Refuse a budget and a tick that no level can be worked out from.
+
+        Raises:
+            ValueError: Names the setting and its value.
+        """
+        if not 0.0 < self.tick_s < float("inf"):
+            raise ValueError(f"score: tick_s must be above 0 and finite, got {self.tick_s}")
+        if self.false_incidents is not None:
+            stack_budget.levels_of(self.false_incidents, self.tick_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,7 +194,7 @@ class Fused:
             for name, place in here.items():
                 evidence[place] = merged(float(said[key].neg_log10_p[place]), _held(charts[name]))
             incident, alarm = stack_incident.step(
-                np, self.config.incident, group.incident, evidence
+                np, self.config.incident, group.incident, evidence, self._starts(group)
             )
             groups[key] = replace(group, incident=incident)
             shown = stack.scale(evidence, alarm, np.zeros_like(alarm))
@@ -190,6 +207,18 @@ class Fused:
                     _told(group, place, said[key], said_of[name]) if lasts else (),
                 )
         return replace(batches, groups=groups), scores
+
+    def _starts(self, group: Group) -> Any:
+        """Return where an onset of each deployment begins, `[place]`; None: as the settings say."""
+        budget = self.config.false_incidents
+        if budget is None:
+            return None
+        sizes = [max(len(columns), 1) for columns in group.names]
+        of = {
+            size: float(stack_budget.levels_of(budget, self.config.tick_s, signals=size))
+            for size in set(sizes)
+        }
+        return np.array([of[size] for size in sizes])
 
     def _with(self, one: Evidence, score: Score, explained: frozenset[str]) -> Evidence:
         """Return the evidence with the score and what follows from it."""

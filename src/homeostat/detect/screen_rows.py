@@ -42,7 +42,9 @@ class Config:
         weights: Share of each of `screen.LOOKS` in the chance of a false alarm, above 0. A step
             gets less: one odd value is the commonest oddity and the least telling.
         calm: -log10 p of a look, above 0, from which on a value teaches the season nothing.
-        incident: When a row's own incident starts and ends.
+        incident: When a row's own incident starts and ends. Nobody is told of it, so it has no
+            budget: it only says what may teach, and what is learnt must not depend on how many
+            incidents people want to hear of.
         patience: Ticks of it that teach no look, at least 1; six hours at a tick of 15 s, as for
             `detect.across_calibrate`. What lasts longer is what the row does now.
     """

@@ -42,7 +42,9 @@ class StackConfig:
         together: How columns go together, where there are several.
         rates: How the rarity of what several columns say is counted.
         incident: When an incident starts and ends. The default was chosen on made-up recordings
-            (`benchmarks/detection/synthetic.py`) for the best F1 of events.
+            (`benchmarks/detection/synthetic.py`) for the best F1 of events; it is one level a
+            tick, however long ticks are, and no budget. `detect.stack_budget` makes one of a
+            budget; see `Stack.step`.
         hint: The same for lesser incidents, which show in the score alone.
     """
 
@@ -129,13 +131,18 @@ class Stack:
             hint=stack_incident.init(np, entities),
         )
 
-    def step(self, state: StackState, values: Any, learn: Any) -> tuple[StackState, Said]:
+    def step(
+        self, state: StackState, values: Any, learn: Any, start: Any = None
+    ) -> tuple[StackState, Said]:
         """Judge one tick, then learn from it.
 
         Args:
             state: From `init` or the last step.
             values: Float `[entity, column]`; NaN and infinities are unknown.
             learn: Bool `[entity, column]`, `[entity, 1]` or one bool: where anything may be learnt.
+            start: Evidence that starts an incident at this tick, one number or `[entity]`, for
+                example by a budget (`detect.stack_budget`); None: as the settings say. Nothing
+                that is learnt depends on it.
 
         Returns:
             The next state, and what is said.
@@ -152,7 +159,9 @@ class Stack:
             entity, evidence, shares = self._entities.step(state.entity, table, allowed, each)
         else:
             entity, evidence, shares = (), each[:, 0], _alone(each)
-        incident, alarm = stack_incident.step(np, self.config.incident, state.incident, evidence)
+        incident, alarm = stack_incident.step(
+            np, self.config.incident, state.incident, evidence, start
+        )
         hint, lesser = stack_incident.step(np, self.config.hint, state.hint, evidence)
         said = Said(
             neg_log10_p=evidence,

@@ -56,7 +56,9 @@ def init(xp: ModuleType, rows: int) -> State:
     return State(active=xp.zeros(rows, dtype=bool), calm=xp.zeros(rows))
 
 
-def step(xp: ModuleType, config: Config, state: State, evidence: Any) -> tuple[State, Any]:
+def step(
+    xp: ModuleType, config: Config, state: State, evidence: Any, start: Any = None
+) -> tuple[State, Any]:
     """Move on by one tick.
 
     Args:
@@ -64,14 +66,19 @@ def step(xp: ModuleType, config: Config, state: State, evidence: Any) -> tuple[S
         config: Settings.
         state: From `init` or the last step.
         evidence: `[row]`; NaN is unknown.
+        start: Evidence that starts an incident at this tick instead of `config.start`, above 0,
+            one number or `[row]`; where it is less than `config.stay`, an incident goes on from
+            there. None: as the settings say.
 
     Returns:
         The next state, and where an incident starts at this tick, bool `[row]`.
     """
     known = xp.isfinite(evidence)
     sure = xp.where(known, evidence, 0.0)
-    starts = known & (sure >= config.start) & ~state.active
-    calm = xp.where(sure >= config.stay, 0.0, state.calm + 1.0)
+    level = config.start if start is None else start
+    stay = config.stay if start is None else xp.minimum(config.stay, start)
+    starts = known & (sure >= level) & ~state.active
+    calm = xp.where(sure >= stay, 0.0, state.calm + 1.0)
     calm = xp.where(known, calm, state.calm)
     goes_on = state.active & (calm < config.quiet)
     return State(active=starts | goes_on, calm=xp.minimum(calm, config.quiet + 0.0)), starts

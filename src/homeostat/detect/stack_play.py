@@ -31,6 +31,7 @@ def play(
     *,
     learn: Any = True,
     state: StackState | None = None,
+    start: Any = None,
     progress: Callable[[int], None] | None = None,
 ) -> Played:
     """Return what the stack says of every tick.
@@ -40,6 +41,7 @@ def play(
         values: Float `[time, entity, column]`; NaN is unknown.
         learn: One bool, or bools that broadcast to `[time, entity, column]`.
         state: To go on from; None to start anew.
+        start: Evidence that starts an incident, `[time, entity]`; None: as the settings say.
         progress: Called now and then with the number of ticks played.
 
     Raises:
@@ -53,7 +55,8 @@ def play(
     state = stack.init(columns, entities=entities) if state is None else state
     out = _empty(ticks, entities, columns)
     for tick in range(ticks):
-        state, said = stack.step(state, table[tick], allowed[tick])
+        level = None if start is None else start[tick]
+        state, said = stack.step(state, table[tick], allowed[tick], level)
         for whole, part in zip(out, said, strict=True):
             whole[tick] = part
         if progress is not None and (tick + 1) % 1000 == 0:

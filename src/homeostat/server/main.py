@@ -103,7 +103,7 @@ async def _serve(
     }
     told, token = _notifiers(plan, quiet=quiet), token_in(plan.token_file)
     outside = Outside(plan, told)
-    sense, sense_state = wiring.sense_step()
+    sense, sense_state = wiring.sense_step(plan)
     clock, owner = Clock(), f"{socket.gethostname()}:{os.getpid()}"
     tracing = Tracing(plan.traces, owner)
     twins = wiring.twins(plan, clock.now)

@@ -184,6 +184,8 @@ class ControllerPlan:
         pages: Host and port of the pages for kubelets and scrapers, None for none.
         slack: How answers come in from Slack, None where they do not.
         alerts: How alerts of others come in, None where they do not.
+        false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
+            that is shipped.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -205,6 +207,7 @@ class ControllerPlan:
     pages: tuple[str, int] | None = None
     slack: SlackPlan | None = None
     alerts: AlertsPlan | None = None
+    false_incidents: float | None = None
 
 
 def filled(settings: Any, replica: Replica) -> Any:

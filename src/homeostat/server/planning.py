@@ -36,6 +36,7 @@ def plan_of(config: Config) -> ControllerPlan:
         pages=settings.pages,
         slack=settings.slack,
         alerts=settings.alerts,
+        false_incidents=settings.false_incidents,
     )
 
 

@@ -12,8 +12,9 @@ from homeostat.adapters.sources.observed import ObservedSettings, ObservedWorld
 from homeostat.base import names
 from homeostat.base.errors import ConfigError
 from homeostat.base.ports import Actuator, Journal, Notifier, Source
-from homeostat.base.units import TimeNs
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
+from homeostat.detect import fused
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.forecast import forecasts
 from homeostat.detect.forecast_fleet import Foresight
@@ -87,8 +88,12 @@ def loop_parts() -> LoopParts:
     )
 
 
-def sense_parts() -> sense.SenseParts:
-    """Return the stages of sensing, with every detector's default settings."""
+def sense_parts(score: fused.Config | None = None) -> sense.SenseParts:
+    """Return the stages of sensing, with every detector's default settings.
+
+    Args:
+        score: Settings of the deployments' score; None for the default ones.
+    """
     detectors = {
         name: part.build(part.config())
         for name in DETECTORS
@@ -105,14 +110,26 @@ def sense_parts() -> sense.SenseParts:
         diagnose=diagnose,
         ahead=Foresight(),
         health=health_of,
-        fused=Fused(),
+        fused=fused.Fused(score),
     )
 
 
-def sense_step() -> tuple[Callable[..., Any], sense.SenseState]:
-    """Return `sense.step` with its parts bound, and the state before the first tick."""
-    parts = sense_parts()
+def sense_step(
+    plan: ControllerPlan | None = None,
+) -> tuple[Callable[..., Any], sense.SenseState]:
+    """Return `sense.step` with its parts bound, and the state before the first tick.
+
+    Args:
+        plan: Of the controller, for its budget of false incidents; None for default settings.
+    """
+    parts = sense_parts(None if plan is None else _score(plan))
     return partial(sense.step, parts), sense.init(parts)
+
+
+def _score(plan: ControllerPlan) -> fused.Config:
+    """Return the settings of the deployments' score; a tick is the shortest of the intervals."""
+    ticks = [entry.managed.scrape_ns / SECOND for entry in plan.deployments]
+    return fused.Config(false_incidents=plan.false_incidents, tick_s=min(ticks, default=15.0))
 
 
 def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _SIGNALS: Final = 1000.0
+MOST: Final = 500.0
+"""Largest budget that people may set: twice that is an alarm a day and signal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from homeostat.server.address import listening
 from homeostat.server.config.adaptives import AdaptiveSpec
 from homeostat.server.config.canaries import CanarySpec
 from homeostat.server.config.clusters import ClusterSpec, OutsideSpec
+from homeostat.server.config.detections import DetectionSpec
 from homeostat.server.config.feedbacks import FeedbackSpec
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails, Strict
@@ -235,6 +236,7 @@ class ControllerSpec(Strict):
     traces: TracesSpec | None = None
     notify: tuple[NotifySpec, ...] = Field(default=(), max_length=20)
     alerts: AlertsSpec | None = None
+    detection: DetectionSpec | None = None
 
     @model_validator(mode="after")
     def _one_request_url(self) -> Self:

@@ -22,6 +22,7 @@ from homeostat.server.config import (
     adaptives,
     canaries,
     clusters,
+    detections,
     feedbacks,
     notifies,
     prices,
@@ -140,6 +141,8 @@ class ControllerSettings:
         notifiers: Who is told besides.
         slack: How answers come in from Slack, None where they do not.
         alerts: How alerts of others come in, None where they do not.
+        false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
+            that is shipped.
     """
 
     store_path: Path
@@ -159,6 +162,7 @@ class ControllerSettings:
     traces: PartPlan | None = None
     cluster: ClusterPlan | None = None
     pages: tuple[str, int] | None = None
+    false_incidents: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +324,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         notifiers=notifies.parts(spec.notify, base, store.parent),
         slack=notifies.answers(spec.notify, base),
         alerts=notifies.alerts(spec.alerts, base),
+        false_incidents=detections.budget(spec.detection),
     )
 
 

@@ -1,0 +1,71 @@
+"""The `detection` section: the budget arrives at the score; without it nothing moves."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeostat.base.errors import ConfigError
+from homeostat.detect import fused
+from homeostat.server import wiring
+from homeostat.server.config.loader import load
+from homeostat.server.planning import needs_restart, plan_of
+
+FILES = """
+apiVersion: homeostat.dev/v1alpha1
+kind: ManagedModel
+metadata: {{name: fraud}}
+spec:
+  interval: 5s
+  target: {{process: {{host: "http://127.0.0.1:1"}}}}
+  metrics: {{scrape: [{{fromReplicas: true, preset: homeostat_instrument}}]}}
+  slo:
+    - {{name: latency, latency: {{below: 250ms}}}}
+    - {{name: errors, errors: {{atMost: 1%}}}}
+---
+apiVersion: homeostat.dev/v1alpha1
+kind: Controller
+metadata: {{name: main}}
+spec: {spec}
+"""
+
+
+def planned(folder: Path, spec: str) -> Any:
+    file = folder / "all.yaml"
+    file.write_text(FILES.format(spec=spec), encoding="utf-8")
+    return plan_of(load([file]))
+
+
+def score(plan: Any) -> fused.Config:
+    parts = wiring.sense_step(plan)[0].args[0]  # type: ignore[attr-defined]
+    config: fused.Config = parts.fused.config
+    return config
+
+
+def test_the_budget_and_the_shortest_interval_arrive_at_the_score(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "{detection: {falseIncidents: 0.5}}")
+    assert (score(plan).false_incidents, score(plan).tick_s) == (0.5, 5.0)
+    before = planned(tmp_path, "{}")
+    assert needs_restart(before, plan) == [
+        "the controller's own settings (store, API, kill file, notifiers) differ"
+    ]
+
+
+def test_without_the_section_an_onset_begins_where_it_did(tmp_path: Path) -> None:
+    found = score(planned(tmp_path, "{}"))
+    assert found.false_incidents is None
+    assert found.incident == fused.Config().incident
+    assert found.incident.start == 2.6
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "501", ".nan", ".inf", "many", "null"])
+def test_a_budget_that_nobody_can_keep_is_refused(tmp_path: Path, said: str) -> None:
+    with pytest.raises(ConfigError, match=r"falseIncidents"):
+        planned(tmp_path, f"{{detection: {{falseIncidents: {said}}}}}")
+
+
+def test_a_section_that_says_nothing_or_more_than_is_known_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"falseIncidents"):
+        planned(tmp_path, "{detection: {}}")
+    with pytest.raises(ConfigError, match="perDay"):
+        planned(tmp_path, "{detection: {falseIncidents: 1, perDay: 1}}")
