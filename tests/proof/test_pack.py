@@ -45,7 +45,6 @@ KEPT_BY = {
     "correlated": ("G6 correlated failure",),
     "rate": ("G4 rate",),
     "cooldown": ("G3 cooldown",),
-    "late-undo": ("G3 late undo", "G7 late undo"),
 }
 # Promises that something stays possible, and a guard that forbids it.
 FORBIDS = {

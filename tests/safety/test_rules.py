@@ -42,7 +42,7 @@ from homeostat.testing.guard_cases import (
 from homeostat.testing.guard_late import late_cases
 from homeostat.testing.guard_lately import RATE_MILLI, replaced
 from homeostat.testing.guard_rehearsals import rehearsal_cases
-from homeostat.testing.guard_stretches import stretch_cases
+from homeostat.testing.guard_stretches import room_cases, stretch_cases
 
 S = g.scene
 UP2, UP1 = g.scale(5), g.scale(4)
@@ -68,6 +68,7 @@ def cases() -> Iterator[Case]:
     yield from rehearsal_cases()
     yield from budget_cases()
     yield from stretch_cases()
+    yield from room_cases()
     yield from late_cases()
 
 

@@ -134,6 +134,9 @@ class GuardState:
         slower: Replicas that are slower than each of their peers.
         epoch: The controller's epoch; None where it has taken over nothing yet.
         accounts: Counts of promises and money, as of the latest tick; None where none is kept.
+        peak_room_milli: Most requests at once that the stable pool's replicas in rotation had room
+            for within `CAPACITY_NS`, in thousandths; one each where concurrency is no lever. 0
+            where nothing is remembered.
         moves: What moved levers of capacity, oldest first: of each lever all that `TURNS_NS` holds
             and the last one before.
     """
@@ -157,6 +160,7 @@ class GuardState:
     epoch: int | None = None
     accounts: Accounts | None = None
     moves: tuple[PastAction, ...] = ()
+    peak_room_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,7 @@ class LoopState:
         trials: Versions on their way to being trusted.
         verified: Pool and version pairs that served within the objectives long enough.
         peaks: (time, replicas in rotation) maxima within the scale-in window and half an hour.
+        rooms: (time, requests at once) maxima within half an hour, see `loop.rooms`.
         loads: What the pools had to carry lately (see `loop.watching`).
         settings: Values of levers and how well they served (see `loop.settings`).
         pace: How device time follows batch size, None before it is learnt (see `loop.pace`).
@@ -244,6 +245,7 @@ class LoopState:
     trials: tuple[Trial, ...] = ()
     verified: tuple[tuple[str, str], ...] = ()
     peaks: tuple[tuple[TimeNs, int], ...] = ()
+    rooms: tuple[tuple[TimeNs, int], ...] = ()
     loads: tuple[Load, ...] = ()
     settings: tuple[Setting, ...] = ()
     pace: Pace | None = None

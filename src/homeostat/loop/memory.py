@@ -8,6 +8,7 @@ from homeostat.base.units import HOUR, TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
 from homeostat.loop.autonomous import in_force
 from homeostat.loop.beside import compared
+from homeostat.loop.rooms import rooms
 from homeostat.loop.seat_outcome import trusting
 from homeostat.loop.settings import settings
 from homeostat.loop.watching import watch
@@ -28,7 +29,8 @@ def remember(state: LoopState, now: TimeNs) -> LoopState:
     if world is None:
         return state
     trials, verified = _trials(state, world)
-    peaks = _peaks(state, world, now)
+    count = in_rotation(world, state.managed.stable_pool)
+    peaks = _peaks(state, count, now)
     loads = watch(state.loads, state.evidence, world, state.managed, now)
     past = state.past
     if past and now - past[0].at > (kept_ns := _kept_ns(state)):
@@ -41,6 +43,7 @@ def remember(state: LoopState, now: TimeNs) -> LoopState:
         trials=trials,
         verified=verified,
         peaks=peaks,
+        rooms=rooms(state, world, count, now),
         loads=loads,
         settings=settings(state, world, needed, now),
         pace=pace,
@@ -90,6 +93,7 @@ def guard_state(state: LoopState) -> GuardState:
         epoch=state.epoch or None,
         accounts=state.accounts,
         moves=state.moves,
+        peak_room_milli=max((room for _, room in state.rooms), default=0),
     )
 
 
@@ -147,9 +151,8 @@ def _running(world: Snapshot) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _peaks(state: LoopState, world: Snapshot, now: TimeNs) -> tuple[tuple[TimeNs, int], ...]:
+def _peaks(state: LoopState, count: int, now: TimeNs) -> tuple[tuple[TimeNs, int], ...]:
     """Keep decreasing maxima within the longer window (the front is the window's peak)."""
-    count = in_rotation(world, state.managed.stable_pool)
     scale_in_ns = round(state.managed.guard.scale_in_scrapes * state.managed.scrape_ns)
     window_ns = max(CAPACITY_NS, scale_in_ns)
     kept = [peak for peak in state.peaks if peak[1] > count and now - peak[0] <= window_ns]

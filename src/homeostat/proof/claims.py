@@ -137,26 +137,6 @@ def _undo(setting: Setting) -> Iterator[Case]:
         yield Case(moments=(now,), terms=terms, answer="does not run")
 
 
-def _late(setting: Setting) -> Iterator[Case]:
-    """A way back from what ended before takes half of the replicas, or more than is to spare."""
-    for kind, limit in lever_cases(setting):
-        if kind not in {K.SCALE_UP, K.RESIZE_UP}:
-            continue
-        now = one(setting, kind, limit)
-        taken, left = now.cells["taken"], now.cells["left_in_pool"]
-        used, most = now.cells["util_after_milli"], now.cells["util_max_milli"]
-        kept = z3.And(used.known, most.known, used.value <= most.value)
-        drawn: tuple[Term, ...] = ()
-        takes = z3.BoolVal(val=True)
-        if kind is K.SCALE_UP:
-            takes = z3.Or(z3.Not(taken.known), taken.value > 0)
-            half = 2 * left.value >= now.cells["peak"].value
-            kept = z3.And(kept, left.known, half)
-            drawn = (now.cells["peak"].value == now.live / 1000,)
-        terms = (now.with_a_yes, now.truth("late"), takes, z3.Not(kept))
-        yield Case(moments=(now,), terms=terms, drawn=drawn)
-
-
 def _fit(setting: Setting, now: Moment) -> list[Term]:
     """Return that the ordinary stands: what every action but an undo needs."""
     words = setting.words
@@ -359,9 +339,6 @@ PACK: Final[tuple[Claim, ...]] = (
     Claim(name="undo-possible", promise="Taking back an action of its own that is on trial, or "
           "that did harm, is never refused for anything but the floor.", cases=_undo,
           outage="An action makes things worse, and the way back is refused."),
-    Claim(name="late-undo", promise="Taking back growth that ended before leaves half of the most "
-          "replicas within 30 minutes, and utilisation within its bound.", cases=_late,
-          outage="A scale-up of Monday is taken back on Wednesday, when its replicas are needed."),
     Claim(name="rollback-possible", promise="A first rollback to the last verified version is "
           "never refused while it is seen to be right.", cases=_rollback,
           outage="A bad release serves errors, and the rollback is refused."),

@@ -30,6 +30,7 @@ from homeostat.base.units import MILLISECOND, SECOND, TimeNs
 from homeostat.base.world import Levers, Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
 from homeostat.proof.moment import GROWS, SHRINKS, Setting
 from homeostat.proof.question import Drawn
+from homeostat.proof.stage_room import CONCURRENCY, room
 from homeostat.proof.well import SIZE
 
 POOL: Final = "a"
@@ -168,6 +169,7 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
         moves=tuple(
             one for one in before.past if one.kind in base_guard.GROWS | base_guard.SHRINKS
         ),
+        peak_room_milli=room(drawn),
     )
 
 
@@ -282,7 +284,7 @@ def snapshot(drawn: Drawn, before: Before, now: TimeNs) -> Snapshot:
         names.lever_weight(before.pool): 100.0,
         names.BATCH_MAX: 8,
         names.BATCH_WAIT: 5,
-        names.CONCURRENCY: 16,
+        names.CONCURRENCY: CONCURRENCY,
         names.GATEWAY_LIMIT: 0,
     }
     for slot in slots:

@@ -13,6 +13,7 @@ import z3
 from homeostat.proof.claim import Case, Claim
 from homeostat.proof.claims import PACK
 from homeostat.proof.claims_accounts import ACCOUNTS
+from homeostat.proof.claims_capacity import ROOM
 from homeostat.proof.moment import Setting
 from homeostat.proof.question import draw, exists
 from homeostat.proof.replay import Guard, Seen, holds, replay
@@ -84,7 +85,7 @@ class Prover:
             yield self.claim(setting, claim)
         yield self.capacity(setting)
         yield self.claim(setting, TURNS)
-        for claim in ACCOUNTS:
+        for claim in (*ROOM, *ACCOUNTS):
             yield self.claim(setting, claim)
         for claim in more:
             yield self.claim(setting, claim)

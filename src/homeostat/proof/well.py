@@ -23,7 +23,7 @@ _FLAGS: Final[dict[str, Value]] = {
     "directed": True, "present": True, "evidence_age_ms": 0, "ready": True, "slo_met": True,
     "suspicions": 0, "memory_seen": True, "filling": 0, "gateway_fresh": True, "silent": 0,
     "process_gone": False, "probe_failures": 0, "suspected": False, "drained": False,
-    "foreseen": False, "late": False,
+    "foreseen": False, "late": False, "room_kept_milli": 1000,
     "others_seen": True, "others_remain": True, "current_known": True, "older_clean": True,
     "growing_clean": True, "to_verified": True, "to_last_verified": True, "to_served": False,
     "odd_device": False, "beside_ms": 0, "limited": True, "acted": False, "since_ms": 2 * HOUR_MS,

@@ -30,6 +30,7 @@ from homeostat.safety.fleet_facts import NOT_YET_WRITING, of_fleet
 from homeostat.safety.lately import lately
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
+from homeostat.safety.room_kept import room_kept
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.stamped import foreign
 from homeostat.safety.taken_back import downward, is_late
@@ -300,6 +301,7 @@ def _levers(action: Action, change: Change, sight: Sight, *, undo: bool, late: b
         "util_after_milli": capacity.utilisation_after(downward(change, late=late), sight, out),
         "util_spare_milli": capacity.utilisation_with_one_lost(sight, out),
         "util_max_milli": milli(guard.utilisation_max),
+        "room_kept_milli": room_kept(change, sight, out),
         **_rotation(action, change, sight, out, undo=undo),
     }
 

@@ -115,6 +115,9 @@ FIELDS: Final[dict[str, Field]] = {
     "tries": _count("actions on the incident that did not help"),
     "max_tries": _count("ineffective actions after which a person is told"),
     "peak": _count("most replicas in rotation within the scale-in window and the last half hour"),
+    "room_kept_milli": _milli(
+        "share of the most requests at once that the stable pool had room for within half an hour"
+    ),
     "turns": _count("turns of a lever of capacity within 15 minutes, this action's included"),
     # G4 rate.
     "hour": _count("actions on the target in the last hour"),

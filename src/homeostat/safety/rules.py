@@ -123,6 +123,18 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G3",
+        name="room",
+        source=TABLE + "G3: replicas and requests in flight are one capacity",
+        kinds=frozenset({DOWN, RESIZE_DOWN, DRAIN}),
+        require=Or((
+            And((kind_in(DRAIN), compare("taken", "<=", 0))),
+            compare("room_kept_milli", ">=", 500),
+        )),
+        message="{room_kept_milli} of the most requests at once within half an hour would stay",
+        exempt=UNDO,
+    ),
+    Rule(
+        id="G3",
         name="late undo",
         source=TABLE + "G3: what ended before is a part of what serves: as scaling in",
         kinds=frozenset({UP}),

@@ -75,3 +75,20 @@ def _turning(action: Action) -> Iterator[Case]:
     yield Case(f"{kind}, turned a quarter of an hour ago", late, action)
     others = tuple(replace(one, levers=("other",)) for one in twice.moves)
     yield Case(f"{kind}, another lever turned", replace(scene, moves=others), action)
+
+
+def room_cases() -> Iterator[Case]:
+    """Yield the boundaries of how much of the room within half an hour must stay."""
+    scene, rule = g.scene(4), "G3 room"
+    for action, half in ((g.scale(3, ActionKind.SCALE_DOWN), 96), (_SMALLER, 96)):
+        kind = action.kind.value
+        kept = replace(scene, peak_room_milli=1000 * half)
+        yield Case(f"{kind}, half of the room stays", kept, action)
+        less = replace(scene, peak_room_milli=1000 * half + 200)
+        yield Case(f"{kind}, less than half of it stays", less, action, "deny", rule)
+    slow = replace(g.slow(scene), peak_room_milli=96_000)
+    yield Case("drain, half of the room stays", slow, g.drain("a-1"))
+    less = replace(slow, peak_room_milli=96_200)
+    yield Case("drain, less than half of it stays", less, g.drain("a-1"), "deny", rule)
+    hung = replace(g.hung(scene), peak_room_milli=960_000)
+    yield Case("what serves nobody has no room", hung, g.drain("a-1"))

@@ -1,0 +1,66 @@
+"""Promises about capacity, one action at a time: what stays serves, whichever lever takes it.
+
+What there was within the half hour is remembered at each action (`safety.fields`: `peak`,
+`room_kept_milli`), so what holds of one action holds of every chain of them.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import z3
+
+from homeostat.base.actions import ActionKind
+from homeostat.base.policy import LeverLimit
+from homeostat.proof.claim import Case, Claim
+from homeostat.proof.claims import lever_cases, one, undone
+from homeostat.proof.moment import Setting
+from homeostat.proof.smt import Term
+
+K = ActionKind
+_WHOLE: Final = 1000  # a share is in thousandths
+
+
+def _room(setting: Setting) -> Iterator[Case]:
+    kinds = (K.SCALE_DOWN, K.RESIZE_DOWN, K.DRAIN_REPLICA)
+    asked: list[tuple[ActionKind, LeverLimit | None]] = [(kind, None) for kind in kinds]
+    # Of a lever whose bounds are known a counterexample can be built as well.
+    asked += [(kind, limit) for kind, limit in lever_cases(setting) if kind is K.RESIZE_DOWN]
+    for kind, limit in asked:
+        now = one(setting, kind, limit)
+        share, taken = now.cells["room_kept_milli"], now.cells["taken"]
+        takes = z3.Or(z3.Not(taken.known), taken.value > 0, kind is not K.DRAIN_REPLICA)
+        less = z3.Not(z3.And(share.known, 2 * share.value >= _WHOLE))
+        terms = (now.with_a_yes, z3.Not(undone(now)), takes, less)
+        yield Case(moments=(now,), terms=terms, drawn=(now.wanted < now.live,))
+
+
+def _late(setting: Setting) -> Iterator[Case]:
+    """A way back from what ended before takes half of the replicas, or more than is to spare."""
+    for kind, limit in lever_cases(setting):
+        if kind not in {K.SCALE_UP, K.RESIZE_UP}:
+            continue
+        now = one(setting, kind, limit)
+        taken, left = now.cells["taken"], now.cells["left_in_pool"]
+        used, most = now.cells["util_after_milli"], now.cells["util_max_milli"]
+        kept = z3.And(used.known, most.known, used.value <= most.value)
+        drawn: tuple[Term, ...] = ()
+        takes = z3.BoolVal(val=True)
+        if kind is K.SCALE_UP:
+            takes = z3.Or(z3.Not(taken.known), taken.value > 0)
+            half = 2 * left.value >= now.cells["peak"].value
+            kept = z3.And(kept, left.known, half)
+            drawn = (now.cells["peak"].value == now.live / 1000,)
+        terms = (now.with_a_yes, now.truth("late"), takes, z3.Not(kept))
+        yield Case(moments=(now,), terms=terms, drawn=drawn)
+
+
+ROOM: Final[tuple[Claim, ...]] = (
+    Claim(name="room", promise="Scaling in, draining and fewer requests in flight together leave "
+          "half of the most requests at once that there was room for within 30 minutes.",
+          cases=_room,
+          outage="A quarter of the replicas goes and a quarter of what each takes, twice: a third "
+          "is left."),
+    Claim(name="late-undo", promise="Taking back growth that ended before leaves half of the most "
+          "replicas within 30 minutes, and utilisation within its bound.", cases=_late,
+          outage="A scale-up of Monday is taken back on Wednesday, when its replicas are needed."),
+)  # fmt: skip
