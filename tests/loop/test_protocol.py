@@ -72,6 +72,7 @@ class Bench:
         self.epoch, self.changing = 1, False
         self.sent: list[Intent] = []
         self.pages: list[str] = []
+        self.timing = TIMING
         self.record = propose(
             action, id="d-0001", deployment="m", incident_id="i-1", epoch=1, now=TimeNs(self.now)
         )
@@ -93,7 +94,7 @@ class Bench:
     def feed(self, news: News, *, world: Snapshot | None = None) -> tuple[Demand, ...]:
         seen = world if world is not None else self.world()
         self.record, demands = advance(
-            self.record, news, TimeNs(self.now), world=seen, timing=TIMING
+            self.record, news, TimeNs(self.now), world=seen, timing=self.timing
         )
         self.sent += [d.intent for d in demands if isinstance(d, SendWrite)]
         self.pages += [d.text for d in demands if isinstance(d, Page)]
@@ -776,14 +777,41 @@ def test_a_kill_switch_that_is_off_stops_nothing() -> None:
     bench.at(S.PROPOSED)
 
 
-def test_under_level_two_the_undo_waits_and_then_a_person_is_called() -> None:
+def test_under_level_two_the_undo_waits_as_long_as_it_lasts_and_a_person_is_told_once() -> None:
     bench = _harmed()
-    for _ in range(3):
+    bench.timing = replace(TIMING, stopped=True)
+    for _ in range(9):
         bench.see()
         bench.feed(GuardDenied(reasons=("G11 nothing",)))
         bench.late()
-    bench.at(S.STUCK)
+    bench.at(S.ROLLING_BACK)
     assert "G11" in bench.record.reason
+    assert len(bench.sent) == len(bench.pages) == 1
+    bench.timing = TIMING
+    bench.see()
+    bench.feed(GuardAllowed())
+    assert bench.sent[-1].undo
+
+
+def test_under_level_two_a_write_that_nobody_answered_ends_nothing_for_good() -> None:
+    bench = Bench().to(S.INTENT)
+    bench.timing = replace(TIMING, stopped=True)
+    for _ in range(9):
+        bench.late()
+    bench.at(S.ROLLING_BACK)
+    bench.timing = TIMING
+    for _ in range(3):
+        bench.late()
+    bench.at(S.STUCK)
+
+
+def test_an_undo_that_guards_refuse_below_level_two_is_a_persons_after_three() -> None:
+    bench = _harmed()
+    for _ in range(3):
+        bench.see()
+        bench.feed(GuardDenied(reasons=("G10 ownership",)))
+        bench.late()
+    bench.at(S.STUCK)
     assert len(bench.sent) == 1
 
 

@@ -155,6 +155,7 @@ class ActionRecord:
         blameless: It was taken back for another reason than harm: it counts as no harm.
         approvers: Who said yes to it, each of them once; empty if nobody was asked.
         harmed: It was found to do harm, whatever its end; of an undo: what it takes back was.
+        held_back: Its way back has waited for the kill switch, and people were told.
     """
 
     id: str
@@ -181,3 +182,4 @@ class ActionRecord:
     blameless: bool = False
     approvers: tuple[str, ...] = ()
     harmed: bool = False
+    held_back: bool = False

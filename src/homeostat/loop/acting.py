@@ -19,7 +19,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
 from homeostat.base.intent import ActionRecord, ActionState, Proof
-from homeostat.base.policy import Managed
+from homeostat.base.policy import KillLevel, Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import memory, training
@@ -104,7 +104,8 @@ def drive(parts: LoopParts, state: LoopState, news: News, now: TimeNs) -> Steppe
     """Feed one piece of news to the action in flight and carry out what it demands."""
     commands: list[Command] = []
     queue: list[News] = [news]
-    limits = timing_for(state.managed)
+    stopped = state.kill is KillLevel.NOTHING
+    limits = replace(timing_for(state.managed), stopped=stopped)
     while queue and state.record is not None:
         before = state.record
         record, demands = advance(before, queue.pop(0), now, world=state.world, timing=limits)

@@ -48,6 +48,7 @@ from homeostat.loop.protocol_world import (
 )
 
 _FLOOR: Final = "G2 floor"  # as that guard's reasons begin
+_WAITS: Final = "it is to go back, and waits until the kill switch lets an undo through"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +226,8 @@ def _receipt(record: ActionRecord, receipt: Receipt, ctx: Context) -> Step:
 
 def _failed(record: ActionRecord, ctx: Context, why: str) -> Step:
     """Count one failed attempt; the last one pages and freezes the target."""
+    if ctx.timing.stopped:
+        return _held_back(record, ctx)
     record = replace(record, undo_attempts=record.undo_attempts + 1)
     if record.undo_attempts >= ctx.timing.max_undo:
         return _kept(record, ctx) if _kept_by_floor(record) else _stuck(record, ctx, why)
@@ -232,6 +235,14 @@ def _failed(record: ActionRecord, ctx: Context, why: str) -> Step:
         record, ActionState.ROLLING_BACK, ctx, wait_ns=readback_wait(record, ctx), reason=why
     )
     return again, probe(again, ctx)
+
+
+def _held_back(record: ActionRecord, ctx: Context) -> Step:
+    """Wait while nothing at all may be written, however long: whoever threw the switch decides."""
+    told = () if record.held_back else (Page(text=f"{record.reason}; {_WAITS}"),)
+    waits = replace(record, held_back=True)
+    again = enter(waits, ActionState.ROLLING_BACK, ctx, wait_ns=readback_wait(waits, ctx))
+    return again, (*probe(again, ctx), *told)
 
 
 def _kept_by_floor(record: ActionRecord) -> bool:

@@ -248,6 +248,8 @@ class Timing:
         ramp_ns: A rung of a compared ramp may last this long; a bound, not the usual.
         max_conflicts: Write attempts of one stage.
         max_undo: Failed attempts to take the action back before a person must.
+        stopped: The kill switch is at its second level: what is due cannot go back, and that is no
+            failed attempt.
     """
 
     receipt_deadline_ns: int = 5 * SECOND
@@ -262,6 +264,7 @@ class Timing:
     ramp_ns: int = 4 * HOUR
     max_conflicts: int = 3
     max_undo: int = 3
+    stopped: bool = False
 
 
 def timing_for(managed: Managed) -> Timing:
