@@ -20,6 +20,7 @@ def test_the_naive_rule_does_the_harm_and_ours_does_not(outage: Outage) -> None:
     assert row.better is (outage.key not in NO_BETTER), row.ours.does
     assert bool(outage.no_better) is (outage.key in NO_BETTER)
     assert outage.placed is None or outage.placed(), "without the fault the same run acts"
+    assert outage.fair is None or not outage.fair().harm, "without the fault the rule is right"
 
 
 def test_there_are_forty_outages_each_cited_and_most_placed() -> None:
@@ -27,6 +28,15 @@ def test_there_are_forty_outages_each_cited_and_most_placed() -> None:
     assert len(set(keys)) == len(keys) >= 40
     assert all(outage.source and outage.happened for outage in lab_outages.OUTAGES)
     assert sum(outage.placed is not None for outage in lab_outages.OUTAGES) >= 20
+
+
+FAIR = {
+    "argo-kills-canary", "argo-stuck", "argo-provider-errors", "after-promotion", "google-quota",
+}  # fmt: skip
+
+
+def test_rules_of_one_number_are_run_without_the_fault_as_well() -> None:
+    assert {one.key for one in lab_outages.OUTAGES if one.fair is not None} >= FAIR
 
 
 @pytest.mark.slow

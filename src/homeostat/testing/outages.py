@@ -39,6 +39,8 @@ class Outage:
         naive: Run the kind of rule that failed.
         ours: Run what ships.
         placed: The same run without the fault acts; None where acting is not the question.
+        fair: The naive rule, run without the fault: it must do no harm, or it would be no rule but
+            a sentence; None where it is only what was published.
         no_better: Why ours does no better, empty where it does.
     """
 
@@ -48,6 +50,7 @@ class Outage:
     naive: Callable[[], Outcome]
     ours: Callable[[], Outcome]
     placed: Callable[[], bool] | None = None
+    fair: Callable[[], Outcome] | None = None
     no_better: str = ""
 
 

@@ -1,5 +1,6 @@
 """Other people's outages, second part: releases that went on, went back too late or got stuck."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +12,7 @@ from homeostat.base.intent import ActionState
 from homeostat.base.units import MINUTE, SECOND, TimeNs
 from homeostat.loop import protocol
 from homeostat.safety.guard import guard
+from homeostat.safety.sight import look
 from homeostat.testing import guard_cases as cases
 from homeostat.testing import guard_scene as g
 from homeostat.testing.outages import Outage, Outcome
@@ -22,6 +24,14 @@ _BEFORE: Final = 5.0
 _RAMP: Final = (10.0, 25.0, 50.0)
 _STUCK_RETRIES: Final = 100
 """Of the same write in an hour: nobody would call that a bounded retry."""
+_ADDED: Final = 2
+"""Replicas that a release brought."""
+_EVERY: Final = 10
+"""Seconds between two looks of an analysis, as in Argo Rollouts' examples."""
+_ERROR_LIMIT: Final = 4
+"""Of errors in a row, `consecutiveErrorLimit`."""
+_ANSWERED: Final = 600
+"""When what was decided is carried out, in seconds."""
 
 
 def ramp() -> Action:
@@ -93,16 +103,23 @@ def _argo_goes_on() -> Outcome:
     return Outcome(does=f"the failed run is not waited for: {weight:.0f} %", harm=weight > _RAMP[0])
 
 
-def _argo_kills_canary() -> Outcome:
-    old_available, canary_pods = 0, 2
-    canary_pods -= canary_pods  # aborted: scaled to nothing
-    left = old_available + canary_pods
-    return Outcome(does=f"removes all canary pods, {left} replicas serve", harm=left == 0)
+def _old_hang() -> GuardState:
+    """Two more replicas were added; the first two hang since."""
+    return g.hung(g.hung(g.scene(4, spares=0), "a-1"), "a-2")
+
+
+def _kills_canary(state: GuardState) -> Outcome:
+    """Abort is scaling what was added to nothing, whatever else serves."""
+    failing = look(state, g.NOW).failing
+    stable = [slot for slot in cases.known(state)[0].replicas if slot.pool == g.STABLE]
+    left = [slot for slot in stable[:-_ADDED] if slot.name not in failing]
+    does = f"removes all canary pods, {len(left)} replicas serve"
+    return Outcome(does=does, harm=not left)
 
 
 def _undo_keeps_floor() -> Outcome:
-    """Two more replicas were added; the first two hang since. The undo would take the good ones."""
-    answer = _undo_of_two(g.hung(g.hung(g.scene(4, spares=0), "a-1"), "a-2"))
+    """The undo would take the good ones."""
+    answer = _undo_of_two(_old_hang())
     if isinstance(answer, Deny):
         return Outcome(does=f"keeps them ({answer.reasons[0].split(':')[0]})", harm=False)
     return Outcome(does="takes the replicas that serve", harm=True)
@@ -118,16 +135,28 @@ def _undo_where_all_serve() -> bool:
     return isinstance(_undo_of_two(g.scene(4, spares=0)), Allow)
 
 
-def _retries_for_ever() -> Outcome:
-    sent = 60 * 60 // 2  # every two seconds, for an hour
-    return Outcome(does=f"{sent} times in an hour, and no end", harm=sent > _STUCK_RETRIES)
+def _deaf(tick: int) -> bool:
+    """The target answers until the first write is out, and never again."""
+    return tick < 3  # noqa: PLR2004
+
+
+def _retries(answers: Callable[[int], bool]) -> Outcome:
+    """The same write every two seconds until it is answered, for an hour."""
+    sent = 0
+    for tick in range(4, 60 * 60 + 4, 2):
+        sent += 1
+        if answers(tick):
+            break
+    ended = sent <= _STUCK_RETRIES
+    return Outcome(does=f"{sent} times in an hour, and {'an' if ended else 'no'} end",
+                   harm=not ended)  # fmt: skip
 
 
 def _stuck_is_said() -> Outcome:
     play = Play(action=ramp(), target=target(), replies=False)
 
     def deaf(tick: int) -> None:
-        play.target.reachable = tick < 3  # noqa: PLR2004 - the write is out by then
+        play.target.reachable = _deaf(tick)
 
     play.each = deaf
     play.go()
@@ -157,10 +186,12 @@ def _nothing_waits_exposed() -> Outcome:
     return _ends(play)
 
 
-def _stops_watching() -> Outcome:
-    watched_until, harm_from = 10, 30
-    rolled_back = harm_from <= watched_until
-    return Outcome(does="the analysis ended with the promotion: stays", harm=not rolled_back)
+def _stops_watching(harm_from: int) -> Outcome:
+    """The analysis asks every second until the promotion, at second 10, and never after it."""
+    errors = [0.3 if second >= harm_from else 0.0 for second in range(60)]
+    rolled_back = any(share > 0.05 for share in errors[:10])  # noqa: PLR2004 - its threshold
+    does = "rolls back" if rolled_back else "the analysis ended with the promotion: stays"
+    return Outcome(does=does, harm=any(errors) and not rolled_back)
 
 
 def _rolls_back_later() -> Outcome:
@@ -169,38 +200,48 @@ def _rolls_back_later() -> Outcome:
     return Outcome(does=does, harm=not allowed)
 
 
-def _five_errors_abort() -> Outcome:
-    errors = 5
-    return Outcome(does="50 s without Prometheus: a healthy canary is aborted", harm=errors > 4)  # noqa: PLR2004 - consecutiveErrorLimit
+def _blind_minute(tick: int) -> Effect:
+    """The metrics are gone for a minute in the middle of the ramp, then back."""
+    return Effect.UNKNOWN if 10 <= tick < 70 else Effect.HELPED  # noqa: PLR2004 - a minute
+
+
+def _errors_abort(seen: Callable[[int], Effect]) -> Outcome:
+    """Ask every ten seconds; more errors of the provider in a row than its limit abort."""
+    missed = 0
+    for tick in range(0, 300, _EVERY):
+        missed = missed + 1 if seen(tick) is Effect.UNKNOWN else 0
+        if missed > _ERROR_LIMIT:
+            does = f"{missed * _EVERY} s without Prometheus: a healthy canary is aborted"
+            return Outcome(does=does, harm=True)
+    return Outcome(does="goes on", harm=False)
 
 
 def _blind_for_a_minute() -> Outcome:
-    """The metrics are gone for a minute in the middle of the ramp, then back."""
-
-    def seen(tick: int) -> Effect:
-        return Effect.UNKNOWN if 10 <= tick < 70 else Effect.HELPED  # noqa: PLR2004 - a minute
-
-    play = Play(action=ramp(), target=target(), effect=seen)
-    return _ends(play, wanted=_RAMP[-1])
+    return _ends(Play(action=ramp(), target=target(), effect=_blind_minute), wanted=_RAMP[-1])
 
 
-def _late_right_sizer() -> Outcome:
-    decided, live = 4.0, 40.0  # decided last night; traffic has grown since
-    return Outcome(
-        does=f"sets {decided:.0f} where {live:.0f} are needed by now", harm=decided < live
-    )
+def _grown(tick: int) -> float:
+    """Return what is needed: ten times as much as when it was decided."""
+    return 4.0 if tick < 5 else 40.0  # noqa: PLR2004 - when it was proposed
+
+
+def _late_right_sizer(needed: Callable[[int], float]) -> Outcome:
+    """What was decided at the start is carried out ten minutes later, whatever is needed then."""
+    decided, live = needed(0), needed(_ANSWERED)
+    does = f"sets {decided:.0f} where {live:.0f} are needed by now"
+    return Outcome(does=does, harm=decided < live)
 
 
 def _approval_is_judged_anew() -> Outcome:
     """The answer comes after ten minutes; meanwhile the guards have something against it."""
 
     def answer(tick: int, _undo: object) -> protocol.News:
-        if tick < 5:  # noqa: PLR2004 - when it was proposed
+        if _grown(tick) == _grown(0):
             return protocol.GuardNeedsApproval(ttl_ns=15 * MINUTE)
         return protocol.GuardDenied(reasons=("G7 capacity: it is needed by now",))
 
     play = Play(action=ramp(), target=target(), answer=answer)
-    play.said[600] = protocol.Approved(by="ann")
+    play.said[_ANSWERED] = protocol.Approved(by="ann")
     return _ends(play)
 
 
@@ -249,7 +290,8 @@ CANARY: Final = (
         key="argo-kills-canary",
         source=f"[Argo Rollouts 777]({_ARGO}/777)",
         happened="A failed run removed all canary pods while no old one was available.",
-        naive=_argo_kills_canary,
+        naive=lambda: _kills_canary(_old_hang()),
+        fair=lambda: _kills_canary(g.scene(4, spares=0)),
         ours=_undo_keeps_floor,
         placed=_undo_where_all_serve,
     ),
@@ -257,14 +299,16 @@ CANARY: Final = (
         key="argo-stuck",
         source=f"[Argo Rollouts 3120]({_ARGO}/3120), [841]({_ARGO}/841)",
         happened="A rollout stayed in its retries, without end and without word.",
-        naive=_retries_for_ever,
+        naive=lambda: _retries(_deaf),
+        fair=lambda: _retries(lambda _: True),
         ours=_stuck_is_said,
     ),
     Outage(
         key="argo-provider-errors",
         source="Argo Rollouts, `consecutiveErrorLimit`",
         happened="Five provider errors in a row abort: Prometheus away for 50 s is enough.",
-        naive=_five_errors_abort,
+        naive=lambda: _errors_abort(_blind_minute),
+        fair=lambda: _errors_abort(lambda _: Effect.HELPED),
         ours=_blind_for_a_minute,
     ),
     Outage(
@@ -280,14 +324,16 @@ CANARY: Final = (
         source=f"[Flagger 616]({_FLAGGER}/616), [1592]({_FLAGGER}/1592), "
         f"[Argo Rollouts 2168]({_ARGO}/2168)",
         happened="Harm that shows after the promotion is nobody's business any more.",
-        naive=_stops_watching,
+        naive=lambda: _stops_watching(harm_from=30),
+        fair=lambda: _stops_watching(harm_from=5),
         ours=_rolls_back_later,
     ),
     Outage(
         key="google-quota",
         source='Google 2021, told in "Evolution of SRE" (USENIX ;login:)',
         happened="An automatic right-sizing was carried out late, unseen, on a state long gone.",
-        naive=_late_right_sizer,
+        naive=lambda: _late_right_sizer(_grown),
+        fair=lambda: _late_right_sizer(lambda _: 4.0),
         ours=_approval_is_judged_anew,
         placed=_expired_is_expired,
     ),
