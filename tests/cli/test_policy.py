@@ -118,6 +118,20 @@ def test_export_prints_what_kubernetes_reads() -> None:
     assert said.exit_code == 0
 
 
+def test_export_for_one_deployment_names_it() -> None:
+    said = CliRunner().invoke(app, ["policy", "export", GOOD, "--target", "a=shop/recommender"])
+    policy, _ = yaml.safe_load_all(said.stdout)
+    which = policy["spec"]["matchConditions"][1]["expression"]
+    assert which == 'request.namespace == "shop" && request.name == "recommender"'
+
+
+@pytest.mark.parametrize("text", ["shop/recommender", "a=shop", "a=/x", "=shop/x", "a=shop/hpa/"])
+def test_a_target_of_another_form_says_which_is_meant(text: str) -> None:
+    said = CliRunner().invoke(app, ["policy", "export", GOOD, "--target", text])
+    assert said.exit_code != 0
+    assert "NAMESPACE" in str(said.exception)
+
+
 @pytest.mark.parametrize(
     ("found", "code"),
     [

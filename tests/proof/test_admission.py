@@ -1,10 +1,11 @@
 import random
+from typing import Any
 
 import cel
 import pytest
 
 from homeostat.base.policy import GuardPolicy, LeverLimit
-from homeostat.proof.admission import admission_policy, validations
+from homeostat.proof.admission import Target, admission_policy, validations
 from homeostat.proof.spelling import spell
 from homeostat.safety.change import Bounds, bounds, change_of
 from homeostat.safety.sight import look
@@ -75,3 +76,78 @@ def test_the_export_names_the_controller_alone_and_fails_closed() -> None:
 def test_a_policy_without_replicas_has_nothing_to_export() -> None:
     with pytest.raises(ValueError, match="nothing stateless"):
         admission_policy("p", GuardPolicy(), "x")
+
+
+TWO = GuardPolicy(
+    limits=(
+        LeverLimit(lever="replicas.", low=1, high=5),
+        LeverLimit(lever="replicas.b", low=1, high=60, step_up=1.0),
+    )
+)
+
+
+def judges(document: dict[str, Any], namespace: str, name: str) -> bool:
+    """Return whether a policy speaks about an update of that object by its account."""
+    request = {"userInfo": {"username": "me"}, "namespace": namespace, "name": name}
+    return all(
+        cel.evaluate(one["expression"], {"request": request})
+        for one in document["spec"]["matchConditions"]
+    )
+
+
+def allows(document: dict[str, Any], before: int, after: int) -> bool:
+    facts = {"oldObject": {"spec": {"replicas": before}}, "object": {"spec": {"replicas": after}}}
+    names = {
+        one["name"]: cel.evaluate(one["expression"], facts) for one in document["spec"]["variables"]
+    }
+    return all(
+        cel.evaluate(one["expression"], {"variables": names})
+        for one in document["spec"]["validations"]
+    )
+
+
+def test_two_deployments_are_judged_each_by_the_bounds_of_its_own_pool() -> None:
+    shop = Target(pool="a", namespace="shop", name="recommender")
+    batch = Target(pool="b", namespace="batch", name="scorer")
+    small, _, wide, _ = admission_policy("p", TWO, "me", (shop, batch))
+    seen = [
+        [judges(one, *where) for where in (("shop", "recommender"), ("batch", "scorer"))]
+        for one in (small, wide)
+    ]
+    assert seen == [[True, False], [False, True]]
+    assert not judges(small, "batch", "recommender")
+    assert not allows(small, 4, 8)
+    assert allows(wide, 4, 8)
+    assert small["metadata"]["name"] != wide["metadata"]["name"]
+
+
+def test_bounds_of_several_pools_are_not_exported_for_everything() -> None:
+    with pytest.raises(ValueError, match=r"replicas\., replicas\.b.*--target"):
+        admission_policy("p", TWO, "me")
+
+
+def test_a_pool_without_bounds_is_named() -> None:
+    only = GuardPolicy(limits=(LeverLimit(lever="replicas.b", low=1, high=60),))
+    with pytest.raises(ValueError, match=r"pool 'a'.*replicas\.b"):
+        admission_policy("p", only, "me", (Target(pool="a", namespace="shop", name="x"),))
+
+
+def test_an_autoscalers_least_replicas_are_judged_in_place_of_replicas() -> None:
+    scaler = Target(pool="b", namespace="batch", name="scorer", resource="hpa")
+    policy, _ = admission_policy("p", TWO, "me", (scaler,))
+    rule = policy["spec"]["matchConstraints"]["resourceRules"][0]
+    assert rule["resources"] == ["horizontalpodautoscalers"]
+    before = policy["spec"]["variables"][0]["expression"]
+    facts = [{"minReplicas": 7}, {}]
+    found = [cel.evaluate(before, {"oldObject": {"spec": spec}}) for spec in facts]
+    assert found == [7, 1]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [("shop", 'x" || true || "'), ("Shop", "x"), ("", "x"), ("shop", "x/y"), ("a.b", "x"),
+     ("shop", "x" * 300)],
+)  # fmt: skip
+def test_what_is_no_name_never_gets_into_an_expression(namespace: str, name: str) -> None:
+    with pytest.raises(ValueError, match="is no name"):
+        Target(pool="a", namespace=namespace, name=name)

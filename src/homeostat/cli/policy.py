@@ -81,21 +81,18 @@ def export(
         "--account",
         help="The controller's user name in the cluster.",
     ),
+    target: list[str] = typer.Option(
+        [],
+        "--target",
+        metavar="POOL=NAMESPACE/NAME",
+        help="The Deployment of a pool, judged by its bounds alone; POOL=NAMESPACE/hpa/NAME for "
+        "an autoscaler. May be given several times.",
+    ),
 ) -> None:
     """Print the stateless part as a Kubernetes ValidatingAdmissionPolicy (YAML)."""
-    import yaml
+    from homeostat.cli import policy_export
 
-    from homeostat.base.errors import ConfigError
-    from homeostat.proof.admission import admission_policy
-    from homeostat.server.proving import subjects
-
-    documents = []
-    for subject in subjects([file]):
-        try:
-            documents += admission_policy(subject.name, subject.policy, account)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-    typer.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
+    policy_export.export(file, account, target)
 
 
 def needed() -> None:
