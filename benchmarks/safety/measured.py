@@ -15,7 +15,7 @@ from homeostat.govern.canary_margin import measure
 from homeostat.stats.ebh import e_bh
 from homeostat.stats.exact import clopper_pearson, upper_bound
 from homeostat.stats.share_bet_runs import Law, evidence, first, play
-from safety import judges, slow
+from safety import engine, judges, slow
 from safety.worlds import ALPHAS, FAMILIES, MINUTES, RATIOS, SETTINGS, UNCOVERED
 
 _MOST_RANKED: Final = 400  # runs of the Mann-Whitney judge: it compares all pairs of minutes
@@ -92,6 +92,36 @@ def limits(runs: int, seed: int) -> str:
         false = [np.isfinite(judges.bets(counts, margin=margin)).sum() for margin in (1.0, 1.2)]
         lines.append(_line([name, *(_rate(int(events), runs) for events in false)]))
     return "\n".join(lines)
+
+
+def whole(runs: int, seed: int) -> str:
+    """Return what the shipped judge says in an hour: harm in vain and in earnest, certificates."""
+    runs = max(50, runs // 20)  # each bucket of each run goes through the product
+    laws: list[tuple[str, Law, int | None]] = [(name, SETTINGS[name], None) for name in _WHOLE]
+    laws += [("10,000/min, pods differ (sd 0.3), 2 of 20", _PODS, 2)]
+    lines = [_line(["setting", "judge", "x1 (false)", "x2", "x3", "certified at x1"])]
+    lines.append(_line(["---", "---", *["---:"] * 4]))
+    for place, (name, law, pods) in enumerate(laws):
+        rows: dict[str, list[str]] = {"bets on errors": [], "**the whole judge**": []}
+        certified = ""
+        for ratio in (1.0, 2.0, 3.0):
+            rng = np.random.default_rng([seed, 700 + place, round(100 * ratio)])
+            margins = np.full(runs, 1.2) if pods is None else _margins(0.3, pods, runs, rng)
+            counts = play(replace(law, ratio=ratio), minutes=MINUTES, runs=runs, rng=rng)
+            configs = [engine.config(float(one), pods, learnt=pods is not None) for one in margins]
+            harm, safe = engine.verdicts(counts, configs, rng)
+            alone = first(evidence(counts, margins) >= math.log(20.0))
+            for times, cells in zip((alone, harm), rows.values(), strict=True):
+                false = _rate(int(np.isfinite(times).sum()), runs)
+                cells.append(false if ratio == 1.0 else _found(times))
+            certified = certified or _found(safe)
+        for (who, cells), last in zip(rows.items(), ("", certified), strict=True):
+            lines.append(_line([name, who, *cells, last]))
+    return "\n".join([*lines, "", f"{runs:,} runs a cell."])
+
+
+_WHOLE: Final = ("1,000/min, 10 %", "1,000/min, 10 %, bursts", "10,000/min, 10 %")
+_PODS: Final = Law(requests=10_000.0, pod_sd=0.3, pods=(2, 18))
 
 
 def _margins(spread: float, count: int, runs: int, rng: np.random.Generator) -> np.ndarray:

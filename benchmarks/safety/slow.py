@@ -24,7 +24,7 @@ def found(
     need = math.log(20.0)
     for minute in range(1, minutes + 1):
         arms = [
-            _above(rng.poisson(part * requests, runs), shock + math.log(ratio), rng)
+            above(rng.poisson(part * requests, runs), shock + math.log(ratio), rng)
             for part, ratio in ((0.1, slower), (0.9, 1.0))
         ]
         share = null_share(arms[0][0], arms[1][0], margin)
@@ -38,10 +38,16 @@ def found(
     return out
 
 
-def _above(
+def above(
     total: np.ndarray, shift: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return responses, and how many of them are above each bound."""
+    """Return responses, and how many of them are above each bound.
+
+    Args:
+        total: Responses, `[run]`.
+        shift: Of the logarithm of the latency, `[run]`.
+        rng: Draws them.
+    """
     left, before, out = total.copy(), np.ones(len(total)), []
     for bound in BOUNDS_S:
         tail = special.ndtr((shift - math.log(bound / _MEDIAN_S)) / _SD)

@@ -53,7 +53,7 @@ def test_a_mann_whitney_judge_lets_a_quarter_of_its_own_estimate_pass() -> None:
 def test_slower_answers_move_the_histogram_as_they_should() -> None:
     from safety import slow  # noqa: PLC0415 - found by the fixture above
 
-    total, above = slow._above(np.full(200_000, 1000), np.zeros(200_000), rng())
+    total, above = slow.above(np.full(200_000, 1000), np.zeros(200_000), rng())
     shares = [one.sum() / total.sum() for one in above]
     assert shares[4] == pytest.approx(0.7913, abs=0.001)  # P(N > (ln .1 - ln .15) / .5)
     assert shares[5] == pytest.approx(0.1535, abs=0.001)
@@ -85,3 +85,24 @@ def test_every_published_alpha_holds_in_six_families() -> None:
     text = measured.coverage(300, 11)
     assert text.count("\n| ") == 1 + 2 * 6
     assert text.endswith("Promises shown broken (97.5 %): 0.")
+
+
+def test_the_whole_judge_finds_what_bets_on_errors_cannot_see() -> None:
+    from safety import engine  # noqa: PLC0415 - found by the fixture above
+
+    alike = play(Law(requests=1000.0, shock_sd=0.0), minutes=25, runs=4, rng=rng())
+    configs = [engine.config(1.2)] * 4
+    harm, _ = engine.verdicts(alike, configs, rng(), slower=2.0)
+    assert np.isfinite(harm).all()
+    harm, _ = engine.verdicts(alike, configs, rng())
+    assert np.isinf(harm).all()
+
+
+def test_the_whole_judge_ends_a_canary_that_answers_nothing_right_at_once() -> None:
+    from safety import engine  # noqa: PLC0415 - found by the fixture above
+
+    counts = np.array([[[20.0], [20.0], [180.0], [1.0]]] * 5)
+    configs = [engine.config(1.2)]
+    harm, certified = engine.verdicts(counts, configs, rng())
+    assert harm[0] <= configs[0].dead_buckets
+    assert np.isinf(certified).all()
