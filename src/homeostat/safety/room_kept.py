@@ -10,7 +10,7 @@ from homeostat.safety.capacity import healthy_in
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
 
-ALL_MILLI = 1000
+ALL_MILLI = 1000  # a whole in thousandths, as every share that the rules read
 
 
 def room_kept(
