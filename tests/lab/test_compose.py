@@ -42,6 +42,8 @@ def test_no_composition_holds_a_pair_of_the_catalogue(seed: int) -> None:
     for each in catalogue():
         assert not free_pairs(composed) & free_pairs(each), each.id
         assert names(composed) != names(each), each.id
+        # What is ambient is how things are; what happens in it is the scenario.
+        assert names(composed) != {f.primitive for f in each.faults if not f.ambient}, each.id
 
 
 def test_every_primitive_that_stands_alone_is_met() -> None:

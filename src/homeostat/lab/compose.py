@@ -106,7 +106,9 @@ def unseen(
 
     Args:
         seed: Of the composition; its draws have seeds of their own.
-        known: Scenarios whose pairs of primitives are not to be met again.
+        known: Scenarios whose pairs of primitives are not to be met again, nor all that one of
+            them has, what is ambient left aside. One of their primitives, with what it needs,
+            may be met among others: there are not so many primitives.
         most: Primitives at most, 1 to 3.
         length_s: Of an episode; None = an hour, or four where quality is touched.
 
@@ -188,6 +190,21 @@ def pairs(catalogue: Sequence[Scenario], count: int, seed: int) -> Iterator[Scen
         yield together(first, second, gap_s=float(gap_s))
 
 
+def families(scenario: Scenario) -> frozenset[str]:
+    """Return whose trouble each fault of a scenario is; a composition is named after its first.
+
+    What is ambient is no fault.
+    """
+    return frozenset(_family(one.primitive) for one in scenario.faults if not one.ambient)
+
+
+def _family(name: str) -> str:
+    primitive = PRIMITIVES[INDEX[name]]
+    if primitive.level is Level.VARIANT and primitive.channel == "quality":
+        return "model"
+    return _FAMILIES[primitive.channel]
+
+
 def _names(chance: np.random.Generator, most: int) -> tuple[str, ...]:
     begin = usable()
     count = 1 + int(chance.random() * most)
@@ -215,12 +232,10 @@ def _composed(
     channels = [PRIMITIVES[INDEX[name]].channel for name in names]
     length = length_s or (LONG_S if "quality" in channels else LENGTH_S)
     onset = _onset(chance, length)
-    main = PRIMITIVES[INDEX[names[0]]]
     return Scenario(
         id=identity,
         name="unseen_" + "_and_".join(names),
-        family="model" if main.level is Level.VARIANT and main.channel == "quality"
-        else _FAMILIES[main.channel],
+        family=_family(names[0]),
         summary="A random composition: " + "; ".join(
             PRIMITIVES[INDEX[name]].meaning.rstrip(".") for name in names
         ) + ".",
@@ -286,7 +301,8 @@ def _pairs(known: Iterable[Scenario]) -> frozenset[frozenset[str]]:
     found: set[frozenset[str]] = set()
     for scenario in known:
         names = {fault.primitive for fault in scenario.faults}
-        found |= _pairs_of(names) | {frozenset(names)}
+        faults = {fault.primitive for fault in scenario.faults if not fault.ambient}
+        found |= _pairs_of(names) | {frozenset(names), frozenset(faults)}
     return frozenset(found)
 
 

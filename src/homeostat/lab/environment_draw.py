@@ -1,8 +1,9 @@
 """The episodes that a policy is trained in: random compositions of the kernel's primitives.
 
 Never a scenario of a catalogue: those are what a policy is judged by. A composition that holds two
-primitives that a catalogue's scenario holds together, or all of one's, is not drawn either. Seeds
-of training, of choosing among what was trained and of the lab's own unseen scenarios are apart.
+primitives that a catalogue's scenario holds together is not drawn either, nor one that is all of
+one's. A scenario's single primitive, with what it needs, does recur among others. Seeds of
+training, of choosing among what was trained and of the lab's own unseen scenarios are apart.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import jax
 import numpy as np
 
-from homeostat.lab.compose import unseen
+from homeostat.lab.compose import families, unseen
 from homeostat.lab.draw import draw
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import DrawError
@@ -23,7 +24,7 @@ from homeostat.twin.shapes import TICK_S
 TRAIN: Final = 500_000  # first seed of a composition to train in
 CHOOSE: Final = 900_000  # first seed of one to choose by
 _ROOM: Final = 2  # slots that a deployment does not fill when its episode begins
-_TRIES: Final = 50  # compositions looked at for each that fits
+_TRIES: Final = 400  # compositions looked at for each that fits: of one family few are alone
 
 
 class Drawn(NamedTuple):
@@ -55,17 +56,21 @@ def episodes(
         slots: Replica slots; deployments that leave no room there are passed over.
         length_s: Of an episode.
         first: Seed of the first composition.
-        without: Families that are left out, to be judged by.
+        without: Families that are left out, to be judged by: none of a composition's faults is
+            of them, whichever comes first.
 
     Raises:
         ValueError: There are not so many that fit.
     """
     judged_by, found = tuple(known), list[Episode]()
-    for seed in range(first, first + _TRIES * max(count, 1)):
+    last = first + _TRIES * max(count, 1)
+    # What is trained in never reaches what is chosen by.
+    for seed in range(first, min(last, CHOOSE) if first < CHOOSE else last):
         if len(found) == count:
             break
         composed = unseen(seed, known=judged_by, length_s=length_s)
-        one = None if composed.family in without else _fitting(composed, seed, slots)
+        met = families(composed) & frozenset(without)
+        one = None if met else _fitting(composed, seed, slots)
         found += [] if one is None else [one]
     if len(found) < count:
         raise ValueError(
