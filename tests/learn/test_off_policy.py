@@ -51,7 +51,7 @@ def test_the_expected_score_is_the_true_difference_whatever_was_foreseen(
     )  # fmt: skip
     out = scored(each, np.tile(wanted, (ARMS, 1)), policy(1.0, 0.0, 0.0, rounds=ARMS))
     assert chance @ out.difference == pytest.approx(wanted @ TRUE - TRUE[0], abs=1e-9)
-    assert chance @ out.costs[:, 0] == pytest.approx(wanted @ COST, abs=1e-9)
+    assert chance @ out.costs[:, 0] == pytest.approx(wanted @ COST - COST[0], abs=1e-9)
 
 
 def test_a_good_forecast_takes_noise_away_and_a_bad_one_only_adds_some() -> None:

@@ -100,6 +100,17 @@ def test_too_many_unknown_outcomes_promote_nothing() -> None:
     assert "300 outcomes of 3300 are not known" in said.because
 
 
+@pytest.mark.parametrize(("gain", "cost"), [(-0.3, 0.1), (0.5, 0.9)])
+def test_unknown_outcomes_shield_from_no_refusal(gain: float, cost: float) -> None:
+    gate = Gate(limits=(0.5,))
+    seen = rounds(1, gain, (cost,), 3000)
+    blind = Scored(difference=seen.difference, costs=seen.costs, unknown=600, heaviest=1.0)
+    said = verdict(gate, after(gate, blind))
+    assert said.answer is Answer.REFUSE
+    assert said.needed is None
+    assert said.because[0] == "600 outcomes of 3600 are not known"
+
+
 def test_rounds_one_by_one_are_the_rounds_at_once_bit_for_bit() -> None:
     gate = Gate(limits=(0.5,))
     all_at_once = rounds(5, 0.1, (0.3,), 40)

@@ -46,13 +46,23 @@ def payoff(reward: float, missed: float = 0.5) -> Payoff:
     )  # fmt: skip
 
 
-def after(rounds: int, truth: float, foreseen: float, *, missed: float = 0.5) -> Standing:
-    """So many rounds in which the twin's arm brings `truth` more than the runbook's."""
+def after(
+    rounds: int, truth: float, foreseen: float, *, missed: float = 0.5, base: float = 0.5
+) -> Standing:
+    """So many rounds in which the twin's arm brings `truth` more than the runbook's.
+
+    Args:
+        rounds: How many.
+        truth: What it brings.
+        foreseen: What was foreseen that it would.
+        missed: What is missed by its arm.
+        base: What is missed by the runbook's, of which 0.5 is foreseen.
+    """
     chance, found, state = random.Random(1), arms(foreseen), Standing()
     for _ in range(rounds):
         twin = chance.random() < found[2].chance
         reward = -0.5 + (truth if twin else 0.0) + chance.gauss(0.0, 0.1)
-        cost = missed if twin else 0.5
+        cost = missed if twin else base
         state = stand(state, awaited("twin" if twin else "runbook", found), payoff(reward, cost))
     return state
 
@@ -72,6 +82,27 @@ def test_what_surely_costs_more_than_is_allowed_is_refused_however_much_it_gains
     found = after(700, truth=0.2, foreseen=0.2, missed=0.9)
     assert found.answer == "refuse"
     assert found.mean[1] == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_twin_that_is_too_rosy_for_both_alike_is_no_cost_of_learning() -> None:
+    found = after(1500, truth=0.0, foreseen=0.0, missed=0.95, base=0.95)
+    assert found.mean[1] == pytest.approx(0.0, abs=0.1)
+    assert found.answer == "wait"
+
+
+def test_a_twin_that_is_too_gloomy_for_the_runbook_hides_no_cost_of_learning() -> None:
+    """Of both 0.5 is foreseen; the runbook's misses 0.1 and learning 0.5, which is 0.4 more."""
+    found = after(3000, truth=0.0, foreseen=0.0, missed=0.5, base=0.1)
+    assert found.mean[1] == pytest.approx(0.4, abs=0.1)
+    assert found.answer == "refuse"
+
+
+def test_costs_that_were_counted_whole_are_not_gone_on_with() -> None:
+    before = after(20, truth=0.2, foreseen=0.3)
+    assert before.limits == ROOM
+    for limits in ((), (0.2, 0.4)):
+        old = replace(before, limits=limits)
+        assert stand(old, awaited("twin", arms(0.3)), payoff(-0.1)).rounds == 1
 
 
 def test_before_there_is_enough_it_says_how_much_is_missing() -> None:

@@ -13,13 +13,14 @@ from seat_story import (
     SeatStory,
 )
 
-from homeostat.base import codec
+from homeostat.base import codec, names
 from homeostat.base.actions import ActionKind
 from homeostat.base.decisions import DecisionRecord, Hold
-from homeostat.base.events import Command, Rehearse
+from homeostat.base.events import Command, Reconfigured, Rehearse
 from homeostat.base.guard import Setting
 from homeostat.base.learning import Lesson, Seating
 from homeostat.base.policy import AdaptiveMode
+from homeostat.loop.deciding import IDLE_NS
 from homeostat.loop.seat import draw
 from homeostat.loop.step import initial, step
 from homeostat.testing import build
@@ -110,7 +111,7 @@ def test_a_way_back_ends_what_is_held_back_and_the_outcome_is_unknown() -> None:
     story.tick(met=True)
     assert not story.written()
     for _ in range(6):
-        story.tick(DEAD)
+        story.tick(DEAD, met=True)
     assert story.written()[0] is ActionKind.RESTART_REPLICA
     (lesson,) = story.facts(Lesson)
     assert lesson.payoff.gains() is None
@@ -147,6 +148,73 @@ def test_holding_back_ends_when_the_objectives_are_missed_that_were_met() -> Non
             if isinstance(command, Rehearse):
                 story.answer(command, HOLD_IS_BEST)
     assert story.written() == [ActionKind.BATCH_UP]
+
+
+def test_holding_back_ends_when_a_person_sets_the_mode_to_shadow() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(met=True), HOLD_IS_BEST)
+    story.tick(met=True)
+    assert not story.written()
+    managed = replace(story.state.managed, adaptive=SHADOW)
+    story.take(Reconfigured(at=build.at(story.now), managed=managed, by="R. Ashby"))
+    for _ in range(2):
+        for command in story.tick(met=True):
+            if isinstance(command, Rehearse):
+                story.answer(command, HOLD_IS_BEST)
+    assert story.written() == [ActionKind.BATCH_UP]
+
+
+class Calm(SeatStory):
+    """A deployment that is well and larger than it has to be."""
+
+    def __init__(self) -> None:
+        guard = build.guard(limits=build.LIMITS, scale_in_scrapes=5.0, watch_scrapes=15.0)
+        super().__init__(ON, guard=guard)
+
+    def held(self) -> None:
+        """Tick until learning has held a saving back once more.
+
+        Raises:
+            AssertionError: It is not heard within 200 ticks.
+        """
+        before = len(self.facts(Seating))
+        idle = {(names.pool("a"), names.UTILISATION): 0.05}
+        for _ in range(200):
+            for command in self.tick(None, met=True, values=idle):
+                if isinstance(command, Rehearse):
+                    self.answer(command, {ActionKind.SCALE_DOWN: 0.3, ActionKind.HOLD: 0.95})
+            if len(self.facts(Seating)) > before:
+                return
+        raise AssertionError("learning was not heard")
+
+
+def test_each_saving_that_is_held_back_in_calm_has_a_record_a_number_and_a_draw_of_its_own() -> (
+    None
+):
+    story = Calm()
+    for _ in range(3):
+        story.held()
+    said = story.facts(Seating)
+    assert [fact.played for fact in said] == ["hold"] * 3
+    assert said[-1].at - said[0].at < IDLE_NS
+    assert len({fact.roll for fact in said}) == len({fact.decision_id for fact in said}) == 3
+    recorded = {one.id: one for one in story.facts(DecisionRecord)}
+    for fact in said:
+        assert isinstance(recorded[fact.decision_id].decision, Hold)
+        assert recorded[fact.decision_id].at == fact.at
+    assert len(recorded) == len(story.facts(DecisionRecord))
+
+
+def test_a_way_back_after_a_hold_in_calm_is_not_the_holds_own() -> None:
+    story = Calm()
+    story.held()
+    held = story.facts(Seating)[-1]
+    for _ in range(6):
+        story.tick(DEAD, met=True)
+    assert story.written() == [ActionKind.RESTART_REPLICA]
+    assert held.decision_id not in {one.id for one in story.state.past}
+    (lesson,) = story.facts(Lesson)
+    assert (lesson.decision_id, lesson.payoff.gains()) == (held.decision_id, None)
 
 
 def test_what_no_trusted_twin_foresaw_is_not_compared() -> None:

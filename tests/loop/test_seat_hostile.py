@@ -20,8 +20,8 @@ from homeostat.base.policy import Managed
 from homeostat.base.units import TimeNs
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.seat_parts import SeatParts
-from homeostat.policy import bandit, bandit_file
-from homeostat.policy.seat_learn import config
+from homeostat.policy import bandit
+from homeostat.policy.seat_learn import FORMAT, config, written
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 
@@ -102,6 +102,7 @@ def hostile(draw: Any) -> SeatParts:
         payoff=payoff,
         latency=lambda _: draw(ANY),
         learn=lambda *_: draw(st.text(max_size=9)),
+        renew=lambda *_: draw(st.text(max_size=9)),
         cover=lambda *_: (Covering(drop=draw(st.booleans())), None),
         stand=lambda *_: Standing(answer=draw(st.sampled_from(["promote", "refuse", "so"]))),
     )
@@ -127,19 +128,19 @@ def test_whatever_a_learner_says_only_what_the_guards_permit_leaves_the_seat(dat
         assert codec.decode(codec.encode(fact)) == fact
 
 
-SOUND = bandit_file.to_json(bandit.init(config(ON)))
+SOUND = written(bandit.init(config(ON)))
 
 
 def spoilt(draw: Any) -> str:
     """What was learnt, as if somebody had written into it: huge, absurd, cut off, or no text."""
-    plain = json.loads(SOUND)
+    plain = json.loads(SOUND.removeprefix(FORMAT))
     for arm in plain["arms"]:
         for part in ("outer", "cross", "square", "count"):
             huge = draw(st.sampled_from([0, 1, -1, 10**6, -(10**9), 2**60, -(2**70), 10**300]))
             arm[part] = [huge * (n % 3 - 1) for n in range(len(arm[part]))]
         arm["block"] = [draw(st.sampled_from([0, -1, 7]))]
     plain["inflated"] = [draw(st.sampled_from([1.0, 0.0, -3.0, 8.0, 1e300]))] * len(plain["arms"])
-    text = json.dumps(plain)
+    text = FORMAT + json.dumps(plain)
     cut = draw(st.sampled_from([None, None, None, 40, len(text) - 1]))
     said: str = draw(st.sampled_from([text[:cut], text[:cut], "null", "[]", "{}", "not a text"]))
     return said

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from seat_story import HOLD_IS_BEST, ON, SCALE_IS_BEST, SHADOW, SeatStory
 
@@ -10,10 +11,12 @@ from homeostat.base.decisions import Ask, DecisionRecord, Urgency
 from homeostat.base.events import Reconfigured, Tell
 from homeostat.base.learning import Covering, Lesson, Seating, SeatState, Standing
 from homeostat.base.policy import AdaptivePolicy
+from homeostat.base.units import SECOND
 from homeostat.loop.memory import guard_state
 from homeostat.loop.seat import DISTRUST
 from homeostat.loop.seat_ways import WAYS_BACK
-from homeostat.policy.seat_learn import opened
+from homeostat.policy import bandit, seat_effect
+from homeostat.policy.seat_learn import config, opened, written
 from homeostat.testing import build
 
 
@@ -51,6 +54,34 @@ def test_what_was_not_seen_is_left_out_and_not_taken_for_zero() -> None:
     seat = story.state.seat
     assert seat is not None
     assert opened(seat.learnt, ON)[0].sums[2].count.sum() == 0.0
+
+
+def test_whoever_recovers_sooner_has_more_of_the_reward_and_no_less_of_the_cost() -> None:
+    found = []
+    for recovers in (3, 15):
+        story = SeatStory(ON)
+        story.answer(story.until_asked(), SCALE_IS_BEST)
+        for number in range(22):
+            story.tick(None, met=number >= recovers)
+        (lesson,) = story.facts(Lesson)
+        found.append(lesson.payoff)
+    sooner, later = found
+    assert sooner.costs == later.costs == (0.0, 0.0)
+    # Ten elevenths of the reward is violation; 12 ticks of some 20 lie between.
+    assert sooner.reward - later.reward == pytest.approx(12 / 20 * 10 / 11, abs=0.05)
+
+
+def test_how_it_ended_is_not_known_by_one_tick_of_three() -> None:
+    story = SeatStory(ON)
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    while not story.facts(Lesson):
+        seat = story.state.seat
+        assert seat is not None
+        awaited = seat.awaited
+        ends = awaited is not None and story.now + 1.5 >= (awaited.until - build.at(0)) / SECOND
+        story.tick(None, met=True, blind=ends)
+    (lesson,) = story.facts(Lesson)
+    assert lesson.payoff.gains() is None
 
 
 def test_holding_back_is_learnt_from_too() -> None:
@@ -102,7 +133,10 @@ def test_learning_that_did_worse_than_the_runbook_loses_its_say_until_a_person_s
     None
 ):
     story = SeatStory(replace(ON, explore=0.4))
-    poor = Standing(rounds=2000, mean=(-0.3, 0.0, 0.0), squares=(20.0, 1.0, 1.0))
+    room = seat_effect.room(ON.missed, ON.failed)
+    poor = Standing(
+        rounds=2000, mean=(-0.3, 0.0, 0.0), squares=(20.0, 1.0, 1.0), limits=room
+    )  # fmt: skip
     story.state = replace(story.state, seat=SeatState(standing=poor))
     story.answer(story.until_asked(), SCALE_IS_BEST)
     for _ in range(25):
@@ -121,6 +155,21 @@ def test_learning_that_did_worse_than_the_runbook_loses_its_say_until_a_person_s
     seat = story.state.seat
     assert seat is not None
     assert (seat.demoted, seat.standing.rounds) == (False, 0)
+
+
+def test_an_alarm_refuses_until_a_person_sets_the_mode_and_a_file_is_no_person() -> None:
+    story = SeatStory(ON)
+    alarmed = bandit.init(config(ON))._replace(inflated=np.array([2.0, 1.0, 1.0]))
+    story.state = replace(story.state, seat=SeatState(learnt=written(alarmed)))
+    story.answer(story.until_asked(), SCALE_IS_BEST)
+    (said,) = story.facts(Seating)
+    assert said.played == "runbook"
+    assert all("a person" in one.refused[-1] for one in said.arms if one.name != "runbook")
+    managed = story.state.managed
+    for by, left in (("the file", 2.0), ("R. Ashby", 1.0)):
+        story.take(Reconfigured(at=build.at(story.now), managed=managed, by=by))
+        assert story.state.seat is not None
+        assert opened(story.state.seat.learnt, ON)[0].inflated[0] == left
 
 
 def test_in_shadow_what_the_runbook_came_to_is_learnt() -> None:

@@ -12,13 +12,13 @@ from homeostat.base.actions import HOLD, Action, ActionKind
 from homeostat.base.guard import GuardState
 from homeostat.base.learning import Advice, Payoff, Pick
 from homeostat.base.policy import AdaptiveMode, AdaptivePolicy
-from homeostat.base.rehearsal import Foreseen, Prospect, Quantiles, Rehearsal, Trust
+from homeostat.base.rehearsal import Foreseen, Means, Prospect, Quantiles, Rehearsal, Trust
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.policy import seat_effect
 from homeostat.policy.seat import weigh
 from homeostat.policy.seat_arms import offers
 from homeostat.policy.seat_context import ENCODER, context
-from homeostat.policy.seat_learn import learn, opened
+from homeostat.policy.seat_learn import learn, opened, renewed, written
 from homeostat.safety.permit import permit
 from homeostat.testing import guard_scene as g
 from homeostat.testing.guard_rehearsals import TWIN
@@ -51,6 +51,7 @@ def seen(
                 usd_per_hour=ends(0.0), breach=ends(0.0),
             ),
             holds=share,
+            means=Means(missed=1.0 - share, failed=0.0, usd_per_hour=4.0),
         )
         for action, share in holds.items()
     )  # fmt: skip
@@ -128,6 +129,60 @@ def test_where_the_whole_might_cost_too_much_a_part_may_be_played() -> None:
     assert said.arms[said.number + 1].fraction == smallest
 
 
+def of_runbook(state: GuardState, off_by: tuple[float, float, float]) -> tuple[Pick, Payoff]:
+    """What the runbook's own came to, so far off what was foreseen of it."""
+    pick, payoff = outcome(state, off_by, arm=-1)
+    came = replace(payoff, reward=off_by[0], costs=off_by[1:])
+    return replace(pick, foreseen=()), came
+
+
+def often(learnt: str, times: int) -> str:
+    """What is known after each outcome so far came so many times: sums of sums."""
+    state, _ = opened(learnt, POLICY)
+    sums = tuple(
+        one._replace(
+            outer=times * one.outer, cross=times * one.cross, square=times * one.square,
+            count=times * one.count,
+        )
+        for one in state.sums
+    )  # fmt: skip
+    return written(state._replace(sums=sums))
+
+
+def test_a_part_of_a_ramp_is_off_by_what_the_whole_and_holding_are_off_by() -> None:
+    """The whole and the runbook's come as foreseen; holding is off by all of the doubt."""
+    state = seen({HOLD: 0.6, BATCH: 0.6, SHIFT: 0.7})
+    learnt = learn("", POLICY, *outcome(state, (0.0, 0.0, 0.0)))
+    learnt = learn(learnt, POLICY, *of_runbook(state, (0.0, 0.0, 0.0)))
+    said = advice(state, learnt=often(learnt, 200_000))
+    parts = {arm.fraction: arm for arm in said.arms if arm.name == "twin"}
+    assert len(parts) > 1
+    for fraction, arm in parts.items():
+        truth = -0.1 * fraction + (1.0 - fraction) * POLICY.doubt
+        assert arm.extra[0].high >= truth - 1e-6, fraction
+        assert arm.extra[0].high <= truth + 0.05, "what is known well is bounded closely"
+
+
+def test_what_holding_is_off_by_moves_the_bounds_of_a_part() -> None:
+    state = seen({HOLD: 0.2, BATCH: 0.2, SHIFT: 1.0})
+    learnt = often(learn("", POLICY, *outcome(state, (-0.1, 0.1, 0.0), arm=0)), 20_000)
+    before, after = (
+        {arm.fraction: arm for arm in advice(state, learnt=known).arms if arm.name == "twin"}
+        for known in ("", learnt)
+    )
+    assert after[1.0] == before[1.0]
+    for fraction in sorted(before)[:-1]:
+        assert after[fraction].extra[0].low > before[fraction].extra[0].low
+        assert after[fraction].extra[0].mid > before[fraction].extra[0].mid + 0.05 * (1 - fraction)
+
+
+def test_a_part_of_a_ramp_teaches_nothing_of_the_whole() -> None:
+    state = seen({HOLD: 0.1, BATCH: 0.2, SHIFT: 0.9})
+    pick, payoff = outcome(state, (-0.03, 0.03, 0.0))
+    assert learn("", POLICY, replace(pick, fraction=53 / 256), payoff) == ""
+    assert learn("", POLICY, pick, payoff) != ""
+
+
 def test_exploring_is_even_over_what_may_be_played_and_nothing_else() -> None:
     wide = replace(POLICY, missed=1.0, failed=1.0, explore=0.5)
     state = seen({HOLD: 0.8, BATCH: 0.85, UP: 0.9}, policy=wide)
@@ -188,6 +243,30 @@ def test_outcomes_beyond_the_declared_doubt_are_no_licence() -> None:
     assert said.number == -1, (arm, alarms)
 
 
+@pytest.mark.parametrize("arm", [-1, 1])
+def test_an_alarm_takes_the_licence_until_a_person_sets_the_mode(arm: int) -> None:
+    """Of the runbook's too, on whose error every other bound rests."""
+    state, came = seen({HOLD: 0.85, BATCH: 0.85, UP: 0.9}), of_runbook if arm < 0 else outcome
+    # For long it was as foreseen, and then it is not any more.
+    learnt = often(learn("", POLICY, *came(state, (0.0, 0.0, 0.0))), 5000)
+    for _ in range(100):
+        learnt = learn(learnt, POLICY, *came(state, (-1.0, 1.0, 0.0)))
+        if opened(learnt, POLICY)[0].alarms.any():
+            break
+    assert opened(learnt, POLICY)[0].alarms.any()
+    wide = replace(POLICY, missed=1.0, failed=1.0)  # nothing but the alarm refuses
+    state = replace(state, managed=replace(state.managed, adaptive=wide))
+    said = advice(state, learnt=learnt)
+    refused = {one.name for one in said.arms if one.refused}
+    assert refused == ({"hold", "twin"} if arm < 0 else {"twin"})
+    (twin,) = [one for one in said.arms if one.name == "twin"]
+    assert twin.refused[0].endswith("not before a person sets the mode")
+    after = renewed(learnt, POLICY)
+    assert not any(one.refused for one in advice(state, learnt=after).arms)
+    assert renewed(after, POLICY) == after
+    assert opened(after, POLICY)[0].alarms.any(), "that there was one is not forgotten"
+
+
 def test_an_outcome_that_is_not_known_is_no_zero() -> None:
     state = seen({HOLD: 0.1, BATCH: 0.2, UP: 0.9})
     pick, payoff = outcome(state, (0.0, 0.0, 0.0))
@@ -207,7 +286,8 @@ def test_what_was_learnt_comes_back_from_its_text_and_other_text_means_nothing()
     state = seen({HOLD: 0.1, BATCH: 0.2, UP: 0.9})
     learnt = learn("", POLICY, *outcome(state, (0.1, 0.0, 0.0)))
     assert learn(learnt, POLICY, *outcome(state, (0.1, 0.0, 0.0))) != learnt
-    for other in ("", "{}", learnt[:-9], learnt.replace("/1", "/2")):
+    bare = learnt.partition(" ")[2]  # as it was while parts were learnt as wholes
+    for other in ("", "{}", learnt[:-9], learnt.replace("/1", "/2"), bare):
         assert opened(other, POLICY)[0].sums[2].count.sum() == 0.0
     assert opened(learnt, POLICY)[0].sums[2].count.sum() == 1.0
 
@@ -230,5 +310,22 @@ def test_a_context_says_what_is_not_known() -> None:
 
 
 def test_unknown_parts_of_what_came_stay_unknown() -> None:
-    prospect = None
-    assert all(math.isnan(value) for value in seat_effect.foreseen(prospect, g.managed()))
+    answer = seen({HOLD: 0.9}).rehearsal
+    assert answer is not None
+    silent = replace(answer.prospects[0], means=None)
+    for prospect in (None, silent):
+        assert all(math.isnan(value) for value in seat_effect.foreseen(prospect, g.managed()))
+
+
+def test_what_is_foreseen_is_what_is_to_be_expected_and_not_the_middle_of_the_draws() -> None:
+    """Two draws in five lose every request, and are bad from the first scrape to the last."""
+    answer = seen({HOLD: 0.6}).rehearsal
+    assert answer is not None
+    (one,) = answer.prospects
+    assert one.foreseen.error_ratio.p50 == 0.0
+    bad = replace(one, means=Means(missed=0.4, failed=0.4, usd_per_hour=4.0))
+    good = replace(one, means=Means(missed=0.1, failed=0.0, usd_per_hour=4.0))
+    worse, better = (seat_effect.foreseen(it, seen({HOLD: 0.6}).managed) for it in (bad, good))
+    assert worse[1:] == pytest.approx((0.4, 0.4))
+    assert better[1:] == pytest.approx((0.4, 0.0))
+    assert better[0] - worse[0] == pytest.approx(0.3 * 10 / 11)

@@ -181,6 +181,7 @@ class Tally:
         latency: How many had a believed p95, and their sum in milliseconds.
         errors: How many had a believed share of failures, and their sum.
         spend: How many had a world that could be priced, and the sum in USD an hour.
+        missed: On how many it was known whether the objectives were met, and on how many not.
         met: Whether the objectives were met on the last three ticks, oldest first; None = unknown.
     """
 
@@ -188,6 +189,7 @@ class Tally:
     latency: tuple[int, float] = (0, 0.0)
     errors: tuple[int, float] = (0, 0.0)
     spend: tuple[int, float] = (0, 0.0)
+    missed: tuple[int, float] = (0, 0.0)
     met: tuple[bool | None, ...] = ()
 
 
@@ -210,6 +212,8 @@ class Awaited:
         arms: Every arm as it was weighed, where learning acted; empty where it did not.
         room: How much each cost may be above the incumbent's.
         tally: What was measured since.
+        harm: Why it is charged as missed throughout, whatever was measured; empty = it is not.
+        closed: The horizon is over and its action still in flight: nothing more is measured.
     """
 
     pick: Pick
@@ -226,6 +230,8 @@ class Awaited:
     arms: tuple[Arm, ...] = ()
     room: tuple[float, ...] = ()
     tally: Tally = Tally()
+    harm: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +264,7 @@ class Standing:
         answer: `promote` (surely better, within every limit), `refuse` (surely worse, or above a
             limit) or `wait`.
         because: In words; how many outcomes are missing where that is known.
+        limits: Of the costs that were counted: their difference to the runbook's.
     """
 
     rounds: int = 0
@@ -267,6 +274,7 @@ class Standing:
     unscored: int = 0
     answer: str = "wait"
     because: tuple[str, ...] = ()
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ rehearsal that did not come is no yes. Who rehearses is `twin.rehearse`; who obe
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from homeostat.base.actions import HOLD, Action
 from homeostat.base.units import TimeNs
@@ -47,6 +48,25 @@ class Foreseen:
     breach: Quantiles
 
 
+MOST_FAILED: Final = 0.05
+"""The share of failed requests beyond which no worse is told apart (`Means.failed`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What is to be expected of one candidate: means over the draws, of which a middle says little.
+
+    Attributes:
+        missed: Share of the horizon's scrapes in which the objectives are missed, 0..1.
+        failed: Share of failed requests in units of `MOST_FAILED`, at most 1 in a draw.
+        usd_per_hour: Spend.
+    """
+
+    missed: float
+    failed: float
+    usd_per_hour: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prospect:
     """What the twin foresees of one candidate.
@@ -56,12 +76,14 @@ class Prospect:
         foreseen: What comes of it.
         against_hold: The difference to HOLD, draw by draw, with the same chance; negative = less.
         holds: Share of the draws in which the objectives are met at the end of the horizon.
+        means: What is to be expected; None = it was not said.
     """
 
     action: Action
     foreseen: Foreseen
     against_hold: Foreseen
     holds: float
+    means: Means | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ For a round with context x, arms a, logging probabilities p, and foreseen reward
     difference =  value(candidate) - value(incumbent)
 
 has the right mean for exact p, whatever q is, and the less noise the better q foresees: q is a
-control variate. It must not have seen this round: the twin's prediction, written before acting.
+control variate. Costs are scored as differences too: a twin that is off for both alike is no cost
+of the candidate. It must not have seen this round: the twin's prediction, written before acting.
 Source: Dudik, Langford & Li, ICML 2011 (doubly robust); differences share their noise.
 """
 
@@ -46,7 +47,7 @@ class Scored:
 
     Attributes:
         difference: Reward of the candidate less the incumbent's `[round]`.
-        costs: Of the candidate `[round, cost]`.
+        costs: Of the candidate less the incumbent's `[round, cost]`.
         unknown: Rounds that were left out, because their outcome is not known.
         heaviest: The largest weight of a round.
     """
@@ -74,9 +75,9 @@ def scored(log: Logged, candidate: Floats, incumbent: Floats) -> Scored:
     own, base = (policy[rows, log.arm] / chance for policy in (candidate, incumbent))
     ahead = np.sum((candidate - incumbent) * log.foreseen, axis=1)
     difference = ahead + (own - base) * (log.reward - log.foreseen[rows, log.arm])
-    foreseen = np.einsum("na,nca->nc", candidate, log.foreseen_costs)
+    dearer = np.einsum("na,nca->nc", candidate - incumbent, log.foreseen_costs)
     error = log.costs - log.foreseen_costs[rows, :, log.arm]
-    costs = foreseen + own[:, None] * error
+    costs = dearer + (own - base)[:, None] * error
     known = np.isfinite(difference) & np.isfinite(costs).all(axis=1)
     return Scored(
         difference=difference[known],

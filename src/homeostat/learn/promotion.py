@@ -1,11 +1,12 @@
 """May a candidate take over? A gate that may be asked after every round.
 
 Yes, when the lower confidence bound of its difference to the incumbent is above zero and the upper
-bound of each of its costs is within its limit. All must hold, so each is tested at alpha in full
-(an intersection-union test). Who looks after every round and stops when it suits would be fooled by
-ordinary intervals one time in four; these are confidence sequences. They are **asymptotic**: the
-chance of a false yes is about alpha once the lead-in is over, not at most alpha. Finite-sample
-sequences exist, and said yes to nothing within ten thousand rounds at weights of thirty.
+bound of what each of its costs is above the incumbent's is within its limit. All must hold, so each
+is tested at alpha in full (an intersection-union test). Who looks after every round and stops when
+it suits would be fooled by ordinary intervals one time in four; these are confidence sequences.
+They are **asymptotic**: the chance of a false yes is about alpha once the lead-in is over, not at
+most alpha. Finite-sample sequences exist, and said yes to nothing within ten thousand rounds at
+weights of thirty.
 
 A yes is a word, not an act: shadow, canary and rollback come after it (`govern`).
 """
@@ -36,12 +37,13 @@ class Gate:
     """Settings.
 
     Attributes:
-        limits: Of each cost.
+        limits: How much each cost may be above the incumbent's.
         alpha: Chance of a false yes, about.
         lead_in: Rounds before anything is said; the sequences rest on a central limit.
         tuned: Rounds at which they are tightest.
         most_unknown: Share of rounds whose outcome may be unknown. An arm that blinds its own
-            metrics would look better the more it does; above this nothing is promoted.
+            metrics would look better the more it does; above this nothing is promoted. It
+            shields from no refusal: that rests on what was seen.
     """
 
     limits: tuple[float, ...] = ()
@@ -141,7 +143,9 @@ def verdict(gate: Gate, state: State) -> Verdict:
     needed, because = _needed(gate, state, deviation), _because(gate, state, bound, good)
     answer = Answer.PROMOTE if good.all() else Answer.REFUSE if bad.any() else Answer.WAIT
     if state.unknown > gate.most_unknown * (n + state.unknown):
-        answer, needed = Answer.WAIT, None
+        # What is surely worse by what was seen is no better for what was not.
+        answer = Answer.WAIT if answer is Answer.PROMOTE else answer
+        needed = None
         because = (f"{state.unknown} outcomes of {n + state.unknown} are not known", *because)
     if answer is Answer.WAIT and needed is not None:
         because = (f"not enough data: need {needed} more", *because)

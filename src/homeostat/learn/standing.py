@@ -28,7 +28,7 @@ def stand(before: Standing, awaited: Awaited, payoff: Payoff) -> Standing:
         return Standing(
             rounds=before.rounds, mean=before.mean, squares=before.squares,
             unknown=before.unknown, unscored=before.unscored + 1, answer=before.answer,
-            because=before.because,
+            because=before.because, limits=before.limits,
         )  # fmt: skip
     now = promotion.step(gate, _state(before, gate), found)
     told = promotion.verdict(gate, now)
@@ -40,12 +40,16 @@ def stand(before: Standing, awaited: Awaited, payoff: Payoff) -> Standing:
         unscored=before.unscored,
         answer=told.answer.value,
         because=told.because,
+        limits=gate.limits,
     )
 
 
 def _state(before: Standing, gate: Gate) -> State:
-    """Return the gate's state; what was counted under other limits than these starts anew."""
-    if len(before.mean) != 1 + len(gate.limits):
+    """Return the gate's state; what was counted under other limits than these starts anew.
+
+    So does what names no limits: its costs were counted whole, not as differences.
+    """
+    if before.limits != gate.limits or len(before.mean) != 1 + len(gate.limits):
         return promotion.init(gate)
     return State(before.rounds, np.array(before.mean), np.array(before.squares), before.unknown)
 

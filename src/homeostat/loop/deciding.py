@@ -49,7 +49,7 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
     proposal = held or proposal
     decision = parts.decide(proposal, state.managed, now)
     if isinstance(decision, Hold):
-        state, commands = _hold(parts, state, proposal, decision, now)
+        state, commands = _hold(parts, state, proposal, decision, now, heard=bool(told))
     else:
         state, commands = act(parts, state, proposal, decision.action, now)
     return state, (*told, *commands)
@@ -86,18 +86,26 @@ def _record(
 
 
 def _hold(
-    parts: LoopParts, state: LoopState, proposal: Proposal, decision: Hold, now: TimeNs
+    parts: LoopParts,
+    state: LoopState,
+    proposal: Proposal,
+    decision: Hold,
+    now: TimeNs,
+    *,
+    heard: bool,
 ) -> Stepped:
     """Record a hold once per reason, and tell a person once per incident when that is all.
 
-    Without an incident too: why nothing was made smaller is a decision that people ask about.
+    Without an incident too: why nothing was made smaller is a decision that people ask about. And
+    always where learning was heard: its draw is made from the decision's number, which no other
+    decision may have.
     """
     incident = state.incident
     if incident is None:
-        return _idle(parts, state, proposal, decision, now)
+        return _idle(parts, state, proposal, decision, now, heard=heard)
     gist = _gist(decision)
     commands: tuple[Command, ...] = ()
-    if gist != state.held_because:
+    if heard or gist != state.held_because:
         state, record = _record(parts, state, proposal, now)
         state = replace(state, held_because=gist)
         commands = (Record(fact=record),)
@@ -117,10 +125,17 @@ def _hold(
 
 
 def _idle(
-    parts: LoopParts, state: LoopState, proposal: Proposal, decision: Hold, now: TimeNs
+    parts: LoopParts,
+    state: LoopState,
+    proposal: Proposal,
+    decision: Hold,
+    now: TimeNs,
+    *,
+    heard: bool,
 ) -> Stepped:
     gist, last = _gist(decision), state.idle_at
-    if gist == state.held_because or (last is not None and 0 <= now - last < IDLE_NS):
+    recent = last is not None and 0 <= now - last < IDLE_NS
+    if not heard and (recent or gist == state.held_because):
         return state, ()
     state, record = _record(parts, state, proposal, now)
     return replace(state, held_because=gist, idle_at=now), (Record(fact=record),)

@@ -42,10 +42,14 @@ def holds_back(state: LoopState, proposal: Proposal, now: TimeNs) -> Proposal | 
     """Return the choice to hold while it lasts, None where nothing is held back.
 
     It ends when its effect has settled, when another incident or none is open, when the objectives
-    are missed that were met, and when the runbook proposes what is never delayed.
+    are missed that were met, when the runbook proposes what is never delayed, and when learning may
+    not act any more: a person set the mode.
     """
     awaited = None if state.seat is None else state.seat.awaited
-    if awaited is None or awaited.arm != "hold" or not _heard(state, proposal.action):
+    policy = state.managed.adaptive
+    if awaited is None or awaited.arm != "hold" or policy is None or not _acts(state, policy):
+        return None
+    if not _heard(state, proposal.action):
         return None
     incident_id = state.incident.id if state.incident is not None else ""
     met = state.evidence.slo_met if state.evidence is not None else None
@@ -71,7 +75,7 @@ def taken(
         return state, proposal, ()
     if not rehearsing.covers(state, proposal.action, now):
         return state, proposal, ()
-    state, before = seat_outcome.left(state, now)
+    state, before = seat_outcome.left(learner, state, now)
     ask = _asked(parts, learner, state, wanted, proposal, now)
     advice, problem = _advised(parts, learner, state, ask)
     acts = _acts(state, policy) and advice is not None and not problem

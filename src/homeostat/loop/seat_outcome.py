@@ -1,19 +1,23 @@
 """What came of a pick: measured until it has settled, then learnt, or left out and counted.
 
 An outcome that was never seen, or in which somebody else had a hand, is not a zero: it teaches
-nothing. Where the twin's intervals hold too few of the last effects, what is not a way back asks a
-person again, until one sets the mode (`trusting`); that is only ever less autonomy.
+nothing, and counts as unknown where learning is set against the runbook. Harm is charged to the
+choice that did it, whoever repaired it since, and as soon as it is known: an action that was found
+to do harm, a choice to hold that ended because the objectives were missed. Where the twin's
+intervals hold too few of the last effects, what is not a way back asks a person again, until one
+sets the mode (`trusting`); that is only ever less autonomy.
 """
 
 import math
 from dataclasses import replace
 from typing import Final
 
-from homeostat.base.decisions import Notice, Urgency
+from homeostat.base.decisions import Effect, Notice, Urgency
 from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import Evidence
-from homeostat.base.learning import Awaited, Lesson, Payoff, SeatState, Standing
-from homeostat.base.policy import AdaptiveMode, Managed
+from homeostat.base.intent import ActionState
+from homeostat.base.learning import Awaited, Covering, Lesson, Payoff, SeatState, Standing
+from homeostat.base.policy import AdaptiveMode, AdaptivePolicy, Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.loop.parts import LoopParts
@@ -28,6 +32,9 @@ REFUSED: Final = "refuse"
 _UNTIL: Final = "it ends when a person sets the mode"
 _AGAIN: Final = f"{_UNTIL}; fit the twin anew first"
 _OTHER: Final = "nothing is learnt: another decision came before its effect had settled"
+_TAKEN_BACK: Final = frozenset({ActionState.ROLLED_BACK, ActionState.STUCK})
+_HARMED: Final = "it was found to do harm"
+_MISSED: Final = "the objectives were missed while it held"
 
 
 def follow(parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs) -> Stepped:
@@ -42,24 +49,79 @@ def follow(parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs) 
     seat = state.seat
     if parts.seat is None or seat is None or seat.awaited is None:
         return state, ()
-    awaited = replace(seat.awaited, tally=counted(seat.awaited.tally, evidence, state.managed))
+    awaited = _measured(seat.awaited, state, evidence)
     state = replace(state, seat=replace(seat, awaited=awaited))
     policy = state.managed.adaptive
     if policy is None or policy.mode is AdaptiveMode.OFF:
-        return left(state, now, "nothing is learnt: it was switched off")
+        return left(parts.seat, state, now, "nothing is learnt: it was switched off")
+    harm = _harm(state, awaited, evidence, now)
+    if harm:
+        return _settled(parts.seat, state, replace(awaited, harm=harm), now)
     why = _meddled(state, awaited, now)
     if why:
-        return left(state, now, why)
-    return _settled(parts.seat, state, awaited, now) if now >= awaited.until else (state, ())
+        return left(parts.seat, state, now, why)
+    if now < awaited.until:
+        return state, ()
+    if _in_flight(state, awaited):
+        # Nobody has said yet whether it did harm.
+        closed = replace(awaited, closed=True)
+        return replace(state, seat=replace(seat, awaited=closed)), ()
+    return _settled(parts.seat, state, awaited, now)
 
 
-def left(state: LoopState, now: TimeNs, why: str = _OTHER) -> Stepped:
-    """Return the state without the awaited pick, whose outcome nobody will know."""
+def left(learner: SeatParts, state: LoopState, now: TimeNs, why: str = _OTHER) -> Stepped:
+    """Return the state without the awaited pick, whose outcome nobody will know.
+
+    Args:
+        learner: The seat's parts; where learning acted, the round counts as unknown.
+        state: The deployment's.
+        now: The time.
+        why: In words.
+    """
     seat = state.seat
     if seat is None or seat.awaited is None:
         return state, ()
-    lesson = _lesson(state, seat.awaited, now, _unknown(seat.awaited), seat, hit=None, because=why)
-    return replace(state, seat=replace(seat, awaited=None)), (Record(fact=lesson),)
+    awaited, nothing = seat.awaited, _unknown(seat.awaited)
+    standing = _stood(learner, seat, awaited, nothing)
+    after = replace(
+        seat, awaited=None, standing=standing, demoted=seat.demoted or standing.answer == REFUSED
+    )
+    lesson = _lesson(state, awaited, now, nothing, after, hit=None, because=why)
+    told = _told(state, seat, after, now)
+    return replace(state, seat=after), (Record(fact=lesson), *told)
+
+
+def _stood(learner: SeatParts, seat: SeatState, awaited: Awaited, nothing: Payoff) -> Standing:
+    """Return how learning stands after a round of which nothing is known."""
+    if not awaited.arms:
+        return seat.standing
+    try:
+        return learner.stand(seat.standing, awaited, nothing)
+    except Exception:  # noqa: BLE001 - whatever a learner does, the loop goes on
+        return replace(seat.standing, unknown=seat.standing.unknown + 1)
+
+
+def _measured(awaited: Awaited, state: LoopState, evidence: Evidence) -> Awaited:
+    """Return the pick with one tick more, unless it is past the horizon of what was foreseen."""
+    if awaited.closed:
+        return awaited
+    return replace(awaited, tally=counted(awaited.tally, evidence, state.managed))
+
+
+def _in_flight(state: LoopState, awaited: Awaited) -> bool:
+    """Return whether the pick's own action reached the deployment and has not ended."""
+    flying = state.record is not None and state.record.id == awaited.pick.id
+    return flying and any(past.id == awaited.pick.id for past in state.past)
+
+
+def _harm(state: LoopState, awaited: Awaited, evidence: Evidence, now: TimeNs) -> str:
+    """Return the harm that is the pick's own, empty if none is known."""
+    if awaited.arm == "hold":
+        # As long as it held: at the end of the horizon what is measured then says how it ended.
+        began_well = awaited.met is True and now < awaited.until
+        return _MISSED if began_well and evidence.slo_met is False else ""
+    own = next((past for past in state.past if past.id == awaited.pick.id), None)
+    return _HARMED if own is not None and own.effect is Effect.HARMED else ""
 
 
 def trusting(state: LoopState, managed: Managed) -> Managed:
@@ -76,9 +138,24 @@ def trusting(state: LoopState, managed: Managed) -> Managed:
     return replace(managed, guard=replace(managed.guard, auto_kinds=kinds))
 
 
-def trusted_anew(seat: SeatState | None) -> SeatState | None:
-    """Return the seat after a person set the mode: the twin is judged by what comes hence."""
-    if seat is None or not (seat.distrusted or seat.demoted):
+def trusted_anew(
+    learner: SeatParts | None, seat: SeatState | None, policy: AdaptivePolicy | None
+) -> SeatState | None:
+    """Return the seat after a person set the mode: what comes hence is what it is judged by.
+
+    Args:
+        learner: The seat's parts, None for none.
+        seat: Before.
+        policy: What is declared now.
+    """
+    if seat is None:
+        return None
+    if learner is not None and policy is not None and seat.learnt:
+        try:
+            seat = replace(seat, learnt=learner.renew(seat.learnt, policy))
+        except Exception:  # noqa: BLE001 - whatever a learner does, the mode is set
+            seat = replace(seat, learnt="")
+    if not (seat.distrusted or seat.demoted):
         return seat
     why = "a person set the mode"
     covering = replace(seat.covering, hits=(), drop=False, because=why)
@@ -89,11 +166,16 @@ def trusted_anew(seat: SeatState | None) -> SeatState | None:
 
 def _meddled(state: LoopState, awaited: Awaited, now: TimeNs) -> str:
     """Return who else had a hand in the outcome, empty if nobody had."""
-    if any(past.at >= awaited.pick.at and past.id != awaited.pick.id for past in state.past):
+    own_id = "" if awaited.arm == "hold" else awaited.pick.id  # who holds has no action
+    if any(past.at >= awaited.pick.at and past.id != own_id for past in state.past):
         return "nothing is learnt: another action came before its effect had settled"
     if state.foreign_until is not None and state.foreign_until > now:
         return "nothing is learnt: somebody else wrote to the deployment"
-    if now < awaited.until or awaited.arm == "hold":
+    if awaited.arm == "hold":
+        return ""
+    if any(done.id == awaited.pick.id and done.state in _TAKEN_BACK for done in state.finished):
+        return "nothing is learnt: it was taken back for another reason than harm"
+    if now < awaited.until:
         return ""
     own = next((past for past in state.past if past.id == awaited.pick.id), None)
     twin = state.managed.twin
@@ -111,11 +193,11 @@ def _settled(parts: SeatParts, state: LoopState, awaited: Awaited, now: TimeNs) 
     try:
         payoff = parts.payoff(awaited, state.managed)
         learnt = parts.learn(seat.learnt, policy, awaited.pick, payoff)
-        covering, hit = parts.cover(seat.covering, awaited, parts.latency(awaited.tally))
+        covering, hit = _covered(parts, seat, awaited)
         standing = seat.standing
         standing = parts.stand(standing, awaited, payoff) if awaited.arms else standing
     except Exception as error:  # noqa: BLE001 - whatever a learner does, the loop goes on
-        return left(state, now, f"nothing is learnt: {type(error).__name__}: {error}")
+        return left(parts, state, now, f"nothing is learnt: {type(error).__name__}: {error}")
     because = _because(awaited, payoff)
     after = replace(
         seat,
@@ -128,6 +210,14 @@ def _settled(parts: SeatParts, state: LoopState, awaited: Awaited, now: TimeNs) 
     )
     lesson = _lesson(state, awaited, now, payoff, after, hit=hit, because=because)
     return replace(state, seat=after), (Record(fact=lesson), *_told(state, seat, after, now))
+
+
+def _covered(parts: SeatParts, seat: SeatState, awaited: Awaited) -> tuple[Covering, bool | None]:
+    """Return the line of the twin's intervals; what was cut short can miss, and holds nothing."""
+    covering, hit = parts.cover(seat.covering, awaited, parts.latency(awaited.tally))
+    return (
+        parts.cover(seat.covering, awaited, math.nan) if awaited.harm and hit else (covering, hit)
+    )
 
 
 def _told(
@@ -152,8 +242,12 @@ def _because(awaited: Awaited, payoff: Payoff) -> str:
     if gains is None:
         return "nothing is learnt: what came of it was not seen, or not foreseen of the runbook's"
     words = f"reward {gains[0]:+.3f} against what was foreseen of the runbook's"
+    if awaited.harm:
+        words = f"{awaited.harm}, which counts as missed throughout: {words}"
     if awaited.pick.arm < 0:
         return f"{words}; it was the runbook's own: learnt is how far the twin was off"
+    if awaited.pick.fraction < 1.0:
+        return f"{words}; of the twin's error a part of a ramp teaches nothing"
     return words
 
 

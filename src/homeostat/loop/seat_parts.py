@@ -48,6 +48,7 @@ class SeatParts:
         payoff: What came of a pick (`policy.seat_effect.payoff`).
         latency: p95 over the time that it took, NaN if unknown (`policy.seat_effect.latency`).
         learn: Takes one outcome in.
+        renew: What is known after a person set the mode (`policy.seat_learn.renewed`).
         cover: Whether the twin's intervals held (`learn.covering.cover`).
         stand: How learning stands against the runbook (`learn.standing.stand`).
     """
@@ -57,5 +58,6 @@ class SeatParts:
     payoff: Callable[[Awaited, Managed], Payoff]
     latency: Callable[[Tally], float]
     learn: Learn
+    renew: Callable[[str, AdaptivePolicy], str]
     cover: Callable[[Covering, Awaited, float], tuple[Covering, bool | None]]
     stand: Callable[[Standing, Awaited, Payoff], Standing]

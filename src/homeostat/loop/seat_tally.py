@@ -22,6 +22,7 @@ def counted(tally: Tally, evidence: Evidence, managed: Managed) -> Tally:
         latency=_plus(tally.latency, believed(evidence, names.LATENCY_P95)),
         errors=_plus(tally.errors, believed(evidence, names.ERROR_RATIO)),
         spend=_plus(tally.spend, _usd_per_hour(evidence.world, managed)),
+        missed=_plus(tally.missed, math.nan if evidence.slo_met is None else not evidence.slo_met),
         met=(*tally.met, evidence.slo_met)[-LAST:],
     )
 

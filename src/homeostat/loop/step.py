@@ -276,14 +276,15 @@ def _undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> Stepped:
     return undoing.undo(parts, replace(state, kill=event.kill), event)
 
 
-def _reconfigured(_: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:
+def _reconfigured(parts: LoopParts, state: LoopState, event: Reconfigured) -> Stepped:
     by_file = event.by == THE_FILE and event.managed.mode is not state.managed.mode
     file_mode = event.file_mode or (event.managed.mode if by_file else state.file_mode)
     proved = state.managed.guard.unproved != "" and event.managed.acts
     state = replace(state, managed=event.managed, file_mode=file_mode, held_because=())
     if event.by != THE_FILE:
         # Whoever sets the mode has looked at it.
-        state = replace(state, foreign_until=None, seat=seat_outcome.trusted_anew(state.seat))
+        seat = seat_outcome.trusted_anew(parts.seat, state.seat, event.managed.adaptive)
+        state = replace(state, foreign_until=None, seat=seat)
     title = f"configuration in force: mode {event.managed.mode}, set by {event.by}"
     told = _tell(state, event.at, title)
     # What was a shadow until its policy was proved has stamped nothing yet.

@@ -2,7 +2,9 @@
 
 What a choice would bring beyond the runbook's is what the twin foresees of both, corrected by what
 was learnt of how far the twin is off for either (`bandit`), in bounds that all hold with the
-declared chance. A part f of a ramp is foreseen as f of the whole and 1 - f of holding. Only what
+declared chance. A part f of a ramp is foreseen as f of the whole and 1 - f of holding, and is off
+by f of what the one is off by and 1 - f of what the other is. Where an alarm was raised about one
+of the models that an offer rests on, it is not played until a person sets the mode. Only what
 surely adds no more to any cost than is allowed may be played, and of that the choice with the most
 to gain: an upper bound, so that what is not known well is found out about. Without a rehearsal
 nothing is known of an arm, nor of the runbook's proposal, and the latter stands. Advice, no more:
@@ -28,6 +30,19 @@ _NOTHING: Final = Span(low=0.0, mid=0.0, high=0.0)
 _UNKNOWN: Final = Span(low=math.nan, mid=math.nan, high=math.nan)
 _UNSEEN: Final = "it was not rehearsed, or not by a twin that is trusted"
 _BEYOND: Final = "its outcomes were further off than spec.adaptive.doubt says they can be"
+_ALARMED: Final = f"{_BEYOND}: not before a person sets the mode"
+
+
+class Off(NamedTuple):
+    """How far the twin may be off for something.
+
+    Attributes:
+        spans: Lower and upper bound, of the gain and then of each cost.
+        refused: Why nothing may rest on them, empty = it may.
+    """
+
+    spans: tuple[tuple[float, float], ...]
+    refused: tuple[str, ...]
 
 
 class Bound(NamedTuple):
@@ -79,12 +94,13 @@ def weigh(
         raise ValueError("the seat: nothing adaptive is declared; write spec.adaptive")
     x = seat_context.context(seen, now)
     free = (math.inf,) * len(seat_effect.COSTS)
-    off_by = weighed(config(policy), opened(learnt, policy)[1], x, free)
-    base = _foreseen(incumbent, seen)
-    bounds = [
-        _bound(one, base, seen, (off_by[MODELS.index(one.arm)], off_by[0]), policy)
-        for one in offers
+    state, view = opened(learnt, policy)
+    off = [
+        _off(one, float(times))
+        for one, times in zip(weighed(config(policy), view, x, free), state.inflated, strict=True)
     ]
+    base = _foreseen(incumbent, seen)
+    bounds = [_bound(one, base, seen, off, policy) for one in offers]
     may = [n for n, one in enumerate(bounds) if not one.refused]
     options = [Option(-1, 0.0, 0.0)]
     options += [
@@ -118,27 +134,43 @@ def _bound(
     offer: Offer,
     base: tuple[float, ...],
     seen: GuardState,
-    off_by: tuple[Weighed, Weighed],
+    off: Sequence[Off],
     policy: AdaptivePolicy,
 ) -> Bound:
-    """Return one offer in bounds; `off_by` is the twin's error of its arm, and of the runbook's."""
+    """Return one offer in bounds; `off` is the twin's error, of each of `MODELS`."""
     part = rounded_down(offer.fraction)
     own = _foreseen(offer.whole or offer.action, seen)
+    ours, theirs = off[MODELS.index(offer.arm)], off[MODELS.index(INCUMBENT)]
     if part < 1.0:
         idle = _foreseen(HOLD, seen)
         own = tuple(part * a + (1.0 - part) * b for a, b in zip(own, idle, strict=True))
+        ours = _mixed(part, ours, off[MODELS.index("hold")])
     ahead = tuple(a - b for a, b in zip(own, base, strict=True))
-    # A part of a ramp is off by no more than the whole and holding are: a mean of the two.
-    ours, theirs = ((one.gain, *one.costs) for one in off_by)
     spans = tuple(
         _span(more + low - most, more + high - least)
-        for more, (low, high), (least, most) in zip(ahead, ours, theirs, strict=True)
+        for more, (low, high), (least, most) in zip(ahead, ours.spans, theirs.spans, strict=True)
     )
     refused = _too_dear(spans, seat_effect.room(policy.missed, policy.failed))
-    # Bounds that cross are evidence against what was declared: then they bound nothing.
-    if any(low > high for low, high in (*ours, *theirs)):
-        refused = (*refused, _BEYOND)
+    refused = (*refused, *dict.fromkeys((*ours.refused, *theirs.refused)))
     return Bound(offer, part, ahead, spans, refused if part > 0.0 else ("its part is too small",))
+
+
+def _off(model: Weighed, inflated: float) -> Off:
+    """Return how far the twin may be off, by one model; `inflated` above 1 after an alarm."""
+    spans = (model.gain, *model.costs)
+    if inflated > 1.0:
+        return Off(spans, (_ALARMED,))
+    # Bounds that cross are evidence against what was declared: then they bound nothing.
+    return Off(spans, (_BEYOND,) if any(low > high for low, high in spans) else ())
+
+
+def _mixed(part: float, whole: Off, hold: Off) -> Off:
+    """Return how far the twin may be off for a part of a ramp: a mean of what both are off by."""
+    spans = tuple(
+        (part * low + (1.0 - part) * least, part * high + (1.0 - part) * most)
+        for (low, high), (least, most) in zip(whole.spans, hold.spans, strict=True)
+    )
+    return Off(spans, (*whole.refused, *hold.refused))
 
 
 def _too_dear(spans: Sequence[Span], room: Sequence[float]) -> tuple[str, ...]:

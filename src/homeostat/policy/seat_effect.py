@@ -1,7 +1,8 @@
 """What came of a choice, and what was foreseen of one, in the numbers that the seat learns from.
 
 Reward is the level reward (`reward`) in shares of the worst hour: -1 is an hour in which the
-objectives were missed throughout and the whole budget was spent. Costs are two shares in 0..1: of
+objectives were missed throughout and the whole budget was spent. It charges each scrape of the
+horizon, so that whoever recovers sooner has more. Costs are two shares in 0..1: of
 ending outside the objectives, and of requests that failed, one in twenty of which is as bad as is
 told apart. All of them can be foreseen by a twin and measured afterwards; what cannot be is left
 out.
@@ -13,14 +14,12 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.learning import Awaited, Payoff, Tally
 from homeostat.base.policy import Managed
-from homeostat.base.rehearsal import Prospect
+from homeostat.base.rehearsal import MOST_FAILED, Prospect
 from homeostat.policy.levers import limit_of
 from homeostat.policy.reward import Level, Service, level_reward
 
 COSTS: Final = ("missed", "failed")
 """Names of the costs, in the order of their places."""
-MOST_FAILED: Final = 0.05
-"""The share of failed requests at which that cost is 1."""
 _KNOWN: Final = 0.5  # of the ticks: with fewer a mean speaks of another time
 
 
@@ -33,23 +32,28 @@ def foreseen(prospect: Prospect | None, managed: Managed) -> tuple[float, ...]:
     """Return reward and costs as the twin foresees them of one candidate; NaN = not known."""
     if prospect is None:
         return (math.nan,) * (1 + len(COSTS))
-    numbers = prospect.foreseen
-    missed = 1.0 - prospect.holds
-    reward = _reward(managed, missed, numbers.usd_per_hour.p50)
-    return (reward, missed, _failed(numbers.error_ratio.p50))
+    means = prospect.means
+    if means is None:
+        return (math.nan,) * (1 + len(COSTS))
+    reward = _reward(managed, means.missed, means.usd_per_hour)
+    return (reward, 1.0 - prospect.holds, means.failed)
 
 
 def payoff(awaited: Awaited, managed: Managed) -> Payoff:
     """Return what was measured beside what was foreseen of the incumbent; NaN = not known.
 
     Args:
-        awaited: The pick, with the sums of what was seen since.
+        awaited: The pick, with the sums of what was seen since. Harm that is its own is a miss
+            throughout, however well it looks since it was undone.
         managed: The deployment's configuration.
     """
     tally = awaited.tally
     last = [met for met in tally.met if met is not None]
-    missed = sum(not met for met in last) / len(last) if last else math.nan
-    reward = _reward(managed, missed, _mean(tally, tally.spend))
+    known = len(last) > 0 and len(last) >= _KNOWN * len(tally.met)
+    ended = sum(not met for met in last) / len(last) if known else math.nan
+    missed = 1.0 if awaited.harm else ended
+    violated = 1.0 if awaited.harm else _mean(tally, tally.missed)
+    reward = _reward(managed, violated, _mean(tally, tally.spend))
     return Payoff(
         pick_id=awaited.pick.id,
         reward=reward,
@@ -75,11 +79,11 @@ def _failed(error_ratio: float) -> float:
     return error_ratio if math.isnan(error_ratio) else min(error_ratio / MOST_FAILED, 1.0)
 
 
-def _reward(managed: Managed, missed: float, usd_per_hour: float) -> float:
+def _reward(managed: Managed, violated: float, usd_per_hour: float) -> float:
     level = _level(managed)
     seen = Service(
         latency_ms=math.nan, throughput_rps=math.nan, error_ratio=math.nan,
-        usd_per_hour=usd_per_hour if level.cost else 0.0, violated=missed,
+        usd_per_hour=usd_per_hour if level.cost else 0.0, violated=violated,
     )  # fmt: skip
     return level_reward(level, seen, hours=1.0 / (level.violation + level.cost))
 

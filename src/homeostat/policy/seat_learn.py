@@ -2,9 +2,10 @@
 
 Learnt is how far the twin is off in what it foresees: of each arm, and of the runbook's own
 proposals, which are played in shadow too. What an arm has over the runbook is the difference of the
-two. The text is the bandit's state (`bandit_file`): whole numbers, exact in any order. Text that
-does not fit (of other arms, of another context) is as if nothing had been learnt: it never means
-more than it was learnt about.
+two. A part of a ramp is off by a mix of two errors, of which neither can be told from it: it
+teaches nothing. The text is the bandit's state (`bandit_file`): whole numbers, exact in any order.
+Text that does not fit (of other arms, of another context) is as if nothing had been learnt: it
+never means more than it was learnt about.
 """
 
 from dataclasses import replace
@@ -28,6 +29,8 @@ MODELS: Final = (INCUMBENT, *ARMS)
 # them is on a grid, so that a replay elsewhere remembers the same.
 _WATCH_GRID: Final = 2.0**20
 _NO_TIME: Final = TimeNs(0)
+FORMAT: Final = "homeostat.seat/2 "
+"""What the text begins with. Without it, parts were learnt as wholes: that is left behind."""
 
 
 def config(policy: AdaptivePolicy) -> Config:
@@ -52,7 +55,9 @@ def opened(learnt: str, policy: AdaptivePolicy) -> tuple[State, View]:
     """Return what was learnt and the ellipsoids drawn from it; nothing where it does not fit."""
     settings = config(policy)
     try:
-        state = bandit_file.from_json(settings, learnt) if learnt else bandit.init(settings)
+        known = learnt.startswith(FORMAT)
+        fresh = bandit.init(settings)
+        state = bandit_file.from_json(settings, learnt.removeprefix(FORMAT)) if known else fresh
     except ValueError:
         state = bandit.init(settings)
     # It forgets nothing, so that there is one block of time and no clock to ask.
@@ -68,11 +73,32 @@ def learn(learnt: str, policy: AdaptivePolicy, pick: Pick, payoff: Payoff) -> st
         pick: What was played.
         payoff: What came of it.
     """
+    if pick.arm >= 0 and pick.fraction < 1.0:
+        return learnt
     state, seen = opened(learnt, policy)
-    # A part of a ramp is foreseen as a part; how far that is off is no smaller for it.
     of = replace(pick, arm=pick.arm + 1, fraction=1.0)
     after = bandit.learnt(config(policy), state, seen, of, payoff)
     if after is state:
         return learnt
     grid = np.rint(after.watch * _WATCH_GRID) / _WATCH_GRID
-    return bandit_file.to_json(after._replace(watch=grid))
+    return written(after._replace(watch=grid))
+
+
+def written(state: State) -> str:
+    """Return what is known as text."""
+    return FORMAT + bandit_file.to_json(state)
+
+
+def renewed(learnt: str, policy: AdaptivePolicy) -> str:
+    """Return what is known after a person set the mode: an alarm before that refuses nothing more.
+
+    What it made forgotten stays forgotten, and the next alarm refuses again.
+
+    Args:
+        learnt: What was known before.
+        policy: Settings.
+    """
+    state, _ = opened(learnt, policy)
+    if not (state.inflated > 1.0).any():
+        return learnt
+    return written(state._replace(inflated=np.ones_like(state.inflated)))

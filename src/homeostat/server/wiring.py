@@ -61,6 +61,7 @@ SEAT: Final = SeatParts(
     payoff=seat_effect.payoff,
     latency=seat_effect.latency,
     learn=seat_learn.learn,
+    renew=seat_learn.renewed,
     cover=cover,
     stand=stand,
 )

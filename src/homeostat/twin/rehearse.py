@@ -15,7 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from homeostat.base.actions import HOLD, Action
-from homeostat.base.rehearsal import Foreseen, Prospect, Quantiles, Rehearsal, Trust
+from homeostat.base.rehearsal import (
+    MOST_FAILED,
+    Foreseen,
+    Means,
+    Prospect,
+    Quantiles,
+    Rehearsal,
+    Trust,
+)
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.stats.exact import clopper_pearson
 from homeostat.twin.fit_frame import Floats
@@ -110,14 +118,14 @@ def rehearse(
     loads += [load for one in asked for load in one.loads or loads[:1] * len(one.played)]
     stretch = np.stack([draws.errors.stretch(load) for load in loads])
     sums = _played(stage, draws, every, stretch / stretch[0], round(seconds / SCRAPE_S))
-    found = _found(sums, stretch, seconds)
+    found = summed(sums, stretch, seconds)
     prospects, stages = _prospects(asked, found)
     return Rehearsal(
         id=question.id,
         at=question.at,
         horizon_ns=round(seconds * SECOND),
         draws=draws.number,
-        prospects=(_prospect(HOLD, found, 0), *prospects),
+        prospects=(expected(HOLD, found, 0), *prospects),
         trust=trust,
         notes=tuple(note for note in (why, *stages, *draws.notes) if note),
     )
@@ -146,7 +154,7 @@ def _played(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class Played:
     """What was played, by quantity [C, D]."""
 
     latency_ms: Floats
@@ -155,30 +163,33 @@ class _Found:
     usd_per_hour: Floats
     breach: Floats
     ended: Floats
+    missed: Floats
 
 
-def _found(sums: Sums, stretch: Floats, seconds: float) -> _Found:
+def summed(sums: Sums, stretch: Floats, seconds: float) -> Played:
+    """Return what was played as quantities, from what was added up over so many seconds."""
     got = {name: np.asarray(value, float) for name, value in vars(sums).items()}
     with np.errstate(invalid="ignore", divide="ignore"):
         # Nobody asked, nobody was served badly; a share of nothing is not zero.
-        return _Found(
+        return Played(
             latency_ms=1000.0 * stretch * got["slow"] / got["offered"],
             error_ratio=got["errors"] / got["attempts"],
             availability=got["good"] / got["offered"],
             usd_per_hour=got["usd"] * _HOUR_S / seconds,
             breach=(got["breached"] > 0.0).astype(float),
             ended=(got["ended"] > 0.0).astype(float),
+            missed=got["breached"] / round(seconds / SCRAPE_S),
         )
 
 
-def _prospects(asked: Sequence[Candidate], found: _Found) -> tuple[list[Prospect], list[str]]:
+def _prospects(asked: Sequence[Candidate], found: Played) -> tuple[list[Prospect], list[str]]:
     """Return one prospect of each candidate, of a ramp its worst stage's, and which that is.
 
     Each stage is played as if the ramp stopped there: a stage waits until it is verified.
     """
     prospects, notes, at = [], [], 1
     for one in asked:
-        stages = [_prospect(one.action, found, at + k) for k in range(len(one.played))]
+        stages = [expected(one.action, found, at + k) for k in range(len(one.played))]
         at += len(stages)
         worst = max(range(len(stages)), key=lambda k: _harm(stages[k]))
         prospects.append(stages[worst])
@@ -205,7 +216,9 @@ def _harm(one: Prospect) -> tuple[float, ...]:
     return tuple(math.inf if math.isnan(part) else part for part in parts)
 
 
-def _prospect(action: Action, found: _Found, at: int) -> Prospect:
+def expected(action: Action, found: Played, at: int) -> Prospect:
+    """Return what is foreseen of the candidate at a place; HOLD is at place 0."""
+
     def seen(values: Floats) -> Quantiles:
         return quantiles(values[at])
 
@@ -226,6 +239,11 @@ def _prospect(action: Action, found: _Found, at: int) -> Prospect:
         foreseen=foreseen(seen, probability(found.breach[at])),
         against_hold=foreseen(against, difference(found.breach[at], found.breach[0])),
         holds=float(1.0 - found.ended[at].mean()),
+        means=Means(
+            missed=float(found.missed[at].mean()),
+            failed=float(np.minimum(found.error_ratio[at] / MOST_FAILED, 1.0).mean()),
+            usd_per_hour=float(found.usd_per_hour[at].mean()),
+        ),
     )
 
 

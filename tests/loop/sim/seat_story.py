@@ -22,7 +22,7 @@ from homeostat.base.events import (
 from homeostat.base.evidence import Family
 from homeostat.base.intent import Receipt, ReceiptStatus
 from homeostat.base.policy import AdaptiveMode, AdaptivePolicy, KillLevel, Managed, TwinPolicy
-from homeostat.base.rehearsal import Foreseen, Prospect, Quantiles, Rehearsal, Trust
+from homeostat.base.rehearsal import Foreseen, Means, Prospect, Quantiles, Rehearsal, Trust
 from homeostat.base.state import LoopState
 from homeostat.base.units import SECOND
 from homeostat.base.world import Snapshot, Stamp
@@ -64,7 +64,8 @@ def prospect(action: Action, holds: float, latency_ms: float = 80.0) -> Prospect
         usd_per_hour=ends(0.0),
         breach=ends(0.0),
     )
-    return Prospect(action=action, foreseen=seen, against_hold=none, holds=holds)
+    means = Means(missed=1.0 - holds, failed=0.0, usd_per_hour=8.0)
+    return Prospect(action=action, foreseen=seen, against_hold=none, holds=holds, means=means)
 
 
 class SeatStory:
@@ -112,13 +113,18 @@ class SeatStory:
         self.take(Received(at=build.at(self.now), receipt=receipt, kill=KillLevel.OFF))
 
     def tick(
-        self, suspected: object = SLOW_BATCHES, *, met: bool = False, blind: bool = False
+        self,
+        suspected: object = SLOW_BATCHES,
+        *,
+        met: bool = False,
+        blind: bool = False,
+        values: Mapping[tuple[str, str], float | None] | None = None,
     ) -> tuple[Command, ...]:
         """Feed one tick; None for nothing suspected; blind is one on which nothing is seen."""
         self.now += 1.0
         now = build.at(self.now)
         self.world = replace(self.world, observed_at=now)
-        values: dict[tuple[str, str], float | None] = {}
+        values = dict(values or {})
         if suspected is DEAD:
             values["replica:a-2", "probe_failures"] = 3.0
         for signal in (names.LATENCY_P95, names.ERROR_RATIO) if blind else ():
