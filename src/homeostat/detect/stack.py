@@ -1,4 +1,6 @@
-"""The stack: every detector of this room together, as one answer for each entity and tick.
+"""The stack: looks at each column and at how columns go together, as one answer a tick.
+
+Not every detector of this room is in it: charts, S-H-ESD, the autoencoder and drift are not.
 
 An entity is what is judged as one: a file, a deployment, a machine. Its columns are signals. Each
 column is screened (`detect.screen_rows`: seasons, several looks, how rare beside its own past), and
