@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo coverage test computing waiting test-live test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
+.PHONY: setup lock demo coverage test computing waiting ray test-live test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -84,6 +84,12 @@ test-live: setup
 	@$(BIN)/pytest -q -m "(live or browser) and alone and not long" $(call saying,alone)
 	@$(BIN)/pytest -q -m "(live or browser) and long" --timeout 3600 $(call saying,live|browser)
 
+# A real Ray Serve for the test that wants one, in an environment of its own: 400 MB.
+ray: require
+	@test -x .venv-ray/bin/python || $(PY) -m venv .venv-ray
+	@.venv-ray/bin/python -m pip install -q --require-hashes -r tests/adapters/actuators/ray.lock \
+	  || { rm -rf .venv-ray; echo "Ray could not be installed."; exit 1; }
+
 test-long: setup
 	@$(BIN)/pytest -q -m "long" --timeout 3600
 	@$(BIN)/pytest -q -n 2 --hypothesis-profile explore -m "$(HERE)" --timeout 3600
@@ -132,4 +138,4 @@ docs: setup
 	@$(BIN)/homeostat export metrics --page docs/reference/metrics.md
 
 clean:
-	@rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .jax_cache
+	@rm -rf $(VENV) .venv-peers .venv-ray .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .jax_cache

@@ -85,6 +85,12 @@ def _mlflow() -> str | None:
     return os.environ.get("HOMEOSTAT_MLFLOW") or shutil.which("mlflow")
 
 
+def _ray() -> str | None:
+    own = Path(__file__).parents[2] / ".venv-ray" / "bin" / "ray"  # as in ray_server.py
+    found = os.environ.get("HOMEOSTAT_RAY") or (str(own) if own.exists() else None)
+    return found or shutil.which("ray")
+
+
 def _without_playwright(said: str) -> str:
     try:
         importlib.metadata.version("playwright")
@@ -172,6 +178,13 @@ PARTS: Final = (
         version=("--version",),
         remedy="pip install mlflow beside, and HOMEOSTAT_MLFLOW=its path",
         programs=("mlflow",),
+    ),
+    Part(
+        name="ray",
+        find=_ray,
+        version=("--version",),
+        remedy="make ray",
+        programs=("ray",),
     ),
     Part(
         name="openssl",

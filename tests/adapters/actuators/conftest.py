@@ -21,6 +21,7 @@ import host_harness as harness
 sys.path.insert(0, str(Path(__file__).parent))
 import haproxy_server
 import kubernetes_targets as kubernetes
+import ray_targets
 import webhook_server
 
 
@@ -195,6 +196,7 @@ TARGETS: Final = MappingProxyType({
     "httproute": kubernetes.route_target,
     "rollout": kubernetes.rollout_target,
     "kserve": kubernetes.service_target,
+    "ray": ray_targets.standing_target,
 })
 
 

@@ -30,6 +30,7 @@ POOLS = {"stable": "a", "fallback": "b"}
 API = {"api": "https://10.96.0.1", "namespace": "ml", "tokenFile": "./token", "caFile": "/ca.crt"}
 ROUTE = API | {"route": "chat", "backends": {"a": "chat-v1", "b": "chat-v2"}}
 ROLLOUT = API | {"rollout": "chat", "port": 8080}
+RAY = {"dashboard": "https://ray.example", "application": "chat", "deployment": "Model"}
 KSERVE = API | {"inferenceService": "chat", "port": 8080}
 
 
@@ -155,6 +156,17 @@ def test_an_inference_service_divides_the_traffic_if_its_latest_revision_has_a_p
     assert (beside.scale_actuator, beside.traffic_actuator) == ("kserve", "httproute")
 
 
+def test_ray_knows_the_replicas_and_something_beside_it_divides_the_traffic() -> None:
+    said = RAY | {"userConfig": {"batchMax": "batching.size"}, "tokenFile": "./ray.token"}
+    found = deployment({"ray": said, "haproxy": HAPROXY, "pools": POOLS}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("ray", "haproxy")
+    settings = actuators({"ray": said, "haproxy": HAPROXY, "pools": POOLS})
+    assert settings["haproxy"]["drains"] is False
+    assert (settings["ray"]["pool"], settings["ray"]["batch_max"]) == ("a", "batching.size")
+    assert str(settings["ray"]["token_file"]) == "/etc/h/ray.token"
+    assert deployment({"ray": RAY}).managed.traffic_actuator is None
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
@@ -198,6 +210,11 @@ def test_an_inference_service_divides_the_traffic_if_its_latest_revision_has_a_p
         ),
         ({"rollout": ROLLOUT, "httpRoute": ROUTE, "pools": POOLS}, "keep one"),
         ({"rollout": ROLLOUT | {"steps": []}, "pools": POOLS}, "steps"),
+        ({"ray": RAY, "kubernetes": KUBERNETES}, "both kubernetes and ray"),
+        ({"ray": RAY | {"userConfig": {"batchMax": "a b"}}}, "batchMax"),
+        ({"ray": RAY | {"userConfig": {"replicas": "a"}}}, "replicas"),
+        ({"ray": RAY | {"token": "x"}}, "token"),
+        ({"ray": RAY | {"dashboard": "http://ray-head:8265", "tokenFile": "t"}}, "needs https"),
         ({"kubernetes": KUBERNETES, "httpRoute": ROUTE | {"weights": {}}}, "weights"),
     ],
 )

@@ -10,6 +10,7 @@ from homeostat.server.config.targets import (
     ENVOY,
     HAPROXY,
     PROCESS,
+    RAY,
     WEBHOOK,
     TargetSpec,
 )
@@ -77,7 +78,7 @@ def elsewhere(target: TargetSpec, interval: int, base: Path) -> tuple[PartPlan, 
         interval: The deployment's tick, in nanoseconds.
         base: Folder that relative paths start from.
     """
-    found = (one(target, interval, base) for one in (_haproxy, _webhook))
+    found = (one(target, interval, base) for one in (_haproxy, _webhook, _ray))
     return (
         *reached_kubernetes.plans(target, round(_ROUND * interval), base),
         *(one for one in found if one is not None),
@@ -119,3 +120,22 @@ def _webhook(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
         "read_timeout_s": seconds(said.timeout, interval),
     }
     return PartPlan(part=WEBHOOK, settings=settings)
+
+
+def _ray(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
+    said = target.ray
+    if said is None:
+        return None
+    settings = {
+        "name": RAY,
+        "url": said.dashboard,
+        "application": said.application,
+        "deployment": said.deployment,
+        "pool": target.pools.stable,
+        "batch_max": said.user_config.batch_max,
+        "batch_wait_ms": said.user_config.batch_wait_ms,
+        "token_file": None if said.token_file is None else base / said.token_file,
+        "ca_file": None if said.ca_file is None else base / said.ca_file,
+        "read_timeout_s": seconds(said.timeout, interval),
+    }
+    return PartPlan(part=RAY, settings=settings)

@@ -17,6 +17,7 @@ from homeostat.server.config.targets_kubernetes import (
     KubernetesTarget,
     RolloutTarget,
 )
+from homeostat.server.config.targets_ray import RayTarget
 from homeostat.server.config.units import Duration
 
 PROCESS: Final = "process"
@@ -27,6 +28,7 @@ KUBERNETES: Final = "kubernetes"
 HTTP_ROUTE: Final = "httproute"
 ROLLOUT: Final = "rollout"
 KSERVE: Final = "kserve"
+RAY: Final = "ray"
 Name = spelling.Name
 Url = spelling.Url
 plain_url = spelling.plain_url
@@ -135,6 +137,7 @@ class TargetSpec(Strict):
     http_route: HttpRouteTarget | None = None
     rollout: RolloutTarget | None = None
     kserve: KserveTarget | None = None
+    ray: RayTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -144,7 +147,7 @@ class TargetSpec(Strict):
             return OBSERVED
         if self.process is not None:
             return PROCESS
-        for name in (KUBERNETES, ROLLOUT, KSERVE):
+        for name in (KUBERNETES, ROLLOUT, KSERVE, RAY):
             if getattr(self, name) is not None:
                 return name
         return WEBHOOK if self.webhook is not None else HAPROXY
@@ -201,7 +204,7 @@ class TargetSpec(Strict):
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
-        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, KSERVE, WEBHOOK)
+        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, KSERVE, RAY, WEBHOOK)
         owners = [one for one in kinds if getattr(self, one) is not None]
         if len(owners) > 1:
             raise ValueError(
@@ -210,8 +213,8 @@ class TargetSpec(Strict):
             )
         if not owners and self.haproxy is None:
             raise ValueError(
-                "says neither process, kubernetes, rollout, kserve, haproxy, webhook nor observe; "
-                "`observe: true` only watches"
+                "says neither process, kubernetes, rollout, kserve, ray, haproxy, webhook nor "
+                "observe; `observe: true` only watches"
             )
         if self.observe and self.traffic is not None:
             raise ValueError(
