@@ -4,11 +4,14 @@ import json
 import math
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from homeostat.adapters.sources.prometheus_answer import Answered, QueryError, Series
+from homeostat.adapters.sources.prometheus_api import PrometheusApi
+from homeostat.cli import doctor_ask as asked
 from homeostat.cli import doctor_check as judged
 from homeostat.cli import doctor_here as here
 from homeostat.cli.doctor_check import Check, Status, worst
@@ -103,6 +106,20 @@ def test_two_that_move_one_lever_are_told_of() -> None:
     assert judged.owners("llm", watched=False, scalers=None).status is Status.UNKNOWN
     assert judged.owners("llm", watched=False, scalers=("prod/hpa-1",)).status is Status.WARN
     assert judged.owners("llm", watched=False, scalers=()).status is Status.OK
+
+
+async def test_autoscalers_of_a_part_of_the_stores_are_not_none() -> None:
+    up = Series(labels={"namespace": "prod"}, samples=((1.0, 1.0),), identity=frozenset())
+
+    class Thanos:
+        where = "http://thanos:9090"
+
+        async def instant(self, query: str) -> Answered:
+            assert "horizontalpodautoscaler" in query
+            return Answered(series=(), warnings=("store down",), partial=True, skew_s=0.0)
+
+    with pytest.raises(QueryError, match="partial"):
+        await asked._scalers(cast("PrometheusApi", Thanos()), [up])
 
 
 def check(status: Status) -> Check:

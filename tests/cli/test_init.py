@@ -18,6 +18,7 @@ from homeostat.cli.init_find import Found, Group, _Job, said, sorted_out
 from homeostat.cli.init_measure import Measured, quantile, replica_label, scrape_s
 from homeostat.cli.init_write import Reached, latency, text
 from homeostat.cli.main import app
+from homeostat.cli.prometheus_reached import access, files
 from homeostat.server.config import Config
 from homeostat.server.config.loader import assemble, parse
 
@@ -97,7 +98,7 @@ def measured(**more: Any) -> Measured:
 
 
 def written(*pairs: tuple[Group, Measured]) -> Config:
-    reached = Reached(url="http://prom:9090", token_file="/run/token")
+    reached = Reached(url="https://prom:9090", more={"tokenFile": "/run/token"})
     return assemble(parse(text(reached, pairs, "now").encode(), "f.yaml"))
 
 
@@ -186,6 +187,42 @@ def test_replicas_are_pods_only_where_each_target_has_a_pod_of_its_own() -> None
     assert replica_label([]) == "instance"
     assert scrape_s([up(pod="a")]) == 15.0
     assert scrape_s([]) is None
+
+
+def test_the_file_says_how_the_server_was_reached(tmp_path: Path) -> None:
+    found = access(
+        "https://prom:9090/",
+        30.0,
+        token_file=None,
+        username="ada",
+        password_file=tmp_path / "pw",
+        tenant="team-a",
+        reach="private",
+        ca_file=None,
+    )
+    said = text(Reached(url="https://prom:9090", more=files(found)), [(group(), measured())], "now")
+    (one,) = assemble(parse(said.encode(), "f.yaml")).deployments
+    for entry in (source.settings for source in one.prometheus):
+        keys = ("username", "tenant", "reach", "token_file", "ca_file")
+        assert [entry[key] for key in keys] == ["ada", "team-a", "private", None, None]
+        assert entry["password_file"] == tmp_path / "pw"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--username", "ada"], "go together"),
+        (["--tenant", "a b"], "--tenant"),
+        (["--reach", "nobody"], "--reach"),
+        (["--token-file", "t", "--username", "u", "--password-file", "p"], "keep one"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(words: list[str], said: str, tmp_path: Path) -> None:
+    out = tmp_path / "h.yaml"
+    refused = run("--prometheus", "https://prom.example", "--out", str(out), *words)
+    assert refused.exit_code != 0
+    assert said in str(refused.exception) + refused.output
+    assert not out.exists()
 
 
 def test_a_file_that_is_there_is_not_touched_and_nobody_is_asked(tmp_path: Path) -> None:

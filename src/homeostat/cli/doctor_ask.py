@@ -20,6 +20,7 @@ from homeostat.base.units import SECOND, TimeNs, seconds
 from homeostat.cli import doctor_check as judged
 from homeostat.cli.doctor_check import Check, Status
 from homeostat.cli.init_measure import NEEDED, Measured, measure
+from homeostat.cli.prometheus_reached import recently
 from homeostat.server import wiring
 from homeostat.server.config import Config, Deployment
 from homeostat.server.planning import deployment_plan
@@ -113,7 +114,9 @@ async def _deployment(deployment: Deployment, entry: PrometheusSettings) -> list
     api = PrometheusApi(entry.model_copy(update={"timeout_s": _DEADLINE_S}))
     name, select = deployment.name, dict(entry.select)
     try:
-        chosen = entry.presets or choose(await api.names(["{" + matchers(select) + "}"]))
+        chosen = entry.presets or choose(
+            await api.names(["{" + matchers(select) + "}"], since=recently())
+        )
         read = [one for one in chosen if presets()[one].rules.rules]
         up = (await api.instant(f"up{{{matchers(select)}}}[5m]")).whole(api.where)
         measured = await measure(api, select, read)
@@ -153,7 +156,8 @@ def _judged(
 async def _scalers(api: PrometheusApi, up: Sequence[Series]) -> tuple[str, ...] | None:
     """Return the autoscalers of a deployment's namespaces, None where nothing says."""
     spaces = {one.labels["namespace"] for one in up if one.labels.get("namespace")}
-    there = (await api.instant(f"count by (namespace,horizontalpodautoscaler) ({_HPA})")).series
+    asked = await api.instant(f"count by (namespace,horizontalpodautoscaler) ({_HPA})")
+    there = asked.whole(api.where).series  # of a part, "none" would be a guess
     if not there or not spaces:
         return None
     return tuple(

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from homeostat.cli import prometheus_reached as reached
 from homeostat.cli.client import URL, call
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import OUTPUT, Output, show, show_fields, tell
@@ -35,12 +36,17 @@ def get(
         None, "--prometheus", help="With presets: which jobs of this server serve models."
     ),
     token_file: Path | None = typer.Option(None, "--token-file", help="Its bearer token."),
+    username: str = reached.USERNAME,
+    password_file: Path | None = reached.PASSWORD_FILE,
+    tenant: str = reached.TENANT,
+    reach: str = reached.REACH,
     output: Output = OUTPUT,
     url: str = URL,
 ) -> None:
     """Show what a running controller knows, the plug-ins or the presets; see WHAT."""
     if what is What.PRESETS:
-        _presets(name, prometheus, token_file, output)
+        said = {"token_file": token_file, "username": username, "password_file": password_file}
+        _presets(name, prometheus, said | {"tenant": tenant, "reach": reach}, output)
         return
     if what is What.PARTS:
         rows = _parts()
@@ -166,12 +172,12 @@ def _parts() -> list[dict[str, Any]]:
 
 
 def _presets(
-    name: str | None, prometheus: str | None, token_file: Path | None, output: Output
+    name: str | None, prometheus: str | None, said: dict[str, Any], output: Output
 ) -> None:
     from homeostat.cli import get_presets
 
     if prometheus is not None:
-        rows = get_presets.found(prometheus, token_file)
+        rows = get_presets.found(prometheus, **said)
         show(rows, output)
         if not rows:
             raise typer.Exit(Exit.NO_DATA)

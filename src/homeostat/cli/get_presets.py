@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import typer
-from pydantic import ValidationError
 
 from homeostat.adapters.sources.presets_choose import AmbiguousError, discover
 from homeostat.adapters.sources.presets_file import presets
@@ -14,7 +12,7 @@ from homeostat.adapters.sources.prometheus_access import Access
 from homeostat.adapters.sources.prometheus_answer import QueryError
 from homeostat.adapters.sources.prometheus_api import PrometheusApi
 from homeostat.adapters.sources.prometheus_select import exact
-from homeostat.base.errors import ConfigError
+from homeostat.cli import prometheus_reached as reached
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import tell
 
@@ -54,16 +52,17 @@ def plain(name: str) -> dict[str, Any]:
     return presets()[name].entry.model_dump(mode="json", by_alias=True) | {"name": name}
 
 
-def found(url: str, token_file: Path | None) -> list[dict[str, Any]]:
+def found(url: str, **said: Any) -> list[dict[str, Any]]:
     """Return the jobs of a server that serve models; ends with its code where nobody answers.
 
+    Args:
+        url: Base of its API.
+        said: How it is reached, as `prometheus_reached.access` takes it.
+
     Raises:
-        ConfigError: The address cannot be one.
+        ConfigError: An option that cannot be.
     """
-    try:
-        access = Access(url=url, timeout_s=_TIMEOUT_S, token_file=token_file)
-    except ValidationError as error:
-        raise ConfigError(f"--prometheus: {error.errors()[0]['msg']}") from None
+    access = reached.access(url, _TIMEOUT_S, **said)
     try:
         jobs = asyncio.run(_jobs(access))
     except QueryError as error:
@@ -83,7 +82,8 @@ def _row(job: str, names: Sequence[str]) -> list[dict[str, Any]]:
 async def _jobs(access: Access) -> dict[str, tuple[str, ...]]:
     api = PrometheusApi(access)
     try:
-        jobs = await api.label_values("job")
-        return {job: await api.names([exact("job", job)]) for job in jobs if job}
+        since = reached.recently()
+        jobs = await api.label_values("job", since=since)
+        return {job: await api.names([exact("job", job)], since=since) for job in jobs if job}
     finally:
         await api.close()

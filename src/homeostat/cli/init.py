@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from homeostat.cli import prometheus_reached as reached
 from homeostat.cli.exits import Exit
 from homeostat.cli.output import OUTPUT, Output, show, tell
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from homeostat.cli.init_find import Found, Group
     from homeostat.cli.init_measure import Measured
 
+_TIMEOUT_S = 30.0
 _COLUMNS = ("deployment", "job", "presets", "replicas", "latency_p95_ms", "failed", "lacks")
 
 
@@ -20,9 +22,11 @@ def init(
     prometheus: str = typer.Option(..., "--prometheus", help="Base of its API."),
     out: Path = typer.Option(Path("homeostat.yaml"), "--out", help="File to write; `-`: print it."),
     job: list[str] = typer.Option([], "--job", help="Only this scrape job; may be repeated."),
-    token_file: Path | None = typer.Option(
-        None, "--token-file", help="Holds a bearer token for it."
-    ),
+    token_file: Path | None = reached.TOKEN_FILE,
+    username: str = reached.USERNAME,
+    password_file: Path | None = reached.PASSWORD_FILE,
+    tenant: str = reached.TENANT,
+    reach: str = reached.REACH,
     ca_file: Path | None = typer.Option(None, "--ca-file", help="Certificates to trust instead."),
     output: Output = OUTPUT,
 ) -> None:
@@ -35,7 +39,16 @@ def init(
     printed = str(out) == "-"
     if not printed and out.exists():
         raise ConfigError(f"{out} is there already; move it away, or name another with --out")
-    access = _access(prometheus, token_file, ca_file)
+    access = reached.access(
+        prometheus,
+        _TIMEOUT_S,
+        token_file=token_file,
+        username=username,
+        password_file=password_file,
+        tenant=tenant,
+        reach=reach,
+        ca_file=ca_file,
+    )
     found, measured = _look(access, job)
     _say(found, job)
     if not measured:
@@ -49,18 +62,6 @@ def init(
     show([_row(group, one) for group, one in measured], output, _COLUMNS)
     tell(f"wrote {out}: {len(measured)} deployments, all in shadow")
     tell(f"next: homeostat doctor -f {out}")
-
-
-def _access(url: str, token_file: Path | None, ca_file: Path | None) -> "Access":
-    from pydantic import ValidationError
-
-    from homeostat.adapters.sources.prometheus_access import Access
-    from homeostat.base.errors import ConfigError
-
-    try:
-        return Access(url=url, timeout_s=30.0, token_file=token_file, ca_file=ca_file)
-    except ValidationError as error:
-        raise ConfigError(f"--prometheus: {error.errors()[0]['msg']}") from None
 
 
 def _look(access: "Access", only: list[str]) -> tuple["Found", list[tuple["Group", "Measured"]]]:
@@ -107,12 +108,8 @@ def _checked(access: "Access", measured: list[tuple["Group", "Measured"]], out: 
     from homeostat.server.config.loader import assemble, parse
     from homeostat.server.config.reader import MAX_BYTES
 
-    reached = Reached(
-        url=access.url.rstrip("/"),
-        token_file="" if access.token_file is None else str(access.token_file.absolute()),
-        ca_file="" if access.ca_file is None else str(access.ca_file.absolute()),
-    )
-    written = text(reached, measured, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    server = Reached(url=access.url.rstrip("/"), more=reached.files(access))
+    written = text(server, measured, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     if len(written.encode()) > MAX_BYTES:
         raise ConfigError(
             f"{len(measured)} deployments are too many for one file; write several, each with --job"

@@ -17,6 +17,7 @@ from homeostat.adapters.sources.prometheus_select import matchers
 from homeostat.adapters.sources.rules import Rule
 from homeostat.base import raw
 from homeostat.base.evidence import Kind
+from homeostat.cli.prometheus_reached import recently
 
 _STEPS_FROM: Final = "5m"  # sees scrape intervals up to two minutes
 _HISTORY: Final = "1d"
@@ -72,7 +73,7 @@ async def measure(api: PrometheusApi, select: Mapping[str, str], chosen: Sequenc
     """
     selected = matchers(select)
     up = (await api.instant(f"up{{{selected}}}[{_STEPS_FROM}]")).whole(api.where).series
-    there = frozenset(await api.names(["{" + selected + "}"]))
+    there = frozenset(await api.names(["{" + selected + "}"], since=recently()))
     rules = [rule for name in chosen for rule in presets()[name].rules.rules]
     live = [rule for rule in rules if rule.sample in there]
     counts = await _bucket_counts(api, live, select)

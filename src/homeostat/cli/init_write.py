@@ -7,7 +7,7 @@ because between two bounds nobody can tell.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeostat.cli.init_find import Group
@@ -28,13 +28,11 @@ class Reached:
 
     Attributes:
         url: Base of its API.
-        token_file: Holds a bearer token, empty for none.
-        ca_file: Certificates to trust, empty for the usual ones.
+        more: Other keys of the entry, such as `tokenFile`.
     """
 
     url: str
-    token_file: str = ""
-    ca_file: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 def text(reached: Reached, found: Sequence[tuple[Group, Measured]], at: str) -> str:
@@ -120,11 +118,7 @@ def _errors(failed: float | None) -> tuple[float, str]:
 def _entry(reached: Reached, group: Group, **whom: str) -> str:
     pairs: dict[str, Any] = {"url": reached.url, "select": dict(group.select)} | whom
     pairs["presets"] = list(group.presets)
-    if reached.token_file:
-        pairs["tokenFile"] = reached.token_file
-    if reached.ca_file:
-        pairs["caFile"] = reached.ca_file
-    return _flow(pairs)
+    return _flow(pairs | dict(reached.more))
 
 
 def _flow(value: Mapping[str, Any]) -> str:
