@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
+from homeostat.adapters import _guard
+
 MANAGER: Final = "homeostat"
 TIMEOUT_S: Final = 5.0
 _ANSWER_MAX: Final = 16 << 20
@@ -116,14 +118,7 @@ class Cluster:
                 trusted = ssl.create_default_context(cafile=self._access.ca_file)
             except (OSError, ssl.SSLError) as error:
                 raise ClusterError(f"{self._access.ca_file}: {error}", status=400) from error
-            self._made = httpx2.Client(
-                verify=trusted,
-                follow_redirects=False,
-                trust_env=False,
-                timeout=self._timeout_s,
-                # A lost write on a kept connection could not be told from one that landed.
-                limits=httpx2.Limits(max_keepalive_connections=0),
-            )
+            self._made = _guard.new_blocking_client(verify=trusted, timeout_s=self._timeout_s)
         return self._made
 
     def _asked(self, method: str, path: str, query: dict[str, str], body: Object | None) -> Object:
@@ -191,6 +186,13 @@ def _object(what: str, status: int, text: bytes) -> Object:
     if not isinstance(said, dict):
         raise ClusterError(f"{what}: status {status}, and no object", status=status)
     if status not in _CREATED:
-        reason = str(said.get("message", ""))[:300]
-        raise ClusterError(f"{what}: status {status}: {reason}", status=status)
+        raise ClusterError(f"{what}: status {status}{_reason(said)}", status=status)
     return said
+
+
+def _reason(said: Object) -> str:
+    """Return what an API server says of a refusal; nothing else that answers is repeated."""
+    message = said.get("message")
+    if said.get("kind") != "Status" or not isinstance(message, str):
+        return ""
+    return ": " + "".join(one if one.isprintable() else "?" for one in message[:300])

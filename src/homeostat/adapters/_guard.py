@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import AfterValidator
+from typing_extensions import override
 
 from homeostat.adapters._address import refusal
 
@@ -175,6 +176,7 @@ class Guarded(httpx2.AsyncBaseTransport):
         self._verify, self._keep_alive, self._resolve = verify, keep_alive, resolve
         self._inner: dict[str, httpx2.AsyncHTTPTransport] = {}
 
+    @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request to an address of its host that may be connected to.
 
@@ -195,6 +197,7 @@ class Guarded(httpx2.AsyncBaseTransport):
                 continue  # nothing was sent; the host has another address
         return await inner.handle_async_request(_sent_to(request, host, last))
 
+    @override
     async def aclose(self) -> None:
         """Release connections."""
         for inner in self._inner.values():
@@ -221,6 +224,7 @@ class GuardedBlocking(httpx2.BaseTransport):
         limits = _limits(keep_alive=False)
         self._inner = httpx2.HTTPTransport(verify=verify, trust_env=False, limits=limits)
 
+    @override
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request to an address of its host that may be connected to.
 
@@ -240,6 +244,7 @@ class GuardedBlocking(httpx2.BaseTransport):
                 continue  # nothing was sent; the host has another address
         return self._inner.handle_request(_sent_to(request, host, last))
 
+    @override
     def close(self) -> None:
         """Release connections."""
         self._inner.close()

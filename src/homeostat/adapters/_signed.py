@@ -6,32 +6,46 @@ http goes only to hosts that the operator listed: what such an answer says, anyb
 have said.
 """
 
-import asyncio
 import hashlib
 import hmac
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
 
+from homeostat.adapters import _guard
 from homeostat.adapters._address import refusal
+from homeostat.adapters._guard import PORTS, Resolve, plain_url
 
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Host and port to numeric addresses, best first."""
+__all__ = [
+    "PORTS",
+    "SECRET_MIN",
+    "NotAllowedError",
+    "NotSentError",
+    "Resolve",
+    "answered",
+    "new_client",
+    "path_of",
+    "plain_url",
+    "request",
+    "resolved",
+    "secret_in",
+    "sign",
+]
 
 SECRET_MIN: Final = 16  # bytes; 128 bits of secret
 _SECRET_MAX: Final = 16 * 1024
 _ANSWER_MAX: Final = 1 << 20
-PORTS: Final = {"http": 80, "https": 443}
 
 
 class NotSentError(Exception):
     """Nothing was sent: the address, the secret or the connection is not to be had."""
+
+
+class NotAllowedError(NotSentError):
+    """Nothing was sent, and nothing may be until somebody changes the configuration."""
 
 
 def sign(secret: bytes, timestamp: str, body: bytes) -> str:
@@ -42,23 +56,6 @@ def sign(secret: bytes, timestamp: str, body: bytes) -> str:
     """
     digest = hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256)
     return f"v1={digest.hexdigest()}"
-
-
-def plain_url(url: str) -> str:
-    """Return an address if it is one that can be sent to.
-
-    Raises:
-        ValueError: It is not; the message says what to write.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname:
-        raise ValueError(f"{url!r} is not an address; write https://HOST/PATH")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise ValueError("take user name, password and fragment out of the address")
-    if "\\" in url or not url.isprintable() or " " in url:
-        raise ValueError(f"{url!r} has characters that no address has")
-    _ = parts.port  # raises ValueError when it is not a number up to 65535
-    return url
 
 
 def secret_in(path: Path) -> bytes:
@@ -79,21 +76,9 @@ def secret_in(path: Path) -> bytes:
     return secret
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """Return the process's one TLS context; making one takes longer than many an answer."""
-    return ssl.create_default_context()
-
-
 def new_client() -> httpx2.AsyncClient:
     """Return a client that follows nothing and keeps no connection: a kept one skips the check."""
-    return httpx2.AsyncClient(
-        verify=_tls(),
-        follow_redirects=False,
-        trust_env=False,
-        timeout=None,  # the caller puts one deadline over resolving, connecting and answering
-        limits=httpx2.Limits(max_keepalive_connections=0),
-    )
+    return _guard.new_client()
 
 
 async def request(
@@ -109,16 +94,16 @@ async def request(
     """Return a request to the checked address.
 
     Raises:
-        NotSentError: The address is none, or one that nothing may be sent to.
+        NotAllowedError: It is one that nothing may be sent to.
+        NotSentError: It has no address.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
     port = parts.port or PORTS[parts.scheme]
     address = await _checked(parts.scheme, host, port, allow, resolve)
-    where = httpx2.URL(scheme=parts.scheme, host=address, port=port)
     return client.build_request(
         method,
-        where.join(path_of(url)),
+        _guard.url_at(url, address),
         content=body,
         headers={
             "host": parts.netloc,
@@ -168,12 +153,10 @@ async def resolved(host: str, port: int) -> list[str]:
     Raises:
         NotSentError: It has none.
     """
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
+        return await _guard.resolved(host, port)
+    except (OSError, UnicodeError) as error:
         raise NotSentError(f"{host} does not resolve: {error}") from error
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 async def _checked(
@@ -182,15 +165,15 @@ async def _checked(
     listed = f"{host}:{port}" in allow
     remedy = f"put {host}:{port} into `allow` if it is meant"
     if scheme != "https" and not listed:
-        raise NotSentError(f"{scheme}://{host} is not encrypted; write https, or {remedy}")
+        raise NotAllowedError(f"{scheme}://{host} is not encrypted; write https, or {remedy}")
     if port != PORTS[scheme] and not listed:
-        raise NotSentError(f"port {port} is not allowed; {remedy}")
+        raise NotAllowedError(f"port {port} is not allowed; {remedy}")
     addresses = await resolve(host, port)
     if not addresses:
         raise NotSentError(f"{host} has no address")
     for address in addresses:
         if why := refusal(address, allowed=listed):
-            raise NotSentError(
+            raise NotAllowedError(
                 f"{host} is refused: {why}; {remedy} (metadata addresses are never allowed)"
             )
     return addresses[0]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import httpx2
 
+from homeostat.adapters._guard import new_client
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
 from homeostat.base.units import MINUTE, SECOND, TimeNs
@@ -50,7 +51,7 @@ class Labelling:
         self._read: dict[str, tuple[str, int]] = {}
         self._addresses: tuple[str, ...] = ()
         self._since = TimeNs(0)
-        self._client = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
+        self._client = new_client(keep_alive=True)
 
     @property
     def name(self) -> str:

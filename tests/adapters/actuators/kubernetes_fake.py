@@ -115,6 +115,7 @@ class Cluster:
         self.delay_s = delay_s
         self.due: dict[int, tuple[float, dict[str, Any]]] = {}  # by the object's identity
         self.refuse: dict[str, int] = {}  # list's path to the status that it is answered with
+        self.odd: dict[str, dict[str, Any]] = {}  # path to what it is answered with instead
         self.refuse_writes: dict[str, int] = {}  # the same of a patch's path
         self.busy = 0  # how many patches find that a status came in between
         self.patches: list[dict[str, Any]] = []
@@ -243,7 +244,9 @@ class Handler(BaseHTTPRequestHandler):
         path, cluster = urlsplit(self.path).path, self.cluster
         with cluster.lock:
             cluster.settle()
-            if path in cluster.refuse:
+            if path in cluster.odd:
+                self._say(cluster.refuse.get(path, 200), cluster.odd[path], plain=True)
+            elif path in cluster.refuse:
                 self._say(cluster.refuse[path], {"message": f"cannot list {path}"})
             elif path == PODS:
                 self._say(200, {"items": cluster.pods()})
@@ -267,9 +270,11 @@ class Handler(BaseHTTPRequestHandler):
         manager = parse_qs(asked.query)["fieldManager"][0]
         self._say(*cluster.write(asked.path, change, manager))
 
-    def _say(self, status: int, said: dict[str, Any]) -> None:
+    def _say(self, status: int, said: dict[str, Any], *, plain: bool = False) -> None:
         if self.headers.get("authorization") != f"Bearer {TOKEN}":
             status, said = 401, {"message": "Unauthorized"}
+        if status >= 400 and not plain:
+            said = {"kind": "Status"} | said
         body = json.dumps(said).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")

@@ -188,6 +188,109 @@ async def test_an_autoscaler_of_another_deployment_is_nobodys(stage: Stage) -> N
     assert (await stage.read()).levers == (("replicas.a", 3),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "path", "obj"),
+    [
+        ("HorizontalPodAutoscaler", fake.SCALERS, HPA),
+        ("ScaledObject", fake.SCALED, SCALED_OBJECT),
+    ],
+)
+@pytest.mark.parametrize(
+    "up",
+    [
+        {"name": "mail"},
+        {"kind": "StatefulSet", "name": "chat"},
+        {"apiVersion": "example.org/v1", "kind": "Deployment", "name": "chat"},
+        None,
+    ],
+)
+@pytest.mark.parametrize("post", [(("replicas.a", 4),), ()])
+async def test_a_scaler_of_another_workload_is_neither_read_nor_written(
+    stage: Stage,
+    kind: str,
+    path: str,
+    obj: dict[str, Any],
+    up: dict[str, Any] | None,
+    post: Levers,
+) -> None:
+    other = copy(obj, name="mail")
+    other["spec"]["scaleTargetRef"] = up
+    stage.cluster.create(path, other)
+    with pytest.raises(ActuatorError, match="not Deployment/chat; name its own autoscaler"):
+        await stage.read(scale=kind, scaler="mail")
+    made = stage.actuator(scale=kind, scaler="mail")
+    asked = Intent(
+        id="d-2.0.0",
+        action_id="d-2",
+        deployment="m",
+        actuator="kubernetes",
+        epoch=3,
+        stage=0,
+        pre=(("replicas.a", 2),) if post else (),
+        post=post,
+        token="h0" if post else None,
+        evidence_at=NOW,
+        deadline=TimeNs(NOW + 20 * SECOND),
+    )
+    receipt = await made.apply(asked, NOW)
+    await made.close()
+    assert receipt.status is ReceiptStatus.NOT_APPLIED
+    assert "not Deployment/chat" in receipt.detail
+    assert stage.cluster.patches == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"items": None},
+        {"items": {}},
+        {"items": [None]},
+        {"items": [{"spec": {}}]},
+        {"items": [], "metadata": {"continue": "more"}},
+        {"kind": "Status", "status": "Success"},
+    ],
+)
+@pytest.mark.parametrize("path", [fake.SCALED, fake.BUDGETS])
+async def test_a_list_that_is_none_or_goes_on_says_nothing_of_owners_or_budgets(
+    stage: Stage, answer: dict[str, Any], path: str
+) -> None:
+    post = TO_2 if path == fake.BUDGETS else TO_4
+    stamp = (await stage.read()).stamp("kubernetes")
+    assert stamp is not None
+    stage.cluster.odd = {path: answer}
+    pre = (("replicas.a", 3),)
+    receipt = await stage.apply(post, intent={"pre": pre, "token": stamp.token})
+    assert receipt.status is ReceiptStatus.NOT_APPLIED, receipt
+    assert stage.cluster.patches == []
+    if path == fake.SCALED:
+        assert (await stage.read()).levers == ()
+
+
+async def test_what_is_no_api_server_is_not_repeated(stage: Stage) -> None:
+    stage.cluster.odd = {CHAT: {"message": "s3cret"}}
+    stage.cluster.refuse = {CHAT: 500}
+    with pytest.raises(ActuatorError) as said:
+        await stage.read()
+    assert "s3cret" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"url": "https://api?x="}, "take what follows"),
+        ({"url": "https://api/#x"}, "fragment"),
+        ({"url": "http://api:8001", "token_file": Path("t")}, "needs https"),
+        ({"url": "http://10.0.0.1:8001", "token_file": Path("t")}, "needs https"),
+    ],
+)
+def test_an_address_that_swallows_paths_or_tells_the_token_is_refused(
+    wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        KubernetesConfig(**({"namespace": "ml", "deployment": "chat"} | wrong))
+
+
 @pytest.mark.parametrize("status", [403, 500])
 async def test_who_cannot_look_for_owners_does_not_write(stage: Stage, status: int) -> None:
     stage.cluster.refuse = {fake.SCALED: status}

@@ -204,7 +204,7 @@ async def test_an_endless_answer_is_not_read(secret: Path) -> None:
 async def test_a_name_that_leads_inside_is_refused_by_any_of_its_addresses(
     secret: Path, answer: list[str]
 ) -> None:
-    hook = webhook("http://inner.example/", secret, Outside(answer))
+    hook = webhook("https://inner.example/", secret, Outside(answer))
     with pytest.raises(NotifierError, match="refused"):
         await hook.notify(NOTICES[0])
     await hook.close()
@@ -230,10 +230,19 @@ async def test_a_name_that_changes_between_check_and_retry_is_checked_again(secr
 
 
 async def test_another_port_needs_the_list(secret: Path) -> None:
-    hook = webhook("http://public.example:8080/", secret, Outside(["93.184.216.34"]))
+    hook = webhook("https://public.example:8080/", secret, Outside(["93.184.216.34"]))
     with pytest.raises(NotifierError, match=r"port 8080.*public\.example:8080"):
         await hook.notify(NOTICES[0])
     await hook.close()
+
+
+async def test_what_is_not_encrypted_needs_the_list(secret: Path) -> None:
+    outside = Outside(["93.184.216.34"])
+    hook = webhook("http://public.example/", secret, outside)
+    with pytest.raises(NotifierError, match=r"write https.*public\.example:80"):
+        await hook.notify(NOTICES[0])
+    await hook.close()
+    assert outside.slept == []  # nothing that would pass
 
 
 async def test_a_rotated_secret_signs_the_next_notice(secret: Path) -> None:

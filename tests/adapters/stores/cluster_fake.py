@@ -171,6 +171,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command in VERBS and VERBS[self.command] in self.cluster.losing:
             self.close_connection = True
             return
+        if status >= 400:
+            said = {"kind": "Status"} | said
         with self.cluster.lock:
             text = json.dumps(said).encode()
         self.send_response(status)

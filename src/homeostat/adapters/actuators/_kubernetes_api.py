@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
+from homeostat.adapters import _guard
 from homeostat.adapters.actuators._kubernetes_owner import MANAGER
 
 _ANSWER_MAX: Final = 16 << 20
@@ -33,37 +34,45 @@ class Api:
 
     def __init__(self, url: str, *, token_file: Path | None, ca_file: Path | None) -> None:
         self._url, self._token_file = url.rstrip("/"), token_file
-        self._client = httpx2.AsyncClient(
-            verify=ssl.create_default_context(cafile=ca_file),
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,  # the caller has one deadline over everything
-            # On a kept connection that the server closed meanwhile, a write that was lost could
-            # not be told from one that landed.
-            limits=httpx2.Limits(max_keepalive_connections=0),
-        )
+        trusted = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        self._client = _guard.new_client(verify=trusted)
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
-        """Return an object or a list.
+        """Return an object.
 
         Raises:
             ApiError: There is none, or it may not be read.
         """
         return await self._asked("GET", path, query, None)
 
-    async def listed(self, path: str) -> list[dict[str, Any]]:
-        """Return a list's objects, none where the server does not know the kind.
+    async def items(self, path: str, **query: str) -> list[dict[str, Any]]:
+        """Return all of a list's objects.
 
         Raises:
-            ApiError: It may not be read.
+            ApiError: It may not be read, is no list of objects, or goes on: what is not seen may
+                be what matters, and nobody here asks for a list in parts.
+        """
+        page = await self.get(path, **query)
+        found, meta = page.get("items"), page.get("metadata")
+        whole = isinstance(found, list) and all(_is_object(one) for one in found)
+        if not whole:
+            raise ApiError(f"{path}: the answer is no list of objects")
+        if isinstance(meta, dict) and meta.get("continue"):
+            raise ApiError(f"{path}: the list goes on, which was not asked for")
+        return list(found or [])
+
+    async def listed(self, path: str) -> list[dict[str, Any]]:
+        """Return all of a list's objects, none where the server does not know the kind.
+
+        Raises:
+            ApiError: As `items`.
         """
         try:
-            found = (await self.get(path)).get("items")
+            return await self.items(path)
         except ApiError as error:
             if error.status == _NOT_FOUND:
                 return []
             raise
-        return [one for one in found or [] if isinstance(one, dict)]
 
     async def patch(self, path: str, change: dict[str, Any]) -> dict[str, Any]:
         """Merge a change into an object and return it as it stands then (RFC 7386).
@@ -96,12 +105,11 @@ class Api:
         try:
             said = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ApiError(f"status {status}, and no JSON: {text[:200]!r}") from error
+            raise ApiError(f"status {status}, and no JSON") from error
         if not isinstance(said, dict):
-            raise ApiError(f"status {status}, and no object: {text[:200]!r}")
+            raise ApiError(f"status {status}, and no object")
         if status != httpx2.codes.OK:
-            reason = str(said.get("message", text[:200]))[:300]
-            raise ApiError(f"status {status}: {reason}", status=status)
+            raise ApiError(f"status {status}{_reason(said)}", status=status)
         return said
 
     async def _read(self, request: httpx2.Request) -> tuple[int, bytes]:
@@ -132,3 +140,17 @@ class Api:
         if not token or not token.isprintable() or " " in token:
             raise ApiError(f"token file {self._token_file} holds no token", sent=False)
         return {"authorization": f"Bearer {token}"}
+
+
+def _is_object(one: Any) -> bool:
+    """Return whether it is an object that has a name."""
+    meta = one.get("metadata") if isinstance(one, dict) else None
+    return isinstance(meta, dict) and isinstance(meta.get("name"), str)
+
+
+def _reason(said: dict[str, Any]) -> str:
+    """Return what an API server says of a refusal; nothing else that answers is repeated."""
+    message = said.get("message")
+    if said.get("kind") != "Status" or not isinstance(message, str):
+        return ""
+    return ": " + "".join(one if one.isprintable() else "?" for one in message[:300])

@@ -57,7 +57,7 @@ async def selected(api: Api, home: str, selector: Mapping[str, Any]) -> list[dic
         ValueError: The selector uses an operator that nobody knows.
     """
     query = labelled((selector.get("matchLabels") or {}).items())
-    found = (await api.get(f"/api/v1{home}/pods", labelSelector=query))["items"]
+    found = await api.items(f"/api/v1{home}/pods", labelSelector=query)
     return [one for one in found if owner.selects(selector, one["metadata"].get("labels", {}))]
 
 
@@ -98,8 +98,7 @@ async def budgets(api: Api, home: str) -> list[dict[str, Any]]:
     """
     for version in ("v1", "v1beta1"):
         try:
-            path = f"/apis/policy/{version}{home}/poddisruptionbudgets"
-            return list((await api.get(path))["items"])
+            return await api.items(f"/apis/policy/{version}{home}/poddisruptionbudgets")
         except ApiError as error:
             if error.status != _NOT_FOUND:
                 raise

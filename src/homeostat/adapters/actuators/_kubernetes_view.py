@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from homeostat.adapters import _signed
+from homeostat.adapters import _guard
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
 from homeostat.base.intent import Intent
@@ -21,15 +21,18 @@ class ApiConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[str, AfterValidator(_signed.plain_url)] = Field(
-        description="The API server, https://HOST:PORT."
-    )
+    url: _guard.BaseUrl = Field(description="The API server, https://HOST:PORT.")
     namespace: Name = Field(description="The object's namespace.")
     token_file: Path | None = Field(default=None, description="Holds a bearer token.")
     ca_file: Path | None = Field(default=None, description="PEM certificates to trust.")
     read_timeout_s: float = Field(
         default=5.0, gt=0, le=60, description="Longest wait for a reading, seconds."
     )
+
+    @model_validator(mode="after")
+    def _keeps_the_token(self) -> Self:
+        _guard.kept_secret(self.url, self.token_file)
+        return self
 
     @property
     def home(self) -> str:

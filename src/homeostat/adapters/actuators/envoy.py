@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
+from homeostat.adapters import _guard
 from homeostat.adapters.actuators import _stamp
 from homeostat.adapters.actuators._stamp import (
     DONE,
@@ -43,7 +44,7 @@ class EnvoyConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(default="envoy", min_length=1, description="The actuator's name.")
-    url: str = Field(description="Base URL of Envoy's admin page.", pattern=r"^https?://")
+    url: _guard.BaseUrl = Field(description="Base URL of Envoy's admin page.")
     weights: Mapping[str, str] = Field(
         default={"b": "traffic.b"},
         description="Pool to the runtime key that holds its share of the traffic in percent.",
@@ -64,8 +65,7 @@ class EnvoyActuator:
         self._config = config
         self._url = config.url.rstrip("/")
         self._owned = client is None
-        limits = httpx2.Limits(max_keepalive_connections=0)
-        self._client = client or httpx2.AsyncClient(limits=limits, trust_env=False)
+        self._client = client or _guard.new_client()
 
     @property
     def name(self) -> str:
@@ -178,7 +178,7 @@ class EnvoyActuator:
         answer.raise_for_status()
         entries = answer.json()["entries"]
         if not isinstance(entries, dict):
-            raise TypeError(f"the runtime page's entries are {entries!r}")
+            raise TypeError(f"the runtime page's entries are a {type(entries).__name__}")
         levers: dict[str, Scalar] = {
             names.lever_weight(pool): _weight(entries, key)
             for pool, key in self._config.weights.items()
@@ -229,7 +229,7 @@ def _judge(answer: httpx2.Response, intent: Intent, before: Live, after: Live) -
     ours = after.intent == _stamp.stamped(intent, before) and (after.epoch or 0) >= intent.epoch
     if accepted and ours and not wrong:
         return Outcome(DONE, "")
-    said = f"Envoy answered {answer.status_code} {answer.text.strip()[:200]!r}"
+    said = f"Envoy answered {answer.status_code}, and {'OK' if accepted else 'not OK'}"
     refused = 400 <= answer.status_code < 500  # noqa: PLR2004 - HTTP: understood and not done
     if refused and after == before:
         return Outcome(NOT_APPLIED, said)

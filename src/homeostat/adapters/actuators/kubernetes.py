@@ -68,9 +68,27 @@ class Scaled:
         """Return the replicas, or their floor.
 
         Raises:
-            ValueError: They are no number.
+            ValueError: They are no number, or those of another workload.
         """
+        self._must_be_ours(obj["spec"])
         return {self._lever: pods.whole(obj["spec"], self._field, self._default)}
+
+    def _must_be_ours(self, spec: owner.Object) -> None:
+        """Refuse a scaler that scales anything else.
+
+        Raises:
+            ValueError: It does; nothing of it is read or written then, not even a stamp.
+        """
+        if self._config.scale == "Deployment":
+            return
+        up = spec.get("scaleTargetRef") or {}
+        kind, name = up.get("kind", "Deployment"), up.get("name")  # KEDA may leave the kind out
+        group = str(up.get("apiVersion", "apps/v1")).partition("/")[0]
+        if (group, kind, name) != ("apps", "Deployment", self._config.deployment):
+            raise ValueError(
+                f"{'/'.join(self._ours)} scales {group}'s {kind}/{name}, not Deployment/"
+                f"{self._config.deployment}; name its own autoscaler in spec.target.kubernetes"
+            )
 
     def wanted(self, obj: owner.Object) -> list[Any]:
         """Return the whole spec."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from homeostat.adapters import _guard
 from homeostat.base import names
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
@@ -54,7 +55,7 @@ class ProcessConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(default="process", min_length=1, description="The actuator's name.")
-    url: str = Field(description="Base URL of the host's API.", pattern=r"^https?://")
+    url: _guard.BaseUrl = Field(description="Base URL of the host's API.")
     read_timeout_s: float = Field(
         default=2.0, gt=0, le=60, description="Longest wait for the state, seconds."
     )
@@ -102,11 +103,8 @@ class ProcessActuator:
         self._name = config.name
         self._url = config.url.rstrip("/")
         self._read_timeout_s = config.read_timeout_s
-        # A connection for each call: on a kept-alive one that the host closed meanwhile, a write
-        # could not be told apart from one that was lost under way.
-        limits = httpx2.Limits(max_keepalive_connections=0)
         self._owned = client is None
-        self._client = client or httpx2.AsyncClient(limits=limits, trust_env=False)
+        self._client = client or _guard.new_client()
 
     @property
     def name(self) -> str:
@@ -145,7 +143,7 @@ class ProcessActuator:
             raise ActuatorError(f"{self._name}: host at {self._url}: {error!r}") from error
         except ValueError as error:
             raise ActuatorError(
-                f"{self._name}: the host at {self._url} answered what is no state: {error!r}"
+                f"{self._name}: the host at {self._url} answered what is no state: {_wrong(error)}"
             ) from error
 
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
@@ -201,9 +199,9 @@ def _judge(answer: httpx2.Response) -> _Outcome:
     if status == httpx2.codes.OK:
         token = _new_token(answer)
         if token is None:
-            return _Outcome(_UNKNOWN, f"an answer that proves nothing: {answer.text[:200]!r}")
+            return _Outcome(_UNKNOWN, "an answer that proves nothing: it names no revision")
         return _Outcome(_DONE, "", token=token)
-    detail = f"{status}: {_reason(answer)}"
+    detail = f"status {status}{_reason(answer)}"
     if status in _CONFLICTS | _REFUSALS:
         return _Outcome(_NOT_APPLIED, detail, conflict=status in _CONFLICTS)
     return _Outcome(_UNKNOWN, detail)
@@ -218,10 +216,19 @@ def _new_token(answer: httpx2.Response) -> str | None:
 
 
 def _reason(answer: httpx2.Response) -> str:
+    """Return what the host says of a refusal; nothing else that answers is repeated."""
     try:
-        return str(answer.json()["error"])[:300]
+        return f": {str(answer.json()['error'])[:300]}"
     except (ValueError, KeyError, TypeError):
-        return answer.text[:300]
+        return ""
+
+
+def _wrong(error: ValueError) -> str:
+    """Return what is wrong with a state, and where, without what was there."""
+    if not isinstance(error, ValidationError):
+        return type(error).__name__
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:3])
 
 
 def _snapshot(state: _State, name: str, deployment: str, now: TimeNs) -> Snapshot:

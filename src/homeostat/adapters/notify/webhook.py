@@ -8,10 +8,8 @@ Delivery is at least once while the deadline lasts; then it is an error for the 
 
 import asyncio
 import random
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,20 +17,15 @@ from urllib.parse import urlsplit
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from homeostat.adapters._address import refusal
-from homeostat.adapters._signed import sign
+from homeostat.adapters import _signed
+from homeostat.adapters._signed import NotAllowedError, NotSentError
 from homeostat.adapters.notify._event import event
 from homeostat.base.decisions import Notice, Urgency
 from homeostat.base.errors import NotifierError
 from homeostat.base.part import Part
 
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Host and port to numeric addresses, best first."""
-
-_SECRET_MIN: Final = 16  # bytes; 128 bits of secret
 _ANSWER_MAX: Final = 64 * 1024
 _RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_PORTS: Final = {"http": 80, "https": 443}
 # Retries over all notices: each costs one, each delivery gives back a tenth (as gRPC throttles).
 _BUDGET: Final = 10.0
 _REFUND: Final = 0.1
@@ -49,7 +42,7 @@ class WebhookSettings(BaseModel):
     url: str = Field(description="Where to POST, http(s)://HOST[:PORT]/PATH.")
     secret_file: Path = Field(description="File with the signing secret, at least 16 bytes.")
     allow: tuple[str, ...] = Field(
-        default=(), description="HOST:PORT that may be private or on another port than 80 and 443."
+        default=(), description="HOST:PORT that may be private, without TLS or on another port."
     )
     least: Urgency = Field(default=Urgency.ASK, description="Send nothing less urgent than this.")
     timeout_s: float = Field(default=5.0, gt=0, le=60, description="Deadline of one attempt.")
@@ -62,26 +55,7 @@ class WebhookSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError(f"{url!r} is not an address; write https://HOST/PATH")
-        if parts.username is not None or parts.password is not None or parts.fragment:
-            raise ValueError("take user name, password and fragment out of the address")
-        if "\\" in url or not url.isprintable() or " " in url:
-            raise ValueError(f"{url!r} has characters that no address has")
-        _ = parts.port  # raises ValueError when it is not a number up to 65535
-        return url
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
-    """A parsed address: what is said to the server, and where it is looked up."""
-
-    scheme: str
-    host: str
-    port: int
-    netloc: str
-    path: str
+        return _signed.plain_url(url)
 
 
 class _TryAgainError(Exception):
@@ -99,14 +73,14 @@ class Webhook:
         self,
         settings: WebhookSettings,
         *,
-        resolve: Resolve | None = None,
+        resolve: _signed.Resolve = _signed.resolved,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._resolve = resolve or _resolve
+        self._resolve = resolve
         self._sleep, self._wall = sleep, wall
-        self._target = _parse(settings.url)
+        self._netloc = urlsplit(settings.url).netloc
         self._budget = _BUDGET
         self._client: httpx2.AsyncClient | None = None
         _secret(settings.secret_file)  # fail when it is built, not at the first incident
@@ -125,7 +99,7 @@ class Webhook:
                 await self._deliver(event_id, body)
         except TimeoutError as error:
             raise NotifierError(
-                f"{self._target.netloc} took no notice within {self._settings.deadline_s:g} s"
+                f"{self._netloc} took no notice within {self._settings.deadline_s:g} s"
             ) from error
         self._budget = min(_BUDGET, self._budget + _REFUND)
 
@@ -141,10 +115,10 @@ class Webhook:
                 await self._attempt(event_id, body)
             except _TryAgainError as failed:
                 if attempt == self._settings.attempts:
-                    raise NotifierError(f"{self._target.netloc}: {failed}") from failed
+                    raise NotifierError(f"{self._netloc}: {failed}") from failed
                 if self._budget < 1.0:
                     raise NotifierError(
-                        f"{self._target.netloc}: {failed}; no retries left for now"
+                        f"{self._netloc}: {failed}; no retries left for now"
                     ) from failed
                 self._budget -= 1.0
                 await self._sleep(self._pause(attempt, failed.wait_s))
@@ -157,64 +131,39 @@ class Webhook:
         return max(asked_s, random.uniform(0.0, longest))  # noqa: S311 - spreads load, no secret
 
     async def _attempt(self, event_id: str, body: bytes) -> None:
-        settings, target = self._settings, self._target
+        settings = self._settings
         try:
             async with asyncio.timeout(settings.timeout_s):
-                address = await self._checked_address()
-                answer = await self._post(address, event_id, body)
+                status, wait_s = await self._post(event_id, body)
         except TimeoutError as error:
             raise _TryAgainError(f"no answer within {settings.timeout_s:g} s") from error
-        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+        except NotAllowedError as error:
+            raise NotifierError(f"{self._netloc}: {error}") from error
+        except (NotSentError, httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             raise _TryAgainError(str(error)[:200] or type(error).__name__) from error
-        status, wait_s = answer
         if status in _RETRIED:
             raise _TryAgainError(f"status {status}", wait_s=wait_s)
         if not httpx2.codes.is_success(status):
-            raise NotifierError(f"{target.netloc} refused the notice with status {status}")
+            raise NotifierError(f"{self._netloc} refused the notice with status {status}")
 
-    async def _checked_address(self) -> str:
-        """Resolve, judge every answer, and return the one to connect to.
-
-        Raises:
-            NotifierError: The address is one that nothing may be sent to.
-            _TryAgainError: There is no address at the moment.
-        """
-        target = self._target
-        listed = f"{target.host}:{target.port}" in self._settings.allow
-        if not listed and target.port != _PORTS[target.scheme]:
-            raise NotifierError(
-                f"port {target.port} is not allowed; put {target.host}:{target.port} into `allow`"
-            )
-        addresses = await self._resolve(target.host, target.port)
-        if not addresses:
-            raise _TryAgainError(f"{target.host} has no address")
-        for address in addresses:
-            if why := refusal(address, allowed=listed):
-                raise NotifierError(
-                    f"{target.host} is refused: {why}; put {target.host}:{target.port} into "
-                    "`allow` if it is meant (metadata addresses are never allowed)"
-                )
-        return addresses[0]
-
-    async def _post(self, address: str, event_id: str, body: bytes) -> tuple[int, float]:
-        """POST to the checked address; return the status and how long to wait before a retry."""
-        target = self._target
-        if self._client is None:
-            self._client = _client()
+    async def _post(self, event_id: str, body: bytes) -> tuple[int, float]:
+        """POST to the judged address; return the status and how long to wait before a retry."""
+        settings = self._settings
+        self._client = self._client or _signed.new_client()
         stamp = str(int(self._wall()))
-        request = self._client.build_request(
+        request = await _signed.request(
+            self._client,
             "POST",
-            httpx2.URL(scheme=target.scheme, host=address, port=target.port).join(target.path),
-            content=body,
+            settings.url,
+            body=body,
             headers={
-                "host": target.netloc,
                 "content-type": "application/cloudevents+json; charset=utf-8",
-                "user-agent": "homeostat",
                 "idempotency-key": event_id,
                 "x-homeostat-timestamp": stamp,
-                "x-homeostat-signature": sign(_secret(self._settings.secret_file), stamp, body),
+                "x-homeostat-signature": _signed.sign(_secret(settings.secret_file), stamp, body),
             },
-            extensions={"sni_hostname": target.host},
+            allow=settings.allow,
+            resolve=self._resolve,
         )
         response = await self._client.send(request, stream=True)
         try:
@@ -224,19 +173,6 @@ class Webhook:
         return response.status_code, _retry_after(response.headers.get("retry-after"))
 
 
-def _parse(url: str) -> _Target:
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".").lower()
-    path = parts.path or "/"
-    return _Target(
-        scheme=parts.scheme,
-        host=host,
-        port=parts.port or _PORTS[parts.scheme],
-        netloc=parts.netloc,
-        path=path + (f"?{parts.query}" if parts.query else ""),
-    )
-
-
 def _secret(path: Path) -> bytes:
     """Return the signing secret; read each time, so that it can be rotated.
 
@@ -244,23 +180,9 @@ def _secret(path: Path) -> bytes:
         NotifierError: It cannot be read, or is too short.
     """
     try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise NotifierError(f"the secret {path} cannot be read: {error.strerror}") from error
-    if len(secret) < _SECRET_MIN:
-        raise NotifierError(
-            f"the secret in {path} has {len(secret)} bytes; put at least {_SECRET_MIN} random ones"
-        )
-    return secret
-
-
-def _client() -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        follow_redirects=False,
-        trust_env=False,
-        timeout=None,  # `_attempt` puts one deadline over resolving, connecting and answering
-        limits=httpx2.Limits(max_keepalive_connections=0),  # a kept connection skips the check
-    )
+        return _signed.secret_in(path)
+    except NotSentError as error:
+        raise NotifierError(str(error)) from error
 
 
 async def _drain(response: httpx2.Response) -> None:
@@ -277,15 +199,6 @@ def _retry_after(header: str | None) -> float:
     if header is None or not header.isdecimal():
         return 0.0
     return min(float(header[:_DIGITS_MAX]), _WAIT_MAX)
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise _TryAgainError(f"{host} does not resolve: {error}") from error
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def build(settings: WebhookSettings, **outside: Any) -> Webhook:

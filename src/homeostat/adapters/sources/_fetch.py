@@ -6,16 +6,15 @@ redirects, no proxies from the environment, and only the encodings that can be c
 """
 
 import asyncio
-import ssl
 import zlib
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import AfterValidator
 
+from homeostat.adapters import _guard
 from homeostat.base.evidence import Quality
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # window bits: recognise either header by itself
@@ -77,22 +76,9 @@ class Answer:
     retry_after: str = ""
 
 
-@cache
-def shared_tls() -> ssl.SSLContext:
-    """Return the process's one TLS context; making one costs milliseconds, sources are many."""
-    return ssl.create_default_context()
-
-
 def new_client(*, keep_alive: bool) -> httpx2.AsyncClient:
-    """Return a client that follows nothing and trusts nothing from the environment."""
-    kept = None if keep_alive else 0
-    return httpx2.AsyncClient(
-        verify=shared_tls(),
-        follow_redirects=False,
-        trust_env=False,
-        timeout=None,  # `fetch` puts one deadline over the whole exchange
-        limits=httpx2.Limits(max_keepalive_connections=kept),
-    )
+    """Return a client that follows nothing; `fetch` puts one deadline over the whole exchange."""
+    return _guard.new_client(keep_alive=keep_alive)
 
 
 async def fetch(

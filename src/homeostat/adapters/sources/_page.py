@@ -63,33 +63,46 @@ class PageReader:
     def _text(self, text: str) -> Iterator[Reading]:
         known = self._known
         fresh: dict[str, Meaning | None] = {}
-        for line in text.split("\n"):
+        for place, line in enumerate(text.split("\n"), start=1):
             if not line or line[0] == "#" or line.isspace():
                 continue
-            series, value, time = _split(line)
-            if series in fresh:
-                raise AbsurdError(f"series {series[:100]!r} appears twice")
             if len(fresh) >= self._max_series:
                 raise AbsurdError(f"more than {self._max_series} series; refused whole")
-            meaning = known[series] if series in known else self._learn(series)
-            fresh[series] = meaning
+            try:
+                meaning, number, at_ms = self._line(line, known, fresh)
+            except AbsurdError as error:
+                # By its place and not by its text: whose page it is, is not known yet.
+                raise AbsurdError(f"line {place} {error}") from error
             if meaning is not None:
-                yield meaning, _number(value), None if time is None else _number(time) / 1000.0
-            else:
-                _number(value)
+                yield meaning, number, None if at_ms is None else at_ms / 1000.0
         self._known = fresh
+
+    def _line(
+        self, line: str, known: dict[str, Meaning | None], fresh: dict[str, Meaning | None]
+    ) -> tuple[Meaning | None, float, float | None]:
+        """Return what a line means, its value, and its time in milliseconds.
+
+        Raises:
+            AbsurdError: It has another shape, or says again what another one said.
+        """
+        series, value, time = _split(line)
+        if series in fresh:
+            raise AbsurdError("has a series that appears twice")
+        meaning = known[series] if series in known else self._learn(series)
+        fresh[series] = meaning
+        return meaning, _number(value), None if time is None else _number(time)
 
     def _learn(self, series: str) -> Meaning | None:
         name = _SAMPLE_NAME.match(series)
         if name is None or len(series) > _LINE_MAX:
-            raise AbsurdError(f"line {series[:100]!r} is not a series")
+            raise AbsurdError("is not a series")
         if name.group() not in self._names:
             if series[name.end() :].lstrip()[:1] not in {"", "{"}:
-                raise AbsurdError(f"line {series[:100]!r} is not a series")
+                raise AbsurdError("is not a series")
             return None
         samples = [sample for family in _families(series + " 0") for sample in family]
         if len(samples) != 1 or samples[0].name != name.group():
-            raise AbsurdError(f"line {series[:100]!r} is not one series")
+            raise AbsurdError("is not one series")
         return self._mapper.meaning(samples[0].name, samples[0].labels)
 
     def _openmetrics(self, text: str) -> Iterator[Reading]:
@@ -128,13 +141,13 @@ def _split(line: str) -> tuple[str, str, str | None]:
     else:
         series, *rest = line.split()
     if not rest or len(rest) > 2:  # noqa: PLR2004 - a value, and perhaps a time
-        raise AbsurdError(f"line {line[:100]!r} is not `series value [time]`")
+        raise AbsurdError("is not `series value [time]`")
     return series, rest[0], rest[1] if len(rest) == 2 else None  # noqa: PLR2004 - as above
 
 
 def _number(text: str) -> float:
     if len(text) > _NUMBER_MAX or not _NUMBER.fullmatch(text):
-        raise AbsurdError(f"{text[:60]!r} is not a number")
+        raise AbsurdError("has a value or a time that is not a number")
     return float(text)
 
 
@@ -143,7 +156,7 @@ def _families(text: str) -> Iterator[list[Sample]]:
         for family in text_string_to_metric_families(text):
             yield family.samples
     except Exception as error:  # the library raises what it happens to raise
-        raise AbsurdError(f"line {text[:100]!r} does not parse: {error!r:.100}") from error
+        raise AbsurdError("does not parse") from error
 
 
 def _openmetrics_samples(text: str) -> Iterator[Sample]:
@@ -151,4 +164,4 @@ def _openmetrics_samples(text: str) -> Iterator[Sample]:
         for family in openmetrics.text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
             yield from family.samples
     except Exception as error:  # the library raises what it happens to raise
-        raise AbsurdError(f"the page does not parse: {error!r:.200}") from error
+        raise AbsurdError(f"the page does not parse ({type(error).__name__})") from error

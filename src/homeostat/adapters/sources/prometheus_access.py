@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from homeostat.adapters._guard import kept_secret
 from homeostat.adapters.sources._fetch import HttpUrl
 from homeostat.adapters.sources.prometheus_answer import QueryError
 from homeostat.base.evidence import Quality
@@ -69,6 +70,7 @@ class Access(BaseModel):
             raise ValueError("both token_file and username are set; keep one")
         if ":" in self.username or not self.username.isprintable():
             raise ValueError("username has a colon or a character that cannot be printed")
+        kept_secret(self.url, self.token_file, self.password_file)
         return self
 
 

@@ -8,10 +8,8 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/ (stable API, 
 """
 
 import asyncio
-import ipaddress
 import math
 import random
-import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,8 +19,10 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx2
 
+from homeostat.adapters import _guard
 from homeostat.adapters._address import refusal
-from homeostat.adapters.sources._fetch import Answer, RefusedError, fetch, shared_tls
+from homeostat.adapters._guard import Resolve, shared_tls
+from homeostat.adapters.sources._fetch import Answer, RefusedError, fetch
 from homeostat.adapters.sources.prometheus_access import PORTS, Access, authorization
 from homeostat.adapters.sources.prometheus_answer import (
     Answered,
@@ -33,9 +33,6 @@ from homeostat.adapters.sources.prometheus_answer import (
 )
 from homeostat.base.evidence import Quality
 from homeostat.base.units import SECOND, TimeNs
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Host and port to numeric addresses, best first."""
 
 _RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Retries over all queries: each costs one, each answer gives back a tenth (as gRPC throttles).
@@ -61,12 +58,12 @@ class PrometheusApi:
         self,
         access: Access,
         *,
-        resolve: Resolve | None = None,
+        resolve: Resolve = _guard.resolved,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
-        self._resolve = resolve or _resolve
+        self._resolve = resolve
         self._sleep, self._wall = sleep, wall
         self._where = access.url.rstrip("/")
         self._budget = _BUDGET
@@ -314,12 +311,7 @@ class PrometheusApi:
         trusted = self._trusted_now()
         if self._client is None or trusted != self._trusted:
             await self.close()
-            self._client = httpx2.AsyncClient(
-                verify=self._tls(),
-                follow_redirects=False,
-                trust_env=False,
-                timeout=None,  # `fetch` puts one deadline over the whole exchange
-            )
+            self._client = _guard.new_client(verify=self._tls(), keep_alive=True)
             self._trusted = trusted
         return self._client
 
@@ -384,13 +376,3 @@ def _skew(date: str, wall_s: float) -> float:
 def _retry_after(said: str) -> float:
     """Return the seconds a server asked for, 0 if it gave none or a date."""
     return float(said[:_DIGITS_MAX]) if said.isascii() and said.isdecimal() else 0.0
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    try:
-        return [str(ipaddress.ip_address(host))]  # without a thread, which costs more than the rest
-    except ValueError:
-        pass  # a name, or another spelling of a number: the resolver says which
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -24,6 +24,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from homeostat.adapters._guard import kept_secret, new_client
 from homeostat.adapters._signed import (
     PORTS,
     NotSentError,
@@ -39,7 +40,6 @@ from homeostat.base.spans import Span
 _TRIED_AGAIN: Final = frozenset({429, 502, 503, 504})
 _OK: Final = 200
 _TOKEN_MAX: Final = 16 * 1024
-_LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _PRINTABLE: Final = re.compile(rb"[\x21-\x7e]+")
 _PROTOBUF: Final = "application/x-protobuf"
 
@@ -61,10 +61,7 @@ class OtlpSettings(BaseModel):
 
     @model_validator(mode="after")
     def _keeps_the_token(self) -> Self:
-        parts = urlsplit(self.url)
-        plain = parts.scheme != "https" and not _LOOPBACK.fullmatch(parts.hostname or "")
-        if self.token_file is not None and plain:
-            raise ValueError(f"a token to {parts.hostname} needs https; anybody could read it")
+        kept_secret(self.url, self.token_file)
         return self
 
 
@@ -136,13 +133,7 @@ class Otlp:
             self._client = None
 
     async def _post(self, body: bytes) -> tuple[int, bytes]:
-        self._client = self._client or httpx2.AsyncClient(
-            verify=self._tls,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,  # `send` puts one deadline over all of it
-            limits=httpx2.Limits(max_keepalive_connections=0),  # a kept one skips the check
-        )
+        self._client = self._client or new_client(verify=self._tls)
         headers = {"content-type": _PROTOBUF}
         if self._settings.token_file is not None:
             headers["authorization"] = f"Bearer {_token(self._settings.token_file)}"

@@ -10,10 +10,11 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from homeostat.adapters._guard import kept_secret
 from homeostat.base.units import MINUTE, SECOND
 from homeostat.server.address import listening
 from homeostat.server.config.guardrails import Strict
-from homeostat.server.config.targets import Name, Url
+from homeostat.server.config.spelling import BaseUrl, Name
 from homeostat.server.config.units import Duration
 from homeostat.server.plan import ClusterPlan, ResourcesPlan
 
@@ -62,7 +63,7 @@ class ResourcesSpec(Strict):
 class ClusterSpec(Strict):
     """The Kubernetes cluster that the controller lives in, or looks at."""
 
-    api: Url = Field(default=INSIDE, description="The API server; default: from inside a pod.")
+    api: BaseUrl = Field(default=INSIDE, description="The API server; default: from inside a pod.")
     namespace: Name | None = Field(
         default=None, description="Of the Lease and the resources; default: the pod's own."
     )
@@ -83,6 +84,7 @@ class ClusterSpec(Strict):
     def _something(self) -> Self:
         if self.lease is None and self.resources is None:
             raise ValueError("says neither lease nor resources; add one, or take cluster out")
+        kept_secret(self.api, self.token_file)
         return self
 
 

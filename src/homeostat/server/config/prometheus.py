@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from homeostat.adapters._guard import kept_secret
 from homeostat.base.units import SECOND, seconds
 from homeostat.server.config.guardrails import Strict
 from homeostat.server.config.units import Duration
@@ -64,6 +65,7 @@ class PrometheusSpec(Strict):
     def _speaks_for_somebody(self) -> Self:
         if self.subject is None and self.replica_label is None:
             raise ValueError("says neither subject nor replicaLabel; whom does it speak for?")
+        kept_secret(self.url, self.token_file, self.password_file)
         return self
 
 

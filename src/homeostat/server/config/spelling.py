@@ -4,6 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
+from homeostat.adapters._guard import base_url
+
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 ObjectName = Annotated[
@@ -27,3 +29,4 @@ def plain_url(value: str) -> str:
 
 
 Url = Annotated[str, Field(max_length=2000), AfterValidator(plain_url)]
+BaseUrl = Annotated[Url, AfterValidator(base_url)]

@@ -4,19 +4,25 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from homeostat.adapters._guard import kept_secret
 from homeostat.server.config.guardrails import Strict
-from homeostat.server.config.spelling import Name, ObjectName, Url
+from homeostat.server.config.spelling import BaseUrl, Name, ObjectName
 from homeostat.server.config.units import Duration
 
 
 class ApiTarget(Strict):
     """How the API server is reached; each kind of object adds what it is about."""
 
-    api: Url = Field(description="The API server.")
+    api: BaseUrl = Field(description="The API server.")
     namespace: ObjectName
     token_file: str | None = Field(default=None, min_length=1, max_length=4096)
     ca_file: str | None = Field(default=None, min_length=1, max_length=4096)
     timeout: Duration | None = Field(default=None, description="Longest wait for a read.")
+
+    @model_validator(mode="after")
+    def _keeps_the_token(self) -> Self:
+        kept_secret(self.api, self.token_file)
+        return self
 
 
 class KubernetesTarget(ApiTarget):
