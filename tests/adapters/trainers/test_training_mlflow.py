@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from mlflow_pipeline import ALIAS, EXPERIMENT, MODEL, Pipeline
 from training_orders import MARK, NOW, ORDER, Answers, client, resolve, resolve_inside
 
 from homeostat.adapters.trainers._mlflow_api import MlflowConfig
-from homeostat.adapters.trainers.mlflow import MlflowTrainer
+from homeostat.adapters.trainers.mlflow import REASON, VERDICT, MlflowTrainer
 from homeostat.base.errors import TrainerError
 from homeostat.base.intent import ReceiptStatus
 from homeostat.base.training import TrainingPhase
@@ -202,6 +203,61 @@ async def test_nothing_is_followed_and_no_metadata_address_is_asked() -> None:
         await made.look("fraud", "x' or name='y", NOW)
     await made.close()
     await inside.close()
+
+
+class Remembering:
+    """A registry that keeps what it is told, but for what one account may not write."""
+
+    def __init__(self, forbidden: str) -> None:
+        self.forbidden, self.alias, self.tags = forbidden, MARK.alias_from, dict[str, str]()
+
+    def __call__(self, request: httpx2.Request) -> tuple[int, Any]:
+        path = request.url.path.partition("/2.0/mlflow/")[2]
+        if request.method == "GET" and path == "registered-models/get":
+            aliases = [{"alias": ALIAS, "version": self.alias}]
+            return 200, {"registered_model": {"name": MODEL, "aliases": aliases}}
+        if request.method == "GET":
+            tags = [{"key": key, "value": value} for key, value in self.tags.items()]
+            return 200, {"model_version": version(MARK.version, tags=tags)}
+        said = json.loads(request.content)
+        if self.forbidden in {path, said.get("key")}:
+            return 403, {"error_code": "PERMISSION_DENIED", "message": "no"}
+        if path == "registered-models/alias":
+            self.alias = said["version"]
+        else:
+            self.tags[said["key"]] = said["value"]
+        return 200, {}
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "status", "nothing"),
+    [
+        ("registered-models/alias", ReceiptStatus.NOT_APPLIED, True),
+        (REASON, ReceiptStatus.UNKNOWN, False),
+        (VERDICT, ReceiptStatus.UNKNOWN, False),
+        ("nobody", ReceiptStatus.DONE, False),
+    ],
+)
+async def test_a_yes_to_a_part_is_not_taken_for_a_no(
+    forbidden: str,
+    status: ReceiptStatus,
+    *,
+    nothing: bool,
+) -> None:
+    kept = Remembering(forbidden)
+    made = lied_to(Answers(kept))
+    receipt = await made.mark(replace(MARK, deadline=TimeNs(NOW + ns(10.0))), NOW)
+    await made.close()
+    assert receipt.status is status, receipt
+    assert ((kept.alias, kept.tags) == (MARK.alias_from, {})) is nothing
+
+
+async def test_a_no_is_a_no_where_the_registry_was_written_to_before() -> None:
+    kept = Remembering("registered-models/alias")
+    kept.tags = {REASON: "an older one", VERDICT: "kept_out"}
+    made = lied_to(Answers(kept))
+    assert (await made.mark(MARK, NOW)).status is ReceiptStatus.NOT_APPLIED
+    await made.close()
 
 
 async def test_a_yes_without_the_tag_is_unknown() -> None:

@@ -109,6 +109,7 @@ class MlflowTrainer:
         """Tag the version with what became of it, and move the alias if nobody else has."""
         started = time.monotonic_ns()
         moves = self._config.alias != "" and mark.alias_to is not None
+        reason, before = printable(mark.reason) or "-", ("", "")
 
         async def stands() -> bool:
             if moves:
@@ -123,14 +124,24 @@ class MlflowTrainer:
             version = await self.registry.version(mark.version)
             return version.tag(VERDICT) == mark.verdict.value
 
+        async def begun() -> bool:
+            model = await self.registry.model()
+            if moves and model.named(self._config.alias) != mark.alias_from:
+                return True
+            version = await self.registry.version(mark.version)
+            return (version.tag(REASON), version.tag(VERDICT)) != before
+
         async def write() -> None:
-            reason = printable(mark.reason) or "-"
-            await self.registry.tag_version(mark.version, REASON, reason)
-            await self.registry.tag_version(mark.version, VERDICT, mark.verdict.value)
+            nonlocal before
+            found = await self.registry.version(mark.version)
+            before = (found.tag(REASON), found.tag(VERDICT))
+            # What is refused most often comes first: nothing of the rest is there then.
             if moves:
                 await self.registry.move_alias(self._config.alias, mark.alias_to or "")
+            await self.registry.tag_version(mark.version, REASON, reason)
+            await self.registry.tag_version(mark.version, VERDICT, mark.verdict.value)
 
-        outcome = await _done(stands, write, left_s(mark.deadline, now))
+        outcome = await _done(stands, write, left_s(mark.deadline, now), begun=begun)
         return receipt(mark.id, outcome, now, started)
 
     async def close(self) -> None:
@@ -185,9 +196,20 @@ class _MovedError(Exception):
 
 
 async def _done(
-    stands: Callable[[], Awaitable[bool]], write: Callable[[], Awaitable[None]], within_s: float
+    stands: Callable[[], Awaitable[bool]],
+    write: Callable[[], Awaitable[None]],
+    within_s: float,
+    *,
+    begun: Callable[[], Awaitable[bool]] | None = None,
 ) -> Outcome:
-    """Write unless it stands there already; return what the answer and the read-back prove."""
+    """Write unless it stands there already; return what the answer and the read-back prove.
+
+    Args:
+        stands: Whether all of it is there.
+        write: Asks for it, by one request or several.
+        within_s: Seconds until the deadline.
+        begun: Whether anything of it is there; None where one request is all of it.
+    """
     if within_s <= 0.0:
         return Outcome(NOT_APPLIED, "the deadline was over before anything was sent")
     sent, said = False, ""
@@ -208,7 +230,7 @@ async def _done(
         # Of several requests an earlier one may have landed.
         said = f"{said}{plain(error)}"
         if sent and isinstance(error, RefusedError) and error.status in _REFUSALS:
-            return await _refused(stands, said)
+            return await _refused(begun or stands, said)
     return Outcome(UNKNOWN if sent else NOT_APPLIED, said)
 
 
@@ -218,11 +240,11 @@ async def _read_back(stands: Callable[[], Awaitable[bool]]) -> Outcome:
     return Outcome(DONE, "")
 
 
-async def _refused(stands: Callable[[], Awaitable[bool]], said: str) -> Outcome:
-    """Return what a no is worth: it is believed where the read-back agrees."""
+async def _refused(begun: Callable[[], Awaitable[bool]], said: str) -> Outcome:
+    """Return what a no is worth: it is believed where nothing of what was asked for is there."""
     try:
         async with asyncio.timeout(_AGREES_S):
-            is_there = await stands()
+            is_there = await begun()
     except (TimeoutError, NotSentError, _MovedError, *UNREADABLE):
         return Outcome(UNKNOWN, said)
     return Outcome(UNKNOWN if is_there else NOT_APPLIED, said)
