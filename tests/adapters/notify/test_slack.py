@@ -246,9 +246,12 @@ async def test_a_day_has_so_many_messages_and_pages_are_always_written(tmp_path:
         assert len(fake.messages) == 2
         await made.show(replace(INCIDENT, key="i-0003", urgency=Urgency.PAGE, paged_at=AT))
         assert len(fake.messages) == 3
+        await made.show(replace(INCIDENT, key="i-0004", urgency=Urgency.ASK))
+        await made.show(replace(INCIDENT, key="i-0005", question=QUESTION))
+        assert len(fake.messages) == 5  # who is asked must see it, whatever was said before
         wall.now += 86_401.0
         await made.show(replace(INCIDENT, key="i-0009"))
-    assert len(fake.messages) == 4
+    assert len(fake.messages) == 6
 
 
 async def test_a_word_without_an_end_edits_only_a_recent_one(tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ class SlackSettings(BaseModel):
     buttons: bool = Field(default=False, description="Answers given in Slack come back to us.")
     console: str = Field(default="", description="The console's address, for links.")
     least: Urgency = Field(default=Urgency.INFO, description="Begin no less urgent message.")
-    per_day: int = Field(default=100, ge=1, le=10_000, description="Pages do not count.")
+    per_day: int = Field(
+        default=100, ge=1, le=10_000, description="Pages and questions do not count."
+    )
     api: str = Field(default="https://slack.com/api", description="Slack's Web API.")
     allow: tuple[str, ...] = Field(
         default=(), description="HOST:PORT that may be private, without TLS or on another port."
@@ -141,13 +143,14 @@ class Slack:
         return place if lasts or self._wall() - place.at < _EDITED_S else None
 
     def _may_begin(self, bulletin: Bulletin) -> bool:
+        """Return whether a message may be begun; the day's number is no reason not to ask."""
         if bulletin.urgency is Urgency.PAGE:
             return True
         if _ORDER.index(bulletin.urgency) < _ORDER.index(self._settings.least):
             return False
         now = self._wall()
         self._begun = [at for at in self._begun if 0.0 <= now - at < _DAY_S]
-        return len(self._begun) < self._settings.per_day
+        return _must_be_seen(bulletin) or len(self._begun) < self._settings.per_day
 
     async def _edited(self, place: Place, body: dict[str, Any]) -> bool:
         """Return whether the message was there to be edited.
@@ -169,7 +172,7 @@ class Slack:
         if answer.get("ok") is not True:
             raise NotifierError(f"Slack did not take the message: {_error(answer)}")
         place = Place(channel=self._settings.channel, ts=str(answer.get("ts")), at=now)
-        if bulletin.urgency is not Urgency.PAGE:
+        if not _must_be_seen(bulletin):
             self._begun.append(now)
         return place
 
@@ -200,6 +203,11 @@ class Slack:
 
     def _token(self) -> str:
         return secret_text(self._settings.bot_token_file)
+
+
+def _must_be_seen(bulletin: Bulletin) -> bool:
+    """Return whether somebody waits for a person: it pages, asks, or holds a question."""
+    return bulletin.urgency is not Urgency.INFO or bulletin.question is not None
 
 
 def _error(answer: dict[str, Any]) -> str:
