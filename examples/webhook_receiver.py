@@ -12,11 +12,13 @@ import hmac
 import json
 import threading
 import time
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 OLDEST_S = 300  # a request signed longer ago, or that far ahead, is somebody's replay
+KEPT_S = 86_400  # answers; far above 2 * OLDEST_S, for which a signed request can come again
 LARGEST = 1 << 20
 
 
@@ -29,7 +31,7 @@ class Service:
         self.live = {lever: value for lever, (value, _, _) in levers.items()}
         self.intent: str | None = None  # whose change stands there; nobody's after a foreign one
         self.epoch: int | None = None  # the newest controller that asked
-        self.answers: dict[str, tuple[int, str]] = {}  # by idempotency key; keep them a day or so
+        self.answers: dict[str, tuple[float, int, str]] = {}  # by idempotency key, noes too
         self.lock = threading.Lock()
 
     def state(self) -> dict[str, Any]:
@@ -43,22 +45,30 @@ class Service:
             }
 
     def ask(self, key: str, data: dict[str, Any]) -> tuple[int, str]:
-        """Carry out a change once; a repeated key gets the answer it got, and changes nothing."""
+        """Carry out a change once; a repeated key gets the answer it got, and changes nothing.
+
+        A no is kept, too: what was refused must not come true when somebody sends it again.
+        """
+        now = time.time()
         with self.lock:
+            self.answers = {k: one for k, one in self.answers.items() if now - one[0] < KEPT_S}
             if key in self.answers:
-                return self.answers[key]
-            status, said = self.judge(data)
+                return self.answers[key][1:]
+            status, said = self.judge(data, now)
             if status == 200:
                 self.carry_out(data["post"])
                 self.epoch = data["epoch"]
                 # A request without levers only says who leads from now on.
                 self.intent = key if data["post"] else self.intent
-                self.answers[key] = (status, said)
+            self.answers[key] = (now, status, said)
             return status, said
 
-    def judge(self, data: dict[str, Any]) -> tuple[int, str]:
+    def judge(self, data: dict[str, Any], now: float) -> tuple[int, str]:
         if data["deployment"] != self.deployment:
             return 404, f"there is no {data['deployment']!r} here"
+        if datetime.fromisoformat(data["deadline"]).timestamp() <= now:
+            # Held up on its way: whoever asked has given it up and looked at the state since.
+            return 410, f"its deadline was {data['deadline']}"
         if self.epoch is not None and data["epoch"] < self.epoch:
             return 409, f"controller {self.epoch} leads by now"
         for lever, value in data["post"].items():

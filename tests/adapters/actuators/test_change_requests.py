@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import hmac
+import importlib.util
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ import pytest
 from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from webhook_server import LEVERS, SECRET, Receiver, running_receiver
+from webhook_server import EXAMPLE, LEVERS, SECRET, Receiver, running_receiver
 
 from homeostat.adapters.actuators.webhook import WebhookActuator, WebhookConfig
+from homeostat.adapters.actuators.webhook import event as event_of
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.units import SECOND, TimeNs, ns
@@ -285,3 +288,86 @@ async def test_the_example_receiver_lets_nobody_in_without_a_fresh_signature(
         }
         assert (await client.get(f"{receiver.url}/state", headers=headers)).status_code == 401
         assert (await client.post(f"{receiver.url}/actions", content=b"{}")).status_code == 401
+
+
+def example(levers: dict[str, tuple[float, float, float]]) -> Any:
+    found = importlib.util.spec_from_file_location("example_receiver", EXAMPLE)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module.Service("m", levers)
+
+
+def wanted(*, late_s: float = -60.0, pre: int = 3) -> dict[str, Any]:
+    """Return what an action says whose deadline was that long ago."""
+    event = json.loads(
+        event_of(
+            intent(pre=(("replicas.a", pre),), deadline=TimeNs(time.time_ns() - ns(late_s))), NOW
+        )
+    )
+    data: dict[str, Any] = event["data"]
+    return data
+
+
+def test_the_example_receiver_carries_nothing_out_after_its_deadline() -> None:
+    service = example({"replicas.a": (3, 1, 8)})
+    status, said = service.ask("d-2.0.0", wanted(late_s=1.0))
+    assert (status, service.live) == (410, {"replicas.a": 3})
+    assert "deadline" in said
+    assert service.ask("d-3.0.0", wanted())[0] == 200
+
+
+def test_what_the_example_receiver_refused_once_does_not_come_true_later() -> None:
+    service = example({"replicas.a": (5, 1, 8)})
+    captured = wanted(pre=3)
+    assert service.ask("d-2.0.0", captured)[0] == 409
+    service.live["replicas.a"] = 3  # by now `pre` would fit
+    assert service.ask("d-2.0.0", captured)[0] == 409
+    assert service.live == {"replicas.a": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "fits"),
+    [
+        ({"low": 0, "high": 1, "step": 0.1}, 0.3, True),
+        ({"low": 0, "high": 1, "step": 0.1}, 0.7, True),
+        ({"low": 0, "high": 1, "step": 0.1}, 0.35, False),
+        ({"low": 0, "high": 1, "step": 0.1}, 0.3000001, False),
+        ({"low": 1, "high": 9, "step": 2}, 3, True),
+        ({"low": 1, "high": 9, "step": 2}, 2, False),
+        ({"low": 1, "high": 9, "step": 2}, 11, False),
+        ({"low": 0, "high": 1e9, "step": 0.01}, 123_456_789.01, True),
+        ({"low": 0, "high": 1e9, "step": 0.01}, 123_456_789.015, False),
+    ],
+)
+async def test_steps_count_from_the_lowest_value_and_decimals_are_decimals(
+    secret: Path,
+    given: dict[str, float],
+    value: float,
+    *,
+    fits: bool,
+) -> None:
+    fake = FakeReceiver()
+    fake.levers = {"w": given["low"]}
+    made = actuator(secret, fake, levers={"w": given})
+    receipt = await applied(made, pre=(("w", given["low"]),), post=(("w", value),))
+    assert receipt.status is (ReceiptStatus.DONE if fits else ReceiptStatus.NOT_APPLIED), receipt
+    fake.levers = {"w": value}
+    made = actuator(secret, fake, levers={"w": given})
+    world = await made.read("m", NOW)
+    await made.close()
+    assert (world.levers == (("w", value),)) is (fits or value == 11)
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1:80/x?", "a@10.0.0.1:80", "10.0.0.1:80#", "http://x", "", "a b", "x:y"]
+)
+async def test_a_replicas_address_is_a_host_and_a_port(secret: Path, address: str) -> None:
+    fake = FakeReceiver()
+    slot = {"name": "a-1", "pool": "a", "state": "ready", "address": address}
+    fake.extra = {"replicas": [slot]}
+    made = actuator(secret, fake)
+    with pytest.raises(ActuatorError, match="address"):
+        await made.read("m", NOW)
+    await made.close()

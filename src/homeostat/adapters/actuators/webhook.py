@@ -9,6 +9,7 @@ relies on it. What a receiver must do is in docs/how-to/connect-a-webhook.md.
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,9 +32,13 @@ from homeostat.base.world import Levers, Replica, ReplicaState, Scalar, Snapshot
 
 TYPE: Final = "dev.homeostat.action.v1"
 _CONFLICT: Final = 409
+_ROUNDED: Final = 1e-9  # of a step: what decimals lose as floats
+_LOST: Final = 1e-14  # of how many steps there are: some 50 times what a float loses
 # Understood, and not done; anything else that is no success proves nothing.
 _REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422, 428})
 _ACCEPTED: Final = frozenset({200, 201, 202, 204})
+# HOST:PORT and no more: it is put into addresses that are scraped.
+_PLACE: Final = r"^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9._-]{0,252}))(:[0-9]{1,5})?$"
 _FIRST_PAUSE_S: Final = 0.05  # between read-backs; doubles
 _LAST_PAUSE_S: Final = 1.0
 _UNREADABLE = (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError, ValueError)
@@ -55,6 +60,24 @@ class Range(BaseModel):
         if self.low > self.high:
             raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
         return self
+
+    def holds(self, value: Scalar) -> bool:
+        """Return whether the lever may be set to a value."""
+        return self.steps_to(value) and self.low <= float(value) <= self.high
+
+    def steps_to(self, value: Scalar) -> bool:
+        """Return whether a value is a whole number of steps away from `low`, on either side.
+
+        >>> Range(low=0.0, high=1.0, step=0.1).steps_to(0.3)
+        True
+        >>> Range(low=1, high=8, step=2).steps_to(2)
+        False
+        """
+        if isinstance(value, str):
+            return False
+        steps = (value - self.low) / self.step
+        near = max(_ROUNDED, _LOST * abs(steps))
+        return math.isfinite(steps) and abs(steps - round(steps)) <= near
 
 
 class WebhookConfig(BaseModel):
@@ -89,7 +112,7 @@ class _Slot(_Answer):
     state: ReplicaState = Field(strict=False)
     version: str | None = None
     incarnation: int = Field(default=0, ge=0)
-    address: str | None = None
+    address: str | None = Field(default=None, pattern=_PLACE)
 
 
 class _State(_Answer):
@@ -200,7 +223,7 @@ class WebhookActuator:
             if lever not in ranges:
                 return f"unknown lever {lever!r} (known: {', '.join(ranges)})"
             one = ranges[lever]
-            if isinstance(value, str) or not one.low <= value <= one.high or value % one.step:
+            if not one.holds(value):
                 return (
                     f"{lever} must be from {one.low:g} to {one.high:g} in steps of {one.step:g}, "
                     f"got {value!r}"
@@ -272,7 +295,7 @@ class WebhookActuator:
 
     def _fits(self, lever: str, value: Scalar) -> bool:
         one = self._config.levers.get(lever)
-        return one is not None and not isinstance(value, str) and value % one.step == 0
+        return one is not None and one.steps_to(value)
 
 
 def event(intent: Intent, now: TimeNs) -> bytes:
