@@ -17,7 +17,10 @@ from backtest_case import past
 from prometheus_server import exposed
 
 from homeostat.base.errors import ConfigError
+from homeostat.base.units import MINUTE
+from homeostat.cli import backtest_fetch
 from homeostat.cli.main import app
+from homeostat.server.config.loader import assemble, parse
 from homeostat.twin.fit_frame import Frame
 
 OVERLOAD = range(60, 72)
@@ -143,6 +146,7 @@ def answer(path: str) -> str:
         "sum(rate(vllm:request_success_total": 8.0,
         "http_requests_total": 0.001,
         "histogram_quantile(0.95": 0.5,
+        'sum(up{job="llm"})': 4.0,
     }
     value = next((value for text, value in held.items() if text in query), None)
     rows = [[end - step * back, str(value)] for back in range(30, -1, -1) if back != 10]
@@ -156,6 +160,29 @@ def configured(tmp_path: Path) -> Iterator[Path]:
         path = tmp_path / "homeostat.yaml"
         path.write_text(CONFIG.replace("URL", f"http://127.0.0.1:{port}"))
         yield path
+
+
+PROCESS = 'target: {process: {host: "http://127.0.0.1:9"}, pools: {stable: a}}'
+
+
+def test_scraped_targets_are_the_replicas_of_what_is_only_watched(
+    configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = configured.read_text()
+    line = next(one for one in text.splitlines() if "subject: gateway" in one)
+    text = text.replace(line, f"{line}\n{line.replace('subject: gateway', 'replicaLabel: pod')}")
+    (owned,) = assemble(parse(text.encode(), "f.yaml")).deployments
+    text = text.replace(PROCESS, "target: {observe: true}")
+    (watched,) = assemble(parse(text.encode(), "f.yaml")).deployments
+    found = [
+        backtest_fetch.fetch([one], since_ns=30 * MINUTE, step_ns=1 * MINUTE)["llm"]
+        for one in (owned, watched)
+    ]
+    assert "replicas" not in found[0].columns
+    assert "how many replicas" in capsys.readouterr().err
+    replicas = found[1].columns["replicas"]
+    assert set(replicas[np.isfinite(replicas)]) == {4.0}
+    assert np.isnan(replicas).sum() <= 1  # the row that is missing is not carried over
 
 
 def commands() -> list[str]:

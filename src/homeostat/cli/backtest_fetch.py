@@ -14,6 +14,9 @@ import numpy as np
 from homeostat.adapters.sources.presets_choose import AmbiguousError
 from homeostat.adapters.sources.prometheus_access import Access
 from homeostat.adapters.sources.prometheus_answer import QueryError
+from homeostat.adapters.sources.prometheus_api import PrometheusApi
+from homeostat.adapters.sources.prometheus_select import matchers
+from homeostat.base.names import OBSERVED
 from homeostat.base.units import SECOND
 from homeostat.cli import twin_fetch
 from homeostat.cli.output import tell
@@ -23,6 +26,7 @@ from homeostat.server.plan import PartPlan
 from homeostat.twin.fit_frame import Frame, frame
 
 _TIMEOUT_S = 60.0
+REPLICAS = "replicas"
 _FEWEST = 2  # rows that anything can be said of
 _REACH = frozenset({
     "url", "reach", "ca_file", "token_file", "username", "password_file", "tenant",
@@ -58,7 +62,30 @@ async def _columns(entry: Deployment, since_ns: int, step_ns: int) -> dict[str, 
     for source in entry.prometheus:
         said, _ = await twin_fetch.columns_of(_asked(source, since_ns, step_ns), time.time())
         columns = said | columns
+    if REPLICAS not in columns and (up := await _scraped(entry, since_ns, step_ns)):
+        columns[REPLICAS] = up
+    if REPLICAS not in columns:
+        tell(
+            f"homeostat: {entry.name}: nothing says how many replicas there were, so nothing that "
+            "would have been done can be told"
+        )
     return columns
+
+
+async def _scraped(entry: Deployment, since_ns: int, step_ns: int) -> Column:
+    """Return how many targets answered, where those are the replicas as live (decision 20)."""
+    if entry.managed.scale_actuator != OBSERVED:
+        return {}
+    source = next((one for one in entry.prometheus if one.settings["replica_label"]), None)
+    if source is None:
+        return {}
+    wanted = _asked(source, since_ns, step_ns)
+    api = PrometheusApi(wanted.access)
+    try:
+        query = f"sum(up{{{matchers(wanted.select)}}})"
+        return await twin_fetch.values_of(api, query, wanted, time.time())
+    finally:
+        await api.close()
 
 
 def _asked(source: PartPlan, since_ns: int, step_ns: int) -> twin_fetch.Asked:

@@ -47,6 +47,7 @@ def _row(one: Mapping[str, Any]) -> dict[str, Any]:
         "breaches": found["breaches"],
         "detected": share(found["detected"]),
         "after": minutes(found["delay_s"]),
+        "open before": found["standing"],
         "foreseen": share(found["foreseen"]),
         "by": minutes(found["lead_s"]),
         "extra/week": spread(found["extra_per_week"]),

@@ -145,7 +145,7 @@ async def columns_of(wanted: Asked, now_s: float) -> tuple[dict[str, Column], st
         names = wanted.presets or choose(await _names(api, wanted, now_s))
         found: dict[str, Column] = {}
         for column, query in (pair for name in names for pair in _queries(name, wanted)):
-            if column not in found and (values := await _values(api, query, wanted, now_s)):
+            if column not in found and (values := await values_of(api, query, wanted, now_s)):
                 found[column] = values
     finally:
         await api.close()
@@ -171,8 +171,14 @@ def _queries(name: str, wanted: Asked) -> Iterator[tuple[str, str]]:
             yield column, string.Template(one.q).substitute(said)
 
 
-async def _values(api: PrometheusApi, query: str, wanted: Asked, now_s: float) -> Column:
+async def values_of(api: PrometheusApi, query: str, wanted: Asked, now_s: float) -> Column:
     """Return what a query says at each step, by the server's time.
+
+    Args:
+        api: The server.
+        query: PromQL of one series.
+        wanted: How far back, and in which steps.
+        now_s: The last step is at or before it. Seconds since 1970.
 
     Raises:
         QueryError: An answer that is partial, or of several series.

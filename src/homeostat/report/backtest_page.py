@@ -157,7 +157,7 @@ def _breaches(one: Plain) -> Markup:
             _apart(b["foreseen_s"], b["from_s"]),
             _apart(b["detected_s"], b["from_s"])
             + (" (the baselines were being learnt)" if b["while_learning"] else ""),
-            b["incident"] or "-",
+            b["incident"] or (f"{b['standing']} was open before" if b.get("standing") else "-"),
         )
         for b in one["breaches"]
     ]

@@ -43,6 +43,8 @@ class Breach:
         missed: Ticks on which it was seen to be missed.
         incident: The incident that was confirmed in time, empty if none was.
         confirmed: The tick on which it was; None if it was not.
+        standing: The incident that had been confirmed long before and was open still, empty for
+            none: nobody can say that it was this breach's.
         foreseen: The tick since which it had been called as likely as not; None if it was not.
         learning: Whether the baselines were still being learnt when it began.
     """
@@ -52,6 +54,7 @@ class Breach:
     missed: int
     incident: str = ""
     confirmed: int | None = None
+    standing: str = ""
     foreseen: int | None = None
     learning: bool = False
 
@@ -214,16 +217,19 @@ def _courses(seen: Seen) -> tuple[tuple[Course, ...], int]:
 
 
 def _noticed(breach: Breach, courses: tuple[Course, ...], seen: Seen, grid: Grid) -> Breach:
-    """Return a breach with the incident that was confirmed for it, and whether it was foreseen."""
-    hit = next(
-        (
-            one
-            for one in courses
-            if one.confirmed <= breach.last and (one.closed is None or one.closed >= breach.first)
-        ),
-        None,
-    )
+    """Return a breach with the incident that was confirmed for it, and whether it was foreseen.
+
+    What was not to be seen is noticed by nobody: that the data are not believed detects nothing.
+    """
     reach = max(AHEAD_NS // grid.step_ns, 1)
+    there = [
+        one
+        for one in courses
+        if one.incident.family is not Family.SENSOR
+        and one.confirmed <= breach.last
+        and (one.closed is None or one.closed >= breach.first)
+    ]
+    hit = next((one for one in there if one.confirmed >= breach.first - reach), None)
     told = None
     for tick in range(breach.first - 1, max(breach.first - reach, 0) - 1, -1):
         if not seen.chance[tick] >= FORESEEN:
@@ -235,6 +241,7 @@ def _noticed(breach: Breach, courses: tuple[Course, ...], seen: Seen, grid: Grid
         missed=breach.missed,
         incident="" if hit is None else hit.incident.id,
         confirmed=None if hit is None else hit.confirmed,
+        standing=there[0].incident.id if there and hit is None else "",
         foreseen=told,
         learning=not bool(seen.ready[breach.first]),
     )
