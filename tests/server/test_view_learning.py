@@ -1,5 +1,7 @@
 """What people see of learning: the arms of a decision, what came of it, and the twin's record."""
 
+from dataclasses import replace
+
 from homeostat.base.decisions import Apply, DecisionRecord
 from homeostat.base.events import Record, Started
 from homeostat.base.learning import Arm, Covering, Lesson, Payoff, Pick, Seating, Span
@@ -70,6 +72,7 @@ def test_a_decision_shows_every_arm_who_refused_it_and_why_one_won() -> None:
     fields = tables.decision(plain)
     assert fields["learning"] == "on: wanted twin, played twin"
     assert fields["it won because"] == ["twin at 100%: the most to gain"]
+    assert "trained policy" not in fields
     arms = fields["arms"]
     assert arms[0] == "runbook: batch_up pool:a; the others are set against it; chance 10.0%"
     assert arms[1].endswith("refused: it might add 0.40 to missed, and 0.10 is allowed")
@@ -77,6 +80,12 @@ def test_a_decision_shows_every_arm_who_refused_it_and_why_one_won() -> None:
     assert arms[2].endswith("chance 90.0%")
     assert arms[3] == "twin: restart_all pool:a at 100%; refused: G1 shape: never"
     assert "it came to" not in fields
+
+
+def test_what_a_trained_policy_said_is_shown_beside_the_arms() -> None:
+    words = "ppo 0123abcd likes batch_up pool:a 61%, hold 39%"
+    plain = shown(view(replace(SAID, trained=words)))
+    assert tables.decision(plain)["trained policy"] == words
 
 
 def test_what_came_of_it_is_shown_with_the_twins_record() -> None:

@@ -13,6 +13,8 @@ from homeostat.base.units import TimeNs
 
 INCUMBENT = "runbook"
 """The arm that is played wherever nothing else may be."""
+TRAINED = "ppo"
+"""The arm of a trained policy's snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,40 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Liked:
+    """What a trained policy would do among what is permitted.
+
+    Attributes:
+        offers: What it likes best, whole and in parts; empty where that is to hold, or nothing.
+        said: For people: its snapshot, what it likes and with which probability, or why nothing.
+    """
+
+    offers: tuple[Offer, ...] = ()
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What is remembered from tick to tick for a trained policy; float32 values.
+
+    Attributes:
+        charts: The control charts' memory; empty before the first tick.
+        scores: Of each charted series, -log10 p; None = not judged.
+        fast: Mean of the log of arrivals over the last few scrapes; None = none yet.
+        slow: The same over the last five minutes, at 15 seconds a scrape.
+        calm: Ticks in a row with the objectives known and met, as far back as it counts.
+        jobs: Requests that one replica held at once when it was first read; None = not yet.
+    """
+
+    charts: tuple[float, ...] = ()
+    scores: tuple[float | None, ...] = ()
+    fast: float | None = None
+    slow: float | None = None
+    calm: int = 0
+    jobs: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """Bounds of a number and its estimate; NaN = not known."""
 
@@ -157,6 +193,7 @@ class Seating:
         pick: What was played, and with what chance.
         arms: Every arm, as it was weighed.
         because: Why, one sentence each.
+        trained: What a trained policy said, in words; empty where none was heard.
     """
 
     decision_id: str
@@ -170,6 +207,7 @@ class Seating:
     pick: Pick
     arms: tuple[Arm, ...]
     because: tuple[str, ...]
+    trained: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +355,7 @@ class SeatState:
         holds: How often it did.
         standing: How it stands against the runbook.
         demoted: It is heard and not followed until a person sets the mode.
+        watched: What is remembered for a trained policy, None where none is an arm.
     """
 
     learnt: str = ""
@@ -327,3 +366,4 @@ class SeatState:
     holds: int = 0
     standing: Standing = Standing()
     demoted: bool = False
+    watched: Watched | None = None

@@ -252,6 +252,7 @@ class AdaptivePolicy:
         delta: Chance that a limit is ever exceeded in expectation.
         explore: Probability of choosing evenly among what may be played.
         holds: How often learning may hold back a cure of one incident.
+        snapshot: SHA-256 of the trained policy that is the arm `ppo`; empty = none is.
     """
 
     mode: AdaptiveMode = AdaptiveMode.SHADOW
@@ -262,6 +263,7 @@ class AdaptivePolicy:
     delta: float = 0.05
     explore: float = 0.05
     holds: int = 1
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ def learning(row: Plain | None) -> dict[str, str | list[str]]:
         "arms": [_arm(one) for one in row["arms"]] or ["-"],
         "it won because": list(row["because"]),
     }
+    if row["trained"]:
+        fields["trained policy"] = row["trained"]
     came = row["came"]
     if came is not None:
         held = {True: "held", False: "missed", None: "not known"}[came["held"]]

@@ -10,6 +10,7 @@ from typing import Final
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import GuardPolicy, LeverLimit, Managed, Mode, Objective
 from homeostat.base.units import SECOND
+from homeostat.detect.charted import charted
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.ewma import Config as EwmaConfig
 from homeostat.detect.ewma import Ewma
@@ -25,14 +26,23 @@ from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
-from homeostat.learn import feedback_live
+from homeostat.learn import feedback_live, snapshot
 from homeostat.learn.covering import cover
 from homeostat.learn.standing import stand
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
-from homeostat.loop.seat_parts import SeatParts
+from homeostat.loop.seat_parts import SeatParts, TrainedParts
 from homeostat.loop.sense import SenseParts
-from homeostat.policy import canary, runbook, seat, seat_arms, seat_effect, seat_learn
+from homeostat.policy import (
+    canary,
+    runbook,
+    seat,
+    seat_arms,
+    seat_effect,
+    seat_learn,
+    seat_trained,
+    trained_watch,
+)
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.signals.fleet import Fleet
@@ -81,6 +91,9 @@ SEAT: Final = SeatParts(
     renew=seat_learn.renewed,
     cover=cover,
     stand=stand,
+    trained=TrainedParts(
+        chart=charted, watch=trained_watch.watched, find=snapshot.known, like=seat_trained.like
+    ),
 )
 """The learner that is heard on decisions; see docs/explanation/adaptive.md."""
 

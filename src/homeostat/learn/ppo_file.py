@@ -5,32 +5,19 @@ program and what each observation and action is; a run is taken up only where al
 same, and the error says which one is not. Nothing in the bytes can run.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from homeostat.base.errors import HomeostatError
-from homeostat.stats.arrays import from_bytes, to_bytes
+from homeostat.learn import ppo_bytes
+from homeostat.learn.ppo_bytes import PpoFileError
+from homeostat.stats.arrays import to_bytes
 
-_KIND: Final = "homeostat.ppo"
-_VERSION: Final = 1
-# A run of 64 twins of 8 slots is 30 MB; what is far more is not one.
-_SIZE_MAX: Final = 512 << 20
-
-
-class PpoFileError(HomeostatError):
-    """Bytes that are not this training run; it is begun anew or told as it was."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"training run refused: {reason}; give the settings that it was begun with, "
-            "or another --out"
-        )
+__all__ = ["Loaded", "PpoFileError", "curve_of", "load", "manifest_of", "save"]
 
 
 class Loaded(NamedTuple):
@@ -60,9 +47,9 @@ def save(state: Any, curve: Any, manifest: Mapping[str, Any]) -> bytes:
     stored = {name: _plain_type(leaf) for name, leaf in arrays.items()}
     stored["curve"] = np.asarray(curve, np.float64)
     said = {
-        "kind": _KIND,
-        "version": _VERSION,
-        "sha256": _sum(stored),
+        "kind": ppo_bytes.KIND,
+        "version": ppo_bytes.VERSION,
+        "sha256": ppo_bytes.total(stored),
         "types": kinds,
         "run": dict(manifest),
     }
@@ -81,7 +68,7 @@ def load(data: bytes, like: Any, manifest: Mapping[str, Any]) -> Loaded:
     Raises:
         PpoFileError: Too large, damaged, of another kind, or another run than this one.
     """
-    said, stored = _opened(data)
+    said, stored = ppo_bytes.opened(data)
     found = said["run"]
     for name in sorted({*manifest, *found}):
         wanted = json.loads(json.dumps(manifest.get(name)))
@@ -99,7 +86,7 @@ def manifest_of(data: bytes) -> Mapping[str, Any]:
     Raises:
         PpoFileError: The bytes are no run.
     """
-    found: Mapping[str, Any] = _opened(data)[0]["run"]
+    found: Mapping[str, Any] = ppo_bytes.opened(data)[0]["run"]
     return found
 
 
@@ -109,27 +96,10 @@ def curve_of(data: bytes) -> np.ndarray:
     Raises:
         PpoFileError: The bytes are no run, or it has none.
     """
-    found = _opened(data)[1].get("curve")
+    found = ppo_bytes.opened(data)[1].get("curve")
     if found is None or found.ndim != 2:  # noqa: PLR2004 - updates and columns
         raise PpoFileError("it has no learning curve")
     return np.asarray(found)
-
-
-def _opened(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    if len(data) > _SIZE_MAX:
-        raise PpoFileError(f"{len(data)} bytes are too many")
-    try:
-        plain = from_bytes(data, ())
-        said, stored = json.loads(plain["manifest"]), plain["arrays"]
-        whole = said["kind"], said["version"], said["sha256"]
-        run, types = said["run"], said["types"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PpoFileError(f"it cannot be read ({error})") from error
-    if whole != (_KIND, _VERSION, _sum(stored)):
-        raise PpoFileError(f"kind, version or checksum is not its own ({whole[0]}, {whole[1]})")
-    if not isinstance(run, dict) or not isinstance(types, dict):
-        raise PpoFileError("its manifest says nothing of the run")
-    return said, stored
 
 
 def _leaf(name: str, like: Any, stored: Mapping[str, np.ndarray], types: Mapping[str, str]) -> Any:
@@ -150,14 +120,6 @@ def _named(tree: Any) -> list[tuple[str, Any]]:
 def _plain_type(leaf: np.ndarray) -> np.ndarray:
     """Return the same bits in a type that the file has."""
     return leaf.view(np.int32) if leaf.dtype == np.uint32 else leaf
-
-
-def _sum(stored: Mapping[str, np.ndarray]) -> str:
-    total = hashlib.sha256()
-    for name in sorted(stored):
-        total.update(f"{name}\0{stored[name].dtype}\0{stored[name].shape}\0".encode())
-        total.update(np.ascontiguousarray(stored[name]).tobytes())
-    return total.hexdigest()
 
 
 def _difference(found: Any, wanted: Any) -> str:

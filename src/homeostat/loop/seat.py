@@ -21,7 +21,7 @@ from homeostat.base.learning import INCUMBENT, Advice, Awaited, Offer, Pick, Sea
 from homeostat.base.policy import AdaptiveMode, AdaptivePolicy
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import memory, rehearsing, seat_outcome
+from homeostat.loop import memory, rehearsing, seat_outcome, seat_watch
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.seat_parts import SeatParts
 from homeostat.loop.seat_tally import believed
@@ -100,6 +100,7 @@ class _Asked:
     key: str
     roll: float
     now: TimeNs
+    trained: str
 
 
 def _heard(state: LoopState, action: Action) -> bool:
@@ -134,17 +135,25 @@ def _asked(
         named = learner.offers(proposal.action, seen, proposal.safe_set)
     except Exception:  # noqa: BLE001 - whoever offers nothing is not heard, and nothing waits for it
         named = ()
+    liked = seat_watch.liked(learner, state, seen, proposal, now)
+    named = (*named, *liked.offers)
     safe_set = parts.permit((*wanted, *(one.action for one in named)), seen, now)
     key = f"{state.managed.name}|{pick_id}"
     return _Asked(
         incumbent=proposal.action,
-        offers=tuple(one for one in named if safe_set.holds(one.action)),
+        # Whoever holds is the arm that is counted for it.
+        offers=tuple(
+            one
+            for one in named
+            if safe_set.holds(one.action) and (one.arm == "hold" or not one.action.is_passive)
+        ),
         safe_set=safe_set,
         seen=seen,
         pick_id=pick_id,
         key=key,
         roll=draw(key),
         now=now,
+        trained=liked.said,
     )
 
 
@@ -251,6 +260,7 @@ def _said(
         pick=advice.pick if acts and advice is not None else _certain(ask, advice),
         arms=() if advice is None else advice.arms,
         because=because,
+        trained=ask.trained,
     )
 
 

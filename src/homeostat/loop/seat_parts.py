@@ -2,11 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from homeostat.base.actions import Action, SafeSet
+from homeostat.base.evidence import Evidence
 from homeostat.base.guard import GuardState
-from homeostat.base.learning import Advice, Awaited, Covering, Offer, Payoff, Pick, Standing, Tally
+from homeostat.base.learning import (
+    Advice,
+    Awaited,
+    Covering,
+    Liked,
+    Offer,
+    Payoff,
+    Pick,
+    Standing,
+    Tally,
+    Watched,
+)
 from homeostat.base.policy import AdaptivePolicy, Managed
 from homeostat.base.units import TimeNs
 
@@ -38,6 +50,46 @@ class Learn(Protocol):
         ...
 
 
+Chart = Callable[
+    [tuple[float, ...], Sequence[float]], tuple[tuple[float, ...], tuple[float | None, ...]]
+]
+"""`detect.charted.charted`."""
+
+
+class Like(Protocol):
+    """`policy.seat_trained.like`."""
+
+    def __call__(
+        self,
+        incumbent: Action,
+        seen: GuardState,
+        safe_set: SafeSet,
+        watched: Watched | None,
+        now: TimeNs,
+        *,
+        find: Callable[[str], Any],
+    ) -> Liked:
+        """Return what a trained policy would do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedParts:
+    """A trained policy as an arm.
+
+    Attributes:
+        chart: The control charts of what it is told.
+        watch: What is remembered for it, tick by tick (`policy.trained_watch.watched`).
+        find: Its network, by the digest that the configuration names (`learn.snapshot.known`).
+        like: What it would do.
+    """
+
+    chart: Chart
+    watch: Callable[[Watched | None, Evidence, Managed, Chart], Watched]
+    find: Callable[[str], Any]
+    like: Like
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeatParts:
     """What `loop.seat` calls.
@@ -51,6 +103,7 @@ class SeatParts:
         renew: What is known after a person set the mode (`policy.seat_learn.renewed`).
         cover: Whether the twin's intervals held (`learn.covering.cover`).
         stand: How learning stands against the runbook (`learn.standing.stand`).
+        trained: A trained policy as an arm, None for none.
     """
 
     offers: Callable[[Action, GuardState, SafeSet], tuple[Offer, ...]]
@@ -61,3 +114,4 @@ class SeatParts:
     renew: Callable[[str, AdaptivePolicy], str]
     cover: Callable[[Covering, Awaited, float], tuple[Covering, bool | None]]
     stand: Callable[[Standing, Awaited, Payoff], Standing]
+    trained: TrainedParts | None = None

@@ -52,6 +52,7 @@ from homeostat.loop import (
     memory,
     rehearsing,
     seat_outcome,
+    seat_watch,
     training_follow,
     undoing,
 )
@@ -163,6 +164,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     )
     commands += (*_incident_notices(changes, now, ask=heeded is not None), *told)
     state = comparing.alike(parts, state, evidence, now)
+    state = seat_watch.followed(parts, state, evidence)
     state, told = seat_outcome.follow(parts, state, evidence, now)
     commands += told
     if state.record is not None:

@@ -22,7 +22,7 @@ from homeostat.base.policy import AdaptivePolicy
 from homeostat.base.units import TimeNs
 from homeostat.policy import seat_context, seat_effect
 from homeostat.policy.bandit_choose import Chosen, Option, Weighed, chosen, rounded_down, weighed
-from homeostat.policy.seat_arms import ARMS, passed_over
+from homeostat.policy.seat_arms import ARMS, arms_of, passed_over
 from homeostat.policy.seat_learn import MODELS, config, opened
 
 _DIGITS: Final = 6  # of what is written down: the last bits of a float differ between machines
@@ -112,7 +112,7 @@ def weigh(
     pick = Pick(
         id=pick_id, at=now, features=tuple(x.tolist()), arm=options[choice.number].arm,
         fraction=options[choice.number].fraction, propensity=choice.propensities[choice.number],
-        propensities=_by_arm(options, choice),
+        propensities=_by_arm(options, choice, arms_of(policy)),
         foreseen=bounds[number].foreseen if number >= 0 else (),
     )  # fmt: skip
     rows = _arms(bounds, may, choice, incumbent, passed_over(seen, safe_set))
@@ -184,8 +184,8 @@ def _too_dear(spans: Sequence[Span], room: Sequence[float]) -> tuple[str, ...]:
     )
 
 
-def _by_arm(options: Sequence[Option], choice: Chosen) -> tuple[float, ...]:
-    out = [0.0] * (len(ARMS) + 1)
+def _by_arm(options: Sequence[Option], choice: Chosen, arms: Sequence[str]) -> tuple[float, ...]:
+    out = [0.0] * (len(arms) + 1)
     for option, share in zip(options, choice.propensities, strict=True):
         out[option.arm] += share  # the incumbent is -1: the last place
     return tuple(out)

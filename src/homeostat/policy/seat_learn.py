@@ -19,12 +19,12 @@ from homeostat.base.policy import AdaptivePolicy
 from homeostat.base.units import TimeNs
 from homeostat.policy import bandit, bandit_file
 from homeostat.policy.bandit import Config, State, View
-from homeostat.policy.seat_arms import ARMS
+from homeostat.policy.seat_arms import ARMS, arms_of
 from homeostat.policy.seat_context import ENCODER
 from homeostat.policy.seat_effect import COSTS
 
 MODELS: Final = (INCUMBENT, *ARMS)
-"""What is learnt about, in the order of what is remembered."""
+"""What may be learnt about, in the order of what is remembered; see `seat_arms.arms_of`."""
 # Residuals come from an inverse, whose last bits differ between machines; what is remembered of
 # them is on a grid, so that a replay elsewhere remembers the same.
 _WATCH_GRID: Final = 2.0**20
@@ -39,7 +39,7 @@ def config(policy: AdaptivePolicy) -> Config:
     It forgets nothing, since that is what its limits rest on; the alarm answers for drift.
     """
     return Config(
-        arms=len(MODELS),
+        arms=1 + len(arms_of(policy)),
         features=ENCODER.size,
         costs=len(COSTS),
         size_reward=policy.doubt,

@@ -26,7 +26,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
-from homeostat.server import in_cluster, open_pages, wiring
+from homeostat.server import in_cluster, open_pages, snapshots, wiring
 from homeostat.server.api.app import create_app
 from homeostat.server.auditing import Audit
 from homeostat.server.bearer import token_in
@@ -108,6 +108,8 @@ async def _serve(
     tracing = Tracing(plan.traces, owner)
     twins = wiring.twins(plan, clock.now)
     journal = wiring.journal(plan)  # last: nothing is claimed before all settings have been tried
+    snapshots.recall(plan.journal.parent)
+    snapshots.keep(plan.journal.parent, [entry.managed for entry in plan.deployments])
     shell = Shell(
         journal=journal,
         parts=wiring.loop_parts(),

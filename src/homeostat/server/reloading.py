@@ -15,6 +15,7 @@ from homeostat.base.errors import StoreError
 from homeostat.base.events import Reconfigured
 from homeostat.base.policy import Managed
 from homeostat.loop.step import THE_FILE
+from homeostat.server import snapshots
 from homeostat.server.config import Watcher
 from homeostat.server.plan import ControllerPlan
 from homeostat.server.planning import needs_restart, plan_of
@@ -63,6 +64,8 @@ def bring_into_force(
         log.warning("configuration", effect="not in force before a restart", problem=problem)
     if fresh is not None and gate is not None:
         gate.heed(fresh.deployments)
+    if fresh is not None:
+        snapshots.keep(plan.journal.parent, fresh.managed())
     for said in watcher.config.managed(runtime.clock.wall()):
         entry = said if gate is None else gate.judged(said)
         state = runtime.states.get(entry.name)

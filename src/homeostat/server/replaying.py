@@ -10,6 +10,7 @@ from homeostat.base.events import Record, Started
 from homeostat.base.policy import Managed
 from homeostat.base.ports import Anchored, Entry, Journal
 from homeostat.base.state import LoopState
+from homeostat.server import snapshots
 from homeostat.server.code_version import code_version
 from homeostat.server.plan import PartPlan
 from homeostat.server.restore import decoded, replay
@@ -78,6 +79,8 @@ def replay_file(where: Path | Kept, only: str | None = None) -> list[dict[str, A
     journal = open_read_only(where)
     try:
         found = deployments(journal)
+        snapshots.recall(beside(where))
+        snapshots.require(one for name, one in found.items() if only is None or name == only)
         return [
             _replayed(journal, managed)
             for name, managed in sorted(found.items())
@@ -85,6 +88,14 @@ def replay_file(where: Path | Kept, only: str | None = None) -> list[dict[str, A
         ]
     finally:
         journal.close()
+
+
+def beside(where: Path | Kept) -> Path:
+    """Return the folder that a journal lies in; of a database's, where its anchor does."""
+    if isinstance(where, Path):
+        return where.parent
+    at_home = not where.place.startswith("postgresql:")
+    return Path(where.place).parent if at_home else (where.anchor or Path()).parent
 
 
 def verify_file(where: Path | Kept) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from homeostat.server.config.loader import Parsed, parse
 
 Key = tuple[str, str]
 """Kind and name."""
-NAMES_A_FILE: Final = frozenset({"file", "fit", "check", "socket"})
+NAMES_A_FILE: Final = frozenset({"file", "fit", "check", "snapshot", "socket"})
 """Keys that name a file, besides all that end in `File`."""
 NAMES_NO_FILE: Final = frozenset({"path"})
 """Keys that look like it and are none: a page's path on a replica."""

@@ -16,8 +16,9 @@ from homeostat.base.policy import Managed
 from homeostat.base.ports import Journal
 from homeostat.loop.memory import guard_state
 from homeostat.safety.guard import guard
+from homeostat.server import snapshots
 from homeostat.server.config.guardrails import Guardrails, to_policy
-from homeostat.server.replaying import deployments, open_read_only
+from homeostat.server.replaying import beside, deployments, open_read_only
 from homeostat.server.restore import walk
 from homeostat.server.wiring import loop_parts
 
@@ -58,6 +59,7 @@ def tried(path: Path, rails: Guardrails, only: str | None = None) -> Iterator[Tr
     """
     journal = open_read_only(path)
     try:
+        snapshots.recall(beside(path))
         for name, managed in sorted(deployments(journal).items()):
             if only is None or name == only:
                 yield from _of_deployment(journal, managed, rails)

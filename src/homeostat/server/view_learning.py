@@ -33,6 +33,7 @@ def learning(said: Seating | None, came: Lesson | None) -> Plain | None:
         "key": said.key,
         "because": list(said.because),
         "arms": [_arm(one) for one in said.arms],
+        "trained": said.trained,
         "came": None if came is None else _came(came),
     }
 

@@ -15,10 +15,10 @@ from homeostat.base.ports import Actuator, Journal, Notifier, Source
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect import fused
+from homeostat.detect.charted import charted
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.forecast import forecasts
 from homeostat.detect.forecast_fleet import Foresight
-from homeostat.detect.fused import Fused
 from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
@@ -26,14 +26,23 @@ from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
-from homeostat.learn import feedback_live
+from homeostat.learn import feedback_live, snapshot
 from homeostat.learn.covering import cover
 from homeostat.learn.standing import stand
 from homeostat.loop import sense
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.parts import LoopParts
-from homeostat.loop.seat_parts import SeatParts
-from homeostat.policy import canary, runbook, seat, seat_arms, seat_effect, seat_learn
+from homeostat.loop.seat_parts import SeatParts, TrainedParts
+from homeostat.policy import (
+    canary,
+    runbook,
+    seat,
+    seat_arms,
+    seat_effect,
+    seat_learn,
+    seat_trained,
+    trained_watch,
+)
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
 from homeostat.server.in_cluster import led
@@ -64,6 +73,9 @@ SEAT: Final = SeatParts(
     renew=seat_learn.renewed,
     cover=cover,
     stand=stand,
+    trained=TrainedParts(
+        chart=charted, watch=trained_watch.watched, find=snapshot.known, like=seat_trained.like
+    ),
 )
 """The learner that is heard on decisions; see docs/explanation/adaptive.md."""
 

@@ -1,6 +1,8 @@
 """The `adaptive` section: what it comes to, what it refuses, and what holds without it."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from homeostat.base.errors import ConfigError
 from homeostat.base.policy import AdaptiveMode, AdaptivePolicy
 from homeostat.server.config import Config, load
+from homeostat.server.snapshots import shipped
 
 
 def read(folder: Path, adaptive: str | None) -> Config:
@@ -74,7 +77,9 @@ def test_what_is_said_is_what_the_core_sees_and_no_setting_of_the_guards(tmp_pat
     ("said", "why"),
     [
         ("{mode: auto}", "shadow"),
-        ("{arms: [ppo]}", "hold"),
+        ("{arms: [sac]}", "hold"),
+        ("{snapshot: own.safetensors}", "add ppo to arms"),
+        ("{arms: [ppo], snapshot: ''}", "snapshot"),
         ("{arms: [hold, hold]}", "once"),
         ("{limits: {missed: 2}}", "missed"),
         ("{limits: {errors: 1%}}", "errors"),
@@ -86,3 +91,37 @@ def test_what_is_said_is_what_the_core_sees_and_no_setting_of_the_guards(tmp_pat
 def test_what_cannot_be_meant_is_refused_with_the_key(tmp_path: Path, said: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         read(tmp_path, said)
+
+
+def test_a_trained_policy_as_an_arm_is_called_by_its_file(tmp_path: Path) -> None:
+    found = read(tmp_path, "{arms: [hold, twin, ppo]}").managed()[0].adaptive
+    assert found is not None
+    assert found.mode is AdaptiveMode.SHADOW
+    assert found.snapshot == hashlib.sha256(shipped().read_bytes()).hexdigest()
+    (tmp_path / "own.safetensors").write_bytes(shipped().read_bytes())
+    assert read(tmp_path, "{arms: [ppo], snapshot: own.safetensors}").managed()[0].adaptive == (
+        replace(found, arms=("ppo",))
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (None, "no such file"),
+        (b"", "cannot be read"),
+        (shipped().read_bytes()[:-1] + b"\0", "checksum"),
+        (shipped().with_name("ppo_hash.safetensors").read_bytes(), "without guards"),
+    ],
+)
+def test_one_that_cannot_be_an_arm_is_an_error_with_its_file_and_the_fix(
+    tmp_path: Path, data: bytes | None, why: str
+) -> None:
+    file = tmp_path / "own.safetensors"
+    if data is not None:
+        file.write_bytes(data)
+    with pytest.raises(ConfigError, match=why) as said:
+        read(tmp_path, "{arms: [twin, ppo], snapshot: own.safetensors}")
+    assert f"fraud: spec.adaptive.snapshot: {file}: " in str(said.value)
+    assert "homeostat train" in str(said.value)
+    # What is no arm is not opened.
+    assert read(tmp_path, "{arms: [twin]}").managed()[0].adaptive is not None

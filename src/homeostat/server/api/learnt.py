@@ -68,4 +68,5 @@ class LearningOut(Body):
     key: str = Field(description="What the draw was made from.")
     because: list[str]
     arms: list[ArmOut]
+    trained: str = Field(description="What a trained policy said; empty where none was heard.")
     came: CameOut | None

@@ -4,11 +4,15 @@ Without the section it is heard in shadow: written down, never followed. Without
 be foreseen of what was not done, and nobody is heard whatever is written here.
 """
 
-from typing import Annotated, Final, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from homeostat.base.errors import ConfigError
+from homeostat.base.learning import TRAINED
 from homeostat.base.policy import AdaptiveMode, AdaptivePolicy
+from homeostat.server import snapshots
 from homeostat.server.config.guardrails import Strict
 from homeostat.server.config.units import Share
 
@@ -46,11 +50,18 @@ class AdaptiveSpec(Strict):
         default=_DEFAULT.mode,
         description="off, shadow (it is heard and written down) or on (it chooses).",
     )
-    arms: tuple[Literal["hold", "twin"], ...] = Field(
+    arms: tuple[Literal["hold", "twin", "ppo"], ...] = Field(
         default=("hold", "twin"),
-        max_length=2,
-        description="What is weighed beside the runbook's proposal: doing nothing for now, and "
-        "what the twin likes best.",
+        max_length=3,
+        description="What is weighed beside the runbook's proposal: doing nothing for now, "
+        "what the twin likes best, and what a trained policy likes best.",
+    )
+    snapshot: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="File of the trained policy that is the arm `ppo`; the one that ships if not "
+        "said.",
     )
     limits: AdaptiveLimits = Field(default_factory=AdaptiveLimits)
     doubt: Annotated[Share, Field(gt=0.0, le=1.0)] = Field(
@@ -73,9 +84,30 @@ class AdaptiveSpec(Strict):
             raise ValueError(f"{list(arms)} names one twice; name each arm once")
         return arms
 
+    @model_validator(mode="after")
+    def _of_an_arm(self) -> Self:
+        if self.snapshot is not None and TRAINED not in self.arms:
+            raise ValueError("snapshot is of the arm ppo; add ppo to arms, or take snapshot out")
+        return self
 
-def policy(spec: AdaptiveSpec) -> AdaptivePolicy:
-    """Return what the core knows of it."""
+
+def policy(spec: AdaptiveSpec, base: Path, name: str) -> AdaptivePolicy:
+    """Return what the core knows of it; a trained policy that is an arm is opened.
+
+    Args:
+        spec: The section.
+        base: Folder that relative paths start from.
+        name: Of the deployment, for the error.
+
+    Raises:
+        ConfigError: The trained policy cannot be used; the message names the file and the fix.
+    """
+    digest = ""
+    if TRAINED in spec.arms:
+        try:
+            digest = snapshots.read(None if spec.snapshot is None else base / spec.snapshot)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
     return AdaptivePolicy(
         mode=spec.mode,
         arms=spec.arms,
@@ -85,4 +117,5 @@ def policy(spec: AdaptiveSpec) -> AdaptivePolicy:
         delta=spec.delta,
         explore=spec.explore,
         holds=spec.limits.holds,
+        snapshot=digest,
     )

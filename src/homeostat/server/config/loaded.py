@@ -223,6 +223,7 @@ def deployment(
         refuse: Makes the error for amounts that do not fit together.
 
     Raises:
+        ConfigError: A trained policy cannot be used.
         Exception: What `refuse` makes.
     """
     rails = merged(policy, spec.guardrails)
@@ -243,7 +244,7 @@ def deployment(
             policy_digest=policy_digest(guard, spec.mode, money),
             twin=twins.policy(spec.twin),
             canary=canaries.policy(spec.canary),
-            adaptive=adaptives.policy(spec.adaptive),
+            adaptive=adaptives.policy(spec.adaptive, base, name),
             feedback=feedbacks.policy(spec.feedback),
             training=trainings.policy(spec.training),
             slos=slos,
