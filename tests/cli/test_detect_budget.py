@@ -4,12 +4,14 @@ import csv
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from homeostat.base.errors import ConfigError
+from homeostat.cli import detect_run
 from homeostat.cli.exits import Exit
 from homeostat.cli.main import app
 from homeostat.detect.stack_budget import levels_of
@@ -118,6 +120,21 @@ def test_values_that_nobody_can_tell_apart_are_unknown_and_a_counter_goes_as_far
         assert ("healthy" in verdicts) is judged_rows
         notes = " ".join(json.loads(summary.read_text())["files"][0]["quality"]["notes"])
         assert (f"{name} holds values beyond 1e+15" in notes) is not judged_rows
+
+
+def test_where_nobody_looks_there_is_a_line_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(detect_run, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with detect_run.progress("judging", 5_000, "rows") as advance:
+        for second in range(0, 130, 10):
+            now[0] = float(second)
+            advance(100)
+    assert capsys.readouterr().err.splitlines() == [
+        "judging: 700 of 5,000 rows",
+        "judging: 1,300 of 5,000 rows",
+    ]
 
 
 @pytest.mark.parametrize("said", ["0", "-1", "nan", "inf", "501"])

@@ -1,5 +1,7 @@
 """The fused score: one answer for a deployment, one onset however long, and nothing for silence."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from fused_play import SIGNALS, Play
@@ -162,7 +164,7 @@ def test_a_budget_says_where_an_onset_begins() -> None:
 
 
 @pytest.mark.parametrize("said", [{"false_incidents": 0.0}, {"tick_s": 0.0}, {"tick_s": np.nan}])
-def test_a_budget_without_a_level_is_refused(said: dict[str, float]) -> None:
+def test_a_budget_without_a_level_is_refused(said: Any) -> None:
     with pytest.raises(ValueError, match="above 0"):
         Config(**said)
 
