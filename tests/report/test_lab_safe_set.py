@@ -86,6 +86,18 @@ def test_what_was_permitted_only_where_it_ended_well_is_let_through_all_the_same
     assert replace(FOUND, rows=(harmless, HELD)).let_through == []
 
 
+def test_tempting_actions_without_a_catastrophe_are_listed_and_not_called_safe() -> None:
+    mild = replace(LEAK, scenario="S04", text="batch_up", caused=0, inside=3, codes={})
+    asked = replace(mild, scenario="S14", episodes=0)
+    found = replace(FOUND, rows=(LEAK, mild, asked, *FOUND.rows[1:]))
+    assert found.harmless == [mild]
+    said = markdown(found)
+    assert "1 of the 3 tempting actions caused no catastrophe in any replay" in said
+    assert "no proof that they are safe" in said
+    assert "| S04 batch_up (`scale a -1`) | 20 | 3 |" in said
+    assert "no catastrophe here" not in markdown(FOUND)
+
+
 def test_what_asks_for_nothing_is_counted_apart() -> None:
     passive = replace(FINE, scenario="S10", does="hold", passive=True)
     said = markdown(replace(FOUND, rows=(*FOUND.rows, passive)))

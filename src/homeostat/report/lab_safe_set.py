@@ -93,6 +93,11 @@ class SafeSetCheck(Provenance):
         return [row for row in self.of("unsafe") if row.caused and row.inside]
 
     @property
+    def harmless(self) -> list[Row]:
+        """Unsafe rows that caused no catastrophe in any replay, in the catalogue's order."""
+        return [row for row in self.of("unsafe") if not row.caused]
+
+    @property
     def blocked(self) -> list[Row]:
         """Best rows refused in some episode, the most refused first: over-blocking."""
         some = [row for row in self.of("best") if row.inside < row.episodes]
@@ -122,6 +127,10 @@ def markdown(found: SafeSetCheck) -> str:
     if found.blocked:
         heads = ["right, and refused", "episodes", "permitted", "refused by"]
         parts.append(table(heads, [_loss(row) for row in found.blocked]))
+    if found.harmless:
+        heads = ["tempting, and no catastrophe here", "episodes", "permitted", "refused by"]
+        parts.append(_no_harm(found))
+        parts.append(table(heads, [_loss(row) for row in found.harmless]))
     unasked = [row for row in found.rows if row.does and not row.episodes]
     if unasked:
         parts.append(f"No occasion in these episodes: {_listed(unasked)}.")
@@ -168,6 +177,15 @@ def _facts(found: SafeSetCheck) -> str:
         f"{len(right) - passive} right ones asked for while the trouble lasts ({passive} more are "
         f"to hold or to call a person, about which no guard is asked). {found.catalogue}, "
         f"`{found.catalogue_digest[:12]}` (SHA-256)."
+    )
+
+
+def _no_harm(found: SafeSetCheck) -> str:
+    return (
+        f"{len(found.harmless)} of the {len(found.of('unsafe'))} tempting actions caused no "
+        "catastrophe in any replay, whatever the catalogue says of them: the twin lacks what makes "
+        "them harmful, they are only costly, or too few replays were played. That is no proof "
+        "that they are safe, and says nothing of the guards, which are asked without knowing it:"
     )
 
 
