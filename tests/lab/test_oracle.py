@@ -124,14 +124,17 @@ def test_the_oracle_is_never_worse_than_what_it_was_shown() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_doubling_the_search_gains_less_than_one_percent() -> None:
+def test_twice_the_interval_and_depth_in_company_gains_less_than_one_percent() -> None:
     episodes = flash_crowds(4, 3600)
     world = world_of(SLOTS, WIDE)
     hold = world.play(make("hold"), episodes)
     others = [world.play(make(name), episodes) for name in ("threshold", "hpa", "keda")]
     found = [
         value(Oracle(world, search).play(episodes, hold, others), hold).sum()
-        for search in (Search(), Search().doubled())
+        for search in (
+            Search(),
+            Search(replan_s=150, rounds=6),
+        )  # all of it, alone: test_oracle_alone
     ]
     gained = (found[1] - found[0]) / (found[0] - value(hold, hold).sum())
     assert gained < 0.01

@@ -58,17 +58,17 @@ def begin(of: Episode) -> tuple[Orders, Orders]:
     return one, plans.level(one, ROWS)
 
 
-def all_edits(of: Episode) -> dict[str, plans.Edit]:
+def all_edits(of: Episode, *, finer: bool = False) -> dict[str, plans.Edit]:
     one, _ = begin(of)
     phase = np.where(np.arange(SLOTS) < 5, Phase.READY, Phase.EMPTY)
-    quick = plans.edits(of, one, phase, np.where(np.arange(SLOTS) < 4, 0, 1))
+    quick = plans.edits(of, one, phase, np.where(np.arange(SLOTS) < 4, 0, 1), finer=finer)
     return dict([*quick, *plans.slow_edits(of)])
 
 
 def test_every_edit_keeps_the_levers_legal_even_when_applied_again_and_again() -> None:
     of = episode(hit=(1, 2))
     _, plan = begin(of)
-    for name, edit in all_edits(of).items():
+    for name, edit in all_edits(of, finer=True).items():
         new = edit(edit(edit(plan)))
         replicas = np.asarray(new.replicas)
         assert replicas.sum(axis=1).max() <= CAP, name
@@ -76,6 +76,9 @@ def test_every_edit_keeps_the_levers_legal_even_when_applied_again_and_again() -
         np.testing.assert_allclose(np.asarray(new.weights).sum(axis=1), 1.0, err_msg=name)
         assert np.asarray(new.batch_max).min() >= 1, name
         assert np.asarray(new.batch_max).max() <= 64, name
+        held = np.asarray(new.concurrency)
+        assert held.min() >= 1, name
+        assert (held == np.round(held)).all(), name
         assert not np.asarray(new.retrain_ungated).any(), name
         assert len(np.asarray(new.admit_rps)) == ROWS, name
 
@@ -84,10 +87,53 @@ def test_no_edit_changes_the_plan_that_it_is_given() -> None:
     of = episode(hit=(1,))
     _, plan = begin(of)
     before = {name: np.array(value) for name, value in vars(plan).items()}
-    for edit in all_edits(of).values():
+    for edit in all_edits(of, finer=True).values():
         edit(plan)
     for name, value in vars(plan).items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_a_finer_search_tries_all_that_the_ordinary_one_does_and_half_as_much_again() -> None:
+    of = episode(hit=(1, 2))
+    _, plan = begin(of)
+    usual, finer = all_edits(of), all_edits(of, finer=True)
+    assert set(usual) < set(finer)
+    assert len(finer) >= 1.5 * len(usual)
+    for name, edit in usual.items():
+        for field, value in vars(edit(plan)).items():
+            again = getattr(finer[name](plan), field)
+            np.testing.assert_array_equal(np.asarray(again), np.asarray(value), err_msg=name)
+
+
+def test_fewer_of_a_pool_without_replicas_are_none() -> None:
+    of = episode()
+    _, plan = begin(of)
+    edits = all_edits(of, finer=True)
+    less = edits["a replica of B less"]
+    assert np.asarray(less(less(plan)).replicas)[:, 1].tolist() == [1.0] * ROWS
+    empty = plans._with(plan, replicas=np.asarray(plan.replicas) * np.array([1.0, 0.0, 0.0]))
+    assert np.asarray(less(empty).replicas)[:, 1].tolist() == [0.0] * ROWS
+    assert np.asarray(edits["a replica of B more"](empty).replicas)[:, 1].tolist() == [1.0] * ROWS
+
+
+def test_concurrency_is_halved_and_doubled_and_never_below_one() -> None:
+    of = episode()
+    _, plan = begin(of)
+    edits = all_edits(of)
+    assert np.asarray(edits["concurrency x 2"](plan).concurrency).tolist() == [128.0] * ROWS
+    less = edits["concurrency x 0.5"]
+    assert np.asarray(less(plan).concurrency).tolist() == [32.0] * ROWS
+    for _ in range(9):
+        plan = less(plan)
+    assert np.asarray(plan.concurrency).tolist() == [1.0] * ROWS
+
+
+@pytest.mark.parametrize(("pool", "variant"), [("A", 0), ("B", 1)])
+def test_each_pool_is_rolled_back_alone(pool: str, variant: int) -> None:
+    of = episode()
+    _, plan = begin(of)
+    rollback = np.asarray(all_edits(of)[f"roll {pool} back"](plan).rollback)
+    assert [tuple(at) for at in np.argwhere(rollback)] == [(0, variant)]
 
 
 def test_impulses_come_once_and_restarts_one_by_one_leave_time_between() -> None:

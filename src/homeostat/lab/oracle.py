@@ -36,7 +36,9 @@ class Search:
         horizon_s: Over which plans are compared.
         long_horizon_s: Over which slow changes are.
         long_every: Every how many searches the slow ones are tried too.
-        rounds: Most edits put on top of each other in one search.
+        rounds: Most edits put on top of each other in one search; 0 = nothing is searched, a person
+            is told.
+        finer: Whether more values of each lever are tried (`oracle_plans.edits`).
     """
 
     replan_s: int = 300
@@ -44,15 +46,20 @@ class Search:
     long_horizon_s: int = 5400
     long_every: int = 6
     rounds: int = 3
+    finer: bool = False
 
     def doubled(self) -> "Search":
-        """Return a search of twice the effort: half the interval, twice the depth."""
+        """Return a search of twice the effort in everything.
+
+        Half the interval, twice the depth, both horizons twice as long, more values of each lever.
+        """
         return Search(
             replan_s=self.replan_s // 2,
-            horizon_s=self.horizon_s,
-            long_horizon_s=self.long_horizon_s,
+            horizon_s=2 * self.horizon_s,
+            long_horizon_s=2 * self.long_horizon_s,
             long_every=self.long_every,
             rounds=2 * self.rounds,
+            finer=True,
         )
 
 
@@ -94,6 +101,16 @@ class Oracle:
         own = [self._attempt(people, hold, known, start) for start in starts]
         worth = np.stack([*(self._worth(one, hold) for one in own), *value])
         return _pick((*own, *known), worth.argmax(axis=0), self.name)
+
+    def own(self, episodes: Sequence[Episode], hold: Played) -> Played:
+        """Return what the search finds by itself: begun from holding, and never HOLD's run instead.
+
+        Args:
+            episodes: As for `World.play`.
+            hold: HOLD's run of them.
+        """
+        people = [_person(e, self._scale) for e in episodes]
+        return self._attempt(people, hold, (hold,), np.zeros(len(episodes), np.int64))
 
     def _worth(self, played: Played, hold: Played) -> np.ndarray:
         # By the delays that the run is judged with: standing by counts from a person's answer on.
@@ -268,10 +285,14 @@ class _Attempt:
         if slow:
             scrapes = self._search.long_horizon_s // SCRAPE_S
             tries = {i: list(oracle_plans.slow_edits(self._episodes[i])) for i in slow}
-            self._climb(at, scrapes, tries, 1)
-        scrapes = self._search.horizon_s // SCRAPE_S
+            self._climb(at, scrapes, tries, min(1, self._search.rounds))
+        scrapes, finer = self._search.horizon_s // SCRAPE_S, self._search.finer
         quick = {
-            i: list(oracle_plans.edits(self._episodes[i], self._standing[i], phase[i], variant[i]))
+            i: list(
+                oracle_plans.edits(
+                    self._episodes[i], self._standing[i], phase[i], variant[i], finer=finer
+                )
+            )
             for i in which
         }
         self._climb(at, scrapes, quick, self._search.rounds)

@@ -5,9 +5,9 @@ the search applies them to the best plan so far. They respect nothing but the ha
 the oracle has no safe set.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -18,6 +18,22 @@ from homeostat.twin.shapes import SCRAPE_S, Cure, Phase, Variant
 READY_AHEAD = 20  # scrapes: so long before it is needed a replica is asked for
 STAGGER = 4  # scrapes between two restarts, so that the first is loading when the next begins
 Edit = Callable[[Orders], Orders]
+Grown = Callable[[np.ndarray], np.ndarray]  # from replicas of each scrape to others
+
+_SIZES: Final[Mapping[str, Grown]] = {
+    "one replica more": lambda n: n + 1,
+    "half as many again": lambda n: np.ceil(1.5 * n),
+    "as many as allowed": lambda n: np.full_like(n, np.inf),
+    "one replica less": lambda n: n - 1,
+    "a quarter less": lambda n: np.floor(0.75 * n),
+}
+_MORE_SIZES: Final[Mapping[str, Grown]] = {
+    "two replicas more": lambda n: n + 2,
+    "a quarter as many again": lambda n: np.ceil(1.25 * n),
+    "twice as many": lambda n: 2 * n,
+    "two replicas less": lambda n: n - 2,
+    "half of them": lambda n: np.floor(0.5 * n),
+}
 
 
 def level(orders: Orders, scrapes: int) -> Orders:
@@ -32,7 +48,12 @@ def level(orders: Orders, scrapes: int) -> Orders:
 
 
 def edits(
-    episode: Episode, standing: Orders, phase: np.ndarray, slot_variant: np.ndarray
+    episode: Episode,
+    standing: Orders,
+    phase: np.ndarray,
+    slot_variant: np.ndarray,
+    *,
+    finer: bool = False,
 ) -> Iterator[tuple[str, Edit]]:
     """Yield the changes that may be worth trying, with their names.
 
@@ -41,40 +62,42 @@ def edits(
         standing: Its orders at the start, unbatched.
         phase: `shapes.Phase` of each slot now [S].
         slot_variant: Variant of each slot now [S].
+        finer: Whether more values of each lever are tried, about twice as many changes in all.
     """
     yield "as at the start", lambda plan: level(standing, _length(plan))
-    yield from _replica_edits(episode)
-    yield from _batch_edits(episode)
+    yield from _replica_edits(episode, finer=finer)
+    yield from _batch_edits(episode, finer=finer)
+    yield from _concurrency_edits(finer=finer)
     yield from _slot_edits(episode, phase, slot_variant)
-    yield from _traffic_edits(episode)
+    if finer:
+        yield from _more_slot_edits(phase, slot_variant)
+    yield from _traffic_edits(episode, finer=finer)
     yield from _model_edits(episode)
 
 
-def _replica_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+def _replica_edits(episode: Episode, *, finer: bool) -> Iterator[tuple[str, Edit]]:
     most = float(episode.params.money.hard_cap)
-    for name, grown in (
-        ("one replica more", lambda n: n + 1),
-        ("half as many again", lambda n: np.ceil(1.5 * n)),
-        ("as many as allowed", lambda n: np.full_like(n, np.inf)),
-        ("one replica less", lambda n: n - 1),
-        ("a quarter less", lambda n: np.floor(0.75 * n)),
-    ):
+    for name, grown in ({**_SIZES, **_MORE_SIZES} if finer else _SIZES).items():
         yield name, _replicas(Variant.A, grown, most)
     yield "a replica of B more", _replicas(Variant.B, lambda n: n + 1, most)
+    if finer:
+        yield "two replicas of B more", _replicas(Variant.B, lambda n: n + 2, most)
+        yield "a replica of B less", _replicas(Variant.B, lambda n: n - 1, most)
 
 
-def _replicas(variant: Variant, grown: Callable[[np.ndarray], np.ndarray], most: float) -> Edit:
+def _replicas(variant: Variant, grown: Grown, most: float) -> Edit:
     def edit(plan: Orders) -> Orders:
         replicas = np.array(plan.replicas)
         others = replicas.sum(axis=1) - replicas[:, variant]
         ceiling = np.maximum(most - others, replicas[:, variant])
-        replicas[:, variant] = np.clip(grown(replicas[:, variant]), 1, ceiling)
+        floor = np.minimum(replicas[:, variant], 1)  # none stays none where fewer are asked for
+        replicas[:, variant] = np.clip(grown(replicas[:, variant]), floor, ceiling)
         return _with(plan, replicas=replicas)
 
     return edit
 
 
-def _batch_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+def _batch_edits(episode: Episode, *, finer: bool) -> Iterator[tuple[str, Edit]]:
     limit = float(episode.params.service.batch_limit)
 
     def times(factor: float) -> Edit:
@@ -84,8 +107,21 @@ def _batch_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
 
         return edit
 
-    for factor in (0.5, 2.0, 4.0):
+    for factor in (0.5, 2.0, 4.0, *(0.25, 0.75, 1.5, 8.0) * finer):
         yield f"batch x {factor:g}", times(factor)
+
+
+def _concurrency_edits(*, finer: bool) -> Iterator[tuple[str, Edit]]:
+    # Written anew, the lever also puts right a limit that somebody else has set.
+    def times(factor: float) -> Edit:
+        def edit(plan: Orders) -> Orders:
+            held = np.maximum(np.round(np.asarray(plan.concurrency) * factor), 1)
+            return _with(plan, concurrency=held)
+
+        return edit
+
+    for factor in (0.5, 2.0, *(0.25, 0.75, 1.5, 4.0) * finer):
+        yield f"concurrency x {factor:g}", times(factor)
 
 
 def _slot_edits(
@@ -115,6 +151,17 @@ def _slot_edits(
     yield "drain nobody", lambda plan: _with(plan, drain=np.zeros_like(np.asarray(plan.drain)))
 
 
+def _more_slot_edits(phase: np.ndarray, slot_variant: np.ndarray) -> Iterator[tuple[str, Edit]]:
+    serving = phase == Phase.READY
+    stable, other = (np.flatnonzero(serving & (slot_variant == v)) for v in (Variant.A, Variant.B))
+    if stable.size:
+        yield "restart the first of A", _restarts(stable[:1], together=True)
+        yield "drain the first of A", _drain(stable[:1])
+    if other.size:
+        yield "restart all of B one by one", _restarts(other, together=False)
+        yield "drain the first of B", _drain(other[:1])
+
+
 def _restarts(slots: np.ndarray, *, together: bool) -> Edit:
     def edit(plan: Orders) -> Orders:
         restart = np.array(plan.restart)
@@ -136,7 +183,7 @@ def _drain(slots: np.ndarray) -> Edit:
     return edit
 
 
-def _traffic_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
+def _traffic_edits(episode: Episode, *, finer: bool = False) -> Iterator[tuple[str, Edit]]:
     usual = float(np.median(np.asarray(episode.params.demand.knots_rps)))
 
     def admit(rps: float) -> Edit:
@@ -151,24 +198,25 @@ def _traffic_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
 
         return edit
 
-    for share in (0.4, 0.7, 0.95):
+    for share in (0.4, 0.7, 0.95, *(0.25, 0.55, 0.85) * finer):
         yield f"let in {share:g} of the usual load", admit(share * usual)
     yield "let all in", admit(np.inf)
-    for share in (0.25, 0.5, 1.0):
+    for share in (0.25, 0.5, 1.0, *(0.1, 0.35, 0.65, 0.8) * finer):
         yield f"{share:g} of the traffic to B", shift(Variant.B, share)
     yield "all traffic to A", shift(Variant.A, 1.0)
 
 
 def _model_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
-    def once(field: str) -> Edit:
+    def back(variant: Variant) -> Edit:
         def edit(plan: Orders) -> Orders:
-            flags = np.array(getattr(plan, field))
-            flags[0, Variant.A] = True
-            return _with(plan, **{field: flags})
+            flags = np.array(plan.rollback)
+            flags[0, variant] = True
+            return _with(plan, rollback=flags)
 
         return edit
 
-    yield "roll A back", once("rollback")
+    yield "roll A back", back(Variant.A)
+    yield "roll B back", back(Variant.B)
     yield "all traffic to the canary", _promote(episode, 0, 0)
 
 
