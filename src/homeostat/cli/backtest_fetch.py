@@ -59,10 +59,11 @@ def fetch(entries: Sequence[Deployment], *, since_ns: int, step_ns: int) -> dict
 async def _columns(entry: Deployment, since_ns: int, step_ns: int) -> dict[str, Column]:
     """Return what a deployment's queries say; the first that knows a column is believed."""
     columns: dict[str, Column] = {}
+    now_s = time.time()  # one for all, so that all have the same steps
     for source in entry.prometheus:
-        said, _ = await twin_fetch.columns_of(_asked(source, since_ns, step_ns), time.time())
+        said, _ = await twin_fetch.columns_of(_asked(source, since_ns, step_ns), now_s)
         columns = said | columns
-    if REPLICAS not in columns and (up := await _scraped(entry, since_ns, step_ns)):
+    if REPLICAS not in columns and (up := await _scraped(entry, since_ns, step_ns, now_s)):
         columns[REPLICAS] = up
     if REPLICAS not in columns:
         tell(
@@ -72,7 +73,7 @@ async def _columns(entry: Deployment, since_ns: int, step_ns: int) -> dict[str, 
     return columns
 
 
-async def _scraped(entry: Deployment, since_ns: int, step_ns: int) -> Column:
+async def _scraped(entry: Deployment, since_ns: int, step_ns: int, now_s: float) -> Column:
     """Return how many targets answered, where those are the replicas as live (decision 20)."""
     if entry.managed.scale_actuator != OBSERVED:
         return {}
@@ -83,7 +84,7 @@ async def _scraped(entry: Deployment, since_ns: int, step_ns: int) -> Column:
     api = PrometheusApi(wanted.access)
     try:
         query = f"sum(up{{{matchers(wanted.select)}}})"
-        return await twin_fetch.values_of(api, query, wanted, time.time())
+        return await twin_fetch.values_of(api, query, wanted, now_s)
     finally:
         await api.close()
 
