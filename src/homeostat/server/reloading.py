@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import structlog
 
-from homeostat.base.errors import StoreError
+from homeostat.base.errors import ConfigError, StoreError
 from homeostat.base.events import Reconfigured
 from homeostat.base.policy import Managed
 from homeostat.loop.step import THE_FILE
 from homeostat.server import snapshots
-from homeostat.server.config import Watcher
+from homeostat.server.config import Config, Watcher
 from homeostat.server.plan import ControllerPlan
 from homeostat.server.planning import needs_restart, plan_of
 from homeostat.server.proof_gate import ProofGate
@@ -65,7 +65,7 @@ def bring_into_force(
     if fresh is not None and gate is not None:
         gate.heed(fresh.deployments)
     if fresh is not None:
-        snapshots.keep(plan.journal.parent, fresh.managed())
+        _keep_copies(plan, fresh)
     for said in watcher.config.managed(runtime.clock.wall()):
         entry = said if gate is None else gate.judged(said)
         state = runtime.states.get(entry.name)
@@ -82,6 +82,14 @@ def bring_into_force(
             continue
         in_force[entry.name] = entry
     return in_force
+
+
+def _keep_copies(plan: ControllerPlan, fresh: Config) -> None:
+    """Keep a copy of trained policies that are new; without one it goes on, and says so."""
+    try:
+        snapshots.keep(plan.journal.parent, fresh.managed())
+    except ConfigError as error:
+        log.warning("configuration", effect="a replay may not find it", problem=str(error))
 
 
 def _mode_changed(known: Mapping[str, Managed], entry: Managed) -> bool:
