@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -66,7 +67,7 @@ def walks_of(tree: ast.Module) -> list[tuple[str, str]]:
     ]
 
 
-def walked(test: ast.FunctionDef, named: dict[str, object]) -> list[str]:
+def walked(test: ast.FunctionDef, named: Mapping[str, object]) -> list[str]:
     """Return the pages that a test walks over in a `with` of its own."""
     calls = [
         item.context_expr

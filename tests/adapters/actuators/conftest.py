@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import haproxy_server
 import kubernetes_targets as kubernetes
 import ray_targets
+import triton_target
 import webhook_server
 
 
@@ -197,6 +198,7 @@ TARGETS: Final = MappingProxyType({
     "rollout": kubernetes.rollout_target,
     "kserve": kubernetes.service_target,
     "ray": ray_targets.standing_target,
+    "triton": triton_target.triton_target,
 })
 
 

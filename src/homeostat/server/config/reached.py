@@ -11,6 +11,7 @@ from homeostat.server.config.targets import (
     HAPROXY,
     PROCESS,
     RAY,
+    TRITON,
     WEBHOOK,
     TargetSpec,
 )
@@ -78,7 +79,7 @@ def elsewhere(target: TargetSpec, interval: int, base: Path) -> tuple[PartPlan, 
         interval: The deployment's tick, in nanoseconds.
         base: Folder that relative paths start from.
     """
-    found = (one(target, interval, base) for one in (_haproxy, _webhook, _ray))
+    found = (one(target, interval, base) for one in (_haproxy, _webhook, _ray, _triton))
     return (
         *reached_kubernetes.plans(target, round(_ROUND * interval), base),
         *(one for one in found if one is not None),
@@ -139,3 +140,20 @@ def _ray(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
         "read_timeout_s": seconds(said.timeout, interval),
     }
     return PartPlan(part=RAY, settings=settings)
+
+
+def _triton(target: TargetSpec, interval: int, base: Path) -> PartPlan | None:
+    said = target.triton
+    if said is None:
+        return None
+    settings = {
+        "name": TRITON,
+        "servers": dict(said.servers),
+        "model": said.model,
+        "pool": target.pools.stable,
+        "metrics_port": said.metrics_port,
+        "key_header": said.key_header or "",
+        "key_file": None if said.key_file is None else base / said.key_file,
+        "read_timeout_s": seconds(said.timeout, interval),
+    }
+    return PartPlan(part=TRITON, settings=settings)

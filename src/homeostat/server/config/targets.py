@@ -18,6 +18,7 @@ from homeostat.server.config.targets_kubernetes import (
     RolloutTarget,
 )
 from homeostat.server.config.targets_ray import RayTarget
+from homeostat.server.config.targets_triton import TritonTarget
 from homeostat.server.config.units import Duration
 
 PROCESS: Final = "process"
@@ -29,6 +30,7 @@ HTTP_ROUTE: Final = "httproute"
 ROLLOUT: Final = "rollout"
 KSERVE: Final = "kserve"
 RAY: Final = "ray"
+TRITON: Final = "triton"
 Name = spelling.Name
 Url = spelling.Url
 plain_url = spelling.plain_url
@@ -138,6 +140,7 @@ class TargetSpec(Strict):
     rollout: RolloutTarget | None = None
     kserve: KserveTarget | None = None
     ray: RayTarget | None = None
+    triton: TritonTarget | None = None
     pools: Pools = Field(default_factory=Pools)
 
     @property
@@ -147,7 +150,7 @@ class TargetSpec(Strict):
             return OBSERVED
         if self.process is not None:
             return PROCESS
-        for name in (KUBERNETES, ROLLOUT, KSERVE, RAY):
+        for name in (KUBERNETES, ROLLOUT, KSERVE, RAY, TRITON):
             if getattr(self, name) is not None:
                 return name
         return WEBHOOK if self.webhook is not None else HAPROXY
@@ -204,7 +207,7 @@ class TargetSpec(Strict):
 
     @model_validator(mode="after")
     def _reached_somehow(self) -> Self:
-        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, KSERVE, RAY, WEBHOOK)
+        kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, KSERVE, RAY, TRITON, WEBHOOK)
         owners = [one for one in kinds if getattr(self, one) is not None]
         if len(owners) > 1:
             raise ValueError(
@@ -213,8 +216,8 @@ class TargetSpec(Strict):
             )
         if not owners and self.haproxy is None:
             raise ValueError(
-                "says neither process, kubernetes, rollout, kserve, ray, haproxy, webhook nor "
-                "observe; `observe: true` only watches"
+                "says neither process, kubernetes, rollout, kserve, ray, triton, haproxy, webhook "
+                "nor observe; `observe: true` only watches"
             )
         if self.observe and self.traffic is not None:
             raise ValueError(
