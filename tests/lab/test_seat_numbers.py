@@ -195,7 +195,8 @@ def steady(changes: tuple[int, ...]) -> np.ndarray:
     """Return at which scrapes windows hold nothing of before a change `[scrape]`."""
     at = np.arange(SCRAPES)
     recent = [(at >= one) & (at < one + WINDOW) for one in changes]
-    return (at >= SETTLED) & ~np.any([np.zeros(SCRAPES, bool), *recent], axis=0)
+    near: np.ndarray = np.any([np.zeros(SCRAPES, bool), *recent], axis=0)
+    return np.asarray((at >= SETTLED) & ~near)
 
 
 def test_the_product_knows_the_same_numbers_and_the_same_menu_in_the_same_order() -> None:

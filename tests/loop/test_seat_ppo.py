@@ -11,7 +11,6 @@ from homeostat.base.actions import HOLD, Action, ActionKind
 from homeostat.base.events import Command
 from homeostat.base.learning import Liked, Offer, Seating
 from homeostat.base.policy import AdaptivePolicy
-from homeostat.learn.snapshot import known
 from homeostat.loop.parts import LoopParts
 from homeostat.loop.step import initial, step
 from homeostat.policy.trained_menu import MENU
@@ -144,7 +143,7 @@ def test_an_older_journal_without_these_words_is_read_as_before() -> None:
 
 
 def test_the_shipped_policy_is_served_as_its_own_network_computes_it() -> None:
-    network = known(SHIPPED)
+    network = snapshots.known(SHIPPED)
     assert network is not None
     told = [((7 * n) % 13) / 13.0 for n in range(128)]
     logits = network.logits(told)

@@ -62,7 +62,7 @@ def script(evidence: Evidence, *, busy: bool, quiet: bool) -> Evidence:
     )
 
 
-def scripted(folder: Path) -> Callable[[], tuple[Any, Any]]:
+def scripted(folder: Path) -> Callable[..., tuple[Any, Any]]:
     """Return `wiring.sense_step` with the evidence replaced by the script's."""
     real = wiring.sense_step
 

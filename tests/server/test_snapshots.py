@@ -11,7 +11,7 @@ import pytest
 
 from homeostat.base.errors import ConfigError, StoreError
 from homeostat.base.policy import AdaptivePolicy
-from homeostat.learn import ppo_bytes, snapshot
+from homeostat.learn import ppo_bytes
 from homeostat.policy.trained_menu import MENU
 from homeostat.policy.trained_numbers import OBSERVATIONS
 from homeostat.server import snapshots
@@ -49,7 +49,7 @@ def test_a_policy_is_called_by_its_file_and_computes_what_its_weights_say(tmp_pa
     path.write_bytes(file())
     digest = snapshots.read(path)
     assert digest == hashlib.sha256(file()).hexdigest()
-    found = snapshot.known(digest)
+    found = snapshots.known(digest)
     assert found is not None
     assert found.granted == {"batch_up"}
     arrays = ppo_bytes.opened(file())[1]
@@ -115,7 +115,7 @@ def test_a_copy_is_kept_beside_the_journal_and_found_when_the_file_is_gone(
     kept = list((tmp_path / snapshots.FOLDER).iterdir())
     assert [found.name for found in kept] == [f"{digest}.safetensors"]
     path.unlink()
-    monkeypatch.setattr(snapshot, "_KNOWN", {})
+    monkeypatch.setattr(snapshots, "_KEPT", {})
     with pytest.raises(StoreError, match=digest):
         snapshots.require([one])
     snapshots.recall(tmp_path)
@@ -128,7 +128,7 @@ def test_a_damaged_copy_opens_nothing_and_is_left_alone(
     folder = tmp_path / snapshots.FOLDER
     folder.mkdir()
     (folder / "0.safetensors").write_bytes(file()[:-2])
-    monkeypatch.setattr(snapshot, "_KNOWN", {})
+    monkeypatch.setattr(snapshots, "_KEPT", {})
     snapshots.recall(tmp_path)
     digest = hashlib.sha256(file()).hexdigest()
     missing = replace(build.managed(), adaptive=AdaptivePolicy(snapshot=digest))

@@ -216,7 +216,7 @@ class Fused:
         sizes = [max(len(columns), 1) for columns in group.names]
         of = {
             size: float(stack_budget.levels_of(budget, self.config.tick_s, signals=size))
-            for size in set(sizes)
+            for size in sorted(set(sizes))
         }
         return np.array([of[size] for size in sizes])
 

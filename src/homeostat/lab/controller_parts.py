@@ -26,7 +26,7 @@ from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
 from homeostat.lab.controller_names import SCALE_ACTUATOR, TRAFFIC_ACTUATOR
 from homeostat.lab.types import Episode
-from homeostat.learn import feedback_live, snapshot
+from homeostat.learn import feedback_live
 from homeostat.learn.covering import cover
 from homeostat.learn.standing import stand
 from homeostat.loop.feedback_parts import FeedbackParts
@@ -82,6 +82,10 @@ _MOST_IN_FLIGHT: Final = 100_000.0
 _Z99: Final = 2.326  # of the standard normal distribution
 
 
+def _none(_: str) -> None:
+    """Find no trained policy: an episode's seat is off, and names none."""
+
+
 SEAT: Final = SeatParts(
     offers=seat_arms.offers,
     weigh=seat.weigh,
@@ -92,7 +96,7 @@ SEAT: Final = SeatParts(
     cover=cover,
     stand=stand,
     trained=TrainedParts(
-        chart=charted, watch=trained_watch.watched, find=snapshot.known, like=seat_trained.like
+        chart=charted, watch=trained_watch.watched, find=_none, like=seat_trained.like
     ),
 )
 """The learner that is heard on decisions; see docs/explanation/adaptive.md."""

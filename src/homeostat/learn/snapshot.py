@@ -1,8 +1,7 @@
 """A trained policy as it is served in the loop: its network by NumPy, and what it was let do.
 
 A snapshot is called by the SHA-256 of its file, so that a journal says which one decided and a
-replay takes no other. What was opened is kept by that name: content under its digest, like an
-intern table, and nothing that could be another one tomorrow.
+replay takes no other. Whoever reads files keeps what was opened (`server.snapshots`).
 """
 
 import hashlib
@@ -48,7 +47,7 @@ class Snapshot:
 
 
 def opened_snapshot(data: bytes, observations: Sequence[str], actions: Sequence[str]) -> Snapshot:
-    """Return the policy in a file, kept under its digest from now on; see `known`.
+    """Return the policy in a file.
 
     Args:
         data: The file, of `homeostat train` or `homeostat lab choose`.
@@ -59,23 +58,12 @@ def opened_snapshot(data: bytes, observations: Sequence[str], actions: Sequence[
         PpoFileError: Damaged, of several seeds, for other numbers or actions, or trained without
             guards.
     """
-    digest = hashlib.sha256(data).hexdigest()
-    if digest not in _KNOWN:
-        said, stored = opened(data)
-        run = said["run"]
-        _check(run, observations, actions)
-        layers = _layers(stored, len(observations), len(actions))
-        granted = frozenset(str(kind) for kind in run["rules"]["granted"])
-        _KNOWN[digest] = Snapshot(digest, layers, granted, data)
-    return _KNOWN[digest]
-
-
-def known(digest: str) -> Snapshot | None:
-    """Return the policy whose file has this SHA-256, None where none was opened."""
-    return _KNOWN.get(digest)
-
-
-_KNOWN: Final[dict[str, Snapshot]] = {}
+    said, stored = opened(data)
+    run = said["run"]
+    _check(run, observations, actions)
+    layers = _layers(stored, len(observations), len(actions))
+    granted = frozenset(str(kind) for kind in run["rules"]["granted"])
+    return Snapshot(hashlib.sha256(data).hexdigest(), layers, granted, data)
 
 
 def _check(run: Mapping[str, Any], observations: Sequence[str], actions: Sequence[str]) -> None:

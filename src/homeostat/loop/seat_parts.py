@@ -80,7 +80,7 @@ class TrainedParts:
     Attributes:
         chart: The control charts of what it is told.
         watch: What is remembered for it, tick by tick (`policy.trained_watch.watched`).
-        find: Its network, by the digest that the configuration names (`learn.snapshot.known`).
+        find: Its network, by the digest that the configuration names (`server.snapshots.known`).
         like: What it would do.
     """
 

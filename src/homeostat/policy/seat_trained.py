@@ -39,7 +39,7 @@ class Network(Protocol):
 
 
 Find = Callable[[str], Network | None]
-"""Finds a policy by its digest; `learn.snapshot.known`."""
+"""Finds a policy by its digest; `server.snapshots.known`."""
 
 
 def like(

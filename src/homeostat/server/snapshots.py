@@ -5,6 +5,7 @@ in `snapshots`, so that a restart and a replay find that one whatever became of 
 that is not what its name says is left alone and opens nothing.
 """
 
+import hashlib
 from collections.abc import Iterable
 from importlib.resources import files as resources
 from pathlib import Path
@@ -14,7 +15,7 @@ from homeostat.base.errors import ConfigError, StoreError
 from homeostat.base.learning import TRAINED
 from homeostat.base.policy import Managed
 from homeostat.learn.ppo_bytes import PpoFileError
-from homeostat.learn.snapshot import Snapshot, known, opened_snapshot
+from homeostat.learn.snapshot import Snapshot, opened_snapshot
 from homeostat.policy.trained_menu import MENU
 from homeostat.policy.trained_numbers import OBSERVATIONS
 
@@ -28,6 +29,15 @@ _TRAIN: Final = (
     "or leave the key out for the one that ships"
 )
 _REPAIR: Final = "install homeostat anew, or take ppo out of spec.adaptive.arms"
+
+
+_KEPT: Final[dict[str, Snapshot]] = {}
+"""What was opened, by the SHA-256 of its file: content under its digest, which never changes."""
+
+
+def known(digest: str) -> Snapshot | None:
+    """Return the policy whose file has this SHA-256, None where none was opened."""
+    return _KEPT.get(digest)
 
 
 def shipped() -> Path:
@@ -116,4 +126,7 @@ def _opened(file: Path) -> Snapshot:
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise PpoFileError(f"more than {MOST_BYTES >> 20} MiB are no policy")
-    return opened_snapshot(data, OBSERVATIONS, MENU)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest not in _KEPT:
+        _KEPT[digest] = opened_snapshot(data, OBSERVATIONS, MENU)
+    return _KEPT[digest]

@@ -26,7 +26,7 @@ from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
-from homeostat.learn import feedback_live, snapshot
+from homeostat.learn import feedback_live
 from homeostat.learn.covering import cover
 from homeostat.learn.standing import stand
 from homeostat.loop import sense
@@ -45,6 +45,7 @@ from homeostat.policy import (
 )
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
+from homeostat.server import snapshots
 from homeostat.server.in_cluster import led
 from homeostat.server.labelling import Labelling
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan, filled
@@ -74,7 +75,7 @@ SEAT: Final = SeatParts(
     cover=cover,
     stand=stand,
     trained=TrainedParts(
-        chart=charted, watch=trained_watch.watched, find=snapshot.known, like=seat_trained.like
+        chart=charted, watch=trained_watch.watched, find=snapshots.known, like=seat_trained.like
     ),
 )
 """The learner that is heard on decisions; see docs/explanation/adaptive.md."""

@@ -126,7 +126,7 @@ def said(status: int) -> str:
     """Return what an HTTP status means here, for people.
 
     >>> said(403)
-    "status 403: it does not take the token in `tokenFile`"
+    'status 403: it does not take the token in `tokenFile`'
     >>> said(307)
     'status 307: redirects are not followed; write the final address'
     """
