@@ -40,8 +40,10 @@ def kinds(controller: Controller) -> list[ActionKind]:
 def test_the_lab_runs_the_stages_that_the_server_runs() -> None:
     ours, theirs = sense_parts(), wiring.sense_parts()
     decides, shipped = loop_parts(), wiring.loop_parts()
-    assert decides.seat is not None and shipped.seat is not None
-    assert decides.seat.trained is not None and shipped.seat.trained is not None
+    assert decides.seat is not None
+    assert shipped.seat is not None
+    assert decides.seat.trained is not None
+    assert shipped.seat.trained is not None
     assert decides.seat.trained.find("0" * 64) is None  # trained policies are files: the server's
     trained = replace(decides.seat.trained, find=shipped.seat.trained.find)
     assert replace(decides, seat=replace(decides.seat, trained=trained)) == shipped
