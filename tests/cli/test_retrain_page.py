@@ -20,16 +20,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "trainers"))
 import host_harness as harness
 from mlflow_fake import running_fake
 from mlflow_pipeline import EXPERIMENT, MODEL, Pipeline
-from walking import NOW, ROOT, running, walking
+from walking import ROOT, running, walking
 
 from homeostat.base.events import Record
 from homeostat.base.ports import Trainer
 from homeostat.base.training import Lineage, LineageState, TrainingOrder, TrainingPhase
+from homeostat.base.units import SECOND, TimeNs
 from homeostat.server import planning
 from homeostat.server.config.loader import assemble, parse
 from homeostat.server.wiring import build
 
 pytestmark = pytest.mark.live
+NOW = TimeNs(1_000 * SECOND)
 DOCUMENT = """
 apiVersion: homeostat.dev/v1alpha1
 kind: ManagedModel
