@@ -3,8 +3,8 @@
 Kept, as `ray_ways.py` holds against a real one: GET and PUT of all applications; settings in force
 that follow a control loop later, and replicas that follow a loop after that; applications that a
 PUT leaves out are deleted; unknown keys are dropped; `num_replicas` beside `autoscaling_config` and
-numbers of nothing are refused; overrides stay when they are taken out; replicas are reconfigured
-when a setting changes, and replaced when the code's version does.
+numbers of nothing are refused; overrides that are taken out go back to what the code says; replicas
+are reconfigured when a setting changes, and replaced when the code's version does.
 From the source alone: a status that says RUNNING all the while (a real one says DEPLOYING for some
 of it), `initial_replicas` gone back to, an unlisted name that fails the application after a yes,
 applications of `serve.run`, refusals that quote what they refuse, 401 and 403 for a token.
@@ -67,6 +67,7 @@ class Application:
     failed: bool = False
     deleting: bool = False
     built: float | None = None  # when its build ends
+    code: dict[str, dict[str, Any]] = field(default_factory=dict)  # as built, without overrides
     wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
     running: dict[str, Deployment] = field(default_factory=dict)
     status: str | None = None  # said instead of the truth
@@ -162,7 +163,7 @@ class Head:
             app.built, app.failed, app.version = self._next + 2 * self.loop_s, False, ""
             return
         try:
-            app.wanted = _overridden(app.wanted, config)
+            app.wanted = _overridden(app.code, config)
         except KeyError:
             app.failed, app.version = True, ""  # the old ones serve on; the next PUT builds anew
 
@@ -185,8 +186,8 @@ class Head:
         if app.built is not None and self._next >= app.built:
             app.built = None
             try:
-                code = copy.deepcopy(self.code[app.config["import_path"]])  # type: ignore[index]
-                app.wanted = _overridden(code, app.config or {})
+                app.code = copy.deepcopy(self.code[app.config["import_path"]])  # type: ignore[index]
+                app.wanted = _overridden(app.code, app.config or {})
                 app.version = _version(app.config or {})
             except KeyError:
                 app.failed = True
