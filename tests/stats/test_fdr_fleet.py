@@ -4,8 +4,9 @@ Five kinds of noise that a fleet may have, some series with a lasting shift of e
 deviations. `long` runs the full size, 10,000 series; the shorter form is the same on fewer. Series
 with a season have it taken away first, by a profile that has to find the season itself.
 
-A block's p-value is the larger of two: bets on its ticks, and its place in the fleet's own past,
-without which a season's levels that jump made one alarm in six false.
+The chain is the product's (`detect.fleet_told`). Asked of it: the alarms that it tells, one an
+incident, and those that LORD++ and SAFFRON make of the same blocks, each block a test. The share of
+false ones may be above the promise by three standard errors of the promise itself.
 
 The last test takes what real series do while nothing is wrong: normal days, drawn again and again
 (`detection.normal_days` of the benchmarks). So a fleet of any size has the noise, the seasons and
@@ -14,28 +15,21 @@ the tails of real series and no fault but those put in.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from homeostat.detect.fleet_chain import Config as ChainConfig
+from homeostat.detect.fleet_told import Config as FleetConfig
+from homeostat.detect.fleet_told import Fleet
 from homeostat.detect.seasonal_memory import Config as SeasonConfig
-from homeostat.detect.seasonal_memory import Seasons
-from homeostat.stats.conformal import Config as TableConfig
-from homeostat.stats.conformal import Conformal
-from homeostat.stats.edetector_blocks import BlockTests
 from homeostat.stats.fdr import Config, OnlineFdr
-from homeostat.stats.fdr_past import Config as PastConfig
-from homeostat.stats.fdr_past import FleetPast
-from homeostat.stats.fdr_past import size as block_size
-from homeostat.stats.whiten import Config as WhitenConfig
-from homeostat.stats.whiten import Whitener
 
 WARM, TESTED, BLOCK, LASTS = 800, 320, 16, 32
 SEASONAL_WARM = 1600  # eight cycles: three to find the season, three to fill the table after it
 SHIFT = 8.0
 DATA = Path(__file__).parents[3] / "shared" / "data"
-SILENT = 0.1  # share of shifts found in real noise, at most
 
 
 def independent(draw: Callable[[Any, int], Any]) -> Callable[[Any, int], Iterator[Any]]:
@@ -75,58 +69,13 @@ FAMILIES: dict[str, Callable[[Any, int], Iterator[Any]]] = {
 
 
 class Played(NamedTuple):
-    """p-values of blocks `[block, series]`, and which blocks touch an anomaly."""
+    """p-values of blocks and what was told of them, `[block, series]`, and which are ill."""
 
     scores: Any
+    told: Any
     ill: Any
     just_after: Any
     healthy: Any
-
-
-class Judge(Protocol):
-    """What gives p-values to a row, and learns from it where it is calm."""
-
-    def scores(self, row: Any) -> tuple[Any, Any]: ...
-    def p(self, score: Any) -> Any: ...
-    def restarted(self) -> Any: ...
-    def learn(self, row: Any, rest: Any, score: Any, calm: Any) -> None: ...
-
-
-class Chain:
-    """Whitening and calibration of a fleet, with its seasons taken away before if there are any."""
-
-    def __init__(self, series: int, *, seasonal: bool) -> None:
-        self.whitener, self.tables = Whitener(WhitenConfig()), Conformal(TableConfig())
-        self.model, self.table = self.whitener.init(np, series), self.tables.init(np, series)
-        self.seasons = Seasons(SeasonConfig()) if seasonal else None
-        self.memory = self.seasons.init(np, series) if self.seasons else None
-
-    def scores(self, row: Any) -> tuple[Any, Any]:
-        """Return the row without its season, and its errors."""
-        rest = row
-        if self.seasons and self.memory:
-            rest = self.seasons.remove(np, self.memory, row).values
-        return rest, self.whitener.errors(np, self.model, rest).sigmas
-
-    def p(self, score: Any) -> Any:
-        return self.tables.neg_log10_p(np, self.table, np.abs(score))
-
-    def restarted(self) -> Any:
-        """Return the series whose season has just been found, None for none."""
-        fresh = self.memory.fresh if self.memory else None
-        return fresh if fresh is not None and fresh.any() else None
-
-    def learn(self, row: Any, rest: Any, score: Any, calm: Any) -> None:
-        self.model = self.whitener.learn(np, self.model, rest, calm)
-        self.table = self.tables.learn(np, self.table, np.abs(score), calm)
-        if not (self.seasons and self.memory):
-            return
-        calm = calm & (self.model.doubted == 0.0)
-        self.memory = self.seasons.learn(np, self.memory, row, allowed=True, calm=calm)
-        fresh = self.memory.fresh
-        if fresh.any():  # as `detect.seasonal` does: errors with and without season are not alike
-            self.model = self.whitener.restart(np, self.model, fresh)
-            self.table = self.tables.restart(np, self.table, fresh)
 
 
 def play(family: str, *, series: int, ill: int, seed: int) -> Played:
@@ -135,48 +84,18 @@ def play(family: str, *, series: int, ill: int, seed: int) -> Played:
     warm = SEASONAL_WARM if family == "seasonal" else WARM
     onset = np.full(series, 10**6)
     onset[:ill] = warm + rng.integers(0, TESTED - LASTS, ill)
-    chain = Chain(series, seasonal=family == "seasonal")
-    return run(chain, FAMILIES[family](rng, series), onset, SHIFT, warm=warm)
+    fleet = fleet_of(series, seasonal=family == "seasonal", warm=warm)
+    return run(fleet, FAMILIES[family](rng, series), onset, SHIFT, warm=warm)
 
 
-class Blockwise:
-    """A test for each series and block: rare among its own errors and among the fleet's blocks."""
-
-    def __init__(self, series: int) -> None:
-        self.blocks, self.past = BlockTests(BLOCK), FleetPast(PastConfig())
-        self.block, self.seen = self.blocks.init(np, series), self.past.init(series)
-        self.rule = OnlineFdr(Config())
-        self.balance = self.rule.init(np)
-        self.errors: list[Any] = []
-
-    def step(self, p: Any, error: Any, *, judging: bool) -> tuple[Any, Any]:
-        """Return where a tick is calm, and the p-values of a block that ends; None else."""
-        self.block, peeked = self.blocks.step(np, self.block, p)
-        self.errors.append(error)
-        # Who is ill is flagged by what the alarm would say: nothing here knows the truth.
-        calm = ~(peeked.neg_log10_p > 3.0) | (not judging)
-        if not peeked.full:
-            return calm, None
-        far = block_size(np.array(self.errors))
-        self.errors.clear()
-        said = np.minimum(peeked.neg_log10_p, self.past.neg_log10_p(self.seen, far))
-        rejected = np.zeros(calm.shape, dtype=bool)
-        if judging:
-            self.balance, decided = self.rule.step(np, self.balance, said)
-            rejected = decided.rejected
-        self.seen = self.past.learn(self.seen, far, rejected)
-        return calm, said if judging else None
-
-    def restart(self, rows: Any) -> None:
-        """Begin these series anew, if there are any."""
-        if rows is not None:
-            self.seen = self.past.restart(self.seen, rows)
-            # What is there of the block is of the series as it was.
-            self.errors = [np.where(rows, np.nan, one) for one in self.errors]
+def fleet_of(series: int, *, seasonal: bool, warm: int) -> Fleet:
+    """Return a fleet in which every series is an entity of its own."""
+    chain = ChainConfig(seasons=SeasonConfig() if seasonal else None)
+    return Fleet([1] * series, FleetConfig(chain=chain, warm=warm, block=BLOCK))
 
 
 def run(
-    chain: Judge,
+    fleet: Fleet,
     values: Iterator[Any],
     onset: Any,
     shift: Any,
@@ -184,48 +103,78 @@ def run(
     warm: int,
     tested: int = TESTED,
 ) -> Played:
-    """Return the p-values of a fleet whose series shift at their onsets for a while."""
-    series = len(onset)
-    tests, out = Blockwise(series), []
+    """Return what is said of a fleet whose series shift at their onsets for a while."""
+    state, said, told = fleet.init(), [], []
     for tick in range(warm + tested):
         sick = (tick >= onset) & (tick < onset + LASTS)
-        row = next(values) + shift * sick
-        rest, score = chain.scores(row)
-        calm, said = tests.step(chain.p(score), score, judging=tick >= warm)
-        if said is not None:
-            out.append(said)
-        chain.learn(row, rest, score, calm)
-        tests.restart(chain.restarted())
+        state, now = fleet.step(state, next(values) + shift * sick)
+        if now.block is not None and tick >= warm:
+            said.append(now.block)
+            told.append(now.alarm)
+        else:
+            assert not now.alarm.any(), "nothing is told within a block, or before it is known"
     first = warm + BLOCK * np.arange(tested // BLOCK)[:, None]
     touches = (first + BLOCK > onset) & (first < onset + LASTS)
     # Its end is a jump too: true news, though no anomaly.
     after = (first + BLOCK > onset + LASTS) & (first < onset + LASTS + 2 * BLOCK) & ~touches
-    return Played(np.array(out), touches, after, onset > warm + tested)
+    healthy = onset > warm + tested
+    return Played(np.array(said), np.array(told), touches, after, healthy)
 
 
-def judged(played: Played, config: Config) -> tuple[float, float, float]:
-    """Return the share of false alarms, its standard error, and the share of anomalies found."""
-    rule = OnlineFdr(config)
-    state, rejected = rule.init(np), []
-    for scores in played.scores:
-        state, decided = rule.step(np, state, scores)
-        rejected.append(decided.rejected)
-    alarms = np.array(rejected)
+class Counted(NamedTuple):
+    """What alarms came to.
+
+    Attributes:
+        share: Of them that are false.
+        bound: What it may be: the promise, and three standard errors of a share that is just what
+            was promised among as many alarms. The share that came out has no say in it: one that
+            is too large would widen its own bound.
+        found: Share of the anomalies that were found.
+        alarms: How many there were.
+    """
+
+    share: float
+    bound: float
+    found: float
+    alarms: int
+
+
+def counted(played: Played, alarms: Any, rate: float) -> Counted:
+    """Return what alarms, bool `[block, series]`, came to."""
     false = (alarms & ~played.ill & ~played.just_after).sum()
     true = (alarms & played.ill).sum()
-    share = false / max(false + true, 1)
-    error = np.sqrt(share * (1.0 - share) / max(false + true, 1))
+    number = int(false + true)
+    bound = rate + 3.0 * np.sqrt(rate * (1.0 - rate) / max(number, 1))
     there = played.ill.any(axis=0)
-    return share, error, (alarms & played.ill).any(axis=0)[there].mean()
+    found = (alarms & played.ill).any(axis=0)[there].mean()
+    return Counted(false / max(number, 1), bound, found, number)
+
+
+def every_way(played: Played) -> Iterator[tuple[str, Counted]]:
+    """Yield what is told, and what each rule makes of the same blocks, one test each."""
+    yield "told", counted(played, played.told, Config().rate)
+    for name, config in (("lord", Config()), ("saffron", Config(candidate=0.5))):
+        rule = OnlineFdr(config)
+        state, rejected = rule.init(np), []
+        for scores in played.scores:
+            state, decided = rule.step(np, state, scores)
+            rejected.append(decided.rejected)
+        yield name, counted(played, np.array(rejected), config.rate)
+
+
+def show(what: str, way: str, one: Counted) -> None:
+    print(
+        f"{what}, {way}: {one.alarms} alarms, false {one.share:.3f} (at most {one.bound:.3f}), "
+        f"found {one.found:.3f}"
+    )
 
 
 def check(family: str, *, series: int, ill: int, seed: int) -> None:
     played = play(family, series=series, ill=ill, seed=seed)
-    for name, config in (("lord", Config()), ("saffron", Config(candidate=0.5))):
-        share, error, power = judged(played, config)
-        print(f"{family} {name}: false {share:.3f} +- {error:.3f}, found {power:.3f}")
-        assert share <= config.rate + 3.0 * error, (family, name)
-        assert power >= 0.9, (family, name)
+    for way, one in every_way(played):
+        show(family, way, one)
+        assert one.share <= one.bound, (family, way)
+        assert one.found >= 0.9, (family, way)
     # The p-values themselves, where nothing is wrong.
     healthy = played.scores[:, played.healthy]
     for level in (0.01, 0.001):
@@ -253,7 +202,7 @@ def test_ten_thousand_series_keep_the_promise_too(family: str, seed: int) -> Non
     ("name", "ticks", "series", "warm_days"),
     [("nab", 288, 400, 10), ("aiops", 288, 210, 10), ("aiops", 1440, 110, 8)],
 )
-def test_real_noise_keeps_the_promise_by_saying_nothing(
+def test_real_noise_keeps_the_promise(
     monkeypatch: pytest.MonkeyPatch, name: str, ticks: int, series: int, warm_days: int
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
@@ -267,15 +216,11 @@ def test_real_noise_keeps_the_promise_by_saying_nothing(
     onset[sick] = warm + rng.integers(0, ticks - LASTS, ill)
     shift = SHIFT * sd * rng.choice([-1.0, 1.0], series)
     tested = ticks // BLOCK * BLOCK
-    chain = Chain(series, seasonal=True)
-    played = run(chain, values, onset, shift, warm=warm, tested=tested)
-    for rule, config in (("lord", Config()), ("saffron", Config(candidate=0.5))):
-        share, error, power = judged(played, config)
-        print(
-            f"{name} {ticks}, {len(sources)} sources, {rule}: "
-            f"false {share:.3f} +- {error:.3f}, found {power:.3f}"
-        )
-        assert share <= config.rate + 3.0 * error
-        # Eight robust deviations for 32 ticks are no rarer there than healthy stretches are: who
-        # finds them finds as many of those. Should this change, say what is found instead.
-        assert power <= SILENT, "real shifts are found now: ask for a share of them here"
+    fleet = fleet_of(series, seasonal=True, warm=warm)
+    played = run(fleet, values, onset, shift, warm=warm, tested=tested)
+    for way, one in every_way(played):
+        show(f"{name} {ticks}, {len(sources)} sources", way, one)
+        # How many of the shifts are found is a figure and no promise: eight robust deviations for
+        # 32 ticks are no rarer there than what healthy stretches do. docs/explanation/detection.md
+        # has it, and the gate of nine in ten is missed by it.
+        assert one.share <= one.bound, way
