@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 import pytest
 from typing_extensions import override
 
+from homeostat.lab.policies import names
 from homeostat.report import lab_tables as tables
+from homeostat.report.charts import SHAPES
 from homeostat.report.lab_html import Film, page, passed
 from homeostat.report.lab_results import Bound, Check, Curve, Figure, PolicyResults, Results
 from homeostat.report.lab_words import CODES, METRICS, Unit, written
@@ -177,6 +179,14 @@ def test_colours_follow_policies_and_not_their_order() -> None:
     assert one["hpa"] == two["hpa"]
     assert one["homeostat"].strong
     assert not one["hpa"].strong
+
+
+def test_every_policy_of_the_lab_is_drawn_otherwise_than_all_others() -> None:
+    asked = [*names(), *(f"policy {number}" for number in range(9))]
+    drawn = tables.looks(asked)
+    assert len({(look.tone, look.dash, look.kind % SHAPES) for look in drawn.values()}) == len(
+        asked
+    )
 
 
 def test_a_bound_over_episodes_alone_is_said_without_the_other(results: Results) -> None:

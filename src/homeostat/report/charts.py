@@ -14,6 +14,7 @@ from homeostat.report.scales import Scale, apart, around, ticks, time_label, tim
 
 DASHES: Final = (None, "1 4", "7 4", "2 3", "11 4", "9 3 2 3", "4 4", "12 3 3 3", "3 6", "6 2")
 SHAPES: Final = 6
+_TURN: Final = 3  # from one series of a colour to the next; prime to the number of dashes
 _LABEL_GAP: Final = 15.0  # of two labels, one line of text
 _NARROW: Final = 480.0  # below it there is no room for labels beside the curves
 _MARKER: Final = 5.5
@@ -28,16 +29,23 @@ class Look:
 
     Attributes:
         tone: Number of the colour class, which also chooses dash and shape.
+        turn: Of several that share a colour, which one; each has another dash and shape.
         strong: Drawn thicker: what the reader looks for.
     """
 
     tone: int
+    turn: int = 0
     strong: bool = False
+
+    @property
+    def kind(self) -> int:
+        """Return the number of dash and shape."""
+        return self.tone + _TURN * self.turn
 
     @property
     def dash(self) -> str | None:
         """Return the dash pattern."""
-        return None if self.strong else DASHES[self.tone % len(DASHES)]
+        return None if self.strong else DASHES[self.kind % len(DASHES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,16 +215,16 @@ def swatch(look: Look) -> Markup:
     return tag(
         "svg",
         line,
-        marker(look.tone, 14.0, 7.0, size=4.5),
+        marker(look.kind, 14.0, 7.0, size=4.5),
         viewBox="0 0 28 14",
         class_=_classes("swatch", look),
         aria_hidden="true",
     )
 
 
-def marker(tone: int, x: float, y: float, size: float = _MARKER) -> Markup:
-    """Return the shape that belongs to a tone."""
-    kind = tone % SHAPES
+def marker(kind: int, x: float, y: float, size: float = _MARKER) -> Markup:
+    """Return the shape of a number."""
+    kind %= SHAPES
     if kind == 0:
         return tag("circle", cx=x, cy=y, r=size, class_="dot")
     if kind == 1:
@@ -282,7 +290,7 @@ def _whiskers(point: Point, plot: Plot) -> Markup:
 
 
 def _point(point: Point, plot: Plot) -> Markup:
-    at = marker(point.look.tone, plot.x(point.x[1]), plot.y(point.y[1]))
+    at = marker(point.look.kind, plot.x(point.x[1]), plot.y(point.y[1]))
     return tag("g", at, class_=_classes("", point.look).strip())
 
 

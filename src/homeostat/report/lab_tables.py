@@ -11,9 +11,24 @@ from homeostat.report.lab_words import CODES, HEADLINE, METRICS, Unit, between, 
 from homeostat.report.markup import Markup
 from homeostat.report.scales import Scale, time_text
 
-# A policy keeps its colour from report to report; those not named here share the rest in turn.
-_TONES: Final = {"homeostat": 0, "oracle": 1, "hold": 2, "threshold": 3, "hpa": 4, "keda": 5}
-_OTHERS: Final = (6, 7, 8, 9)
+# A policy keeps its colour from report to report; a second of the same colour has another dash and
+# shape. Those not named here share the rest in turn.
+_TONES: Final = {
+    "homeostat": (0, 0),
+    "runbook": (0, 1),
+    "oracle": (1, 0),
+    "hold": (2, 0),
+    "escalate": (2, 1),
+    "threshold": (3, 0),
+    "static": (3, 1),
+    "hpa": (4, 0),
+    "hpa_tuned": (4, 1),
+    "keda": (5, 0),
+    "keda_tuned": (5, 1),
+    "random": (8, 0),
+    "random_safe": (8, 1),
+}
+_OTHERS: Final = (6, 7, 9)
 _STRONG: Final = frozenset({"homeostat"})
 # A rate of catastrophes, and a time to repair in seconds, from which a cell is darker.
 RATE_STEPS: Final = (0.0, 0.01, 0.05, 0.2)
@@ -64,10 +79,11 @@ def looks(policies: Iterable[str]) -> dict[str, Look]:
     """Return how each policy is drawn."""
     found, others = {}, 0
     for name in policies:
-        tone = _TONES.get(name)
-        if tone is None:
-            tone, others = _OTHERS[others % len(_OTHERS)], others + 1
-        found[name] = Look(tone=tone, strong=name in _STRONG)
+        tone, turn = _TONES.get(name, (-1, 0))
+        if name not in _TONES:
+            tone, turn = _OTHERS[others % len(_OTHERS)], others // len(_OTHERS)
+            others += 1
+        found[name] = Look(tone=tone, turn=turn, strong=name in _STRONG)
     return found
 
 
