@@ -36,16 +36,20 @@ PATH = re.compile(
     r"^/api(?:s/(?P<group>[^/]+))?/[^/]+/namespaces/(?P<namespace>[^/]+)/(?P<resource>[^/]+)"
     r"(?:/(?P<name>[^/]+))?(?:/(?P<part>[^/]+))?$"
 )
+DISCOVERY = re.compile(r"^/apis/[^/?]+$")
 Right = tuple[str, str, str, str]
 """Namespace, API group, resource, verb."""
 
 
-def right(method: str, path: str) -> Right:
-    """Return the right that a request needs.
+def right(method: str, path: str) -> Right | None:
+    """Return the right that a request needs; none for discovery, which every account has.
 
     >>> right("GET", "/api/v1/namespaces/ml/pods?labelSelector=a")
     ('ml', '', 'pods', 'list')
+    >>> right("GET", "/apis/policy")
     """
+    if method == "GET" and DISCOVERY.match(path):
+        return None  # the ClusterRole system:discovery, bound to all who are authenticated
     found = PATH.match(path.partition("?")[0])
     assert found is not None, path
     resource = found["resource"] + (f"/{found['part']}" if found["part"] else "")
@@ -72,8 +76,8 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Right]]:
     class Watching(kubernetes_fake.Handler):
         def parse_request(self) -> bool:  # type: ignore[explicit-override]
             whole = super().parse_request()
-            if whole:
-                seen.add(right(self.command, self.path))
+            if whole and (needed := right(self.command, self.path)) is not None:
+                seen.add(needed)
             return whole
 
     monkeypatch.setattr(kubernetes_fake, "Handler", Watching)

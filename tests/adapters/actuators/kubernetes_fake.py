@@ -1,11 +1,12 @@
 """An API server with a memory, written from what Kubernetes' API promises; it is no Kubernetes.
 
-Kept: resource versions with 409 on an old one, merge patches (RFC 7386), the status subresource,
-generation for changes of the spec, managed fields by field manager for the fields of the spec, 404
-for what is not there and for groups that are not installed, 401 without the token, 403 and others
-where told, 422 for what `kubernetes_kinds` finds invalid, and controllers (there too) that follow
-the spec after a delay, at once if there is none. Not kept: other validation, admission, server-side
-apply, watches, all else.
+Kept: resource versions with 409 on an old one, merge patches (RFC 7386) and 415 for all others, the
+status subresource, generation for changes of the spec, managed fields by field manager for the
+fields of the spec, discovery of a group's versions, 404 for what is not there and for groups that
+are not installed, 401 without the token before anything is done, label selectors of pods, 403 and
+others where told, 422 for what `kubernetes_kinds` finds invalid, and controllers (there too) that
+follow the spec after a delay, at once if there is none. Not kept: other validation, admission,
+server-side apply, watches, all else. `tests/kube` holds the same actuators to a real one.
 """
 
 import copy
@@ -25,13 +26,15 @@ import kubernetes_kinds as kinds
 
 TOKEN = "a-service-account"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/ml/deployments"
-SCALERS = "/apis/autoscaling/v1/namespaces/ml/horizontalpodautoscalers"
+SCALERS = "/apis/autoscaling/v2/namespaces/ml/horizontalpodautoscalers"
 SCALED = "/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects"
 BUDGETS = "/apis/policy/v1/namespaces/ml/poddisruptionbudgets"
 PODS = "/api/v1/namespaces/ml/pods"
+CANARIES = "/apis/flagger.app/v1beta1/namespaces/ml/canaries"
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/ml/rollouts"
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/ml/inferenceservices"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes"
+OWNERS = (SCALERS, SCALED, ROLLOUTS, CANARIES)  # kinds whose objects name what they scale
 
 
 def deployment(name: str = "chat", replicas: int = 3, **meta: Any) -> dict[str, Any]:
@@ -106,7 +109,7 @@ class Cluster:
     def __init__(
         self,
         *,
-        installed: tuple[str, ...] = (DEPLOYMENTS, SCALERS, BUDGETS),
+        installed: tuple[str, ...] = (DEPLOYMENTS, BUDGETS, *OWNERS),
         delay_s: float = 0.0,
     ) -> None:
         self.lists: dict[str, dict[str, dict[str, Any]]] = {path: {} for path in installed}
@@ -158,6 +161,11 @@ class Cluster:
                     del self.due[key]
                     self._follow(obj)
 
+    def versions(self, path: str) -> list[str]:
+        """Return the versions in which a group's path is served, none where it is not."""
+        there = (*self.lists, *self.refuse, *self.odd)
+        return sorted({one.split("/")[3] for one in there if one.startswith(f"{path}/")})
+
     def find(self, path: str) -> dict[str, Any] | None:
         folder, _, name = path.rpartition("/")
         return self.lists.get(folder, {}).get(name)
@@ -198,13 +206,16 @@ class Cluster:
         if kinds.follow(obj):
             self._stored(obj)
 
-    def pods(self) -> list[dict[str, Any]]:
+    def pods(self, selector: str) -> list[dict[str, Any]]:
+        """Return the pods whose labels are those of a selector, `a=1,b=2`; all for an empty one."""
+        wanted = set(filter(None, selector.split(",")))
         with self.lock:
             return [
                 pod
                 for listed in self.lists.values()
                 for obj in listed.values()
                 for pod in kinds.pods(obj)
+                if wanted <= {f"{key}={value}" for key, value in pod["metadata"]["labels"].items()}
             ]
 
 
@@ -241,25 +252,36 @@ class Handler(BaseHTTPRequestHandler):
     cluster: Cluster
 
     def do_GET(self) -> None:
-        path, cluster = urlsplit(self.path).path, self.cluster
+        asked, cluster = urlsplit(self.path), self.cluster
+        path = asked.path
         with cluster.lock:
             cluster.settle()
+            if not self._known():
+                return
             if path in cluster.odd:
                 self._say(cluster.refuse.get(path, 200), cluster.odd[path], plain=True)
             elif path in cluster.refuse:
                 self._say(cluster.refuse[path], {"message": f"cannot list {path}"})
             elif path == PODS:
-                self._say(200, {"items": cluster.pods()})
+                selector = parse_qs(asked.query).get("labelSelector", [""])[0]
+                self._say(200, {"items": cluster.pods(selector)})
+            elif found := path.count("/") == 2 and cluster.versions(path):
+                self._say(200, {"kind": "APIGroup", "versions": [{"version": v} for v in found]})
             elif path in cluster.lists:
                 self._say(200, {"items": list(cluster.lists[path].values())})
-            elif (found := cluster.find(path)) is not None:
-                self._say(200, found)
+            elif (obj := cluster.find(path)) is not None:
+                self._say(200, obj)
             else:
                 self._say(404, {"message": f"{path} not found"})
 
     def do_PATCH(self) -> None:
         asked, cluster = urlsplit(self.path), self.cluster
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if not self._known():
+            return
+        if self.headers.get("content-type") != "application/merge-patch+json":
+            self._say(415, {"message": "the body of the request was in an unknown format"})
+            return
         try:
             change = json.loads(body)
         except ValueError:
@@ -270,9 +292,14 @@ class Handler(BaseHTTPRequestHandler):
         manager = parse_qs(asked.query)["fieldManager"][0]
         self._say(*cluster.write(asked.path, change, manager))
 
+    def _known(self) -> bool:
+        """Return whether the account is known; whoever is not has been told so."""
+        if self.headers.get("authorization") == f"Bearer {TOKEN}":
+            return True
+        self._say(401, {"message": "Unauthorized"})
+        return False
+
     def _say(self, status: int, said: dict[str, Any], *, plain: bool = False) -> None:
-        if self.headers.get("authorization") != f"Bearer {TOKEN}":
-            status, said = 401, {"message": "Unauthorized"}
         if status >= 400 and not plain:
             said = {"kind": "Status"} | said
         body = json.dumps(said).encode()

@@ -72,7 +72,7 @@ async def deployment_target(folder: Path) -> AsyncIterator[Target]:
 async def route_target(folder: Path) -> AsyncIterator[Target]:
     part = plugins.part("actuator", "httproute")
     token = _written(folder)
-    cluster = fake.Cluster(installed=(fake.ROUTES,), delay_s=DELAY_S)
+    cluster = fake.Cluster(installed=(fake.ROUTES, *fake.OWNERS), delay_s=DELAY_S)
     cluster.create(fake.ROUTES, fake.route(a=18, b=2, c=None))  # none is written: that is 1
     path = f"{fake.ROUTES}/chat"
     with fake.serving(cluster) as port:
@@ -123,7 +123,7 @@ async def rollout_target(folder: Path) -> AsyncIterator[Target]:
     """Aborts and begins again; between two held steps it is moved in `test_rollout`."""
     part = plugins.part("actuator", "rollout")
     token = _written(folder)
-    cluster = fake.Cluster(installed=(fake.ROLLOUTS,), delay_s=DELAY_S)
+    cluster = fake.Cluster(installed=fake.OWNERS, delay_s=DELAY_S)
     timed = {"pause": {"duration": "1h"}}
     steps = ({"setWeight": 5}, fake.HELD, {"setWeight": 20}, fake.HELD, {"setWeight": 50}, timed)
     cluster.create(fake.ROLLOUTS, fake.rollout(*steps))
@@ -176,7 +176,7 @@ async def service_target(folder: Path) -> AsyncIterator[Target]:
     """Of the Serverless mode; the floor of the other one is in `test_kserve`."""
     part = plugins.part("actuator", "kserve")
     token = _written(folder)
-    cluster = fake.Cluster(installed=(fake.SERVICES,), delay_s=DELAY_S)
+    cluster = fake.Cluster(installed=(fake.SERVICES, *fake.OWNERS), delay_s=DELAY_S)
     cluster.create(fake.SERVICES, fake.service(canaryTrafficPercent=10))
     path = f"{fake.SERVICES}/chat"
     with fake.serving(cluster) as port:

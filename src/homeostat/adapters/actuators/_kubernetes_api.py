@@ -1,4 +1,8 @@
-"""Kubernetes' API server, as far as one Deployment needs it: get, list, and a merge patch."""
+"""Kubernetes' API server, as far as one object needs it: get, list, and a merge patch.
+
+In which version a kind is served, the server itself is asked (discovery, `/apis/GROUP`), for a kind
+that is served in another version alone would look like one that is not there.
+"""
 
 import json
 import ssl
@@ -9,7 +13,7 @@ from urllib.parse import quote, urlencode
 import httpx2
 
 from homeostat.adapters import _guard
-from homeostat.adapters.actuators._kubernetes_owner import MANAGER
+from homeostat.adapters.actuators._kubernetes_owner import MANAGER, Kind
 
 _ANSWER_MAX: Final = 16 << 20
 _SECRET_MAX: Final = 16 * 1024
@@ -36,6 +40,7 @@ class Api:
         self._url, self._token_file = url.rstrip("/"), token_file
         trusted = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
         self._client = _guard.new_client(verify=trusted)
+        self._served: dict[str, str] = {}  # the path of each kind's best version, by its plural
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         """Return an object.
@@ -61,18 +66,80 @@ class Api:
             raise ApiError(f"{path}: the list goes on, which was not asked for")
         return list(found or [])
 
-    async def listed(self, path: str) -> list[dict[str, Any]]:
-        """Return all of a list's objects, none where the server does not know the kind.
+    async def listed(self, kind: Kind, home: str) -> list[dict[str, Any]]:
+        """Return all objects of a kind in a namespace, none where the kind is not installed.
+
+        Args:
+            kind: Which.
+            home: The namespace's path.
 
         Raises:
-            ApiError: As `items`.
+            ApiError: As `items`; or it is installed in versions alone that are not known here.
+        """
+        known = self._served.get(kind.plural) or await self._root(kind)
+        if known is None:
+            return []
+        try:
+            return await self.items(f"{known}{home}/{kind.plural}")
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+        now = await self._root(kind)  # another version by now, or a group without this kind
+        if now is None or now == known:
+            return []
+        return await self.items(f"{now}{home}/{kind.plural}")
+
+    async def path(self, kind: Kind, home: str, name: str) -> str:
+        """Return where an object is.
+
+        Raises:
+            ApiError: Its kind is not served in any version that is known here.
+        """
+        if len(kind.versions) == 1:  # then the answer to whoever asks for it says as much
+            return f"/apis/{kind.group}/{kind.versions[0]}{home}/{kind.plural}/{name}"
+        root = self._served.get(kind.plural) or await self._root(kind)
+        if root is None:
+            raise ApiError(f"no API group {kind.group} here", status=_NOT_FOUND)
+        return f"{root}{home}/{kind.plural}/{name}"
+
+    async def object(self, kind: Kind, home: str, name: str) -> dict[str, Any]:
+        """Return an object of a kind.
+
+        Raises:
+            ApiError: There is none, or it may not be read.
         """
         try:
-            return await self.items(path)
+            return await self.get(await self.path(kind, home, name))
         except ApiError as error:
             if error.status == _NOT_FOUND:
-                return []
+                self._served.pop(kind.plural, None)  # it may be another version's by now
             raise
+
+    async def _root(self, kind: Kind) -> str | None:
+        """Ask for the best version of a kind's group that is known here; None for no such group.
+
+        Raises:
+            ApiError: Nobody said, or it is served in other versions alone: whether there are
+                objects of this kind is not known then.
+        """
+        self._served.pop(kind.plural, None)
+        try:
+            said = await self.get(f"/apis/{kind.group}")
+        except ApiError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        versions = said.get("versions")
+        if not isinstance(versions, list):
+            raise ApiError(f"/apis/{kind.group}: the answer names no versions")
+        served = [one.get("version") if isinstance(one, dict) else None for one in versions]
+        for version in kind.versions:
+            if version in served:
+                self._served[kind.plural] = f"/apis/{kind.group}/{version}"
+                return self._served[kind.plural]
+        known = ", ".join(kind.versions)
+        there = ", ".join(str(one)[:40] for one in served[:8])
+        raise ApiError(f"{kind.group} is served as {there}; known here are {known}")
 
     async def patch(self, path: str, change: dict[str, Any]) -> dict[str, Any]:
         """Merge a change into an object and return it as it stands then (RFC 7386).

@@ -44,7 +44,6 @@ class ObjectActuator:
     def __init__(self, name: str, config: ApiConfig, view: View) -> None:
         self._name, self._config, self._view = name, config, view
         self._api = Api(config.url, token_file=config.token_file, ca_file=config.ca_file)
-        self._path = view.path
 
     @property
     def name(self) -> str:
@@ -67,10 +66,10 @@ class ObjectActuator:
         Raises:
             ActuatorError: The API server could not be read, or its answer makes no sense.
         """
-        where = f"{self.name}: {self._config.url}{self._path}"
+        where = f"{self.name}: {self._config.url}, {self._view.kind.name}/{self._view.object_name}"
         try:
             async with asyncio.timeout(self._config.read_timeout_s):
-                obj = await self._api.get(self._path)
+                obj = await self._object()
                 sight, owners = await asyncio.gather(
                     self._view.sight(self._api, obj), self._view.owners(self._api, obj)
                 )
@@ -106,6 +105,24 @@ class ObjectActuator:
         """Release connections."""
         await self._api.close()
 
+    async def _object(self) -> dict[str, Any]:
+        """Return the object as it is.
+
+        Raises:
+            ApiError: There is none, or it may not be read.
+        """
+        return await self._api.object(self._view.kind, self._config.home, self._view.object_name)
+
+    async def _patch_it(self, change: dict[str, Any], part: str = "") -> dict[str, Any]:
+        """Merge a change into the object, or into a part of it.
+
+        Raises:
+            ApiError: It was not done, or nobody knows.
+        """
+        view = self._view
+        path = await self._api.path(view.kind, self._config.home, view.object_name)
+        return await self._api.patch(path + part, change)
+
     async def _write(self, intent: Intent, left_s: float) -> Outcome:
         problem = self._problem(intent)
         if problem is not None:
@@ -134,7 +151,7 @@ class ObjectActuator:
         Raises:
             ApiError: The API server said no, or nothing that proves anything.
         """
-        obj = await self._api.get(self._path)
+        obj = await self._object()
         refused = self._refused(intent, obj)
         if refused is None and intent.post:
             refused = await self._forbidden(intent, obj)
@@ -176,14 +193,14 @@ class ObjectActuator:
         Raises:
             ApiError: The object cannot be read.
         """
-        obj = await self._api.get(self._path)
+        obj = await self._object()
         ahead = _notes(obj).get(AHEAD)
         if not ahead or self._stamped(obj) != ahead:
             return False
         version = obj["metadata"]["resourceVersion"]
         meta = {"resourceVersion": version, "annotations": {STAMP: ahead, AHEAD: None}}
         try:
-            await self._api.patch(self._path, {"metadata": meta})
+            await self._patch_it({"metadata": meta})
         except ApiError as error:
             return error.status == _CONFLICT
         return False
@@ -203,11 +220,11 @@ class ObjectActuator:
         status = self._view.status(obj, intent) if intent.post else {}
         patch = self._patch(intent, obj, ahead=bool(status))
         if not status:
-            return await self._api.patch(self._path, patch)
+            return await self._patch_it(patch)
         if _notes(obj).get(AHEAD) != patch["metadata"]["annotations"][AHEAD]:
             try:
                 async with asyncio.timeout(course.wait_s):
-                    obj = await self._api.patch(self._path, patch)
+                    obj = await self._patch_it(patch)
             except TimeoutError:
                 return None
             except ApiError as error:
@@ -217,7 +234,7 @@ class ObjectActuator:
                 return None
         version = obj["metadata"]["resourceVersion"]
         asked = {"metadata": {"resourceVersion": version}, "status": status}
-        return await self._api.patch(f"{self._path}/status", asked)
+        return await self._patch_it(asked, "/status")
 
     def _problem(self, intent: Intent) -> str | None:
         """Return why levers cannot be set, None if they can."""

@@ -33,31 +33,39 @@ _MARKS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind whose objects name what they scale.
+    """A kind of the API, and in which of its versions it is understood here.
 
     Attributes:
         name: The kind.
-        path: Its API group and version under `/apis`.
+        group: Its API group.
+        versions: Those whose fields are known here, best first: the server says which it serves.
         plural: Its resource's name.
-        reference: The key under `spec` that holds what it scales.
+        reference: The key under `spec` that holds what it scales; empty if it scales nothing.
     """
 
     name: str
-    path: str
+    group: str
+    versions: tuple[str, ...]
     plural: str
-    reference: str
+    reference: str = ""
 
 
+DEPLOYMENT: Final = Kind("Deployment", "apps", ("v1",), "deployments")
+# In v1 what is measured lies in annotations: a change of it would be no conflict there.
 HPA: Final = Kind(
-    "HorizontalPodAutoscaler", "autoscaling/v1", "horizontalpodautoscalers", "scaleTargetRef"
+    "HorizontalPodAutoscaler",
+    "autoscaling",
+    ("v2", "v2beta2", "v1"),
+    "horizontalpodautoscalers",
+    "scaleTargetRef",
 )
-KEDA: Final = Kind("ScaledObject", "keda.sh/v1alpha1", "scaledobjects", "scaleTargetRef")
-SCALERS: Final = (
-    HPA,
-    KEDA,
-    Kind("Rollout", "argoproj.io/v1alpha1", "rollouts", "workloadRef"),
-    Kind("Canary", "flagger.app/v1beta1", "canaries", "targetRef"),
-)
+KEDA: Final = Kind("ScaledObject", "keda.sh", ("v1alpha1",), "scaledobjects", "scaleTargetRef")
+ROLLOUT: Final = Kind("Rollout", "argoproj.io", ("v1alpha1",), "rollouts", "workloadRef")
+CANARY: Final = Kind("Canary", "flagger.app", ("v1beta1",), "canaries", "targetRef")
+SCALERS: Final = (HPA, KEDA, ROLLOUT, CANARY)
+BUDGET: Final = Kind("PodDisruptionBudget", "policy", ("v1", "v1beta1"), "poddisruptionbudgets")
+ROUTE: Final = Kind("HTTPRoute", "gateway.networking.k8s.io", ("v1", "v1beta1"), "httproutes")
+SERVICE: Final = Kind("InferenceService", "serving.kserve.io", ("v1beta1",), "inferenceservices")
 
 
 def owners(obj: Object, field: str) -> list[str]:

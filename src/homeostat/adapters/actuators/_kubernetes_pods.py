@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _stamp
-from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
+from homeostat.adapters.actuators._kubernetes_api import Api
 from homeostat.adapters.actuators._kubernetes_view import labelled, listed
 from homeostat.base.intent import Intent
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Replica, ReplicaState, Scalar
 
 _MOST: Final = 10_000
-_NOT_FOUND: Final = 404
 
 
 def whole(spec: owner.Object, field: str, default: int) -> int:
@@ -91,18 +90,15 @@ def labels_of(pod: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 async def budgets(api: Api, home: str) -> list[dict[str, Any]]:
-    """Return a namespace's disruption budgets, of whichever version the server knows.
+    """Return a namespace's disruption budgets, of whichever version the server serves.
+
+    An empty selector means all pods in v1 and none in v1beta1; it is taken for all here, which
+    forbids more.
 
     Raises:
         ApiError: They may not be read.
     """
-    for version in ("v1", "v1beta1"):
-        try:
-            return await api.items(f"/apis/policy/{version}{home}/poddisruptionbudgets")
-        except ApiError as error:
-            if error.status != _NOT_FOUND:
-                raise
-    return []
+    return await api.listed(owner.BUDGET, home)
 
 
 async def fewer(
@@ -132,9 +128,7 @@ async def scalers(
         kind: Its kind.
         ours: Whether an object of a kind is the one that is acted through.
     """
-    many = await asyncio.gather(
-        *(listed(api, f"/apis/{one.path}{home}/{one.plural}") for one in owner.SCALERS)
-    )
+    many = await asyncio.gather(*(listed(api, one, home) for one in owner.SCALERS))
     found = []
     for one, (objects, unknown) in zip(owner.SCALERS, many, strict=True):
         found += unknown

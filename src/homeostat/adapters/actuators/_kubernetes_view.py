@@ -57,8 +57,13 @@ class View(Protocol):
     """One kind of object, as far as its levers go. Objects are as the API server shows them."""
 
     @property
-    def path(self) -> str:
-        """The object's path."""
+    def kind(self) -> owner.Kind:
+        """The object's kind."""
+        ...
+
+    @property
+    def object_name(self) -> str:
+        """The object's name."""
         ...
 
     @property
@@ -124,20 +129,21 @@ class View(Protocol):
         ...
 
 
-async def listed(api: Api, path: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return a list's objects, or who may be the owner when it may not be read.
+async def listed(api: Api, kind: owner.Kind, home: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return a kind's objects, or who may be the owner when they may not be read.
 
     Args:
         api: Who is asked.
-        path: Of the list; none are found where the server does not know the kind.
+        kind: Of the objects; none are found where it is not installed.
+        home: The namespace's path.
 
     Returns:
         Objects, and owners for people: who may not look for an owner has one.
     """
     try:
-        return await api.listed(path), []
+        return await api.listed(kind, home), []
     except ApiError as error:
-        return [], [f"nobody knows who (of {path.rpartition('/')[2]}: {error})"]
+        return [], [f"nobody knows who (of {kind.plural}: {error})"]
 
 
 def labelled(labels: Iterable[tuple[str, str]]) -> str:

@@ -25,9 +25,6 @@ from homeostat.base.intent import Intent
 from homeostat.base.part import Part
 from homeostat.base.world import Scalar
 
-_GROUP: Final = "/apis/gateway.networking.k8s.io/v1"
-_ROLLOUTS: Final = "/apis/argoproj.io/v1alpha1"
-_CANARIES: Final = "/apis/flagger.app/v1beta1"
 _IN_ROLLOUT: Final = "rollouts.argoproj.io/gatewayapi-canary"
 _CONDITIONS: Final = ("Accepted", "ResolvedRefs")
 _DEFAULT: Final = 1  # the API's, of a weight that is not written
@@ -66,9 +63,14 @@ class Route:
         }
 
     @property
-    def path(self) -> str:
-        """The route."""
-        return f"{_GROUP}{self._config.home}/httproutes/{self._config.route}"
+    def kind(self) -> owner.Kind:
+        """A route."""
+        return owner.ROUTE
+
+    @property
+    def object_name(self) -> str:
+        """The route's name."""
+        return self._config.route
 
     @property
     def levers(self) -> tuple[str, ...]:
@@ -120,10 +122,10 @@ class Route:
         found = owner.owners(obj, "rules")
         if _IN_ROLLOUT in (meta.get("labels") or {}):
             found.append("an Argo Rollout that is under way")
-        rollouts, unknown = await listed(api, f"{_ROLLOUTS}{home}/rollouts")
+        rollouts, unknown = await listed(api, owner.ROLLOUT, home)
         found += unknown
         found += [f"Rollout/{one['metadata']['name']}" for one in rollouts if _routes(one, meta)]
-        canaries, unknown = await listed(api, f"{_CANARIES}{home}/canaries")
+        canaries, unknown = await listed(api, owner.CANARY, home)
         found += unknown
         found += [f"Canary/{one['metadata']['name']}" for one in canaries if _is_apex(one, meta)]
         return dict.fromkeys(self.levers, found)

@@ -32,7 +32,6 @@ from homeostat.base.intent import Intent
 from homeostat.base.part import Part
 from homeostat.base.world import Scalar
 
-_GROUP: Final = "/apis/serving.kserve.io/v1beta1"
 _MODE: Final = "serving.kserve.io/deploymentMode"
 _SCALER: Final = "serving.kserve.io/autoscalerClass"
 _REVISION: Final = "serving.knative.dev/revision"
@@ -42,7 +41,6 @@ _STANDARD: Final = frozenset({"RawDeployment", "Standard"})
 _SHARE: Final = "canaryTrafficPercent"
 _FLOOR: Final = "minReplicas"
 _NOT_FOUND: Final = 404
-_ROUTES: Final = "/apis/gateway.networking.k8s.io/v1"
 _SCALERS: Final = ((owner.HPA, "minReplicas", 1), (owner.KEDA, "minReplicaCount", 0))
 
 
@@ -92,9 +90,14 @@ class Service:
         self._weight = None if config.canary is None else names.lever_weight(config.canary)
 
     @property
-    def path(self) -> str:
-        """The InferenceService."""
-        return f"{_GROUP}{self._config.home}/inferenceservices/{self._config.service}"
+    def kind(self) -> owner.Kind:
+        """An InferenceService."""
+        return owner.SERVICE
+
+    @property
+    def object_name(self) -> str:
+        """The InferenceService's name."""
+        return self._config.service
 
     @property
     def levers(self) -> tuple[str, ...]:
@@ -161,9 +164,7 @@ class Service:
         if (obj["metadata"].get("annotations") or {}).get(_SCALER) == "external":
             floor.append("an external autoscaler, as its annotation says")
         share = owner.owners(obj, f"predictor.{_SHARE}" if _is_serverless(obj) else _CANARY)
-        canaries, unknown = await listed(
-            api, f"/apis/flagger.app/v1beta1{self._config.home}/canaries"
-        )
+        canaries, unknown = await listed(api, owner.CANARY, self._config.home)
         share += unknown
         for one in canaries:
             target = (one.get("spec", {}).get("targetRef") or {}).get("name")
@@ -243,8 +244,7 @@ class Service:
         return f"{self._config.service}-predictor"
 
     async def _deployment(self, api: Api, predictor: owner.Object) -> owner.Object:
-        name = self._name(predictor)
-        return await api.get(f"/apis/apps/v1{self._config.home}/deployments/{name}")
+        return await api.object(owner.DEPLOYMENT, self._config.home, self._name(predictor))
 
     async def _standard(self, api: Api, obj: owner.Object) -> Sight:
         """Return the pods of the Deployments, and whether floor or shares are not there yet.
@@ -263,7 +263,7 @@ class Service:
             new = await self._deployment(api, entry["predictor"])
             if self._config.canary is not None:
                 parts.append((new, self._config.canary))
-            route = await api.get(f"{_ROUTES}{home}/httproutes/{self._predictor}")
+            route = await api.object(owner.ROUTE, home, self._predictor)
             wanted = _percent(entry, "trafficPercent")
             changing = _routed(route, self._name(entry["predictor"])) != wanted
             changing = changing or not _is_ready(obj, entry) or pods.is_changing(stable)
@@ -284,8 +284,7 @@ class Service:
         floor = pods.whole(predictor, _FLOOR, 1)
         for kind, field, default in _SCALERS:
             try:
-                path = f"/apis/{kind.path}{home}/{kind.plural}/{self._name(predictor)}"
-                scaler = await api.get(path)
+                scaler = await api.object(kind, home, self._name(predictor))
             except ApiError as error:
                 if error.status != _NOT_FOUND:
                     raise

@@ -20,11 +20,11 @@ from homeostat.base.intent import Intent
 from homeostat.base.part import Part
 from homeostat.base.world import Scalar
 
-# Kind: path under /apis, resource, field of the spec, its value where it is not written.
+# Kind, field of the spec, its value where it is not written.
 _KINDS: Final = {
-    "Deployment": ("apps/v1", "deployments", "replicas", 1),
-    "HorizontalPodAutoscaler": (owner.HPA.path, owner.HPA.plural, "minReplicas", 1),
-    "ScaledObject": (owner.KEDA.path, owner.KEDA.plural, "minReplicaCount", 0),
+    "Deployment": (owner.DEPLOYMENT, "replicas", 1),
+    "HorizontalPodAutoscaler": (owner.HPA, "minReplicas", 1),
+    "ScaledObject": (owner.KEDA, "minReplicaCount", 0),
 }
 _CEILINGS: Final = {"minReplicas": "maxReplicas", "minReplicaCount": "maxReplicaCount"}
 
@@ -50,14 +50,18 @@ class Scaled:
     def __init__(self, config: KubernetesConfig) -> None:
         self._config = config
         self._lever = names.lever_replicas(config.pool)
-        group, plural, self._field, self._default = _KINDS[config.scale]
+        self._kind, self._field, self._default = _KINDS[config.scale]
         self._ours = (config.scale, config.scaler or config.deployment)
-        self._path = f"/apis/{group}{config.home}/{plural}/{self._ours[1]}"
 
     @property
-    def path(self) -> str:
-        """What is written to."""
-        return self._path
+    def kind(self) -> owner.Kind:
+        """Of what is written to."""
+        return self._kind
+
+    @property
+    def object_name(self) -> str:
+        """Of what is written to."""
+        return self._ours[1]
 
     @property
     def levers(self) -> tuple[str, ...]:
@@ -150,9 +154,7 @@ class Scaled:
         """Return the Deployment, which may be what is written to."""
         if self._config.scale == "Deployment":
             return obj
-        return await api.get(
-            f"/apis/apps/v1{self._config.home}/deployments/{self._config.deployment}"
-        )
+        return await api.object(owner.DEPLOYMENT, self._config.home, self._config.deployment)
 
 
 def build(config: KubernetesConfig) -> ObjectActuator:

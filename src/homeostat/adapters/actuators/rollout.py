@@ -29,7 +29,6 @@ from homeostat.base.intent import Intent
 from homeostat.base.part import Part
 from homeostat.base.world import Replica, Scalar
 
-_GROUP: Final = "/apis/argoproj.io/v1alpha1"
 _HASH: Final = "rollouts-pod-template-hash"
 _WORKLOADS: Final = {"Deployment": "deployments", "ReplicaSet": "replicasets"}
 
@@ -61,9 +60,14 @@ class Steps:
         self._weight = names.lever_weight(config.canary)
 
     @property
-    def path(self) -> str:
-        """The Rollout."""
-        return f"{_GROUP}{self._config.home}/rollouts/{self._config.rollout}"
+    def kind(self) -> owner.Kind:
+        """A Rollout."""
+        return owner.ROLLOUT
+
+    @property
+    def object_name(self) -> str:
+        """The Rollout's name."""
+        return self._config.rollout
 
     @property
     def levers(self) -> tuple[str, ...]:
