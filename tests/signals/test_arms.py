@@ -95,7 +95,7 @@ def test_an_error_budget_asks_for_the_whole_of_a_deployment_and_for_no_pool() ->
         name="errors", signal="errors", subject="gateway", target_ppm=990_000, window_ns=10**15
     )
     feed = Feed()
-    feed.who = replace(managed(), slos=(spec,))
+    feed.who = replace(managed(), fallback_pool=None, slos=(spec,))
     feed.tick()
     page = feed.sim.gateway["gateway"].plain
     before = page[raw.REQUESTS_OK], page[raw.REQUESTS_5XX], page[raw.REQUESTS_REFUSED]
@@ -108,8 +108,17 @@ def test_an_error_budget_asks_for_the_whole_of_a_deployment_and_for_no_pool() ->
     assert found[""].failed == failed - refused
 
 
-def test_nobody_asks_for_them_without_a_canary() -> None:
+@pytest.mark.parametrize("missing", ["fallback_pool", "traffic_actuator"])
+def test_nobody_asks_for_them_where_no_traffic_can_be_shifted(missing: str) -> None:
     sim, fleet = FleetSim(1), Fleet()
     reports, world = sim.tick()
-    _, frame = fleet.step(fleet.init(), reports, world, (managed(),), sim.now, 1)
+    who = replace(managed(), **{missing: None})  # type: ignore[arg-type]
+    _, frame = fleet.step(fleet.init(), reports, world, (who,), sim.now, 1)
     assert frame.increments == {}
+
+
+def test_a_fallback_pool_is_counted_beside_the_one_that_traffic_would_leave() -> None:
+    feed = Feed()
+    feed.who = managed()
+    feed.tick()
+    assert set(feed.tick()) == {"a", "b"}

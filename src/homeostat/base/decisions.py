@@ -85,6 +85,17 @@ class RampCall(StrEnum):
     RETURN = "return"  # back, and nobody is blamed
 
 
+class LeaveCall(StrEnum):
+    """What comparing the fallback pool with the pool that is left calls for on one tick."""
+
+    NONE = "none"  # nothing: before and after decide, as without a comparison
+    DOUBT = "doubt"  # half way to harm: no more traffic
+    STAY = "stay"  # no harm and no proof yet: longer, and not back to what misses its objectives
+    GO_ON = "go_on"  # no harm for long enough, and what is left misses its objectives
+    BETTER = "better"  # proven not to be worse than the margin
+    HARM = "harm"  # proven to be worse than the margin: back
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The measured effect of one action, for learning and for people.

@@ -355,7 +355,8 @@ class Evidence:
         world: The deployment as last read back, None if it could not be read.
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
-        increments: What it served since the tick before, where a canary or error budget asks.
+        increments: What it served since the tick before, where a canary, a fallback or an error
+            budget asks.
     """
 
     deployment: str

@@ -151,6 +151,43 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """A shift of traffic to the fallback pool beside the pool that it leaves, over all its rungs.
+
+    Which of the slow answers failed as well is in no page, so each question counts what could speak
+    against its answer: `harm` the fewest bad answers of the fallback and the most of the pool that
+    is left, `proof` the other way round.
+
+    Attributes:
+        action_id: The shift.
+        to: The fallback pool.
+        left: The pool that the traffic leaves.
+        config: What is promised; as it was when the comparison began.
+        harm: What the judge of harm remembers.
+        proof: What the judge of the certificate remembers.
+        limit_ms: Slower answers are bad as well; None = failures alone are compared.
+        share: The fallback's weight as last read; a stretch in which it changes is not compared.
+        rung_from: Judged stretches before it had this weight.
+        missed: Whether the pool that is left missed its objectives when that was last known.
+        harmed: The latest judgement of harm, None before the first.
+        proven: The latest judgement of the certificate, None before the first.
+    """
+
+    action_id: str
+    to: str
+    left: str
+    config: CanaryConfig
+    harm: CanaryState
+    proof: CanaryState
+    limit_ms: float | None = None
+    share: Scalar | None = None
+    rung_from: int = 0
+    missed: bool = False
+    harmed: CanaryJudgement | None = None
+    proven: CanaryJudgement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a person is, or was last, asked; see `loop.approving`.
 
@@ -222,6 +259,7 @@ class LoopState:
         wish: A canary that somebody asked for, while the twin is asked about it.
         alike: What was learnt while both pools of a canary served the same version.
         lineages: Retrains that were asked for, oldest first; the newest are kept.
+        leaving: The last shift to the fallback pool that was compared, None before the first.
     """
 
     managed: Managed
@@ -269,3 +307,4 @@ class LoopState:
     alike: AlikeState | None = None
     lineages: tuple[Lineage, ...] = ()
     idle_at: TimeNs | None = None
+    leaving: Leaving | None = None

@@ -7,12 +7,12 @@ from typing import Protocol
 from homeostat.base.actions import Action, Proposal, SafeSet
 from homeostat.base.budgets import Accounts
 from homeostat.base.canary import AlikeState, CanaryJudgement
-from homeostat.base.decisions import Decision, DecisionRecord, Effect, RampCall
+from homeostat.base.decisions import Decision, DecisionRecord, Effect, LeaveCall, RampCall
 from homeostat.base.evidence import Evidence, Incident
 from homeostat.base.guard import GuardAnswer, GuardState
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import Managed
-from homeostat.base.state import Comparison
+from homeostat.base.state import Comparison, Leaving
 from homeostat.base.units import TimeNs
 from homeostat.loop.feedback_parts import FeedbackParts
 from homeostat.loop.seat_parts import SeatParts
@@ -43,6 +43,22 @@ class Alike(Protocol):
         calm: bool,
     ) -> AlikeState | None:
         """Return what is known of two pools that serve the same, after one tick."""
+        ...
+
+
+class Leave(Protocol):
+    """`govern.leaving.compare`."""
+
+    def __call__(
+        self,
+        before: Leaving | None,
+        record: ActionRecord,
+        left: str,
+        evidence: Evidence,
+        managed: Managed,
+        now: TimeNs,
+    ) -> tuple[Leaving | None, LeaveCall]:
+        """Return the comparison after one tick, and what it calls for."""
         ...
 
 
@@ -83,6 +99,8 @@ class LoopParts:
             (`govern.canary_alike.step`); None = nobody looks.
         watch: Whether what was promoted is now worse than what it replaced had been
             (`govern.ramp.watch`); None = nobody watches.
+        leave: What comparing the fallback pool with the pool that traffic leaves calls for
+            (`govern.leaving.compare`); None = such a shift is judged by before and after alone.
         canary: The ramp that a person asks for, or why there is none (`policy.canary.proposed`).
         feedback: What people say (`learn.feedback_live`); None = nothing is learnt of it.
         seat: The learner that is heard between proposal and guards; None = nobody is heard.
@@ -111,6 +129,7 @@ class LoopParts:
     watch: (
         Callable[[Comparison, Evidence, TimeNs], tuple[Comparison, CanaryJudgement | None]] | None
     ) = None
+    leave: Leave | None = None
     canary: Callable[[GuardState], Action | str] | None = None
     feedback: FeedbackParts | None = None
     seat: SeatParts | None = None

@@ -5,6 +5,7 @@ anything is read, written or asked: `loop.protocol` stays sans-I/O.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from homeostat.base import names
 from homeostat.base.decisions import Effect
@@ -82,10 +83,14 @@ class EffectSeen:
     Attributes:
         effect: What the change looks like.
         why: What a rung that goes on rests on, for people; empty where nobody says.
+        compared: Of no change on the way to the fallback pool: both pools are compared, that pool
+            does no harm, and the one that is left misses its objectives. The rung may last longer,
+            and stays.
     """
 
     effect: Effect
     why: str = ""
+    compared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +251,8 @@ class Timing:
         fresh_ns: A write may not rest on a reading older than this.
         fallback: Subject of the older version's pool, empty if there is none.
         ramp_ns: A rung of a compared ramp may last this long; a bound, not the usual.
+        leave_ns: A rung to the fallback pool may last this long while both pools are compared and
+            the one that is left misses its objectives.
         max_conflicts: Write attempts of one stage.
         max_undo: Failed attempts to take the action back before a person must.
         stopped: The kill switch is at its second level: what is due cannot go back, and that is no
@@ -262,9 +269,15 @@ class Timing:
     fresh_ns: int = 30 * SECOND
     fallback: str = ""
     ramp_ns: int = 4 * HOUR
+    leave_ns: int = 6 * MINUTE
     max_conflicts: int = 3
     max_undo: int = 3
     stopped: bool = False
+
+
+# Half of the traffic at the fallback is proven to be better off after about ten stretches of two
+# scrapes (`govern.leaving`), and the window without a comparison is eight scrapes.
+LEAVE_TIMES: Final = 3.0
 
 
 def timing_for(managed: Managed) -> Timing:
@@ -274,6 +287,7 @@ def timing_for(managed: Managed) -> Timing:
         receipt_deadline_ns=guard.receipt_deadline_ns,
         readiness_deadline_ns=guard.readiness_deadline_ns,
         verify_ns=round(guard.verify_scrapes * scrape),
+        leave_ns=round(LEAVE_TIMES * guard.verify_scrapes * scrape),
         blind_ns=round(guard.blind_scrapes * scrape),
         approval_ttl_ns=round(guard.approval_ttl_scrapes * scrape),
         fresh_ns=round(guard.fresh_scrapes * scrape),

@@ -79,6 +79,8 @@ def verifying(record: ActionRecord, news: News, ctx: Context) -> Step:
             return take_back(record, ctx, "it harmed", harm=True)
         case EffectSeen(effect=Effect.UNKNOWN):
             return _tick(_blind(record, ctx), ctx)
+        case EffectSeen(effect=Effect.NO_CHANGE, compared=True) if _leaves(record, ctx):
+            return _undecided(record, ctx)
         case EffectSeen(effect=Effect.NO_CHANGE):
             return _tick(_sighted(record, ctx), ctx)
         case Tick():
@@ -155,6 +157,32 @@ def _blind(record: ActionRecord, ctx: Context) -> ActionRecord:
     return replace(record, blind_since=ctx.now, deadline=ctx.after(ctx.timing.blind_ns))
 
 
+def _leaves(record: ActionRecord, ctx: Context) -> bool:
+    """Return whether traffic is on its way to the fallback pool, and not all of it is there."""
+    return _is_way_back(record.action, ctx) and record.stage + 1 < stages(record.action)
+
+
+def _is_way_back(action: Action, ctx: Context) -> bool:
+    """Return whether an action takes traffic to the fallback pool, and tries nothing new there."""
+    to_fallback = action.kind is ActionKind.SHIFT_TRAFFIC and action.subject == ctx.timing.fallback
+    return to_fallback and not action.beside
+
+
+def _undecided(record: ActionRecord, ctx: Context) -> Step:
+    """Neither pool is proven worse, and the one that is left misses its objectives.
+
+    Going back would send people to what is known to serve them badly: the rung may last longer,
+    and when its time is over it stays.
+    """
+    window_end = TimeNs(record.state_since + ctx.timing.leave_ns)
+    if ctx.now >= window_end:
+        why = "no harm was seen, and in time nothing was proven: it stays at this share"
+        return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, why)
+    if record.blind_since is None and record.deadline == window_end:
+        return record, ()
+    return replace(record, blind_since=None, deadline=window_end), ()
+
+
 def _sighted(record: ActionRecord, ctx: Context) -> ActionRecord:
     window_ns = ctx.timing.ramp_ns if _is_compared(record) else ctx.timing.verify_ns
     window_end = TimeNs(record.state_since + window_ns)
@@ -183,8 +211,7 @@ def _tick(record: ActionRecord, ctx: Context) -> Step:
 
 
 def _stays(record: ActionRecord, ctx: Context) -> bool:
-    action, fallback = record.action, ctx.timing.fallback
+    action = record.action
     if action.beside:
         return False  # something new, wherever it runs
-    back = action.kind is ActionKind.SHIFT_TRAFFIC and action.subject == fallback
-    return back or action.kind in STAYS_WHEN_BLIND
+    return _is_way_back(action, ctx) or action.kind in STAYS_WHEN_BLIND

@@ -48,6 +48,7 @@ from homeostat.loop import (
     deciding,
     heeding,
     incidents,
+    leaving,
     meddling,
     memory,
     rehearsing,
@@ -60,7 +61,6 @@ from homeostat.loop.parts import LoopParts
 from homeostat.loop.protocol import (
     Abort,
     Approved,
-    EffectSeen,
     KillThrown,
     News,
     Rejected,
@@ -196,7 +196,8 @@ def _follow_action(
         news += told
     else:
         state, effect = _effect(parts, state, evidence)
-        news += [] if effect is None else [EffectSeen(effect=effect)]
+        state, told = leaving.news(parts, state, evidence, now, effect)
+        news += told
     outranked = training_follow.outranked(state)
     news += [] if outranked is None else [outranked]
     for item in (*news, Tick()):

@@ -25,7 +25,7 @@ from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
-from homeostat.govern import accounts, canary_alike, decide, ramp, verify
+from homeostat.govern import accounts, canary_alike, decide, leaving, ramp, verify
 from homeostat.learn import feedback_live
 from homeostat.learn.covering import cover
 from homeostat.learn.standing import stand
@@ -96,6 +96,7 @@ def loop_parts() -> LoopParts:
         compare=ramp.compare,
         alike=canary_alike.step,
         watch=ramp.watch,
+        leave=leaving.compare,
         canary=canary.proposed,
         feedback=FEEDBACK,
         seat=SEAT,

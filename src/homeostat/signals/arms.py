@@ -32,11 +32,11 @@ def increments(
     Args:
         table: The raw table after this tick's round.
         plan: Index arrays of its layout.
-        managed: Only pools of those with a canary are worked out, and the whole of those with an
-            error budget: nobody else asks.
+        managed: Only pools of those with a canary or a fallback are worked out, and the whole of
+            those with an error budget: nobody else asks.
         tick: The tick's number.
     """
-    wanted = {entry.name for entry in managed if entry.canary is not None}
+    wanted = {entry.name for entry in managed if _shifts(entry)}
     budgets = {entry.name for entry in managed if entry.slos}
     out: dict[str, tuple[Increments, ...]] = {}
     if not wanted | budgets:
@@ -49,6 +49,12 @@ def increments(
             one = replace(one, pool="") if whole else one
             out[deployment] = (*out.get(deployment, ()), one)
     return out
+
+
+def _shifts(entry: Managed) -> bool:
+    """Return whether traffic may be shifted to a pool of it: both are compared then."""
+    falls_back = entry.fallback_pool is not None and entry.traffic_actuator is not None
+    return falls_back or entry.canary is not None
 
 
 def _pool(table: RawTable, plan: Plan, number: int, histogram: int | None, tick: int) -> Increments:

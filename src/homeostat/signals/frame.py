@@ -56,7 +56,7 @@ class Frame:
         histograms: Predictions and features, per page.
         invalid: Invalid predictions in the window by deployment and subject; NaN: not believed.
         pages: The metrics pages (probers' and labels' rounds are none).
-        increments: By deployment with a canary, what each pool served since the tick before.
+        increments: What each pool served since the tick before, by deployment (see `signals.arms`).
     """
 
     signals: Signals[Floats]
