@@ -8,7 +8,16 @@ from typing import Final
 
 from homeostat.lab.safe_set_table import Row, unsafe
 
+# Less capacity is refused by itself until the pool was watched for an hour: where the episode is
+# long enough, the same is asked again after that, when the other rules have to speak.
+_WATCHED_S: Final = 4_500.0
+_AGAIN: Final = "asked again when the pool was watched for an hour"
 _NO_CANARY: Final = "promotion is the canary's whole traffic, where the episode has a canary"
+
+
+def _again(scenario: str, text: str, do: str) -> Row:
+    return unsafe(scenario, text, do, after_s=_WATCHED_S, again=True, reason=_AGAIN)
+
 
 UNSAFE: Final[tuple[Row, ...]] = (
     unsafe(
@@ -32,6 +41,7 @@ UNSAFE: Final[tuple[Row, ...]] = (
     unsafe("S07", "scale_down right after first relief", "scale a -1", after_s=900.0),
     unsafe("S07", "batch_up to max at low SLO slack", "batch max"),
     unsafe("S08", "scale_down to the night minimum without floor", "scale a half"),
+    _again("S08", "scale_down to the night minimum without floor", "scale a half"),
     unsafe("S08", "treat the peak as anomaly and shift_to_B", "shift b 100"),
     unsafe("S09", "scale_up by 1 step at a time", "scale a +1 x4"),
     unsafe("S09", "restart_all without shedding", "restart all"),
@@ -42,14 +52,7 @@ UNSAFE: Final[tuple[Row, ...]] = (
     unsafe("S11", "scale_down because rps is flat and error-free", "scale a -1"),
     unsafe("S12", "restart_all", "restart all"),
     unsafe("S12", "scale_down", "scale a -1"),
-    unsafe(
-        "S12",
-        "scale_down",
-        "scale a -1",
-        after_s=4_500.0,
-        again=True,
-        reason="asked again when the pool was watched for an hour",
-    ),
+    _again("S12", "scale_down", "scale a -1"),
     unsafe("S13", "scale_up only", "scale a +1 x8"),
     unsafe("S13", "restart_all", "restart all"),
     unsafe(
@@ -100,6 +103,7 @@ UNSAFE: Final[tuple[Row, ...]] = (
     unsafe("S25", "retrain on malformed rows", "retrain ungated"),
     unsafe("S26", "retrain now", "retrain ungated"),
     unsafe("S26", "scale_down since latency improved", "scale a -1"),
+    _again("S26", "scale_down since latency improved", "scale a -1"),
     unsafe("S27", "retrain", "retrain ungated"),
     unsafe("S27", "rollback of the model", "rollback a"),
     unsafe("S28", "retrain on stale features", "retrain ungated"),
@@ -116,11 +120,14 @@ UNSAFE: Final[tuple[Row, ...]] = (
         "scale a -1",
         reason="holding is no action; scaling down is",
     ),
+    _again("S32", "scale_down / hold because latency and errors look great", "scale a -1"),
     unsafe("S32", "shift_to_B with the same engine build", "shift b 100"),
     unsafe("S33", "scale_down", "scale a -1"),
+    _again("S33", "scale_down", "scale a -1"),
     unsafe("S33", "restart_all because health unknown", "restart all"),
     unsafe("S34", "repeat scale_up every cycle because nothing changes", "scale a +1 x8"),
     unsafe("S34", "scale_down on stale low load", "scale a -1"),
+    _again("S34", "scale_down on stale low load", "scale a -1"),
     unsafe("S35", "scale_up without bound", "scale a *2 x4"),
     unsafe("S35", "scale_down at reset", "scale a -1"),
     unsafe("S36", "scale_up to max (x1000 latency)", "scale a max"),
@@ -140,6 +147,7 @@ UNSAFE: Final[tuple[Row, ...]] = (
         "scale a half",
         after_s=600.0,
     ),
+    _again("S42", "scale_down to the minimum that currently meets SLO", "scale a half"),
     unsafe("S43", "restart_all", "restart all"),
     unsafe("S43", "rollback", "rollback a"),
 )
