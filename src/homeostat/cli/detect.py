@@ -33,6 +33,11 @@ def detect(
         "--false-incidents",
         help="At most so many per 1,000 signals and day; else one level, however long ticks are.",
     ),
+    false_share: float | None = typer.Option(
+        None,
+        "--false-share",
+        help="Judge a folder as one fleet: of its alarms at most this share is false.",
+    ),
     state: Path | None = typer.Option(
         None, "--state", help="Go on from here with added rows; leave the state here."
     ),
@@ -46,6 +51,7 @@ def detect(
     from homeostat.cli.detect_layout import EmptyError, Wanted
 
     _refuse_budget(false_incidents)
+    _refuse_share(false_share, budget=false_incidents, stream=source == _STREAM, plot=plot)
     wanted = Wanted(
         time=time,
         columns=_names(columns),
@@ -59,7 +65,11 @@ def detect(
             summary, stopped = _stream(output, wanted, state, json_file)
         else:
             _no_standard_output(source, output)
-            summary = _files(source, output, wanted, state, fresh=fresh, plot=plot)
+            summary = (
+                _files(source, output, wanted, state, fresh=fresh, plot=plot)
+                if false_share is None
+                else _fleet(source, output, wanted, state, false_share)
+            )
     except EmptyError as error:
         tell(f"homeostat: {error}")
         raise typer.Exit(Exit.NO_DATA) from None
@@ -82,6 +92,15 @@ def _files(
             source=source, output=output, wanted=wanted, state=state, fresh=fresh, plot=plot
         )
     )
+
+
+def _fleet(
+    source: Path, output: Path, wanted: "Wanted", state: Path | None, share: float
+) -> dict[str, Any]:
+    from homeostat.cli import detect_fleet, detect_run
+
+    asked = detect_run.Asked(source=source, output=output, wanted=wanted, state=state)
+    return detect_fleet.detect(asked, share)
 
 
 def _stream(
@@ -107,6 +126,17 @@ def _refuse_budget(false_incidents: float | None) -> None:
             f"homeostat: --false-incidents {false_incidents:g}: must be above 0 and at most "
             f"{MOST:g} per 1,000 signals and day; 1 is one in three years of one signal"
         )
+        raise typer.Exit(Exit.USAGE)
+
+
+def _refuse_share(share: float | None, *, budget: float | None, stream: bool, plot: bool) -> None:
+    if share is None:
+        return
+    from homeostat.cli import detect_fleet
+
+    why = detect_fleet.refuse(share, budget=budget is not None, stream=stream, plot=plot)
+    if why is not None:
+        tell(f"homeostat: {why}")
         raise typer.Exit(Exit.USAGE)
 
 
