@@ -103,8 +103,9 @@ coverage: setup
 bench: setup
 	@$(BIN)/pytest -q benchmarks --benchmark-enable --benchmark-only
 
-# Public sets through the shipped detector, beside peers in an environment of their own. Minutes to
-# an hour; PARTS="--sets nab --files 8" for less.
+# Every gate of detection beside peers, which get an environment of their own: half an hour of one core, for what
+# takes hours is played in a short form. PARTS="--parts nab,speed" for some, PARTS="--parts fleet --long --keep" for
+# one played whole and kept, PARTS="--page docs/reference/detection-figures.md" to write the page.
 bench-detection: setup
 	@test -x .venv-peers/bin/python || $(PY) -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install -q --require-hashes -r benchmarks/detection/peers.lock \

@@ -1,114 +1,243 @@
-"""Prints what the shipped stack scores on public sets, beside peers and what knows nothing.
+"""Prints every gate of detection: what is asked, our figure, the peers', met or missed.
 
-`make bench-detection` runs all of it; `--sets nab --files 8` a part.
+`make bench-detection` runs all parts, those that take hours in a short form; `PARTS="--parts
+nab,speed"` some, `PARTS="--long fleet,false"` these whole, `PARTS=--long` all of them whole. A part
+whose data are not there is said to be not run, and why, while the rest runs; the exit status is 1
+then. Each part and its command by itself: `docs/reference/detection-figures.md`.
 """
 
 import argparse
+import importlib
 import os
-import platform
-import subprocess
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-import numpy as np
+import figures_page
+from detection import gates, kept, made, rows
+from detection.made import Asked
+from detection.rows import Outcome, Row
 
-from detection import controls, judging, peers, playing, report, sets
-from detection.sets import Recording
+Part = Callable[[Asked], Outcome]
 
-# Checks of invariance play each recording eight times: so many files of each folder, real ones and
-# those made up with anomalies. Files without any noise are left out: what is left of them is
-# rounding, in any unit another.
-_OF_EACH = 2
-_NO_NOISE = (
-    "artificialNoAnomaly/art_daily_no_noise",
-    "artificialNoAnomaly/art_daily_perfect",
-    "artificialNoAnomaly/art_flatline",
-    "artificialWithAnomaly/art_increase_spike",
+_WHERE: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType({
+    "checks": ("part_sets", "checks", "What must not matter"),
+    "nab": ("part_sets", "nab", ""),
+    "aiops": ("part_sets", "aiops", ""),
+    "smd": ("part_sets", "smd", ""),
+    "shesd": ("part_known", "seasonal", "S-H-ESD"),
+    "ewma": ("part_known", "charts", "EWMA"),
+    "fleet": ("part_fleet", "fleets", "The fleet"),
+    "false": ("part_false", "incidents", "False incidents"),
+    "lab": ("part_lab", "scenarios", "The 43 scenarios"),
+    "vae": ("part_vae", "added", "The autoencoder"),
+    "feedback": ("part_lab", "feedback", "Feedback"),
+    "speed": ("part_speed", "speeds", "Speed"),
+})
+"""Part -> its module here, its function, and the heading of its own table, if that has none.
+
+A module is imported when its part runs: what simulates and what learns may not be installed."""
+
+
+class Played(NamedTuple):
+    """What became of a part.
+
+    Attributes:
+        outcome: What it found; None = it was not run.
+        why: Why not, or why a part of its rows is missing.
+        failed: It should have run, and could not.
+    """
+
+    outcome: Outcome | None
+    why: str
+    failed: bool = False
+
+
+def main(words: Sequence[str] | None = None, *, journal: Path = kept.JOURNAL) -> int:
+    """Run what is asked for and print it; return the exit status.
+
+    Args:
+        words: The command line; None = this process's.
+        journal: Of kept figures.
+    """
+    options = _options(words)
+    asked, began = _asked(options), _spent()
+    known = kept.latest(kept.load(journal))  # a journal that cannot be read stops this at once
+    wanted = options.parts.split(",")
+    played = {
+        name: play(name, asked) if name in wanted else Played(None, "not asked for")
+        for name in gates.PARTS
+    }
+    every = table_rows(played, asked, known)
+    command = " ".join(["make bench-detection", _parts(options)]).strip()
+    text = page(every, played, made.said(command, _spent() - began))
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+    if options.page:
+        figures_page.write(options.page, text)
+    if options.keep:
+        kept.add(_entries(every, asked), journal)
+    failed = [f"{name}: {one.why}" for name, one in played.items() if one.failed]
+    for line in failed:
+        print(f"bench-detection: not run: {line}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def play(name: str, asked: Asked) -> Played:
+    """Run a part; what stops it is said, and stops no other."""
+    module, function, _ = _WHERE[name]
+    print(f"{name} ({asked.size(name)}) ...", file=sys.stderr, flush=True)
+    try:
+        part: Part = getattr(importlib.import_module(f"detection.{module}"), function)
+        outcome = part(asked)
+        return Played(outcome, outcome.missing, failed=bool(outcome.missing))
+    except (FileNotFoundError, ImportError) as error:
+        return Played(None, str(error), failed=True)
+    except Exception as error:  # noqa: BLE001 - hours of other parts must not be lost with it
+        traceback.print_exc()
+        return Played(None, f"failed: {type(error).__name__}: {error}", failed=True)
+
+
+def table_rows(
+    played: Mapping[str, Played], asked: Asked, known: Mapping[str, Mapping[str, Any]]
+) -> list[Row]:
+    """Return a row for every gate, whatever became of its part."""
+    out = []
+    for gate in gates.GATES:
+        part = played[gate.part]
+        found = part.outcome.found.get(gate.key) if part.outcome else None
+        why = part.why or "its part gave no figure; see its table"
+        older, older_of = _older(gate.key, known)
+        # What was kept stands below a short run or none; a whole run needs it no more.
+        show = older is not None and (found is None or found.short)
+        out.append(
+            Row(
+                gate,
+                found,
+                why="" if found else why,
+                command=_command(gate.part, asked),
+                kept=older if show else None,
+                kept_of=older_of if show else "",
+            )
+        )
+    return out
+
+
+def page(every: Sequence[Row], played: Mapping[str, Played], head: str) -> str:
+    """Return all that is printed, in Markdown."""
+    parts = [head, rows.table(every), rows.missed(every), _LEGEND]
+    for name, one in played.items():
+        if one.outcome and one.outcome.text:
+            heading = _WHERE[name][2]
+            parts.append(f"### {heading}\n\n{one.outcome.text}" if heading else one.outcome.text)
+    return "\n\n".join(parts)
+
+
+_LEGEND: Final = (
+    "In parentheses 95 % intervals, or what is said there. *Kept* figures are of an earlier run "
+    "of an earlier commit, as their row says; a speed is never kept. *Quoted* ones were made by "
+    "others or earlier ([where](../../benchmarks/detection/quoted.py)). *Short run*: a part of "
+    "what the row is about, as `how measured` says; the command with `--long` plays it whole."
 )
 
 
-def main() -> None:
-    asked = _asked()
-    parts = [_set(name, asked) for name in asked.sets.split(",")]
-    text = "\n\n".join([_made_on(), *parts])
-    print(text)
-    if asked.out:
-        asked.out.write_text(text + "\n")
+def _older(key: str, known: Mapping[str, Mapping[str, Any]]) -> tuple[rows.Found | None, str]:
+    if key == "feedback.removed":
+        try:
+            from detection import part_lab  # noqa: PLC0415 - the lab's form of a kept figure
+
+            pair = part_lab.kept_feedback()
+        except ImportError:
+            pair = None
+        if pair is not None:
+            return pair
+    entry = known.get(key)
+    return (None, "") if entry is None else (kept.found(entry), kept.said_of(entry))
 
 
-def _set(name: str, asked: argparse.Namespace) -> str:
-    recordings = sets.load(name, files=asked.files)
-    print(f"{name}: {len(recordings)} recordings", file=sys.stderr)
-    run = playing.run(name, recordings, again=asked.again)
-    found = {"homeostat": _judged(name, recordings, [one.score for one in run.said])}
-    rates = {} if run.seconds is None else {"homeostat": run.points / run.seconds}
-    notes = []
-    if run.seconds is None:
-        notes = ["- homeostat's scores are from an earlier run of this code: no rate (`--again`)"]
-    if not asked.bare:
-        if name == "nab":
-            beside = peers.run(recordings)
-            found |= {
-                one.title: _judged(name, recordings, one.scores, alarms=one.alarms)
-                for one in beside
-                if one.scores
-            }
-            rates |= {one.title: one.rate for one in beside}
-            holds = controls.invariances(checked(recordings))
-            notes += [f"- {what}: {'yes' if one else 'NO'}" for what, one in holds.items()]
-            notes += [] if beside else ["- peers are not installed: `make bench-detection` does it"]
-        for who, scores in controls.degenerate(recordings).items():
-            found[who] = _judged(name, recordings, scores, alarms=who != controls.CHANCE)
-    speed = "; ".join(f"{who} {rate:,.0f}" for who, rate in rates.items()) or "not in this run"
-    return "\n".join([report.table(name, found), "", f"Points/s on one core: {speed}.", "", *notes])
+def _entries(every: Sequence[Row], asked: Asked) -> list[Any]:
+    """Return what this run adds to the journal: what was played whole, and is no speed."""
+    facts = made.facts()
+    return [
+        kept.entry(
+            row.gate.key, row.found, facts, seeds=_seeds(row.gate.part, asked), command=row.command
+        )
+        for row in every
+        if row.found and not row.found.short and not kept.NEVER & {row.gate.key, row.gate.part}
+    ]
 
 
-def checked(recordings: Sequence[Recording]) -> list[Recording]:
-    """Return the recordings on which the checks of invariance are made; all if none is fit."""
-    found: dict[str, list[Recording]] = {}
-    for one in recordings:
-        if not one.name.startswith(_NO_NOISE):
-            found.setdefault(one.name.partition("/")[0], []).append(one)
-    return [one for some in found.values() for one in some[:_OF_EACH]] or list(recordings)
+def _seeds(part: str, asked: Asked) -> str:
+    return "0 to 99" if part == "lab" else "its own" if part == "feedback" else str(asked.seed)
 
 
-def _made_on() -> str:
-    """Return what figures depend on: the day, the commit, the machine and the versions."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "unknown code"
-    return (
-        f"Made {datetime.now(UTC):%Y-%m-%d} by {commit} on {platform.machine()} with "
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}; "
-        "rates are of one run on a machine that others may use."
+def _command(part: str, asked: Asked) -> str:
+    words = [f"--parts {part}"]
+    if asked.sample:
+        words.append("--sample")
+    elif part in asked.long:
+        words.append("--long")
+    if asked.seed != Asked().seed:
+        words.append(f"--seed {asked.seed}")
+    return f'make bench-detection PARTS="{" ".join(words)}"'
+
+
+def _parts(options: argparse.Namespace) -> str:
+    words = []
+    if options.parts != ",".join(gates.PARTS):
+        words.append(f"--parts {options.parts}")
+    if options.long:
+        words.append("--long" if options.long == "all" else f"--long {options.long}")
+    words += [f"--{name}" for name in ("sample", "again", "bare") if getattr(options, name)]
+    return f'PARTS="{" ".join(words)}"' if words else ""
+
+
+def _spent() -> float:
+    """Return processor time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    long = gates.PARTS if options.long == "all" else (options.long or "").split(",")
+    return Asked(
+        long=frozenset(name for name in long if name),
+        sample=options.sample,
+        again=options.again,
+        bare=options.bare,
+        seed=options.seed,
     )
 
 
-def _judged(
-    name: str, recordings: Sequence[Recording], scores: Sequence[Any], *, alarms: bool = True
-) -> dict[str, float]:
-    if name == "nab":
-        return judging.nab([one.name for one in recordings], scores, alarms=alarms)
-    return judging.series(recordings, scores)
-
-
-def _asked() -> argparse.Namespace:
+def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m detection", description=__doc__)
-    parser.add_argument("--sets", default="nab,aiops,smd", help="of nab, aiops, smd")
-    parser.add_argument("--files", type=int, help="only the first so many of each set")
+    names = ", ".join(gates.PARTS)
+    parser.add_argument("--parts", default=",".join(gates.PARTS), help=f"of {names}")
+    parser.add_argument(
+        "--long", nargs="?", const="all", help="play these parts whole, or all of those asked for"
+    )
+    parser.add_argument("--sample", action="store_true", help="too small to mean anything: tests")
     parser.add_argument("--again", action="store_true", help="play again, whatever was kept")
-    parser.add_argument("--bare", action="store_true", help="our own figures alone")
-    parser.add_argument("--out", type=Path, help="write the tables here as well")
-    return parser.parse_args()
+    parser.add_argument("--bare", action="store_true", help="without peers and idle detectors")
+    parser.add_argument("--seed", type=int, default=Asked().seed, help="of what is drawn")
+    parser.add_argument("--keep", action="store_true", help="add whole figures to the journal")
+    parser.add_argument("--out", type=Path, help="write what is printed here as well")
+    parser.add_argument("--page", type=Path, help="write it into this page, between its marks")
+    options = parser.parse_args(words)
+    long = [] if options.long in {None, "all"} else options.long.split(",")
+    unknown = sorted({*options.parts.split(","), *long} - set(gates.PARTS))
+    if unknown:
+        parser.error(f"unknown parts {unknown}; of {names}")
+    if options.sample and (options.long or options.keep):
+        parser.error("--sample is for tests: it goes with neither --long nor --keep")
+    return options
 
 
 if __name__ == "__main__":
     try:
-        main()
-    except FileNotFoundError as error:
+        sys.exit(main())
+    except kept.JournalError as error:
         sys.exit(f"bench-detection: {error}")

@@ -66,7 +66,13 @@ LONG = (
 )
 SHORT = (
     Form("nab", 288, 300.0, 30, 84),
+    Form("aiops", 288, 300.0, 10, 42),
     Form("aiops", 1440, 15.0, 1.5, 80, sources=8),
+)
+SAMPLE = (
+    Form("nab", 288, 300.0, 2, 6, sources=2),
+    Form("aiops", 288, 300.0, 2, 6, sources=2),
+    Form("aiops", 1440, 15.0, 0.1, 4, sources=1),
 )
 
 
@@ -161,30 +167,57 @@ def played(form: Form, *, seed: int) -> tuple[Any, list[str]]:
     return evidence_of(values, said=said), [one.name for one in which]
 
 
-def table(form: Form, evidence: Any, sources: Sequence[str]) -> str:
-    """Return the table of one fleet in Markdown."""
+class Line(NamedTuple):
+    """What was told of under one budget.
+
+    Attributes:
+        asked: The budget; None is one level a tick, as shipped.
+        level: Evidence that starts an incident.
+        whole: False incidents per 1,000 signals and day, with an interval: (rate, low, high).
+        settled: The same without the first `SETTLED` ticks; None where there are no others.
+    """
+
+    asked: float | None
+    level: float
+    whole: tuple[float, float, float]
+    settled: tuple[float, float, float] | None
+
+
+def counted(form: Form, evidence: Any, sources: Sequence[str]) -> list[Line]:
+    """Return what was told of under each budget, the shipped level first."""
     budgets = [Budget(false_incidents=b, tests_per_day=DAY / form.tick_s) for b in BUDGETS]
     shipped = stack.StackConfig().incident.start
     levels = [shipped, *(stack_budget.level_of(one) for one in budgets)]
     starts, per_day = started(evidence, levels), DAY / form.tick_s
-    drawn, days = f"{form.series} series of {len(set(sources))}", len(evidence) / per_day
+    out = []
+    for place, (asked, level) in enumerate(zip([None, *BUDGETS], levels, strict=True)):
+        parts = [
+            realised(Counted(part.sum(axis=0), len(part) / per_day), sources)
+            for part in (starts[:, place], starts[SETTLED:, place])
+            if len(part)
+        ]
+        out.append(Line(asked, level, parts[0], parts[1] if len(parts) > 1 else None))
+    return out
+
+
+def table(form: Form, evidence: Any, sources: Sequence[str]) -> str:
+    """Return the table of one fleet in Markdown."""
+    drawn = f"{form.series} series of {len(set(sources))}"
+    days = len(evidence) * form.tick_s / DAY
     lines = [
         f"### {form.name}, ticks of {form.tick_s:g} s: {drawn}, {days:g} days each",
         "",
         "| budget | level | realised | settled (from tick 2,016) | held |",
         "| ---: | ---: | ---: | ---: | --- |",
     ]
-    for place, (asked, level) in enumerate(zip([None, *BUDGETS], levels, strict=True)):
-        cells, asked_of = [], (0.0, 0.0)
-        for first in (0, SETTLED):
-            part = starts[first:, place]
-            counted = Counted(part.sum(axis=0), len(part) / per_day)
-            rate, low, high = realised(counted, sources)
-            asked_of = asked_of if first else (low, high)
-            cells.append(f"{rate:.3g} ({low:.2g} to {high:.2g})")
-        said = "" if asked is None else _held(asked, *asked_of)
-        name = "none" if asked is None else f"{asked:g}"
-        lines.append(f"| {name} | {level:.2f} | {cells[0]} | {cells[1]} | {said} |")
+    for one in counted(form, evidence, sources):
+        cells = [
+            "-" if part is None else "{:.3g} ({:.2g} to {:.2g})".format(*part)
+            for part in (one.whole, one.settled)
+        ]
+        held = "" if one.asked is None else _held(one.asked, *one.whole[1:])
+        name = "none" if one.asked is None else f"{one.asked:g}"
+        lines.append(f"| {name} | {one.level:.2f} | {cells[0]} | {cells[1]} | {held} |")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ the whole corpus (as its leaderboard does), at the shipped one (0.5), and at one
 categories; events and VUS-PR as in its own report. No point adjustment anywhere.
 """
 
+import copy
 import importlib.util
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from detection.sets import SHARED, Recording, nab_root
+from detection import sets
+from detection.sets import Recording, nab_root
 
 SHIPPED = 0.5
 _THRESHOLDS = 60
@@ -27,7 +29,7 @@ def scorer() -> ModuleType:
     Raises:
         FileNotFoundError: It is not beside the data.
     """
-    path = SHARED / "tools" / "adscore.py"
+    path = sets.SHARED / "tools" / "adscore.py"
     spec = importlib.util.spec_from_file_location("adscore", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise FileNotFoundError(f"{path}: the scorer is not there; put it beside the data")
@@ -48,7 +50,7 @@ def nab(
         alarms: 0.5 is the detector's own line. Else it has none, and its events are judged at the
             threshold that is best for it.
     """
-    corpus = _corpus(tuple(names))
+    corpus = corpus_of(tuple(names))
     by_name = dict(zip(names, scores, strict=True))
     out: dict[str, float] = {}
     for profile, key in (("standard", "standard"), ("reward_low_FP_rate", "low false alarms")):
@@ -63,31 +65,64 @@ def nab(
         out["shipped threshold"] = corpus.norm(raw, null, "standard")
     out |= _events(corpus, by_name, SHIPPED if alarms else out["best threshold"])
     if volume:
-        out["VUS-PR"] = float(
-            np.mean([_volume(corpus, by_name, name) for name in names if corpus.wins[name]])
-        )
+        out["VUS-PR"] = float(np.nanmean(volumes(names, scores)))
     return {key: float(value) for key, value in out.items()}
+
+
+def volumes(names: Sequence[str], scores: Sequence[Any]) -> Any:
+    """Return VUS-PR of each of Numenta's files, NaN where one has no window."""
+    corpus = corpus_of(tuple(names))
+    by_name = dict(zip(names, scores, strict=True))
+    each = [_volume(corpus, by_name, name) if corpus.wins[name] else float("nan") for name in names]
+    return np.array(each)
 
 
 def series(recordings: Sequence[Recording], scores: Sequence[Any]) -> dict[str, float]:
     """Return VUS-PR and the F1 of events (best threshold of each series), means over series."""
+    each = each_series(recordings, scores)
+    return {key: float(np.nanmean(values)) for key, values in each.items()}
+
+
+def each_series(
+    recordings: Sequence[Recording], scores: Sequence[Any], *, volume: bool = True
+) -> dict[str, Any]:
+    """Return the same of each series, float `[series]`; without VUS-PR if it is not wanted."""
     judge = scorer()
-    volumes, events = [], []
-    for one, score in zip(recordings, scores, strict=True):
-        labels = np.asarray(one.labels, dtype=bool)
-        volumes.append(judge.vus_pr(labels, score))
-        events.append(_best_f1(judge, labels, np.asarray(score)))
-    return {"VUS-PR": float(np.nanmean(volumes)), "event F1": float(np.mean(events))}
+    known = [np.asarray(one.labels, dtype=bool) for one in recordings]
+    out = {
+        "event F1": np.array([
+            _best_f1(judge, labels, np.asarray(score))
+            for labels, score in zip(known, scores, strict=True)
+        ])
+    }
+    if volume:
+        pairs = zip(known, scores, strict=True)
+        out["VUS-PR"] = np.array([judge.vus_pr(labels, score) for labels, score in pairs])
+    return out
 
 
-def _corpus(names: tuple[str, ...]) -> Any:
+def ranges(recordings: Sequence[Recording]) -> list[list[tuple[int, int]]]:
+    """Return the labelled rows of each recording, first and last; Numenta's are its windows."""
+    labelled = [scorer().ranges(one.labels) for one in recordings]
+    if any(labelled) or not all(one.name.endswith(".csv") for one in recordings):
+        return labelled
+    corpus = corpus_of(tuple(one.name for one in recordings))
+    return [list(corpus.wins[one.name]) for one in recordings]
+
+
+def corpus_of(names: tuple[str, ...]) -> Any:
     """Return the corpus; of some files only, if some were asked for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the scorer leaves closing to Python
-        corpus = scorer().Corpus(str(nab_root()))
+    corpus = copy.copy(_whole(str(nab_root())))
     corpus.files = [name for name in corpus.files if name in names]
     corpus.nwin = sum(len(corpus.wins[name]) for name in corpus.files)
     return corpus
+
+
+@cache
+def _whole(root: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the scorer leaves closing to Python
+        return scorer().Corpus(root)
 
 
 def _one_out(corpus: Any, scores: dict[str, Any]) -> float:
@@ -106,15 +141,9 @@ def _one_out(corpus: Any, scores: dict[str, Any]) -> float:
 
 
 def _events(corpus: Any, scores: dict[str, Any], threshold: float) -> dict[str, float]:
-    found = false = known = 0
-    days = 0.0
-    for name in corpus.files:
-        live = corpus.arr[name][2]
-        hits, _, wrong = scorer().events(scores[name] >= threshold, corpus.wins[name], live)
-        false += wrong
-        days += corpus.minutes[name] / 1440.0 * live.mean()
-        known += sum(hit is not None for hit in hits)
-        found += sum(bool(hit) for hit in hits)
+    found, false, known, days = np.sum(
+        [events(corpus, scores, name, threshold) for name in corpus.files], axis=0
+    )
     precision, recall = found / max(found + false, 1), found / max(known, 1)
     return {
         "event F1": 2.0 * found / max(found + false + known, 1),
@@ -122,6 +151,16 @@ def _events(corpus: Any, scores: dict[str, Any], threshold: float) -> dict[str, 
         "recall": recall,
         "false a day": false / days,
     }
+
+
+def events(
+    corpus: Any, scores: dict[str, Any], name: str, threshold: float
+) -> tuple[int, int, int, float]:
+    """Return of one file the events found, false episodes, events, and days that are judged."""
+    live = corpus.arr[name][2]
+    hits, _, wrong = scorer().events(scores[name] >= threshold, corpus.wins[name], live)
+    days = corpus.minutes[name] / 1440.0 * live.mean()
+    return sum(bool(hit) for hit in hits), wrong, sum(hit is not None for hit in hits), days
 
 
 def _volume(corpus: Any, scores: dict[str, Any], name: str) -> float:

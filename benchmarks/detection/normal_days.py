@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detection.sets import data_root
+from detection.sets import data_root, paths
 from homeostat.stats.esd import MAD_SIGMA
 
 DAY = 86_400
@@ -136,7 +136,7 @@ def _source(name: str, seconds: Any, values: Any, ill: Any, step: int) -> Source
 
 
 def _aiops() -> Iterator[Source | None]:
-    for path in sorted(data_root("aiops29").glob("*.npz")):
+    for path in paths("aiops"):
         with np.load(path) as part:
             seconds, values, label = (
                 np.concatenate((part[f"train{end}"], part[f"test{end}"]))
@@ -147,6 +147,7 @@ def _aiops() -> Iterator[Source | None]:
 
 
 def _nab() -> Iterator[Source | None]:
+    paths("nab")  # all of it is there, or an error says what is not
     root = data_root("nab")
     windows = json.loads((root / "labels" / "combined_windows.json").read_text())
     for name, spans in windows.items():

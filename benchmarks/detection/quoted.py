@@ -5,6 +5,7 @@ the threshold that is best for them (`numenta/NAB`, results, commit ea702d7). Th
 sets are plain methods with the best threshold of each series, judged by the same scorer earlier.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 NAB: Final = {
@@ -51,3 +52,18 @@ GATES: Final = {
     "smd": {"VUS-PR": (0.62, 0.70), "event F1": (0.85, 0.90)},
 }
 """What is asked of each set: the gate, and the aim. `false a day` must not be above them."""
+
+
+def column(name: str, column: str) -> dict[str, float]:
+    """Return the quoted figures of one column of a set, by whose they are; none if there are none.
+
+    >>> column("smd", "event F1")["ECOD of the training part"]
+    0.401
+    """
+    heads: tuple[str, ...] = ("VUS-PR", "event F1")
+    rows: Mapping[str, tuple[float, ...]] = NAB if name == "nab" else SERIES[name]
+    if name == "nab":
+        heads = ("standard", "one category out", "low false alarms", *heads, "false a day")
+    if column not in heads:
+        return {}
+    return {who: values[heads.index(column)] for who, values in rows.items() if who != "random"}

@@ -94,12 +94,17 @@ def load(name: str, *, files: int | None = None) -> list[Recording]:
     Raises:
         FileNotFoundError: The data are not there; says where they go.
     """
-    reader, paths = {
-        "nab": (_nab, _nab_paths),
-        "aiops": (_aiops, _in("aiops29")),
-        "smd": (_smd, _in("smd4")),
-    }[name]
-    return [reader(path) for path in paths()[:files]]
+    reader = {"nab": nab_file, "aiops": _aiops, "smd": _smd}[name]
+    return [reader(path) for path in paths(name)[:files]]
+
+
+def paths(name: str) -> list[Path]:
+    """Return the files of a set, in order.
+
+    Raises:
+        FileNotFoundError: They are not there; says where they go.
+    """
+    return {"nab": _nab_paths, "aiops": _in("aiops29"), "smd": _in("smd4")}[name]()
 
 
 def data_root(folder: str) -> Path:
@@ -139,11 +144,18 @@ def _in(folder: str) -> Callable[[], list[Path]]:
 
 
 def _nab_paths() -> list[Path]:
-    labels = json.loads((nab_root() / "labels" / "combined_windows.json").read_text())
-    return [nab_root() / "data" / name for name in sorted(labels)]
+    windows = nab_root() / "labels" / "combined_windows.json"
+    if not windows.is_file():
+        raise FileNotFoundError(f"{windows}: is not there; put there {_ORIGINS['nab']}")
+    found = [nab_root() / "data" / name for name in sorted(json.loads(windows.read_text()))]
+    for path in found:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: is not there; put there {_ORIGINS['nab']}")
+    return found
 
 
-def _nab(path: Path) -> Recording:
+def nab_file(path: Path) -> Recording:
+    """Return one file of the Numenta benchmark, without its labels."""
     with path.open() as file:
         rows = list(csv.DictReader(file))
     # Read as one clock without summer time, whatever the machine's own.

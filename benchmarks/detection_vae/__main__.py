@@ -9,24 +9,40 @@ PyOD's autoencoder, run by the Python of another environment.
 """
 
 import argparse
-import importlib.util
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from detection import judging, sets
 from homeostat.detect.vae import Vae
 from homeostat.detect.vae_config import Config
 from homeostat.detect.vae_model import CALIBRATION, Model, fit, score
 from homeostat.stats import conformal
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 CHUNK = 4096
+
+
+class Machine(NamedTuple):
+    """One machine: its name and file, its training part, its test part, and that part's labels."""
+
+    name: str
+    path: Path
+    train: Any
+    test: Any
+    labels: Any
+
+
+class Wanted(NamedTuple):
+    """What is scored beside the two forms of ours."""
+
+    streamed: bool = False
+    peer: str = ""
 
 
 def judge() -> Any:
@@ -35,13 +51,19 @@ def judge() -> Any:
     Raises:
         FileNotFoundError: It is not there.
     """
-    path = SHARED / "tools" / "adscore.py"
-    spec = importlib.util.spec_from_file_location("adscore", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise FileNotFoundError(f"the judge is not at {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return judging.scorer()
+
+
+def machine(path: Path, *, rows: int | None = None) -> Machine:
+    """Return a machine; of each part only so many rows about its first labels, for a sample."""
+    with np.load(path) as kept:
+        train, test = kept["train"].astype(float), kept["test"].astype(float)
+        labels = kept["label"] > 0
+    if rows is not None:
+        begin = max(int(np.flatnonzero(labels)[0]) - rows // 2, 0)
+        train, part = train[-rows:], slice(begin, begin + rows)
+        test, labels = test[part], labels[part]
+    return Machine(path.stem, path, train, test, labels)
 
 
 def components(train: Any, test: Any) -> Any:
@@ -82,16 +104,15 @@ def streamed(config: Config, model: Model, train: Any, test: Any) -> Any:
     return out
 
 
-def methods(path: Path, asked: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+def methods(one: Machine, wanted: Wanted) -> Iterator[tuple[str, Any]]:
     """Yield each method's name and its scores of the test part."""
-    kept = np.load(path)
-    train, test = kept["train"].astype(float), kept["test"].astype(float)
+    train, test = one.train, one.test
     yield "random", np.random.default_rng(0).random(len(test))
     yield "components", components(train, test)
     for name, config in (("untrained", Config(rounds=0)), ("trained", Config())):
         started = time.process_time()
         model = fit(config, train, np.ones(len(train), dtype=bool)).model
-        print(f"{path.stem} {name}: fitted in {time.process_time() - started:.1f} s", flush=True)
+        print(f"{one.name} {name}: fitted in {time.process_time() - started:.1f} s", flush=True)
         before = config.window - 1
         said = score(config, model, np.concatenate([train[-before:], test]))
         error, divergence = said.error[before:], said.divergence[before:]
@@ -99,34 +120,37 @@ def methods(path: Path, asked: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         yield f"{name}, divergence", divergence
         sides = (model.normal.errors, error), (model.normal.divergences, divergence)
         yield f"{name}, either", np.maximum(*(calibrated(*side) for side in sides))
-        if asked.streamed:
+        if wanted.streamed:
             yield f"{name}, streamed", streamed(config, model, train, test)
-    if asked.peer:
+    if wanted.peer:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "scores.npy"
             peer = Path(__file__).with_name("peer.py")
-            subprocess.run([asked.peer, str(peer), str(path), str(out)], check=True)
+            subprocess.run([wanted.peer, str(peer), str(one.path), str(out)], check=True)
             yield "PyOD VAE", np.load(out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m detection_vae", description=__doc__)
-    parser.add_argument("--peer", help="the Python of an environment with pyod, torch and tqdm")
+    parser.add_argument(
+        "--peer", default="", help="the Python of an environment with pyod, torch and tqdm"
+    )
     parser.add_argument("--streamed", action="store_true", help="also tick by tick")
     parser.add_argument("--files", type=int, help="only the first so many machines")
     asked = parser.parse_args()
-    paths = sorted((SHARED / "data" / "smd4").glob("*.npz"))[: asked.files]
-    if not paths:
-        sys.exit(f"no machines in {SHARED / 'data' / 'smd4'}")
     found: dict[str, list[float]] = {}
+    paths = sets.paths("smd")[: asked.files]
     for path in paths:
-        labels = np.load(path)["label"]
-        for name, scores in methods(path, asked):
-            found.setdefault(name, []).append(judge().vus_pr(labels, scores))
+        one = machine(path)
+        for name, scores in methods(one, Wanted(asked.streamed, asked.peer)):
+            found.setdefault(name, []).append(judge().vus_pr(one.labels, scores))
     print(f"{'VUS-PR':<24}" + "".join(f"{path.stem:>14}" for path in paths) + f"{'mean':>8}")
     for name, each in found.items():
         print(f"{name:<24}" + "".join(f"{one:14.4f}" for one in each) + f"{np.mean(each):8.4f}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FileNotFoundError as error:
+        sys.exit(f"detection_vae: {error}")

@@ -142,12 +142,32 @@ def test_what_knows_nothing_scores_next_to_nothing() -> None:
 
 
 @pytest.mark.slow
+def test_who_tells_of_a_label_when_it_is_over_is_told_from_who_tells_in_time() -> None:
+    from detection import controls, judging  # noqa: PLC0415 - found by the fixture above
+
+    sets = _shared()
+    root = sets.nab_root() / "data"
+    names = ("realKnownCause/rogue_agent_key_hold.csv", "realTraffic/speed_7578.csv")
+    recordings = [sets.nab_file(root / name) for name in names]
+    late, windows = controls.lagged(recordings), judging.ranges(recordings)
+    assert any(windows)
+    in_time = [np.zeros(len(one)) for one in late]
+    for score, labelled in zip(in_time, windows, strict=True):
+        score[[first for first, _ in labelled]] = 1.0
+    found, told = (judging.nab(names, one, volume=False) for one in (late, in_time))
+    assert found["event F1"] == 0.0
+    assert told["event F1"] > 0.9
+    assert found["shipped threshold"] <= 0.0
+    assert told["shipped threshold"] > 50.0
+
+
+@pytest.mark.slow
 def test_what_must_not_matter_does_not() -> None:
     from detection import controls  # noqa: PLC0415 - found by the fixture above
 
     sets = _shared()
     names = ("realTraffic/speed_7578.csv", "artificialNoAnomaly/art_noisy.csv")
-    recordings = [sets._nab(sets.nab_root() / "data" / name) for name in names]
+    recordings = [sets.nab_file(sets.nab_root() / "data" / name) for name in names]
     holds = controls.invariances(recordings, ticks=900)
     assert all(holds.values()), holds
 
@@ -166,6 +186,6 @@ def test_what_is_measured_is_what_the_command_writes(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["detect", *map(str, files)])
         with (tmp_path / "out.csv").open(newline="") as file:
             written = [float(row["anomaly_score"]) for row in csv.DictReader(file)]
-        (said,) = playing.played([sets.beginning(sets._nab(path), rows)])
+        (said,) = playing.played([sets.beginning(sets.nab_file(path), rows)])
         assert max(written) > 0.0
         np.testing.assert_allclose(written, said.score, rtol=1e-5, atol=1e-9)
