@@ -15,6 +15,19 @@ from homeostat.twin.primitives import PRIMITIVES
 LAB = [sys.executable, "-m", "homeostat", "lab"]
 PLAIN = text(next(p for p in PRIMITIVES if p.name == "contention"))
 
+# The fault begins when the episode is nearly over, and hardly is one.
+BURSTS = """\
+id: T01
+name: bursts
+family: infrastructure
+summary: A neighbour at the end of a recorded load.
+length_s: 600
+load: {profile: trace, trace: bursts, compress: 1}
+onset: {shape: step, start_s: 540, duration_s: 30}
+faults:
+  - {primitive: contention, magnitude: 1.01}
+"""
+
 
 def lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -89,3 +102,18 @@ def test_files_with_every_primitive_run_from_the_command_line(tmp_path: Path) ->
     one = lab("episode", f"P_{PRIMITIVES[0].name}", "--policy", "hold", *alone, cwd=tmp_path)
     assert one.returncode == 0, one.stderr
     assert json.loads(one.stdout)["scenario"] == f"P_{PRIMITIVES[0].name}"
+
+
+@pytest.mark.slow
+def test_a_recorded_load_breaks_no_promise_before_the_fault(tmp_path: Path) -> None:
+    rows = (f"{10 * second},{900.0 if second % 20 == 7 else 30.0}" for second in range(61))
+    (tmp_path / "bursts.csv").write_text("timestamp,value\n" + "\n".join(rows), encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(BURSTS, encoding="utf-8")
+    words = ("--scenarios", "own.yaml", "--only", "T01", "--trace", "bursts=bursts.csv")
+    done = lab(
+        "run", *words, "--policies", "hold", "--seeds", "2", "--jobs", "1", "--films", "0",
+        "-o", "json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    hold = json.loads(done.stdout)["policies"]["hold"]["metrics"]
+    assert hold["sla_compliance"]["value"] == 1.0

@@ -314,6 +314,14 @@ REFUSALS = {
         MINIMAL + "unsafe: [{action: a, why: b, codes: [K9]}]\n", 12, "known: K1",
     ),
     "a trace that is not named": (MINIMAL + "load: {profile: trace}\n", 12, "'trace' is missing"),
+    "peaks of no recorded load": (
+        MINIMAL + "load: {profile: flat, peaks: kept}\n", 12, "unknown key 'peaks'",
+    ),
+    "peaks that are neither": (
+        MINIMAL + "load: {profile: trace, trace: t, compress: 1, peaks: keep}\n",
+        12,
+        "did you mean 'kept'",
+    ),
     "an unknown signal": (MINIMAL + "signals: {p75: up}\n", 12, "did you mean 'p50'"),
     "recoverable by nobody": (MINIMAL + "recoverable: maybe\n", 12, "one of params"),
     "a list for a mapping": ("- 1\n", 1, "must be a mapping"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.lab.draw import draw
-from homeostat.lab.scenario import Load, Profile, fixed
+from homeostat.lab.scenario import Load, Peaks, Profile, fixed
 from homeostat.lab.scenario_errors import DrawError, TraceError
 from homeostat.lab.traces import Recorded, read, replay
 from homeostat.testing.catalogue import scenario
@@ -179,9 +179,8 @@ def test_a_record_that_is_too_short_or_silent_is_refused_with_the_fix() -> None:
 def test_a_scenario_replays_a_record_by_name_and_misses_it_loudly() -> None:
     from dataclasses import replace  # noqa: PLC0415  # `replay` is the word of this file
 
-    found = replace(
-        scenario("S01"), load=Load(profile=Profile.TRACE, trace="mine", compress=fixed(2.0))
-    )
+    load = Load(profile=Profile.TRACE, trace="mine", compress=fixed(2.0), peaks=Peaks.KEPT)
+    found = replace(scenario("S01"), load=load)
     recorded = Recorded(name="mine", step_s=60.0, rps=np.arange(1, 241.0))
     episode = draw(found, 3, recorded={"mine": recorded})
     knots = np.asarray(episode.params.demand.knots_rps)
@@ -191,6 +190,29 @@ def test_a_scenario_replays_a_record_by_name_and_misses_it_loudly() -> None:
         draw(found, 3, recorded={"mini": recorded})
     with pytest.raises(DrawError, match="none was given"):
         draw(found, 3)
+
+
+def test_peaks_that_do_not_fit_are_scaled_down_with_all_the_load_unless_they_are_kept() -> None:
+    from dataclasses import replace  # noqa: PLC0415  # `replay` is the word of this file
+
+    quiet_and_rush = np.concatenate([np.ones(200), np.full(40, 50.0)])
+    recorded = {"mine": Recorded(name="mine", step_s=60.0, rps=quiet_and_rush)}
+    loads = {
+        peaks: Load(profile=Profile.TRACE, trace="mine", compress=fixed(4.0), peaks=peaks)
+        for peaks in Peaks
+    }
+    fit, kept = (
+        draw(replace(scenario("S01"), load=loads[peaks]), 3, recorded=recorded)
+        for peaks in (Peaks.FIT, Peaks.KEPT)
+    )
+    low, high = (np.asarray(one.params.demand.knots_rps) for one in (fit, kept))
+    usual = kept.drawn["deployment.demand_rps"]
+    assert high.mean() == pytest.approx(usual, rel=0.01)
+    assert high.max() > 4 * usual  # a rush of nine times the mean and more
+    assert low.max() < high.max()
+    np.testing.assert_allclose(low / low.max(), high / high.max(), rtol=1e-4)
+    capacity = usual / kept.drawn["deployment.base_rho"]
+    assert usual <= low.max() < 0.95 * capacity < high.max()
 
 
 def test_the_azure_trace_has_the_requests_and_the_length_it_is_known_for() -> None:

@@ -1,7 +1,8 @@
 """Organic load of an episode: the knots between which the twin interpolates.
 
 Flat and diurnal loads begin at the deployment's utilisation; a recorded load meets it in the mean,
-so that its own peaks remain what they were. What faults do to load comes on top, in the twin.
+or stays below it where its peaks would break the promise before any fault, unless they are to be
+kept. What faults do to load comes on top, in the twin.
 """
 
 import math
@@ -11,7 +12,7 @@ import numpy as np
 
 from homeostat.lab.chance import value
 from homeostat.lab.deployment_build import Built, rounded
-from homeostat.lab.scenario import Profile, Scenario, fixed
+from homeostat.lab.scenario import Peaks, Profile, Scenario, fixed
 from homeostat.lab.scenario_errors import DrawError, close_to
 from homeostat.lab.traces import Recorded, replay
 from homeostat.twin.shapes import LOAD_KNOTS
@@ -48,13 +49,14 @@ def knots(
                 f"{scenario.id}: recorded load {load.trace!r} is not there ({known}); "
                 "give its file along with the scenario"
             )
-        return replay(
+        rates = replay(
             recorded[load.trace],
             length_s=scenario.length_s,
             mean_rps=built.demand_rps,
             compress=compress,
             where=where,
         )
+        return _within(rates, built.room_rps) if load.peaks is Peaks.FIT else rates
     at_s = np.linspace(0.0, scenario.length_s, LOAD_KNOTS)
     if load.profile is Profile.FLAT:
         swing = np.zeros(LOAD_KNOTS)
@@ -62,3 +64,9 @@ def knots(
         swing = (1 - np.cos(2 * math.pi * at_s / period_s)) / 2
     rates = built.demand_rps * (1 + (ratio - 1) * swing)
     return np.asarray([rounded(float(rate)) for rate in rates], np.float32)
+
+
+def _within(rates: np.ndarray, room_rps: float) -> np.ndarray:
+    """Return a load of the same form whose highest knot is no more than the room."""
+    scale = min(1.0, room_rps / float(rates.max()))
+    return np.asarray([rounded(float(rate) * scale) for rate in rates], np.float32)

@@ -54,6 +54,7 @@ class Built:
         b: Of pool B.
         capacity_rps: Of one replica of A, at its largest batch.
         demand_rps: Organic load at the start.
+        room_rps: The most load that leaves room for its usual swings within the promise.
         in_flight: Requests in the system at that load.
     """
 
@@ -62,6 +63,7 @@ class Built:
     b: int
     capacity_rps: float
     demand_rps: float
+    room_rps: float
     in_flight: float
 
     @property
@@ -168,6 +170,7 @@ def build(numbers: Mapping[str, float]) -> Built:
         b=b,
         capacity_rps=rounded(capacity),
         demand_rps=rounded(demand),
+        room_rps=rounded(healthy),
         in_flight=rounded(in_flight),
     )
 

@@ -165,6 +165,13 @@ class Profile(StrEnum):
     TRACE = "trace"
 
 
+class Peaks(StrEnum):
+    """What becomes of a recorded load's peaks where the deployment has no room for them."""
+
+    FIT = "fit"  # all of the load is scaled down until the highest fits
+    KEPT = "kept"  # they stay, and the promise may be broken before any fault
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """Organic load over the episode, scaled so that its start (or mean) meets `base_rho`.
@@ -175,6 +182,7 @@ class Load:
         period_s: Of a day; diurnal only.
         trace: Name of a recorded load; trace only.
         compress: Seconds of the record per second of the episode; trace only.
+        peaks: What becomes of peaks that do not fit; trace only.
     """
 
     profile: Profile = Profile.FLAT
@@ -182,6 +190,7 @@ class Load:
     period_s: Spec | None = None
     trace: str = ""
     compress: Spec | None = None
+    peaks: Peaks = Peaks.FIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

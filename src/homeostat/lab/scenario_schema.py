@@ -16,6 +16,7 @@ from homeostat.lab.scenario import (
     Load,
     Onset,
     Param,
+    Peaks,
     Profile,
     Scenario,
     Spec,
@@ -275,7 +276,7 @@ def _load(fields: Fields, params: Mapping[str, Spec]) -> Load:
         Profile.DIURNAL: ("peak_ratio", "period_s"),
         Profile.TRACE: ("trace", "compress"),
     }[profile]
-    inner.only(("profile", *needed))
+    inner.only(("profile", *needed, *(("peaks",) if profile is Profile.TRACE else ())))
     for key in needed:
         inner.get(key)
     found = Load(
@@ -284,6 +285,7 @@ def _load(fields: Fields, params: Mapping[str, Spec]) -> Load:
         period_s=inner.spec("period_s"),
         trace=inner.text("trace", ""),
         compress=inner.spec("compress"),
+        peaks=inner.enum("peaks", Peaks, Peaks.FIT),
     )
     if profile is Profile.TRACE and not found.trace:
         raise inner.error(

@@ -16,6 +16,7 @@ from homeostat.lab.scenario import (
     Load,
     Onset,
     Param,
+    Peaks,
     Profile,
     Range,
     Scenario,
@@ -87,6 +88,7 @@ def _load(load: Load) -> dict[str, Any]:
         "period_s": _spec(load.period_s),
         "trace": load.trace,
         "compress": _spec(load.compress),
+        "peaks": "" if load.peaks is Peaks.FIT else load.peaks.value,
     })
 
 
