@@ -115,3 +115,13 @@ def test_a_command_prints_what_went_wrong_or_everything() -> None:
     rows = shown(FOUND, plain=False)
     assert [row["both"] for row in rows] == ["5", ""]
     assert len(shown(FOUND, plain=True)["rows"]) == 5
+
+
+def test_what_only_a_person_may_let_through_says_so_and_a_second_time_is_told_apart() -> None:
+    asked = Row(
+        scenario="S22", role="unsafe", text="rollback", does="rollback a", episodes=4, asks=4
+    )
+    again = replace(asked, text="scale_down", asks=0, note="asked again after an hour")
+    said = markdown(replace(FOUND, rows=(asked, again)))
+    assert "| S22 rollback (`rollback a`) | 4 | 0 | without a person's yes (4) |" in said
+    assert "| S22 scale_down (`rollback a`; asked again after an hour) | 4 | 0 |  |" in said

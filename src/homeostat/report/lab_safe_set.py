@@ -197,12 +197,15 @@ def _harm(row: Row) -> list[str]:
 
 def _loss(row: Row) -> list[str]:
     reasons = list(row.reasons.items())[:_REASONS]
-    why = ", ".join(f"{guard} ({count})" for guard, count in reasons)
-    return [_name(row), str(row.episodes), str(row.inside), why]
+    why = [f"{guard} ({count})" for guard, count in reasons]
+    if row.role == "unsafe" and row.asks:
+        why.append(f"without a person's yes ({row.asks})")
+    return [_name(row), str(row.episodes), str(row.inside), ", ".join(why)]
 
 
 def _name(row: Row) -> str:
-    return f"{row.scenario} {row.text} (`{row.does.replace('|', 'or')}`)"
+    note = f"; {row.note}" if row.note else ""
+    return f"{row.scenario} {row.text} (`{row.does.replace('|', 'or')}`{note})"
 
 
 def _listed(rows: Sequence[Row]) -> str:
