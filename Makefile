@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo coverage test computing waiting ray test-live test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
+.PHONY: setup lock demo coverage test computing waiting ray test-live kube test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -90,6 +90,10 @@ ray: require
 	@.venv-ray/bin/python -m pip install -q --require-hashes -r tests/adapters/actuators/ray.lock \
 	  || { rm -rf .venv-ray; echo "Ray could not be installed."; exit 1; }
 
+# A real Kubernetes API server with its controllers, for the tests in tests/kube: seven CPU-minutes, once.
+kube:
+	@tests/kube/build.sh
+
 test-long: setup
 	@$(BIN)/pytest -q -m "long" --timeout 3600
 	@$(BIN)/pytest -q -n 2 --hypothesis-profile explore -m "$(HERE)" --timeout 3600
@@ -112,14 +116,16 @@ bench-detection: setup
 	  || { rm -rf .venv-peers; echo "The peers could not be installed; the tables say so."; }
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m detection $(PARTS)
 
-# Made-up canaries through the judge, beside what is in use: half a minute of one core. It writes into
-# the page with PARTS="--page docs/reference/canary-figures.md"; PARTS="--parts coverage" for a part.
+# The figures that the safety promises name, in their short forms, and made-up canaries through the judge,
+# beside what is in use: minutes. PARTS="--parts mutants --long --keep" for a part at the length that is asked,
+# kept and put into docs/reference/safety-figures.md.
 bench-safety: setup
 	@PYTHONPATH=benchmarks OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m safety $(PARTS)
 
-# The long form of the simulation: more than an hour of two cores; SIM_EFFECTS=5000000 for less.
+# The long form of the simulation: more than an hour of two cores; SIM_EFFECTS=5000000 for less. KEEP=1
+# keeps its figures for the page, as those of `bench-safety`.
 sim: setup
-	@PYTHONPATH=tests/loop/sim $(BIN)/python -m protocol_sim --effects $(or $(SIM_EFFECTS),100000000)
+	@PYTHONPATH=tests/loop/sim:benchmarks $(BIN)/python -m protocol_sim $(if $(KEEP),--keep) --effects $(or $(SIM_EFFECTS),100000000)
 	@$(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim -k "not million"
 
 # Bandits, Hedge and promotion gates on made-up tasks: five minutes of one core. PARTS as above.

@@ -19,6 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "kube"))
+import kube_binaries
+
 CHROMIUM: Final = "/usr/bin/chromium"  # as in tests/console and tests/report
 _VERSION: Final = re.compile(r"v?(\d+(?:\.\d+)+)")
 _ANSWER_S: Final = 60.0  # MLflow's command imports for seconds; a busy machine
@@ -89,6 +92,10 @@ def _ray() -> str | None:
     own = Path(__file__).parents[2] / ".venv-ray" / "bin" / "ray"  # as in ray_server.py
     found = os.environ.get("HOMEOSTAT_RAY") or (str(own) if own.exists() else None)
     return found or shutil.which("ray")
+
+
+def _without_the_rest(said: str) -> str:
+    return kube_binaries.missing()
 
 
 def _without_playwright(said: str) -> str:
@@ -171,6 +178,21 @@ PARTS: Final = (
         remedy="https://kubernetes.io/docs/tasks/tools (1.27 or newer)",
         programs=("kubectl",),
         unfit=_old_kustomize,
+    ),
+    Part(
+        name="etcd",
+        find=_on_path("etcd"),
+        version=("--version",),
+        remedy="apt-get install etcd-server",
+        programs=("etcd",),
+    ),
+    Part(
+        name="kube",
+        find=kube_binaries.apiserver,
+        version=("--version",),
+        remedy="make kube",
+        programs=(),
+        unfit=_without_the_rest,
     ),
     Part(
         name="mlflow",
