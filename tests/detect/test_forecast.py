@@ -85,6 +85,26 @@ def test_every_known_memory_gets_a_forecast_and_nothing_else_does() -> None:
     assert got[1].time_to_limit_ns == pytest.approx(29 * SECOND, rel=0.25)
 
 
+def test_a_climb_that_is_claimed_has_its_quantiles_and_a_cache_is_told_of_without_a_deed() -> None:
+    history = {
+        ("replica:a-0", names.MEMORY_SHARE): leak(0.4, 0.01, 32, 0.003),
+        ("replica:a-0", names.KV_USAGE): leak(0.4, 0.01, 32, 0.003),
+        ("replica:a-1", names.KV_USAGE): leak(0.4, 0.0, 32, 0.003),
+    }
+    cache, memory, calm = forecasts({"credit": Past(history)}, [managed(SECOND)])["credit"]
+    assert (cache.signal, memory.signal) == (names.KV_USAGE, names.MEMORY_SHARE)
+    for one in (cache, memory):
+        first, middle, last = one.left_ns
+        assert first is not None
+        assert middle == pytest.approx(29 * SECOND, rel=0.3)
+        assert middle is not None
+        assert first <= middle
+        assert last is None or middle <= last
+    assert memory.time_to_limit_ns is not None
+    assert cache.time_to_limit_ns is None  # what is acted on is memory's alone
+    assert (calm.left_ns, calm.time_to_limit_ns) == ((), None)
+
+
 STEPS = st.lists(
     st.sampled_from((math.nan, 0.5, 0.52, 0.55, 0.6, 0.7, 0.9, 0.99, 1.0, 1.2)),
     min_size=12,

@@ -83,6 +83,29 @@ def test_memory_that_nobody_sees_any_more_is_unknown_and_not_out_of_sight() -> N
     assert [one.concern for one in blind.parts] == ["time_left"]
 
 
+def test_a_share_that_climbs_counts_by_its_quantiles_and_never_later_than_what_is_acted_on() -> (
+    None
+):
+    def climb(
+        left: tuple[int | None, ...], until: int | None = None, signal: str = MEMORY[1]
+    ) -> Health:
+        one = Forecast(
+            subject=MEMORY[0], signal=signal, limit=1.0, time_to_limit_ns=until, left_ns=left
+        )
+        return found(forecasts=(*CALM, one))
+
+    minutes = (4 * MINUTE, 20 * MINUTE, None)
+    said = climb(minutes, 4 * MINUTE)
+    assert said.parts[0].because == "5% by 240 s, 50% by 1200 s, 95% by none in sight"
+    assert said.parts[0].verdict is Verdict.ANOMALOUS
+    # All at once takes more away than perhaps, and what is acted on at 4 minutes is no later.
+    assert climb((0, 0, 0), 0).score < said.score < 100.0
+    assert climb((50 * MINUTE, None, None), 4 * MINUTE).parts[0].because.startswith("5% by 240 s")
+    # A KV cache is told of by its quantiles alone.
+    assert climb(minutes, None, names.KV_USAGE).parts[0].signal == names.KV_USAGE
+    assert climb((), 4 * MINUTE).parts[0].because == "5% by 240 s"
+
+
 def test_demand_without_a_capacity_takes_nothing_away() -> None:
     rate = ("pool:a", names.ARRIVAL_RATE)
     assert found(forecasts=(*CALM, ahead(rate, None, None, None))) == found()

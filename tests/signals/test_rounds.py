@@ -184,7 +184,7 @@ def test_a_counter_that_stays_low_and_moves_becomes_the_new_baseline() -> None:
     assert reading(frame, names.ARRIVAL_RATE) == (64.0, Quality.GOOD)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -1.0])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -1.0, 2.0**54])
 def test_a_counter_that_is_no_count_is_absurd(bad: float) -> None:
     feed = Feed()
     feed.run(10)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
+from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -134,13 +135,11 @@ class Reading:
     """One judged series, as decisions and people see it.
 
     Attributes:
-        subject: See `SeriesKey`.
-        signal: A name from `base.names`.
+        subject, signal: See `SeriesKey`.
         value: In the signal's unit; None when unknown.
         verdict: Three answers.
         quality: Why it is unknown, if it is.
-        low: Lower edge of what was expected, None when not known.
-        high: Upper edge of what was expected, None when not known.
+        low, high: Edges of what was expected, None when not known.
         age_ns: Age of the value at the tick.
         samples: How many events it summarises.
     """
@@ -162,8 +161,7 @@ class Anomaly:
 
     Attributes:
         detector: The detector's name.
-        subject: See `SeriesKey`.
-        signal: A name from `base.names`.
+        subject, signal: See `SeriesKey`.
         verdict: Three answers; HEALTHY claims are not carried.
         neg_log10_p: Evidence against healthy, as -log10 of a p-value; None when unknown.
     """
@@ -180,14 +178,14 @@ class Forecast:
     """What one series is about to do under HOLD.
 
     Attributes:
-        subject: See `SeriesKey`.
-        signal: A name from `base.names`.
+        subject, signal: See `SeriesKey`.
         limit: The value it must not cross; infinite where none is known.
         time_to_limit_ns: Earliest credible crossing (lower bound), None if none is in sight.
         likely_ns: When it crosses as likely as not, None if that is not in sight.
         horizons_ns: How far ahead the next two look, ascending; empty where they are not asked.
         chances: Probability that the limit is crossed by then, None where unknown.
         quantiles: Value at each horizon with probability 5 %, 50 % and 95 %; empty where unknown.
+        left_ns: Until it crosses, with the same three, None: not in sight; empty where unknown.
     """
 
     subject: str
@@ -198,6 +196,7 @@ class Forecast:
     horizons_ns: tuple[int, ...] = ()
     chances: tuple[float | None, ...] = ()
     quantiles: tuple[tuple[float, ...], ...] = ()
+    left_ns: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,8 +308,7 @@ class Contribution:
     """What one series adds to the score of its deployment.
 
     Attributes:
-        subject: See `SeriesKey`.
-        signal: A name from `base.names`.
+        subject, signal: See `SeriesKey`.
         share: Of the evidence, above 0 and at most 1.
     """
 
@@ -372,6 +370,7 @@ class Evidence:
     health: Health | None = None
     score: Score | None = None
     increments: tuple[Increments, ...] = ()
+    promises: tuple[PromiseTest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,8 @@ def then(row: Plain) -> dict[str, str | list[str]]:
         "health score then": [score(known["health_score"]), *map(_part, known["health_parts"])],
         "objectives then": slo(known["slo_met"]),
         "suspected then": [_suspicion(one) for one in known["suspicions"]] or ["-"],
-        "forecasts then": [_ahead(one) for one in known["forecasts"] if one["chances"]] or ["-"],
+        "objectives tested": [_tested(one) for one in known["promises"]] or ["not counted"],
+        "forecasts then": _outlooks(known["forecasts"]),
     }
 
 
@@ -173,7 +174,7 @@ def outlook(row: Plain) -> dict[str, str | list[str]]:
     """Return how a deployment is and what is ahead of it now, by name."""
     return {
         "health score now": [score(row["health_score"]), *map(_part, row["health_parts"])],
-        "forecasts now": [_ahead(one) for one in row["forecasts"] if one["chances"]] or ["-"],
+        "forecasts now": _outlooks(row["forecasts"]),
     }
 
 
@@ -357,6 +358,32 @@ def _ahead(one: Plain) -> str:
     limit = "limit unknown" if one["limit"] is None else f"beyond {cell(one['limit'])}"
     likely = "" if one["likely_s"] is None else f", as likely as not in {one['likely_s']:.0f} s"
     return f"{one['subject']} {one['signal']} {limit}: {chances}{likely}"
+
+
+def _outlooks(forecasts: Sequence[Plain]) -> list[str]:
+    """Return what is told of forecasts: chances, and shares whose limit is in sight."""
+    said = [_ahead(one) for one in forecasts if one["chances"]]
+    left = [one for one in forecasts if any(at is not None for at in one["left_s"])]
+    return [*said, *map(_left, left)] or ["-"]
+
+
+def _left(one: Plain) -> str:
+    """Return when a share is full: "replica:a memory_share full: 5% in 3 min, ..."."""
+    times = ", ".join(
+        f"{level} {'not in sight' if at is None else f'in {at / 60:.0f} min'}"
+        for level, at in zip(("5%", "50%", "95%"), one["left_s"], strict=True)
+    )
+    return f"{one['subject']} {one['signal']} full: {times}"
+
+
+def _tested(one: Plain) -> str:
+    """Return what the test of an objective says: "gateway error_ratio, 0.01 promised: ..."."""
+    said = {True: "broken", False: "not shown to be broken", None: "not counted now"}
+    since = "" if one["since"] is None else f", against it since {clock(one['since'])}"
+    return (
+        f"{one['subject']} {one['signal']}, {cell(one['limit'])} promised: {said[one['broken']]}, "
+        f"e-value {10.0 ** one['log10_e']:.2g}{since} ({one['tests']} ticks)"
+    )
 
 
 def _suspicion(one: Plain) -> str:

@@ -1,11 +1,11 @@
 """When will a share that climbs (memory, KV cache) reach its limit? Quantiles of the time left.
 
-`forecast` answers with the earliest credible time alone. Here a trend and what surrounds it are
-played on: the slope as uncertain as its ranks say (Theil-Sen, Sen 1968; the variance of the rank
-statistic corrected for neighbours that are alike, Hamed & Rao, Journal of Hydrology 204 (1998),
-equation 19), and around it the departures of the past as they followed moments like this one, so
-that a garbage collector's sawtooth goes on as a sawtooth and reaches the limit with a tooth. Each
-such path crosses at some time or not in sight; the quantiles are theirs.
+`forecast` claims a climb by its earliest credible time, and asks here for the rest. A trend and
+what surrounds it are played on: the slope as uncertain as its ranks say (Theil-Sen, Sen 1968; the
+variance of the rank statistic corrected for neighbours that are alike, Hamed & Rao, Journal of
+Hydrology 204 (1998), equation 19), and around it the departures of the past as they followed
+moments like this one, so that a garbage collector's sawtooth goes on as a sawtooth and reaches the
+limit with a tooth. Each such path crosses at some time or not in sight; the quantiles are theirs.
 
 No chance is drawn: the same values give the same answer. A process that climbs within what it has
 come down from by itself, and of whose teeth fewer than two were seen, is unknown.
@@ -21,6 +21,9 @@ import numpy.typing as npt
 
 from homeostat.detect.panel import DROP
 from homeostat.stats.robust import LEAST_POINTS
+
+LEVELS: Final = (0.05, 0.5, 0.95)
+"""Quantiles of the time that are told."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,7 +70,7 @@ def time_left(
     step_ns: int,
     *,
     limit: float = 1.0,
-    levels: Sequence[float] = (0.05, 0.5, 0.95),
+    levels: Sequence[float] = LEVELS,
 ) -> TimeLeft | None:
     """Return quantiles of the time until the limit, None where too little is known.
 

@@ -1,8 +1,11 @@
-"""When will a process reach its memory limit? The earliest credible time, or none in sight.
+"""When is a replica's memory, or its KV cache, full? The earliest credible time, or none in sight.
 
 A robust line through the recent history; a crossing is claimed only when the rise is significant
 and the level is one this process has not come down from by itself (a garbage collector's sawtooth
-climbs steeply and harmlessly, time and again).
+climbs steeply and harmlessly, time and again). Where one is claimed, `breach_time` adds by when it
+is reached with 5 %, 50 % and 95 %. What is acted on is memory's earliest time alone: a KV cache
+that is full makes requests wait and kills no process, so of it the three times are told and no
+more.
 """
 
 import math
@@ -15,6 +18,8 @@ import numpy as np
 from homeostat.base import names
 from homeostat.base.evidence import Forecast
 from homeostat.base.policy import Managed
+from homeostat.detect.breach_time import time_left
+from homeostat.detect.layout import FILLING
 from homeostat.detect.panel import DROP
 from homeostat.stats.robust import theil_sen
 
@@ -37,7 +42,7 @@ class Past(Protocol):
 def forecasts(
     judged: Mapping[str, Past], managed: Sequence[Managed]
 ) -> dict[str, tuple[Forecast, ...]]:
-    """Return for every deployment a forecast per replica whose memory is known.
+    """Return for every deployment a forecast per replica and share that fills up.
 
     Args:
         judged: By deployment: recent values by (subject, signal), oldest first, NaN where unknown,
@@ -45,29 +50,36 @@ def forecasts(
         managed: The deployments.
     """
     rows = [
-        (entry, name[0], past.history[name], past.fallen.get(name, math.nan))
+        (entry, name, past.history[name], past.fallen.get(name, math.nan))
         for entry, past in ((entry, judged[entry.name]) for entry in managed)
         for name in sorted(past.history)
-        if name[1] == names.MEMORY_SHARE
+        if name[1] in FILLING
     ]
     # Whose way leads nowhere is seen of the whole fleet at once, and is nearly everybody.
     calm = _calm([past for _, _, past, _ in rows], [fell for _, _, _, fell in rows])
     out: dict[str, list[Forecast]] = {entry.name: [] for entry in managed}
-    for (entry, subject, past, fell), quiet in zip(rows, calm, strict=True):
+    for (entry, name, past, fell), quiet in zip(rows, calm, strict=True):
         until = None if quiet else time_to_limit(past, fell, entry.scrape_ns)
-        out[entry.name].append(_nothing_in_sight(subject) if until is None else _at(subject, until))
+        if until is None:
+            out[entry.name].append(_nothing_in_sight(*name))
+            continue
+        # Played on only where a climb is claimed: paths cost a thousand times what the claim does.
+        left = time_left(past, fell, entry.scrape_ns, limit=_LIMIT)
+        out[entry.name].append(_at(name, until, () if left is None else left.at_ns))
     return {name: tuple(found) for name, found in out.items()}
 
 
 @lru_cache(maxsize=4096)
-def _nothing_in_sight(subject: str) -> Forecast:
+def _nothing_in_sight(subject: str, signal: str) -> Forecast:
     """Return what is said of nearly every replica on nearly every tick: one value for all."""
-    return _at(subject, None)
+    return Forecast(subject=subject, signal=signal, limit=_LIMIT, time_to_limit_ns=None)
 
 
-def _at(subject: str, until: int | None) -> Forecast:
+def _at(name: tuple[str, str], until: int, left: tuple[int | None, ...]) -> Forecast:
+    subject, signal = name
+    acted_on = until if signal == names.MEMORY_SHARE else None
     return Forecast(
-        subject=subject, signal=names.MEMORY_SHARE, limit=_LIMIT, time_to_limit_ns=until
+        subject=subject, signal=signal, limit=_LIMIT, time_to_limit_ns=acted_on, left_ns=left
     )
 
 

@@ -10,7 +10,8 @@ hold for `HELD` ticks. The two are merged by Bonferroni as well: no claim on how
 An onset begins where the merged evidence reaches `start` and lasts until it has been quiet: one
 incident, however long. One that begins while a rule suspects something, or while or soon after an
 action of ours, is that incident and no other. Levels that changed for good (`detect.changepoint`),
-and what an action of ours may have changed, begin anew.
+and what an action of ours may have changed, begin anew. A deployment of which too little is seen to
+call it healthy (`detect.fused_blind`) is unknown.
 
 Not here: causes. What no rule explains is Family.UNCLEAR with the contributions as its reason, and
 nobody acts on it.
@@ -39,6 +40,7 @@ from homeostat.base.ports import SignalsLike
 from homeostat.base.units import TimeNs
 from homeostat.detect import stack, stack_budget, stack_incident
 from homeostat.detect.fused_batch import Batch, Batches
+from homeostat.detect.fused_blind import blind
 from homeostat.detect.fused_rooms import Group
 from homeostat.detect.fused_wires import Key
 from homeostat.detect.layout import CHARTED, Layout
@@ -152,7 +154,8 @@ class Fused:
             name: (*state.charts.get(name, ())[1 - HELD :], chart_evidence(layout, one))
             for name, one in said_of.items()
         }
-        batches, scores = self._scores(state, batches, said, charts, said_of)
+        dark = frozenset(n for n, one in said_of.items() if blind(signals, layout, one))
+        batches, scores = self._scores(state, batches, said, charts, said_of, dark)
         since = {name: one.since for name, one in scores.items() if one.since is not None}
         touched = busy | {
             name for name, one in said_of.items() if one.suspicions or one.slo_met is False
@@ -184,6 +187,7 @@ class Fused:
         said: Mapping[Key, stack.Said],
         charts: Mapping[str, tuple[float, ...]],
         said_of: Mapping[str, Evidence],
+        dark: frozenset[str],
     ) -> tuple[Batches, dict[str, Score]]:
         """Return the batches with their onsets, and the scores by deployment."""
         scores: dict[str, Score] = {}
@@ -192,7 +196,10 @@ class Fused:
             here = {name: place for place, name in enumerate(group.owners) if name in said_of}
             evidence = np.full(len(group.owners), np.nan)
             for name, place in here.items():
-                evidence[place] = merged(float(said[key].neg_log10_p[place]), _held(charts[name]))
+                both = merged(float(said[key].neg_log10_p[place]), _held(charts[name]))
+                # What little is seen may show that something is wrong, never that nothing is.
+                faint = name in dark and not both >= self.config.incident.stay
+                evidence[place] = math.nan if faint else both
             incident, alarm = stack_incident.step(
                 np, self.config.incident, group.incident, evidence, self._starts(group)
             )

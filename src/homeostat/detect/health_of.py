@@ -4,6 +4,7 @@ Puts the parts together: the promise now, what the forecasts say of it, memory o
 limit, alarms, suspicions. How much each takes away is in `health` and `health_parts`.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
@@ -23,7 +24,7 @@ from homeostat.base.many import many
 from homeostat.base.policy import Objective
 from homeostat.base.units import MINUTE
 from homeostat.detect import health_parts
-from homeostat.detect.breach_time import TimeLeft
+from homeostat.detect.breach_time import LEVELS, TimeLeft
 from homeostat.detect.health import Concern, Losses, Part, health
 
 _LOSSES: Final = Losses()
@@ -120,8 +121,7 @@ def _ahead(
         if one.chances and (key in promised or one.chances[0] is not None):
             minutes = _minutes(one.horizons_ns)
             yield health_parts.breach(*key, one.chances, minutes, _LOSSES)
-        elif not one.chances and one.time_to_limit_ns is not None:
-            left = TimeLeft(levels=_EARLIEST, at_ns=(one.time_to_limit_ns,), in_sight=1.0)
+        elif not one.chances and (left := _left(one)) is not None:
             yield health_parts.time_left(*key, left, _LOSSES)
         elif not one.chances and not _read(readings.get(key)):
             # Nothing is in sight of what nobody sees, too: that is no news of its health.
@@ -131,6 +131,21 @@ def _ahead(
         nothing = [None] * len(_LOSSES.urgency)
         minutes = (0.0,) * len(nothing)
         yield health_parts.breach(subject, signal, nothing, minutes, _LOSSES)
+
+
+def _left(one: Forecast) -> TimeLeft | None:
+    """Return when a share is full, None where no climb is claimed.
+
+    By its quantiles, never later than what is acted on; where they are not known, by that alone.
+    """
+    if one.left_ns:
+        first, *rest = one.left_ns
+        known = [at for at in (first, one.time_to_limit_ns) if at is not None]
+        at_ns = (min(known, default=None), *rest)
+        return TimeLeft(levels=LEVELS, at_ns=at_ns, in_sight=math.nan)
+    if one.time_to_limit_ns is None:
+        return None
+    return TimeLeft(levels=_EARLIEST, at_ns=(one.time_to_limit_ns,), in_sight=math.nan)
 
 
 def _read(reading: Reading | None) -> bool:

@@ -36,6 +36,9 @@ CHARTED: Final = frozenset({
     names.ACCURACY,
 })
 
+FILLING: Final = frozenset({names.MEMORY_SHARE, names.KV_USAGE})
+"""Shares of something that is full at 1: when is a question for a forecast."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Part:
@@ -52,7 +55,7 @@ class Part:
         down: Where a fall matters. `[row]`
         least: Smallest departure that matters. `[row]`
         share: The same as a share of the usual value. `[row]`
-        remembered: Rows of memory shares, of which the past is asked for. `[remembered]`
+        remembered: Rows of shares that fill up, whose past is asked for. `[remembered]`
         sizes: Rows of batch sizes of replicas whose device time is there too.
         times: Rows of device times of the same replicas.
     """
@@ -185,7 +188,7 @@ def part_of(keys: tuple[SeriesKey, ...]) -> Part:
     """Return what is known of one deployment's rows."""
     places = {(key.subject, key.signal): row for row, key in enumerate(keys)}
     matters = [matter_of(key.signal) for key in keys]
-    memory = [row for row, key in enumerate(keys) if key.signal == names.MEMORY_SHARE]
+    filling = [row for row, key in enumerate(keys) if key.signal in FILLING]
     pairs = _pairs(places)
     return Part(
         keys=keys,
@@ -198,7 +201,7 @@ def part_of(keys: tuple[SeriesKey, ...]) -> Part:
         down=np.array([one.down for one in matters], dtype=np.bool_),
         least=np.array([one.least for one in matters], dtype=np.float64),
         share=np.array([one.share for one in matters], dtype=np.float64),
-        remembered=np.array(memory, dtype=np.int64),
+        remembered=np.array(filling, dtype=np.int64),
         sizes=np.array([size for size, _ in pairs], dtype=np.int64),
         times=np.array([time for _, time in pairs], dtype=np.int64),
     )

@@ -46,6 +46,7 @@ def forecast(value: Forecast) -> dict[str, Any]:
         "horizons_s": [_seconds(one) for one in value.horizons_ns],
         "chances": [None if one is None else plain_number(one) for one in value.chances],
         "quantiles": [[plain_number(one) for one in moment] for moment in value.quantiles],
+        "left_s": [_seconds(one) for one in value.left_ns],
     }
 
 

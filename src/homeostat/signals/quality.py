@@ -35,6 +35,12 @@ STALE: Final = 3
 ABSURD: Final = 4
 FEW: Final = 5
 
+MOST_JUDGED: Final = 1e15
+"""No gauge is beyond: detectors count to there, and what they cut off would be a constant, which is
+healthy for ever."""
+MOST_COUNTED: Final = 2.0**53
+"""No counter is beyond: its increments would not be exact."""
+
 # Page reports are exact copies of counters, so any backward step is real. A counter that is low for
 # this many rounds in a row, and moves, was restarted by something that gives no start time.
 REBASE_ROUNDS: Final = 5
@@ -65,9 +71,11 @@ def absurd_values(values: Floats, counters: Bools) -> Bools:
         counters: True where the series is a counter or a bucket.
 
     Returns:
-        True where it is NaN or infinite, or a negative counter.
+        True where it is NaN or infinite, larger than may be judged or counted, or a negative
+        counter.
     """
-    odd: Bools = ~np.isfinite(values) | (counters & (values < 0.0))
+    most = np.where(counters, MOST_COUNTED, MOST_JUDGED)
+    odd: Bools = ~(np.abs(values) <= most) | (counters & (values < 0.0))
     return odd
 
 

@@ -45,3 +45,7 @@ class ForecastOut(Body):
     quantiles: list[list[float | None]] = Field(
         description="At each horizon: the value with probability 5 %, 50 % and 95 %."
     )
+    left_s: list[float | None] = Field(
+        description="Until the limit is reached with probability 5 %, 50 % and 95 %, for a share "
+        "that climbs; null where that is not in sight, none where it is unknown."
+    )

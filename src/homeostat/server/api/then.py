@@ -1,8 +1,24 @@
 """The shape of what was known at a decision: the contract of `server.view_then`."""
 
+from pydantic import Field
+
 from homeostat.server.api.ahead import ForecastOut, HealthPartOut, HealthScoreOut
 from homeostat.server.api.schemas import Body
 from homeostat.server.api.seen import ReadingOut, SuspicionOut
+
+
+class PromiseOut(Body):
+    """What spoke against one objective, by a test that may be looked at on every tick."""
+
+    subject: str
+    signal: str
+    limit: float | None = Field(description="What was promised.")
+    broken: bool | None = Field(
+        description="The evidence is what an alarm takes; null where nothing was counted."
+    )
+    log10_e: float | None = Field(description="log10 of the e-value against the promise.")
+    since: float | None = Field(description="Since when it speaks against it, if it does.")
+    tests: int = Field(description="Ticks that were counted.")
 
 
 class ThenOut(Body):
@@ -15,3 +31,4 @@ class ThenOut(Body):
     health_score: HealthScoreOut | None
     health_parts: list[HealthPartOut]
     forecasts: list[ForecastOut]
+    promises: list[PromiseOut]

@@ -1,0 +1,34 @@
+"""Is a promise broken: evidence that may be looked at after every tick.
+
+Beside the plain answer (is the last value beyond the limit), which it never hides. Not here: how
+the evidence is won (`detect.slo_evidence`).
+"""
+
+from dataclasses import dataclass
+
+from homeostat.base.units import TimeNs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseTest:
+    """What speaks against "this objective is kept", of one objective on one tick.
+
+    Attributes:
+        subject: Whose objective, for example `gateway`.
+        signal: A name from `base.names`.
+        limit: What was promised, in the signal's unit.
+        broken: The evidence has reached what an alarm takes, and has not lost it again; None where
+            nothing was counted on this tick.
+        log10_e: log10 of the evidence, an e-value: 6 is a million to one against the promise. At
+            most one above what an alarm takes.
+        since: Since when the evidence speaks against the promise; None where it does not.
+        tests: Ticks that were counted since the promise was last changed.
+    """
+
+    subject: str
+    signal: str
+    limit: float
+    broken: bool | None
+    log10_e: float
+    since: TimeNs | None
+    tests: int
