@@ -14,6 +14,7 @@ from homeostat.base.part import Part
 
 _ROOMS = {
     "detector": ("homeostat.detect", "homeostat.detectors"),
+    "method": ("homeostat.detect", "homeostat.methods"),
     "source": ("homeostat.adapters.sources", "homeostat.sources"),
     "actuator": ("homeostat.adapters.actuators", "homeostat.actuators"),
     "notifier": ("homeostat.adapters.notify", "homeostat.notifiers"),

@@ -276,7 +276,12 @@ def test_a_state_is_of_one_file_in_order(tmp_path: Path) -> None:
 
 def test_wide_inputs_are_played_fewer_at_a_time() -> None:
     scan = Scan(columns=())
-    narrow = [SimpleNamespace(columns=("v",), scan=scan, source=k) for k in range(100)]
-    wide = [SimpleNamespace(columns=("v",) * 1000, scan=scan, source=k) for k in range(7)]
+    narrow = [
+        SimpleNamespace(columns=("v",), scan=scan, source=k, method=Stack()) for k in range(100)
+    ]
+    wide = [
+        SimpleNamespace(columns=("v",) * 1000, scan=scan, source=k, method=Stack())
+        for k in range(7)
+    ]
     sizes = [len(group) for group in detect_play.groups(cast("list[Job]", [*wide, *narrow]))]
     assert sizes == [64, 36, 3, 3, 1]

@@ -11,6 +11,7 @@ from homeostat.cli.output import Output, show, tell
 
 if TYPE_CHECKING:
     from homeostat.cli.detect_layout import Wanted
+    from homeostat.cli.detect_train import Learning
 
 _STREAM: Final = Path("-")
 
@@ -33,6 +34,21 @@ def detect(
         "--false-incidents",
         help="At most so many per 1,000 signals and day; else one level, however long ticks are.",
     ),
+    method: str = typer.Option(
+        "stack",
+        "--method",
+        help="What to judge by, one or several with commas: changepoint, conformal, ewma, pca, "
+        "seasonal, shesd, spot, stack, vae, or an installed one.",
+    ),
+    model: Path | None = typer.Option(
+        None, "--model", help="The model that a method judges by, for example vae."
+    ),
+    deployment: str | None = typer.Option(
+        None, "--deployment", help="Whose ticks, where --input is a controller's journal (.db)."
+    ),
+    train: bool = typer.Option(
+        False, "--train", help="Learn a model of --input, believed normal; --output is its file."
+    ),
     false_share: float | None = typer.Option(
         None,
         "--false-share",
@@ -48,18 +64,29 @@ def detect(
 
     Exits 6 if nothing could be judged, 1 if a file of a folder could not be read.
     """
+    from homeostat.cli import detect_asked
     from homeostat.cli.detect_layout import EmptyError, Wanted
 
     _refuse_budget(false_incidents)
     _refuse_share(false_share, budget=false_incidents, stream=source == _STREAM, plot=plot)
-    wanted = Wanted(
-        time=time,
-        columns=_names(columns),
-        counters=_names(counters),
-        false_incidents=false_incidents,
+    wanted = detect_asked.by(
+        Wanted(
+            time=time,
+            columns=_names(columns),
+            counters=_names(counters),
+            false_incidents=false_incidents,
+            deployment=deployment,
+        ),
+        detect_asked.How(
+            methods=_names(method), model=model, train=train, false_share=false_share is not None
+        ),
     )
     stopped = False
     try:
+        if train:
+            others = {"--state": state is not None, "--plot": plot, "--fresh": fresh}
+            _trained(detect_asked.learning(source, output, wanted, others), json_file)
+            return
         if source == _STREAM:
             _refuse_plot(plot=plot)
             summary, stopped = _stream(output, wanted, state, json_file)
@@ -115,7 +142,18 @@ def _stream(
         raise typer.Exit(Exit.USAGE)
     one, stopped = detect_stream.detect(output, wanted, state)
     facts = {"format": FORMAT, "version": __version__, "input": "-", "output": str(output)}
+    facts |= {"methods": list(wanted.methods)}
     return facts | {"files": [one | {"output": str(output)}], "failed": []}, stopped
+
+
+def _trained(asked: "Learning", json_file: Path | None) -> None:
+    from homeostat.cli import detect_train
+
+    summary = detect_train.train(asked)
+    _written(summary, json_file)
+    if json_file != _STREAM:
+        shown = ("output", "columns", "ticks", "flagged", "rounds", "elbo_held_out")
+        show([{name: summary[name] for name in shown}], Output.TABLE)
 
 
 def _refuse_budget(false_incidents: float | None) -> None:
@@ -153,6 +191,12 @@ def _no_standard_output(source: Path, output: Path) -> None:
 
 
 def _report(summary: dict[str, Any], json_file: Path | None, *, quiet: bool) -> None:
+    _written(summary, json_file)
+    if not quiet and json_file != _STREAM:
+        show(_rows(summary), Output.TABLE)
+
+
+def _written(summary: dict[str, Any], json_file: Path | None) -> None:
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
     if json_file == _STREAM:
         typer.echo(text)
@@ -160,8 +204,6 @@ def _report(summary: dict[str, Any], json_file: Path | None, *, quiet: bool) -> 
         from homeostat.cli.detect_write import write_text
 
         write_text(json_file, text + "\n")
-    if not quiet and json_file != _STREAM:
-        show(_rows(summary), Output.TABLE)
 
 
 def _end(summary: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ from homeostat.cli.detect_feed import Feed, Past, Taken
 from homeostat.cli.detect_look import Scan, as_json
 from homeostat.cli.detect_tally import Tally
 from homeostat.cli.detect_write import Sink, page_of, part_of, write_text
-from homeostat.detect.stack import Said
+from homeostat.detect.method import Method
+from homeostat.detect.stack import Said, Stack
 from homeostat.detect.stack_budget import levels_of
 from homeostat.report.detect_course import Course, Rows
 from homeostat.report.detect_page import page
@@ -35,6 +36,7 @@ class Job:
         counters: Which columns are counters. Bool `[column]`.
         plot: A picture is wanted too.
         false_incidents: As in `Wanted`.
+        method: What judges it; None = the stack.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Job:
         *,
         plot: bool = False,
         false_incidents: float | None = None,
+        method: Method | None = None,
     ) -> None:
+        self.method: Method = Stack() if method is None else method
         self.source, self.output, self.table, self.scan = source, output, table, scan
         self.columns = table.columns
         self.tally = Tally(columns=table.columns)
@@ -154,7 +158,7 @@ class Job:
         part = part_of(self.output)
         if written != part:
             shutil.copyfile(written, part)
-        self._sink = Sink(self.output, self.columns, begun=kept["bytes"])
+        self._sink = Sink(self.output, self.columns, begun=kept["bytes"], parts=self.method.names)
         self.tally = Tally.of(self.columns, kept["tally"])
         return True
 
@@ -214,5 +218,10 @@ class Job:
 
     def _out(self) -> Sink:
         if self._sink is None:
-            self._sink = Sink(self.output, self.columns, sort=self.scan.sorted_rows)
+            self._sink = Sink(
+                self.output,
+                self.columns,
+                sort=self.scan.sorted_rows,
+                parts=self.method.names,
+            )
         return self._sink

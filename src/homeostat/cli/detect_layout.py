@@ -9,6 +9,7 @@ the answers shows nothing.
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from homeostat.base.errors import ConfigError
@@ -40,6 +41,21 @@ class EmptyError(InputError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """A model that a method judges by.
+
+    Attributes:
+        path: Where it is.
+        digest: SHA-256 of its weights.
+        columns: The columns that it knows, in its order.
+    """
+
+    path: Path
+    digest: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What a person says of the columns, and of how often to be told.
 
@@ -48,12 +64,18 @@ class Wanted:
         columns: Names of the columns to judge; none = all that hold numbers.
         counters: `auto`, `none`, or names of columns that only ever count up.
         false_incidents: Per 1,000 signals and day, at most; None = the shipped level.
+        methods: Names of the methods to judge by, see `cli.detect_methods`.
+        model: What some of them judge by; None = nothing.
+        deployment: Whose ticks of a journal; None = the only one's.
     """
 
     time: str | None = None
     columns: tuple[str, ...] = ()
     counters: tuple[str, ...] = ("auto",)
     false_incidents: float | None = None
+    methods: tuple[str, ...] = ("stack",)
+    model: ModelFile | None = None
+    deployment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from homeostat.cli.detect_layout import InputError, Wanted
 TEXT: Final = (".csv", ".tsv", ".txt")
 ARRAYS: Final = (".npz",)
 PARQUET: Final = (".parquet", ".pq")
+JOURNALS: Final = (".db", ".sqlite")
+"""Journals of controllers: read where one is named, and not in a folder."""
 
 
 def table(path: Path, wanted: Wanted) -> Table:
@@ -31,6 +33,10 @@ def table(path: Path, wanted: Wanted) -> Table:
             from homeostat.cli.detect_parquet import ParquetTable
 
             return ParquetTable(path, wanted)
+        case ending if ending in JOURNALS:
+            from homeostat.cli.detect_journal import JournalTable
+
+            return JournalTable(path, wanted)
         case _:
             return CsvTable(path, wanted)
 

@@ -1,7 +1,7 @@
-"""Plays inputs through the stack side by side, and keeps where they are.
+"""Plays inputs through the stack, or another method, side by side, and keeps where they are.
 
-A tick of many entities costs the stack little more than a tick of one, so inputs with as many
-columns as each other are played together. What is said of one does not depend on the others.
+A tick of many entities costs little more than a tick of one, so inputs with as many columns as each
+other are played together. What is said of one does not depend on the others.
 """
 
 import time
@@ -18,12 +18,15 @@ from homeostat.cli.detect_cells import Floats
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError
 from homeostat.detect import stack_play
-from homeostat.detect.stack import Said, Stack, StackState
+from homeostat.detect.method import Method
+from homeostat.detect.stack import Said, Stack
 
 TOGETHER: Final = 64
 """Inputs that are played side by side: beyond it one costs as much as it did."""
 _TICKS: Final = 512  # played before what was said is written; bounds memory
 _CELLS: Final = 2_000_000  # values in memory at a time: 16 MB, and four times that of answers
+_FEW: Final = 10  # columns
+_STATE: Final = 64_000_000  # bytes that a method may keep: they are written every now and then
 _EVERY_S: Final = 20.0  # between two times that a run says where it is: what a stop may cost
 
 
@@ -48,8 +51,13 @@ def groups(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     """Yield jobs with as many columns as each other, of like length, a few at a time."""
     order = sorted(jobs, key=lambda job: (_kind(job), -job.scan.rows, str(job.source)))
     group: list[Job] = []
+    size: dict[tuple[int, bool], int] = {}
     for job in order:
-        most = max(1, min(TOGETHER, _CELLS // (_TICKS * len(job.columns))))
+        width = len(job.columns)
+        if _kind(job) not in size:
+            size[_kind(job)] = int(_bytes_each(job.method, width) * width)
+        room = _STATE // max(size[_kind(job)], 1)
+        most = max(1, min(TOGETHER, _CELLS // (_TICKS * width), room))
         if group and (len(group) >= most or _kind(job) != _kind(group[0])):
             yield group
             group = []
@@ -62,7 +70,7 @@ def together(group: Sequence[Job], keep: Keep, advance: Callable[[int], None]) -
     """Play jobs side by side; each output gets its name as soon as it is whole.
 
     Args:
-        group: Of as many columns as each other.
+        group: Of as many columns as each other, and of one method.
         keep: Where to say where the run is, and to find where an earlier one was.
         advance: Called with the number of rows that were judged.
 
@@ -79,9 +87,15 @@ def together(group: Sequence[Job], keep: Keep, advance: Callable[[int], None]) -
     run.end()
 
 
-def bytes_of(columns: int) -> float:
-    """Return how many bytes the stack keeps for each column of an input with so many."""
-    return _size(Stack().init(columns)) / columns
+def bytes_of(method: Method, columns: int) -> float:
+    """Return how many bytes a method keeps for each column of an input with so many."""
+    return _size(method.init(columns)) / columns
+
+
+def _bytes_each(method: Method, columns: int) -> float:
+    """Return the same without what grows with the square of the columns, and without making it."""
+    few = columns if method.columns is not None else min(columns, _FEW)
+    return bytes_of(method, max(few, method.least_columns))
 
 
 def _size(state: Any) -> int:
@@ -101,7 +115,7 @@ class _Run:
     def __init__(self, group: Sequence[Job], keep: Keep, advance: Callable[[int], None]) -> None:
         self.group, self.keep, self.advance = group, keep, advance
         self.columns = len(group[0].columns)
-        self.stack = Stack()
+        self.stack = group[0].method
         self.going = dict(enumerate(group))
         self.midway = not any(job.scan.sorted_rows for job in group)
         if keep.asked and not self.midway:
@@ -137,7 +151,8 @@ class _Run:
         told = {place: job.levels for place, job in self.going.items()}
         if all(one is None for one in told.values()):
             return None
-        out: Floats = np.full((ticks, len(self.group)), self.stack.config.incident.start)
+        usual = Stack().config.incident.start  # of ticks that are past a job's end
+        out: Floats = np.full((ticks, len(self.group)), usual)
         for place, own in told.items():
             if own is not None:
                 out[: len(own), place] = own
@@ -163,11 +178,11 @@ class _Run:
         detect_state.write(self.keep.path, self.stack, kept)
         self.kept, self.last = True, time.monotonic()
 
-    def _new(self) -> StackState:
+    def _new(self) -> Any:
         return self.stack.init(self.columns, entities=len(self.group))
 
-    def _taken_up(self) -> StackState | None:
-        """Return the stack's state where an earlier run was; None = begin."""
+    def _taken_up(self) -> Any:
+        """Return the method's state where an earlier run was; None = begin."""
         if not self.midway:
             return None
         try:
@@ -191,7 +206,7 @@ class _Run:
         self.kept = True
         return kept.stack
 
-    def _asked(self, kept: detect_state.Kept) -> StackState:
+    def _asked(self, kept: detect_state.Kept) -> Any:
         """Return the state of a file that a person named, for the same input or the next one.
 
         Raises:

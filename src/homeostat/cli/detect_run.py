@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat import __version__
-from homeostat.cli import detect_open, detect_scan
+from homeostat.cli import detect_methods, detect_open, detect_scan
 from homeostat.cli.detect_done import NAME, Done
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError, Wanted
 from homeostat.cli.detect_play import Keep, bytes_of, groups, together
 from homeostat.cli.output import tell
+from homeostat.detect.method import Method
 
 STATE: Final = ".homeostat-detect.state"
 """Where the run of a folder is, until it is through."""
@@ -63,10 +64,11 @@ def detect(asked: Asked) -> dict[str, Any]:
     """
     if asked.state is not None and asked.source.is_dir():
         raise InputError(f"--state {asked.state}: takes one file, and {asked.source} is a folder")
-    jobs, failed = _looked(asked)
+    method = detect_methods.of(asked.wanted)
+    jobs, failed = _looked(asked, method)
     done = _done(asked)
     left = [job for job in jobs if not done.knows(job)]
-    _foretell(left)
+    _foretell(left, asked.wanted.methods)
     with progress("judging", sum(job.scan.rows for job in left), "rows") as advance:
         for group in groups(left):
             together(group, _keep(asked, done), advance)
@@ -76,19 +78,20 @@ def detect(asked: Asked) -> dict[str, Any]:
         "version": __version__,
         "input": str(asked.source),
         "output": str(asked.output),
+        "methods": list(asked.wanted.methods),
         "files": [done.summary(job) for job in jobs],
         "failed": failed,
     }
 
 
-def _looked(asked: Asked) -> tuple[list[Job], list[dict[str, str]]]:
+def _looked(asked: Asked, method: Method) -> tuple[list[Job], list[dict[str, str]]]:
     """Return the inputs, each looked at, and those of a folder that cannot be read."""
     paths = detect_open.inputs(asked.source, asked.output)
     outputs = detect_open.outputs(paths, asked.source, asked.output)
     jobs, failed = [], []
     with progress("looking", len(paths), "files") as advance:
         for path, output in zip(paths, outputs, strict=True):
-            found = _tried(path, output, asked)
+            found = _tried(path, output, asked, method)
             if isinstance(found, Job):
                 jobs.append(found)
             else:
@@ -97,10 +100,10 @@ def _looked(asked: Asked) -> tuple[list[Job], list[dict[str, str]]]:
     return jobs, failed
 
 
-def _tried(path: Path, output: Path, asked: Asked) -> Job | dict[str, str]:
+def _tried(path: Path, output: Path, asked: Asked, method: Method) -> Job | dict[str, str]:
     """Return an input that was looked at, or why a file of a folder cannot be read."""
     try:
-        return opened(path, output, asked)
+        return opened(path, output, asked, method)
     except InputError as error:
         if not asked.source.is_dir():
             raise
@@ -108,30 +111,40 @@ def _tried(path: Path, output: Path, asked: Asked) -> Job | dict[str, str]:
         return {"input": str(path), "error": str(error)}
 
 
-def opened(path: Path, output: Path, asked: Asked) -> Job:
+def opened(path: Path, output: Path, asked: Asked, method: Method) -> Job:
     """Return an input that was looked at and is ready to be played.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: It cannot be read, or has fewer columns than the method takes.
     """
     table = detect_open.table(path, asked.wanted)
+    detect_methods.enough(method, asked.wanted, table.columns, str(path))
     counters = detect_scan.counters(table.columns, asked.wanted, str(path))
     table, scan = detect_scan.look(table, str(path))
     budget = asked.wanted.false_incidents
-    return Job(path, output, table, scan, counters, plot=asked.plot, false_incidents=budget)
+    return Job(
+        path,
+        output,
+        table,
+        scan,
+        counters,
+        plot=asked.plot,
+        false_incidents=budget,
+        method=method,
+    )
 
 
-def _foretell(jobs: Sequence[Job]) -> None:
+def _foretell(jobs: Sequence[Job], methods: Sequence[str]) -> None:
     """Say what is ahead, and what it takes, before it starts."""
     if not jobs:
         return
     rows = sum(job.scan.rows for job in jobs)
-    size = max(bytes_of(len(job.columns)) for job in jobs)
+    size = max(bytes_of(job.method, len(job.columns)) for job in jobs)
     files = f"{len(jobs):,} file{'s' * (len(jobs) != 1)}"
-    tell(
-        f"judging {rows:,} rows of {files}; the detectors keep {size:,.0f} bytes for each column; "
-        f"it takes {span(sum(seconds(group) for group in groups(jobs)))} on one core"
-    )
+    text = f"judging {rows:,} rows of {files}; the detectors keep {size:,.0f} bytes for each column"
+    if tuple(methods) == ("stack",):  # how long others take was not measured
+        text += f"; it takes {span(sum(seconds(group) for group in groups(jobs)))} on one core"
+    tell(text if tuple(methods) == ("stack",) else f"{text}, by {', '.join(methods)}")
 
 
 def seconds(group: Sequence[Job]) -> float:

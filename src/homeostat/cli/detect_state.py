@@ -17,7 +17,7 @@ from homeostat.cli.detect_feed import Past
 from homeostat.cli.detect_ticks import Counts, Grid
 from homeostat.cli.detect_write import part_of
 from homeostat.detect import stack_checkpoint
-from homeostat.detect.stack import Stack, StackState
+from homeostat.detect.method import Method
 from homeostat.stats import arrays
 
 _FORM: Final = "homeostat detect 1"
@@ -29,17 +29,17 @@ class Kept(NamedTuple):
     Attributes:
         made: What must be the same for a run to go on with it, for example the program's code.
         jobs: What `Job.kept` said of each input, in the order of the stack's entities.
-        stack: The stack's state.
+        stack: The state of the stack, or of another method.
         past: What the rows of the only input left behind; None of several, or while it is read.
     """
 
     made: dict[str, Any]
     jobs: list[dict[str, Any]]
-    stack: StackState
+    stack: Any
     past: Past | None
 
 
-def write(path: Path, stack: Stack, kept: Kept) -> None:
+def write(path: Path, stack: Method, kept: Kept) -> None:
     """Write where a run is.
 
     Raises:
@@ -60,7 +60,7 @@ def write(path: Path, stack: Stack, kept: Kept) -> None:
         raise ConfigError(f"{path}: {error.strerror}; choose another place") from error
 
 
-def read(path: Path, stack: Stack, columns: int) -> Kept | None:
+def read(path: Path, stack: Method, columns: int) -> Kept | None:
     """Return where a run was; None if nothing is there.
 
     Args:

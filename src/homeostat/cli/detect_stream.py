@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, Final
 import numpy as np
 
 from homeostat.base.errors import ConfigError
-from homeostat.cli import detect_state
+from homeostat.cli import detect_methods, detect_state
 from homeostat.cli import detect_ticks as ticks
 from homeostat.cli.detect_block import Block
 from homeostat.cli.detect_csv import LONGEST, read
@@ -28,9 +28,9 @@ from homeostat.cli.detect_layout import EmptyError, InputError, Layout, Wanted, 
 from homeostat.cli.detect_look import Look, as_json
 from homeostat.cli.detect_scan import counters
 from homeostat.cli.detect_tally import Tally
-from homeostat.cli.detect_write import head, lines
+from homeostat.cli.detect_write import head, lines, unread
 from homeostat.cli.output import tell
-from homeostat.detect.stack import Said, Stack
+from homeostat.detect.stack import Said
 from homeostat.detect.stack_budget import levels_of
 
 NAME: Final = "standard input"
@@ -92,7 +92,8 @@ class Stream:
         self.columns, self.made = how.names, {"code": code_digest(), "how": repr(wanted)}
         self.counters = counters(how.names, wanted, NAME)
         self.look, self.tally = Look(how.names, how.notes), Tally(columns=how.names)
-        self.stack, self.rows, self.bad = Stack(), 0, 0
+        self.stack, self.rows, self.bad = detect_methods.of(wanted), 0, 0
+        detect_methods.enough(self.stack, wanted, how.names, NAME)
         self.budget = wanted.false_incidents
         self.state, self.past = self.stack.init(len(how.names)), no_past(len(how.names))
         self.went_on, self.again = self._take_up(), 0
@@ -158,7 +159,7 @@ class Stream:
 
     def begin(self) -> None:
         """Write the header."""
-        self._put([head(self.columns).rstrip("\n")])
+        self._put([head(self.columns, self.stack.names).rstrip("\n")])
 
     def _block(self, cells: list[str], number: int) -> Block:
         if len(cells) != self.how.width:
@@ -185,7 +186,7 @@ class Stream:
         values, state = ticks.reachable(values), self.state
         for _ in range(int(timing.missing[0])):
             state, _said = self.stack.step(state, np.full_like(values, np.nan), learn=True)
-        level = None
+        level: Any = None
         if self.budget is not None:
             length = timing.length_s if self.how.time is not None else [np.nan]
             level = levels_of(self.budget, length, signals=len(self.columns))
@@ -200,7 +201,7 @@ class Stream:
         when = self.how.time
         text = cells[when].strip() if when is not None and when < len(cells) else str(self.rows)
         quoted = '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
-        self._put([f"{quoted},0,,0,unknown" + "," * len(self.columns) * (len(self.columns) > 1)])
+        self._put([f"{quoted},{unread(len(self.columns), len(self.stack.names))}"])
 
     def _put(self, made: list[str]) -> None:
         self.out.write(("\n".join(made) + "\n").encode())

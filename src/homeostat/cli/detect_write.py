@@ -25,13 +25,20 @@ HEAD: Final = ("timestamp", "anomaly_score", "neg_log10_p", "alarm", "verdict")
 """Columns of the output; `contribution_<column>` follow where there are several columns."""
 
 
-def head(columns: Sequence[str]) -> str:
+def head(columns: Sequence[str], parts: Sequence[str] = ()) -> str:
     r"""Return the first line of an output.
+
+    Args:
+        columns: Names of the columns of values.
+        parts: Names of what is said apart; see `Said.each`.
 
     >>> head(["cpu", "a,b"])
     'timestamp,anomaly_score,neg_log10_p,alarm,verdict,contribution_cpu,"contribution_a,b"\n'
+    >>> head(["cpu"], ["ewma"]).strip().partition("verdict,")[2]
+    'ewma_anomaly_score,ewma_neg_log10_p,ewma_alarm,ewma_verdict'
     """
     names = [*HEAD, *(f"contribution_{name}" for name in columns if len(columns) > 1)]
+    names += [f"{part}_{one}" for part in parts for one in HEAD[1:]]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(names)
     return text.getvalue()
@@ -51,13 +58,38 @@ def lines(texts: Sequence[str], said: Said) -> list[str]:
         f"{text},{one:.9g},{_known(p)},{a:d},{v}"
         for text, one, p, a, v in zip(texts, score, evidence, alarm, verdict, strict=True)
     ]
-    if said.contributions.shape[1] == 1:
+    if said.contributions.shape[1] > 1:
+        shares = said.contributions.tolist()
+        out = [
+            f"{line},{','.join(_known(share) for share in row)}"
+            for line, row in zip(out, shares, strict=True)
+        ]
+    if not said.each.shape[1]:
         return out
-    shares = said.contributions.tolist()
-    return [
-        f"{line},{','.join(_known(share) for share in row)}"
-        for line, row in zip(out, shares, strict=True)
-    ]
+    return [f"{line},{_apart(row)}" for line, row in zip(out, said.each.tolist(), strict=True)]
+
+
+def unread(columns: int, parts: int) -> str:
+    """Return what follows the time of a row that could not be read.
+
+    Args:
+        columns: How many there are.
+        parts: How many things are said apart.
+
+    >>> unread(2, 0), unread(1, 1)
+    ('0,,0,unknown,,', '0,,0,unknown,0,,0,unknown')
+    """
+    return "0,,0,unknown" + "," * columns * (columns > 1) + ",0,,0,unknown" * parts
+
+
+def _apart(parts: Sequence[Sequence[float]]) -> str:
+    """Return the cells of what is said apart: `[part, 4]`, see `Said.each`."""
+    cells = []
+    for score, evidence, alarm, active in parts:
+        known = _known(evidence)
+        word = (Verdict.ANOMALOUS if active else Verdict.HEALTHY) if known else Verdict.UNKNOWN
+        cells.append(f"{score if known else 0.0:.9g},{known},{alarm:.0f},{word.value}")
+    return ",".join(cells)
 
 
 def verdicts(said: Said) -> list[str]:
@@ -77,13 +109,20 @@ class Sink:
         columns: Names of the columns of values.
         sort: Lines come in another order than that of the input, whose order they get.
         begun: Bytes of a part file to go on with; None = begin.
+        parts: Names of what is said apart.
 
     Raises:
         ConfigError: It cannot be written.
     """
 
     def __init__(
-        self, path: Path, columns: Sequence[str], *, sort: bool = False, begun: int | None = None
+        self,
+        path: Path,
+        columns: Sequence[str],
+        *,
+        sort: bool = False,
+        begun: int | None = None,
+        parts: Sequence[str] = (),
     ) -> None:
         self.path, self.part = path, part_of(path)
         self._sort, self._kept = sort, list[tuple[int, str]]()
@@ -91,7 +130,7 @@ class Sink:
             path.parent.mkdir(parents=True, exist_ok=True)
             if begun is None:
                 self._file: IO[bytes] = self.part.open("wb")
-                self._file.write(head(columns).encode())
+                self._file.write(head(columns, parts).encode())
             else:
                 self._file = self.part.open("r+b")
                 self._file.truncate(begun)

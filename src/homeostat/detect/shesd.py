@@ -195,7 +195,7 @@ class Shesd(Detector[ShesdState]):
         series, turns = state.phase.shape[0], self.config.refresh
         share = -(-series // turns)
         rows = (state.turn * share + xp.arange(share)) % max(series, 1)
-        centre, scale, count = _ring_spread(xp, state.ring[:, rows])
+        centre, scale, count = ring_spread(xp, state.ring[:, rows])
         theirs = (xp.arange(series) - state.turn * share) % max(series, 1)
         due = (theirs < share) & (state.fitted == 0)
         at = xp.minimum(theirs, share - 1)
@@ -209,7 +209,7 @@ class Shesd(Detector[ShesdState]):
         )
 
 
-def _ring_spread(xp: ModuleType, ring: Any) -> tuple[Any, Any, Any]:
+def ring_spread(xp: ModuleType, ring: Any) -> tuple[Any, Any, Any]:
     """Return median, scale and number of each column's known values."""
     count = xp.sum(~xp.isnan(ring), axis=0)
     centre = _middle(xp, xp.sort(ring, axis=0), count)

@@ -17,7 +17,8 @@ from homeostat.detect.shesd_refit import fit, install
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_FIRST: Final = 256  # ticks before the first refit
+FIRST: Final = 256
+"""Ticks before the first refit."""
 _OFTEN: Final = 64  # ticks between refits at least, however short the season
 _SHARE: Final = 4  # without a season, refit when a quarter more has been seen
 
@@ -55,7 +56,7 @@ def run(values: npt.ArrayLike, config: Config, *, learn: Bools | None = None) ->
     state, at = detector.init(np, 1), 0
     out = np.full((3, len(x)), np.nan)
     alarm, periods = np.zeros(len(x), dtype=bool), []
-    until = min(_FIRST, len(x))
+    until = min(FIRST, len(x))
     while at < len(x):
         if state.fitted[0]:
             block = detector.judge(np, _as_rows(state, until - at), x[at:until])
@@ -72,9 +73,21 @@ def run(values: npt.ArrayLike, config: Config, *, learn: Bools | None = None) ->
         state = install(state, [0], [found])
         if not found.unknown:
             periods.append((until, found.period))
-        wait = found.period or max(_FIRST, until // _SHARE)
-        at, until = until, min(until + max(wait, _OFTEN), len(x))
+        at, until = until, min(next_refit(until, found.period), len(x))
     return Judged(neg_log10_p=out[0], low=out[1], high=out[2], alarm=alarm, periods=tuple(periods))
+
+
+def next_refit(tick: int, period: int) -> int:
+    """Return the number of ticks at which the next refit is due.
+
+    Args:
+        tick: Ticks so far; a refit was due now.
+        period: The season that it found, 0 for none.
+
+    >>> next_refit(256, 288), next_refit(256, 24), next_refit(4000, 0)
+    (544, 320, 5000)
+    """
+    return tick + max(period or max(FIRST, tick // _SHARE), _OFTEN)
 
 
 def _as_rows(state: ShesdState, ticks: int) -> ShesdState:

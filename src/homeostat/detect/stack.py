@@ -1,6 +1,7 @@
 """The stack: looks at each column and at how columns go together, as one answer a tick.
 
-Not every detector of this room is in it: charts, S-H-ESD, the autoencoder and drift are not.
+Not every detector of this room is in it: charts, S-H-ESD, SPOT, the autoencoder and drift are not;
+those of them that judge columns are methods by themselves, beside it or instead (`detect.method`).
 
 An entity is what is judged as one: a file, a deployment, a machine. Its columns are signals. Each
 column is screened (`detect.screen_rows`: seasons, several looks, how rare beside its own past), and
@@ -25,6 +26,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from homeostat.base.part import Part
 from homeostat.detect import pca, screen_rates, screen_rows, stack_entity, stack_incident
 
 # Strength at which the score is half of its range. What matters is that s / (s + 3) still tells
@@ -33,6 +35,7 @@ from homeostat.detect import pca, screen_rates, screen_rows, stack_entity, stack
 _HALF: Final = 3.0
 # Where the ranges of the score end; see the module.
 _HINT, _ALARM = 0.4, 0.5
+_NONE: Final = np.empty((0, 0, 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ class Said(NamedTuple):
             nothing is known or there is no evidence. Float `[entity, column]`.
         low: Lower edge of where a healthy value lies, NaN if not known. Float `[entity, column]`.
         high: The upper edge, likewise.
+        each: What parts of it say apart (`detect.method`): score, evidence, alarm, active of each,
+            float `[entity, part, 4]`. The stack says nothing apart.
     """
 
     neg_log10_p: Any
@@ -100,6 +105,7 @@ class Said(NamedTuple):
     contributions: Any
     low: Any
     high: Any
+    each: Any = _NONE
 
 
 class Stack:
@@ -108,6 +114,10 @@ class Stack:
     Args:
         config: Settings.
     """
+
+    names: Final[tuple[str, ...]] = ()
+    least_columns: Final = 1
+    columns: Final = None
 
     def __init__(self, config: StackConfig | None = None) -> None:
         self.config = StackConfig() if config is None else config
@@ -176,6 +186,7 @@ class Stack:
             contributions=shares,
             low=seen.low.reshape(table.shape),
             high=seen.high.reshape(table.shape),
+            each=np.empty((len(table), 0, 4)),
         )
         return StackState(rows=after, entity=entity, incident=incident, hint=hint), said
 
@@ -227,3 +238,12 @@ def scale(strength: Any, alarm: Any, lesser: Any) -> Any:
 def _alone(evidence: Any) -> Any:
     """Return the share of an only column: all, where there is evidence."""
     return np.where(np.nan_to_num(evidence) > 0.0, 1.0, np.nan)
+
+
+PART: Final = Part(
+    kind="method",
+    name="stack",
+    summary="The shipped one: each column by several looks, and how columns go together.",
+    config=StackConfig,
+    build=lambda config, model=None: Stack(config),  # noqa: ARG005 - as every method's
+)

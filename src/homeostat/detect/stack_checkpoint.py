@@ -1,4 +1,4 @@
-"""The stack's state to bytes and back, bit for bit.
+"""The state of the stack, or of another method, to bytes and back, bit for bit.
 
 A state is nested named tuples of arrays. Its arrays are written in order, with the settings that
 made it, by `stats.arrays`; reading takes a stack of the same settings, which knows the structure:
@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from homeostat.detect.stack import Stack, StackState
+from homeostat.detect.method import Method
 from homeostat.stats import arrays
 
 _FORM: Final = 2
 
 
-def to_bytes(stack: Stack, state: StackState) -> bytes:
+def to_bytes(stack: Method, state: Any) -> bytes:
     """Return a state of this stack as bytes; equal states give equal bytes."""
     leaves = tuple(np.asarray(leaf) for leaf in _leaves(state))
     return arrays.to_bytes((_FORM, repr(stack.config), leaves))
 
 
-def from_bytes(stack: Stack, data: bytes, *, columns: int, entities: int = 1) -> StackState:
+def from_bytes(stack: Method, data: bytes, *, columns: int, entities: int = 1) -> Any:
     """Return the state that `to_bytes` wrote.
 
     Args:
@@ -52,9 +52,7 @@ def from_bytes(stack: Stack, data: bytes, *, columns: int, entities: int = 1) ->
             f"checkpoint: not of {entities} entities with {columns} columns each; "
             "give the data that it was made with, or start without it"
         )
-    filled = _filled(blank, list(leaves))
-    assert isinstance(filled, StackState)  # noqa: S101 - the type of `blank`, for the type checker
-    return filled
+    return _filled(blank, list(leaves))
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Play recordings through the stack: arrays over time in, arrays over time out.
+"""Play recordings through the stack, or another method: arrays over time in and out.
 
 Recordings of different length go side by side as entities, padded with NaN after their end: what
 is said of one does not depend on the others. For files and benchmarks; a live loop takes
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from homeostat.detect.stack import Said, Stack, StackState
+from homeostat.detect.method import Method
+from homeostat.detect.stack import Said
 
 
 class Played(NamedTuple):
@@ -22,22 +23,22 @@ class Played(NamedTuple):
     """
 
     said: Said
-    state: StackState
+    state: Any
 
 
 def play(
-    stack: Stack,
+    stack: Method,
     values: Any,
     *,
     learn: Any = True,
-    state: StackState | None = None,
+    state: Any = None,
     start: Any = None,
     progress: Callable[[int], None] | None = None,
 ) -> Played:
     """Return what the stack says of every tick.
 
     Args:
-        stack: The stack.
+        stack: The stack, or another method.
         values: Float `[time, entity, column]`; NaN is unknown.
         learn: One bool, or bools that broadcast to `[time, entity, column]`.
         state: To go on from; None to start anew.
@@ -53,7 +54,7 @@ def play(
     ticks, entities, columns = table.shape
     allowed = np.broadcast_to(np.asarray(learn, dtype=bool), table.shape)
     state = stack.init(columns, entities=entities) if state is None else state
-    out = _empty(ticks, entities, columns)
+    out = _empty(ticks, entities, columns, len(stack.names))
     for tick in range(ticks):
         level = None if start is None else start[tick]
         state, said = stack.step(state, table[tick], allowed[tick], level)
@@ -66,10 +67,11 @@ def play(
     return Played(out, state)
 
 
-def _empty(ticks: int, entities: int, columns: int) -> Said:
+def _empty(ticks: int, entities: int, columns: int, parts: int) -> Said:
     row, cell = (ticks, entities), (ticks, entities, columns)
     return Said(
         neg_log10_p=np.empty(row), anomaly_score=np.empty(row), alarm=np.empty(row, dtype=bool),
         active=np.empty(row, dtype=bool), unknown=np.empty(row, dtype=bool),
         contributions=np.empty(cell), low=np.empty(cell), high=np.empty(cell),
+        each=np.empty((*row, parts, 4)),
     )  # fmt: skip

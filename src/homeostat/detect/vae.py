@@ -77,6 +77,7 @@ class Output(NamedTuple):
         error: -log10 p of the reconstruction error, `[entity]`.
         divergence: -log10 p of the latent divergence, `[entity]`.
         far: Columns far outside the region that was learnt, bool `[entity, column]`.
+        alarms: Where the error alarms, and where the divergence does, bool `[2, entity]`.
     """
 
     neg_log10_p: Any
@@ -85,6 +86,7 @@ class Output(NamedTuple):
     error: Any
     divergence: Any
     far: Any
+    alarms: Any
 
 
 class Vae:
@@ -198,6 +200,7 @@ class Vae:
             error=error,
             divergence=divergence,
             far=far,
+            alarms=alarms.reshape(2, self.entities),
         )
 
     def _weighed(

@@ -55,11 +55,13 @@ class Loaded(NamedTuple):
         model: The model, bit for bit what was saved.
         config: The settings that it was fitted with.
         columns: Names of its columns, in order.
+        digest: SHA-256 of the weights, as the manifest says it.
     """
 
     model: Model
     config: Config
     columns: tuple[str, ...]
+    digest: str
 
 
 def save(fitted: Fitted, config: Config, columns: Sequence[str]) -> Saved:
@@ -121,7 +123,7 @@ def load(saved: Saved, columns: Sequence[str] | None = None) -> Loaded:
         raise VaeFileError(f"the weights cannot be read: {error}") from error
     wanted = _expected(config, len(names))
     _same(model, wanted, "model")
-    return Loaded(model, config, names)
+    return Loaded(model, config, names, found)
 
 
 def _manifest(data: bytes) -> dict[str, Any]:

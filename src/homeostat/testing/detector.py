@@ -67,12 +67,12 @@ def check_state_is_left_alone(subject: Subject) -> str | None:
 def check_nothing_is_hidden(subject: Subject) -> str | None:
     """The same state and values give the same answer: no chance, no clock, no memory elsewhere."""
     values = noise(80, 3)
-    with _time_stands_at(START_NS):
+    with time_stands_at(START_NS):
         first = Feed(subject.make(), 3).all(values)
     detector = subject.make()
     second, distraction = Feed(detector, 3), Feed(detector, 3)
     for tick, row in enumerate(values):
-        with _time_stands_at(START_NS + (tick + 1) * 100_003 * SECOND):
+        with time_stands_at(START_NS + (tick + 1) * 100_003 * SECOND):
             second.tick(row)
         distraction.tick(-5.0 * row)  # another fleet on the same object
     if same(first.said, second.said) and same(first.state, second.state):
@@ -84,7 +84,7 @@ def check_nothing_is_hidden(subject: Subject) -> str | None:
 
 
 @contextmanager
-def _time_stands_at(now_ns: int) -> Iterator[None]:
+def time_stands_at(now_ns: int) -> Iterator[None]:
     """Stop every clock of the `time` module at this moment."""
     with ExitStack() as stack:
         for name in ("time", "monotonic", "perf_counter"):
