@@ -1,6 +1,8 @@
-"""Measures the canary judge and writes its page of figures.
+"""Measures what the safety promises say: their figures, and the canary judge at length.
 
-`make bench-safety` runs all of it, `PARTS="--parts coverage"` a part.
+`make bench-safety` runs all of it in the short form, `PARTS="--parts proof,kills"` some parts,
+`PARTS="--parts mutants --long --keep"` one at the length that is asked for, kept for the page of
+figures with what it takes to repeat it. It ends with 1 where a figure is missed.
 """
 
 import argparse
@@ -11,7 +13,9 @@ from types import MappingProxyType
 from typing import Final
 
 import figures_page
-from safety import measured
+from safety import figures, measured
+from safety.asked import ASKED, DRAWN
+from safety.running import Form
 
 PARTS: Final = MappingProxyType({
     "detection": ("Found within an hour, and how often in vain", measured.detection),
@@ -25,10 +29,45 @@ PARTS: Final = MappingProxyType({
 })
 
 
-def main() -> None:
+def main() -> int:
     asked = _asked()
+    chosen = asked.parts.split(",")
+    missed = _figures([name for name in chosen if name in ASKED], asked)
+    judge = [name for name in chosen if name in PARTS]
+    if judge:
+        _judge(judge, asked)
+    return 1 if missed else 0
+
+
+def _figures(names: list[str], asked: argparse.Namespace) -> bool:
+    """Run the parts that figures are asked of; return whether one is missed."""
+    form, rows = Form(long=asked.long, seed=asked.seed), []
+    for name in names:
+        print(f"{name} ...", file=sys.stderr)
+        title, part = ASKED[name]
+        began = time.perf_counter()
+        found = part(form)
+        rows += found
+        if asked.keep:
+            made_at, commit, machine = figures.stamp()
+            long, drawn = " --long" * asked.long, name in DRAWN
+            seed = f" --seed {asked.seed}" * drawn
+            kept = figures.Kept(
+                part=name, title=title, long=asked.long, seed=asked.seed if drawn else None,
+                command=f'make bench-safety PARTS="--parts {name}{long}{seed} --keep"',
+                made_at=made_at, commit=commit, machine=machine,
+                wall_s=round(time.perf_counter() - began, 1), figures=tuple(found),
+            )  # fmt: skip
+            print(figures.publish(kept), file=sys.stderr)
+    if rows:
+        print(figures.table(rows))
+    return any(one.met is False for one in rows)
+
+
+def _judge(names: list[str], asked: argparse.Namespace) -> None:
+    """Play the canary judge at length, and write its page."""
     began, parts = time.process_time(), []
-    for name in asked.parts.split(","):
+    for name in names:
         title, part = PARTS[name]
         print(f"{name} ...", file=sys.stderr)
         parts.append(f"## {title}\n\n{_with_note(name)}{part(asked.runs, asked.seed)}")
@@ -47,14 +86,19 @@ def _with_note(name: str) -> str:
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m safety", description=__doc__)
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    every = (*ASKED, *PARTS)
+    parser.add_argument("--parts", default=",".join(every), help=f"of {', '.join(every)}")
+    parser.add_argument(
+        "--long", action="store_true", help="as much as is asked, where that is more"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep what was found, for the page")
     parser.add_argument("--runs", type=_runs, default=2000, help="made-up canaries a cell")
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--page", type=Path, help="write the figures into this page")
+    parser.add_argument("--page", type=Path, help="write the judge's figures into this page")
     asked = parser.parse_args()
-    unknown = set(asked.parts.split(",")) - set(PARTS)
+    unknown = set(asked.parts.split(",")) - set(every)
     if unknown:
-        parser.error(f"unknown parts {sorted(unknown)}; of {', '.join(PARTS)}")
+        parser.error(f"unknown parts {sorted(unknown)}; of {', '.join(every)}")
     return asked
 
 
@@ -95,4 +139,4 @@ NOTES: Final[MappingProxyType[str, str]] = MappingProxyType({
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

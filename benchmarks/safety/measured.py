@@ -71,7 +71,7 @@ def pods(runs: int, seed: int) -> str:
         for count in (1, 2, 5):
             rng = np.random.default_rng([seed, 200, round(10 * spread), count])
             law = Law(requests=10_000.0, pod_sd=spread, pods=(count, 18))
-            margins = _margins(spread, count, runs, rng)
+            margins = learnt_margins(spread, count, runs, rng)
             cells = []
             for ratio in (1.0, 2.0, 3.0, 5.0):
                 counts = play(replace(law, ratio=ratio), minutes=MINUTES, runs=runs, rng=rng)
@@ -106,7 +106,7 @@ def whole(runs: int, seed: int) -> str:
         certified = ""
         for ratio in (1.0, 2.0, 3.0):
             rng = np.random.default_rng([seed, 700 + place, round(100 * ratio)])
-            margins = np.full(runs, 1.2) if pods is None else _margins(0.3, pods, runs, rng)
+            margins = np.full(runs, 1.2) if pods is None else learnt_margins(0.3, pods, runs, rng)
             counts = play(replace(law, ratio=ratio), minutes=MINUTES, runs=runs, rng=rng)
             configs = [engine.config(float(one), pods, learnt=pods is not None) for one in margins]
             harm, safe = engine.verdicts(counts, configs, rng)
@@ -124,7 +124,7 @@ _WHOLE: Final = ("1,000/min, 10 %", "1,000/min, 10 %, bursts", "10,000/min, 10 %
 _PODS: Final = Law(requests=10_000.0, pod_sd=0.3, pods=(2, 18))
 
 
-def _margins(spread: float, count: int, runs: int, rng: np.random.Generator) -> np.ndarray:
+def learnt_margins(spread: float, count: int, runs: int, rng: np.random.Generator) -> np.ndarray:
     """Return the margin that the product measures on 20 earlier pods over an hour, `[run]`."""
     out = np.empty(runs)
     for run in range(runs):
@@ -183,7 +183,7 @@ def fleet(seed: int) -> str:
         named = e_bh(np.exp(ln_e), 0.05)
         shares.append((named & ~harmed).sum() / max(1, named.sum()))
         power.append(named[harmed].mean())
-    took = min(_thousand(rng) for _ in range(5))
+    took = min(thousand(rng) for _ in range(5))
     cost = (
         f"- 1,000 canaries, errors and a histogram of ten bounds, one full bucket each: "
         f"{took:.2f} s of one core."
@@ -196,7 +196,8 @@ def fleet(seed: int) -> str:
     return f"{cost}\n{truth}"
 
 
-def _thousand(rng: np.random.Generator) -> float:
+def thousand(rng: np.random.Generator) -> float:
+    """Return the seconds of processor that one bucket of 1,000 canaries takes."""
     bounds = tuple(float(b) for b in range(1, 11))
     errors = CanaryMetric(name="errors", promote_ratio=2.0)
     config = CanaryConfig(metrics=(errors, CanaryMetric(name="ms", margin=1.1, bounds=bounds)))

@@ -1,6 +1,7 @@
 """`make sim`: prints what the simulation finds: storms without end, and every mutant.
 
 `python -m protocol_sim --seed N` shows one run, effect by effect, as far as it breaks a promise.
+`--keep` keeps the figures for the page of the documentation, with what it takes to repeat them.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from protocol_sim.mutants import MUTANTS, Caught, first_caught
 from protocol_sim.options import Options
 
 SEEDS_A_PIECE = 200  # some 300,000 effects: a quarter of a minute
+CI_EFFECTS, CI_FAULTS, LONG_EFFECTS = 5_000_000, 100_000, 100_000_000  # what is asked
+LEAST_MUTANTS = 30  # likewise
 
 
 def main() -> int:
@@ -24,8 +27,11 @@ def main() -> int:
     if asked.seed is not None:
         print(traced(shrunk(Options.of(asked.seed))))
         return 0
-    broken = _storms(asked.effects, asked.jobs, asked.first)
+    begun = monotonic()
+    total, broken = _storms(asked.effects, asked.jobs, asked.first)
     missed = _mutants(asked.jobs) if asked.mutants else []
+    if asked.keep:
+        _keep(asked, total, (len(broken), len(missed)), monotonic() - begun)
     return 1 if broken or missed else 0
 
 
@@ -45,7 +51,7 @@ def caught(number: int) -> Caught | None:
     return first_caught(MUTANTS[number])
 
 
-def _storms(effects: int, jobs: int, first: int) -> list[str]:
+def _storms(effects: int, jobs: int, first: int) -> tuple[Report, list[str]]:
     total, broken, begun = Report(), list[str](), monotonic()
     starts = count(first, SEEDS_A_PIECE)
     with ProcessPoolExecutor(jobs) as pool:
@@ -60,7 +66,7 @@ def _storms(effects: int, jobs: int, first: int) -> list[str]:
                 running.add(pool.submit(piece, next(starts)))
             print(f"{total.effects:,} effects, {monotonic() - begun:.0f} s", file=sys.stderr)
     _tell(total, broken, monotonic() - begun)
-    return broken
+    return total, broken
 
 
 def _tell(total: Report, broken: list[str], seconds: float) -> None:
@@ -96,6 +102,51 @@ def _mutants(jobs: int) -> list[str]:
     return missed
 
 
+def _keep(asked: argparse.Namespace, total: Report, wrong: tuple[int, int], seconds: float) -> None:
+    """Keep what was found where the page of figures is written from."""
+    from safety import figures  # noqa: PLC0415 - of the benchmarks; a run that keeps nothing has none
+
+    broken, missed = wrong
+    faults, planted = sum(total.faults.values()), len(MUTANTS)
+    made_at, commit, machine = figures.stamp()
+    rows = [
+        figures.Figure(
+            what="effects of the protocol in storms of faults, each followed by calm",
+            asked=f">= {CI_EFFECTS:,} in CI, {LONG_EFFECTS:,} in the long form",
+            measured=f"{total.effects:,}",
+            met=total.effects >= CI_EFFECTS,
+        ),
+        figures.Figure(
+            what=f"faults, of {len(total.faults)} kinds of {len(ALL_KINDS)}",
+            asked=f">= {CI_FAULTS:,}",
+            measured=f"{faults:,}",
+            met=faults >= CI_FAULTS and set(total.faults) == ALL_KINDS,
+        ),
+        figures.Figure(
+            what="promises broken (I1 to I18)", asked="0", measured=f"{broken}", met=not broken
+        ),
+        figures.Figure(
+            what="ticks until all was at rest after the faults, at most",
+            measured=f"{total.settle_ticks}",
+        ),
+    ]
+    if asked.mutants:
+        rows += [
+            figures.Figure(
+                what="semantic mutants of the protocol caught by a checker",
+                asked=f"all, and >= {LEAST_MUTANTS}",
+                measured=f"{planted - missed} of {planted}",
+                met=not missed and planted >= LEAST_MUTANTS,
+            )
+        ]
+    kept = figures.Kept(
+        part="sim", title="The simulation", long=asked.effects >= LONG_EFFECTS, seed=asked.first,
+        command=f"make sim SIM_EFFECTS={asked.effects} KEEP=1", made_at=made_at, commit=commit,
+        machine=machine, wall_s=round(seconds, 1), figures=tuple(rows),
+    )  # fmt: skip
+    print(figures.publish(kept), file=sys.stderr)
+
+
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="protocol_sim", description=__doc__)
     parser.add_argument("--effects", type=int, default=5_000_000, help="at least so many")
@@ -103,6 +154,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=100_000_000, help="first seed")
     parser.add_argument("--seed", type=int, help="show this one seed's run instead")
     parser.add_argument("--no-mutants", dest="mutants", action="store_false")
+    parser.add_argument("--keep", action="store_true", help="keep the figures for the page")
     return parser.parse_args()
 
 
