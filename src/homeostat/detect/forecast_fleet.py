@@ -293,6 +293,7 @@ def _forecasts(
         horizons_ns=repeat(horizons_ns),
         chances=chances,
         quantiles=quantiles,
+        left_ns=repeat(()),  # of a share's way to its end, which these are not asked
     )
     out: dict[str, list[Forecast]] = {}
     for key, one in zip(keys, made, strict=True):
