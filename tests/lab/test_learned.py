@@ -20,11 +20,11 @@ from homeostat.lab.environment_facts import no_past, remembered
 from homeostat.lab.environment_mask import LEARNT
 from homeostat.lab.environment_reward import Served
 from homeostat.lab.environment_seen import no_watch, watched
-from homeostat.lab.learned import GUARDED, RULES, Onlooker, UntrainedError, network
+from homeostat.lab.learned import GUARDED, RECIPES, RULES, Onlooker, UntrainedError, network
 from homeostat.lab.learned_actions import Target, named
 from homeostat.lab.learned_free import Free, best
 from homeostat.lab.learned_guarded import Guarded
-from homeostat.lab.policies import LEARNERS, make
+from homeostat.lab.policies import make
 from homeostat.learn import ppo_net
 from homeostat.learn.ppo_file import PpoFileError
 from homeostat.safety.permit import permit
@@ -46,7 +46,7 @@ def likes(*names: str) -> learned.Network:
 
 
 def test_a_policy_is_served_by_the_weights_of_its_own_file() -> None:
-    for name in LEARNERS:
+    for name in RECIPES:
         found = network(name, {name: file(name, seed=3)})
         for mine, theirs in zip(found.weights.policy, weights(3).policy, strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -59,6 +59,7 @@ def test_a_policy_is_served_by_the_weights_of_its_own_file() -> None:
         ({}, "policy ppo: no weights were given"),
         ({"ppo": file("ppo_hash")}, "other rules"),
         ({"ppo": file("ppo", seeds=2)}, "2 seeds, and none was chosen"),
+        ({}, "homeostat train --out policy.safetensors"),
     ],
 )
 def test_what_is_no_trained_policy_of_that_name_is_refused(
@@ -66,6 +67,34 @@ def test_what_is_no_trained_policy_of_that_name_is_refused(
 ) -> None:
     with pytest.raises(UntrainedError, match=said):
         make("ppo", trained=trained)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("ppo_quality", "ppo_hash", "the reward 'hash', not 'level'"),
+        ("ppo_hash", "ppo_quality", "the reward 'level', not 'hash'"),
+        ("ppo_quality", "ppo_lagrangian", "trained with limits of costs"),
+        ("ppo_lagrangian", "ppo_quality", "trained without limits of costs"),
+        ("ppo_lagrangian", "ppo", "other rules"),
+    ],
+)
+def test_a_policy_that_was_trained_by_another_recipe_is_refused_with_its_own(
+    name: str, given: str, said: str
+) -> None:
+    with pytest.raises(UntrainedError, match=said) as caught:
+        make(name, trained={name: file(given)})
+    assert f"homeostat train {RECIPES[name].options}" in str(caught.value)
+    assert f"--out {name}.safetensors" in str(caught.value)
+
+
+def test_a_training_run_is_called_by_what_it_was_paid_and_let_do() -> None:
+    for name in RECIPES:
+        (found,) = learned.several(file(name))
+        assert learned.name_of(found.manifest) == name
+    strange = dict(found.manifest) | {"rules": {}}
+    with pytest.raises(UntrainedError, match="no policy has the rules"):
+        learned.name_of(strange)
 
 
 def test_a_policy_for_other_observations_or_actions_is_refused() -> None:

@@ -8,7 +8,10 @@ import typer
 from homeostat.cli.lab_needs import needs_twin
 from homeostat.cli.output import OUTPUT, Output, tell
 
-_POLICIES: Final = "hold,threshold,hpa,runbook,random_safe,random,ppo_hash,ppo,homeostat"
+_POLICIES: Final = (
+    "hold,threshold,hpa,runbook,random_safe,random,ppo_hash,ppo,bandit,homeostat,homeostat_twin,"
+    "safe_canary"
+)
 _PAGE: Final = typer.Option(
     None, "--page", help="A page with the markers of the evaluation, which is written into it."
 )

@@ -10,6 +10,7 @@ from homeostat.cli import lab_files, lab_trained
 from homeostat.cli.lab_run import Outcome, Plan, Run
 from homeostat.cli.output import Output, show, tell
 from homeostat.lab.evaluation import HOLD, evaluate
+from homeostat.lab.learned import RECIPES
 from homeostat.learn import ppo_file, train
 from homeostat.report import train_page
 from homeostat.report.lab_evaluation import Evaluation, markdown, rows, to_json
@@ -82,7 +83,8 @@ def _made(asked: Asked, outcome: Outcome) -> dict[str, str]:
 def _curves(shipped: Mapping[str, bytes]) -> dict[str, str]:
     """Return the learning curves of the policies that ship, a picture each."""
     found = {}
-    for name, data in shipped.items():
+    for name in sorted(set(shipped) & set(RECIPES)):
+        data = shipped[name]
         said, curve = ppo_file.manifest_of(data), ppo_file.curve_of(data)
         steps = int(said["config"]["environments"]) * int(said["config"]["length"])
         picture = train_page.curve(

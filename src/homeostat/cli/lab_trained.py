@@ -7,6 +7,7 @@ from importlib.resources import files as resources
 from pathlib import Path
 
 from homeostat.lab.policies import LEARNERS
+from homeostat.lab.seat_file import SEATS
 
 
 def folder() -> Path:
@@ -17,7 +18,10 @@ def folder() -> Path:
 @cache
 def shipped() -> Mapping[str, bytes]:
     """Return the files of the policies by name; one that is not there is left out."""
-    found = {name: folder() / f"{name}.safetensors" for name in LEARNERS}
+    found = {
+        name: folder() / f"{name}{'.json' if name in SEATS else '.safetensors'}"
+        for name in LEARNERS
+    }
     return {name: file.read_bytes() for name, file in found.items() if file.is_file()}
 
 

@@ -72,6 +72,12 @@ def real(_: Episode, entry: Managed, platform: Platform) -> Mind:
 
 
 Think = Callable[[Episode, Managed, Platform], Mind]
+Named = Callable[[Sequence[Episode]], Sequence[str]]
+
+
+def by_place(episodes: Sequence[Episode]) -> list[str]:
+    """Return names of deployments by their places in the batch."""
+    return [episode_name(number) for number in range(len(episodes))]
 
 
 class Controller:
@@ -84,6 +90,7 @@ class Controller:
         person: Whether who is paged comes and repairs, as the human model has it.
         scale: Multiplies every delay of the human model.
         health: Whether the health score is worked out, which no decision rests on.
+        named: Names the deployments of a batch, each by a name of its own.
     """
 
     def __init__(
@@ -95,8 +102,10 @@ class Controller:
         person: bool = True,
         scale: float = 1.0,
         health: bool = True,
+        named: Named = by_place,
     ) -> None:
         self.name = name
+        self._named = named
         self._think = think
         self._health = health
         self._configure = configure or (lambda entry: entry)
@@ -112,11 +121,10 @@ class Controller:
         self._sense_parts = parts if self._health else replace(parts, health=None)
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0
-        deployments = [episode_name(number) for number in range(len(episodes))]
+        deployments = self._named(episodes)
         self._sources = Sources(deployments, episodes[0].slots, self._counters.bounds_ms)
         self._minds: list[Mind] = []
-        for number, episode in enumerate(episodes):
-            name = episode_name(number)
+        for name, episode in zip(deployments, episodes, strict=True):
             entry = self._configure(managed(episode, name))
             self._minds.append(self._think(episode, entry, Platform(name, episode.params)))
 

@@ -3,13 +3,13 @@
 A slot keeps its number, so its name is stable over restarts and can be turned back into an index.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from homeostat.base.evidence import Family
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import ReplicaState
-from homeostat.lab.types import FAMILIES
+from homeostat.lab.types import FAMILIES, Episode
 from homeostat.twin.shapes import Phase, Variant
 
 POOLS: Final = ("a", "b", "canary")
@@ -17,6 +17,8 @@ POOLS: Final = ("a", "b", "canary")
 
 START_S: Final = 1_700_000_000
 """When episodes begin, in seconds since 1970: any time that no guard takes for "never"."""
+
+_LETTERS: Final = 40  # of a scenario's id in a name, which has 63 in all
 
 SCALE_ACTUATOR: Final = "platform"
 TRAFFIC_ACTUATOR: Final = "gateway"
@@ -112,6 +114,24 @@ def time_ns(now_s: float) -> TimeNs:
     1700000000500000000
     """
     return TimeNs(START_S * SECOND + round(now_s * SECOND))
+
+
+def own_names(episodes: Sequence[Episode]) -> list[str]:
+    """Return names of deployments that say which episode it is, whoever is beside it.
+
+    The decision seat draws its chance from a deployment's name. Of equal episodes the second one
+    is another deployment.
+    """
+    found: list[str] = []
+    for one in episodes:
+        letters = "".join(c if c.isascii() and c.isalnum() else "-" for c in one.scenario.lower())
+        name = wanted = f"ep-{letters[:_LETTERS]}-{one.seed}"
+        again = 1
+        while name in found:
+            again += 1
+            name = f"{wanted}-{again}"
+        found.append(name)
+    return found
 
 
 def episode_name(number: int) -> str:

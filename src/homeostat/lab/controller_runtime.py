@@ -4,9 +4,12 @@ Does for one episode what the server's runtime does for one deployment, in the s
 evidence is stepped, each command is carried out in turn, and what comes of it is the next event.
 The twin moves a scrape at a time, so the answers to what was sent after one scrape come in shortly
 before the next one. What asks again and again is answered again and again, `HOPS` times a scrape.
+A question to the twin (`controller_twin`) is answered a second later, which is what it takes live;
+what follows is ordered with the same scrape, as what follows from no question is.
 """
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -20,6 +23,8 @@ from homeostat.base.events import (
     ReadWorld,
     Received,
     Record,
+    Rehearse,
+    Rehearsed,
     Started,
     Tell,
     Ticked,
@@ -28,9 +33,11 @@ from homeostat.base.events import (
 )
 from homeostat.base.evidence import Evidence
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt
+from homeostat.base.learning import Lesson, Payoff, Pick, Seating, SeatState
 from homeostat.base.policy import KillLevel, Managed
+from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.state import LoopState
-from homeostat.base.units import MILLISECOND, TimeNs
+from homeostat.base.units import MILLISECOND, SECOND, TimeNs
 from homeostat.lab.controller_names import OWNERSHIP, family_index
 from homeostat.lab.controller_platform import Platform
 from homeostat.loop import step as loop_step
@@ -40,6 +47,8 @@ HOPS: Final = 10
 """Reads of the world in a row, before and after a tick, that find the same; a real read takes
 milliseconds, a hundred of them here so that a loop of reads stays visible and cheap."""
 _HOP_NS: Final = 100 * MILLISECOND
+ANSWER_NS: Final = SECOND
+"""From a question to the twin to its answer: live a rehearsal takes about a second of a core."""
 _OFF: Final = KillLevel.OFF
 _TELLS: Final = frozenset({Urgency.PAGE, Urgency.ASK})
 # What removes or replaces capacity or versions; an undo of what added capacity does too.
@@ -88,12 +97,34 @@ class Runtime:
         managed: The deployment.
         platform: What is written to.
         now: When it starts.
+        rehearse: The twin; None = questions are left unanswered, and nobody asks without one.
+        learnt: What the decision seat knows when it starts, as text; empty = nothing.
+
+    Attributes:
+        played: How often the seat played each arm, by name.
+        taught: What the seat learnt from, in order: the pick, and what came of it.
     """
 
-    def __init__(self, parts: LoopParts, managed: Managed, platform: Platform, now: TimeNs) -> None:
+    def __init__(
+        self,
+        parts: LoopParts,
+        managed: Managed,
+        platform: Platform,
+        now: TimeNs,
+        *,
+        rehearse: Callable[[Rehearse, LoopState], Rehearsal] | None = None,
+        learnt: str = "",
+    ) -> None:
         self.parts, self.platform = parts, platform
         self.state = replace(loop_step.initial(managed), verified=platform.trusted)
+        if learnt:
+            self.state = replace(self.state, seat=SeatState(learnt=learnt))
         self.done = Done()
+        self.played: Counter[str] = Counter()
+        self.taught: list[tuple[Pick, Payoff]] = []
+        self._picks: dict[str, Pick] = {}
+        self._rehearse = rehearse
+        self._answered = TimeNs(0)
         self._queue: deque[tuple[Command, int]] = deque()
         self._take(Started(at=now, epoch=1, managed=managed), now)
 
@@ -146,8 +177,8 @@ class Runtime:
 
     def _carry_out(self, at: TimeNs) -> None:
         """Carry out what is waiting, in its order."""
-        last = at + HOPS * _HOP_NS
         while self._queue:
+            last = max(at, self._answered) + HOPS * _HOP_NS
             command, asked = self._queue[0]
             now = TimeNs(max(asked, at))
             if isinstance(command, ReadWorld) and now + _HOP_NS > last:
@@ -163,6 +194,10 @@ class Runtime:
                 read = TimeNs(now + _HOP_NS)
                 world = self.platform.snapshot(read)
                 self._take(WorldRead(at=read, world=world, kill=_OFF), read)
+            case Rehearse() if self._rehearse is not None:
+                answer = self._rehearse(command, self.state)
+                self._answered = then = TimeNs(now + ANSWER_NS)
+                self._take(Rehearsed(at=then, rehearsal=answer, kill=_OFF), then)
             case Claim(actuator=actuator, epoch=epoch):
                 self.platform.claim(actuator, epoch)
             case Tell(notice=notice):
@@ -171,6 +206,11 @@ class Runtime:
                 self.done.decisions.append(decision)
             case Record(fact=ActionRecord(state=ActionState.FOREIGN)):
                 self.done.owner_conflict = True
+            case Record(fact=Seating(pick=pick, played=arm)):
+                self._picks[pick.id] = pick
+                self.played[arm] += 1
+            case Record(fact=Lesson(payoff=payoff)) if payoff.gains() is not None:
+                self.taught.append((self._picks[payoff.pick_id], payoff))
             case _:
                 pass
 

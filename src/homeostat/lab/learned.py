@@ -27,7 +27,35 @@ from homeostat.twin.orders import Orders
 from homeostat.twin.outputs import Scrape
 
 GUARDED: Final = Rules(granted=LEARNT)
-RULES: Final[Mapping[str, Rules]] = {"ppo": GUARDED, "ppo_hash": UNGUARDED}
+
+
+class Recipe(NamedTuple):
+    """How a policy of the lab is trained.
+
+    Attributes:
+        rules: What its mask allows.
+        reward: What it is paid; empty = whatever.
+        limited: Whether costs are priced (a Lagrangian); None = whatever.
+        options: Of `homeostat train`.
+    """
+
+    rules: Rules
+    reward: str
+    limited: bool | None
+    options: str
+
+
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "ppo": Recipe(GUARDED, "", None, ""),
+    "ppo_hash": Recipe(UNGUARDED, "hash", False, "--unguarded --reward hash --hash-rate "),
+    "ppo_quality": Recipe(UNGUARDED, "level", False, "--unguarded "),
+    "ppo_lagrangian": Recipe(
+        UNGUARDED, "level", True, "--unguarded --limit violation=0.05 --limit lost=0.001 "
+    ),
+}
+"""By policy. The three without guards are the comparison's: HASH's reward, the level reward, which
+charges quality, and the same with costs priced until their means are within limits."""
+RULES: Final[Mapping[str, Rules]] = {name: one.rules for name, one in RECIPES.items()}
 """By policy: what its mask allowed in training."""
 
 
@@ -35,7 +63,22 @@ class UntrainedError(HomeostatError):
     """A trained policy was asked for, and its weights are not there or are another one's."""
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"policy {name}: {why}; `homeostat train` makes one")
+        super().__init__(f"policy {name}: {why}; {how_to_make(name)}")
+
+
+def how_to_make(name: str) -> str:
+    """Return in words how the file of a policy is made, and where it belongs.
+
+    >>> how_to_make("bandit")
+    'make it with `homeostat lab learn bandit --out bandit.json`, and put it into learn/shipped'
+    """
+    where = "and put it into learn/shipped"
+    if name not in RECIPES:
+        return f"make it with `homeostat lab learn {name} --out {name}.json`, {where}"
+    return (
+        f"train it with `homeostat train {RECIPES[name].options}--out policy.safetensors`, keep "
+        f"the best with `homeostat lab choose policy.safetensors --out {name}.safetensors`, {where}"
+    )
 
 
 class Network(NamedTuple):
@@ -88,23 +131,45 @@ def name_of(manifest: Mapping[str, Any]) -> str:
     """Return what the lab calls policies that were trained so.
 
     Raises:
-        UntrainedError: By rules that no policy of the lab has.
+        UntrainedError: So that no policy of the lab is.
     """
-    for name, rules in RULES.items():
-        if manifest.get("rules") == rules.plain():
+    for name in RECIPES:
+        if not _strange(name, manifest):
             return name
-    raise UntrainedError("of this file", f"no policy has the rules {manifest.get('rules')}")
+    reward, limits = _paid(manifest)
+    raise UntrainedError(
+        "ppo", f"no policy has the rules {manifest.get('rules')} with reward {reward!r} and "
+        f"{'limits' if limits else 'no limits'}"
+    )  # fmt: skip
+
+
+def _paid(manifest: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return which reward was paid, and whether costs were priced."""
+    reward, config = manifest.get("reward", {}), manifest.get("config", {})
+    return str(reward.get("kind", "")), bool(config.get("limits"))
+
+
+def _strange(name: str, manifest: Mapping[str, Any]) -> str:
+    """Return what of a policy's training is not as its recipe says; empty = nothing."""
+    recipe, (reward, limits) = RECIPES[name], _paid(manifest)
+    if manifest.get("rules") != recipe.rules.plain():
+        return "it was trained with other rules"
+    if recipe.reward and reward != recipe.reward:
+        return f"it was trained with the reward {reward!r}, not {recipe.reward!r}"
+    if recipe.limited is not None and limits != recipe.limited:
+        return f"it was trained {'with' if limits else 'without'} limits of costs"
+    return ""
 
 
 def network(name: str, trained: Mapping[str, bytes]) -> Network:
     """Return a policy by the lab's name of it.
 
     Args:
-        name: As in `RULES`.
+        name: As in `RECIPES`.
         trained: Files of policies by name, each with one seed.
 
     Raises:
-        UntrainedError: It is not there, has other rules or several seeds.
+        UntrainedError: It is not there, was trained otherwise or has several seeds.
         PpoFileError: Its file is damaged, or for other observations or actions.
     """
     if name not in trained:
@@ -112,8 +177,8 @@ def network(name: str, trained: Mapping[str, bytes]) -> Network:
     found = several(trained[name])
     if len(found) != 1:
         raise UntrainedError(name, f"{len(found)} seeds, and none was chosen")
-    if found[0].manifest.get("rules") != RULES[name].plain():
-        raise UntrainedError(name, "it was trained with other rules")
+    if why := _strange(name, found[0].manifest):
+        raise UntrainedError(name, why)
     return found[0]
 
 

@@ -1,7 +1,9 @@
-"""Policy `ppo_hash`: HASH's learner as its paper has it. Nothing stands between it and the levers.
+"""Learners without guards, for comparison: nothing stands between them and the levers.
 
-Its six actions, its reward, its learning rate (bounded), and no guard: what it likes best is
-ordered at every scrape. For comparison only; no configuration of the product can run it.
+`ppo_hash` is HASH's learner as its paper has it: its six actions, its reward, its learning rate
+(bounded). `ppo_quality` is paid by the level reward instead, which charges quality;
+`ppo_lagrangian` has costs priced besides. What one likes best is ordered at every scrape. No
+configuration of the product can run them.
 """
 
 from collections.abc import Callable, Sequence

@@ -143,13 +143,14 @@ def ppo(trained: Mapping[str, bytes], *, scale: float = 1.0) -> Policy:
     return Guarded("ppo", network("ppo", trained), scale=scale)
 
 
-def ppo_hash(trained: Mapping[str, bytes]) -> Policy:
-    """Return HASH's learner, unguarded.
+def unguarded(name: str, trained: Mapping[str, bytes]) -> Policy:
+    """Return a learner that was trained without guards, and plays without any.
 
     Args:
+        name: As in `learned.RECIPES`.
         trained: Files of policies by name.
 
     Raises:
         UntrainedError: It is not among them.
     """
-    return Free("ppo_hash", network("ppo_hash", trained))
+    return Free(name, network(name, trained))

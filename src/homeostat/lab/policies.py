@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from homeostat.base.errors import HomeostatError
+from homeostat.lab.bandit_policy import bandit
 from homeostat.lab.baselines import tuned
 from homeostat.lab.baselines.chance import Chance
 from homeostat.lab.baselines.hold import Hold
@@ -14,8 +15,8 @@ from homeostat.lab.baselines.hpa import hpa
 from homeostat.lab.baselines.keda import keda
 from homeostat.lab.baselines.paging import escalate, threshold
 from homeostat.lab.baselines.static import static
-from homeostat.lab.homeostat import homeostat
-from homeostat.lab.learned_guarded import ppo, ppo_hash
+from homeostat.lab.homeostat import homeostat, homeostat_twin, safe_canary
+from homeostat.lab.learned_guarded import ppo, unguarded
 from homeostat.lab.random_safe import random_safe
 from homeostat.lab.runbook_policy import runbook_policy
 from homeostat.lab.shards import ORACLE
@@ -43,19 +44,28 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "random_safe": lambda _: random_safe(),
     "random": lambda _: Chance(),
     "homeostat": lambda scale: homeostat(scale=scale),
+    "homeostat_twin": lambda scale: homeostat_twin(scale=scale),
 }
+_PRODUCT: Final = ("homeostat", "homeostat_twin")
 
 # Files of policies, person scale -> policy
 LEARNERS: Final[Mapping[str, Callable[[Mapping[str, bytes], float], Policy]]] = {
     "ppo": lambda trained, scale: ppo(trained, scale=scale),
-    "ppo_hash": lambda trained, _: ppo_hash(trained),
+    "ppo_hash": lambda trained, _: unguarded("ppo_hash", trained),
+    "ppo_quality": lambda trained, _: unguarded("ppo_quality", trained),
+    "ppo_lagrangian": lambda trained, _: unguarded("ppo_lagrangian", trained),
+    "bandit": lambda trained, scale: bandit(trained, scale=scale),
+    "safe_canary": lambda trained, scale: safe_canary(trained, scale=scale),
 }
+UNSHIPPED: Final = ("ppo_quality", "ppo_lagrangian", "bandit", "safe_canary")
+"""Learners whose files are to be made first; no group asks for them."""
+_SHIPPED: Final = tuple(name for name in LEARNERS if name not in UNSHIPPED)
 
 # Names that stand for several; the baselines are those that need no learning.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "baselines": tuple(name for name in MAKERS if name != "homeostat"),
-    "learners": tuple(LEARNERS),
-    "all": (*MAKERS, *LEARNERS, ORACLE),
+    "baselines": tuple(name for name in MAKERS if name not in _PRODUCT),
+    "learners": _SHIPPED,
+    "all": (*MAKERS, *_SHIPPED, ORACLE),
 }
 
 

@@ -32,10 +32,7 @@ def runbook_policy(*, person: bool = True, scale: float = 1.0) -> Controller:
 
 def choose(state: LoopState, now: TimeNs) -> tuple[Action, SafeSet]:
     """Return the runbook's first permitted action against what is suspected now."""
-    evidence, seen = state.evidence, memory.guard_state(state)
-    incident = None
-    if evidence is not None and evidence.suspicions:
-        incident = _incident(evidence.suspicions[0], evidence.deployment, now)
+    seen, incident = memory.guard_state(state), suspected(state, now)
     wanted, because = runbook.candidates(incident, seen, ())
     if incident is None and state.calm_ticks < state.managed.guard.scale_in_scrapes:
         wanted = ()  # as in the loop: nothing is taken away before a long calm
@@ -45,6 +42,14 @@ def choose(state: LoopState, now: TimeNs) -> tuple[Action, SafeSet]:
 
 def _think(_: Episode, managed: Managed, platform: Platform) -> Mind:
     return Direct(managed, platform, choose)
+
+
+def suspected(state: LoopState, now: TimeNs) -> Incident | None:
+    """Return the first suspicion of this tick as the incident that the runbook is keyed by."""
+    evidence = state.evidence
+    if evidence is None or not evidence.suspicions:
+        return None
+    return _incident(evidence.suspicions[0], evidence.deployment, now)
 
 
 def _incident(suspicion: Suspicion, deployment: str, now: TimeNs) -> Incident:

@@ -320,8 +320,13 @@ POLICIES: Final = {
     "random_safe": "A random action of the safe set.",
     "random": "A random action, without guards.",
     "homeostat": "The controller that ships, unchanged: detectors, guards, runbook.",
+    "homeostat_twin": "The same with a twin to rehearse in; nobody in the decision seat.",
     "ppo": "The trained policy that ships: ranks what the guards permit.",
     "ppo_hash": "HASH's learner, its six actions and its reward, without guards.",
+    "ppo_quality": "The same, paid by the level reward; train it first.",
+    "ppo_lagrangian": "The same again, with costs priced; train it first.",
+    "bandit": "The decision seat's bandit without guards, limits or canaries.",
+    "safe_canary": "The controller with a twin and the bandit choosing inside the safe set.",
     "oracle": "Clairvoyant planner that knows the fault and the future load.",
 }
 
