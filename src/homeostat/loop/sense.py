@@ -20,6 +20,7 @@ from homeostat.base.evidence import (
     SourceReport,
 )
 from homeostat.base.policy import Managed
+from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.loop.sense_parts import Judged, PageState, SenseParts, Shifted
@@ -41,6 +42,7 @@ class SenseState:
         disputed: Deployments in which something was suspected on the last tick.
         ahead: The forecasters' state.
         fused: The fused score's state.
+        promises: The state of the tests of objectives.
     """
 
     signals: Any
@@ -49,6 +51,7 @@ class SenseState:
     disputed: frozenset[str] = frozenset()
     ahead: Any = None
     fused: Any = None
+    promises: Any = None
 
 
 def init(parts: SenseParts) -> SenseState:
@@ -59,6 +62,7 @@ def init(parts: SenseParts) -> SenseState:
         shift=parts.shift.init(),
         ahead=None if parts.ahead is None else parts.ahead.init(),
         fused=None if parts.fused is None else parts.fused.init(),
+        promises=None if parts.promises is None else parts.promises.init(),
     )
 
 
@@ -117,6 +121,12 @@ def step(
         ahead_state, ahead = parts.ahead.step(
             state.ahead, managed, readings, read, claims.devices, held, tick
         )
+    promise_state: Any = state.promises
+    promises: Mapping[str, tuple[PromiseTest, ...]] = {}
+    if parts.promises is not None:
+        promise_state, promises = parts.promises.step(
+            state.promises, managed, frame.increments, now
+        )
     limits = parts.forecasts(judged, managed)
     evidence = tuple(
         _evidence(
@@ -127,6 +137,7 @@ def step(
             seen[entry.name],
             (*limits[entry.name], *ahead.get(entry.name, ())),
             frame.increments.get(entry.name, ()),
+            promises.get(entry.name, ()),
         )
         for entry in managed
     )
@@ -146,6 +157,7 @@ def step(
         disputed=disputed,
         ahead=ahead_state,
         fused=fused_state,
+        promises=promise_state,
     )
     return state, frame.signals, evidence
 
@@ -193,6 +205,7 @@ def _evidence(
     seen: _Seen,
     forecasts: tuple[Forecast, ...],
     increments: tuple[Increments, ...],
+    promises: tuple[PromiseTest, ...],
 ) -> Evidence:
     judged, readings = seen.judged, seen.readings
     slo_met = parts.slo_met(readings, managed.objective)
@@ -234,6 +247,7 @@ def _evidence(
             objective=managed.objective,
         ),
         increments=increments,
+        promises=promises,
     )
 
 

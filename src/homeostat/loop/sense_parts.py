@@ -21,6 +21,7 @@ from homeostat.base.evidence import (
     Suspicion,
 )
 from homeostat.base.policy import Managed, Objective
+from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 
@@ -254,6 +255,24 @@ class FusedPart(Protocol):
         ...
 
 
+class PromisesPart(Protocol):
+    """`detect.slo_evidence.Promises`."""
+
+    def init(self) -> Any:
+        """Return the state before any promise."""
+        ...
+
+    def step(
+        self,
+        state: Any,
+        managed: Sequence[Managed],
+        increments: Mapping[str, Sequence[Increments]],
+        now: TimeNs,
+    ) -> tuple[Any, Mapping[str, tuple[PromiseTest, ...]]]:
+        """Return the next state and the tests of each deployment's objectives."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseParts:
     """What `sense.step` calls, in the order in which it calls it."""
@@ -269,3 +288,4 @@ class SenseParts:
     ahead: AheadPart | None = None
     health: HealthOf | None = None
     fused: FusedPart | None = None
+    promises: PromisesPart | None = None

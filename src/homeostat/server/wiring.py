@@ -23,6 +23,7 @@ from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
+from homeostat.detect.slo_evidence import Promises
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, leaving, ramp, verify
@@ -126,6 +127,7 @@ def sense_parts(score: fused.Config | None = None) -> sense.SenseParts:
         ahead=Foresight(),
         health=health_of,
         fused=fused.Fused(score),
+        promises=Promises(),
     )
 
 
