@@ -25,7 +25,7 @@ from detection.sets import Recording
 _NAMED: Final = 3  # peers that a row names
 _SAMPLE: Final = 1200
 """Rows of each file in a sample, about the first label of the scored part."""
-_CHECKED_ROWS: Final = {"long": 4000, "short": 1500, "sample": 400}
+_CHECKED_ROWS: Final = {"long": 4000, "short": 1500, "sample": 600}
 
 
 def nab(asked: Asked) -> Outcome:
