@@ -27,12 +27,10 @@ def learn(
     """
     files = needs_twin()
     from homeostat.server import compiled
-    from homeostat.twin import store
 
     # Before anything imports JAX: where it keeps what it compiles.
     for name, value in compiled.environment(files.compile_cache()).items():
         os.environ.setdefault(name, value)
-    store.use(compiled.Folder(files.compile_cache()))
     from homeostat.cli import lab_learn_run
 
     asked = lab_learn_run.Asked(policy=policy, out=out, compositions=compositions, block=block)
