@@ -17,7 +17,11 @@ from homeostat.testing import guard_scene as g
 from homeostat.testing.guard_cases import label
 
 NAMED = {claim.name: claim for claim in ROOM}
-KEPT_BY = {"room": {"G3 room"}, "late-undo": {"G3 late undo", "G7 late undo"}}
+KEPT_BY = {
+    "room": {"G3 room"},
+    "late-undo": {"G3 late undo", "G7 late undo"},
+    "smaller-batch": {"G7 smaller batch"},
+}
 
 
 def setting(rules: tuple[Rule, ...] = RULES) -> Setting:

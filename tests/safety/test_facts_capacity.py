@@ -99,6 +99,18 @@ def test_smaller_replicas_are_busier_by_as_much(wanted: int, after: int) -> None
     assert fact("util_after_milli", g.scene(), resize) == after
 
 
+@pytest.mark.parametrize(("wanted", "after"), [(4, 400), (6, 267), (1, 1600), (8, 200)])
+def test_smaller_batches_serve_fewer_at_worst_by_as_much(wanted: int, after: int) -> None:
+    less = g.act(K.BATCH_DOWN, names.pool("a"), batch_max=wanted)
+    assert fact("util_after_milli", g.scene(), less) == after
+    both = g.act(K.BATCH_DOWN, names.pool("a"), batch_max=wanted, batch_wait_ms=1.0)
+    assert fact("util_after_milli", g.scene(), both) == after
+    assert (
+        fact("util_after_milli", g.scene(), g.act(K.BATCH_UP, names.pool("a"), batch_max=16))
+        is None
+    )
+
+
 def test_replicas_of_no_size_are_unknown() -> None:
     for wanted in (0, -1, "few", float("nan")):
         resize = g.act(K.RESIZE_DOWN, names.pool("a"), concurrency_max=wanted)

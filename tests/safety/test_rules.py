@@ -331,6 +331,7 @@ def capacity_cases() -> Iterator[Case]:
     yield Case("restart to 0.8, no spare", even, RESTART)
     yield Case("restart under load, a spare", used(g.slow(S()), 0.6), RESTART)
     yield from batch_cases()
+    yield from smaller_cases()
     yield Case("smaller replicas", used(S(), 0.6), RESIZE_DOWN)
     yield Case("too small replicas", used(S(), 0.601), RESIZE_DOWN, "deny", capacity)
     yield Case("within budget", budget(S(), 5.0), UP1)
@@ -365,6 +366,28 @@ def batch_cases() -> Iterator[Case]:
     yield Case("a pool without traffic does not count", idle, BATCH)
     fresh = g.with_slot(unseen, "a-2", ReplicaState.STARTING)
     yield Case("nor does one that is starting", fresh, BATCH)
+
+
+def smaller_cases() -> Iterator[Case]:
+    smaller = "G7 smaller batch"
+    less = g.act(ActionKind.BATCH_DOWN, names.pool("a"), batch_max=4)
+    yield Case("half the batch, with half to spare", used(S(), 0.4), less)
+    yield Case("half the batch of a busy pool", used(S(), 0.401), less, "ask", smaller)
+    blind = g.without(S(), [(names.pool("a"), names.UTILISATION)])
+    yield Case("how busy nobody knows", blind, less, "ask", smaller)
+    busy = used(S(), 0.9)
+    yield Case("busy, taken back", busy, less, undo=True)
+    idle = g.with_levers(g.without(used(S(), 0.4), [("pool:b", names.UTILISATION)]), weight__b=0.0)
+    yield Case("half the batch, another pool idle and unseen", idle, less)
+    sooner = replace(less, change=(("batch_wait_ms", 4.0),))
+    yield Case("a shorter wait alone", used(S(), 0.8), sooner)
+    back = [(names.replica(f"a-{n}"), names.PREEMPTION_RATIO) for n in range(1, 4)]
+    thrashing = g.told(busy, *(g.reading(*one, 1.01) for one in back))
+    yield Case("busy with work done twice", thrashing, less)
+    even = g.told(busy, *(g.reading(*one, 1.0) for one in back))
+    yield Case("busy, and as much gained as lost", even, less, "ask", smaller)
+    half = g.told(busy, *(g.reading(*one, 1.01) for one in back[:2]))
+    yield Case("busy, one replica's work unseen", half, less, "ask", smaller)
 
 
 def agreed(action: Action, *who: str) -> GuardState:

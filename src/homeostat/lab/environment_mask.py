@@ -148,9 +148,13 @@ def _batches(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
     # G7 room for the batch: two of twice the time are over within the promised p95.
     room = 4.0 * now.batch_ms <= 1000.0 * P95_OF_P99 * promise.p99_s
     jobs = scene.orders.concurrency
+    # G7 smaller batch: at worst half of the batch is half of what can be served, in every pool.
+    serving = scene.orders.weights > 0.0
+    spare = jnp.isfinite(now.load) & (2.0 * now.load <= rules.utilisation_max * now.ready)
+    halves = may & ~now.silent & (live >= 2.0) & (spare | ~serving).all()  # noqa: PLR2004 - it has a half
     return {
         "batch_up": may & now.full & room & (2.0 * live <= service.batch_limit),
-        "batch_down": may & ~now.silent & (live >= 2.0),  # noqa: PLR2004 - it has a half
+        "batch_down": halves,
         "resize_up": may & (2.0 * jobs <= 4.0 * service.concurrency),
     }
 

@@ -54,6 +54,18 @@ def _late(setting: Setting) -> Iterator[Case]:
         yield Case(moments=(now,), terms=terms, drawn=drawn)
 
 
+def _smaller(setting: Setting) -> Iterator[Case]:
+    """A batch is made smaller, unasked, where half of it could be too little."""
+    for kind, limit in ((K.BATCH_DOWN, None), *lever_cases(setting)):
+        if kind is not K.BATCH_DOWN:
+            continue
+        now = one(setting, kind, limit)
+        used, most = now.cells["util_after_milli"], now.cells["util_max_milli"]
+        kept = z3.And(used.known, most.known, used.value <= most.value)
+        holds = z3.Or(kept, now.truth("serves_more"), undone(now))
+        yield Case(moments=(now,), terms=(now.alone, z3.Not(holds)), answer="runs")
+
+
 ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="room", promise="Scaling in, draining and fewer requests in flight together leave "
           "half of the most requests at once that there was room for within 30 minutes.",
@@ -63,4 +75,7 @@ ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="late-undo", promise="Taking back growth that ended before leaves half of the most "
           "replicas within 30 minutes, and utilisation within its bound.", cases=_late,
           outage="A scale-up of Monday is taken back on Wednesday, when its replicas are needed."),
+    Claim(name="smaller-batch", promise="By itself it makes no batch smaller where, at worst, too "
+          "little could be served by it.", cases=_smaller,
+          outage="Batches of 8 become 4, 2 and 1 within ten minutes, and a quarter is served."),
 )  # fmt: skip

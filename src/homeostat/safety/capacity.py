@@ -68,7 +68,7 @@ def utilisation_after(
     """Return the busiest touched pool's predicted utilisation in thousandths, None if unknown."""
     if change.kind is ActionKind.SHIFT_TRAFFIC:
         return _after_shift(change, sight)
-    if change.kind is ActionKind.RESIZE_DOWN:
+    if change.kind in {ActionKind.RESIZE_DOWN, ActionKind.BATCH_DOWN}:
         return _after_resize(change, sight)
     carried = _carried(sight, out)
     return None if carried is None else -(-carried[0] // carried[1])
@@ -165,13 +165,22 @@ def _next(change: Change, sight: Sight) -> Levers:
 
 
 def _after_resize(change: Change, sight: Sight) -> int | None:
-    """Scale every pool's utilisation by how much smaller the replicas become."""
-    used = [milli(sight.value(names.pool(pool), names.UTILISATION)) for pool in shares(sight) or ()]
+    """Scale every pool's utilisation by how much smaller the replicas, or their batches, become.
+
+    At worst a smaller batch takes as long as the larger one did, and the most that a replica can
+    serve shrinks with it. How long a batch may wait to fill takes nothing from that. A pool without
+    traffic forms no batches.
+    """
+    batches = change.kind is ActionKind.BATCH_DOWN
+    pools = [pool for pool, share in (shares(sight) or {}).items() if share > 0 or not batches]
+    used = [milli(sight.value(names.pool(pool), names.UTILISATION)) for pool in pools]
     busiest = max((share for share in used if share is not None), default=None)
     if busiest is None or None in used:
         return None
-    for (_, wanted), live in zip(change.writes, change.live, strict=True):
+    for (lever, wanted), live in zip(change.writes, change.live, strict=True):
         after, before = milli(wanted), milli(live)
+        if lever == names.BATCH_WAIT:
+            continue
         if after is None or before is None or after <= 0 or before <= 0:
             return None
         busiest = -(-busiest * max(before, after) // after)

@@ -76,4 +76,19 @@ CAPACITY_RULES: Final[tuple[Rule, ...]] = (
         "{promised_ms}",
         exempt=SERVED,
     ),
+    Rule(
+        id="G7",
+        name="smaller batch",
+        source=TABLE + "G7: at worst it takes as long as the larger one did, and serves fewer",
+        kinds=frozenset({ActionKind.BATCH_DOWN}),
+        require=Or((
+            Ref("serves_more"),
+            compare("util_after_milli", "<=", "util_max_milli"),
+        )),
+        message="predicted utilisation {util_after_milli} at worst, allowed {util_max_milli}; less "
+        "would be put back, so that more is served: {serves_more}",
+        exempt=UNDO,
+        on_false="ask",
+        on_unknown="ask",
+    ),
 )

@@ -18,6 +18,7 @@ from homeostat.safety.tree import Value
 # Where every batch takes all that wait, a request waits for the rest of the batch that is in
 # service when it comes, and is answered with the next one: two batches' time at the most.
 _BATCHES = 2
+_WHOLE_MILLI = 1000
 
 
 def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
@@ -34,6 +35,7 @@ def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
     facts: dict[str, Value] = {
         "batch_ms": _batch_ms(change, sight) if larger else None,
         "batches_full_milli": sight.once(_batches_full) if larger else None,
+        "serves_more": _serves_more(change, sight),
         "promised_ms": None if promised is None else promised // 1000,
         "suspicions": None if sight.state.evidence is None else len(sight.suspects),
         "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),
@@ -87,9 +89,42 @@ def _batches_full(sight: Sight) -> int | None:
 
     The fallback pool gets what little traffic it is given: its batches say nothing of the need.
     """
+    return _half_reach(names.BATCH_FULL_SHARE, sight)
+
+
+def _serves_more(change: Change, sight: Sight) -> bool | None:
+    """Return whether a smaller batch serves more at worst; None if that is unknown.
+
+    What is put back for want of memory is worked on again: the device does 1 + that share of the
+    work. At worst a smaller batch takes as long as the larger one, and nothing is put back: it
+    serves more where the work saved is more than the share of the batch that is given up.
+    """
+    if change.kind is not ActionKind.BATCH_DOWN:
+        return False
+    kept = [
+        (milli(wanted), milli(live))
+        for (lever, wanted), live in zip(change.writes, change.live, strict=True)
+        if lever == names.BATCH_MAX
+    ]
+    if not kept:
+        return False
+    shares = sight.once(_put_back)
+    (after, before), *_ = kept
+    if shares is None or after is None or before is None:
+        return None
+    return (_WHOLE_MILLI + shares) * after > before * _WHOLE_MILLI
+
+
+def _put_back(sight: Sight) -> int | None:
+    """Return which share of sequences half of the stable pool's replicas put back."""
+    return _half_reach(names.PREEMPTION_RATIO, sight)
+
+
+def _half_reach(signal: str, sight: Sight) -> int | None:
+    """Return what half of the stable pool's replicas in rotation reach, None if one is unknown."""
     stable = sight.state.managed.stable_pool
     slots = [slot for slot in _serving(sight) if slot.pool == stable]
-    shares = _measured(slots, names.BATCH_FULL_SHARE, sight)
+    shares = _measured(slots, signal, sight)
     return sorted(shares)[(len(shares) - 1) // 2] if shares else None
 
 
