@@ -169,6 +169,26 @@ def test_a_part_that_breaks_loses_no_other_and_is_an_error(
     assert "| 7 |" in said.out
 
 
+def test_what_is_there_is_written_before_the_next_part_begins(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from detection import part_false, part_fleet  # noqa: PLC0415 - found by the fixture
+
+    out = tmp_path / "out.md"
+
+    def stopped(_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(part_fleet, "fleets", lambda _: outcome(bench, "fleet", 0.125))
+    monkeypatch.setattr(part_false, "incidents", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        bench.driver.main(
+            ["--parts", "false,fleet", "--out", str(out)], journal=tmp_path / "kept.json"
+        )
+    assert "| 0.125 |" in out.read_text()
+    assert "not run: not run yet" in out.read_text()
+
+
 def test_what_a_part_could_not_do_is_said_in_its_rows_and_is_an_error(
     bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
