@@ -34,9 +34,14 @@ UTILISATION: Final = "utilisation"  # arrivals / what the pool can serve at its 
 # Signals of the model (summed over replicas of a pool, or over the deployment).
 PREDICTION_SHIFT: Final = "prediction_shift"  # distance of the prediction histogram, 0..1
 FEATURE_SHIFT: Final = "feature_shift"  # largest distance of a feature histogram, 0..1
+ACTIVATION_SHIFT: Final = "activation_shift"  # largest distance of a layer's histogram, 0..1
 INVALID_SHARE: Final = "invalid_share"  # predictions that are NaN or infinite / predictions
 ACCURACY: Final = "accuracy"  # over joined labels; no labels means unknown
 LABEL_COVERAGE: Final = "label_coverage"  # labelled predictions / predictions
+
+# What an autoencoder says of a deployment (subject "model"), where one was named for it.
+RECONSTRUCTION_ERROR: Final = "reconstruction_error"  # -log10 of a p-value, 0..
+LATENT_DIVERGENCE: Final = "latent_divergence"  # -log10 of a p-value, 0..
 
 # The actuator of a deployment that is only watched: it reads, and changes nothing.
 OBSERVED: Final = "observed"

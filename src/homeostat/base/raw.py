@@ -48,6 +48,7 @@ PREDICTION_SUM: Final = "raw_prediction_sum"  # counter-like sum; may fall if va
 PREDICTIONS_INVALID: Final = "raw_predictions_invalid"  # counter, NaN or infinite predictions
 LABELLED: Final = "raw_labelled"  # gauge, predictions of the window whose label is known
 _FEATURE: Final = "raw_feature:"
+_ACTIVATION: Final = "raw_activation:"
 _VERSION: Final = "raw_version:"
 
 # The gateway's own process.
@@ -75,6 +76,27 @@ def feature_name(signal: str) -> str | None:
     'income'
     """
     return signal.removeprefix(_FEATURE) if signal.startswith(_FEATURE) else None
+
+
+def activation(name: str) -> str:
+    """Return the raw signal of one layer's histogram (buckets, le in the activation's unit).
+
+    Args:
+        name: `mean:LAYER` for the mean of its units, `active:LAYER` for the share above zero.
+
+    >>> activation("mean:head")
+    'raw_activation:mean:head'
+    """
+    return f"{_ACTIVATION}{name}"
+
+
+def activation_name(signal: str) -> str | None:
+    """Return the activation a raw signal is about, None if it is about none.
+
+    >>> activation_name("raw_activation:mean:head")
+    'mean:head'
+    """
+    return signal.removeprefix(_ACTIVATION) if signal.startswith(_ACTIVATION) else None
 
 
 def version(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from homeostat.base import names
 from homeostat.base.columns import Columns
 from homeostat.base.evidence import (
+    Anomaly,
     Evidence,
     Forecast,
     Increments,
@@ -43,6 +44,8 @@ class SenseState:
         ahead: The forecasters' state.
         fused: The fused score's state.
         promises: The state of the tests of objectives.
+        encoded: The autoencoders' state.
+        drift: The state of the tests of activations.
     """
 
     signals: Any
@@ -52,6 +55,8 @@ class SenseState:
     ahead: Any = None
     fused: Any = None
     promises: Any = None
+    encoded: Any = None
+    drift: Any = None
 
 
 def init(parts: SenseParts) -> SenseState:
@@ -63,6 +68,8 @@ def init(parts: SenseParts) -> SenseState:
         ahead=None if parts.ahead is None else parts.ahead.init(),
         fused=None if parts.fused is None else parts.fused.init(),
         promises=None if parts.promises is None else parts.promises.init(),
+        encoded=None if parts.encoded is None else parts.encoded.init(),
+        drift=None if parts.drift is None else parts.drift.init(),
     )
 
 
@@ -96,6 +103,7 @@ def step(
     shift_state = parts.shift.opened(state.shift)
     read = {snapshot.deployment: snapshot for snapshot in world}
     histograms, pages = _by_deployment(frame.histograms), _by_deployment(frame.pages)
+    drift_state, drifted = _drifted(parts, state.drift, frame.fresh, read, learn)
     seen = {}
     for entry in managed:
         shift_state, shifted = parts.shift.step(
@@ -109,7 +117,7 @@ def step(
         seen[entry.name] = _seen(
             parts,
             judged[entry.name],
-            shifted,
+            (shifted, *drifted.get(entry.name, ())),
             claims.devices.get(entry.name),
             read.get(entry.name),
         )
@@ -150,6 +158,9 @@ def step(
         fused_state, evidence = parts.fused.step(
             state.fused, frame.signals, claims.layout, evidence, learn, busy
         )
+    encoded_state: Any = state.encoded
+    if parts.encoded is not None:
+        encoded_state, evidence = parts.encoded.step(state.encoded, evidence, learn, busy)
     state = SenseState(
         signals=signals_state,
         panel=panel_state,
@@ -158,6 +169,8 @@ def step(
         ahead=ahead_state,
         fused=fused_state,
         promises=promise_state,
+        encoded=encoded_state,
+        drift=drift_state,
     )
     return state, frame.signals, evidence
 
@@ -167,7 +180,7 @@ class _Seen:
     """One deployment on one tick, before anything is concluded of it."""
 
     judged: Judged
-    shifted: Shifted
+    claims: tuple[Anomaly, ...]
     device: Any
     world: Snapshot | None
     gone: frozenset[str]
@@ -181,19 +194,42 @@ def _by_deployment(every: Sequence[Any]) -> dict[str, list[Any]]:
     return out
 
 
+def _drifted(
+    parts: SenseParts,
+    state: Any,
+    fresh: Sequence[Any],
+    world: Mapping[str, Snapshot],
+    learn: frozenset[str],
+) -> tuple[Any, dict[str, tuple[Shifted]]]:
+    """Return the next state of the tests of activations, and what each deployment's say."""
+    if parts.drift is None:
+        return state, {}
+    after, said = parts.drift.step(state, fresh, world, learn)
+    return after, {name: (one,) for name, one in said.items()}
+
+
 def _seen(
-    parts: SenseParts, judged: Judged, shifted: Shifted, device: Any, world: Snapshot | None
+    parts: SenseParts,
+    judged: Judged,
+    histograms: Sequence[Shifted],
+    device: Any,
+    world: Snapshot | None,
 ) -> _Seen:
     gone = _no_longer_there(judged.subjects, world)
     readings = dict(zip(judged.names, judged.readings, strict=True))
-    for reading in shifted.readings:
+    for reading in (reading for one in histograms for reading in one.readings):
         readings[reading.subject, reading.signal] = reading
     if gone:
         readings = {name: reading for name, reading in readings.items() if name[0] not in gone}
     for reading in parts.utilisation(readings, world, device):
         readings[reading.subject, reading.signal] = reading
     return _Seen(
-        judged=judged, shifted=shifted, device=device, world=world, gone=gone, readings=readings
+        judged=judged,
+        claims=tuple(claim for one in histograms for claim in one.anomalies),
+        device=device,
+        world=world,
+        gone=gone,
+        readings=readings,
     )
 
 
@@ -209,7 +245,7 @@ def _evidence(
 ) -> Evidence:
     judged, readings = seen.judged, seen.readings
     slo_met = parts.slo_met(readings, managed.objective)
-    anomalies = (*judged.anomalies, *seen.shifted.anomalies)
+    anomalies = (*judged.anomalies, *seen.claims)
     if seen.gone:  # sources may speak of a replica for minutes after it went
         anomalies = tuple([one for one in anomalies if one.subject not in seen.gone])
         forecasts = tuple([one for one in forecasts if one.subject not in seen.gone])

@@ -52,6 +52,8 @@ class Frame(Protocol):
     def pages(self) -> Sequence[PageState]: ...  # noqa: D102 - see the class
     @property
     def increments(self) -> Mapping[str, tuple[Increments, ...]]: ...  # noqa: D102 - see the class
+    @property
+    def fresh(self) -> Sequence[Any]: ...  # noqa: D102 - see the class
 
 
 class Judged(Protocol):
@@ -273,6 +275,42 @@ class PromisesPart(Protocol):
         ...
 
 
+class EncodedPart(Protocol):
+    """`detect.encoded.Encoded`."""
+
+    def init(self) -> Any:
+        """Return the state before the first tick."""
+        ...
+
+    def step(
+        self,
+        state: Any,
+        evidence: Sequence[Evidence],
+        learn: frozenset[str],
+        busy: frozenset[str],
+    ) -> tuple[Any, tuple[Evidence, ...]]:
+        """Return the next state and the evidence with the autoencoders' scores."""
+        ...
+
+
+class DriftPart(Protocol):
+    """`detect.drifting.Drifting`."""
+
+    def init(self) -> Any:
+        """Return the state before any reference."""
+        ...
+
+    def step(
+        self,
+        state: Any,
+        fresh: Sequence[Any],
+        world: Mapping[str, Snapshot],
+        learn: frozenset[str],
+    ) -> tuple[Any, Mapping[str, Shifted]]:
+        """Return the next state, and what is said of deployments that show activations."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseParts:
     """What `sense.step` calls, in the order in which it calls it."""
@@ -289,3 +327,5 @@ class SenseParts:
     health: HealthOf | None = None
     fused: FusedPart | None = None
     promises: PromisesPart | None = None
+    encoded: EncodedPart | None = None
+    drift: DriftPart | None = None

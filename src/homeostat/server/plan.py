@@ -186,6 +186,7 @@ class ControllerPlan:
         alerts: How alerts of others come in, None where they do not.
         false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
             that is shipped.
+        autoencoders: Deployments with a model, and its file.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -208,6 +209,7 @@ class ControllerPlan:
     slack: SlackPlan | None = None
     alerts: AlertsPlan | None = None
     false_incidents: float | None = None
+    autoencoders: tuple[tuple[str, Path], ...] = ()
 
 
 def filled(settings: Any, replica: Replica) -> Any:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from homeostat.base import names
+from homeostat.base.errors import ConfigError
 from homeostat.server.config import (
     Config,
     Deployment,
@@ -15,8 +16,13 @@ from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan
 
 
 def plan_of(config: Config) -> ControllerPlan:
-    """Return the plan of one controller process."""
+    """Return the plan of one controller process.
+
+    Raises:
+        ConfigError: A model is for a deployment that is not there.
+    """
     settings = config.controller
+    _known(config)
     return ControllerPlan(
         deployments=tuple(deployment_plan(entry) for entry in config.deployments),
         journal=settings.store_path,
@@ -37,7 +43,23 @@ def plan_of(config: Config) -> ControllerPlan:
         slack=settings.slack,
         alerts=settings.alerts,
         false_incidents=settings.false_incidents,
+        autoencoders=settings.autoencoders,
     )
+
+
+def _known(config: Config) -> None:
+    """Refuse a model for a deployment that nobody manages.
+
+    Raises:
+        ConfigError: Names it, and those that there are.
+    """
+    there = sorted(entry.managed.name for entry in config.deployments)
+    for name, _ in config.controller.autoencoders:
+        if name not in there:
+            raise ConfigError(
+                f"spec.detection.autoencoders.{name}: there is no such deployment "
+                f"(there are: {', '.join(there) or 'none'}); correct the name"
+            )
 
 
 def needs_restart(running: ControllerPlan, wanted: ControllerPlan) -> list[str]:

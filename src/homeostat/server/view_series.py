@@ -35,6 +35,9 @@ CHOSEN: Final = frozenset({
     names.FEATURE_SHIFT,
     names.INVALID_SHARE,
     names.ACCURACY,
+    names.ACTIVATION_SHIFT,
+    names.RECONSTRUCTION_ERROR,
+    names.LATENT_DIVERGENCE,
 })
 
 Key = tuple[str, str]

@@ -1,6 +1,6 @@
 """The composition root: the one place where real parts are chosen and handed over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, Final
@@ -17,6 +17,8 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.detect import fused
 from homeostat.detect.charted import charted
 from homeostat.detect.diagnose import diagnose
+from homeostat.detect.drifting import Drifting
+from homeostat.detect.encoded import Encoded
 from homeostat.detect.forecast import forecasts
 from homeostat.detect.forecast_fleet import Foresight
 from homeostat.detect.health_of import health_of
@@ -25,6 +27,7 @@ from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
 from homeostat.detect.slo_evidence import Promises
 from homeostat.detect.utilisation import utilisation
+from homeostat.detect.vae_file import Loaded
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, leaving, ramp, verify
 from homeostat.learn import feedback_live
@@ -46,7 +49,7 @@ from homeostat.policy import (
 )
 from homeostat.safety.guard import guard
 from homeostat.safety.permit import permit
-from homeostat.server import snapshots
+from homeostat.server import encoders, snapshots
 from homeostat.server.in_cluster import led
 from homeostat.server.labelling import Labelling
 from homeostat.server.plan import ControllerPlan, DeploymentPlan, PartPlan, filled
@@ -104,11 +107,14 @@ def loop_parts() -> LoopParts:
     )
 
 
-def sense_parts(score: fused.Config | None = None) -> sense.SenseParts:
+def sense_parts(
+    score: fused.Config | None = None, models: Mapping[str, Loaded] | None = None
+) -> sense.SenseParts:
     """Return the stages of sensing, with every detector's default settings.
 
     Args:
         score: Settings of the deployments' score; None for the default ones.
+        models: Autoencoders by deployment; without any there is none.
     """
     detectors = {
         name: part.build(part.config())
@@ -128,6 +134,8 @@ def sense_parts(score: fused.Config | None = None) -> sense.SenseParts:
         health=health_of,
         fused=fused.Fused(score),
         promises=Promises(),
+        encoded=Encoded(models) if models else None,
+        drift=Drifting(),
     )
 
 
@@ -137,9 +145,16 @@ def sense_step(
     """Return `sense.step` with its parts bound, and the state before the first tick.
 
     Args:
-        plan: Of the controller, for its budget of false incidents; None for default settings.
+        plan: Of the controller, for its budget of false incidents and its autoencoders; None for
+            default settings.
+
+    Raises:
+        ConfigError: A model cannot be used.
     """
-    parts = sense_parts(None if plan is None else _score(plan))
+    if plan is None:
+        parts = sense_parts()
+    else:
+        parts = sense_parts(_score(plan), encoders.models(dict(plan.autoencoders)))
     return partial(sense.step, parts), sense.init(parts)
 
 

@@ -21,6 +21,7 @@ from homeostat.signals import rounds, table
 from homeostat.signals.arms import increments
 from homeostat.signals.derive import Derived, Limits, derive
 from homeostat.signals.frame import Frame, Histogram, PageState
+from homeostat.signals.fresh import fresh
 from homeostat.signals.order import Order, Rows, merged, ordered, unsorted
 from homeostat.signals.pages import AHEAD_NS
 from homeostat.signals.plan import COLUMN, Plan, plan, series
@@ -135,6 +136,7 @@ class Fleet:
             invalid=dict(zip(layout.entities, found.invalid.tolist(), strict=True)),
             pages=tuple(_pages(raw_table, layout, managed, now)),
             increments=increments(raw_table, layout, managed, tick),
+            fresh=fresh(raw_table, layout, tick),
         )
         return FleetState(table=raw_table, plan=layout, probes=probes, order=order), frame
 

@@ -57,6 +57,7 @@ class Frame:
         invalid: Invalid predictions in the window by deployment and subject; NaN: not believed.
         pages: The metrics pages (probers' and labels' rounds are none).
         increments: What each pool served since the tick before, by deployment (see `signals.arms`).
+        fresh: New events of activations, per page, each once (see `signals.fresh`).
     """
 
     signals: Signals[Floats]
@@ -65,3 +66,4 @@ class Frame:
     invalid: dict[tuple[str, str], float]
     pages: tuple[PageState, ...]
     increments: dict[str, tuple[Increments, ...]]
+    fresh: tuple[Histogram, ...] = ()

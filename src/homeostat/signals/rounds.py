@@ -212,6 +212,7 @@ def _wanted(signal: str) -> bool:
         signal in _RAW
         or signal in READY_MADE
         or raw.feature_name(signal) is not None
+        or raw.activation_name(signal) is not None
         or raw.version_name(signal) is not None
     )
 

@@ -31,9 +31,14 @@ def targets(
 
 def test_every_rule_finds_its_series_on_the_instruments_own_page() -> None:
     watched = monitor(
-        "credit", "v2", features=["income", "größe (m²)"], feature_edges=[[1.0], [2.0]]
+        "credit",
+        "v2",
+        features=["income", "größe (m²)"],
+        feature_edges=[[1.0], [2.0]],
+        activations={"head": [0.0, 1.0]},
     )
     watched.batch_max = 8
+    watched.observe_activation("head", [0.5, 0.7])
     watched.observe_request("200", 0.02, probe=False)
     watched.observe_request("200", 0.02, probe=True)
     watched.observe_request("503", 0.001, probe=False)
@@ -44,7 +49,8 @@ def test_every_rule_finds_its_series_on_the_instruments_own_page() -> None:
     seen = targets(page)
     signals = {signal for signal, _ in seen}
     expected = {
-        rule.signal + {"feature": "income", "version": "v2", "": ""}[rule.name_label]
+        rule.signal
+        + {"feature": "income", "layer": "head", "version": "v2", "": ""}[rule.name_label]
         for rule in HOMEOSTAT_INSTRUMENT.rules
     }
     assert signals == expected | {raw.feature("größe (m²)")}
@@ -58,6 +64,9 @@ def test_every_rule_finds_its_series_on_the_instruments_own_page() -> None:
     assert seen[raw.PREDICTIONS_INVALID, None] == 1.0
     assert seen[raw.feature("größe (m²)"), 2.0] == 0.0
     assert seen[raw.BATCH_MAX, None] == 8.0
+    assert seen[raw.activation("mean:head"), 0.0] == 0.0
+    assert seen[raw.activation("mean:head"), 1.0] == 1.0
+    assert seen[raw.activation("active:head"), math.inf] == 1.0
 
 
 def vllm_page() -> bytes:

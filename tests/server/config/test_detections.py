@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from homeostat.base.errors import ConfigError
-from homeostat.detect import fused
-from homeostat.server import wiring
+from homeostat.detect import fused, vae_file
+from homeostat.detect.vae_config import Config
+from homeostat.detect.vae_model import fit
+from homeostat.server import encoders, wiring
 from homeostat.server.config.loader import load
 from homeostat.server.planning import needs_restart, plan_of
 
@@ -69,3 +72,45 @@ def test_a_section_that_says_nothing_or_more_than_is_known_is_refused(tmp_path: 
         planned(tmp_path, "{detection: {}}")
     with pytest.raises(ConfigError, match="perDay"):
         planned(tmp_path, "{detection: {falseIncidents: 1, perDay: 1}}")
+
+
+def test_a_model_is_for_a_deployment_that_is_there_and_from_the_folder_of_the_document(
+    tmp_path: Path,
+) -> None:
+    plan = planned(tmp_path, "{detection: {autoencoders: {fraud: models/f.safetensors}}}")
+    assert plan.autoencoders == (("fraud", tmp_path / "models" / "f.safetensors"),)
+    assert score(planned(tmp_path, "{}")).false_incidents is None
+    assert planned(tmp_path, "{}").autoencoders == ()
+    with pytest.raises(ConfigError, match=r"autoencoders\.scam: .* \(there are: fraud\)"):
+        planned(tmp_path, "{detection: {autoencoders: {scam: m}}}")
+    for wrong in ("{fraud: 3}", "[fraud]", "{Fraud_1: m}"):
+        with pytest.raises(ConfigError, match="autoencoders"):
+            planned(tmp_path, f"{{detection: {{autoencoders: {wrong}}}}}")
+
+
+def test_a_model_that_cannot_be_used_stops_the_start_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"autoencoders\.fraud: .*m: m: No such file"):
+        encoders.models({"fraud": tmp_path / "m"})
+    (tmp_path / "m").write_bytes(b"no model")
+    (tmp_path / "m.json").write_bytes(b"{}")
+    with pytest.raises(ConfigError, match=r"autoencoders\.fraud: .*autoencoder refused"):
+        encoders.models({"fraud": tmp_path / "m"})
+
+
+def test_a_model_arrives_in_the_loop_and_without_one_there_is_no_autoencoder(
+    tmp_path: Path,
+) -> None:
+    config = Config(rounds=0, components=4, latent=2, window=2, spacing=2)
+    past = np.random.default_rng(1).standard_normal((900, 2))
+    columns = ("gateway arrival_rate", "gateway latency_p95_ms")
+    saved = vae_file.save(fit(config, past, np.ones(900, dtype=bool)), config, columns)
+    (tmp_path / "m").write_bytes(saved.weights)
+    (tmp_path / "m.json").write_bytes(saved.manifest)
+    plan = planned(tmp_path, "{detection: {autoencoders: {fraud: m}}}")
+    parts = wiring.sense_step(plan)[0].args[0]  # type: ignore[attr-defined]
+    assert parts.encoded.models["fraud"].columns == columns
+    without = wiring.sense_step(planned(tmp_path, "{}"))[0].args[0]  # type: ignore[attr-defined]
+    assert without.encoded is None
+    assert needs_restart(planned(tmp_path, "{}"), plan) == [
+        "the controller's own settings (store, API, kill file, notifiers) differ"
+    ]

@@ -82,6 +82,18 @@ HOMEOSTAT_INSTRUMENT: Final = Preset(
             kind=Kind.BUCKET,
             name_label="feature",
         ),
+        Rule(
+            sample="ml_activation_bucket",
+            signal=raw.activation("mean:"),
+            kind=Kind.BUCKET,
+            name_label="layer",
+        ),
+        Rule(
+            sample="ml_activation_active_bucket",
+            signal=raw.activation("active:"),
+            kind=Kind.BUCKET,
+            name_label="layer",
+        ),
         Rule(sample="ml_info", signal=raw.version(""), kind=Kind.GAUGE, name_label="version"),
         Rule(sample="process_resident_memory_bytes", signal=raw.MEMORY, kind=Kind.GAUGE),
         Rule(sample="process_start_time_seconds", signal=raw.STARTED_AT, kind=Kind.GAUGE),

@@ -1,24 +1,53 @@
-"""The `detection` section: how often the controller may be wrong that something is wrong.
+"""The `detection` section: how often the controller may be wrong that something is wrong, and more.
 
 Without the section an onset begins at one level of evidence a tick, however long a tick is: the
-level that was measured in the lab. Nothing here is a setting of the guards.
+level that was measured in the lab; and there is no autoencoder. Nothing here is a setting of the
+guards.
 """
 
-from pydantic import Field
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from homeostat.server.config.guardrails import Strict
+from homeostat.server.config.targets import Name
 from homeostat.stats.fdr_budget import MOST
 
 
 class DetectionSpec(Strict):
-    """What begins an onset of a deployment's score."""
+    """What begins an onset of a deployment's score, and what else judges a deployment."""
 
-    false_incidents: float = Field(
+    false_incidents: float | None = Field(
+        default=None,
         gt=0.0,
         le=MOST,
         allow_inf_nan=False,
         description="At most so many false onsets of the score per 1,000 signals and day.",
     )
+
+    autoencoders: dict[Name, str] = Field(
+        default={},
+        max_length=1000,
+        description="By deployment: a model that `homeostat detect --train` made of its journal.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.false_incidents is None and not self.autoencoders:
+            raise ValueError("says nothing; give falseIncidents or autoencoders, or leave it out")
+        return self
+
+
+def autoencoders(spec: DetectionSpec | None, base: Path) -> tuple[tuple[str, Path], ...]:
+    """Return each deployment that has a model, with the model's file, sorted.
+
+    Args:
+        spec: The section; None for none.
+        base: The folder that files are named from.
+    """
+    wanted = {} if spec is None else spec.autoencoders
+    return tuple(sorted((name, base / file) for name, file in wanted.items()))
 
 
 def budget(spec: DetectionSpec | None) -> float | None:

@@ -143,6 +143,7 @@ class ControllerSettings:
         alerts: How alerts of others come in, None where they do not.
         false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
             that is shipped.
+        autoencoders: Deployments with a model, and its file.
     """
 
     store_path: Path
@@ -163,6 +164,7 @@ class ControllerSettings:
     cluster: ClusterPlan | None = None
     pages: tuple[str, int] | None = None
     false_incidents: float | None = None
+    autoencoders: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +328,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         slack=notifies.answers(spec.notify, base),
         alerts=notifies.alerts(spec.alerts, base),
         false_incidents=detections.budget(spec.detection),
+        autoencoders=detections.autoencoders(spec.detection, base),
     )
 
 

@@ -6,6 +6,8 @@ const SIGNALS = {
   accuracy: ["Accuracy", "%"], label_coverage: ["Labelled", "%"], prediction_shift: ["Prediction shift", ""],
   feature_shift: ["Feature shift", ""], invalid_share: ["Invalid predictions", "%"],
   probe_latency_ms: ["Probe latency", "ms"], device_time_ms: ["Device time per batch", "ms"],
+  activation_shift: ["Activation shift", ""], reconstruction_error: ["Reconstruction error", "-log10 p"],
+  latent_divergence: ["Latent divergence", "-log10 p"],
   memory_share: ["Memory", "%"], queue_length: ["Queue", ""], batch_size: ["Batch size", ""],
 };
 const VERBS = {
