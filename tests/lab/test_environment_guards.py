@@ -171,7 +171,7 @@ USUAL = frozenset({"rollback", "resize_up", "shift_to_b", "scale_up_a"})
 @pytest.mark.parametrize(
     ("trouble", "rate", "calm", "met"),
     [
-        (nothing, 300.0, 20, USUAL - {"shift_to_b"} | {"shed_load"}),  # too much for B
+        (nothing, 300.0, 20, USUAL - {"shift_to_b"}),  # too much for B
         (nothing, 60.0, 42, USUAL | {"scale_down_a", "batch_down"}),  # calm for long, and idle
         (late, 200.0, 18, USUAL | {"shed_load"}),
         (failing, 200.0, 18, USUAL),

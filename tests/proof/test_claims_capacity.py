@@ -21,6 +21,7 @@ KEPT_BY = {
     "room": {"G3 room"},
     "late-undo": {"G3 late undo", "G7 late undo"},
     "smaller-batch": {"G7 smaller batch"},
+    "turning-away": {"G0 turning away"},
 }
 
 

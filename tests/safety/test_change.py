@@ -14,6 +14,7 @@ from homeostat.safety.facts import facts
 from homeostat.safety.guard import guard
 from homeostat.safety.sight import look, milli, scrapes_ms
 from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_cases import slo
 
 K = ActionKind
 SEEN = look(g.scene(), g.NOW)
@@ -151,4 +152,5 @@ def test_no_limit_at_the_gateway_is_no_value_below_its_bounds(
     wanted: int, answer: type[GuardAnswer]
 ) -> None:
     shed = g.act(ActionKind.SHED_LOAD, names.GATEWAY, gateway_limit=wanted)
-    assert isinstance(guard(shed, g.with_levers(g.scene(), gateway_limit=0), g.NOW), answer)
+    late = slo(g.with_levers(g.scene(), gateway_limit=0), met=False)
+    assert isinstance(guard(shed, late, g.NOW), answer)

@@ -118,7 +118,7 @@ def other_cases() -> Iterator[Case]:
     yield Case("batch while learning", not_ready(S()), BATCH, "deny", learning)
     yield Case("+1 while learning", not_ready(S()), UP1)
     yield Case("shed with one silent", quiet(S(), "a-1"), SHED, "deny", "G0 no shrinking blind")
-    yield Case("shed", S(), SHED)
+    yield from turning_cases()
     trouble = "G0 no shrinking in trouble"
     yield Case("scale-in", S(), DOWN)
     yield Case("scale-in, objectives missed", slo(S(), met=False), DOWN, "deny", trouble)
@@ -145,6 +145,21 @@ def other_cases() -> Iterator[Case]:
         "shift to a suspected pool", g.suspect(S(), Family.RELEASE, "pool:b"), SHIFT, "deny", where
     )
     yield from rollback_cases()
+
+
+def turning_cases() -> Iterator[Case]:
+    away = "G0 turning away"
+    yield Case("turning away in health", slo(S(), met=True), SHED, "ask", away)
+    yield Case("turning away in trouble", slo(S(), met=False), SHED)
+    yield Case("turning away, not known whether", slo(S(), met=None), SHED, "ask", away)
+    yield Case("turning away, taken back", slo(S(), met=True), SHED, undo=True)
+    limited = g.with_levers(slo(S(), met=True), gateway_limit=100)
+    for wanted, answer in ((99, "ask"), (100, "allow"), (125, "allow"), (0, "allow")):
+        one = replace(SHED, change=(("gateway_limit", wanted),))
+        yield Case(f"a limit of 100 to {wanted}", limited, one, answer, away * (answer == "ask"))
+    unread = g.with_levers(slo(S(), met=True), gateway_limit=float("nan"))
+    yield Case("the limit in force unread", unread, SHED, "deny", "G2 step")
+    yield Case("in a paired run", policy(slo(S(), met=True), evidence_rules=False), SHED)
 
 
 def batch_cases() -> Iterator[Case]:

@@ -331,7 +331,6 @@ def capacity_cases() -> Iterator[Case]:
     yield Case("restart to 0.8, no spare", even, RESTART)
     yield Case("restart under load, a spare", used(g.slow(S()), 0.6), RESTART)
     yield from batch_cases()
-    yield from smaller_cases()
     yield Case("smaller replicas", used(S(), 0.6), RESIZE_DOWN)
     yield Case("too small replicas", used(S(), 0.601), RESIZE_DOWN, "deny", capacity)
     yield Case("within budget", budget(S(), 5.0), UP1)
@@ -366,6 +365,7 @@ def batch_cases() -> Iterator[Case]:
     yield Case("a pool without traffic does not count", idle, BATCH)
     fresh = g.with_slot(unseen, "a-2", ReplicaState.STARTING)
     yield Case("nor does one that is starting", fresh, BATCH)
+    yield from smaller_cases()
 
 
 def smaller_cases() -> Iterator[Case]:

@@ -182,7 +182,7 @@ def _traffic(scene: Scene, now: Facts, rules: Rules) -> dict[str, Array]:
     return {
         "shift_to_b": may & to_b,
         "shift_back": may & back,
-        "shed_load": may & (in_flight >= LEAST_IN_FLIGHT),
+        "shed_load": may & now.missed & (in_flight >= LEAST_IN_FLIGHT),
         "admit_all": limited & now.still,  # an undo: neither sight nor cooldown is asked for
     }
 

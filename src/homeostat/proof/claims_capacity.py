@@ -66,6 +66,18 @@ def _smaller(setting: Setting) -> Iterator[Case]:
         yield Case(moments=(now,), terms=(now.alone, z3.Not(holds)), answer="runs")
 
 
+def _turned_away(setting: Setting) -> Iterator[Case]:
+    """Somebody is turned away, unasked, while the objectives are met or nobody knows."""
+    for kind, limit in ((K.SHED_LOAD, None), *lever_cases(setting)):
+        if kind is not K.SHED_LOAD:
+            continue
+        now = one(setting, kind, limit)
+        met = now.cells["slo_met"]
+        needed = z3.And(met.known, z3.Not(met.value))
+        fine = z3.Or(needed, now.truth("lets_in"), undone(now))
+        yield Case(moments=(now,), terms=(now.alone, z3.Not(fine)), answer="runs")
+
+
 ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="room", promise="Scaling in, draining and fewer requests in flight together leave "
           "half of the most requests at once that there was room for within 30 minutes.",
@@ -78,4 +90,7 @@ ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="smaller-batch", promise="By itself it makes no batch smaller where, at worst, too "
           "little could be served by it.", cases=_smaller,
           outage="Batches of 8 become 4, 2 and 1 within ten minutes, and a quarter is served."),
+    Claim(name="turning-away", promise="By itself it turns nobody away while the objectives are "
+          "met, or while nobody knows.", cases=_turned_away,
+          outage="A tenth of the users is refused, hour after hour, by a service that is well."),
 )  # fmt: skip

@@ -152,6 +152,7 @@ FIELDS: Final[dict[str, Field]] = {
     "batch_ms": _ms("two batches of the slowest replica, as large as they would become"),
     "promised_ms": _ms("the promised p95"),
     "batches_full_milli": _milli("share of full batches that half of the stable pool reaches"),
+    "lets_in": _flag("the limit at the gateway does not become tighter"),
     "serves_more": _flag("a smaller batch would serve more at worst: less would be put back"),
     "burning": _flag("an error budget burns so fast that a person is called"),
     "priced": _flag("every pool concerned has a price"),

@@ -35,6 +35,7 @@ def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
     facts: dict[str, Value] = {
         "batch_ms": _batch_ms(change, sight) if larger else None,
         "batches_full_milli": sight.once(_batches_full) if larger else None,
+        "lets_in": _lets_in(change),
         "serves_more": _serves_more(change, sight),
         "promised_ms": None if promised is None else promised // 1000,
         "suspicions": None if sight.state.evidence is None else len(sight.suspects),
@@ -90,6 +91,26 @@ def _batches_full(sight: Sight) -> int | None:
     The fallback pool gets what little traffic it is given: its batches say nothing of the need.
     """
     return _half_reach(names.BATCH_FULL_SHARE, sight)
+
+
+def _lets_in(change: Change) -> bool | None:
+    """Return whether nobody more is turned away; None if the limit in force is not known.
+
+    A limit of nothing is none: everybody is let in.
+    """
+    for lever, wanted, live in zip(
+        (lever for lever, _ in change.writes),
+        (milli(value) for _, value in change.writes),
+        map(milli, change.live),
+        strict=True,
+    ):
+        if lever != names.GATEWAY_LIMIT or wanted == 0:
+            continue
+        if wanted is None or live is None:
+            return None
+        if live <= 0 or wanted < live:
+            return False
+    return True
 
 
 def _serves_more(change: Change, sight: Sight) -> bool | None:
