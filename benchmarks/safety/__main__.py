@@ -41,7 +41,7 @@ def main() -> int:
 
 def _figures(names: list[str], asked: argparse.Namespace) -> bool:
     """Run the parts that figures are asked of; return whether one is missed."""
-    form, rows = Form(long=asked.long, seed=asked.seed), []
+    form, rows = Form(long=asked.long, seed=asked.seed, sample=asked.sample), []
     for name in names:
         print(f"{name} ...", file=sys.stderr)
         title, part = ASKED[name]
@@ -52,6 +52,7 @@ def _figures(names: list[str], asked: argparse.Namespace) -> bool:
             made_at, commit, machine = figures.stamp()
             long, drawn = " --long" * asked.long, name in DRAWN
             seed = f" --seed {asked.seed}" * drawn
+            seed += f" --sample {asked.sample}" if name == "mutants" and asked.sample else ""
             kept = figures.Kept(
                 part=name, title=title, long=asked.long, seed=asked.seed if drawn else None,
                 command=f'make bench-safety PARTS="--parts {name}{long}{seed} --keep"',
@@ -91,6 +92,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--long", action="store_true", help="as much as is asked, where that is more"
     )
+    parser.add_argument("--sample", type=_at_least_one, help="so many mutants, drawn")
     parser.add_argument("--keep", action="store_true", help="keep what was found, for the page")
     parser.add_argument("--runs", type=_runs, default=2000, help="made-up canaries a cell")
     parser.add_argument("--seed", type=int, default=20)
@@ -100,6 +102,12 @@ def _asked() -> argparse.Namespace:
     if unknown:
         parser.error(f"unknown parts {sorted(unknown)}; of {', '.join(every)}")
     return asked
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, got {number}")
+    return number
 
 
 def _runs(text: str) -> int:

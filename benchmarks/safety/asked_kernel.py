@@ -23,6 +23,7 @@ POLICIES: Final = ROOT / "examples" / "policies"
 _SLOWEST_PROOF_S, _LEAST_BAD = 10.0, 5
 _SLOWEST_RULES_US, _POINTS = 5.0, 100_000
 _LEAST_KILLED: Final = 0.95
+_FEW: Final = 40  # mutants, in the short form
 
 
 def proof(form: Form) -> list[Figure]:
@@ -156,7 +157,8 @@ def mutants(form: Form) -> list[Figure]:
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "mutants.json"
-        words = [] if form.long else ["--sample", "40"]
+        sample = form.sample or (None if form.long else _FEW)
+        words = [] if sample is None else ["--sample", str(sample)]
         done = subprocess.run(
             [sys.executable, "-m", "safety.mutation", "--seed", str(form.seed), *words,
              "--json", str(report)],

@@ -16,10 +16,12 @@ class Form:
     Attributes:
         long: As much as is asked.
         seed: Of what is drawn.
+        sample: So many mutants, drawn; None for a few in the short form and for all in the long.
     """
 
     long: bool
     seed: int
+    sample: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

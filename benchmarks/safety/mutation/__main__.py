@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from safety.mutation import equivalent, fresh
-from safety.mutation.inside import Inside, silence, words
+from safety.mutation.inside import KERNEL, Inside, silence, words
 from safety.mutation.kernel import TESTS, Mutant, mutants
 
 FIRST = ("test_rules.py", "test_evidence_rules.py", "test_guards_page.py", "test_kernel.py")
@@ -48,21 +48,44 @@ def main() -> int:
 def _try(tried: list[Mutant], jobs: int, tests: list[Path]) -> dict[str, str]:
     """Return what became of each mutant: the quick way first, the sure way for the rest."""
     fresh.warm_up()
-    found = _inside([mutant for mutant in tried if mutant.site.function], jobs, tests)
-    left = [mutant for mutant in tried if found.get(mutant.name) != "killed"]
-    print(f"quickly {len(tried) - len(left)} killed; {len(left)} by import ...", file=sys.stderr)
-    found.update(fresh.outcomes(left, jobs, tests, FIRST))
+    found: dict[str, str] = {}
+
+    def tell(name: str, outcome: str) -> None:
+        found[name] = outcome
+        if outcome == "survived":
+            print(f"survives: {name}", file=sys.stderr, flush=True)
+
+    quick, looked = _inside([mutant for mutant in tried if mutant.site.function], jobs, tests)
+    left = []
+    for mutant in tried:
+        # What no file runs when it is imported has been tried by all tests that run it.
+        again = [path for path in tests if path.name in looked.get(mutant.name, ())]
+        again = tests if KERNEL in looked.get(mutant.name, ()) else again
+        if mutant.name not in quick:
+            left.append((mutant, tests))
+        elif quick[mutant.name] == "survived" and again:
+            left.append((mutant, again))
+        else:
+            tell(mutant.name, quick[mutant.name])
+    print(f"{len(found)} tried quickly; {len(left)} by import ...", file=sys.stderr, flush=True)
+    trials = [
+        fresh.Trial(mutant=mutant, tests=fresh.nearest(mutant.module.name, some, FIRST))
+        for mutant, some in left
+    ]
+    fresh.outcomes(trials, jobs, tell)
     return found
 
 
-def _inside(tried: list[Mutant], jobs: int, tests: list[Path]) -> dict[str, str]:
+def _inside(
+    tried: list[Mutant], jobs: int, tests: list[Path]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Run the quick way in a process of its own, for it imports the kernel.
 
     Raises:
         SystemExit: A test fails without any mutant.
     """
     if not tried:
-        return {}
+        return {}, {}
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
@@ -70,17 +93,17 @@ def _inside(tried: list[Mutant], jobs: int, tests: list[Path]) -> dict[str, str]
         silence()
         plugin = Inside(tried, jobs)
         pytest.main([*words(), *map(str, tests)], plugins=[plugin])
+        said = {"found": plugin.outcomes, "looked": plugin.looked, "broken": plugin.broken}
         with open(writing, "w", encoding="utf-8") as pipe:  # noqa: PTH123 - a descriptor
-            json.dump({"found": plugin.outcomes, "broken": plugin.broken}, pipe)
+            json.dump(said, pipe)
         os._exit(0)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:  # noqa: PTH123 - a descriptor
-        said = json.load(pipe)
+        plain = json.load(pipe)
     os.waitpid(process, 0)
-    if said["broken"]:
-        raise SystemExit(f"without any mutant these fail: {', '.join(said['broken'])}")
-    found: dict[str, str] = said["found"]
-    return found
+    if plain["broken"]:
+        raise SystemExit(f"without any mutant these fail: {', '.join(plain['broken'])}")
+    return plain["found"], plain["looked"]
 
 
 def _chosen(asked: argparse.Namespace) -> list[Mutant]:

@@ -8,13 +8,17 @@ import contextlib
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from safety.mutation.inside import LONGEST_S, quick_settings, silence, words
 from safety.mutation.kernel import PACKAGE, ROOT, Mutant, import_changed
+
+AT_FIRST: Final = 3  # files
 
 
 class _Quick:
@@ -25,23 +29,36 @@ class _Quick:
         quick_settings(items)
 
 
-def nearest(module: str, tests: Sequence[Path]) -> list[Path]:
-    """Return test files, those first that import a module of the kernel by its name."""
-    files = sorted(tests, key=lambda path: path.stat().st_size)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A mutant, and the test files that are to be asked about it, the first ones first."""
+
+    mutant: Mutant
+    tests: tuple[Path, ...]
+
+
+def nearest(module: str, tests: Sequence[Path], first: Sequence[str]) -> tuple[Path, ...]:
+    """Return test files: some by name first, then those that import a module, then the rest."""
     wanted = f"{PACKAGE}.{module} import"
-    return sorted(files, key=lambda path: wanted not in path.read_text(encoding="utf-8"))
+    return tuple(
+        sorted(
+            tests,
+            key=lambda path: (
+                path.name not in first,
+                wanted not in path.read_text(encoding="utf-8"),
+                path.stat().st_size,
+            ),
+        )
+    )
 
 
-def outcomes(
-    mutants: Sequence[Mutant], jobs: int, tests: Sequence[Path], first: Sequence[str]
-) -> dict[str, str]:
-    """Return `killed` or `survived` for each mutant's name.
+def outcomes(trials: Sequence[Trial], jobs: int, tell: Callable[[str, str], None]) -> None:
+    """Try mutants by importing them.
 
     Args:
-        mutants: To be tried.
+        trials: The mutants and their tests.
         jobs: Processes at a time.
-        tests: Test files.
-        first: Test files that are asked before all others, by name.
+        tell: Takes each mutant's name with `killed` or `survived`, as it is found.
 
     Raises:
         RuntimeError: The kernel is imported here, so nothing would be tested.
@@ -49,24 +66,22 @@ def outcomes(
     there = [name for name in sys.modules if name.startswith(PACKAGE)]
     if there:
         raise RuntimeError(f"{there[0]} is imported already; mutants of it would not be seen")
-    found: dict[str, str] = {}
     running: dict[int, Mutant] = {}
-    for mutant in mutants:
-        running[_fork(mutant, tests, first)] = mutant
+    for trial in trials:
+        running[_fork(trial)] = trial.mutant
         if len(running) >= jobs:
-            _end_one(running, found)
+            _end_one(running, tell)
     while running:
-        _end_one(running, found)
-    return found
+        _end_one(running, tell)
 
 
-def _end_one(running: dict[int, Mutant], found: dict[str, str]) -> None:
+def _end_one(running: dict[int, Mutant], tell: Callable[[str, str], None]) -> None:
     process, status = os.waitpid(-1, 0)
     survived = os.waitstatus_to_exitcode(status) == 0
-    found[running.pop(process).name] = "survived" if survived else "killed"
+    tell(running.pop(process).name, "survived" if survived else "killed")
 
 
-def _fork(mutant: Mutant, tests: Sequence[Path], first: Sequence[str]) -> int:
+def _fork(trial: Trial) -> int:
     process = os.fork()
     if process:
         return process
@@ -74,18 +89,16 @@ def _fork(mutant: Mutant, tests: Sequence[Path], first: Sequence[str]) -> int:
     with contextlib.suppress(BaseException):
         silence()
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_S, LONGEST_S))
-        import_changed(mutant)
-        status = int(not _passes(mutant, tests, first))
+        import_changed(trial.mutant)
+        status = int(not _passes(trial.tests))
     os._exit(status)
 
 
-def _passes(mutant: Mutant, tests: Sequence[Path], first: Sequence[str]) -> bool:
-    files = nearest(mutant.module.name, tests)
-    near = [path for path in files if path.name in first]
-    rest = [path for path in files if path not in near]
+def _passes(tests: Sequence[Path]) -> bool:
+    """Ask a few files first: most mutants are noticed by them, and the rest is not imported."""
     return all(
         pytest.main([*words(), *map(str, some)], plugins=[_Quick()]) == pytest.ExitCode.OK
-        for some in (near, rest)
+        for some in (tests[:AT_FIRST], tests[AT_FIRST:])
         if some
     )
 
