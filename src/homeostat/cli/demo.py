@@ -10,7 +10,9 @@ from homeostat.cli.output import OUTPUT, Output, show, tell
 
 def demo(
     headless: bool = typer.Option(False, "--headless", help="No live display; end by itself."),
-    fault: str | None = typer.Option(None, "--fault", help="A fault's name, or `all`."),
+    fault: str | None = typer.Option(
+        None, "--fault", help="A fault's name, or several joined by commas, or `all`."
+    ),
     seed: int = typer.Option(0, "--seed", help="Order, targets and start times follow from it."),
     control: bool = typer.Option(False, "--control", help="Controller off: what would happen."),
     duration: float | None = typer.Option(None, "--duration", help="End after so many seconds."),

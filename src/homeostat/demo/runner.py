@@ -1,7 +1,8 @@
 """Runs the demo: a deployment, a fault, a controller that is told nothing, and a judgement.
 
 One `Round` is a fresh deployment and one fault. `--fault all` is one round for each fault in a
-seeded order; without `--fault` the first rounds of a short story share one deployment.
+seeded order; several names joined by commas, and the short story without `--fault`, share one
+deployment.
 """
 
 import json
@@ -128,7 +129,7 @@ def _plan(options: Options, chance: random.Random) -> list[list[Fault]]:
         chance.shuffle(faults)
         return [[fault] for fault in faults]
     if options.fault is not None:
-        return [[fault_named(options.fault)]]
+        return [[fault_named(name.strip()) for name in options.fault.split(",")]]
     return [[FAULTS[name] for name in STORY]]
 
 

@@ -8,7 +8,7 @@ The two meet in three places: the guard's question when the second begins, a wri
 the other is writing, and what happens to both. A deployment whose record has ended answers the
 first with yes; if nothing that is left of it (late messages, tasks of who was deposed) can land or
 break a promise in any order, it cannot matter any more and is taken for over. That leaves out steps
-that change nothing anybody looks at, and so makes the search whole.
+that change nothing anybody looks at.
 """
 
 from collections import deque
