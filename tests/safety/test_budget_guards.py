@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +173,34 @@ def test_a_ledger_that_never_saw_what_runs_is_no_bill_of_zero() -> None:
     answer = guard(g.scale(4), priced(g.scene(), never, month_milli=10**9), g.NOW)
     assert not isinstance(answer, Allow)
     assert "what was spent" in " ".join(answer.reasons)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "before", "after"),
+    [(3, 4_000, 5_000), (2, 4_000, 5_000), (6, 7_000, 8_000), (5.5, 7_000, 8_000)],
+)
+def test_what_was_asked_for_and_did_not_come_yet_costs_as_well(
+    asked_for: float, before: int, after: int
+) -> None:
+    """Three of a and one of b are there; whatever piles up behind a quota comes at once."""
+    pending = budget(g.with_levers(g.scene(), replicas__a=asked_for), 7.0)
+    one_more = g.scale(round(asked_for + 0.4) + 1)
+    assert facts(g.restart("a-1"), look(pending, g.NOW), undo=False)["spend_milli"] == before
+    assert facts(one_more, look(pending, g.NOW), undo=False)["spend_milli"] == after
+    dear = "G8 budget" in str(guard(one_more, pending, g.NOW))
+    assert dear == (after > 7_000)
+
+
+def test_a_number_of_replicas_that_cannot_be_read_costs_nobody_knows_what() -> None:
+    unread = g.with_levers(g.scene(), replicas__a=float("nan"))
+    found = facts(g.scale(4), look(unread, g.NOW), undo=False)
+    assert (found["spend_milli"], found["priced"]) == (None, True)
+
+
+def test_a_pool_that_nothing_was_asked_for_in_needs_no_price() -> None:
+    spare = g.with_levers(g.scene(), replicas__c=0)
+    money = MoneyPolicy(prices=tuple(Price(pool=pool, milli=1_000) for pool in ("a", "b")))
+    for state, known in ((spare, True), (g.with_levers(spare, replicas__c=1), False)):
+        named = replace(state, managed=replace(state.managed, money=money))
+        found = facts(g.scale(4), look(named, g.NOW), undo=False)
+        assert (found["spend_milli"] is not None, found["priced"]) == (known, known)

@@ -1,6 +1,7 @@
 """What an action would cost: the hour's bill after it, and the day's and month's if that stayed.
 
-Prices and budgets are thousandths of the currency, never floats. A price that nobody named makes
+Prices and budgets are thousandths of the currency, never floats. Replicas count that are there, and
+those that were asked for and did not come yet. A price that nobody named makes
 the cost unknown, not zero; an action that adds no replica costs nothing whatever the price. The
 bill of a day (UTC) is what was spent so far and what is to come at the rate after the action, until
 its end; that of a month likewise.
@@ -13,6 +14,8 @@ from homeostat.base.world import Scalar
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
 from homeostat.safety.tree import Value
+
+_REPLICAS = "replicas."
 
 
 def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
@@ -49,17 +52,42 @@ def bill(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
 
 
 def _standing(sight: Sight) -> dict[str, int | None]:
-    """Return what a replica of each pool that there is costs an hour."""
+    """Return what a replica of each pool that there is, or was asked for, costs an hour."""
     managed = sight.state.managed
-    return {slot.pool: price(managed, slot.pool) for slot in sight.replicas()}
+    return {pool: price(managed, pool) for pool in sight.once(_counted)}
+
+
+def _counted(sight: Sight) -> dict[str, int | None]:
+    """Return how many replicas each pool has or will have, None where that is not known.
+
+    What was asked for and did not come yet is paid for when it comes: a quota that gives way lets
+    in all that pile up behind it.
+    """
+    found: dict[str, int | None] = {}
+    for slot in sight.replicas():
+        found[slot.pool] = (found.get(slot.pool) or 0) + 1
+    levers = () if sight.world is None else sight.world.levers
+    for lever, value in levers:
+        if not lever.startswith(_REPLICAS):
+            continue
+        pool, wanted = lever.removeprefix(_REPLICAS), milli(value)
+        there = found.get(pool) or 0
+        if wanted is None:
+            found[pool] = None
+        elif there or wanted > 0:
+            found[pool] = max(there, -(-wanted // 1000))
+    return found
 
 
 def _held(sight: Sight) -> int | None:
-    """Return what the replicas that there are cost an hour; None if a price is not known."""
-    prices = sight.once(_standing)
-    held = [prices[slot.pool] for slot in sight.replicas()]
-    known = [each for each in held if each is not None]
-    return None if len(known) < len(held) else sum(known)
+    """Return what the replicas that there are or will be cost an hour; None if that is unknown."""
+    prices, total = sight.once(_standing), 0
+    for pool, count in sight.once(_counted).items():
+        each = prices[pool]
+        if each is None or count is None:
+            return None
+        total += each * count
+    return total
 
 
 def price(managed: Managed, pool: str) -> int | None:
