@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from leave_world import ALONE, GOOD, PARTS, Leave, managed
 
 from homeostat.base import codec
@@ -171,6 +173,23 @@ def test_without_proof_in_time_it_stays_where_it_is_and_not_at_what_fails() -> N
     assert not done.harmed
 
 
+def test_what_stayed_at_a_rung_is_taken_back_by_a_person_and_not_once_somebody_moved_it() -> None:
+    leave = Leave(rate=4000.0)
+    leave.errors["b"] = 0.009
+    leave.begin(bad=0.014)
+    done = leave.finish()
+    undo = UndoRequested(at=build.at(leave.now), decision_id=done.id, by="ann", kill=KillLevel.OFF)
+    moved = leave.copy()
+    levers = dict(moved.world.levers) | {"weight.b": 40.0}
+    moved.world = replace(moved.world, levers=tuple(sorted(levers.items())))
+    moved.run(1)
+    moved.feed(undo)
+    assert any("cannot be taken back: weight.b is now 40" in title for title in moved.told())
+    leave.feed(undo)
+    leave.run(10)
+    assert leave.weight == 5.0
+
+
 def test_two_pools_that_fail_alike_are_not_left_for_each_other() -> None:
     leave = begun()
     leave.run(60, lambda: leave.weight == 25.0)
@@ -248,3 +267,48 @@ def test_a_person_takes_the_finished_shift_back() -> None:
     assert (record.undoes, record.action.kind) == (done.id, ActionKind.SHIFT_TRAFFIC)
     leave.run(5)
     assert leave.weight == 5.0
+
+
+HALF = st.sampled_from([0.0, 0.001, 0.009, 0.05, 0.3, 1.0])
+SPOILT = st.sampled_from([None, *BLIND])
+WEATHER = st.lists(
+    st.tuples(HALF, HALF, st.sampled_from([0.0, 0.01, 0.6]), SPOILT, st.booleans()),
+    min_size=1,
+    max_size=12,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(WEATHER)
+def test_whatever_befalls_it_it_ends_and_never_turns_forward_again(
+    weather: list[tuple[float, float, float, str | None, bool]],
+) -> None:
+    leave = begun()
+    ended = 0
+    for bad, worse, slow, how, killed in (*weather, (GOOD, GOOD, 0.01, None, False)):
+        leave.errors, leave.slow["b"] = {"a": bad, "b": worse}, slow
+        leave.spoil = (lambda seen: seen) if how is None else spoilt(BLIND[how], "a", "b")
+        leave.kill = KillLevel.NO_NEW if killed else KillLevel.OFF
+        for _ in range(7):
+            record = leave.state.record
+            if record is None or record.id != "d-0001":
+                break
+            known = leave.state.leaving
+            leave.second()
+            after = leave.state.record
+            harmed = known is not None and known.harm.harm_at is not None
+            assert not harmed or after is None or after.state is S.ROLLING_BACK
+            ended += 1
+    leave.run(120, lambda: leave.state.record is None or leave.state.record.id != "d-0001")
+    done = next(one for one in leave.state.finished if one.id == "d-0001")
+    up = [r for r in leave.records() if r.id == "d-0001" and r.state is S.ROLLING_BACK]
+    assert not up or done.state in {S.ROLLED_BACK, S.STUCK, S.FOREIGN}
+    weights = [
+        value
+        for record in leave.records()
+        if record.id == "d-0001" and record.intent is not None and not record.intent.undo
+        for _, value in record.intent.post
+    ]
+    assert weights == sorted(weights), "rung by rung"
+    assert ended > 0

@@ -55,6 +55,17 @@ def test_explain_says_rung_by_rung_what_it_went_on_from() -> None:
     assert lines["rungs"][0].endswith(" intent: errors: harm e-value 0.4")
 
 
+def test_explain_says_the_same_of_a_shift_to_the_fallback_and_calls_it_no_canary() -> None:
+    away = replace(ACTION, subject="pool:b", change=(("weight.b", 100.0),), beside="")
+    _, row = shown(
+        record(ActionState.VERIFYING, 5, action=away),
+        record(ActionState.INTENT, 15, stage=1, reason="pool b beside pool a", action=away),
+    )
+    lines = tables.decision({**row, "pending": False})
+    assert "compared with" not in lines
+    assert lines["rungs"][0].endswith(" intent: pool b beside pool a")
+
+
 def test_a_ramp_under_way_can_be_taken_back_and_one_that_goes_back_not_again() -> None:
     assert shown(record(ActionState.VERIFYING, 5))[1]["undoable"]
     assert not shown(record(ActionState.ROLLING_BACK, 5))[1]["undoable"]

@@ -193,6 +193,8 @@ def _ramp(ramp: Plain | None) -> dict[str, str | list[str]]:
     for one in ramp["rungs"]:
         if not any(one["reason"] in said for said in rungs):
             rungs.append(f"{clock(one['at'])} {one['state']}: {one['reason']}")
+    if not ramp["beside"]:
+        return {"rungs": rungs or ["-"]}
     return {
         "compared with": f"pool:{ramp['beside']}; promotion rests on: {proof}",
         "rungs": rungs or ["-"],

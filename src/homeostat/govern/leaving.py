@@ -95,13 +95,13 @@ def _told(known: Leaving) -> Leaving:
         return known
     what = "failed" if known.limit_ms is None else f"failed or slower than {known.limit_ms:g} ms"
     at_least, at_most = (one.metrics[0] for one in (known.harmed, known.proven))
-    safe = at_most.safe_e or 0.0
+    safe, promise = at_most.safe_e or 0.0, known.config.metrics[0].promote_ratio or 0.0
     why = (
         f"pool {known.to} beside pool {known.left}, which it leaves: "
         f"{_between(at_least.canary_bad, at_most.canary_bad)} of {at_least.canary_total:.0f} "
         f"answers {what}, against {_between(at_most.stable_bad, at_least.stable_bad)} of "
         f"{at_least.stable_total:.0f}; harm e-value {at_least.harm_e:.3g}, certificate of no worse "
-        f"than {at_most.margin:.2f} times {safe:.3g} (of {known.harmed.threshold:g})"
+        f"than {promise:.2f} times {safe:.3g} (of {known.harmed.threshold:g})"
     )
     return replace(known, harmed=replace(known.harmed, because=(why,)))
 
@@ -121,8 +121,9 @@ def _begun(record: ActionRecord, left: str, evidence: Evidence, managed: Managed
         bounds = _bounds(new)
         if not bounds or _bounds(old) != bounds:
             return None  # not read on this tick: not known, and not left out
-        within = [bound for bound in bounds if bound >= managed.objective.latency_p95_ms]
-        limit_ms = within[0] if within else bounds[-1]
+        # Where no bound is as slow as what was promised, no answer is known to be too slow.
+        promised_ms = managed.objective.latency_p95_ms
+        limit_ms = next((bound for bound in bounds if bound >= promised_ms), None)
     policy = managed.canary or CanaryPolicy(pool=to)
     metric = CanaryMetric(
         name=ERRORS,

@@ -132,7 +132,10 @@ def no_longer_ours(state: LoopState, target: ActionRecord) -> str:
     """Return why what an action set is not live any more, as far as can be read; else empty."""
     if state.world is None:
         return "the deployment cannot be read"
-    for lever, value in target.action.change:
+    last = target.intent
+    # A ramp may have ended at an earlier rung, and stayed there.
+    set_by_us = target.action.change if last is None or last.undo else last.post
+    for lever, value in set_by_us:
         if state.world.lever(lever) != value:
             return f"{lever} is now {state.world.lever(lever)}, no longer what we set ({value})"
     return ""

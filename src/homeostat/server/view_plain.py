@@ -217,15 +217,20 @@ def decision(state: DeploymentState, record: DecisionRecord, now: TimeNs) -> Pla
         },
         "outcome": outcome(result) if result else None,
         "rehearsal": rehearsal(foreseen, record.allowed) if foreseen else None,
-        "ramp": _ramp(entry) if entry and entry.record.action.beside else None,
+        "ramp": _ramp(entry) if entry and _has_rungs(entry.record.action) else None,
         "learning": learning(state.seatings.get(record.id), state.lessons.get(record.id)),
         "then": None,  # with one decision alone: see view_then
         "question": None,  # the loop knows: see view_question
     }
 
 
+def _has_rungs(value: Action) -> bool:
+    """Return whether it is carried out rung by rung."""
+    return value.beside != "" or len(value.ramp) > 1
+
+
 def _ramp(entry: ActionEntry) -> Plain:
-    """Return how a compared ramp went: what each rung went on from, in words."""
+    """Return how a ramp went: what each rung went on from, in words; no `beside` is no canary's."""
     return {
         "beside": entry.record.action.beside,
         "proof": entry.record.proof.value,

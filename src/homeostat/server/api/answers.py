@@ -172,7 +172,7 @@ class AnswerOut(Body):
 
 
 class RungOut(Body):
-    """One step of a compared ramp, and why it was taken."""
+    """One step of a ramp, and why it was taken."""
 
     state: str
     at: float
@@ -180,7 +180,7 @@ class RungOut(Body):
 
 
 class RampOut(Body):
-    """How a compared ramp went."""
+    """How a ramp went; `beside` and `proof` are empty where it is no canary's."""
 
     beside: str
     proof: Literal["", "asked", "unproven", "certified"]
@@ -210,7 +210,7 @@ class DecisionOut(Body):
     answer: AnswerOut | None
     outcome: OutcomeOut | None
     rehearsal: RehearsalOut | None
-    ramp: RampOut | None = Field(description="Of a compared ramp: what each rung went on from.")
+    ramp: RampOut | None = Field(description="Of a ramp: what each rung went on from.")
     learning: LearningOut | None = Field(description="Null: nobody was heard but the runbook.")
     then: ThenOut | None = Field(description="What it was taken with; kept of the newest.")
     question: QuestionOut | None = Field(description="While it is open and the loop is at hand.")
