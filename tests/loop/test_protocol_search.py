@@ -46,7 +46,9 @@ S = ActionState
 TIMING = Timing(
     receipt_deadline_ns=4, readiness_deadline_ns=4, verify_ns=8, blind_ns=4, approval_ttl_ns=4,
     readback_deadline_ns=4, quiesce_ns=4, fresh_ns=2, ramp_ns=8, max_conflicts=2, max_undo=2,
+    fallback="pool:f", leave_ns=12,
 )  # fmt: skip
+COMPARED_NEWS = EffectSeen(effect=Effect.NO_CHANGE, compared=True)
 BASE = 1_000  # "now" after renaming
 TOKEN = 50  # the token of the record's intent after renaming
 EPOCH = 4
@@ -60,16 +62,18 @@ def _action(name: str) -> Action:
         "two levers": (two, (), UndoKind.EXACT, ActionKind.BATCH_UP),
         "ramp": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
         "compared": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
+        "leaving": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
         "capacity": (one, (), UndoKind.EXACT, ActionKind.SCALE_UP),
         "restart": (one, (), UndoKind.COMPENSATING, ActionKind.RESTART_REPLICA),
     }[name]
     return Action(
-        kind=kind, subject="pool:a", actuator="host", change=change, undo=undo, ramp=ramp,
+        kind=kind, subject=TIMING.fallback if name == "leaving" else "pool:a",
+        actuator="host", change=change, undo=undo, ramp=ramp,
         settle_ns=2, beside="b" if name == "compared" else "",
     )  # fmt: skip
 
 
-ACTIONS = ("two levers", "ramp", "compared", "capacity", "restart")
+ACTIONS = ("two levers", "ramp", "compared", "leaving", "capacity", "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def _news(record: ActionRecord) -> Iterator[News]:
     )  # fmt: skip
     yield from (KillThrown(level=level) for level in KillLevel)
     yield from (EffectSeen(effect=effect) for effect in Effect)
+    yield COMPARED_NEWS
     if record.action.beside:
         yield Abort(reason="not seen", blameless=True)
         yield from (Proven(proof=proof, why="") for proof in Proof)
@@ -162,6 +167,8 @@ def _steps(record: ActionRecord, *, cas: bool) -> Iterator[Edge]:
     for news in _news(record):
         yield _edge(record, news, now, worlds[0])
     yield _edge(record, Tick(), record.deadline, None)
+    if record.action.subject == TIMING.fallback and record.state is S.VERIFYING:
+        yield _edge(record, COMPARED_NEWS, record.deadline, worlds[0])
 
 
 def _edge(record: ActionRecord, news: News, now: TimeNs, world: Snapshot | None) -> Edge:
@@ -224,6 +231,7 @@ def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache
 
 
 WORLDS = [(name, cas) for name in ACTIONS for cas in (True, False) if name != "compared"]
+WORLDS.remove(("leaving", True))  # nothing of its own is about what the target compares
 LARGEST = {("ramp", True), ("two levers", True)}  # a second each
 WORLDS.remove(("capacity", False))  # differs from the others in blindness only
 # Four times as many states as a ramp; that with compare-and-set differs in nothing that is its own.
@@ -363,6 +371,32 @@ def test_a_compared_ramp_can_be_aborted_from_every_open_state() -> None:
     assert {record.state for record in opened - stopped} <= {S.ROLLING_BACK}
     blamed = [e.after for e in edges if isinstance(e.news, Abort) and e.news.blameless]
     assert all(one.blameless for one in blamed)
+
+
+def test_a_compared_shift_to_the_fallback_waits_longer_and_then_stays() -> None:
+    told = [
+        e for e in explore("leaving", False)
+        if e.news == COMPARED_NEWS and e.before.state is S.VERIFYING
+    ]  # fmt: skip
+    assert {e.after.state for e in told if e.before.stage == 0} == {
+        S.VERIFYING, S.SUCCEEDED_UNPROVEN,
+    }  # fmt: skip
+    assert S.VERIFYING in {e.after.state for e in told if e.before.stage == 1}
+    for edge in told:
+        waits = edge.after.deadline - edge.after.state_since
+        if edge.before.stage == 0 and edge.after.state is S.VERIFYING:
+            assert (waits, edge.after.blind_since) == (TIMING.leave_ns, None)
+        else:
+            assert waits <= TIMING.verify_ns or edge.after.state.is_terminal
+
+
+def test_nothing_but_a_shift_to_the_fallback_stays_for_being_compared() -> None:
+    plain = EffectSeen(effect=Effect.NO_CHANGE)
+    for name in ("ramp", "two levers", "restart"):
+        edges = explore(name, False)
+        told = {e.before: (e.after, e.demands) for e in edges if e.news == COMPARED_NEWS}
+        assert told == {e.before: (e.after, e.demands) for e in edges if e.news == plain}
+        assert told
 
 
 def test_whoever_must_look_is_told() -> None:
