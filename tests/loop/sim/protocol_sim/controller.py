@@ -86,9 +86,7 @@ def _cycle(world: World, process: Process, seat: Seat, epoch: int) -> Effects:
     yield from _feed(world, process, seat, epoch, WorldSeen(world=seat.snapshot))
     if seat.record.state is ActionState.VERIFYING:
         seen = yield (world.effect, (seat.record,))
-        # Whether both pools were compared is told in turns: no chance is drawn for it.
-        told = EffectSeen(effect=seen, compared=bool(world.now % 2))
-        yield from _feed(world, process, seat, epoch, told)
+        yield from _feed(world, process, seat, epoch, EffectSeen(effect=seen))
     yield from _feed(world, process, seat, epoch, Tick())
 
 

@@ -41,8 +41,6 @@ TIMING: Final = Timing(
     readback_deadline_ns=30 * TICK,
     quiesce_ns=45 * TICK,
     fresh_ns=10 * TICK,
-    fallback="pool:b",
-    leave_ns=54 * TICK,
 )
 MAX_DELAY: Final = 40
 MAX_PAUSE: Final = 25
