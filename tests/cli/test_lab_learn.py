@@ -44,7 +44,9 @@ def test_it_writes_what_was_learnt_with_how_it_was_made(
     result = bare(*ARGUMENTS, "--out", str(out), "-o", "json")
     assert result.exit_code == Exit.OK, result.exception
     said = taught("bandit", {"bandit": out.read_bytes()}).said
-    assert said["made"]["command"] == "homeostat lab learn bandit --compositions 5 --block 2"
+    assert (
+        said["made"]["command"] == "homeostat lab learn bandit --compositions 5 --block 2 --hours 2"
+    )
     assert said["episodes"]["never"] == lab_files.catalogue(()).digest
     assert (said["played"], said["outcomes"]) == ({"runbook": 6, "hold": 1}, 6)
     (episodes,) = lessons
@@ -52,10 +54,10 @@ def test_it_writes_what_was_learnt_with_how_it_was_made(
     seeds = [one.seed for one in episodes]
     assert seeds == sorted(set(seeds))
     assert min(seeds) >= FIRST
-    assert {(one.slots, one.length_s, one.tick_s) for one in episodes} == {(SLOTS, 3600, TICK_S)}
+    assert {(one.slots, one.length_s, one.tick_s) for one in episodes} == {(SLOTS, 7200, TICK_S)}
     known = lab_files.catalogue(()).scenarios
     assert not {one.scenario for one in episodes} & {one.id for one in known}
-    assert episodes[0].scenario == unseen(seeds[0], known=known, length_s=3600).id
+    assert episodes[0].scenario == unseen(seeds[0], known=known, length_s=7200).id
 
 
 @pytest.mark.parametrize("name", ["homeostat", "ppo", "safe-canary", ""])
@@ -69,7 +71,13 @@ def test_what_has_no_seat_cannot_be_taught(bare: Any, tmp_path: Path, name: str)
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--compositions", "0"), ("--compositions", "401"), ("--block", "51"), ("--block", "x")],
+    [
+        ("--compositions", "0"),
+        ("--compositions", "401"),
+        ("--block", "51"),
+        ("--hours", "0"),
+        ("--block", "x"),
+    ],
 )
 def test_a_number_out_of_its_range_is_refused(
     bare: Any, tmp_path: Path, wrong: tuple[str, str]

@@ -19,6 +19,9 @@ def learn(
     block: int = typer.Option(
         25, "--block", min=1, max=50, help="Episodes that are played before any is learnt from."
     ),
+    hours: int = typer.Option(
+        2, "--hours", min=1, max=24, help="Of an episode; savings come after an hour's watch."
+    ),
     output: Output = OUTPUT,
 ) -> None:
     """Let a decision seat learn in random compositions of faults, and keep what it knows.
@@ -33,6 +36,8 @@ def learn(
         os.environ.setdefault(name, value)
     from homeostat.cli import lab_learn_run
 
-    asked = lab_learn_run.Asked(policy=policy, out=out, compositions=compositions, block=block)
+    asked = lab_learn_run.Asked(
+        policy=policy, out=out, compositions=compositions, block=block, hours=hours
+    )
     show([lab_learn_run.main(asked)], output)
     tell(f"wrote {out}")

@@ -13,7 +13,7 @@ from homeostat.lab.controller_twin import TWIN
 from homeostat.lab.seat_training import FIRST, SLOTS, Block
 from homeostat.lab.shards import Options
 
-_LENGTH_S: Final = 3600
+_HOUR_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Asked:
     out: Path
     compositions: int
     block: int
+    hours: int
 
 
 def main(asked: Asked) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def main(asked: Asked) -> dict[str, Any]:
             asked.compositions,
             known=lab_files.catalogue(()).scenarios,
             slots=SLOTS,
-            length_s=_LENGTH_S,
+            length_s=_HOUR_S * asked.hours,
             first=FIRST,
         )
     except ValueError as error:
@@ -71,7 +72,7 @@ def _said(asked: Asked, last: Block) -> Mapping[str, Any]:
             "from_seed": FIRST,
             "block": asked.block,
             "slots": SLOTS,
-            "length_s": _LENGTH_S,
+            "length_s": _HOUR_S * asked.hours,
             "never": lab_files.catalogue(()).digest,
         },
         "settings": settings | {"mode": settings["mode"].value},
@@ -80,7 +81,7 @@ def _said(asked: Asked, last: Block) -> Mapping[str, Any]:
         "outcomes": last.outcomes,
         "made": {
             "command": f"homeostat lab learn {asked.policy} --compositions {asked.compositions} "
-            f"--block {asked.block}",
+            f"--block {asked.block} --hours {asked.hours}",
             "code": lab_files.code_digest(),
             "commit": lab_files.commit(),
             "machine": asdict(lab_files.machine()),
