@@ -23,7 +23,7 @@ SCRAPES = 56
 DIGESTS = {
     "homeostat": "f78673c2e7b832b0",
     "runbook": "d213838c27abc15a",
-    "random_safe": "84f9ed37cb1d44a1",
+    "random_safe": "2f7f7b420b245ec3",
 }
 MAKERS: dict[str, Callable[[], Controller]] = {
     "homeostat": homeostat,
