@@ -49,6 +49,17 @@ def test_every_method_conforms(name: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_detector_whose_rows_take_turns_is_no_method_as_it_is() -> None:
+    found = part("detector", "seasonal")
+
+    def staggered() -> Rows:
+        return Rows("seasonal", found.build(found.config()), found.config())
+
+    with pytest.raises(AssertionError, match="or on its place"):
+        kit.check_method("seasonal", staggered)
+
+
+@pytest.mark.slow
 def test_several_side_by_side_conform_as_one() -> None:
     kit.check_method("several", made("ewma", "vae"))
 
