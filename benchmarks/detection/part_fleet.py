@@ -96,7 +96,10 @@ def _worst(
 ) -> dict[str, Found]:
     """Return both rows: the fleet that is farthest above its bound, and the one least found."""
     told = [one for one in every if one.way == TOLD]
-    high = max(told, key=lambda one: one.counted.share - one.counted.bound)
+    high = max(
+        [one for one in told if one.counted.alarms] or told,
+        key=lambda one: one.counted.share - one.counted.bound,
+    )
     low = min(told, key=lambda one: one.counted.found)
     alarms = high.counted.alarms
     between = (
@@ -105,7 +108,8 @@ def _worst(
     shifts = clopper_pearson(round(low.counted.found * low.shifts), low.shifts)
     return {
         false: Found(
-            float(high.counted.share),
+            # Of no alarm at all no share is false, nor any true.
+            float(high.counted.share) if alarms else float("nan"),
             f"{how}; worst: {high.fleet}, {alarms} alarms",
             low=between[0],
             high=between[1],

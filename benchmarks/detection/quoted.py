@@ -2,7 +2,8 @@
 
 The Numenta figures are the detectors' own published scores per row, judged by the same scorer at
 the threshold that is best for them (`numenta/NAB`, results, commit ea702d7). Those of the other
-sets are plain methods with the best threshold of each series, judged by the same scorer earlier.
+sets are plain methods with the best threshold of each series, judged by the same scorer earlier;
+those of SMD are means over eight machines, not the four that are played here.
 """
 
 from collections.abc import Mapping

@@ -86,6 +86,8 @@ def table(rows: Iterable[Row]) -> str:
 
 def verdict(gate: Gate, found: Found) -> str:
     """Return whether a gate and its aim are met, in words."""
+    if np.isnan(found.value):
+        return "not to be told"
     words, asked, aim = [], gate.gate, gate.aim
     if found.asked is not None:
         asked, aim = (None, found.asked) if gate.gate is None else (found.asked, aim)
@@ -103,7 +105,7 @@ def missed(rows: Iterable[Row]) -> str:
     lists: dict[str, list[str]] = {"Gates met": [], "Gates missed": [], "Not measured": []}
     for row in rows:
         one, key = row.found or row.kept, row.gate.key
-        if one is None:
+        if one is None or np.isnan(one.value):
             lists["Not measured"].append(key)
         elif row.gate.gate is not None:
             bad = verdict(row.gate, one).startswith("missed") and not one.instead

@@ -94,7 +94,7 @@ def test_what_is_asked_is_what_the_table_asks(bench: Any) -> None:
         (0.9, 0.80, 0.95, "met, but the interval has both; aim missed, but the interval has both"),
         (0.8, 0.70, 0.84, "missed; aim missed"),
         (0.8, 0.70, 0.86, "missed, but the interval has both; aim missed"),
-        (float("nan"), None, None, "missed; aim missed"),
+        (float("nan"), None, None, "not to be told"),
     ],
 )
 def test_a_gate_is_met_missed_or_not_to_be_told(

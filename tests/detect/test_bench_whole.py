@@ -42,7 +42,8 @@ def figures(bench: Any, part: str) -> dict[str, Any]:
     found = dict(played.outcome.found)
     assert list(found) == [one.key for one in bench.gates.of(part)]
     for key, one in found.items():
-        assert math.isfinite(one.value), key
+        # A fleet of ten may raise no alarm, of which no share is false.
+        assert math.isfinite(one.value) or key == "fleet.real_false", key
         assert one.how, key
         assert one.low is None or one.low <= one.value <= one.high, key
     return found
