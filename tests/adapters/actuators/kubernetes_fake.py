@@ -271,8 +271,10 @@ class Handler(BaseHTTPRequestHandler):
                 self._say(200, {"items": list(cluster.lists[path].values())})
             elif (obj := cluster.find(path)) is not None:
                 self._say(200, obj)
-            else:
+            elif path.rpartition("/")[0] in cluster.lists:
                 self._say(404, {"message": f"{path} not found"})
+            else:  # no such group or kind, which no JSON says
+                self._send(404, b"404 page not found\n", "text/plain; charset=utf-8")
 
     def do_PATCH(self) -> None:
         asked, cluster = urlsplit(self.path), self.cluster
@@ -302,9 +304,11 @@ class Handler(BaseHTTPRequestHandler):
     def _say(self, status: int, said: dict[str, Any], *, plain: bool = False) -> None:
         if status >= 400 and not plain:
             said = {"kind": "Status"} | said
-        body = json.dumps(said).encode()
+        self._send(status, json.dumps(said).encode(), "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         try:

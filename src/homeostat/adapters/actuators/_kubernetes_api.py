@@ -18,6 +18,8 @@ from homeostat.adapters.actuators._kubernetes_owner import MANAGER, Kind
 _ANSWER_MAX: Final = 16 << 20
 _SECRET_MAX: Final = 16 * 1024
 _NOT_FOUND: Final = 404
+# What an API server says of a group or kind that is not installed; a proxy's own page says nothing.
+_NO_SUCH_PATH: Final = b"404 page not found"
 
 
 class ApiError(Exception):
@@ -172,7 +174,9 @@ class Api:
         try:
             said = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ApiError(f"status {status}, and no JSON") from error
+            known = status == _NOT_FOUND and text.strip() == _NO_SUCH_PATH
+            said_so = _NOT_FOUND if known else 0
+            raise ApiError(f"status {status}, and no JSON", status=said_so) from error
         if not isinstance(said, dict):
             raise ApiError(f"status {status}, and no object")
         if status != httpx2.codes.OK:
