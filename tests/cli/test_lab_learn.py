@@ -11,7 +11,8 @@ from homeostat.cli.exits import Exit
 
 pytest.importorskip("jax")
 
-from homeostat.cli import lab_files, lab_learn_run
+from homeostat.cli import lab_files
+from homeostat.lab import seat_training
 from homeostat.lab.compose import unseen
 from homeostat.lab.seat_file import taught
 from homeostat.lab.seat_training import FIRST, SLOTS, Block
@@ -32,7 +33,7 @@ def lessons(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Episode]]:
         for done in range(block, len(episodes) + block, block):
             yield Block(min(done, len(episodes)), {"runbook": done, "hold": 1}, done, "")
 
-    monkeypatch.setattr(lab_learn_run.seat_training, "learn", learn)
+    monkeypatch.setattr(seat_training, "learn", learn)
     return asked
 
 

@@ -12,6 +12,7 @@ from homeostat.base.units import SECOND
 from homeostat.lab import bandit_policy
 from homeostat.lab.bandit_policy import Gambling, gambling
 from homeostat.lab.controller import Controller
+from homeostat.safety.permit import permit
 
 BATCH_IS_BEST = {ActionKind.BATCH_UP: 0.9, ActionKind.HOLD: 0.2}
 HOLD_IS_BEST = {ActionKind.BATCH_UP: 0.2, ActionKind.HOLD: 0.9}
@@ -69,7 +70,6 @@ def test_it_asks_no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
         guarded.append(len(tuple(wanted)))  # type: ignore[arg-type]
         return permit(wanted, *_)  # type: ignore[arg-type]
 
-    permit = bandit_policy.permit
     monkeypatch.setattr(bandit_policy, "permit", none)
     controller = gambling("")
     overloaded(controller, 15)

@@ -92,6 +92,7 @@ def test_a_training_run_is_called_by_what_it_was_paid_and_let_do() -> None:
     for name in RECIPES:
         (found,) = learned.several(file(name))
         assert learned.name_of(found.manifest) == name
+    (found,) = learned.several(file(min(RECIPES)))
     strange = dict(found.manifest) | {"rules": {}}
     with pytest.raises(UntrainedError, match="no policy has the rules"):
         learned.name_of(strange)

@@ -18,6 +18,7 @@ from homeostat.lab.controller_names import own_names
 from homeostat.lab.controller_runtime import ANSWER_NS, Runtime
 from homeostat.lab.controller_twin import DRAWS
 from homeostat.lab.homeostat import homeostat, homeostat_twin, seated
+from homeostat.lab.seat_file import SEATS
 from homeostat.policy import seat_learn
 
 BATCH_IS_BEST = {ActionKind.BATCH_UP: 0.9, ActionKind.HOLD: 0.2}
@@ -141,7 +142,7 @@ def test_what_came_of_a_choice_is_kept_and_is_what_the_seat_itself_learnt(
     learnt = ""
     for pick, payoff in mind.taught:
         assert payoff.pick_id == pick.id
-        learnt = seat_learn.learn(learnt, policies.SEATS["safe_canary"], pick, payoff)
+        learnt = seat_learn.learn(learnt, SEATS["safe_canary"], pick, payoff)
     assert mind.state.seat is not None
     assert learnt == mind.state.seat.learnt != ""
 
@@ -180,7 +181,9 @@ def test_a_seat_decides_alike_alone_and_beside_others(monkeypatch: pytest.Monkey
                 if value is not None
             })
             found = controller.act(made.now_s, many).orders
-            values = {name: np.asarray(value)[-1:] for name, value in vars(found).items()}
+            values: dict[str, Any] = {
+                name: np.asarray(value)[-1:] for name, value in vars(found).items()
+            }
             orders = type(found)(**values)
         state = controller.minds[-1].state
         rolls.append([(state.managed.name, one.id, one.kind) for one in state.past])

@@ -8,9 +8,9 @@ import typer
 from homeostat.cli.lab_needs import needs_twin
 from homeostat.cli.output import OUTPUT, Output, tell
 
+# Of the learners those whose files come with the package; others are named when they were made.
 _POLICIES: Final = (
-    "hold,threshold,hpa,runbook,random_safe,random,ppo_hash,ppo,bandit,homeostat,homeostat_twin,"
-    "safe_canary"
+    "hold,threshold,hpa,runbook,random_safe,random,ppo_hash,ppo,homeostat,homeostat_twin"
 )
 _PAGE: Final = typer.Option(
     None, "--page", help="A page with the markers of the evaluation, which is written into it."
