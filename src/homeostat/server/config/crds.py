@@ -166,6 +166,9 @@ class _Structural:
             return self._of(self._defs[name] | node, path, (*inside, name))
         if "anyOf" in node:
             return self._any(node, path, inside)
+        if node.get("type") == "null":  # no type of OpenAPI 3.0: the API server refuses all of it
+            self._unsaid.append((".".join(path), "that it must be null"))
+            return {"nullable": True, **_UNTYPED}
         out = {key: value for key, value in node.items() if key in _KEPT}
         if "const" in node:
             out["enum"] = [node["const"]]
