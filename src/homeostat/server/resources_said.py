@@ -97,7 +97,7 @@ def events(obj: Plain, after: Plain, owner: str, now: str) -> list[Plain]:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "generateName": f"{meta['name']}.",
+                "generateName": f"{meta['name']}-",
                 "namespace": meta.get("namespace", ""),
             },
             "eventTime": now,

@@ -1,4 +1,4 @@
-"""Real targets for the conformance kit: one maker for each actuator that there is."""
+"""Targets for the conformance kit: one maker for each actuator that there is."""
 
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -206,7 +206,7 @@ TARGETS: Final = MappingProxyType({
 def target_of() -> Callable[[str, Path], Any]:
     def make(name: str, folder: Path) -> Any:
         if name not in TARGETS:
-            pytest.fail(f"actuator {name!r} has no real target; add a maker to TARGETS")
+            pytest.fail(f"actuator {name!r} has no target; add a maker to TARGETS")
         return TARGETS[name](folder)
 
     return make

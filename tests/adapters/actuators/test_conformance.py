@@ -1,4 +1,9 @@
-"""Every actuator there is keeps the port's promises, on its real target and on a bad wire."""
+"""Every actuator there is keeps the port's promises, on its target and on a bad wire.
+
+The process host, Envoy, HAProxy and the receiver of webhooks are the real ones. Kubernetes' kinds,
+Ray and Triton are stand-ins with a memory here; `tests/kube` and `test_ray_real.py` have this kit
+for a real API server and a real Ray.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +15,7 @@ from homeostat import plugins
 from homeostat.testing.actuator import check_actuator
 
 
-def test_every_actuator_has_a_real_target_for_the_kit(targets: frozenset[str]) -> None:
+def test_every_actuator_has_a_target_for_the_kit(targets: frozenset[str]) -> None:
     assert set(plugins.parts("actuator")) <= targets, "add a maker to TARGETS in conftest.py"
 
 

@@ -98,6 +98,8 @@ class Cluster:
     def _create(self, folder: str, body: Object) -> tuple[int, Object]:
         meta = body["metadata"]
         if "name" not in meta:
+            if meta["generateName"].endswith("."):
+                return 422, {"message": "metadata.generateName: Invalid value"}
             meta["name"] = f"{meta['generateName']}{self.version:05d}"
         if meta["name"] in self.lists[folder]:
             return 409, {"message": f"{meta['name']} already exists"}
