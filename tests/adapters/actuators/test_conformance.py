@@ -1,8 +1,8 @@
 """Every actuator there is keeps the port's promises, on its target and on a bad wire.
 
 The process host, Envoy, HAProxy and the receiver of webhooks are the real ones. Kubernetes' kinds,
-Ray and Triton are stand-ins with a memory here; `tests/kube` and `test_ray_real.py` have this kit
-for a real API server and a real Ray.
+Ray and Triton are stand-ins with a memory here; `test_ray_real.py` has this kit for a real Ray, and
+`tests/kube` holds Kubernetes' actuators to a real API server, without it.
 """
 
 from collections.abc import Callable
