@@ -51,5 +51,10 @@ def test_without_the_gateways_page_nothing_is_known_of_a_pool() -> None:
     assert all(not one.increments for one in sensed(config, 3, without="envoy"))
 
 
-def test_a_deployment_without_a_canary_has_none_in_its_journal() -> None:
-    assert all(one.increments == () for one in sensed(managed(), 3))
+def test_a_deployment_that_shifts_nothing_has_none_in_its_journal() -> None:
+    assert all(one.increments == () for one in sensed(replace(managed(), fallback_pool=None), 3))
+
+
+def test_the_pools_of_one_that_may_shift_to_its_fallback_are_counted() -> None:
+    for evidence in sensed(managed(), 3):
+        assert [one.pool for one in evidence.increments] == ["a", "b"]
