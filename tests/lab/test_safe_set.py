@@ -107,7 +107,7 @@ def test_a_repetition_is_permitted_only_if_each_time_of_it_is() -> None:
     moves = run(controller, Made(rate=500.0), dead_at=99, scrapes=70)
     assert sum(bool(move.intervened[0]) for move in moves) == 3
     assert [one.answer for one in kept[0].asked] == [
-        Answer.ALLOWED,
+        Answer.ASKS,  # nothing is missed: a person is to say whether users are turned away
         Answer.REFUSED,  # the cooldown
         Answer.REFUSED,
     ]

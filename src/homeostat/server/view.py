@@ -57,7 +57,7 @@ from homeostat.base.types import (
     TimeNs,
 )
 from homeostat.base.units import SECOND
-from homeostat.server import view_plain
+from homeostat.server import view_plain, view_series
 from homeostat.server.view_counts import Counts
 from homeostat.server.view_deployment import HISTORY, Answer, DeploymentState, IncidentEntry
 from homeostat.server.view_feed import KEEP, Change, Feed
@@ -278,7 +278,7 @@ class View:
         state.accounts, state.freeze = self.accounts_of(state.name), self.freeze_of(state.name)
         state.alike = self.alike_of(state.name)
         self._publish(state, "tick", view_plain.summary(state, event.at))
-        self._publish(state, "points", view_plain.points(event.evidence))
+        self._publish(state, "points", view_series.points(event.evidence))
         if world is not None and not _same(before, world):
             self._publish_world(state)
 

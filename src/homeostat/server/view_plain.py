@@ -31,7 +31,7 @@ from homeostat.server.view_deployment import ActionEntry, DeploymentState, Incid
 from homeostat.server.view_health import forecast, health, part
 from homeostat.server.view_learning import learning
 from homeostat.server.view_rehearsal import rehearsal
-from homeostat.server.view_series import CHOSEN, plain_number
+from homeostat.server.view_series import plain_number
 
 Plain = dict[str, Any]
 
@@ -332,26 +332,6 @@ def detail(state: DeploymentState, now: TimeNs, *, recent: int) -> Plain:
         "questions": [decision(state, d, now) for d in state.pending(now)],
         "budgets": view_budgets.budgets(state.accounts, state.managed, now),
         "freeze": view_budgets.freeze(state.freeze),
-    }
-
-
-def points(evidence: Evidence) -> Plain:
-    """Return one tick of the charted series: (subject, signal, value, low, high, verdict)."""
-    return {
-        "deployment": evidence.deployment,
-        "at": when(evidence.at),
-        "points": [
-            [
-                r.subject,
-                r.signal,
-                plain_number(r.value),
-                plain_number(r.low),
-                plain_number(r.high),
-                r.verdict.value[0],
-            ]
-            for r in evidence.readings
-            if r.signal in CHOSEN
-        ],
     }
 
 

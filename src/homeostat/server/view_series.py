@@ -9,10 +9,10 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from homeostat.base import names
-from homeostat.base.types import Reading, TimeNs, Verdict
+from homeostat.base.types import Evidence, Reading, TimeNs, Verdict
 from homeostat.base.units import SECOND
 
 CAPACITY: Final = 900
@@ -189,3 +189,23 @@ _FLOAT_MAX: Final = 3.4e38
 
 def _seconds(at: int) -> float:
     return round(at / SECOND, 6)
+
+
+def points(evidence: Evidence) -> dict[str, Any]:
+    """Return one tick of the charted series: (subject, signal, value, low, high, verdict)."""
+    return {
+        "deployment": evidence.deployment,
+        "at": round(evidence.at / SECOND, 6),
+        "points": [
+            [
+                r.subject,
+                r.signal,
+                plain_number(r.value),
+                plain_number(r.low),
+                plain_number(r.high),
+                r.verdict.value[0],
+            ]
+            for r in evidence.readings
+            if r.signal in CHOSEN
+        ],
+    }
