@@ -16,7 +16,7 @@ from homeostat.base.actions import ActionKind
 from homeostat.lab import environment_draw
 from homeostat.lab.controller_parts import GRANTED
 from homeostat.lab.environment_actions import MENU, NAMES, Scene, ordered
-from homeostat.lab.environment_facts import FAR, blank, no_past, remembered
+from homeostat.lab.environment_facts import FAR, blank, no_past, remembered, work
 from homeostat.lab.environment_mask import LEARNT, UNGUARDED, Rules, mask
 from homeostat.lab.environment_reward import COSTS, Kind, Reward, Served, counted, paid, served
 from homeostat.lab.environment_seen import NUMBERS, OBSERVATIONS, no_watch, observation, watched
@@ -139,6 +139,31 @@ def test_before_the_first_scrape_only_holding_and_telling_are_allowed() -> None:
     assert allowed(scene(blank(SLOTS))) == ASKED_FOR_NOTHING
 
 
+def gateway_says(**values: float) -> Scene:
+    one = scene()
+    told = put(one.scrape.gateway, signals.GATEWAY_SIGNALS, **values)
+    return altered(one, lambda s: s.scrape.gateway, told)
+
+
+def test_users_are_turned_away_only_where_something_is_known_to_be_missed() -> None:
+    assert "shed_load" in allowed(gateway_says(**{names.ERROR_RATIO: 0.2}))
+    assert "shed_load" not in allowed(gateway_says(**{names.ERROR_RATIO: 0.0}))
+    assert "shed_load" not in allowed(gateway_says(**{names.LATENCY_P95: float("nan")}))
+
+
+def test_half_a_batch_is_offered_only_where_half_of_what_serves_is_to_spare() -> None:
+    def busy(share: float) -> Scene:
+        """Return each pool's replicas busy for this share of their time."""
+        one = scene()
+        seen = signals.VARIANT_SIGNALS.index(names.ARRIVAL_RATE)
+        rates = np.array(one.scrape.variant)
+        rates[:, seen] *= share / float(np.asarray(work(one.scrape))[0] / 3.0)
+        return altered(one, lambda s: s.scrape.variant, rates)
+
+    assert "batch_down" in allowed(busy(0.39))
+    assert "batch_down" not in allowed(busy(0.41))
+
+
 def test_a_calm_deployment_may_be_changed_but_for_what_needs_a_reason() -> None:
     nothing_to_undo_or_prove = {
         "shift_back", "restart_replica", "drain_replica", "return_replicas", "admit_all",
@@ -146,6 +171,7 @@ def test_a_calm_deployment_may_be_changed_but_for_what_needs_a_reason() -> None:
     found = allowed(scene())
     assert found == set(NAMES) - nothing_to_undo_or_prove - {
         "scale_down_b",  # B's floor: one to spare
+        "shed_load",  # nothing is missed
         "resize_down",  # what is left of capacity is not known
     }
 
@@ -200,13 +226,13 @@ def test_a_signal_that_goes_missing_never_allows_anything_more() -> None:
 @pytest.mark.parametrize(
     ("where", "value", "gone"),
     [
-        (lambda s: s.past.since, 19.0, {"batch_up", "shed_load", "shift_to_b", "scale_down_a"}),
-        (lambda s: s.past.learnt, 14.0, {"batch_up", "shed_load", "rollback", "scale_down_a"}),
+        (lambda s: s.past.since, 19.0, {"batch_up", "batch_down", "shift_to_b", "scale_down_a"}),
+        (lambda s: s.past.learnt, 14.0, {"batch_up", "batch_down", "rollback", "scale_down_a"}),
         (lambda s: s.past.since, 39.0, {"scale_down_a"}),
         (lambda s: s.past.calm, 39.0, {"scale_down_a"}),
         (lambda s: s.past.watched, 239.0, {"scale_down_a"}),
         (lambda s: s.past.peak, [0.81, 0.1, 0.0], {"scale_down_a"}),
-        (lambda s: s.past.at, [499.0] * 6, {"batch_up", "shed_load", "scale_down_a"}),
+        (lambda s: s.past.at, [499.0] * 6, {"batch_up", "batch_down", "scale_down_a"}),
         (lambda s: s.scrape.changing, True, {"scale_up_a", "batch_up", "rollback"}),
         (lambda s: s.scrape.levers_ok, False, {"scale_up_a", "batch_up", "rollback"}),
         (lambda s: s.deployment.money.budget_usd_per_hour, 11.9, {"scale_up_a", "scale_up_b"}),

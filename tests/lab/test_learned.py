@@ -178,7 +178,7 @@ def test_behind_the_guards_nothing_is_taken_away_at_first_sight() -> None:
 
 
 def test_behind_the_guards_a_change_waits_for_baselines_and_then_for_the_cooldown() -> None:
-    policy, moves = guarded("batch_down", "hold", rate=300.0)
+    policy, moves = guarded("batch_down", "hold", rate=60.0)
     at = [number for number, one in enumerate(moves) if one.intervened[0]]
     assert at
     assert at[0] >= GUARDED.learning_scrapes - 1
@@ -198,7 +198,7 @@ def test_what_the_guards_refuse_is_passed_over_for_the_next_in_rank(
         return permit(kept, seen, now)
 
     monkeypatch.setattr("homeostat.lab.learned_guarded.permit", never_up)
-    policy, _ = guarded("scale_up_a", "batch_down", "hold", rate=300.0)
+    policy, _ = guarded("scale_up_a", "batch_down", "hold", rate=60.0)
     assert {one.kind for one in policy.minds[0].state.past} == {ActionKind.BATCH_DOWN}
     assert ActionKind.SCALE_UP in asked
     assert policy.refused > 0
