@@ -14,7 +14,7 @@ pool without activations is not spoken of, and a deployment without any costs no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,28 +26,12 @@ from homeostat.detect import drift as share_test
 from homeostat.detect.drift import Drift, DriftState
 from homeostat.detect.drift_config import Config
 from homeostat.detect.drift_said import Family
+from homeostat.detect.shift import HistogramLike
 from homeostat.detect.shift_reading import reading_of
 
 Floats = npt.NDArray[np.float64]
 DETECTOR: Final = "drift"
 KIND: Final = "activation"
-
-
-class HistogramLike(Protocol):
-    """New events of one page's histogram; see `signals.fresh`."""
-
-    @property
-    def deployment(self) -> str: ...  # noqa: D102 - see the class
-    @property
-    def subject(self) -> str: ...  # noqa: D102 - see the class
-    @property
-    def signal(self) -> str: ...  # noqa: D102 - see the class
-    @property
-    def bounds(self) -> tuple[float, ...]: ...  # noqa: D102 - see the class
-    @property
-    def counts(self) -> Floats: ...  # noqa: D102 - see the class
-    @property
-    def quality(self) -> Quality: ...  # noqa: D102 - see the class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

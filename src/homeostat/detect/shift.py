@@ -30,7 +30,7 @@ _MOST_REFERENCE: Final = 50_000.0
 
 
 class HistogramLike(Protocol):
-    """One page's histogram of predictions or of one feature; see `signals.frame.Histogram`."""
+    """One page's histogram; see `signals.frame.Histogram`, and of new events `signals.fresh`."""
 
     @property
     def deployment(self) -> str: ...  # noqa: D102 - see the class
