@@ -31,6 +31,7 @@ import kube_binaries
 
 START_S: Final = 90.0  # 7 s of an idle machine
 SOON_S: Final = 30.0
+BYE_S: Final = 1.0  # until the far end of TLS says that it has closed
 ADMIN: Final = "an-administrator"
 CONTROLLERS: Final = (
     "deployment", "replicaset", "endpoint", "endpointslice", "disruption", "garbagecollector",
@@ -39,6 +40,7 @@ CONTROLLERS: Final = (
 MERGE: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 Object = dict[str, Any]
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _numbers = itertools.count(1)
 
 
@@ -312,15 +314,7 @@ async def in_the_clear(made: Kube) -> AsyncIterator[int]:
         task.add_done_callback(open_now.discard)
         with contextlib.suppress(OSError, ssl.SSLError, asyncio.CancelledError):
             up_reader, up = await asyncio.open_connection("127.0.0.1", made.port, ssl=trusted)
-            both = (
-                asyncio.create_task(pump(reader, up)),
-                asyncio.create_task(pump(up_reader, writer)),
-            )
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for one in both:
-                one.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-            up.close()
+            await exchange((reader, writer), (up_reader, up))
         writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -332,6 +326,23 @@ async def in_the_clear(made: Kube) -> AsyncIterator[int]:
             task.cancel()
         await asyncio.gather(*open_now, return_exceptions=True)
         await server.wait_closed()
+
+
+async def exchange(near: Ends, far: Ends) -> None:
+    """Pass everything on between two connections until one ends; close the far one in any case."""
+    both = (asyncio.create_task(pump(near[0], far[1])), asyncio.create_task(pump(far[0], near[1])))
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:  # cancelled in the midst of any wait, too: so it is closed before the next one
+        far[1].close()
+        for one in both:
+            one.cancel()
+        try:
+            with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+                await asyncio.wait_for(far[1].wait_closed(), BYE_S)
+        finally:
+            far[1].transport.abort()
+            await asyncio.gather(*both, return_exceptions=True)
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,12 +13,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
 import host_harness as harness
 from kube_accounts import apply, token
 from kube_cluster import Kube
 from kube_targets import deploy
-from rendered import DEPLOY
 
 pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(600)]
 SOON_S = 120.0
@@ -92,7 +90,6 @@ def test_one_leads_speaks_on_the_resource_and_when_it_is_killed_the_other_does(
     kube: Kube, tmp_path: Path
 ) -> None:
     applied = apply(kube, "two-controllers")
-    give_rights(kube, applied.own, applied.models)
     deploy(kube, applied.models)
     files = tmp_path / "files"
     files.mkdir()
@@ -136,14 +133,3 @@ def test_one_leads_speaks_on_the_resource_and_when_it_is_killed_the_other_does(
     assert kube.get(lease)["spec"].get("holderIdentity", "") == ""  # handed over in order
     events = kube.get(f"/apis/events.k8s.io/v1/namespaces/{applied.own}/events")["items"]
     assert {"Accepted", "InForce"} <= {one.get("action") for one in events}
-
-
-def give_rights(kube: Kube, own: str, models: str) -> None:
-    """Give the account the rights of the variant `act` in the models' namespace."""
-    text = (DEPLOY / "variants" / "act" / "rbac.yaml").read_text(encoding="utf-8")
-    base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{models}"
-    for one, plural in zip(yaml.safe_load_all(text), ("roles", "rolebindings"), strict=True):
-        one["metadata"]["namespace"] = models
-        for subject in one.get("subjects", ()):
-            subject["namespace"] = own
-        kube.create(f"{base}/{plural}", one)

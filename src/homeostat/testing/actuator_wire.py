@@ -95,7 +95,7 @@ class Wire:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._relay(reader, writer)
         writer.close()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await writer.wait_closed()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,7 +2,7 @@
 
 The process host, Envoy, HAProxy and the receiver of webhooks are the real ones. Kubernetes' kinds,
 Ray and Triton are stand-ins with a memory here; `test_ray_real.py` has this kit for a real Ray, and
-`tests/kube` holds Kubernetes' actuators to a real API server, without it.
+`tests/kube/test_kube_conformance.py` for a real API server.
 """
 
 from collections.abc import Callable
