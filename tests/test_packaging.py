@@ -21,10 +21,11 @@ OPTIONAL = {
     "twin": ("twin",),
     "lab": ("gym", "twin"),
     "learn": ("twin",),
+    "policy": ("twin",),
     "proof": ("proof",),
 }
 """Extras beyond the plain install that a room may import: the kit compiles with jax if it can, and
-detectors are trained with it; what proves policies needs a solver."""
+detectors are trained with it; what proves policies needs a solver, and what divides a budget another."""
 
 
 def distribution(text: str) -> str:
