@@ -25,7 +25,8 @@ OPTIONAL = {
     "proof": ("proof",),
 }
 """Extras beyond the plain install that a room may import: the kit compiles with jax if it can, and
-detectors are trained with it; what proves policies needs a solver, and what divides a budget another."""
+detectors are trained with it; what proves policies needs a solver, what divides a
+budget another."""
 
 
 def distribution(text: str) -> str:
