@@ -144,7 +144,23 @@ def other_cases() -> Iterator[Case]:
     yield Case(
         "shift to a suspected pool", g.suspect(S(), Family.RELEASE, "pool:b"), SHIFT, "deny", where
     )
+    yield from standby_cases()
     yield from rollback_cases()
+
+
+def standby_cases() -> Iterator[Case]:
+    where, standby = "G0 where traffic goes", "G0 standby"
+    blind = [(names.pool("b"), names.ERROR_RATIO), (names.pool("b"), names.LATENCY_P95)]
+    idle = g.without(g.with_levers(S(), weight__b=0.0), blind)
+    yield Case("shift to an idle pool", idle, SHIFT, "ask", standby)
+    yield Case("shift to an idle pool taken back", idle, SHIFT, undo=True)
+    yield Case("shift to an idle pool, paired", policy(idle, evidence_rules=False), SHIFT)
+    some = g.without(S(), blind)
+    yield Case("shift to a pool with traffic that says nothing", some, SHIFT, "deny", where)
+    ill = g.suspect(idle, Family.RELEASE, "pool:b")
+    yield Case("shift to an idle pool that is suspected", ill, SHIFT, "deny", where)
+    odd = g.told(idle, g.reading("replica:b-1", names.MEMORY_SHARE, 0.9, Verdict.ANOMALOUS))
+    yield Case("shift to an idle pool with an odd replica", odd, SHIFT, "deny", where)
 
 
 def turning_cases() -> Iterator[Case]:
@@ -178,6 +194,17 @@ def batch_cases() -> Iterator[Case]:
     other = g.told(S(), g.reading("replica:b-1", names.BATCH_FULL_SHARE, 0.0))
     yield Case("the other pool's are its own matter", other, BATCH)
     empty = told(0.1, 0.1, 0.1)
+    larger = "G0 larger batch"
+    for family in Family:
+        fine = family in {Family.LOAD, Family.BATCHING}
+        ill = g.suspect(S(), family, names.GATEWAY)
+        answer, rule = ("allow", "") if fine else ("ask", larger)
+        yield Case(f"a larger batch, suspected is {family.value}", ill, BATCH, answer, rule)
+    both = g.suspect(g.suspect(S(), Family.LOAD, names.GATEWAY), Family.WORK, names.GATEWAY)
+    yield Case("a larger batch, load is not all", both, BATCH, "ask", larger)
+    yield Case("a larger batch taken back, ill", both, BATCH, undo=True)
+    yield Case("back to the batch that served, ill", replaced(both, 16), BATCH, "ask", larger)
+    yield Case("a larger batch, ill, paired", policy(both, evidence_rules=False), BATCH)
     yield Case("back to the batch that served", replaced(empty, 16), BATCH)
     yield Case("back to another one", replaced(empty, 15), BATCH, "deny", full)
 

@@ -15,9 +15,10 @@ from homeostat.base import names
 from homeostat.base.actions import Action
 from homeostat.base.evidence import Evidence
 from homeostat.base.policy import Managed
+from homeostat.base.units import SECOND
 from homeostat.base.world import Replica, ReplicaState, Snapshot
 from homeostat.lab import safe_set_actions as actions
-from homeostat.lab.controller_names import slot_index
+from homeostat.lab.controller_names import slot_index, time_ns
 from homeostat.lab.safe_set_table import When
 from homeostat.lab.safe_set_words import Verb, Word
 from homeostat.lab.types import Episode
@@ -63,6 +64,8 @@ class Situation:
                 return self._has_b
             case When.SPARED_B:
                 return self._has_b and self.episode.recoverable
+            case When.LASTS:
+                return self._lasts
             case When.MISSED:
                 return self._missed
             case When.SQUEEZED:
@@ -75,6 +78,13 @@ class Situation:
     @property
     def _has_b(self) -> bool:
         return any(replica.pool == "b" for replica in self.world.replicas)
+
+    @property
+    def _lasts(self) -> bool:
+        faults = self.episode.faults
+        now_s = (self.evidence.at - time_ns(0.0)) / SECOND
+        begun = np.asarray(faults.start_s) <= now_s
+        return bool((begun & (now_s < np.asarray(faults.stop_s))).any())
 
     @property
     def _missed(self) -> bool:

@@ -31,6 +31,7 @@ class When(StrEnum):
     SPARED_B = (
         "spared_b"  # the same, and the fault spares it: that is when it can be recovered from
     )
+    LASTS = "lasts"  # a fault that was drawn has not ended yet
     MISSED = "missed"  # the objectives have been missed for as long as a suspicion must last
     SQUEEZED = "squeezed"  # the same, and the largest batch is smaller than it was meant to be
 

@@ -78,6 +78,30 @@ def _turned_away(setting: Setting) -> Iterator[Case]:
         yield Case(moments=(now,), terms=(now.alone, z3.Not(fine)), answer="runs")
 
 
+def _larger(setting: Setting) -> Iterator[Case]:
+    """A batch grows, unasked, while something else than load is suspected, or nobody knows."""
+    for kind, limit in ((K.BATCH_UP, None), *lever_cases(setting)):
+        if kind is not K.BATCH_UP:
+            continue
+        now = one(setting, kind, limit)
+        ailing = now.cells["ailing"]
+        fine = z3.Or(z3.And(ailing.known, ailing.value == 0), undone(now))
+        yield Case(moments=(now,), terms=(now.alone, z3.Not(fine)), answer="runs")
+
+
+def _target(setting: Setting) -> Iterator[Case]:
+    """Traffic goes, unasked, where nobody saw it served well; or, asked, to what is not idle."""
+    for kind, limit in ((K.SHIFT_TRAFFIC, None), *lever_cases(setting)):
+        if kind is not K.SHIFT_TRAFFIC:
+            continue
+        now = one(setting, kind, limit)
+        well = z3.Or(now.truth("growing_clean"), undone(now))
+        yield Case(moments=(now,), terms=(now.alone, z3.Not(well)), answer="runs")
+        now = one(setting, kind, limit)
+        seen = z3.Or(now.truth("growing_seen"), undone(now))
+        yield Case(moments=(now,), terms=(now.with_a_yes, z3.Not(seen)))
+
+
 ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="room", promise="Scaling in, draining and fewer requests in flight together leave "
           "half of the most requests at once that there was room for within 30 minutes.",
@@ -90,6 +114,12 @@ ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="smaller-batch", promise="By itself it makes no batch smaller where, at worst, too "
           "little could be served by it.", cases=_smaller,
           outage="Batches of 8 become 4, 2 and 1 within ten minutes, and a quarter is served."),
+    Claim(name="larger-batch", promise="By itself it makes no batch larger while anything but load "
+          "is suspected, or while nobody knows.", cases=_larger,
+          outage="A device is shared with a neighbour, and everybody waits for a batch of 64."),
+    Claim(name="where-traffic-goes", promise="By itself it sends traffic only to a pool that is "
+          "seen to serve well; with a yes also to one that stands by, and to no other.",
+          cases=_target, outage="The pool that fails is left for one that nobody looked at."),
     Claim(name="turning-away", promise="By itself it turns nobody away while the objectives are "
           "met, or while nobody knows.", cases=_turned_away,
           outage="A tenth of the users is refused, hour after hour, by a service that is well."),

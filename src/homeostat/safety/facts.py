@@ -33,6 +33,7 @@ from homeostat.safety.room import room
 from homeostat.safety.room_kept import room_kept
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.stamped import foreign
+from homeostat.safety.standby import standby
 from homeostat.safety.taken_back import downward, is_late
 from homeostat.safety.tree import Value
 
@@ -235,10 +236,15 @@ def _about_versions(action: Action, change: Change, sight: Sight) -> Record:
     growing = capacity.growing(change, sight)
     tried = _tried(change, sight)
     clean = None if growing is None else [_clean(name, tried, sight) for name in growing]
+    seen = None
+    if growing is not None and clean is not None:
+        pairs = zip(growing, clean, strict=True)
+        seen = [True if well else standby(name, sight) for name, well in pairs]
     record: Record = {
         "current_known": True if any(value is not None for value in known) else None,
         "older_clean": older,
         "growing_clean": _all(clean),
+        "growing_seen": _all(seen),
         "to_verified": None,
         "to_last_verified": None,
     }

@@ -67,6 +67,7 @@ FIELDS: Final[dict[str, Field]] = {
     "ready": _flag("baselines are learnt"),
     "slo_met": _flag("the objectives on the latest tick"),
     "suspicions": _count("what is suspected on the latest tick"),
+    "ailing": _count("what is suspected other than more load or full batches"),
     "foreseen": _flag("no objective is missed, and nothing but a load in a forecast suspected"),
     "memory_seen": _flag("every replica of the pool that serves says how full its memory is"),
     "filling": _count("of those, replicas on their way to their memory limit"),
@@ -86,6 +87,7 @@ FIELDS: Final[dict[str, Field]] = {
     "current_known": _flag("the current version's errors and latency are known"),
     "older_clean": _flag("the pool that falls back is healthy and not suspected"),
     "growing_clean": _flag("every pool that gets more traffic is healthy and not suspected"),
+    "growing_seen": _flag("the same, or it stands by: no traffic yet, its probes good"),
     "to_verified": _flag("the target version served within the objectives before"),
     "to_last_verified": _flag("it is the last such version before the current one"),
     "to_served": _flag(

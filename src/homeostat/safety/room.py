@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind
+from homeostat.base.evidence import Family
 from homeostat.base.world import Replica, ReplicaState
 from homeostat.safety import capacity
 from homeostat.safety.change import Change
@@ -19,6 +20,8 @@ from homeostat.safety.tree import Value
 # service when it comes, and is answered with the next one: two batches' time at the most.
 _BATCHES = 2
 _WHOLE_MILLI = 1000
+# What the runbook answers with a larger batch.
+_ANSWERED = frozenset({Family.LOAD, Family.BATCHING})
 
 
 def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
@@ -39,6 +42,7 @@ def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         "serves_more": _serves_more(change, sight),
         "promised_ms": None if promised is None else promised // 1000,
         "suspicions": None if sight.state.evidence is None else len(sight.suspects),
+        "ailing": sight.once(_ailing) if larger else None,
         "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),
         "watched_ms": None,
         "memory_seen": None,
@@ -91,6 +95,16 @@ def _batches_full(sight: Sight) -> int | None:
     The fallback pool gets what little traffic it is given: its batches say nothing of the need.
     """
     return _half_reach(names.BATCH_FULL_SHARE, sight)
+
+
+def _ailing(sight: Sight) -> int | None:
+    """Return how many suspicions a larger batch does not answer; None without evidence.
+
+    The time of a batch is measured while that is going on, and is no law of what it will be.
+    """
+    if sight.state.evidence is None:
+        return None
+    return sum(family not in _ANSWERED for _, family in sight.suspects)
 
 
 def _lets_in(change: Change) -> bool | None:
