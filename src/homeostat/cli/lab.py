@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from homeostat.cli import lab_choose, lab_compose, lab_evaluate, lab_learn
+from homeostat.cli import lab_choose, lab_compose, lab_evaluate, lab_learn, lab_oracle
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_needs import needs_twin
 from homeostat.cli.output import OUTPUT, Output, clean, show, tell
@@ -13,6 +13,7 @@ from homeostat.cli.output import OUTPUT, Output, clean, show, tell
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("compose")(lab_compose.compose)
 app.command("choose")(lab_choose.choose)
+app.command("oracle")(lab_oracle.oracle)
 app.command("evaluate")(lab_evaluate.evaluate)
 app.command("learn")(lab_learn.learn)
 

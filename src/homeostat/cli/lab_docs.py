@@ -20,6 +20,7 @@ from homeostat.report import (
     lab_feedback,
     lab_figures,
     lab_live,
+    lab_oracle,
     lab_results,
     lab_safe_set,
     lab_tuning,
@@ -71,6 +72,12 @@ KINDS: Final[dict[str, Kind]] = {
         name="safe-set",
         kept=lambda text: lab_safe_set.to_json(lab_safe_set.from_json(text)),
         table=lambda text: lab_safe_set.markdown(lab_safe_set.from_json(text)),
+    ),
+    lab_oracle.FORMAT: Kind(
+        name="oracle",
+        kept=lambda text: lab_oracle.to_json(lab_oracle.from_json(text)),
+        table=lambda text: lab_oracle.markdown(lab_oracle.from_json(text)),
+        played=lambda plain: [*plain["policies"], "oracle"],
     ),
     lab_tuning.FORMAT: Kind(
         name="tuning",

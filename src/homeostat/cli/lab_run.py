@@ -47,6 +47,7 @@ class Plan:
         films: Worst episodes drawn for each policy.
         sensitivity: Whether the judge's sensitivity table is worked out.
         person_scale: Multiplies the human model's delays.
+        shown: Policies that the oracle starts from; None = all others of the run.
     """
 
     catalogue: lab_files.Catalogue
@@ -57,6 +58,7 @@ class Plan:
     films: int
     sensitivity: bool = False
     person_scale: float = 1.0
+    shown: tuple[str, ...] | None = None
 
 
 class FailedRunError(HomeostatError):
@@ -108,7 +110,9 @@ class Run:
         self._options = replace(
             options, sensitivity=plan.sensitivity, person_scale=plan.person_scale
         )
-        self._pieces = shards(plan.catalogue.scenarios, plan.policies, plan.seeds, self._options)
+        self._pieces = shards(
+            plan.catalogue.scenarios, plan.policies, plan.seeds, self._options, shown=plan.shown
+        )
 
     def go(self) -> Outcome:
         """Play what is missing, then write results and report.

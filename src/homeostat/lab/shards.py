@@ -112,12 +112,21 @@ def shards(
     policies: Sequence[str],
     seeds: Sequence[int],
     options: Options | None = None,
+    *,
+    shown: Sequence[str] | None = None,
 ) -> tuple[Shard, ...]:
     """Return a run's pieces: the seeds in blocks of nearly equal size, the scenarios in turn.
 
     Every scenario's first block comes before any second one: what is there of a broken run is
     the whole catalogue with fewer seeds. An episode's policies follow each other, HOLD first,
     which is played whether it is asked for or not, and the oracle last.
+
+    Args:
+        scenarios: Which.
+        policies: Names.
+        seeds: Of each scenario.
+        options: Of the run.
+        shown: Policies of the run that the oracle starts from; None = all of them.
 
     Raises:
         ValueError: There is nothing to run.
@@ -131,7 +140,8 @@ def shards(
     count = -(-len(seeds) // setting.width)
     blocks = [tuple(int(s) for s in block) for block in np.array_split(np.array(seeds), count)]
     order = sorted(dict.fromkeys((HOLD, *policies)), key=_rank)
-    others = tuple(name for name in order if name != ORACLE)
+    seen = order if shown is None else [name for name in order if name in {HOLD, *shown}]
+    others = tuple(name for name in seen if name != ORACLE)
     return tuple(
         Shard(
             scenario=case,
