@@ -10,12 +10,13 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ from homeostat.server.replaying import Kept
 
 HERE = Path(__file__).parent
 INTERVAL = "60ms"
+_HOST_LINE = re.compile(rb"\r\nhost: [^\r]*", re.IGNORECASE)  # the host answers to loopback alone
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,11 +71,13 @@ class Relay:
         target: The host's port.
         recorded: Whether the journal holds an intent by now.
         chance: Draws the delays.
+        bind: Where it listens.
     """
 
     target: int
     recorded: Callable[[str], bool]
     chance: random.Random
+    bind: str = "127.0.0.1"
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
     before_s: float = 0.12
@@ -113,7 +117,7 @@ class Relay:
 
     def _run(self, loop: asyncio.AbstractEventLoop, started: threading.Event) -> None:
         async def begin() -> asyncio.Server:
-            server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+            server = await asyncio.start_server(self._accept, self.bind, 0)
             self.port = server.sockets[0].getsockname()[1]
             started.set()
             return server
@@ -179,6 +183,7 @@ class Relay:
 
     async def _pass(self, head: bytes, body: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
+        head = _HOST_LINE.sub(b"\r\nhost: 127.0.0.1", head, count=1)
         writer.write(head.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1) + body)
         await writer.drain()
         answer = await reader.read()
@@ -305,8 +310,8 @@ def staged(folder: Path, seed: int, database: str = "") -> Iterator[Stage]:
         recorded = recorded_in(database or folder / "homeostat.db")
         relay = Relay(host.settings.port, recorded, random.Random(seed))
         with relay.running():
-            files = (_configuration(folder, relay.port, database),)
-            with _zygote(folder, files) as zygote:
+            files = (configuration(folder, relay.port, database),)
+            with forking(folder, files) as zygote:
                 yield Stage(
                     seed=seed,
                     folder=folder,
@@ -319,10 +324,11 @@ def staged(folder: Path, seed: int, database: str = "") -> Iterator[Stage]:
 
 
 @contextmanager
-def _zygote(folder: Path, files: tuple[Path, ...]) -> Iterator[Zygote]:
+def forking(folder: Path, files: tuple[Path, ...], within: Sequence[str] = ()) -> Iterator[Zygote]:
+    """Run a zygote for controllers with these files, by a command before its own if given."""
     (folder / "warm").mkdir()
-    warm = _configuration(folder / "warm", free_block(1))
-    arguments = [sys.executable, str(HERE / "kill_zygote.py"), str(folder), warm, *files]
+    warm = configuration(folder / "warm", free_block(1))
+    arguments = [*within, sys.executable, str(HERE / "kill_zygote.py"), str(folder), warm, *files]
     with (folder / "zygote.log").open("wb") as log:
         process = subprocess.Popen(
             [str(word) for word in arguments],
@@ -345,7 +351,8 @@ def _zygote(folder: Path, files: tuple[Path, ...]) -> Iterator[Zygote]:
         process.stdout.close()
 
 
-def _configuration(folder: Path, host_port: int, database: str = "") -> Path:
+def configuration(folder: Path, host_port: int, database: str = "") -> Path:
+    """Write a configuration that acts at once and often, and return its file."""
     silent = free_block(1)
     assert is_free(silent)
     spec: dict[str, Any] = {

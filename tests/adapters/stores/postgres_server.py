@@ -16,7 +16,6 @@ NOBODY: Final = 65534  # the user without rights, on every Linux
 _ROOM: Final = 512 * 1024 * 1024  # a cluster and its log of 64 MB, with room to spare
 # Durability as in production: only what costs memory is made smaller.
 SETTINGS: Final = {
-    "listen_addresses": "''",
     "shared_buffers": "8MB",
     "max_connections": "40",
     "max_wal_size": "64MB",
@@ -40,19 +39,25 @@ class Server:
     Args:
         programs: Where initdb and pg_ctl are.
         folder: An empty folder that the server's user may write.
+        listen: An address that others reach it at as well, and the network that they are in.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, listen: tuple[str, str] | None = None) -> None:
         self._programs, self.folder = programs, folder
-        self._databases = 0
+        self._databases, self._listen = 0, listen
 
     def make(self) -> None:
         """Make the cluster; nothing of it is worth a wait for the disk."""
         self._run("initdb", "-N", "-A", "trust", "-U", "homeostat", "-E", "UTF8", "--locale=C")
+        if self._listen is not None:
+            with (self.folder / "data" / "pg_hba.conf").open("a", encoding="utf-8") as rights:
+                rights.write(f"host all all {self._listen[1]} trust\n")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        listen = "''" if self._listen is None else self._listen[0]
+        settings = SETTINGS | {"listen_addresses": listen}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         socket = f"-k {self.folder}"
         self._run("pg_ctl", "-w", "-t", "60", "-l", f"{self.folder}/log", "-o",
                   f"{socket} {options}", "start")  # fmt: skip
@@ -100,8 +105,8 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server | None]:
-    """Yield a running server, None where PostgreSQL is not installed."""
+def running(listen: tuple[str, str] | None = None) -> Iterator[Server | None]:
+    """Yield a running server, None where PostgreSQL is not installed. See `Server`."""
     programs = binaries()
     if programs is None:
         yield None
@@ -109,7 +114,7 @@ def running() -> Iterator[Server | None]:
     folder = Path(tempfile.mkdtemp(prefix="homeostat-pg-", dir=_memory()))
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
-    server = Server(programs, folder)
+    server = Server(programs, folder, listen)
     try:
         server.make()
         server.start()
