@@ -3,11 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.policy.allotment import Need, allot, floor_of, missed
+from homeostat.policy.allotment import Need, allot, floor_of, shortfall
 from homeostat.policy.claim import Kind, Resource
 
 
@@ -81,11 +82,20 @@ def test_no_floor_is_above_what_is_held_and_none_gives_up_what_the_load_fills(
         assert load <= 0.8 * floor + 1e-6
 
 
-def test_a_promise_is_missed_less_with_more_and_surely_with_none() -> None:
-    chances = [missed(3.0, 0.2, units) for units in range(8)]
-    assert chances[0] == 1.0
-    assert chances == sorted(chances, reverse=True)
-    assert missed(0.0, 0.2, 0) == 0.0
+def test_every_further_unit_leaves_less_unserved_and_is_worth_less_than_the_one_before() -> None:
+    left = [shortfall(3.0, 0.2, units) for units in range(9)]
+    assert left[0] == 1.0
+    gains = -np.diff(left)
+    assert (gains >= 0.0).all()
+    assert (np.diff(gains) <= 1e-12).all()
+    assert shortfall(0.0, 0.2, 0) == 0.0
+
+
+def test_the_shortfall_is_what_draws_of_the_load_come_to() -> None:
+    loads = 3.0 * np.exp(0.3 * np.random.default_rng(1).standard_normal(200_000))
+    for units in (1, 3, 4):
+        drawn = np.maximum(loads - units, 0.0).mean() / loads.mean()
+        assert shortfall(3.0, 0.3, units) == pytest.approx(drawn, abs=0.003)
 
 
 @pytest.mark.parametrize(

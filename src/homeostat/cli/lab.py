@@ -5,7 +5,14 @@ from typing import Final
 
 import typer
 
-from homeostat.cli import lab_choose, lab_compose, lab_evaluate, lab_learn, lab_oracle
+from homeostat.cli import (
+    lab_choose,
+    lab_compose,
+    lab_evaluate,
+    lab_learn,
+    lab_oracle,
+    lab_together,
+)
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_needs import needs_twin
 from homeostat.cli.output import OUTPUT, Output, clean, show, tell
@@ -16,6 +23,7 @@ app.command("choose")(lab_choose.choose)
 app.command("oracle")(lab_oracle.oracle)
 app.command("evaluate")(lab_evaluate.evaluate)
 app.command("learn")(lab_learn.learn)
+app.command("together")(lab_together.together)
 
 _SCENARIOS: Final = typer.Option(
     None, "--scenarios", help="A scenario file instead of the catalogue; may be repeated."
