@@ -36,7 +36,7 @@ PATH = re.compile(
     r"^/api(?:s/(?P<group>[^/]+))?/[^/]+/namespaces/(?P<namespace>[^/]+)/(?P<resource>[^/]+)"
     r"(?:/(?P<name>[^/]+))?(?:/(?P<part>[^/]+))?$"
 )
-DISCOVERY = re.compile(r"^/apis/[^/?]+$")
+DISCOVERY = re.compile(r"^/api(?:s/[^/?]+|/v1)$")
 Right = tuple[str, str, str, str]
 """Namespace, API group, resource, verb."""
 

@@ -82,6 +82,14 @@ def deployments_account() -> set[Right]:
     return account(yaml.safe_load(blocks(text)[0].text))
 
 
+def instead(text: str, key: str, target: dict[str, Any]) -> str:
+    """Return a file with another target, which is reached as its own is."""
+    document = yaml.safe_load(text)
+    reached = {one: document["spec"]["target"][key][one] for one in ("api", "tokenFile")}
+    document["spec"]["target"] = {key: target | reached}
+    return yaml.safe_dump(document)
+
+
 def scaler(kind: str, **spec: int) -> dict[str, Any]:
     target = {"scaleTargetRef": {"kind": "Deployment", "name": "chat"}}
     return {"kind": kind, "metadata": {"name": "chat", "uid": "u"}, "spec": {**target, **spec}}
@@ -91,8 +99,13 @@ def test_the_page_on_deployments(place: Place) -> None:
     place.cluster.create(fake.DEPLOYMENTS, fake.deployment())
     with walking("connect-kubernetes.md") as page:
         rights = account(page.yaml("rules"))
-        place.tried(page, "kubernetes", (("replicas.a", 4),), rights)
+        text = place.tried(page, "kubernetes", (("replicas.a", 4),), rights)
         assert page.commands() == ["homeostat run -f chat.yaml --once"]
+        evicting = page.yaml("evict")["kubernetes"]
+        rights |= account(page.yaml("pods/eviction"))
+    place.moves(instead(text, "kubernetes", evicting), "kubernetes", (("incarnation.chat-0", 2),))
+    assert place.seen <= rights
+    assert place.cluster.evictions.gone == ["chat-0"]
     assert place.found(f"{fake.DEPLOYMENTS}/chat")["spec"]["replicas"] == 4
 
 
@@ -109,10 +122,7 @@ def test_the_page_on_autoscalers(place: Place) -> None:
     place.cluster.lists[fake.SCALERS].clear()
     owned = scaler("ScaledObject", minReplicaCount=2, maxReplicaCount=6)
     place.cluster.create(fake.SCALED, owned)
-    document = yaml.safe_load(text)
-    reached = {key: document["spec"]["target"]["kubernetes"][key] for key in ("api", "tokenFile")}
-    document["spec"]["target"] = {"kubernetes": keda | reached}
-    place.moves(yaml.safe_dump(document), "kubernetes", (("replicas.a", 5),))
+    place.moves(instead(text, "kubernetes", keda), "kubernetes", (("replicas.a", 5),))
     assert owned["spec"]["minReplicaCount"] == 5
 
 

@@ -134,9 +134,10 @@ async def deployment(kube: Kube) -> AsyncIterator[Target]:
         kube.patch(path, {"spec": {"replicas": dict(levers)["replicas.a"]}})
 
     async with in_the_clear(kube) as port:
-        config = settings(kube, home, deployment="chat", port=8080)
+        config = settings(kube, home, deployment="chat", port=8080, evict=True)
         change = (("replicas.a", 4),)
-        yield made(kube, port, "kubernetes", config, change, illegal=COUNTS, foreign=foreign)
+        illegal = (*COUNTS, (("incarnation.nobody", 2),))
+        yield made(kube, port, "kubernetes", config, change, illegal=illegal, foreign=foreign)
 
 
 @asynccontextmanager

@@ -85,6 +85,16 @@ async def test_an_autoscaler_owns_its_deployment_and_is_acted_through_by_its_flo
     assert ours["apiVersion"] == "autoscaling/v2beta2"
     over = await stage.apply((("replicas.a", 7),), intent={"id": "d-3.0.0"}, **HPA)
     assert "ceiling of 6" in over.detail
+    allowed: dict[str, Any] = {**HPA, "ceiling": 8}
+    undo = (("replicas.a", 4),)
+    raised = await stage.apply((("replicas.a", 7),), intent={"id": "d-7.0.0"}, **allowed)
+    assert raised.status is ReceiptStatus.DONE, raised
+    spec = kube.get(path)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (7, 7)
+    back = await stage.apply(undo, intent={"id": "d-7.0.0.undo", "undo": True}, **allowed)
+    assert back.status is ReceiptStatus.DONE, back
+    spec = kube.get(path)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (4, 6)
 
 
 async def test_a_budget_that_is_worked_out_by_its_controller_is_kept(

@@ -5,8 +5,9 @@ status subresource, generation for changes of the spec, managed fields by field 
 fields of the spec, discovery of a group's versions, 404 for what is not there and for groups that
 are not installed, 401 without the token before anything is done, label selectors of pods, 403 and
 others where told, 422 for what `kubernetes_kinds` finds invalid, and controllers (there too) that
-follow the spec after a delay, at once if there is none. Not kept: other validation, admission,
-server-side apply, watches, all else. `tests/kube` holds the same actuators to a real one.
+follow the spec after a delay, at once if there is none; evictions of pods (`kubernetes_evictions`).
+Not kept: other validation, admission, server-side apply, watches, all else. `tests/kube` holds the
+same actuators to a real one.
 """
 
 import copy
@@ -22,6 +23,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
+import kubernetes_evictions as evictions
 import kubernetes_kinds as kinds
 
 TOKEN = "a-service-account"
@@ -123,6 +125,7 @@ class Cluster:
         self.busy = 0  # how many patches find that a status came in between
         self.patches: list[dict[str, Any]] = []
         self.patched: list[str] = []  # their paths
+        self.evictions = evictions.Evictions()
 
     def create(self, path: str, obj: dict[str, Any], manager: str = "kubectl") -> None:
         with self.lock:
@@ -210,11 +213,11 @@ class Cluster:
         """Return the pods whose labels are those of a selector, `a=1,b=2`; all for an empty one."""
         wanted = set(filter(None, selector.split(",")))
         with self.lock:
+            objects = [obj for listed in self.lists.values() for obj in listed.values()]
+            made = [pod for obj in objects for pod in kinds.pods(obj)]
             return [
                 pod
-                for listed in self.lists.values()
-                for obj in listed.values()
-                for pod in kinds.pods(obj)
+                for pod in self.evictions.seen(made)
                 if wanted <= {f"{key}={value}" for key, value in pod["metadata"]["labels"].items()}
             ]
 
@@ -262,6 +265,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._say(cluster.refuse.get(path, 200), cluster.odd[path], plain=True)
             elif path in cluster.refuse:
                 self._say(cluster.refuse[path], {"message": f"cannot list {path}"})
+            elif path == "/api/v1":
+                self._say(200, evictions.RESOURCES)
             elif path == PODS:
                 selector = parse_qs(asked.query).get("labelSelector", [""])[0]
                 self._say(200, {"items": cluster.pods(selector)})
@@ -293,6 +298,19 @@ class Handler(BaseHTTPRequestHandler):
         cluster.patched.append(asked.path)
         manager = parse_qs(asked.query)["fieldManager"][0]
         self._say(*cluster.write(asked.path, change, manager))
+
+    def do_POST(self) -> None:
+        path, cluster = urlsplit(self.path).path, self.cluster
+        said = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
+        if not self._known():
+            return
+        with cluster.lock:
+            if path in cluster.refuse_writes:
+                self._say(cluster.refuse_writes[path], {"message": f"cannot create {path}"})
+                return
+            budgets = list(cluster.lists.get(BUDGETS, {}).values())
+            status, answer = cluster.evictions.post(path, said, cluster.pods(""), budgets)
+        self._say(status, answer)
 
     def _known(self) -> bool:
         """Return whether the account is known; whoever is not has been told so."""

@@ -36,7 +36,12 @@ def pods(obj: Object) -> list[Object]:
 def pod(name: str, place: int, labels: dict[str, str]) -> Object:
     """Return one that is ready."""
     return {
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "labels": labels,
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "set", "controller": True}],
+        },
         "status": {
             "phase": "Running",
             "podIP": f"10.0.0.{place + 1}",

@@ -51,6 +51,7 @@ async def deployment_target(folder: Path) -> AsyncIterator[Target]:
                     deployment="chat",
                     token_file=token,
                     port=8080,
+                    evict=True,
                     read_timeout_s=3.0,
                 )
             ),
@@ -62,6 +63,8 @@ async def deployment_target(folder: Path) -> AsyncIterator[Target]:
                 (("replicas.a", 100_000),),
                 (("replicas.a", "all"),),
                 (("replicas.b", 3),),
+                (("incarnation.chat-0", 3),),
+                (("incarnation.nobody", 2),),
             ),
             foreign=foreign,
             read_within_s=3.0,

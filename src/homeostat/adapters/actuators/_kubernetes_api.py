@@ -18,6 +18,8 @@ from homeostat.adapters.actuators._kubernetes_owner import MANAGER, Kind
 _ANSWER_MAX: Final = 16 << 20
 _SECRET_MAX: Final = 16 * 1024
 _NOT_FOUND: Final = 404
+_DONE: Final = frozenset({200, 201})
+_CONTENT: Final = {"PATCH": "application/merge-patch+json", "POST": "application/json"}
 # What an API server says of a group or kind that is not installed; a proxy's own page says nothing.
 _NO_SUCH_PATH: Final = b"404 page not found"
 
@@ -151,6 +153,14 @@ class Api:
         """
         return await self._asked("PATCH", path, {"fieldManager": MANAGER}, change)
 
+    async def create(self, path: str, obj: dict[str, Any]) -> dict[str, Any]:
+        """Post an object and return what the API server says to it.
+
+        Raises:
+            ApiError: It was not done, or nobody knows.
+        """
+        return await self._asked("POST", path, {"fieldManager": MANAGER}, obj)
+
     async def close(self) -> None:
         """Release connections."""
         await self._client.aclose()
@@ -162,7 +172,7 @@ class Api:
         headers = {"accept": "application/json", "accept-encoding": "identity", **self._who()}
         body = b""
         if change is not None:
-            headers["content-type"] = "application/merge-patch+json"
+            headers["content-type"] = _CONTENT[method]
             body = json.dumps(change).encode()
         request = self._client.build_request(method, url, content=body, headers=headers)
         try:
@@ -179,7 +189,7 @@ class Api:
             raise ApiError(f"status {status}, and no JSON", status=said_so) from error
         if not isinstance(said, dict):
             raise ApiError(f"status {status}, and no object")
-        if status != httpx2.codes.OK:
+        if status not in _DONE:
             raise ApiError(f"status {status}{_reason(said)}", status=status)
         return said
 

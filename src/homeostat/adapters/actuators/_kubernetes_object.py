@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
+from homeostat.adapters.actuators import _kubernetes_restart as restart
 from homeostat.adapters.actuators import _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
 from homeostat.adapters.actuators._kubernetes_view import ApiConfig, View
@@ -34,15 +35,16 @@ AHEAD: Final = "homeostat.dev/stamp-ahead"  # true from the moment that what it 
 _CONFLICT: Final = 409
 _SLICES: Final = 3  # of what is left, one for a stamp that goes ahead: room to look and go on
 _PAUSE_S: Final = 0.05  # after a stamp that was lost at once
-_REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
+_REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422, 429})
 _ODD = (ApiError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class ObjectActuator:
-    """Reads and writes one object, as its view says."""
+    """Reads and writes one object, as its view says; with `evict` it also restarts its pods."""
 
-    def __init__(self, name: str, config: ApiConfig, view: View) -> None:
+    def __init__(self, name: str, config: ApiConfig, view: View, *, evict: bool = False) -> None:
         self._name, self._config, self._view = name, config, view
+        self._levers = (*view.levers, restart.PREFIX) if evict else view.levers
         self._api = Api(config.url, token_file=config.token_file, ca_file=config.ca_file)
 
     @property
@@ -55,9 +57,9 @@ class ObjectActuator:
         return Capabilities(
             compare_and_set=True,
             fencing=True,
-            levers=self._view.levers,
+            levers=self._levers,
             owner="people, pipelines and controllers that may patch it; those known are left alone",
-            granularity=tuple((lever, 1.0) for lever in self._view.levers),
+            granularity=tuple((lever, 1.0) for lever in self._levers),
         )
 
     async def read(self, deployment: str, now: TimeNs) -> Snapshot:
@@ -89,7 +91,7 @@ class ObjectActuator:
             releases=(),
             levers=tuple(one for one in live.levers if not owners.get(one[0])),
             stamps=(stamp,),
-            changing=sight.changing,
+            changing=sight.changing or (restart.PODS in obj and restart.is_ending(obj)),
         )
 
     async def apply(self, intent: Intent, now: TimeNs) -> Receipt:
@@ -111,17 +113,33 @@ class ObjectActuator:
         Raises:
             ApiError: There is none, or it may not be read.
         """
-        return await self._api.object(self._view.kind, self._config.home, self._view.object_name)
+        view = self._view
+        return await self._whole(
+            await self._api.object(view.kind, self._config.home, view.object_name)
+        )
 
-    async def _patch_it(self, change: dict[str, Any], part: str = "") -> dict[str, Any]:
-        """Merge a change into the object, or into a part of it.
+    async def _whole(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return an object with its pods, where those may be restarted.
+
+        Raises:
+            ApiError: They may not be read.
+        """
+        if restart.PREFIX not in self._levers:
+            return obj
+        return obj | {restart.PODS: await self._view.restartable(self._api, obj)}
+
+    async def _patch_it(
+        self, change: dict[str, Any], obj: owner.Object, part: str = ""
+    ) -> dict[str, Any]:
+        """Merge a change into the object that was read, or into a part of it.
 
         Raises:
             ApiError: It was not done, or nobody knows.
         """
         view = self._view
         path = await self._api.path(view.kind, self._config.home, view.object_name)
-        return await self._api.patch(path + part, change)
+        after = await self._api.patch(path + part, change)
+        return after if restart.PODS not in obj else after | {restart.PODS: obj[restart.PODS]}
 
     async def _write(self, intent: Intent, left_s: float) -> Outcome:
         problem = self._problem(intent)
@@ -198,9 +216,10 @@ class ObjectActuator:
         if not ahead or self._stamped(obj) != ahead:
             return False
         version = obj["metadata"]["resourceVersion"]
-        meta = {"resourceVersion": version, "annotations": {STAMP: ahead, AHEAD: None}}
+        placed = {STAMP: ahead, AHEAD: None, **restart.notes(obj, None)}
+        meta = {"resourceVersion": version, "annotations": placed}
         try:
-            await self._patch_it({"metadata": meta})
+            await self._patch_it({"metadata": meta}, obj)
         except ApiError as error:
             return error.status == _CONFLICT
         return False
@@ -210,21 +229,23 @@ class ObjectActuator:
     ) -> owner.Object | None:
         """Return the object as it stands after the patch, or None when our stamp's fate is unknown.
 
-        A change by the status takes two writes, and the status takes no annotation: the stamp goes
-        ahead, beside the one that stands. It changes nothing, not even the token, so that a lost
-        one may be looked for and sent again, and the change can land until the token moves.
+        A change by the status takes two writes, for the status takes no annotation; so does an
+        eviction. The stamp goes ahead, beside the one that stands. It changes nothing, not even the
+        token, so that a lost one may be looked for and sent again, and the change can land until
+        the token moves.
 
         Raises:
             ApiError: The API server said no, or nothing that proves anything.
         """
-        status = self._view.status(obj, intent) if intent.post else {}
-        patch = self._patch(intent, obj, ahead=bool(status))
-        if not status:
-            return await self._patch_it(patch)
+        eviction = restart.meant(obj, intent.post)
+        status = self._view.status(obj, intent) if intent.post and eviction is None else {}
+        patch = self._patch(intent, obj, ahead=bool(status) or eviction is not None)
+        if not status and eviction is None:
+            return await self._patch_it(patch, obj)
         if _notes(obj).get(AHEAD) != patch["metadata"]["annotations"][AHEAD]:
             try:
                 async with asyncio.timeout(course.wait_s):
-                    obj = await self._patch_it(patch)
+                    obj = await self._patch_it(patch, obj)
             except TimeoutError:
                 return None
             except ApiError as error:
@@ -232,17 +253,41 @@ class ObjectActuator:
                     raise
                 await asyncio.sleep(_PAUSE_S)
                 return None
+        if eviction is not None:
+            return await self._evicted(eviction)
         version = obj["metadata"]["resourceVersion"]
         asked = {"metadata": {"resourceVersion": version}, "status": status}
-        return await self._patch_it(asked, "/status")
+        return await self._patch_it(asked, obj, "/status")
+
+    async def _evicted(self, eviction: restart.Eviction) -> owner.Object:
+        """Evict a pod, and return the object as it stands then.
+
+        Raises:
+            ApiError: It was refused and the pod is there, or nobody knows.
+        """
+        refused: ApiError | None = None
+        try:
+            await restart.evict(self._api, self._config.home, self._config.namespace, eviction)
+        except ApiError as error:
+            if not error.sent:
+                raise
+            refused = error
+        try:
+            obj = await self._object()
+        except ApiError as error:  # whatever it says is about the reading
+            raise ApiError(f"an eviction was asked for, and then: {error}") from error
+        if refused is not None and not restart.is_gone(obj, eviction):
+            raise refused
+        return obj
 
     def _problem(self, intent: Intent) -> str | None:
         """Return why levers cannot be set, None if they can."""
-        known = self._view.levers
         for lever, value in intent.post:
-            if lever not in known:
-                return f"unknown lever {lever!r} (known: {', '.join(known)})"
-            if why := self._view.problem(lever, value):
+            is_restart = restart.PREFIX in self._levers and lever.startswith(restart.PREFIX)
+            if not is_restart and lever not in self._view.levers:
+                return f"unknown lever {lever!r} (known: {', '.join(self._levers)})"
+            check = restart.problem if is_restart else self._view.problem
+            if why := check(lever, value):
                 return why
         if intent.post and intent.token is None:
             return "the intent has no token to compare with"
@@ -259,11 +304,18 @@ class ObjectActuator:
         if intent.token is not None and intent.token != self._token(obj):
             text = f"it is at {self._token(obj)} by now, not at {intent.token}"
             return Outcome(NOT_APPLIED, text, conflict=True)
-        why = self._view.unfit(obj, intent) if intent.post else ""
+        why = ""
+        if restart.is_asked(intent.post):
+            why = restart.unfit(obj, intent.post)
+        elif intent.post:
+            why = self._view.unfit(obj, intent)
         return Outcome(NOT_APPLIED, why) if why else None
 
     async def _forbidden(self, intent: Intent, obj: owner.Object) -> Outcome | None:
         """Return why somebody else's word is against it, None if nobody's is."""
+        if (eviction := restart.meant(obj, intent.post)) is not None:
+            why = await restart.forbidden(self._api, self._config.home, eviction, obj)
+            return Outcome(NOT_APPLIED, why) if why else None
         owners = await self._view.owners(self._api, obj)
         found = dict.fromkeys(one for lever, _ in intent.post for one in owners.get(lever, ()))
         if found:
@@ -273,13 +325,20 @@ class ObjectActuator:
         return Outcome(NOT_APPLIED, why) if why else None
 
     def _patch(self, intent: Intent, obj: owner.Object, *, ahead: bool) -> dict[str, Any]:
-        live = self._live(obj)
-        written = _stamp.written(intent, live, dict(live.levers) | dict(intent.post))
+        live, eviction = self._live(obj), restart.meant(obj, intent.post)
+        covered = restart.covered(obj, dict(live.levers))
+        if eviction is not None:  # it takes the place of the last one
+            covered = {name: one for name, one in covered.items() if name in self._view.levers}
+        written = _stamp.written(intent, live, covered | dict(intent.post))
         notes = {STAMP: written, AHEAD: None}
         if ahead:
             notes = {STAMP: self._stamped(obj) or None, AHEAD: written}
+        notes |= restart.notes(obj, eviction)
+        asks = intent.post and eviction is None
+        change = self._view.change(obj, intent) if asks else {}
+        notes |= change.get("metadata", {}).get("annotations", {})
         meta = {"resourceVersion": obj["metadata"]["resourceVersion"], "annotations": notes}
-        return {"metadata": meta, **(self._view.change(obj, intent) if intent.post else {})}
+        return change | {"metadata": meta}
 
     def _judge(self, intent: Intent, after: owner.Object) -> Outcome:
         """Say what the object that came back proves."""
@@ -290,15 +349,16 @@ class ObjectActuator:
         return Outcome(UNKNOWN, f"the API server took it and shows {live}")
 
     def _live(self, obj: owner.Object) -> Live:
-        levers = self._view.values(obj)
-        intent, epoch = _stamp.read(self._stamped(obj), levers)
-        _, ahead = _stamp.read(str(_notes(obj).get(AHEAD, "")), levers)
+        levers = self._view.values(obj) | restart.levers(obj)
+        covered = restart.covered(obj, levers)
+        intent, epoch = _stamp.read(self._stamped(obj), covered)
+        _, ahead = _stamp.read(str(_notes(obj).get(AHEAD, "")), covered)
         return Live(tuple(sorted(levers.items())), intent, max(epoch or 0, ahead or 0))
 
     def _stamped(self, obj: owner.Object) -> str:
         """Return the stamp that counts: the one that went ahead once what it tells of stands."""
         ahead = str(_notes(obj).get(AHEAD, ""))
-        told, _ = _stamp.read(ahead, self._view.values(obj))
+        told, _ = _stamp.read(ahead, restart.covered(obj, self._view.values(obj)))
         return str(_notes(obj).get(STAMP, "")) if told is None else ahead
 
     def _token(self, obj: owner.Object) -> str:

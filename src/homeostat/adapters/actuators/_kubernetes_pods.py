@@ -77,10 +77,16 @@ def replica(pod: Mapping[str, Any], *, pool: str, port: int | None) -> Replica:
         pool=pool,
         version=None,  # an image's name is what was wanted, not what serves
         state=_state(meta, status),
-        incarnation=1 + sum(one["restartCount"] for one in status.get("containerStatuses", ())),
+        incarnation=incarnation(pod),
         started_at=None if started is None else _time(started),
         address=f"{host}:{port}" if host and port else None,
     )
+
+
+def incarnation(pod: Mapping[str, Any]) -> int:
+    """Return which run of a pod's containers this is, 1 for the first."""
+    told = pod.get("status", {}).get("containerStatuses", ())
+    return 1 + sum(int(one["restartCount"]) for one in told)
 
 
 def labels_of(pod: Mapping[str, Any]) -> Mapping[str, str]:

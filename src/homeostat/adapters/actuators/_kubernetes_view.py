@@ -92,7 +92,7 @@ class View(Protocol):
         ...
 
     def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
-        """Return the merge patch of the object without its metadata; empty for none."""
+        """Return the merge patch, with no metadata but annotations; empty for none."""
         ...
 
     def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
@@ -116,6 +116,14 @@ class View(Protocol):
 
         Raises:
             ApiError: It cannot be told.
+        """
+        ...
+
+    async def restartable(self, api: Api, obj: owner.Object) -> list[dict[str, Any]]:
+        """Return the pods that may be restarted, as the API server shows them.
+
+        Raises:
+            ApiError: They may not be read.
         """
         ...
 

@@ -142,6 +142,10 @@ class Route:
         """
         return Sight(changing=not _in_force(obj))
 
+    async def restartable(self, api: Api, obj: owner.Object) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Return nothing: a route has no pods."""
+        return []
+
     def _index(self, obj: owner.Object) -> int:
         """Return which rule divides the traffic between exactly the pools.
 

@@ -35,6 +35,7 @@ from homeostat.base.world import Scalar
 _MODE: Final = "serving.kserve.io/deploymentMode"
 _SCALER: Final = "serving.kserve.io/autoscalerClass"
 _REVISION: Final = "serving.knative.dev/revision"
+_SERVICE: Final = "serving.kserve.io/inferenceservice"
 _CANARY: Final = "canary"
 _SERVERLESS: Final = frozenset({"Serverless", "Knative"})  # the name until 0.15, and since
 _STANDARD: Final = frozenset({"RawDeployment", "Standard"})
@@ -58,6 +59,9 @@ class KServeConfig(ApiConfig):
     )
     port: int | None = Field(
         default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
+    )
+    evict: bool = Field(
+        default=False, description="Pods may be restarted, one by one, by eviction."
     )
 
     @model_validator(mode="after")
@@ -187,11 +191,7 @@ class Service:
         """Return the predictor's pods, and whether KServe has not handed the change on."""
         if not _is_serverless(obj):
             return await self._standard(api, obj)
-        labels = {
-            "serving.kserve.io/inferenceservice": self._config.service,
-            "component": "predictor",
-        }
-        found = await pods.selected(api, self._config.home, {"matchLabels": labels})
+        found = await self.restartable(api, obj)
         pool_of = self._pools(obj)
         replicas = tuple(
             pods.replica(one, pool=pool, port=self._config.port)
@@ -199,6 +199,11 @@ class Service:
             if (pool := pool_of.get(pods.labels_of(one).get(_REVISION, "")))
         )
         return Sight(replicas=replicas, changing=_is_divided_otherwise(obj))
+
+    async def restartable(self, api: Api, obj: owner.Object) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Return the predictor's pods, by the label that KServe gives them in both modes."""
+        labels = {_SERVICE: self._config.service, "component": "predictor"}
+        return await pods.selected(api, self._config.home, {"matchLabels": labels})
 
     def _pools(self, obj: owner.Object) -> dict[str, str]:
         """Return the pool of each revision; those without traffic have none."""
@@ -362,7 +367,7 @@ def _is_divided_otherwise(obj: owner.Object) -> bool:
 
 def build(config: KServeConfig) -> ObjectActuator:
     """Return an actuator of one InferenceService."""
-    return ObjectActuator(config.name, config, Service(config))
+    return ObjectActuator(config.name, config, Service(config), evict=config.evict)
 
 
 PART = Part(

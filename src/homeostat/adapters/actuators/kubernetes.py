@@ -3,13 +3,15 @@
 How it writes is in `_kubernetes_object`. A Deployment that somebody else scales
 (`_kubernetes_owner`), or may scale as far as can be seen, is left alone: its lever is not reported,
 and a write is refused by the owner's name. Name the autoscaler, and its floor is the lever instead:
-what it decides above that stays its own.
+what it decides above that stays its own. Its ceiling follows a floor that is above it, where that
+is allowed (`_kubernetes_ceiling`).
 """
 
 from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from homeostat.adapters.actuators import _kubernetes_ceiling as ceiling
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
 from homeostat.adapters.actuators._kubernetes_api import Api
@@ -26,7 +28,6 @@ _KINDS: Final = {
     "HorizontalPodAutoscaler": (owner.HPA, "minReplicas", 1),
     "ScaledObject": (owner.KEDA, "minReplicaCount", 0),
 }
-_CEILINGS: Final = {"minReplicas": "maxReplicas", "minReplicaCount": "maxReplicaCount"}
 
 
 class KubernetesConfig(ApiConfig):
@@ -41,6 +42,15 @@ class KubernetesConfig(ApiConfig):
     pool: str = Field(default="a", min_length=1, description="The pool that its pods serve in.")
     port: int | None = Field(
         default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
+    )
+    ceiling: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="The highest ceiling that the scaler may be given; None: it stays as it is.",
+    )
+    evict: bool = Field(
+        default=False, description="Pods may be restarted, one by one, by eviction."
     )
 
 
@@ -104,15 +114,13 @@ class Scaled:
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
         """Return whether the scaler's ceiling is in the way."""
-        ceiling = obj["spec"].get(_CEILINGS.get(self._field, ""))
-        wanted = int(dict(intent.post)[self._lever])
-        if isinstance(ceiling, int) and wanted > ceiling:
-            return f"{self._config.scale} has a ceiling of {ceiling}; raise it there first"
-        return ""
+        return self._ceiling(obj).problem(self._config.scale, self._wanted(intent))
 
-    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
-        """Return the patch of the field."""
-        return {"spec": {self._field: int(dict(intent.post)[self._lever])}}
+    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
+        """Return the patch of the field, and of the ceiling where it follows."""
+        wanted = self._wanted(intent)
+        more = self._ceiling(obj).change(wanted)
+        return more | {"spec": {self._field: wanted, **more.get("spec", {})}}
 
     def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
         """Return nothing: the spec says it all."""
@@ -126,9 +134,11 @@ class Scaled:
         return {self._lever: owner.owners(obj, self._field) + found}
 
     async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
-        """Return which disruption budget is against fewer replicas."""
+        """Return who sets the ceiling that would follow, or which budget is against fewer."""
         before = pods.whole(obj["spec"], self._field, self._default)
-        after = int(dict(intent.post)[self._lever])
+        after, above = self._wanted(intent), self._ceiling(obj)
+        if above.moves(after) and (found := owner.owners(obj, above.field)):
+            return f"{' and '.join(found)}: the ceiling of {above.now} cannot follow the floor"
         if after >= before:
             return ""
         workload = await self._workload(api, obj)
@@ -139,11 +149,24 @@ class Scaled:
     async def sight(self, api: Api, obj: owner.Object) -> Sight:
         """Return the Deployment's pods, and whether its controller is behind."""
         workload = await self._workload(api, obj)
-        found = await pods.selected(api, self._config.home, workload["spec"]["selector"])
+        found = await self._pods(api, workload)
         replicas = tuple(
             pods.replica(one, pool=self._config.pool, port=self._config.port) for one in found
         )
         return Sight(replicas=replicas, changing=pods.is_changing(workload))
+
+    async def restartable(self, api: Api, obj: owner.Object) -> list[dict[str, Any]]:
+        """Return the Deployment's pods."""
+        return await self._pods(api, await self._workload(api, obj))
+
+    async def _pods(self, api: Api, workload: owner.Object) -> list[dict[str, Any]]:
+        return await pods.selected(api, self._config.home, workload["spec"]["selector"])
+
+    def _ceiling(self, obj: owner.Object) -> ceiling.Ceiling:
+        return ceiling.of(obj, self._field, self._config.ceiling)
+
+    def _wanted(self, intent: Intent) -> int:
+        return int(dict(intent.post)[self._lever])
 
     def _is_ours(self, kind: str, obj: owner.Object) -> bool:
         meta = obj["metadata"]
@@ -159,7 +182,7 @@ class Scaled:
 
 def build(config: KubernetesConfig) -> ObjectActuator:
     """Return an actuator of one Deployment."""
-    return ObjectActuator(config.name, config, Scaled(config))
+    return ObjectActuator(config.name, config, Scaled(config), evict=config.evict)
 
 
 PART = Part(

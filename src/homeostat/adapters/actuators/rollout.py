@@ -43,6 +43,9 @@ class RolloutConfig(ApiConfig):
     port: int | None = Field(
         default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
     )
+    evict: bool = Field(
+        default=False, description="Pods may be restarted, one by one, by eviction."
+    )
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -154,8 +157,7 @@ class Steps:
 
     async def sight(self, api: Api, obj: owner.Object) -> Sight:
         """Return the pods of both versions, and whether Argo is on its way to the step."""
-        workload = await self._workload(api, obj)
-        found = await pods.selected(api, self._config.home, workload["spec"]["selector"])
+        found = await self.restartable(api, obj)
         pools = {
             obj.get("status", {}).get("currentPodHash"): self._config.canary,
             obj.get("status", {}).get("stableRS"): self._config.stable,  # last: they may be one
@@ -166,6 +168,11 @@ class Steps:
             if pool is not None:  # pods of older versions get no traffic
                 replicas.append(pods.replica(one, pool=pool, port=self._config.port))
         return Sight(replicas=tuple(replicas), changing=_is_changing(obj))
+
+    async def restartable(self, api: Api, obj: owner.Object) -> list[dict[str, Any]]:
+        """Return the pods of all versions."""
+        workload = await self._workload(api, obj)
+        return await pods.selected(api, self._config.home, workload["spec"]["selector"])
 
     async def _workload(self, api: Api, obj: owner.Object) -> owner.Object:
         """Return what holds the template and the selector: the Rollout, or what it refers to."""
@@ -254,7 +261,7 @@ def _nobody(kind: str, obj: owner.Object) -> bool:  # noqa: ARG001
 
 def build(config: RolloutConfig) -> ObjectActuator:
     """Return an actuator of one Rollout."""
-    return ObjectActuator(config.name, config, Steps(config))
+    return ObjectActuator(config.name, config, Steps(config), evict=config.evict)
 
 
 PART = Part(

@@ -50,8 +50,10 @@ def _kubernetes(target: TargetSpec) -> _Found:
         "deployment": said.deployment,
         "scale": scale,
         "scaler": scaler,
+        "ceiling": said.ceiling,
         "pool": target.pools.stable,
         "port": said.port,
+        "evict": said.evict,
     }
     return KUBERNETES, said, settings
 
@@ -78,6 +80,7 @@ def _rollout(target: TargetSpec) -> _Found:
         "stable": pools.stable,
         "canary": pools.fallback,
         "port": said.port,
+        "evict": said.evict,
     }
     return ROLLOUT, said, settings
 
@@ -92,5 +95,6 @@ def _kserve(target: TargetSpec) -> _Found:
         "canary": pools.fallback,
         "entry": said.canary,
         "port": said.port,
+        "evict": said.evict,
     }
     return KSERVE, said, settings

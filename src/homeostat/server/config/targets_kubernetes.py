@@ -25,7 +25,20 @@ class ApiTarget(Strict):
         return self
 
 
-class KubernetesTarget(ApiTarget):
+class PodsTarget(ApiTarget):
+    """What has pods: where they serve, and whether they may be restarted."""
+
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
+    )
+    evict: bool = Field(
+        default=False,
+        strict=True,
+        description="A pod may be restarted by evicting it, as disruption budgets allow.",
+    )
+
+
+class KubernetesTarget(PodsTarget):
     """One Deployment, scaled by itself or by the floor of the autoscaler that owns it."""
 
     deployment: ObjectName
@@ -35,8 +48,13 @@ class KubernetesTarget(ApiTarget):
     scaled_object: ObjectName | None = Field(
         default=None, description="KEDA's ScaledObject whose minReplicaCount is moved instead."
     )
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
+
+    ceiling: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        strict=True,
+        description="How far the scaler's ceiling may follow its floor; default: not at all.",
     )
 
     @model_validator(mode="after")
@@ -44,6 +62,10 @@ class KubernetesTarget(ApiTarget):
         if self.autoscaler is not None and self.scaled_object is not None:
             raise ValueError(
                 "says both autoscaler and scaledObject; keep scaledObject, which owns its HPA"
+            )
+        if self.ceiling is not None and self.autoscaler is None and self.scaled_object is None:
+            raise ValueError(
+                f"ceiling: {self.ceiling} is a scaler's; name its autoscaler or scaledObject"
             )
         return self
 
@@ -70,22 +92,16 @@ class HttpRouteTarget(ApiTarget):
         return self
 
 
-class RolloutTarget(ApiTarget):
+class RolloutTarget(PodsTarget):
     """One Argo Rollout: its replicas, and its canary's share by the steps that are held."""
 
     rollout: ObjectName
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
-    )
 
 
-class KserveTarget(ApiTarget):
+class KserveTarget(PodsTarget):
     """One KServe InferenceService: its canary's share, or the floor of its replicas."""
 
     inference_service: ObjectName
     canary: ObjectName | None = Field(
         default=None, description="Which of spec.canary (Standard mode); default: the only one."
-    )
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, strict=True, description="Where each pod serves."
     )
