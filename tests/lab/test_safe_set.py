@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from homeostat.lab import safe_set
 from homeostat.lab.controller import Controller
 from homeostat.lab.safe_set import ROWS, Finding, examine, forcing, rows_of, summarise, watching
-from homeostat.lab.safe_set_forced import Answer, Forced, Watch
+from homeostat.lab.safe_set_forced import Answer, Asked, Forced, Watch, ask
 from homeostat.lab.safe_set_table import Role, Row, When, best, unsafe
-from homeostat.lab.safe_set_words import parse
+from homeostat.lab.safe_set_words import Word, parse
 from homeostat.lab.types import Episode, Move, Policy
 from homeostat.twin.faults import Faults
 
@@ -265,3 +265,36 @@ def test_what_is_right_while_objectives_are_missed_is_asked_after_as_long_as_a_s
     for _ in range(6):  # the window still held what was well
         controller.act(made.now_s, made.scrape())
     assert kept[0].applies == [True]
+
+
+@pytest.mark.parametrize(("ends", "lasts"), [(np.inf, True), (600.0, False)])
+def test_a_row_of_a_fault_that_lasts_means_nothing_when_it_is_over(
+    ends: float, *, lasts: bool
+) -> None:
+    kept: list[Watch] = []
+    rows = [best("S33", "to b", "shift b 25", When.LASTS)]
+    controller = watching(rows, kept)
+    hit = np.arange(SLOTS)[None] == 2
+    faults = group(Faults, start_s=np.array([600.0]), stop_s=np.array([ends]), slots=hit)
+    controller.start([episode(faults=faults)])
+    run(controller, Made(), dead_at=99, scrapes=42)
+    assert kept[0].applies == [lasts]
+
+
+def test_a_right_step_that_asks_gets_its_yes_and_the_next_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[Watch] = []
+    row = best("S03", "restart after one more", "scale a +1 > restart hit", in_order=True)
+
+    def asks(word: Word, *rest: Any) -> Asked | None:
+        asked = ask(word, *rest)
+        return replace(asked, answer=Answer.ASKS) if asked and word is row.do[0][0] else asked
+
+    monkeypatch.setattr("homeostat.lab.safe_set_forced.ask", asks)
+    controller = watching([row], kept)
+    controller.start([faulty(2)])
+    moves = run(controller, Made(), dead_at=41, scrapes=70)
+    assert kept[0].best[0, 0, 0].answer is Answer.ASKS
+    assert kept[0].best[0, 1, 0].answer is Answer.ALLOWED
+    assert sum(bool(move.intervened[0]) for move in moves) == 1  # the restart is only asked for

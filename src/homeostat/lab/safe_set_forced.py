@@ -198,7 +198,7 @@ class Watch:
                 self._ask(number, place, here, at)
 
     def _go(self, number: int, row: Row, here: Situation, at: TimeNs) -> None:
-        """Ask for the next step, and take it if it is permitted and not the last."""
+        """Ask for the next step, and take it if it is permitted, or asks, and is not the last."""
         if self._place == len(row.do):
             return
         allowed = self._ask(number, self._place, here, at)
@@ -209,15 +209,18 @@ class Watch:
             self._base.does(allowed, here, at)
 
     def _ask(self, number: int, place: int, here: Situation, at: TimeNs) -> Word | None:
-        """Ask for every choice of a step; return one that may be done without a yes."""
-        allowed = None
+        """Ask for every choice of a step; return one that may be done, best without a yes.
+
+        What is right and asks gets its yes: the row is one that asks, and goes on.
+        """
+        found: dict[Answer, Word] = {}
         for which, word in enumerate(self.rows[number].do[place]):
             asked = ask(word, here, self._base.state, at)
             if asked is None:
                 continue
             self._keep((number, place, which), asked)
-            allowed = word if asked.answer is Answer.ALLOWED and allowed is None else allowed
-        return allowed
+            found.setdefault(asked.answer, word)
+        return found.get(Answer.ALLOWED) or found.get(Answer.ASKS)
 
     def _keep(self, key: tuple[int, int, int], asked: Asked) -> None:
         """Keep the freest answer; of refusals the one with the fewest reasons, and the latest."""
