@@ -28,6 +28,7 @@ WELL: Final = {
     f"homeostat_leader{{{A}}}": "1+0x400",
     'homeostat_leader{job="homeostat",instance="b"}': "0+0x400",
     f"homeostat_loop_lag_seconds{{{A}}}": "60+0x400",
+    f"homeostat_actions_inflight{{{CHAT}}}": "1+0x400",
     f"homeostat_journal_ok{{{A}}}": "1+0x400",
     f"homeostat_hands_off_seconds{{{CHAT}}}": "0+0x400",
     f"homeostat_action_overdue_seconds{{{CHAT}}}": "120+0x400",
@@ -55,27 +56,37 @@ WELL: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Bad:
-    """What is not well, which labels the alert carries, and what `$value` reads as."""
+    """What is not well, which labels the alert carries, and what `$value` reads as.
+
+    `beside` are alerts that cannot but fire as well.
+    """
 
     series: dict[str, str | None]
     labels: dict[str, str] = field(default_factory=lambda: dict(LABELS))
     value: str = ""
+    beside: tuple[str, ...] = ()
 
 
 def one(name: str, values: str | None, labels: str = A) -> dict[str, str | None]:
     return {f"{name}{{{labels}}}": values}
 
 
-GONE: Final = one("homeostat_loop_lag_seconds", None)
+NOTHING_IN_FLIGHT: Final = one("homeostat_actions_inflight", "0+0x400", CHAT)
+GONE: Final = one("homeostat_loop_lag_seconds", None) | NOTHING_IN_FLIGHT
+SILENT: Final = one("homeostat_leader", "1+0x300 _x100") | one(
+    "homeostat_leader", None, 'job="homeostat",instance="b"'
+)
 JOB_ONLY: Final = {"job": "homeostat"}
 BAD: Final = {
     "HomeostatSilent": Bad(
-        series=GONE
-        | one("homeostat_leader", "1+0x300 _x100")
-        | one("homeostat_leader", None, 'job="homeostat",instance="b"'),
-        labels=JOB_ONLY,
+        series=GONE | SILENT, labels=JOB_ONLY
     ),
     "HomeostatNobodyLeads": Bad(series=GONE | one("homeostat_leader", "0+0x400"), labels=JOB_ONLY),
+    "HomeostatLeftInTheMiddle": Bad(
+        series=GONE | SILENT | one("homeostat_actions_inflight", "1+0x300 _x100", CHAT),
+        labels=ON_CHAT,
+        beside=("HomeostatSilent",),
+    ),
     "HomeostatLoopStuck": Bad(
         series=one("homeostat_loop_lag_seconds", "61+0x400"), value="1m 1s"
     ),
@@ -116,7 +127,9 @@ BAD: Final = {
         labels=LABELS | {"result": "dropped"},
     ),
 }  # fmt: skip
-SILENCES_THE_HEARTBEAT: Final = {"HomeostatSilent", "HomeostatNobodyLeads", "HomeostatLoopStuck"}
+SILENCES_THE_HEARTBEAT: Final = {
+    "HomeostatSilent", "HomeostatNobodyLeads", "HomeostatLoopStuck", "HomeostatLeftInTheMiddle"
+}  # fmt: skip
 KNOWN = {alert.name: alert for alert in ALERTS}
 
 
@@ -142,6 +155,8 @@ def story(name: str, bad: Bad | None) -> dict[str, Any]:
     expected: dict[str, list[dict[str, Any]]] = {alert.name: [] for alert in ALERTS}
     if name not in SILENCES_THE_HEARTBEAT:
         expected["HomeostatHeartbeat"] = [fired("HomeostatHeartbeat", dict(JOB_ONLY))]
+    for other in bad.beside if bad is not None else ():
+        expected[other] = [fired(other, BAD[other].labels, BAD[other].value)]
     if bad is not None:
         expected[name] = [fired(name, bad.labels, bad.value)]
     return {

@@ -18,6 +18,8 @@ UNKNOWN_S: Final = 600
 """Twice what a deployment that has just been changed may be blind for."""
 FOR_GOOD_S: Final = 365 * 24 * 3600
 """A deployment that is left alone for longer waits for a person: an undo failed for good."""
+REMEMBERED: Final = "1d"
+"""So long an action counts as left in the middle after the last word of whoever led."""
 JOB: Final = "homeostat"
 _JOB_MAX: Final = 200
 
@@ -67,6 +69,14 @@ ALERTS: Final = (
         expr="max by (job) (homeostat_leader{@}) == 0",
         summary="Controllers answer, and none of them leads.",
         todo="The log of one says who holds the lead, or why the journal cannot be had.",
+    ),
+    Alert(
+        name="HomeostatLeftInTheMiddle", wait="2m", severity=_CRITICAL,
+        expr=f"last_over_time(homeostat_actions_inflight{{@}}[{REMEMBERED}]) == 1"
+        " unless on (job) (homeostat_leader{@} == 1)",
+        summary=f"An action on {_WHO} was under way when the last controller fell silent.",
+        todo="A canary keeps its share meanwhile. Start a controller on the same journal, which "
+        "ends it; or set the share by hand.",
     ),
     Alert(
         name="HomeostatLoopStuck", wait="1m", severity=_CRITICAL,
