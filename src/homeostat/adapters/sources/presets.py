@@ -178,6 +178,12 @@ ENVOY: Final = Preset(
             kind=Kind.COUNTER,
             subject_label=_CLUSTER,
         ),
+        Rule(  # nor those for which no connection could be made, which are answered 503
+            sample="envoy_cluster_upstream_rq_pending_failure_eject",
+            signal=raw.REQUESTS_ARRIVED,
+            kind=Kind.COUNTER,
+            subject_label=_CLUSTER,
+        ),
         Rule(
             sample="envoy_cluster_upstream_rq_pending_overflow",
             signal=raw.REQUESTS_REFUSED,

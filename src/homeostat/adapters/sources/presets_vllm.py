@@ -14,8 +14,9 @@ from homeostat.base.evidence import Kind
 
 # Health checks and the page itself are requests too; work is asked for below this path.
 _WORK: Final = ("handler", ("/v1/",))
-# There from the first moment: a counter by path and status appears with its first request.
-_LIVES: Final = ("vllm:num_requests_running",)
+# A counter by path and status appears with its first request. That the engine lives is no proof of
+# a zero: pages of older versions have no such counter at all, however many requests there were.
+_COUNTED: Final = ("http_requests_total",)
 
 VLLM: Final = Preset(
     name="vllm",
@@ -26,21 +27,21 @@ VLLM: Final = Preset(
             signal=raw.REQUESTS_ARRIVED,
             kind=Kind.COUNTER,
             where=(_WORK,),
-            zero_if=_LIVES,
+            zero_if=_COUNTED,
         ),
         Rule(
             sample="http_requests_total",
             signal=raw.REQUESTS_OK,
             kind=Kind.COUNTER,
             where=(_WORK, ("status", ("1", "2", "3", "4"))),
-            zero_if=_LIVES,
+            zero_if=_COUNTED,
         ),
         Rule(
             sample="http_requests_total",
             signal=raw.REQUESTS_5XX,
             kind=Kind.COUNTER,
             where=(_WORK, ("status", ("5",))),
-            zero_if=_LIVES,
+            zero_if=_COUNTED,
         ),
         Rule(
             sample="vllm:e2e_request_latency_seconds_bucket",
