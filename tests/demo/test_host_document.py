@@ -50,7 +50,30 @@ def landed(document: Document, levers: dict[str, Any], **changes: Any) -> Docume
     return answer.document
 
 
-def test_a_fresh_document_has_two_levers_for_every_slot() -> None:
+def test_a_setting_of_one_slot_is_its_own_until_the_setting_of_all_is_written() -> None:
+    some = landed(fresh(), {"batch_max.a-1": 16, "concurrency_max.a-1": 32}, intent="d-1.0.0")
+    assert (some.lever("batch_max"), some.lever("batch_max.a-1")) == (8, 16)
+    other = landed(some, {"replicas.a": 4}, intent="d-2.0.0")
+    assert (other.lever("batch_max.a-1"), other.lever("batch_max.a-4")) == (16, 0)
+    whole = landed(other, {"batch_max": 16}, intent="d-3.0.0")
+    assert (whole.lever("batch_max.a-1"), whole.lever("concurrency_max.a-1")) == (0, 32)
+    both = landed(other, {"batch_max": 4, "batch_max.a-1": 2}, intent="d-4.0.0")
+    assert (both.lever("batch_max"), both.lever("batch_max.a-1")) == (4, 2)
+    fewer = landed(both, {"replicas.a": 0}, intent="d-5.0.0")
+    assert "batch_max.a-1" not in dict(fewer.levers)
+    again = landed(fewer, {"replicas.a": 1}, intent="d-6.0.0")
+    assert again.lever("batch_max.a-1") == 0
+
+
+@pytest.mark.parametrize("levers", [
+    {"batch_max.a-9": 4}, {"batch_max.a-1": -1}, {"batch_max.a-1": 1.5}, {"batch_max.a-1": True},
+    {"batch_max.a-1": 10_000}, {"batch_wait_ms.a-1": 3}, {"batch_max.": 4},
+])  # fmt: skip
+def test_a_setting_of_no_slot_or_beyond_its_range_is_refused(levers: dict[str, Any]) -> None:
+    assert isinstance(patch(fresh(), write(fresh(), levers), RULES), Refused)
+
+
+def test_a_fresh_document_has_the_same_levers_for_every_slot() -> None:
     levers = dict(fresh().levers)
     slots = {name.partition(".")[2] for name in levers if name.startswith("incarnation.")}
     assert slots == {"a-1", "a-2", "a-3", "b-1"}

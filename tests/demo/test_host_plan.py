@@ -139,3 +139,14 @@ def test_carrying_out_the_plan_ends_and_leaves_exactly_what_was_wanted(
 def test_no_slot_gets_two_steps_at_once(wanted: Document, slots: dict[str, SlotView]) -> None:
     steps = [step.slot for step in plan(wanted, slots)]
     assert len(steps) == len(set(steps))
+
+
+def test_a_slot_with_settings_of_its_own_takes_them_and_no_other_does() -> None:
+    own = dict(document().levers) | {"batch_max.a-2": 16}
+    wanted = replace(document(), levers=tuple(sorted(own.items())))
+    steps = plan(wanted, settled())
+    assert steps == (Configure(slot="a-2", knobs=replace(KNOBS, batch_max=16)),)
+    older = replace(
+        document(), levers=tuple(one for one in document().levers if "max." not in one[0])
+    )
+    assert wanted_knobs(older, "a-2") == KNOBS

@@ -50,6 +50,7 @@ TIMING = Timing(
 )  # fmt: skip
 COMPARED_NEWS = EffectSeen(effect=Effect.NO_CHANGE, compared=True)
 BASE = 1_000  # "now" after renaming
+START = {"batch_max": 1, "batch_max.a-1": 0, "x": 1, "y": 1}
 TOKEN = 50  # the token of the record's intent after renaming
 EPOCH = 4
 LONG_AGO = 500  # older than any state can be
@@ -58,7 +59,9 @@ LONG_AGO = 500  # older than any state can be
 def _action(name: str) -> Action:
     two: Levers = (("x", 2), ("y", 2))
     one: Levers = (("x", 3),)
+    own: Levers = (("batch_max", 2), ("batch_max.a-1", 0))
     change, ramp, undo, kind = {
+        "one first": (own, (), UndoKind.EXACT, ActionKind.BATCH_UP),
         "two levers": (two, (), UndoKind.EXACT, ActionKind.BATCH_UP),
         "ramp": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
         "compared": (one, (2.0, 3.0), UndoKind.EXACT, ActionKind.SHIFT_TRAFFIC),
@@ -69,11 +72,11 @@ def _action(name: str) -> Action:
     return Action(
         kind=kind, subject=TIMING.fallback if name == "leaving" else "pool:a",
         actuator="host", change=change, undo=undo, ramp=ramp,
-        settle_ns=2, beside="b" if name == "compared" else "",
+        settle_ns=2, beside={"compared": "b", "one first": "a"}.get(name, ""),
     )  # fmt: skip
 
 
-ACTIONS = ("two levers", "ramp", "compared", "leaving", "capacity", "restart")
+ACTIONS = ("one first", "two levers", "ramp", "compared", "leaving", "capacity", "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +98,14 @@ def _snapshot(
     )
     return Snapshot(
         deployment="m", observed_at=TimeNs(BASE - age), replicas=(), releases=(),
-        levers=tuple(sorted({"x": 1, "y": 1, **dict(levers)}.items())),
+        levers=tuple(sorted({**START, **dict(levers)}.items())),
         stamps=(stamp,), changing=changing,
     )  # fmt: skip
 
 
 def _worlds(record: ActionRecord, *, cas: bool) -> Iterator[Snapshot]:
     """Yield every reading that the protocol tells apart, for the record's intent."""
-    start: Levers = (("x", 1), ("y", 1))
+    start: Levers = tuple(START.items())
     intent = record.intent
     if intent is None:
         for levers in (start, record.action.change):
@@ -230,22 +233,28 @@ def explore(name: str, cas: bool) -> tuple[Edge, ...]:  # noqa: FBT001 - a cache
     return tuple(edges)
 
 
-WORLDS = [(name, cas) for name in ACTIONS for cas in (True, False) if name != "compared"]
+WORLDS = [
+    (name, cas)
+    for name in ACTIONS
+    for cas in (True, False)
+    if name not in {"compared", "one first"}
+]
 WORLDS.remove(("leaving", True))  # nothing of its own is about what the target compares
 LARGEST = {("ramp", True), ("two levers", True)}  # a second each
 WORLDS.remove(("capacity", False))  # differs from the others in blindness only
 # Four times as many states as a ramp; that with compare-and-set differs in nothing that is its own.
 COMPARED = ("compared", False)
-EVERY = [*WORLDS, pytest.param(*COMPARED, marks=pytest.mark.slow)]
+FIRST = ("one first", False)
+EVERY = [*WORLDS, *(pytest.param(*one, marks=pytest.mark.slow) for one in (COMPARED, FIRST))]
 
 
 @pytest.mark.parametrize(
     ("name", "cas"),
     [
         pytest.param(
-            name, cas, marks=pytest.mark.slow if (name, cas) in {*LARGEST, COMPARED} else ()
+            name, cas, marks=pytest.mark.slow if (name, cas) in {*LARGEST, COMPARED, FIRST} else ()
         )
-        for name, cas in (*WORLDS, COMPARED)
+        for name, cas in (*WORLDS, COMPARED, FIRST)
     ],
 )
 def test_no_news_leads_outside_the_table(name: str, cas: bool) -> None:  # noqa: FBT001
@@ -361,6 +370,28 @@ def test_a_compared_ramp_takes_its_last_rung_on_proof_alone() -> None:
             )  # fmt: skip
             assert said, edge
             assert before is not Proof.CERTIFIED, "a certificate is never taken for less"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cas", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_what_some_have_first_is_taken_back_whole_and_goes_to_all_on_proof_alone(cas: bool) -> None:  # noqa: FBT001
+    edges = explore("one first", cas)
+    own, whole = (("batch_max.a-1", 2),), (("batch_max", 2), ("batch_max.a-1", 0))
+    levers = {0: ["batch_max.a-1"], 1: ["batch_max", "batch_max.a-1"]}
+    sent = [(e, d.intent) for e in edges for d in e.demands if isinstance(d, SendWrite)]
+    assert {w.post for _, w in sent if not w.undo} == {own, whole}
+    for edge, write in sent:
+        proven = edge.after.proof in {Proof.UNPROVEN, Proof.CERTIFIED}
+        assert write.undo or proven or write.post == own, edge
+        if not write.undo:
+            # Whatever was read there, of every lever that is written by then.
+            assert [name for name, _ in edge.after.first_pre] == levers[write.stage]
+        else:
+            assert write.post == edge.before.first_pre
+    ends = {(e.after.state, e.after.stage) for e in edges if e.after.state.is_terminal}
+    assert {stage for state, stage in ends if state is S.SUCCEEDED} == {1}
+    assert (S.ROLLED_BACK, 0) in ends
+    assert (S.ROLLED_BACK, 1) in ends
 
 
 @pytest.mark.slow

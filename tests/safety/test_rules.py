@@ -39,6 +39,7 @@ from homeostat.testing.guard_cases import (
     used,
     verdict,
 )
+from homeostat.testing.guard_first import first_cases
 from homeostat.testing.guard_late import late_cases
 from homeostat.testing.guard_lately import RATE_MILLI, replaced
 from homeostat.testing.guard_rehearsals import rehearsal_cases
@@ -60,6 +61,7 @@ def cases() -> Iterator[Case]:
     yield from scope_cases()
     yield from bounds_cases()
     yield from setting_cases()
+    yield from first_cases()
     yield from counter_cases()
     yield from flight_cases()
     yield from capacity_cases()

@@ -1,6 +1,7 @@
 """What each pool served since the tick before: exact increments, or nothing at all."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fleet_sim import FleetSim, managed
@@ -122,3 +123,31 @@ def test_a_fallback_pool_is_counted_beside_the_one_that_traffic_would_leave() ->
     feed.who = managed()
     feed.tick()
     assert set(feed.tick()) == {"a", "b"}
+
+
+def test_replicas_are_counted_one_by_one_while_one_has_a_setting_of_its_own() -> None:
+    feed = Feed()
+    tick = feed.sim.tick
+    own: dict[str, int] = {}
+
+    def told() -> Any:
+        reports, world = tick()
+        levers = [(*one.levers, *own.items()) for one in world]
+        return reports, tuple(
+            replace(one, levers=tuple(sorted(lever)))
+            for one, lever in zip(world, levers, strict=True)
+        )
+
+    feed.sim.tick = told  # type: ignore[method-assign]
+    assert set(feed.tick(2)) == {"a", "b"}
+    own["batch_max.a-0"] = 0
+    assert set(feed.tick()) == {"a", "b"}
+    own["batch_max.a-0"] = 16
+    found = feed.tick()
+    alone = {name for name in found if name.startswith("replica:")}
+    assert set(found) == {"a", "b"} | alone
+    assert {name for name in alone if name.startswith("replica:b")} == {"replica:b-0"}
+    assert len(alone) > 2
+    assert all(found[name].answered and found[name].latency and found[name].timed for name in alone)
+    feed.who = managed()
+    assert set(feed.tick()) == {"a", "b"}, "nobody compares anything"

@@ -8,6 +8,7 @@ refused. A `Proposal` for anything outside its safe set cannot be constructed.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from homeostat.base import names
 from homeostat.base._seal import SEAL
 from homeostat.base.errors import UnsafeActionError
 from homeostat.base.units import TimeNs
@@ -61,7 +62,8 @@ class Action:
             replica proven failing while N-1 remain, and +1 capacity. The safety kernel checks
             the claim; it never believes it.
         beside: The pool whose answers it is compared with at every rung of its ramp; empty for
-            what is compared with the time before it only.
+            what is compared with the time before it only. Of a setting: the pool of which some
+            replicas are given it first, and the rest are what they are compared with; see `first`.
     """
 
     kind: ActionKind
@@ -80,6 +82,22 @@ class Action:
     def is_passive(self) -> bool:
         """True when the action changes nothing in the deployment."""
         return self.kind in {ActionKind.HOLD, ActionKind.ESCALATE}
+
+    @property
+    def first(self) -> Levers:
+        """What some replicas are given before `change` is written, empty for most actions.
+
+        A compared change of a setting names the replicas that have it first by ending their own
+        values: `batch_max=16, batch_max.a-1=0` is `batch_max.a-1=16` before.
+        """
+        if not self.beside or self.ramp:
+            return ()
+        whole, own = dict(self.change), {lever: names.own(lever) for lever, _ in self.change}
+        return tuple(
+            (lever, whole[of[0]])
+            for lever, of in own.items()
+            if of is not None and of[0] in whole and whole[lever] == 0
+        )
 
 
 def barred(action: Action) -> tuple[str, str]:

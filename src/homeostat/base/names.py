@@ -87,6 +87,28 @@ BATCH_MAX: Final = "batch_max"  # largest batch a server forms
 BATCH_WAIT: Final = "batch_wait_ms"  # longest wait for a batch to fill
 CONCURRENCY: Final = "concurrency_max"  # requests one replica holds at once
 GATEWAY_LIMIT: Final = "gateway_limit"  # requests in flight the gateway lets through; 0 = no limit
+# Settings of every replica that some may be given before the rest, where their actuator can.
+OF_EACH: Final = (BATCH_MAX, CONCURRENCY)
+
+
+def lever_own(setting: str, slot: str) -> str:
+    """Return the lever that holds one replica's own value of a setting; 0 = it has none.
+
+    >>> lever_own(BATCH_MAX, "a-1")
+    'batch_max.a-1'
+    """
+    return f"{setting}.{slot}"
+
+
+@lru_cache(maxsize=_KEPT)
+def own(lever: str) -> tuple[str, str] | None:
+    """Return the setting and the slot of a replica's own value, None for every other lever.
+
+    >>> own("batch_max.a-1"), own("batch_max"), own("drained.a-1")
+    (('batch_max', 'a-1'), None, None)
+    """
+    setting, _, slot = lever.partition(".")
+    return (setting, slot) if slot and setting in OF_EACH else None
 
 
 def lever_replicas(pool_name: str) -> str:

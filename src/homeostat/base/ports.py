@@ -31,6 +31,9 @@ class Capabilities:
         undo: Every lever can be set back to a value that it was read at.
         granularity: Levers, or prefixes ending in `.`, with the smallest step of each, in the
             lever's unit; a lever that is not named takes any value.
+        one_first: Settings of every replica that it can also set on single ones: it reports and
+            sets `SETTING.SLOT`, that replica's own value, 0 for none; writing the setting itself
+            ends the own values that the same write does not name.
     """
 
     compare_and_set: bool
@@ -39,6 +42,7 @@ class Capabilities:
     owner: str = ""
     undo: bool = True
     granularity: tuple[tuple[str, float], ...] = ()
+    one_first: tuple[str, ...] = ()
 
 
 class Source(Protocol):

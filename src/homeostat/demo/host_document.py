@@ -3,7 +3,8 @@
 Pure: `patch` decides what a write does; `host_store` keeps the document on disk. Rules: a write
 against an old revision is a conflict; a write of an older epoch is refused; an intent id that
 already landed is answered again and changes nothing; a write without an epoch and an intent is a
-foreign one (a person, a deployment pipeline) and clears the stamp.
+foreign one (a person, a deployment pipeline) and clears the stamp; a setting that is written ends
+the own values of single slots that the same write does not name.
 """
 
 import hashlib
@@ -25,6 +26,8 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     names.BATCH_WAIT: (0.0, 1000.0),
     names.CONCURRENCY: (1, 65536),
 }
+# Levers of one slot, which go with it.
+_OF_SLOTS: Final = ("incarnation.", "drained.", *(f"{setting}." for setting in names.OF_EACH))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,11 @@ def patch(document: Document, write: Patch, rules: LeverRules) -> Accepted | Rep
         if isinstance(checked, Refused):
             return checked
         levers[name] = checked
+    levers |= {
+        name: 0
+        for name in levers
+        if (of := names.own(name)) and of[0] in write.levers and name not in write.levers
+    }
     return Accepted(document=_landed(_with_levers(document, levers), write, digest))
 
 
@@ -196,7 +204,7 @@ def _landed(document: Document, write: Patch, digest: str) -> Document:
 
 
 def _with_levers(document: Document, levers: dict[str, Scalar]) -> Document:
-    """Return the document with these levers and exactly one pair of slot levers per slot."""
+    """Return the document with these levers, and those of every slot that there is."""
     marks = dict(document.marks)
     slots = {
         f"{name.removeprefix('replicas.')}-{n + 1}"
@@ -204,7 +212,7 @@ def _with_levers(document: Document, levers: dict[str, Scalar]) -> Document:
         if name.startswith("replicas.")
         for n in range(int(value))
     }
-    for name in [key for key in levers if key.startswith(("incarnation.", "drained."))]:
+    for name in [key for key in levers if key.startswith(_OF_SLOTS)]:
         slot = names_slot(name)
         if slot not in slots:
             if name.startswith("incarnation."):
@@ -213,6 +221,8 @@ def _with_levers(document: Document, levers: dict[str, Scalar]) -> Document:
     for slot in slots:
         levers.setdefault(names.lever_incarnation(slot), marks.pop(slot, 0) + 1)
         levers.setdefault(names.lever_drained(slot), 0)
+        for setting in names.OF_EACH:
+            levers.setdefault(names.lever_own(setting, slot), 0)
     return replace(
         document, levers=tuple(sorted(levers.items())), marks=tuple(sorted(marks.items()))
     )
@@ -248,6 +258,8 @@ def _checked(
             high = 1
         case "incarnation":
             low, high = float(levers[name]), float(levers[name]) + 1
+        case _ if names.own(name) is not None:
+            low = 0.0  # none of its own
         case _:
             pass
     return _number(name, value, low=low, high=high, whole=name != names.BATCH_WAIT)

@@ -75,12 +75,18 @@ class Configure:
 Step = Fill | Remove | Load | Configure
 
 
-def wanted_knobs(document: Document) -> Knobs:
-    """Return the run-time settings that every server shall have."""
+def wanted_knobs(document: Document, slot: str = "") -> Knobs:
+    """Return the run-time settings that a slot's server shall have, of none those of all."""
+    known = dict(document.levers)
+
+    def setting(name: str) -> int:
+        # A document of an older host has no own values.
+        return int(known.get(names.lever_own(name, slot), 0)) or int(known[name])
+
     return Knobs(
-        batch_max=int(document.lever(names.BATCH_MAX)),
-        batch_wait_ms=float(document.lever(names.BATCH_WAIT)),
-        concurrency_max=int(document.lever(names.CONCURRENCY)),
+        batch_max=setting(names.BATCH_MAX),
+        batch_wait_ms=float(known[names.BATCH_WAIT]),
+        concurrency_max=setting(names.CONCURRENCY),
     )
 
 
@@ -95,7 +101,6 @@ def plan(document: Document, slots: Mapping[str, SlotView]) -> tuple[Step, ...]:
 
 def _steps(document: Document, slots: Mapping[str, SlotView]) -> Iterator[Step]:
     wanted = {slot: pool for pool in document.pools() for slot in document.slots(pool)}
-    knobs = wanted_knobs(document)
     for slot, pool in wanted.items():
         incarnation = int(document.lever(names.lever_incarnation(slot)))
         view = slots.get(slot)
@@ -105,7 +110,7 @@ def _steps(document: Document, slots: Mapping[str, SlotView]) -> Iterator[Step]:
             version = str(document.lever(names.lever_version(pool)))
             if view.version != version:
                 yield Load(slot=slot, pool=pool, version=version)
-            elif view.knobs != knobs:
+            elif view.knobs != (knobs := wanted_knobs(document, slot)):
                 yield Configure(slot=slot, knobs=knobs)
     for slot in slots:
         if slot not in wanted:

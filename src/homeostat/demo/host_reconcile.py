@@ -183,7 +183,8 @@ class Reconciler:
         version = str(document.lever(names.lever_version(step.pool)))
         try:
             await process.rename(step.slot, step.pool, self._settings.call_timeout_s)
-            await process.configure(wanted_knobs(document), self._settings.call_timeout_s)
+            knobs = wanted_knobs(document, step.slot)
+            await process.configure(knobs, self._settings.call_timeout_s)
             await process.load(version, self._settings.load_timeout_s)
             await process.until_ready(self._settings.load_timeout_s)
         except BaseException:

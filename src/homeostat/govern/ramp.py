@@ -7,6 +7,9 @@ the policy's explicit word that it may go on unproven. What is not seen promotes
 without both pools is no stretch. While a person is asked, and past the deadline without anybody's
 word, no rung goes on.
 
+A setting that some replicas of a pool have first is such a ramp of one rung; where its arms are
+found is `govern.one_first`.
+
 Stretches that a change of weights falls into are dropped: within one, both pools must have had
 their shares of the same moments. Source: research on comparable controllers, 2.4 and 2.5.
 """
@@ -19,6 +22,7 @@ from homeostat.base import names
 from homeostat.base.canary import (
     AlikeState,
     ArmCounts,
+    CanaryConfig,
     CanaryJudgement,
     CanaryVerdict,
     Counts,
@@ -30,8 +34,9 @@ from homeostat.base.policy import CanaryPolicy, Managed, OnUnproven
 from homeostat.base.state import Comparison
 from homeostat.base.units import TimeNs, ns
 from homeostat.base.world import Scalar
-from homeostat.govern import arms, canary, canary_alike
+from homeostat.govern import arms, canary, canary_alike, one_first
 from homeostat.govern.arms import LATENCY
+from homeostat.govern.one_first import Sides
 
 _UNPROVEN: Final = {
     OnUnproven.ASK: RampCall.ASK,
@@ -63,26 +68,26 @@ def compare(
     policy = managed.canary
     if policy is None or record.state is ActionState.ROLLING_BACK:
         return before, RampCall.BLIND
-    pools = names.bare(record.action.subject), record.action.beside
-    new, old = (arms.served(evidence.increments, pool) for pool in pools)
+    first = record.action.first != ()
+    alike = None if first else alike  # it is of two pools
+    seen_now = one_first.sides(record, evidence, managed) if first else _pools(record, evidence)
+    new, old, share = seen_now.new, seen_now.old, seen_now.share
     known = before if before is not None and before.action_id == record.id else None
     if known is None:
-        config = None
-        if new is not None and old is not None and record.intent is not None:
-            config = arms.config(policy, evidence.world, new, old)
+        config = _config(policy, managed, record, evidence, seen_now)
         if config is None:
             return before, RampCall.BLIND
         config = canary_alike.applied(config, alike)
         known = Comparison(
             action_id=record.id,
-            canary=pools[0],
-            stable=pools[1],
+            canary=seen_now.canary,
+            stable=seen_now.stable,
             config=config,
             judge=canary.init(config),
         )
-    config = arms.fewest(known.config, evidence.world, pools[0])
-    known = known if config is known.config else replace(known, config=config)
-    share = _share(record, evidence)
+    if not first:
+        config = arms.fewest(known.config, evidence.world, seen_now.canary)
+        known = known if config is known.config else replace(known, config=config)
     if share is None or share != known.share:
         # A stretch holds one division of the traffic only; and what was not read is not compared.
         judge = arms.dropped(known.judge)
@@ -90,7 +95,7 @@ def compare(
         new = old = None
     counts = arms.counts(known.config, new, old, share, now)
     judge, judgement = canary.step(known.judge, counts, known.config)
-    caveats = (*judgement.caveats, *_worth(known, policy, alike))
+    caveats = (*judgement.caveats, *(() if first else _worth(known, policy, alike)))
     after = replace(known, judge=judge, judgement=replace(judgement, caveats=caveats))
     seen = arms.is_whole(known.config, new, old)
     if not seen and (new is not None and old is not None and new.seconds == old.seconds):
@@ -100,6 +105,25 @@ def compare(
     after, call = _without_a_person(after, call, record, policy, alike)
     asked = now if call is RampCall.ASK else after.asked_at
     return replace(after, asked_at=asked), call
+
+
+def _pools(record: ActionRecord, evidence: Evidence) -> Sides:
+    """Return the two pools of a ramp as the two arms of a tick."""
+    pools = names.bare(record.action.subject), record.action.beside
+    new, old = (arms.served(evidence.increments, pool) for pool in pools)
+    share = _share(record, evidence)
+    return Sides(canary=pools[0], stable=pools[1], new=new, old=old, share=share)
+
+
+def _config(
+    policy: CanaryPolicy, managed: Managed, record: ActionRecord, evidence: Evidence, seen: Sides
+) -> CanaryConfig | None:
+    """Return what the arms are compared by, None while that cannot be said."""
+    if seen.new is None or seen.old is None or record.intent is None:
+        return None
+    if record.action.first:
+        return one_first.config(policy, managed, record, seen)
+    return arms.config(policy, evidence.world, seen.new, seen.old)
 
 
 def _worth(known: Comparison, policy: CanaryPolicy, alike: AlikeState | None) -> tuple[str, ...]:
@@ -149,6 +173,8 @@ def _onward(
         return RampCall.WAIT  # nobody answered in a pool: nothing was compared
     if judgement is None or judgement.harm_e >= math.sqrt(judgement.threshold):
         return RampCall.WAIT  # half way to harm nobody gives it more traffic
+    if record.action.first and any(one.harm_e > 1.0 for one in judgement.metrics):
+        return RampCall.WAIT  # certified is that fewer are late: none may lean towards harm
     promotes = record.stage + 2 >= len(record.action.ramp)
     if verdict is CanaryVerdict.CERTIFIED and promotes:
         return RampCall.CERTIFIED

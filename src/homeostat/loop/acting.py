@@ -177,7 +177,10 @@ def _meet(
                 deployment=record.deployment, actuator=actuator, epoch=epoch, deadline=deadline
             )
         case AskPerson(expires_at=expires_at) if record.proof is Proof.ASKED:
-            title = f"{record.id}: may {record.action.subject} be promoted unproven?"
+            subject = record.action.subject
+            title = f"{record.id}: may {subject} be promoted unproven?"
+            if record.action.first:
+                title = f"{record.id}: may all of {subject} have it, unproven?"
             left_s = (expires_at - now) / SECOND
             lines = (record.reason, f"without an answer within {left_s:.0f} s it goes back")
             return None, notice(state, record.id, title, Urgency.ASK, now, lines)

@@ -7,11 +7,12 @@ unless what is suspected is the pool that is tried.
 
 from dataclasses import replace
 
+from homeostat.base import names
 from homeostat.base.canary import CanaryVerdict
 from homeostat.base.changed import changed
 from homeostat.base.decisions import Effect, Notice, RampCall, Urgency
 from homeostat.base.events import Command, Tell, UndoRequested
-from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
+from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import Comparison, LoopState
 from homeostat.base.units import MINUTE, TimeNs
@@ -24,6 +25,8 @@ from homeostat.loop.protocol_values import Abort, EffectSeen, News, Proven
 _BEFORE = frozenset({ActionState.PROPOSED, ActionState.AWAITING_APPROVAL})
 # Who saw less than half of the watch has not watched: what was missed may be what went wrong.
 _SEEN_LEAST = 0.5
+# What a setting may be changed for; while it is tried, that very trouble goes on.
+_SETTINGS_CURE = frozenset({Family.LOAD, Family.BATCHING})
 _PROMOTED = frozenset({ActionState.SUCCEEDED, ActionState.SUCCEEDED_UNPROVEN})
 
 
@@ -57,7 +60,8 @@ def news(
     )
     judgement = None if comparison is None else comparison.judgement
     because = () if judgement is None else (*judgement.because, *judgement.caveats)
-    return replace(state, comparison=comparison), _as_news(call, because)
+    tried = "the setting" if record.action.first else "the canary"
+    return replace(state, comparison=comparison), _as_news(call, tried, because)
 
 
 def alike(parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs) -> LoopState:
@@ -76,13 +80,13 @@ def alike(parts: LoopParts, state: LoopState, evidence: Evidence, now: TimeNs) -
     return state if known is state.alike else changed(state, alike=known)
 
 
-def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:
-    why = "; ".join(because)
+def _as_news(call: RampCall, tried: str, because: tuple[str, ...]) -> tuple[News, ...]:
+    why, share = "; ".join(because), "traffic goes" if tried == "the canary" else "trial goes"
     match call:
         case RampCall.HARM:
-            return (Abort(reason=f"the canary does harm: {why}"),)
+            return (Abort(reason=f"{tried} does harm: {why}"),)
         case RampCall.RETURN:
-            return (Abort(reason=f"the canary's traffic goes back: {why}", blameless=True),)
+            return (Abort(reason=f"{tried}'s {share} back: {why}", blameless=True),)
         case RampCall.CERTIFIED:
             proven = Proven(proof=Proof.CERTIFIED, why=why)
             return (proven, EffectSeen(effect=Effect.HELPED, why=why))
@@ -100,6 +104,8 @@ def _as_news(call: RampCall, because: tuple[str, ...]) -> tuple[News, ...]:
 
 def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abort | None:
     """Return the news that something else needs healing, None if nothing does."""
+    if record.action.first and record.incident_id:
+        return _other_trouble(state, record, evidence)
     if state.accounts is not None and state.accounts.burning is True:
         # None burned when the ramp began, or the guards had not let it begin.
         why = "an error budget burns so fast that a person is called"
@@ -115,6 +121,23 @@ def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abor
         return Abort(reason=f"{about} is suspected: the pool that is tried")
     if top.family is incident.family and training.answers(state, incident):
         return None  # it is tried against this very drift; whether it does harm is compared
+    return Abort(reason=f"{about} needs healing first", blameless=True)
+
+
+def _other_trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abort | None:
+    """Return the news that something else is wrong while a setting is tried, or because of it.
+
+    An incident keeps its name while an action is in flight: what is suspected by now is asked.
+    """
+    streak, top = state.streak, evidence.suspicions[0] if evidence.suspicions else None
+    if top is None or streak is None or top.family in _SETTINGS_CURE:
+        return None  # what it was for may be over: whether it does harm is still compared
+    if not top.urgent and streak.ticks < state.managed.guard.persist_scrapes:
+        return None
+    about = f"{top.family} at {top.subject}"
+    slots = {of[1] for lever, _ in record.action.first if (of := names.own(lever)) is not None}
+    if names.bare(top.subject) in slots:
+        return Abort(reason=f"{about} is suspected: a replica that is tried")
     return Abort(reason=f"{about} needs healing first", blameless=True)
 
 
@@ -137,7 +160,9 @@ def afterwards(
     if known is None or policy is None or parts.watch is None or state.record is not None:
         return state, ()
     done = next((one for one in state.finished if one.id == known.action_id), None)
-    if done is None or done.state not in _PROMOTED or not _still_live(done, state):
+    # A setting that all have was watched by before and after, as its last stage.
+    watched = done is not None and done.state in _PROMOTED and not done.action.first
+    if done is None or not watched or not _still_live(done, state):
         return replace(state, comparison=None), ()
     until = known.watch_until or TimeNs(now + policy.watch_ns)
     if now >= until:

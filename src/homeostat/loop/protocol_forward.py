@@ -8,7 +8,7 @@ One handler per state; each answers the news it knows and stays put on all other
 from dataclasses import replace
 
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
-from homeostat.base.world import Snapshot
+from homeostat.base.world import Levers, Snapshot
 from homeostat.loop.protocol_moves import (
     Context,
     Step,
@@ -278,7 +278,16 @@ def _try_send(record: ActionRecord, news: News, ctx: Context) -> Step:
         deadline=ctx.after(ctx.timing.receipt_deadline_ns),
         stamp=stamp.intent,
     )
-    return send(replace(record, first_pre=pre if record.stage == 0 else record.first_pre), write)
+    return send(replace(record, first_pre=_first_pre(record, pre)), write)
+
+
+def _first_pre(record: ActionRecord, pre: Levers) -> Levers:
+    """Return the pre-image before the first stage; a lever's own where a later stage adds it."""
+    if record.stage == 0:
+        return pre
+    known = {name for name, _ in record.first_pre}
+    more = tuple(pair for pair in pre if pair[0] not in known)
+    return tuple(sorted((*record.first_pre, *more))) if more else record.first_pre
 
 
 def forward_id(record: ActionRecord) -> str:

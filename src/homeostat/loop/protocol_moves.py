@@ -92,7 +92,7 @@ def probe(record: ActionRecord, ctx: Context) -> tuple[Demand, ...]:
 
 def stages(action: Action) -> int:
     """Return how many writes the action makes."""
-    return max(1, len(action.ramp))
+    return 2 if action.first else max(1, len(action.ramp))
 
 
 def stage_change(action: Action, stage: int) -> Levers:
@@ -102,6 +102,8 @@ def stage_change(action: Action, stage: int) -> Levers:
     """
     if stage >= stages(action) - 1:
         return action.change
+    if action.first:
+        return action.first
     return ((action.change[0][0], action.ramp[stage]),)
 
 
@@ -163,4 +165,7 @@ def unproven_for_good(record: ActionRecord, ctx: Context, why: str) -> Step:
 def foreign(record: ActionRecord, ctx: Context, what: str) -> Step:
     """Stop because somebody else wrote: alert, never fight."""
     reason = f"{what}: someone else wrote; nothing more is done about it"
+    if record.action.first and record.intent is not None:
+        own = ", ".join(lever for lever, _ in record.action.first)
+        reason = f"{reason}; {own} may still hold a value of its own: set it to 0"
     return end(record, ActionState.FOREIGN, ctx, reason, Page(text=reason))

@@ -146,7 +146,7 @@ def _helped(record: ActionRecord, ctx: Context, because: str) -> Step:
 
 
 def _help(action: Action) -> str:
-    # No actuator changes one replica of a pool first, so there is nothing to compare it with.
+    # No replica had it first, so there was nothing to compare it with.
     told = "; judged by the time before it, not compared side by side"
     return f"it helped{told if action.kind in SETTINGS else ''}"
 
@@ -212,6 +212,6 @@ def _tick(record: ActionRecord, ctx: Context) -> Step:
 
 def _stays(record: ActionRecord, ctx: Context) -> bool:
     action = record.action
-    if action.beside:
-        return False  # something new, wherever it runs
+    if action.beside and (not action.first or _is_compared(record)):
+        return False  # something new, wherever it runs; a setting that all have is none any more
     return _is_way_back(action, ctx) or action.kind in STAYS_WHEN_BLIND

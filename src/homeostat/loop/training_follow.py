@@ -127,6 +127,8 @@ def _on_its_ramp(state: LoopState, known: Lineage, now: TimeNs) -> Stepped:
     record = state.record
     if record is None or not record.action.beside or record.state.is_terminal:
         return state, ()
+    if record.action.first:
+        return state, ()  # a setting that is tried, whatever version serves
     begun = record.state not in {ActionState.PROPOSED, ActionState.AWAITING_APPROVAL}
     if not begun or not training.serves(state, known.version):
         return state, ()

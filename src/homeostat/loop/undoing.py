@@ -36,7 +36,11 @@ def undo(parts: LoopParts, state: LoopState, event: UndoRequested) -> acting.Ste
         title = f"{event.decision_id} cannot be taken back: {problem or 'it is not known'}"
         told = acting.notice(state, event.decision_id, title, Urgency.INFO, event.at)
         return state, (*found, *lost, told)
-    action = replace(target.action, change=target.first_pre, ramp=(), undo=UndoKind.EXACT)
+    # What some replicas had first is taken back in one write: it is a trial of nothing.
+    beside = "" if target.action.first else target.action.beside
+    action = replace(
+        target.action, change=target.first_pre, ramp=(), undo=UndoKind.EXACT, beside=beside
+    )
     state = replace(state, decisions=state.decisions + 1)
     state, commands = acting.begin(
         parts,

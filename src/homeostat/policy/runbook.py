@@ -31,6 +31,7 @@ from homeostat.policy.levers import (
     shed_step,
     smaller_batch_step,
 )
+from homeostat.policy.one_first import said, staged
 from homeostat.policy.sequences import put_back, serves_more, would_fit
 
 ESCALATE = Action(kind=ActionKind.ESCALATE, subject="model", undo=UndoKind.EXACT)
@@ -75,9 +76,14 @@ def candidates(
         action
         for action in wanted
         if barred(action) not in tried
-        and (action.kind in _LADDER or (action.kind.value, action.subject) not in tried)
+        and (_is_ladder(action) or (action.kind.value, action.subject) not in tried)
     )
-    return (*left, ESCALATE), incident.because
+    return (*left, ESCALATE), (*incident.because, *said(left, state, state.world))
+
+
+def _is_ladder(action: Action) -> bool:
+    """Return whether an action is one step of several; what was tried on some is tried once."""
+    return action.kind in _LADDER and not action.first
 
 
 def choose(wanted: Sequence[Action], safe_set: SafeSet, because: tuple[str, ...]) -> Proposal:
@@ -275,18 +281,20 @@ def _batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
     change = batch_step(world, limit_of(state.managed.guard, names.BATCH_MAX))
     if change is None or not would_fit(state, world, change):
         return ()
-    return (_batch_to(ActionKind.BATCH_UP, change, state),)
+    return _batch_to(ActionKind.BATCH_UP, change, state, world)
 
 
 def _smaller_batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
     change = smaller_batch_step(world, limit_of(state.managed.guard, names.BATCH_MAX))
     if change is None or not serves_more(state, world, change):
         return ()
-    return (_batch_to(ActionKind.BATCH_DOWN, change, state),)
+    return _batch_to(ActionKind.BATCH_DOWN, change, state, world)
 
 
-def _batch_to(kind: ActionKind, change: Levers, state: GuardState) -> Action:
-    return Action(
+def _batch_to(
+    kind: ActionKind, change: Levers, state: GuardState, world: Snapshot
+) -> tuple[Action, ...]:
+    plain = Action(
         kind=kind,
         subject=names.pool(state.managed.stable_pool),
         actuator=state.managed.scale_actuator,
@@ -294,6 +302,7 @@ def _batch_to(kind: ActionKind, change: Levers, state: GuardState) -> Action:
         undo=UndoKind.EXACT,
         settle_ns=_settle(state, 2.0),
     )
+    return staged(plain, state, world)
 
 
 def _shed(state: GuardState, world: Snapshot) -> tuple[Action, ...]:

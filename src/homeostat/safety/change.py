@@ -12,6 +12,7 @@ from homeostat.base.actions import Action, ActionKind
 from homeostat.base.policy import LeverLimit
 from homeostat.base.world import Levers, ReplicaState, Scalar
 from homeostat.safety.canaried import beyond, is_canary, on_its_ramp
+from homeostat.safety.one_first import effective
 from homeostat.safety.sight import Sight, milli
 
 _REPLICAS, _WEIGHT, _VERSION = "replicas.", "weight.", "version."
@@ -46,7 +47,8 @@ class Change:
     """An action's levers against the live ones.
 
     Attributes:
-        writes: Levers and the values that will be written; None when an undo has no pre-image.
+        writes: Levers and the values that will be written, a replica's own value of a setting as
+            that of all; None when an undo has no pre-image.
         live: The live value of each written lever, None where it is not known.
         kind: The action's kind.
         ramp: The action's ramp.
@@ -75,8 +77,7 @@ def change_of(action: Action, sight: Sight, *, undo: bool) -> Change:
     # A person's undo carries in its levers what it writes; what it found is no way back yet.
     if undo and flying is not None and flying.first_pre and not flying.undoes:
         writes, ramp = flying.first_pre, ()
-    world = sight.world
-    live = tuple(None if world is None else world.lever(lever) for lever, _ in writes)
+    writes, live = effective(writes, sight.world)
     return Change(writes=writes, live=live, kind=action.kind, ramp=ramp, beside=action.beside)
 
 

@@ -9,6 +9,7 @@ from homeostat.base.decisions import Effect
 from homeostat.base.guard import GROWS, SHRINKS, TURNS_NS, PastAction
 from homeostat.base.intent import ActionRecord
 from homeostat.base.units import HOUR, MILLISECOND
+from homeostat.safety.one_first import settings
 from homeostat.safety.sight import Sight, scrapes_ms
 from homeostat.safety.tree import Value
 
@@ -112,7 +113,8 @@ def _turns(action: Action, sight: Sight, own: ActionRecord | None) -> int:
     if action.kind not in GROWS | SHRINKS:
         return 0
     moves = [one for one in sight.state.moves if own is None or one.id != own.id]
-    return max((_turned(action, lever, moves, sight) for lever, _ in action.change), default=0)
+    levers = settings(action.change)
+    return max((_turned(action, lever, moves, sight) for lever in levers), default=0)
 
 
 def _turned(action: Action, lever: str, moves: list[PastAction], sight: Sight) -> int:

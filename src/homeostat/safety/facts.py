@@ -12,7 +12,7 @@ from homeostat.base.evidence import Family, Verdict
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import MILLISECOND
-from homeostat.base.world import Replica, ReplicaState
+from homeostat.base.world import Levers, Replica, ReplicaState
 from homeostat.safety import capacity
 from homeostat.safety.bill import bill
 from homeostat.safety.canaried import on_its_ramp
@@ -28,6 +28,7 @@ from homeostat.safety.change import (
 from homeostat.safety.counted import counted
 from homeostat.safety.fleet_facts import NOT_YET_WRITING, of_fleet
 from homeostat.safety.lately import lately
+from homeostat.safety.one_first import one_first
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
 from homeostat.safety.room_kept import room_kept
@@ -76,6 +77,7 @@ def facts(action: Action, sight: Sight, *, undo: bool = False) -> Record:
     record.update(_rest(action, sight, own))
     record.update(rehearsed(own.action if own is not None else action, sight, own))
     record["to_new"] = _to_new(change, sight)
+    record["one_first"] = one_first(action, sight, own)
     record["foreseen"] = _foreseen(action, sight, own)
     return record
 
@@ -97,7 +99,9 @@ def _is_stage_of(action: Action, whole: Action) -> bool:
     if action == whole:
         return True
     levers = [lever for lever, _ in whole.change]
-    stages = [((levers[0], rung),) for rung in whole.ramp] if len(levers) == 1 else []
+    stages: list[Levers] = [whole.first] if whole.first else []
+    if len(levers) == 1:
+        stages += [((levers[0], rung),) for rung in whole.ramp]
     return action.change in stages and replace(action, change=whole.change) == whole
 
 
@@ -106,7 +110,8 @@ def _foreseen(action: Action, sight: Sight, own: ActionRecord | None) -> bool:
 
     What a person asked for has that person's word, and what has begun was begun on what was seen.
     """
-    if action.beside or (own is not None and (own.stage > 0 or own.attempt > 0)):
+    asked = action.beside and not (action if own is None else own.action).first
+    if asked or (own is not None and (own.stage > 0 or own.attempt > 0)):
         return False
     evidence = sight.state.evidence
     if evidence is None or evidence.slo_met is False or not sight.suspects:

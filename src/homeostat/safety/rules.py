@@ -11,6 +11,7 @@ from homeostat.base.policy import KillLevel, Mode
 from homeostat.safety.budget_rules import BUDGET_RULES
 from homeostat.safety.capacity_rules import CAPACITY_RULES
 from homeostat.safety.evidence_rules import EVIDENCE_RULES
+from homeostat.safety.one_first import KINDS
 from homeostat.safety.rule import (
     BACKWARD,
     DOWN,
@@ -19,6 +20,7 @@ from homeostat.safety.rule import (
     RATED,
     RESIZE_DOWN,
     RESTART,
+    SERVED,
     SHIFT,
     STEP,
     TABLE,
@@ -63,6 +65,15 @@ RULES: Final[tuple[Rule, ...]] = (
         require=compare("step_excess_milli", "<=", 0),
         message="{step_text} is {step_excess_milli} beyond the largest step",
         exempt=STEP,
+    ),
+    Rule(
+        id="G2",
+        name="one first",
+        source=TABLE + "G2: a setting goes to some replicas first, where that can be done",
+        kinds=KINDS,
+        require=Ref("one_first"),
+        message="some replicas have the setting first, or it is proven on them: {one_first}",
+        exempt=SERVED,
     ),
     Rule(
         id="G2",

@@ -15,19 +15,27 @@ import numpy as np
 from homeostat.base import names, raw
 from homeostat.base.evidence import Increments, Quality
 from homeostat.base.policy import Managed
+from homeostat.base.world import Snapshot
 from homeostat.signals.plan import COLUMN, Plan
 from homeostat.signals.quality import GOOD, QUALITIES, Floats
 from homeostat.signals.table import RawTable
 
 _POOL: Final = names.pool("")
+_REPLICA: Final = names.replica("")
 
 
 def increments(
-    table: RawTable, plan: Plan, managed: Sequence[Managed], tick: int
+    table: RawTable,
+    plan: Plan,
+    managed: Sequence[Managed],
+    tick: int,
+    world: Sequence[Snapshot] = (),
 ) -> dict[str, tuple[Increments, ...]]:
     """Return per deployment what each of its pools served since the tick before, sorted.
 
-    The whole of a deployment, as its users see it at the gateway, has no pool's name.
+    The whole of a deployment, as its users see it at the gateway, has no pool's name. Replicas are
+    counted one by one, by their own pages, while one has a setting of its own: it is then compared
+    with the rest.
 
     Args:
         table: The raw table after this tick's round.
@@ -35,7 +43,10 @@ def increments(
         managed: Only pools of those with a canary or a fallback are worked out, and the whole of
             those with an error budget: nobody else asks.
         tick: The tick's number.
+        world: The deployments as last read back.
     """
+    apart = {one.deployment for one in world if _is_apart(one)}
+    apart &= {entry.name for entry in managed if entry.canary is not None}
     wanted = {entry.name for entry in managed if _shifts(entry)}
     budgets = {entry.name for entry in managed if entry.slos}
     out: dict[str, tuple[Increments, ...]] = {}
@@ -44,11 +55,18 @@ def increments(
     timed = {entity: h for h, (entity, name) in enumerate(plan.histograms) if name == raw.LATENCY}
     for number, (deployment, subject) in enumerate(plan.entities):
         whole = deployment in budgets and subject == names.GATEWAY
-        if whole or (deployment in wanted and subject.startswith(_POOL)):
+        alone = deployment in apart and subject.startswith(_REPLICA)
+        if whole or alone or (deployment in wanted and subject.startswith(_POOL)):
             one = _pool(table, plan, number, timed.get(number), tick)
+            one = replace(one, pool=subject) if alone else one
             one = replace(one, pool="") if whole else one
             out[deployment] = (*out.get(deployment, ()), one)
     return out
+
+
+def _is_apart(world: Snapshot) -> bool:
+    """Return whether some replica has a setting of its own."""
+    return any(value != 0 and names.own(lever) is not None for lever, value in world.levers)
 
 
 def _shifts(entry: Managed) -> bool:

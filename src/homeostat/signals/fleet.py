@@ -135,7 +135,7 @@ class Fleet:
             histograms=tuple(_histograms(layout, found)),
             invalid=dict(zip(layout.entities, found.invalid.tolist(), strict=True)),
             pages=tuple(_pages(raw_table, layout, managed, now)),
-            increments=increments(raw_table, layout, managed, tick),
+            increments=increments(raw_table, layout, managed, tick, world),
             fresh=fresh(raw_table, layout, tick),
         )
         return FleetState(table=raw_table, plan=layout, probes=probes, order=order), frame

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from homeostat.base import names
 from homeostat.base.codec import decode, encode
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.ports import Actuator, Capabilities
 from homeostat.base.units import TimeNs, ns
 from homeostat.base.world import Levers, Snapshot, Stamp
+from homeostat.testing.actuator_own import wrong_own_values
 from homeostat.testing.actuator_wire import HTTP, Fault, Speech, Wire
 
 _DEADLINE_S: Final = 5.0  # of a write that is expected to be answered
@@ -173,9 +175,31 @@ async def _reading(bench: _Bench) -> None:
         step = _step(name, can)
         fine = step is None or (not isinstance(value, str) and value % step == 0)
         _demand(fine, f"{name} is {value}, between the steps of {step} that it declares")
+    _demand((wrong := wrong_own_values(world, can)) == "", wrong)
     _demand(can.owner != "" or can.compare_and_set, "who else writes here? nobody is told")
     _demand((stamp.token is not None) == can.compare_and_set, "a token iff compare-and-set")
     _demand(not can.fencing or stamp.epoch is not None, "a fencing target knows its epoch")
+
+
+async def _one_first(bench: _Bench) -> None:
+    """A replica's own value is its own, is taken back, and ends with that of all."""
+    world = await bench.read()
+    for setting in bench.actuator.capabilities().one_first:
+        live = world.lever(setting)
+        if not isinstance(live, int | float) or not world.replicas:
+            continue
+        own = names.lever_own(setting, world.replicas[0].name)
+        wanted = live * 2 if live > 0 else 1
+        some = await bench.intent(((own, wanted),))
+        await bench.done(some)
+        _demand(await bench.live(some.post) == some.post, f"{own} is not what was written")
+        _demand((await bench.read()).lever(setting) == live, f"{own} moved {setting}")
+        every = await bench.intent(((setting, wanted), (own, 0)))
+        await bench.done(every)
+        _demand(await bench.live(every.post) == every.post, f"{own} outlived {setting}")
+        await bench.done(await bench.intent(some.post))
+        await bench.done(await bench.intent(((setting, live),)))
+        _demand(await bench.live(some.pre) == some.pre, f"{setting} was written, and {own} stays")
 
 
 async def _apply_repeat_undo(bench: _Bench) -> None:
@@ -328,6 +352,7 @@ async def _demand_unreadable(bench: _Bench, actuator: Actuator, what: str) -> No
 
 CHECKS: Final = (
     _reading,
+    _one_first,
     _apply_repeat_undo,
     _conflict,
     _claim_and_fence,

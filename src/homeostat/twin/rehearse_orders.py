@@ -77,7 +77,10 @@ def orders_of(action: Action, now: Situation, slots: int) -> Orders:
     """
     changed = {name: np.array(value) for name, value in vars(standing_orders(now, slots)).items()}
     for lever, value in action.change:
-        _order(changed, lever, value, now)
+        if names.own(lever) is None:
+            _order(changed, lever, value, now)
+        elif value != 0:  # 0 is what all replicas have
+            raise NotRehearsedError(f"the twin has no lever {lever}: its replicas are alike")
     changed["by_us"] = np.asarray(bool(action.change))
     return _on_device(changed)
 

@@ -29,8 +29,15 @@ LEVERS: Final = (
     names.BATCH_MAX,
     names.BATCH_WAIT,
     names.CONCURRENCY,
+    *(names.lever_own(setting, "") for setting in names.OF_EACH),
 )
-_WHOLE: Final = ("replicas.", "incarnation.", "drained.", names.BATCH_MAX, names.CONCURRENCY)
+_WHOLE: Final = (
+    "replicas.",
+    "incarnation.",
+    "drained.",
+    *names.OF_EACH,
+    *(names.lever_own(setting, "") for setting in names.OF_EACH),
+)
 ANY_REVISION: Final = "*"  # a claim changes no lever, so it need not rest on a reading
 _CONFLICTS: Final = frozenset({403, 409})  # an older epoch; an old revision
 _REFUSALS: Final = frozenset({400, 401, 404, 405, 413, 422, 428})  # understood, and not done
@@ -112,13 +119,14 @@ class ProcessActuator:
         return self._name
 
     def capabilities(self) -> Capabilities:
-        """Say what the host can do: compare-and-set and fencing by epoch."""
+        """Say what the host can do: compare-and-set, fencing by epoch, settings of one slot."""
         return Capabilities(
             compare_and_set=True,
             fencing=True,
             levers=LEVERS,
             owner="people and pipelines that write to the host without an epoch",
             granularity=tuple((lever, 1.0) for lever in _WHOLE),
+            one_first=names.OF_EACH,
         )
 
     async def read(self, deployment: str, now: TimeNs) -> Snapshot:
