@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from homeostat.base import codec
+from homeostat.base.events import Record
+from homeostat.base.intent import ActionRecord
 from homeostat.demo.faults import FAULTS
 from homeostat.demo.runner import STORY
+from homeostat.server.replaying import Kept, open_read_only
 
 HEALED = sorted(name for name, fault in FAULTS.items() if fault.expected == "recovered")
 
@@ -53,21 +57,39 @@ def replayed(folder: Path) -> int:
     return decisions
 
 
+def told(folder: Path) -> list[str]:
+    """Return why each action of a round's journal was where it was, step by step."""
+    opened = open_read_only(Kept(place=str(folder / "homeostat.db")))
+    try:
+        facts = [codec.decode(entry.body) for entry in opened.read(kinds=("event", "command"))]
+    finally:
+        opened.close()
+    records = [fact.fact for fact in facts if isinstance(fact, Record)]
+    return [one.reason for one in records if isinstance(one, ActionRecord)]
+
+
 @pytest.mark.alone
 @pytest.mark.live
-def test_a_killed_replica_is_healed_and_the_journal_tells_how(tmp_path: Path) -> None:
-    code, plain = demo(tmp_path, "--fault", "killed_replica", "--seed", "2")
-    (incident,) = plain["incidents"]
-    assert code == 0, incident
-    assert incident["outcome"] == "recovered"
-    assert [action.split()[0] for action in incident["actions"]] == ["restart_replica"]
-    assert incident["lost_requests"] == 0
-    times = [incident[f"{what}_at"] for what in ("injected", "detected", "acted", "recovered")]
+def test_a_killed_replica_and_a_bad_canary_are_healed_and_the_journal_tells_how(
+    tmp_path: Path,
+) -> None:
+    code, plain = demo(tmp_path, "--fault", "killed_replica,bad_canary", "--seed", "2")
+    killed, canary = plain["incidents"]
+    assert code == 0, plain["incidents"]
+    assert [one["outcome"] for one in (killed, canary)] == ["recovered", "recovered"]
+    assert [action.split()[0] for action in killed["actions"]] == ["restart_replica"]
+    assert canary["actions"] == [
+        "shift_traffic pool:b (weight.b=3.0)", "undo shift_traffic pool:b (weight.b=0)"
+    ]  # fmt: skip
+    assert [one["lost_requests"] for one in (killed, canary)] == [0, 0]
+    times = [killed[f"{what}_at"] for what in ("injected", "detected", "acted", "recovered")]
     assert times == sorted(times)
-    assert plain["first_heal_s"] == incident["recovered_at"] <= 90.0
+    assert plain["first_heal_s"] == killed["recovered_at"] <= 90.0
     assert plain["requests"] > 1_000
     assert plain["errors"] < 0.01 * plain["requests"]
-    assert replayed(tmp_path / "kept" / "round-00") >= 1
+    assert replayed(tmp_path / "kept" / "round-00") >= 2
+    why = told(tmp_path / "kept" / "round-00")
+    assert any("the canary does harm" in one for one in why), "the canary engine judged it"
 
 
 @pytest.mark.long
@@ -83,6 +105,8 @@ def test_several_faults_of_one_deployment_are_healed_one_after_the_other(tmp_pat
     assert code == 0
     assert [one.name for one in (tmp_path / "kept").iterdir()] == ["round-00"]
     assert replayed(tmp_path / "kept" / "round-00") >= len(STORY)
+    why = told(tmp_path / "kept" / "round-00")
+    assert any("the canary does harm" in one for one in why), "the last one, by the canary engine"
 
 
 @pytest.mark.long

@@ -126,7 +126,9 @@ class Controller:
 def _label(record: ActionRecord) -> str:
     """Return a change as the result names it: the kind first, so that scripts can match it."""
     back = "undo " if record.state is ActionState.ROLLED_BACK else ""
-    change = ", ".join(f"{lever}={value}" for lever, value in record.action.change)
+    # Of a ramp the rung that was written, not its end.
+    written = record.action.change if record.intent is None else record.intent.post
+    change = ", ".join(f"{lever}={value}" for lever, value in written)
     return f"{back}{record.action.kind} {record.action.subject} ({change})"
 
 

@@ -22,7 +22,8 @@ from homeostat.demo.round import Round
 from homeostat.demo.setup import TwinFiles
 from homeostat.demo.story import Story
 
-STORY: Final = ("killed_replica", "bad_release_errors", "slow_replica")
+# The canary is last: the pool that it is tried in is no good older version afterwards.
+STORY: Final = ("killed_replica", "bad_release_errors", "slow_replica", "bad_canary")
 INTERRUPTED: Final = 130
 
 

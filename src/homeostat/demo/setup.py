@@ -154,9 +154,12 @@ def _model(place: Place, *, evidence_rules: bool) -> dict[str, Any]:
             {"name": "errors", "errors": {"atMost": f"{OBJECTIVE.error_ratio:.0%}"}},
             {"name": "accuracy", "accuracy": {"atLeast": f"{OBJECTIVE.accuracy:.0%}"}},
         ],
-        # Stretches of two seconds, rungs of six: a demo's canary ends within a minute.
+        # Stretches of two seconds, rungs of six: a demo's canary ends within a minute. It begins at
+        # three requests a second: a version that fails a third of them is known within seconds, and
+        # fails no more than one in a hundred of all.
         "canary": {
             "pool": "b",
+            "ramp": [3, 10, 25, 50, 100],
             "bucket": "2s",
             "promoteWhen": {"maxWait": "60s", "onUnproven": "return"},
             "watch": "30s",
