@@ -68,6 +68,37 @@ def test_the_zero_of_the_unit_does_not_matter() -> None:
     np.testing.assert_allclose(_play(values), _play(values + 1024.0), rtol=1e-5, atol=1e-6)
 
 
+def test_the_zero_of_the_unit_does_not_matter_to_a_row_that_stands_still_between_bursts() -> None:
+    values = np.zeros((700, 1))
+    values[460:462, 0], values[570:573, 0] = 2e6, (2e7, 1e8, 5e7)
+    values[640] = 9011.2
+    looks, shifted = _play(values), _play(values + 2.0**30)
+    np.testing.assert_allclose(looks, shifted, rtol=1e-6)
+    assert looks[570, LEVEL, 0] > 1e5
+    assert (looks[580:640, LEVEL] == 0.0).all()
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_a_row_that_stood_still_is_judged_by_what_it_does_once_it_moves(unit: float) -> None:
+    values = np.concatenate([np.zeros((100, 1)), 5.0 + _noise(700)])
+    values[760:790] += 8.0
+    looks = _play(values * unit)
+    assert looks[100, LEVEL, 0] > 1e5  # that it moved is told
+    known = looks[200:, LEVEL, 0]
+    assert np.median(known[:560]) < 3.0
+    assert known[560] > 1.5 * known[:560].max()
+
+
+def test_rounding_far_from_zero_is_less_than_one_spread_and_noise_there_is_judged() -> None:
+    level = np.full((400, 2), 1e6)
+    level[:, 0] += np.random.default_rng(1).choice([0.0, 1e-3], 400)
+    level[:, 1] += 100.0 * _noise(400)[:, 0]
+    level[390, 1] += 1500.0
+    looks = _play(level)
+    assert np.nanmax(looks[:, [STEP, LEVEL], 0]) < 1.0
+    assert looks[390, LEVEL, 1] > 8.0
+
+
 def test_silence_is_unknown_and_the_next_value_is_judged_as_before() -> None:
     values = _noise(300, 2)
     values[200:210, 0] = np.nan

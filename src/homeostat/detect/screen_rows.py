@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from homeostat.detect import screen as looking
 from homeostat.detect import screen_rates, screen_reach, seasonal_memory, stack_incident
 
@@ -174,7 +176,7 @@ class Rows:
         lasting = xp.where(incident.active, xp.minimum(state.lasting + 1.0, _LONGEST), 0.0)
         seen = Seen(evidence, _most(xp, beyond.reshape(_LOOKS, rows)), low, high)
         after = State(season, looked, rated, reach, incident, lasting)
-        return self._fresh(xp, after), seen
+        return self._fresh(xp, after, looked.count < state.screen.count), seen
 
     def _evidence(self, xp: ModuleType, state: State, parts: Any) -> Any:
         """Return the evidence of each row from `[look, form, row]` of rarity a tick."""
@@ -192,11 +194,16 @@ class Rows:
         level = state.screen.level[rows:]
         return removed.back(xp, level - reach), removed.back(xp, level + reach)
 
-    def _fresh(self, xp: ModuleType, state: State) -> State:
-        """Start anew with what is left of rows whose season has just become known."""
-        if not hasattr(state.season.ring, "at") and not state.season.fresh.any():
+    def _fresh(self, xp: ModuleType, state: State, begun: Any) -> State:
+        """Start anew with what is left of rows whose season has just become known.
+
+        And with rows that had stood still and move now (`begun`, bool `[form * row]`): how rare
+        scores were is of the standstill, beside which all that moves is as strange.
+        """
+        fresh = state.season.fresh
+        if xp is np and not fresh.any() and not begun.any():
             return state
-        rows = xp.concatenate([xp.zeros_like(state.season.fresh), state.season.fresh])
+        rows = xp.concatenate([xp.zeros_like(fresh), fresh]) | begun
         every = xp.tile(rows, len(looking.LOOKS))
         return state._replace(
             screen=self.screen.restart(xp, state.screen, rows),

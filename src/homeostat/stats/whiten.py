@@ -151,7 +151,9 @@ class Whitener:
         known = xp.isfinite(raw)
         x = xp.clip(xp.where(known, raw, 0.0), -_LARGEST, _LARGEST)
         expected, sd, grown = self._expect(xp, state) if said is None else said[1:]
-        most = xp.where(state.count >= _CLIP_AFTER, _CLIP_SIGMAS * sd, _LARGEST * 4.0)
+        # A series that never moved has no spread to clip by: the floor would be learnt for one.
+        bounded = (state.count >= _CLIP_AFTER) & (state.scale2 > 0.0)
+        most = xp.where(bounded, _CLIP_SIGMAS * sd, _LARGEST * 4.0)
         error = xp.clip(x - expected, -most, most)
         ready = state.count >= self.config.warmup
         strange = known & ready & (xp.abs(x - expected) > self.config.doubt_sigmas * sd)
@@ -164,11 +166,13 @@ class Whitener:
         own = (error / grown) ** 2
         believed = known & ~doubted
         row = xp.minimum(state.doubted + 1.0, _COUNT_MAX)
-        # A level that moved is learnt as fast as a young one; spread and correlation stay.
+        # A level that moved is learnt as fast as a young one; spread and correlation stay. Without
+        # a spread all but the old level is doubted for ever, so that the series begins anew.
+        young = xp.where(state.scale2 > 0.0, float(self.config.warmup), 1.0)
         count = xp.where(learns, xp.minimum(state.count + 1.0, _COUNT_MAX), state.count)
         mean = xp.where(learns, state.mean + weight * off, state.mean)
         return Model(
-            count=xp.where(moved, float(self.config.warmup), count),
+            count=xp.where(moved, young, count),
             mean=xp.where(moved, x, mean),
             lag0=xp.where(paired, state.lag0 + weight * (before * before - state.lag0), state.lag0),
             lag1=xp.where(paired, state.lag1 + weight * (off * before - state.lag1), state.lag1),
