@@ -1,5 +1,6 @@
-"""`homeostat audit verify`: is the journal whole and untouched?"""
+"""`homeostat audit`: is the journal whole and untouched, and back to an older version's shape."""
 
+import time
 from pathlib import Path
 
 import typer
@@ -40,3 +41,25 @@ def verify(
             "it (--anchor names a database's), or a file with a kept copy of its first line"
         )
         raise typer.Exit(Exit.NO_DATA)
+
+
+@app.command("downgrade")
+def downgrade(
+    journal: str = JOURNAL,
+    to: str = typer.Option(..., "--to", help="The shape wanted, as 0001."),
+    anchor: Path | None = ANCHOR,
+    password_file: Path | None = PASSWORD_FILE,
+    schema: str = SCHEMA,
+    output: Output = OUTPUT,
+) -> None:
+    """Bring a journal back to the shape that an older version of Homeostat reads.
+
+    Stop every controller first; it is refused while one leads. No entry is changed or dropped, and
+    a newer version brings it to its own shape again when it opens it.
+    """
+    from homeostat.base.units import TimeNs
+    from homeostat.server.downgrading import downgrade_file
+    from homeostat.server.replaying import Kept
+
+    kept = Kept(place=journal, anchor=anchor, password_file=password_file, schema=schema)
+    show(downgrade_file(kept, to, TimeNs(time.time_ns())), output)

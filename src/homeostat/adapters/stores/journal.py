@@ -12,7 +12,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from homeostat.adapters.stores import chain, leases, rows, statements
+from homeostat.adapters.stores import chain, leases, migrate, rows, statements
 from homeostat.adapters.stores.anchor import AnchorWriter
 from homeostat.adapters.stores.backend import Backend, DiskFullError
 from homeostat.adapters.stores.chain import Gap, Head, Walker
@@ -239,6 +239,16 @@ class SqlJournal:
                 _, head = self._insert(connection, head, [(now, "", "note", body)])
             self._seen = self._durable = head
             dropped += len(rows)
+
+    def downgrade(self, to: str) -> None:
+        """Bring the tables back to an older shape; for who leads, and then closes it.
+
+        Raises:
+            StoreError: It is no older shape, somebody else leads, or nothing can be written.
+        """
+        with self._lock, self._writing(durable=True) as connection:
+            self._checked_head(connection)
+            migrate.downgrade(connection, to)
 
     def head(self) -> Head:
         """Return where the chain ends, without verifying it.

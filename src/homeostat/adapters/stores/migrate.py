@@ -1,4 +1,4 @@
-"""Brings the tables to the shape that this version writes."""
+"""Brings the tables to the shape that this version writes, and back to an older one's."""
 
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from homeostat.base.errors import CorruptStoreError, StoreError
 REVISION: Final = "0002"
 """The shape that this version reads and writes."""
 
-_KNOWN: Final = frozenset({"0001", "0002"})
+_KNOWN: Final = ("0001", "0002")  # the oldest first
 
 
 def revision(connection: sa.Connection) -> str | None:
@@ -39,10 +39,47 @@ def upgrade(connection: sa.Connection) -> None:
     if found == REVISION:
         return
     check_known(found)
+    command.upgrade(_config(connection), REVISION)
+
+
+def downgrade(connection: sa.Connection, to: str) -> None:
+    """Bring the tables back to an older shape, inside the caller's transaction.
+
+    Entries stay as they are; what only the newer shape has is dropped.
+
+    Args:
+        connection: Inside a transaction, with other writers kept out.
+        to: The shape wanted.
+
+    Raises:
+        StoreError: It is no older shape, or the tables were made by a newer version.
+    """
+    found = revision(connection)
+    check_known(found)
+    check_older(to)
+    if found is None or to >= found:
+        raise StoreError(f"the journal has shape {found!r}, which is not newer than {to!r}")
+    command.downgrade(_config(connection), to)
+
+
+def check_older(shape: str) -> None:
+    """Refuse what is no shape to go back to.
+
+    Raises:
+        StoreError: It is not known, or the newest.
+    """
+    if shape not in _KNOWN[:-1]:
+        raise StoreError(
+            f"{shape[:40]!r} is no older shape of a journal; there is {', '.join(_KNOWN[:-1])}, "
+            f"and this version writes {REVISION}"
+        )
+
+
+def _config(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, REVISION)
+    return config
 
 
 def check_known(found: str | None) -> None:
@@ -53,6 +90,7 @@ def check_known(found: str | None) -> None:
     """
     if found is not None and found not in _KNOWN:
         raise StoreError(
-            f"the journal has shape {found!r}, this version knows {', '.join(sorted(_KNOWN))}; "
-            "run the version that wrote it, or a newer one"
+            f"the journal has shape {found!r}, this version knows {', '.join(_KNOWN)}; "
+            "run the version that wrote it, or a newer one, or let that one bring it back "
+            "(`homeostat audit downgrade`)"
         )

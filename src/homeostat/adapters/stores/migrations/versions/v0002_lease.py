@@ -22,9 +22,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: a journal is never thrown away by a tool.
-
-    Raises:
-        NotImplementedError: Always.
-    """
-    raise NotImplementedError("move the journal aside instead")
+    """Drop the lease: nobody may lead meanwhile, which is `SqlJournal.downgrade`'s to see to."""
+    op.drop_table("lease")
