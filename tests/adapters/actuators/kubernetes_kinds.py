@@ -60,7 +60,8 @@ def _told(obj: Object, status: Object) -> bool:
 
 def _deployment(obj: Object) -> bool:
     count, generation = obj["spec"].get("replicas", 1), obj["metadata"]["generation"]
-    return _told(obj, {"replicas": count, "observedGeneration": generation})
+    status = {"replicas": count, "updatedReplicas": count, "observedGeneration": generation}
+    return _told(obj, status)
 
 
 def _deployed(obj: Object) -> list[Object]:
@@ -73,7 +74,14 @@ def _route(obj: Object) -> bool:
     """As a gateway's controller does: conditions for each parent, of the generation it has seen."""
     generation = obj["metadata"]["generation"]
     conditions = [
-        {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
+        {
+            "type": kind,
+            "status": "True",
+            "reason": kind,
+            "message": "",
+            "lastTransitionTime": "2026-11-22T03:00:00Z",
+            "observedGeneration": generation,
+        }
         for kind in ("Accepted", "ResolvedRefs")
     ]
     parents = [
@@ -197,6 +205,9 @@ def _bad_service(obj: Object) -> str:
     shares = [one.get("trafficPercent", 0) for one in obj["spec"].get("canary", ())]
     if sum(shares) > 100:
         return "the sum of trafficPercent is above 100"
+    batcher = predictor.get("batcher", {}).values()
+    if not all(isinstance(one, int) and not isinstance(one, bool) for one in batcher):
+        return f"a batcher of {predictor['batcher']!r}"
     share = predictor.get("canaryTrafficPercent", 0)
     return "" if isinstance(share, int) and 0 <= share <= 100 else f"a share of {share!r}"
 

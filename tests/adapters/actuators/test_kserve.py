@@ -144,6 +144,85 @@ async def test_in_standard_mode_it_is_the_floor_and_changes_until_it_is_handed_o
     assert (over.status, "maxReplicas of 5" in over.detail) == (ReceiptStatus.NOT_APPLIED, True)
 
 
+BATCHER = {"maxBatchSize": 8, "maxLatency": 50, "timeout": 60}
+BATCHES = (("batch_max", 16), ("batch_wait_ms", 20))
+
+
+def noted(stage: Stage, size: int, wait: int, **status: int) -> None:
+    """Hand the batcher's numbers to the Deployment, as KServe does."""
+    marks = {
+        "internal.serving.kserve.io/batcher-max-batchsize": str(size),
+        "internal.serving.kserve.io/batcher-max-latency": str(wait),
+    }
+    below = f"{fake.DEPLOYMENTS}/chat-predictor"
+    change = {"spec": {"template": {"metadata": {"annotations": marks}}}}
+    stage.cluster.write(below, change, "kserve")
+    stage.found(below)["status"].update(status)
+
+
+async def test_a_batcher_of_standard_mode_is_two_levers_until_its_pods_are_replaced(
+    stage: Stage,
+) -> None:
+    standard(stage, minReplicas=2, batcher=dict(BATCHER))
+    noted(stage, 8, 50)
+    world = await stage.read()
+    assert world.levers == (("batch_max", 8), ("batch_wait_ms", 50), ("replicas.a", 2))
+    assert world.changing is False
+    assert (await stage.apply((*BATCHES, ("replicas.a", 3)))).status is ReceiptStatus.DONE
+    (patch,) = stage.cluster.patches
+    wanted = {"maxBatchSize": 16, "maxLatency": 20}
+    assert patch["spec"] == {"predictor": {"minReplicas": 3, "batcher": wanted}}
+    assert stage.found(CHAT)["spec"]["predictor"]["batcher"] == {**BATCHER, **wanted}
+    below = {"spec": {"minReplicas": 3}}
+    stage.cluster.write(f"{fake.SCALERS}/chat-predictor", below, "kserve")
+    assert (await stage.read()).changing is True  # KServe has not noted it
+    noted(stage, 16, 20, updatedReplicas=1)
+    assert (await stage.read()).changing is True  # one pod of two is as before
+    noted(stage, 16, 20)
+    assert (await stage.read()).changing is False
+    undo = (("batch_max", 8), ("batch_wait_ms", 50))
+    back = await stage.apply(undo, intent={"id": "d-2.0.0.undo", "undo": True})
+    assert back.status is ReceiptStatus.DONE
+    assert stage.found(CHAT)["spec"]["predictor"]["batcher"] == BATCHER
+
+
+async def test_what_a_batcher_does_not_say_is_no_lever(stage: Stage) -> None:
+    standard(stage, minReplicas=2, batcher={"maxLatency": 50})
+    assert dict((await stage.read()).levers) == {"replicas.a": 2, "batch_wait_ms": 50}
+    assert (await stage.apply((("batch_max", 16),))).status is ReceiptStatus.NOT_APPLIED
+    stage.found(CHAT)["spec"]["predictor"]["batcher"] = {"maxBatchSize": "8"}
+    with pytest.raises(ActuatorError, match=r"batcher\.maxBatchSize is '8'"):
+        await stage.read()
+
+
+async def test_batches_of_serverless_belong_to_a_revision_and_are_no_lever(stage: Stage) -> None:
+    stage.cluster.create(
+        fake.SERVICES, fake.service(canaryTrafficPercent=10, batcher=dict(BATCHER))
+    )
+    assert (await stage.read()).levers == (("weight.b", 10),)
+    assert (await stage.apply(BATCHES)).status is ReceiptStatus.NOT_APPLIED
+    assert stage.cluster.patches == []
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "many", 10_000_000])
+async def test_batches_that_no_agent_has_are_refused(stage: Stage, value: Any) -> None:
+    standard(stage, minReplicas=2, batcher=dict(BATCHER))
+    receipt = await stage.apply((("batch_max", value),))
+    assert (receipt.status, "whole number" in receipt.detail) == (ReceiptStatus.NOT_APPLIED, True)
+
+
+async def test_who_applies_the_batcher_owns_it_and_nothing_else(stage: Stage) -> None:
+    standard(stage, minReplicas=2, batcher=dict(BATCHER))
+    fields: dict[str, Any] = {"f:spec": {"f:predictor": {"f:batcher": {"f:maxBatchSize": {}}}}}
+    stage.found(CHAT)["metadata"]["managedFields"] = [
+        {"manager": "fleet", "operation": "Apply", "fieldsV1": fields}
+    ]
+    assert dict((await stage.read()).levers) == {"replicas.a": 2, "batch_wait_ms": 50}
+    receipt = await stage.apply((("batch_max", 16),))
+    assert receipt.status is ReceiptStatus.NOT_APPLIED
+    assert "fleet, which sets spec.predictor.batcher.maxBatchSize" in receipt.detail
+
+
 def canaries(stage: Stage, *, ready: bool = True, **shares: int) -> None:
     """Create one with canaries in Standard mode, and what KServe 0.20 makes of it."""
     standard(stage, minReplicas=3)

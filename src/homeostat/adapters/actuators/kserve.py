@@ -6,7 +6,8 @@ before. `minReplicas` is no lever there, for it belongs to the revision's templa
 roll out a new one. Standard (raw Deployments): the `trafficPercent` of one of `spec.canary` (from
 KServe 0.20, by an HTTPRoute of its own); without canaries `spec.predictor.minReplicas`, which it
 hands to the autoscaler or, where there is none, to the Deployment. With canaries it takes their
-replicas off that floor, so the floor is no lever then.
+replicas off that floor, so the floor is no lever then. Without them its batcher's two numbers are
+levers as well (`_kserve_batcher`).
 
 `status.observedGeneration` is that of the object below, so whether KServe has carried a change out
 is read from the traffic that Knative reports, from the route, or from the autoscaler itself.
@@ -21,6 +22,7 @@ from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
+from homeostat.adapters.actuators import _kserve_batcher as batcher
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
 from homeostat.adapters.actuators import _shares, _stamp
@@ -105,8 +107,9 @@ class Service:
 
     @property
     def levers(self) -> tuple[str, ...]:
-        """The floor of the replicas, and the canary's share if it has a pool."""
-        return (self._replicas,) if self._weight is None else (self._replicas, self._weight)
+        """The floor of the replicas, the batcher's, and the canary's share if it has a pool."""
+        own = (self._replicas, *batcher.LEVERS)
+        return own if self._weight is None else (*own, self._weight)
 
     def values(self, obj: owner.Object) -> dict[str, Scalar]:
         """Return the lever that the deployment mode has, if there is anything to divide.
@@ -121,7 +124,8 @@ class Service:
                 return {}
             share = _percent(predictor, _SHARE)
         elif not obj["spec"].get(_CANARY):
-            return {self._replicas: pods.whole(predictor, _FLOOR, 1)}
+            floor = pods.whole(predictor, _FLOOR, 1)
+            return {self._replicas: floor, **batcher.values(predictor)}
         else:
             share = _percent(self._entry(obj), "trafficPercent")
         return {} if self._weight is None else {self._weight: share}
@@ -131,9 +135,11 @@ class Service:
         return [obj["metadata"].get("uid"), obj["spec"]]
 
     def problem(self, lever: str, value: Scalar) -> str:
-        """Return why there cannot be as many replicas, or not this share."""
+        """Return why there cannot be as many replicas, not this share, or no such batch."""
         if lever == self._replicas:
             return pods.bad_count(lever, value)
+        if lever in batcher.LEVERS:
+            return batcher.problem(lever, value)
         if _stamp.whole(value, _shares.PERCENT):
             return ""
         return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
@@ -150,10 +156,11 @@ class Service:
         return "" if total <= _shares.PERCENT else f"all canaries together would get {total} %"
 
     def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
-        """Return the patch of the predictor's field, or of all canaries: lists are sent whole."""
+        """Return the patch of the predictor's fields, or of all canaries: lists are sent whole."""
         post = dict(intent.post)
-        if self._replicas in post:
-            return {"spec": {"predictor": {_FLOOR: int(post[self._replicas])}}}
+        if self._weight not in post:
+            floor = {_FLOOR: int(post[self._replicas])} if self._replicas in post else {}
+            return {"spec": {"predictor": {**floor, **batcher.change(post)}}}
         if not _is_serverless(obj):
             return {"spec": {_CANARY: self._canaries(obj, intent)}}
         return {"spec": {"predictor": {_SHARE: int(post[str(self._weight)])}}}
@@ -174,7 +181,8 @@ class Service:
             target = (one.get("spec", {}).get("targetRef") or {}).get("name")
             if target in {self._config.service, f"{self._config.service}-predictor"}:
                 share.append(f"Canary/{one['metadata']['name']}")
-        return {self._replicas: floor, **({} if self._weight is None else {self._weight: share})}
+        found = {self._replicas: floor, **batcher.owners(obj)}
+        return found if self._weight is None else {**found, self._weight: share}
 
     async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
         """Return which disruption budget is against a lower floor."""
@@ -263,6 +271,7 @@ class Service:
         parts = [(stable, self._config.stable)]
         if not spec.get(_CANARY):
             changing = await self._is_behind(api, obj, stable)
+            changing = changing or batcher.is_behind(spec["predictor"], stable)
         else:
             entry = self._entry(obj)
             new = await self._deployment(api, entry["predictor"])
