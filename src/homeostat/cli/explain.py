@@ -16,9 +16,10 @@ def explain(
     params = {"deployment": deployment} if deployment else None
     data = call("GET", url, "decisions", decision, params=params)
     if output is Output.TABLE:
-        from homeostat.cli import tables
+        from homeostat.cli import tables, tables_shared
 
         then = tables.then(data) | tables.moved(data)
+        then |= tables_shared.now(call("GET", url, "shared"), data["deployment"])
         show_fields(tables.decision(data) | tables.question(data) | then)
     else:
         show(data, output)

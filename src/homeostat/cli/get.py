@@ -26,6 +26,7 @@ class What(StrEnum):
     LINEAGE = "lineage"
     PARTS = "parts"
     PRESETS = "presets"
+    SHARED = "shared"
 
 
 def get(
@@ -73,6 +74,9 @@ def get(
     if what is What.LINEAGE:
         _lineage(name or deployment, output, url)
         return
+    if what is What.SHARED:
+        _shared(name or deployment, output, url)
+        return
     if name is None:
         _list(what, _rows(what, call("GET", url, what.value, params=params)), output)
     elif what in {What.DEPLOYMENTS, What.DECISIONS}:
@@ -110,6 +114,18 @@ def _lineage(deployment: str | None, output: Output, url: str) -> None:
     show(tables_lineage.lineage(rows), output)
     for one in found:
         tell(f"homeostat: {one['deployment']}: {tables_lineage.serving(one['serving'])}")
+
+
+def _shared(deployment: str | None, output: Output, url: str) -> None:
+    from homeostat.cli import tables_shared
+
+    answer = call("GET", url, "shared")
+    if output is not Output.TABLE:
+        show(answer, output)
+        return
+    rows = [row for row in answer["deployments"] if deployment in {None, row["deployment"]}]
+    show(tables_shared.shared(rows), output)
+    tell(f"homeostat: {tables_shared.summary(answer)}")
 
 
 def _list(what: What, rows: list[dict[str, Any]], output: Output) -> None:

@@ -152,6 +152,7 @@ async def _serve(
             notifiers=tuple(sorted({type(one).__name__ for one in shell.notifiers})),
             spans=tracing.counts,
         ),
+        shared=plan.shared,
     )
     try:
         async with (

@@ -26,6 +26,21 @@ class PartPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPlan:
+    """Something that deployments share, and how much there is of it.
+
+    Attributes:
+        name: As in `Managed.shares`.
+        slots: Replicas that fit into it; None = nobody says.
+        per_hour: What all their replicas may cost together an hour; None = nobody says.
+    """
+
+    name: str
+    slots: int | None
+    per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TwinPlan:
     """One deployment's twin, as its worker is started with it.
 
@@ -187,6 +202,7 @@ class ControllerPlan:
         false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
             that is shipped.
         autoencoders: Deployments with a model, and its file.
+        shared: How much there is of what they share.
     """
 
     deployments: tuple[DeploymentPlan, ...]
@@ -210,6 +226,7 @@ class ControllerPlan:
     alerts: AlertsPlan | None = None
     false_incidents: float | None = None
     autoencoders: tuple[tuple[str, Path], ...] = ()
+    shared: tuple[SharedPlan, ...] = ()
 
 
 def filled(settings: Any, replica: Replica) -> Any:

@@ -44,6 +44,7 @@ def plan_of(config: Config) -> ControllerPlan:
         alerts=settings.alerts,
         false_incidents=settings.false_incidents,
         autoencoders=settings.autoencoders,
+        shared=settings.shared,
     )
 
 

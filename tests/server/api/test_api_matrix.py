@@ -35,6 +35,7 @@ READS = {
     "/v1/health": "/v1/health",
     "/v1/incidents": "/v1/incidents",
     "/v1/policies": "/v1/policies",
+    "/v1/shared": "/v1/shared",
 }
 OF_THE_TOKEN = "/v1/me"  # needs one always: see test_api_roles
 CHANGES: dict[str, tuple[str, dict[str, object], int]] = {

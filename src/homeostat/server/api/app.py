@@ -1,6 +1,6 @@
 """The HTTP application: gate in front, routes behind, problems for errors; no cookies, no CDN."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,6 +20,7 @@ from homeostat.server.api import (
     problems,
     reads,
     records,
+    sharing,
     slack,
 )
 from homeostat.server.api.deps import Deps, KillControl, Labels, States, Submit
@@ -29,6 +30,7 @@ from homeostat.server.auditing import Audit
 from homeostat.server.console import pages
 from homeostat.server.people import digest
 from homeostat.server.people_file import People
+from homeostat.server.plan import SharedPlan
 from homeostat.server.telemetry.own import Own
 from homeostat.server.view import View
 
@@ -54,6 +56,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     doors: Doors | None = None,
     standby: Callable[[], bool] = lambda: False,
     own: Own | None = None,
+    shared: Sequence[SharedPlan] = (),
 ) -> FastAPI:
     """Return the application: API, event stream, metrics and console.
 
@@ -77,6 +80,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
         doors: Ways in for machines; None for an admin's token alone.
         standby: Says whether another controller leads.
         own: How the controller itself is doing, for `/metrics`.
+        shared: How much there is of what deployments share.
 
     Raises:
         ConfigError: The token is short enough to be guessed.
@@ -128,6 +132,7 @@ def create_app(  # noqa: PLR0913 - one for each part that the wiring hands over
     app.include_router(feedback.router(deps, streams), tags=["feedback"])
     app.include_router(records.router(deps), tags=["read"])
     app.include_router(lineage.router(deps), tags=["read"])
+    app.include_router(sharing.router(deps, shared), tags=["read"])
     app.include_router(judge.router(clock), tags=["judge"])
     app.include_router(alerts.router(deps, doors.heard), tags=["alerts"])
     if doors.clicks is not None:

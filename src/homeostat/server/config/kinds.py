@@ -24,6 +24,7 @@ from homeostat.server.config.openslo import OpenSlo
 from homeostat.server.config.prices import ObjectiveSpec
 from homeostat.server.config.prometheus import PrometheusSpec
 from homeostat.server.config.promises import Slo
+from homeostat.server.config.sharing import SharedSpec
 from homeostat.server.config.stores import StoreSpec
 from homeostat.server.config.targets import Name, TargetSpec, plain_url
 from homeostat.server.config.traces import TracesSpec
@@ -237,6 +238,11 @@ class ControllerSpec(Strict):
     notify: tuple[NotifySpec, ...] = Field(default=(), max_length=20)
     alerts: AlertsSpec | None = None
     detection: DetectionSpec | None = None
+    shared: tuple[SharedSpec, ...] = Field(
+        default=(),
+        max_length=100,
+        description="How much there is of what deployments share; shown divided, never followed.",
+    )
 
     @model_validator(mode="after")
     def _one_request_url(self) -> Self:

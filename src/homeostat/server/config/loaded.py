@@ -28,6 +28,7 @@ from homeostat.server.config import (
     prices,
     prometheus,
     reached,
+    sharing,
     stores,
     traces,
     trainings,
@@ -42,6 +43,7 @@ from homeostat.server.plan import (
     ClusterPlan,
     PartPlan,
     PostgresPlan,
+    SharedPlan,
     SlackPlan,
     TwinPlan,
 )
@@ -144,6 +146,7 @@ class ControllerSettings:
         false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
             that is shipped.
         autoencoders: Deployments with a model, and its file.
+        shared: How much there is of what deployments share.
     """
 
     store_path: Path
@@ -165,6 +168,7 @@ class ControllerSettings:
     pages: tuple[str, int] | None = None
     false_incidents: float | None = None
     autoencoders: tuple[tuple[str, Path], ...] = ()
+    shared: tuple[SharedPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +333,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         alerts=notifies.alerts(spec.alerts, base),
         false_incidents=detections.budget(spec.detection),
         autoencoders=detections.autoencoders(spec.detection, base),
+        shared=sharing.plan(spec.shared),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from homeostat.base.errors import ConfigError, UnknownPartError
-from homeostat.server.config import loaded
+from homeostat.server.config import loaded, sharing
 from homeostat.server.config.freezes import FreezeSpec
 from homeostat.server.config.guardrails import Guardrails
 from homeostat.server.config.kinds import (
@@ -80,7 +80,8 @@ def assemble(parsed: Sequence[Parsed]) -> loaded.Config:
     """Return what checked documents say together.
 
     Raises:
-        ConfigError: Two share a name, a policy is missing, or nothing is managed.
+        ConfigError: Two share a name, a policy is missing, nothing is managed, or what is shared
+            cannot be divided.
     """
     _distinct(parsed)
     policies = {
@@ -97,6 +98,8 @@ def assemble(parsed: Sequence[Parsed]) -> loaded.Config:
         deployments.append(_deployment(model, at, policy, promised))
     freezes = _freezes(parsed, known)
     settings = _controller(parsed)
+    if why := sharing.wrong(settings.shared, (one.managed for one in deployments)):
+        raise ConfigError(f"{_place_of_shared(parsed)}: {why}")
     body = "\n".join(one.model_dump_json(by_alias=True) for one, _ in _sorted(parsed))
     body += "".join(repr(one.managed.slos) for one in deployments if one.managed.slos)
     beside = {
@@ -263,6 +266,10 @@ def _controller(parsed: Sequence[Parsed]) -> loaded.ControllerSettings:
     if not found:
         return loaded.controller(ControllerSpec(), Path.cwd())
     return loaded.controller(found[0][0].spec, Path(found[0][1].file).absolute().parent)
+
+
+def _place_of_shared(parsed: Sequence[Parsed]) -> str:
+    return next(place(at, ("spec", "shared")) for one, at in parsed if isinstance(one, Controller))
 
 
 def _sorted(parsed: Sequence[Parsed]) -> list[Parsed]:
