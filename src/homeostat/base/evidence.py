@@ -204,9 +204,7 @@ class Increments:
     """What one pool's counters at the gateway gained since the tick before.
 
     Attributes:
-        pool: The pool's name; empty for the whole deployment. Of a single replica its subject
-            (`replica:NAME`): it was counted by its own page, and only while some replica of its
-            pool has a setting of its own.
+        pool: The pool's name, `replica:NAME` for one replica; empty for the whole deployment.
         answered: Requests answered, well or not; None = not known (a gap, a reset, a bad page).
         failed: Those that failed; None = not known.
         seconds: The time that they cover, more than a tick's after a gap; None = not known.
