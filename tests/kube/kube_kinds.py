@@ -1,9 +1,8 @@
-"""The kinds of others that actuators know, as small definitions, and stand-ins for controllers.
+"""The kinds of others that actuators know, as definitions, and stand-ins for controllers.
 
-The real API server stores, versions and judges the objects; of each definition only what matters
-here is kept: group, version, names, subresources as upstream has them, and the types of the fields
-that are written. What follows them is `kubernetes_kinds`, as in the tests without a cluster: Argo,
-KServe and a gateway run nowhere here.
+The real API server stores, versions, prunes and judges the objects by what `kube_schemas` says of
+their fields; group, version, names and subresources are as upstream has them. What follows them is
+`kubernetes_kinds`, as in the tests without a cluster: Argo, KServe and a gateway run nowhere here.
 """
 
 import json
@@ -22,43 +21,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 import kubernetes_kinds as kinds
 from kube_cluster import ADMIN, Kube
+from kube_schemas import OPEN, SPECS, STATUSES
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DELAY_S: Final = 0.05  # of a controller: its status comes after the answer
 Object = dict[str, Any]
-OPEN: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-COUNT: Final = {"type": "integer", "format": "int32"}
-WEIGHT: Final = {**COUNT, "minimum": 0, "maximum": 1_000_000}
-
-
-def part(**properties: Any) -> Object:
-    """Return the schema of an object of which these properties are typed."""
-    return OPEN | {"properties": properties}
-
-
-def many(item: Object) -> Object:
-    return {"type": "array", "items": item}
-
-
-SPECS: Final[Mapping[str, Object]] = {
-    "HTTPRoute": part(rules=many(part(backendRefs=many(part(weight=WEIGHT))))),
-    "Rollout": part(replicas=COUNT, paused={"type": "boolean"}),
-    "InferenceService": part(
-        predictor=part(
-            minReplicas=COUNT,
-            maxReplicas={"type": "integer"},
-            canaryTrafficPercent={"type": "integer", "format": "int64"},
-        ),
-        canary=many(part(trafficPercent=COUNT)),
-    ),
-    "ScaledObject": part(minReplicaCount=COUNT, maxReplicaCount=COUNT),
-    "Canary": OPEN,
-}
-STATUSES: Final[Mapping[str, Object]] = {
-    "Rollout": part(abort={"type": "boolean"}, currentStepIndex=COUNT)
-}
 SCALES: Final[Mapping[str, Object]] = {
     "Rollout": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.HPAReplicas"}
 }
@@ -191,6 +160,9 @@ def followed(
     thread.start()
     try:
         yield
+    except BaseException as error:
+        error.add_note(f"what the stand-in was told last: {thread.trouble or 'nothing'}")
+        raise
     finally:
         thread.over.set()
         thread.join(timeout=15.0)

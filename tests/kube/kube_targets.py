@@ -285,6 +285,39 @@ async def standard(kube: Kube) -> AsyncIterator[Target]:
             yield made(kube, port, "kserve", config, change, illegal=illegal, foreign=foreign)
 
 
+@asynccontextmanager
+async def batched(kube: Kube) -> AsyncIterator[Target]:
+    """KServe's batcher: a stand-in notes it on a real Deployment, which replaces its pods."""
+    home = kube.namespace()
+    below = deploy(kube, home, "chat-predictor")
+    autoscaler(kube, home, "chat-predictor")
+    batcher = {"maxBatchSize": 8, "maxLatency": 50}
+    path = kube_kinds.put(
+        kube, owner.SERVICE, home, fake.service("RawDeployment", minReplicas=2, batcher=batcher)
+    )
+
+    def note(service: Object) -> bool:
+        said = service["spec"]["predictor"]["batcher"]
+        marks = {
+            "internal.serving.kserve.io/batcher-max-batchsize": str(said["maxBatchSize"]),
+            "internal.serving.kserve.io/batcher-max-latency": str(said["maxLatency"]),
+        }
+        change = {"spec": {"template": {"metadata": {"annotations": marks}}}}
+        kube.patch(below, change, manager="kserve")
+        return False
+
+    async def foreign(levers: Levers) -> None:
+        said = {"maxBatchSize": dict(levers)["batch_max"]}
+        kube.patch(path, {"spec": {"predictor": {"batcher": said}}})
+
+    with kube_kinds.followed(kube, owner.SERVICE, home, note):
+        async with in_the_clear(kube) as port:
+            config = settings(kube, home, service="chat", stable="a")
+            change = (("batch_max", 16),)
+            illegal = ((("batch_max", 0),), (("batch_max", 2.5),), (("batch_wait_ms", "soon"),))
+            yield made(kube, port, "kserve", config, change, illegal=illegal, foreign=foreign)
+
+
 TARGETS: Final[Mapping[str, Callable[[Kube], AbstractAsyncContextManager[Target]]]] = {
     "deployment": deployment,
     "autoscaler": horizontal,
@@ -293,4 +326,5 @@ TARGETS: Final[Mapping[str, Callable[[Kube], AbstractAsyncContextManager[Target]
     "rollout": rollout,
     "serverless": serverless,
     "standard": standard,
+    "batched": batched,
 }

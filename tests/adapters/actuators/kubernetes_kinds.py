@@ -78,7 +78,7 @@ def _route(obj: Object) -> bool:
             "type": kind,
             "status": "True",
             "reason": kind,
-            "message": "",
+            "message": "as the gateway says",
             "lastTransitionTime": "2026-11-22T03:00:00Z",
             "observedGeneration": generation,
         }
