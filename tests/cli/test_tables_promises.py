@@ -20,6 +20,7 @@ def counted(*, broken: bool | None, log10_e: float, since: float | None) -> dict
     return {
         "subject": "gateway", "signal": "error_ratio", "limit": 0.01, "broken": broken,
         "log10_e": log10_e, "since": since, "tests": 40,
+        "share_low": 0.002, "share_high": 0.05, "share_tests": 40,
     }  # fmt: skip
 
 
@@ -38,10 +39,11 @@ def test_a_test_is_said_with_its_evidence_and_since_when() -> None:
             counted(broken=None, log10_e=2.0, since=SINCE),
         ]
     )["objectives tested"]
-    since = f", against it since {clock(SINCE)} (40 ticks)"
+    share = "; share that breaks it 0.002 to 0.05"
+    since = f", against it since {clock(SINCE)} (40 ticks){share}"
     assert every == [
         f"gateway error_ratio, 0.01 promised: broken, e-value 1e+07{since}",
-        "gateway error_ratio, 0.01 promised: not shown to be broken, e-value 1 (40 ticks)",
+        f"gateway error_ratio, 0.01 promised: not shown to be broken, e-value 1 (40 ticks){share}",
         f"gateway error_ratio, 0.01 promised: not counted now, e-value 1e+02{since}",
     ]
     assert said()["objectives tested"] == ["not counted"]

@@ -60,6 +60,8 @@ def test_a_promise_that_is_broken_is_shown_to_be_and_since_when() -> None:
     kept = [asked.one(served(100.0, 0.0, 0.0)) for _ in range(50)][-1]
     for one in kept.values():
         assert one == replace(one, broken=False, log10_e=0.0, since=None, tests=50)
+        assert (one.share_low, one.share_tests) == (0.0, 50)
+        assert 0.0 < one.share_high < 0.25
     told = [asked.one(served(100.0, 5.0, 15.0)) for _ in range(40)]
     first = {
         signal: next(at for at, one in enumerate(told) if one[signal].broken)
@@ -103,6 +105,53 @@ def test_few_requests_at_a_time_add_up() -> None:
         asked.one(served(1.0, float(rng.random() < 0.1)))[names.ERROR_RATIO] for _ in range(900)
     ]
     assert any(one.broken for one in said)
+
+
+def told(labelled: float | None, right: float | None) -> Increments:
+    return replace(served(100.0, 0.0, 0.0), labelled=labelled, right=right)
+
+
+def test_accuracy_is_tested_by_labels_as_they_become_known() -> None:
+    asked = Asked(entry=managed(accuracy=0.9))
+    kept = [asked.one(told(20.0, 19.0))[names.ACCURACY] for _ in range(40)][-1]
+    assert (kept.subject, kept.limit) == (names.MODEL, 0.9)
+    assert (kept.broken, kept.tests) == (False, 40)
+    for nothing in (told(0.0, 0.0), told(None, None), told(20.0, 21.0)):
+        assert asked.one(nothing)[names.ACCURACY] == replace(kept, broken=None)
+    worse = [asked.one(told(20.0, 12.0))[names.ACCURACY] for _ in range(150)]
+    assert worse[-1].broken is True
+    assert worse[-1].since == TimeNs(44 * SECOND)
+    assert worse[-1].share_low <= 0.4 <= worse[-1].share_high
+    assert Asked().one(told(20.0, 12.0)).keys() == {names.ERROR_RATIO, names.LATENCY_P95}
+
+
+def test_a_share_lies_in_its_interval_and_one_that_moved_begins_anew() -> None:
+    rng, asked = np.random.default_rng(3), Asked()
+    said = asked.one(served(50.0, 1.0))[names.ERROR_RATIO]
+    for share in (0.02, 0.4):
+        for bad in rng.binomial(50, share, 600).tolist():
+            said = asked.one(served(50.0, bad))[names.ERROR_RATIO]
+        assert said.share_low <= share <= said.share_high
+        assert said.share_high - said.share_low < 0.12
+    assert 300 < said.share_tests <= 600  # what was before the move is forgotten
+    assert said.tests == 1201
+
+
+@pytest.mark.slow
+def test_an_interval_ever_misses_an_unchanged_share_in_at_most_one_deployment_of_twenty() -> None:
+    rng, part = np.random.default_rng(5), Promises()
+    fleet = [managed(f"d{number}", latency_p95_ms=0.0) for number in range(100)]
+    state, missed = part.init(), np.zeros(100, dtype=bool)
+    for tick in range(600):
+        failed = rng.binomial(10, 0.05, len(fleet))
+        rows = {
+            entry.name: (served(10.0, float(bad)),)
+            for entry, bad in zip(fleet, failed, strict=True)
+        }
+        state, out = part.step(state, fleet, rows, TimeNs(tick))
+        ends = [(out[entry.name][0].share_low, out[entry.name][0].share_high) for entry in fleet]
+        missed |= np.array([not low <= 0.05 <= high for low, high in ends])
+    assert missed.sum() <= 5
 
 
 def test_what_was_not_counted_is_unknown_and_changes_nothing() -> None:

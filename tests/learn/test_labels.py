@@ -86,6 +86,20 @@ def test_repeated_labels_count_once() -> None:
     assert once == often
 
 
+def test_each_label_is_counted_once_when_both_sides_are_known_whatever_came_first() -> None:
+    facts = (said("a", 0.9), truth("a", 1), said("b", 0.9), truth("b", 0), said("open", 0.5))
+    for order in (facts[::-1], (*facts, *facts)):
+        other = LabelJoin()
+        feed(other, order)
+        assert (other.told, other.right) == (2, 1)
+    join = LabelJoin()
+    feed(join, facts)
+    join.forget(TimeNs(NOW + 3600 * SECOND))
+    assert (join.told, join.right) == (2, 1)
+    feed(join, (said("c", None), truth("c", 0), truth("c", 1)))
+    assert (join.told, join.right) == (3, 1)
+
+
 def test_contradictory_labels_are_named_and_count_for_nothing() -> None:
     quality = joined(
         said("a", 0.9), truth("a", 1), truth("a", 0), truth("a", 1), said("b", 0.9), truth("b", 1),

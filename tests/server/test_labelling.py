@@ -121,6 +121,19 @@ async def test_a_new_release_starts_over() -> None:
     await one.close()
 
 
+async def test_labels_are_counted_on_over_a_release_and_say_since_when() -> None:
+    one = made(saying(page(40)))
+    first = await one.observe(NOW)
+    assert (value(first, raw.LABELS_TOLD), value(first, raw.LABELS_RIGHT)) == (0.0, 0.0)
+    label_all(one, 40, right=30)
+    one.follow(build.world(releases=(Release(pool="a", version="v3", since=NOW),)))
+    later = await one.observe(TimeNs(NOW + SECOND))
+    assert (value(later, raw.LABELS_TOLD), value(later, raw.LABELS_RIGHT)) == (40.0, 30.0)
+    epochs = {o.epoch for o in later.observations if o.key.signal == raw.LABELS_TOLD}
+    assert epochs == {NOW / SECOND}
+    await one.close()
+
+
 HOSTILE: dict[str, bytes | dict[str, Any] | list[Any]] = {
     "not JSON": b"<html>502 Bad Gateway</html>",
     "empty": b"",

@@ -6,13 +6,36 @@ from typing import Any
 import pytest
 from fleet_sim import FleetSim, managed
 
-from homeostat.base import raw
+from homeostat.base import names, raw
 from homeostat.base.budgets import SloSpec
-from homeostat.base.evidence import Increments, Quality
+from homeostat.base.evidence import (
+    Increments,
+    Kind,
+    Observation,
+    Quality,
+    SeriesKey,
+    SourceReport,
+)
 from homeostat.base.policy import CanaryPolicy
+from homeostat.base.units import TimeNs
 from homeostat.signals.fleet import Fleet, FleetState
 
 TRYING = replace(managed(), canary=CanaryPolicy(pool="b"))
+
+
+def labels(counts: tuple[float, float], now: TimeNs) -> SourceReport:
+    """Return what a source of labels says: how many were told, and right, since it began."""
+    observations = tuple(
+        Observation(
+            source="labels", key=SeriesKey(deployment="credit", subject=names.MODEL, signal=signal),
+            kind=Kind.COUNTER, value=value, observed_at=now, epoch=1.0,
+        )
+        for signal, value in zip((raw.LABELS_TOLD, raw.LABELS_RIGHT), counts, strict=True)
+    )  # fmt: skip
+    return SourceReport(
+        source="labels", at=now, observations=observations, subjects=(names.MODEL,),
+        quality=Quality.GOOD, detail="",
+    )  # fmt: skip
 
 
 class Feed:
@@ -107,6 +130,24 @@ def test_an_error_budget_asks_for_the_whole_of_a_deployment_and_for_no_pool() ->
     well, failed, refused = (new - old for new, old in zip(after, before, strict=True))
     assert found[""].answered == well + failed - refused
     assert found[""].failed == failed - refused
+
+
+def test_labels_that_became_known_are_told_with_the_whole_of_a_deployment() -> None:
+    spec = SloSpec(
+        name="errors", signal="errors", subject="gateway", target_ppm=990_000, window_ns=10**15
+    )
+    sim, fleet = FleetSim(3), Fleet()
+    state, who = fleet.init(), replace(managed(), slos=(spec,))
+    found = []
+    for counts in ((0.0, 0.0), (0.0, 0.0), (7.0, 6.0), None, (17.0, 11.0)):
+        reports, world = sim.tick()
+        if counts is not None:
+            reports = (*reports, labels(counts, sim.now))
+        state, frame = fleet.step(state, reports, world, (who,), sim.now, sim.second)
+        (whole,) = (one for one in frame.increments["credit"] if not one.pool)
+        found.append((whole.labelled, whole.right))
+    # The first say from where it is counted; what was missed is told by the next that was read.
+    assert found[2:] == [(7.0, 6.0), (None, None), (10.0, 5.0)]
 
 
 @pytest.mark.parametrize("missing", ["fallback_pool", "traffic_actuator"])

@@ -211,6 +211,9 @@ class Increments:
         latency: Per upper bound in ms, the last infinite: answers that took no longer; or empty.
         quality: Why nothing is known, if nothing is.
         timed: Its page has a histogram of latency: an empty `latency` is then not known.
+        labelled: Predictions whose label became known since the tick before, of the whole
+            deployment; None = not known, or nobody counts them.
+        right: Those of them that were right.
     """
 
     pool: str
@@ -220,6 +223,8 @@ class Increments:
     latency: tuple[tuple[float, float], ...] = ()
     quality: Quality = Quality.GOOD
     timed: bool = False
+    labelled: float | None = None
+    right: float | None = None
 
 
 class Family(StrEnum):

@@ -23,6 +23,10 @@ class PromiseTest:
             most one above what an alarm takes.
         since: Since when the evidence speaks against the promise; None where it does not.
         tests: Ticks that were counted since the promise was last changed.
+        share_low: Where the mean share of a tick's requests (of labelled predictions, for accuracy)
+            that break it lies at least, as a confidence sequence: 95 %, whenever one looks.
+        share_high: Where it lies at most.
+        share_tests: Ticks behind the two, since that share is known to have moved last.
     """
 
     subject: str
@@ -32,3 +36,6 @@ class PromiseTest:
     log10_e: float
     since: TimeNs | None
     tests: int
+    share_low: float = 0.0
+    share_high: float = 1.0
+    share_tests: int = 0

@@ -175,6 +175,7 @@ def outlook(row: Plain) -> dict[str, str | list[str]]:
     return {
         "health score now": [score(row["health_score"]), *map(_part, row["health_parts"])],
         "forecasts now": _outlooks(row["forecasts"]),
+        "objectives tested": [_tested(one) for one in row["promises"]] or ["not counted"],
     }
 
 
@@ -384,7 +385,8 @@ def _tested(one: Plain) -> str:
     since = "" if one["since"] is None else f", against it since {clock(one['since'])}"
     return (
         f"{one['subject']} {one['signal']}, {cell(one['limit'])} promised: {said[one['broken']]}, "
-        f"e-value {10.0 ** one['log10_e']:.2g}{since} ({one['tests']} ticks)"
+        f"e-value {10.0 ** one['log10_e']:.2g}{since} ({one['tests']} ticks); "
+        f"share that breaks it {one['share_low']:.2g} to {one['share_high']:.2g}"
     )
 
 

@@ -122,11 +122,15 @@ class LabelJoin:
         capacity: Predictions that are kept, and as many labels that wait for theirs; beyond it
             the oldest are forgotten. About 250 bytes each.
         forgotten: How many were forgotten for want of room.
+        told: Predictions whose label ever became known, each counted once.
+        right: Those of them that were right; what is contradicted later has been counted.
     """
 
     horizon_ns: int = 10 * MINUTE
     capacity: int = 50_000
     forgotten: int = 0
+    told: int = 0
+    right: int = 0
     _known: dict[str, _Row] = field(default_factory=dict)
     _waiting: dict[str, _Row] = field(default_factory=dict)  # a label without a prediction
 
@@ -150,6 +154,7 @@ class LabelJoin:
             if row is None:
                 row = self._known[one.id] = self._waiting.pop(one.id, _Row())
                 row.made_at, row.prediction = one.at, value
+                self._count(row)
             else:
                 row.contradicted |= row.prediction != value
                 row.made_at = min(row.made_at, one.at)
@@ -174,12 +179,20 @@ class LabelJoin:
             row = self._waiting.setdefault(one.id, _Row())
         if row.label is None:
             row.label, row.known_at = int(one.label), one.at
+            if is_known:
+                self._count(row)
             return "joined" if is_known else "waiting"
         row.known_at = min(row.known_at, one.at)
         if row.label != one.label:
             row.contradicted = True
             return "conflicting"
         return "repeated"
+
+    def _count(self, row: _Row) -> None:
+        """Count a prediction of which both sides are known now, unless they contradict."""
+        if row.label is not None and not row.contradicted:
+            self.told += 1
+            self.right += int(_right(row))
 
     def forget(self, now: TimeNs) -> None:
         """Drop what can no longer be part of a window; keeps `window` quick between rounds."""

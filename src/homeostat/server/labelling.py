@@ -51,6 +51,8 @@ class Labelling:
         self._read: dict[str, tuple[str, int]] = {}
         self._addresses: tuple[str, ...] = ()
         self._since = TimeNs(0)
+        self._before = (0, 0)  # told and right, by joins that were thrown away
+        self._epoch: float | None = None  # since when this process counts
         self._client = new_client(keep_alive=True)
 
     @property
@@ -66,6 +68,7 @@ class Labelling:
         if since > self._since:
             # Accuracy is that of the versions that serve: what another one said is not theirs.
             self._since = since
+            self._before = self._counted()
             self._join = LabelJoin(horizon_ns=HORIZON_NS, capacity=CAPACITY)
         self._addresses = tuple(r.address for r in world.replicas if r.address is not None)
         known = set(self._addresses)
@@ -96,6 +99,8 @@ class Labelling:
             found.append(self._seen(raw.LABELLED, float(quality.n), now))
         if quality.coverage is not None:
             found.append(self._seen(names.LABEL_COVERAGE, quality.coverage, now))
+        if self._read:  # from the first page on: a count of nothing before the first label
+            found += self._counters(now)
         return SourceReport(
             source=self.name,
             at=now,
@@ -109,9 +114,26 @@ class Labelling:
         """Release connections."""
         await self._client.aclose()
 
-    def _seen(self, signal: str, value: float, now: TimeNs) -> Observation:
+    def _counters(self, now: TimeNs) -> list[Observation]:
+        if self._epoch is None:
+            self._epoch = now / SECOND
+        pairs = zip((raw.LABELS_TOLD, raw.LABELS_RIGHT), self._counted(), strict=True)
+        return [self._seen(name, float(value), now, epoch=self._epoch) for name, value in pairs]
+
+    def _counted(self) -> tuple[int, int]:
+        """Return how many labels were ever told, and how many predictions of theirs were right."""
+        told, right = self._before
+        return told + self._join.told, right + self._join.right
+
+    def _seen(
+        self, signal: str, value: float, now: TimeNs, *, epoch: float | None = None
+    ) -> Observation:
+        """Return a gauge, or with an epoch a counter that counts since then."""
         key = SeriesKey(deployment=self._deployment, subject=names.MODEL, signal=signal)
-        return Observation(source=self.name, key=key, kind=Kind.GAUGE, value=value, observed_at=now)
+        return Observation(
+            source=self.name, key=key, kind=Kind.GAUGE if epoch is None else Kind.COUNTER,
+            value=value, observed_at=now, epoch=epoch,
+        )  # fmt: skip
 
     async def _fetch(self, address: str, now: TimeNs) -> str:
         process, after = self._read.get(address, ("", 0))

@@ -1,7 +1,11 @@
-"""The health score and what is ahead, as JSON-ready dicts; the contract is `server.api.ahead`."""
+"""The health score, what is ahead and what objectives' tests say, as JSON-ready dicts.
+
+The contracts are `server.api.ahead` and `server.api.then`.
+"""
 
 from typing import Any, Final
 
+from homeostat.base.promise import PromiseTest
 from homeostat.base.types import Forecast, Health, HealthPart
 from homeostat.base.units import SECOND
 from homeostat.server.view_series import plain_number
@@ -47,6 +51,22 @@ def forecast(value: Forecast) -> dict[str, Any]:
         "chances": [None if one is None else plain_number(one) for one in value.chances],
         "quantiles": [[plain_number(one) for one in moment] for moment in value.quantiles],
         "left_s": [_seconds(one) for one in value.left_ns],
+    }
+
+
+def promise(value: PromiseTest) -> dict[str, Any]:
+    """Return what speaks against an objective, since when, and where the share that is bad lies."""
+    return {
+        "subject": value.subject,
+        "signal": value.signal,
+        "limit": plain_number(value.limit),
+        "broken": value.broken,
+        "log10_e": plain_number(value.log10_e),
+        "since": None if value.since is None else round(value.since / SECOND, 6),
+        "tests": value.tests,
+        "share_low": plain_number(value.share_low),
+        "share_high": plain_number(value.share_high),
+        "share_tests": value.share_tests,
     }
 
 

@@ -3,10 +3,8 @@
 from typing import Any
 
 from homeostat.base.evidence import Evidence
-from homeostat.base.promise import PromiseTest
 from homeostat.server import view_plain
-from homeostat.server.view_health import forecast, health, part
-from homeostat.server.view_series import plain_number
+from homeostat.server.view_health import forecast, health, part, promise
 
 
 def then(evidence: Evidence) -> dict[str, Any]:
@@ -19,18 +17,5 @@ def then(evidence: Evidence) -> dict[str, Any]:
         "health_score": health(evidence.health),
         "health_parts": [part(one) for one in evidence.health.parts] if evidence.health else [],
         "forecasts": [forecast(one) for one in evidence.forecasts],
-        "promises": [_promise(one) for one in evidence.promises],
-    }
-
-
-def _promise(one: PromiseTest) -> dict[str, Any]:
-    """Return what speaks against an objective, and since when."""
-    return {
-        "subject": one.subject,
-        "signal": one.signal,
-        "limit": plain_number(one.limit),
-        "broken": one.broken,
-        "log10_e": plain_number(one.log10_e),
-        "since": None if one.since is None else view_plain.when(one.since),
-        "tests": one.tests,
+        "promises": [promise(one) for one in evidence.promises],
     }

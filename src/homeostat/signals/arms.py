@@ -59,9 +59,22 @@ def increments(
         if whole or alone or (deployment in wanted and subject.startswith(_POOL)):
             one = _pool(table, plan, number, timed.get(number), tick)
             one = replace(one, pool=subject) if alone else one
-            one = replace(one, pool="") if whole else one
+            one = _whole(one, table, plan, deployment, tick) if whole else one
             out[deployment] = (*out.get(deployment, ()), one)
     return out
+
+
+def _whole(one: Increments, table: RawTable, plan: Plan, deployment: str, tick: int) -> Increments:
+    """Return what a gateway counted as that of the whole deployment, with what labels told."""
+    one, model = replace(one, pool=""), (deployment, names.MODEL)
+    if model not in plan.entities:
+        return one
+    rows = plan.scalars[plan.entities.index(model)]
+    needed = [int(rows[COLUMN[name]]) for name in (raw.LABELS_TOLD, raw.LABELS_RIGHT)]
+    gained = table.inc[needed, tick % table.inc.shape[1]]
+    if min(needed) < 0 or np.isnan(gained).any():
+        return one
+    return replace(one, labelled=float(gained[0]), right=float(gained[1]))
 
 
 def _is_apart(world: Snapshot) -> bool:

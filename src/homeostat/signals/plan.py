@@ -34,6 +34,8 @@ SCALARS: Final = (
     raw.CPU_SECONDS,
     raw.PREDICTIONS_INVALID,
     raw.LABELLED,
+    raw.LABELS_TOLD,
+    raw.LABELS_RIGHT,
     raw.KV_USAGE,
     raw.PREEMPTIONS,
     raw.PROMPT_TOKENS,

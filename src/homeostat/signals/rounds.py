@@ -57,6 +57,8 @@ _RAW: Final = frozenset({
     raw.PREDICTION,
     raw.PREDICTIONS_INVALID,
     raw.LABELLED,
+    raw.LABELS_TOLD,
+    raw.LABELS_RIGHT,
     raw.GATEWAY_UPTIME,
     raw.PROBES_ANSWERED,
 })

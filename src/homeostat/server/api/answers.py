@@ -16,7 +16,7 @@ from homeostat.server.api.learnt import LearningOut
 from homeostat.server.api.moved import MoveOut
 from homeostat.server.api.schemas import Body
 from homeostat.server.api.seen import ReadingOut, SuspicionOut, Verdict
-from homeostat.server.api.then import ThenOut
+from homeostat.server.api.then import PromiseOut, ThenOut
 
 Lever = StrictInt | StrictFloat | StrictStr | None
 
@@ -317,6 +317,7 @@ class DetailOut(SummaryOut):
     suspicions: list[SuspicionOut]
     health_parts: list[HealthPartOut]
     forecasts: list[ForecastOut]
+    promises: list[PromiseOut] = Field(description="Tests of objectives, where any is counted.")
     world: WorldOut | None
     world_failed_at: float | None
     incidents: list[IncidentOut]

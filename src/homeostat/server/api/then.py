@@ -19,6 +19,11 @@ class PromiseOut(Body):
     log10_e: float | None = Field(description="log10 of the e-value against the promise.")
     since: float | None = Field(description="Since when it speaks against it, if it does.")
     tests: int = Field(description="Ticks that were counted.")
+    share_low: float | None = Field(
+        description="The mean share of a tick that breaks it is this at least: 95 %, at any time."
+    )
+    share_high: float | None = Field(description="And this at most.")
+    share_tests: int = Field(description="Ticks behind the two, since the share moved last.")
 
 
 class ThenOut(Body):

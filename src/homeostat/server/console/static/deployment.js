@@ -7,6 +7,7 @@ import { byId, swap, text } from "./dom.js";
 import { HEALTH, actionName, familyName, scored, subjectName } from "./format.js";
 import { ServerClock, follow } from "./live.js";
 import * as panels from "./panels.js";
+import { tested } from "./promised.js";
 import { READ_ONLY, act, enter, say, showKill, showLink, start } from "./shell.js";
 import { Store } from "./store.js";
 
@@ -108,12 +109,18 @@ function books() {
   swap(byId("budget-list"), budgets(detail.budgets));
 }
 
-/** Books move slowly and are no part of the stream: they are read anew now and then. */
+function objectives() {
+  byId("tested").hidden = !detail.promises.length;
+  swap(byId("tested-list"), tested(detail.promises));
+}
+
+/** Books and tests move slowly and are no part of the stream: they are read anew now and then. */
 async function reread() {
   try {
-    const { budgets: found } = await read(BASE);
-    detail.budgets = found;
+    const { budgets: found, promises } = await read(BASE);
+    Object.assign(detail, { budgets: found, promises });
     books();
+    objectives();
   } catch {
     // The link says that the server is away; the next reading finds it back.
   }
@@ -247,6 +254,7 @@ async function load() {
   history();
   world();
   books();
+  objectives();
   draw();
   return body.cursor;
 }

@@ -6,6 +6,7 @@ import { prospectOf, prospects, ranges, trust, undoPlan } from "./foreseen.js";
 import { actionName, clock, familyName, number, partName, quantity, scored, signalName, span, subjectName } from "./format.js";
 import { learning } from "./learning.js";
 import { decision as card } from "./panels.js";
+import { tested } from "./promised.js";
 import { READ_ONLY, act, enter, say, showKill, showLink, start } from "./shell.js";
 
 const NAME = document.body.dataset.name;
@@ -31,6 +32,7 @@ function known(then) {
       block("Health score then", el("p", {}, scored(then.health_score)), el("ul", { class: "why" }, then.health_parts.map((one) => el("li", {}, partName(one))))),
       block("Signals", then.numbers.length ? numbers(then) : el("p", { class: "soft" }, "None.")),
       block("Suspected", then.suspicions.length ? el("ul", { class: "why" }, then.suspicions.map((s) => el("li", {}, `${familyName(s.family)} (${subjectName(s.subject)}), ${number(s.confidence)}: ${s.because.join("; ")}`))) : el("p", { class: "soft" }, "Nothing.")),
+      block("Objectives tested", tested(then.promises)),
       block("Ahead, if nobody acted", outlook.length ? el("ul", { class: "why" }, outlook.map((one) => el("li", {}, ahead(one)))) : el("p", { class: "soft" }, "Nothing was forecast."))));
 }
 
