@@ -106,6 +106,10 @@ def _without_playwright(said: str) -> str:
     return ""
 
 
+def _without_root(said: str) -> str:
+    return "" if os.geteuid() == 0 else "making network namespaces needs root"
+
+
 def _old_kustomize(said: str) -> str:
     major = _KUSTOMIZE.search(said)
     if major is not None and int(major[1]) >= _KUSTOMIZE_MIN:
@@ -214,6 +218,14 @@ PARTS: Final = (
         version=("version",),
         remedy="apt-get install openssl",
         programs=("openssl",),
+    ),
+    Part(
+        name="iproute2",
+        find=_on_path("ip"),
+        version=("-V",),
+        remedy="apt-get install iproute2",
+        programs=("ip",),
+        unfit=_without_root,
     ),
 )
 # What tests look for and do not start as a part.
