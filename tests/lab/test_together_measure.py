@@ -98,7 +98,7 @@ def test_the_command_plays_three_ways_and_writes_them_into_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    page.write_text(f"before\n{BEGIN}\nlast time\n{END}\nafter\n", encoding="utf-8")
     command.main(asked(tmp_path, groups=2, page=page, family="load"), Output.JSON)
     said = json.loads((tmp_path / "together.json").read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == said
@@ -108,4 +108,4 @@ def test_the_command_plays_three_ways_and_writes_them_into_a_page(
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "last time" not in text
