@@ -7,7 +7,7 @@ Nothing here knows a preset: what a page must be bound to is said in `exposition
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 _MODEL: Final = """
 from sklearn.linear_model import LogisticRegression
@@ -63,7 +63,12 @@ def _package(name: str) -> tuple[str, ...]:
     return ("@PYTHON@", "-c", said)
 
 
-def _rows(key: str, path: str, port: str = "@A@") -> dict[str, tuple[str, Any]]:
+class _Requests(TypedDict):
+    good: tuple[str, Any]
+    bad: tuple[str, Any]
+
+
+def _rows(key: str, path: str, port: str = "@A@") -> _Requests:
     """Return a good and a bad request of the shape that most servers share."""
     url = f"http://127.0.0.1:{port}{path}"
     return {"good": (url, {key: GOOD_ROW}), "bad": (url, {key: BAD_ROW})}

@@ -30,7 +30,8 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from record_recipes import RECIPES, Recipe
+from record_apps import Recipe
+from record_recipes import RECIPES
 
 PAGES: Final = Path(__file__).parent / "expositions"
 FIRST: Final = (6, 2)

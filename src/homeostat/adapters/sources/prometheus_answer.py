@@ -42,6 +42,10 @@ class QueryError(SourceError):
         self.quality, self.field = quality, field
 
 
+class RefusedQueryError(QueryError):
+    """The server answered that it will not: this query, of this size, by this user."""
+
+
 class AbsurdAnswerError(QueryError):
     """An answer came, and cannot be believed; says where and in which field."""
 
@@ -68,6 +72,23 @@ class Series:
     def name(self) -> str:
         """The metric's name, empty where the query took it away."""
         return self.labels.get("__name__", "")
+
+
+Part = tuple[Series, ...] | AbsurdAnswerError
+"""What one of several said, or what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parted:
+    """A whole answer for several, each of whom is told by the value of one label.
+
+    Attributes:
+        parts: By that value; who is not in it said nothing.
+        skew_s: See `Answered`.
+    """
+
+    parts: Mapping[str, Part]
+    skew_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,29 +157,62 @@ def read(where: str, body: bytes, *, most_series: int, most_samples: int) -> Ans
         AbsurdAnswerError: It is no such answer.
         QueryError: It is an error that the server reports, or a partial answer.
     """
-    said = decoded(where, body)
-    _check_status(where, said)
-    data = said.get("data")
-    if not isinstance(data, dict):
-        raise AbsurdAnswerError(where, "data", f"is {_kind(data)}, not an object")
-    kind, result = data.get("resultType"), data.get("result")
-    if kind == "scalar":
-        result = [{"metric": {}, "value": result}]
-    elif kind not in {"vector", "matrix"}:
-        raise AbsurdAnswerError(where, "data.resultType", f"is {str(kind)[:40]!r}; ask for numbers")
-    if not isinstance(result, list):
-        raise AbsurdAnswerError(where, "data.result", f"is {_kind(result)}, not a list")
-    if len(result) > most_series:
-        raise AbsurdAnswerError(
-            where,
-            "data.result",
-            f"has {len(result)} series, more than {most_series}; narrow the selector",
-        )
-    return Answered(
-        series=_all_series(where, result, matrix=kind == "matrix", most=most_samples),
-        warnings=_warnings(where, said),
-        partial=said.get("isPartial") is not None and said["isPartial"] is not False,
-    )
+    said, result, matrix = _result(where, body, most_series)
+    found: list[Series] = []
+    seen: set[frozenset[tuple[str, str]]] = set()
+    count = 0
+    for place, entry in enumerate(result):
+        at = f"data.result[{place}]"
+        one = _series(where, at, entry, matrix=matrix)
+        _check_once(where, at, one, seen)
+        count += len(one.samples)
+        _check_count(where, count, most_samples)
+        found.append(one)
+    return Answered(series=tuple(found), warnings=_warnings(where, said), partial=_is_partial(said))
+
+
+def read_apart(
+    where: str, body: bytes, *, label: str, most_series: int, most_samples: int
+) -> Parted:
+    """Return what a query answered for several, told apart by one label's value.
+
+    What is wrong with a series is wrong with the part that it names and with no other. Where it
+    names none, nobody knows whose it is, and the answer is refused whole.
+
+    Args:
+        where: See `read`.
+        body: See `read`.
+        label: The label that tells them apart.
+        most_series: Of all parts; see `read`.
+        most_samples: Of all parts; see `read`.
+
+    Raises:
+        AbsurdAnswerError: It is no such answer, or a series without the label is among it.
+        QueryError: It is an error that the server reports, or a partial answer.
+    """
+    said, result, matrix = _result(where, body, most_series)
+    told = _warnings(where, said)
+    Answered(series=(), warnings=told, partial=_is_partial(said)).whole(where)
+    found: dict[str, list[Series]] = {}
+    wrong: dict[str, AbsurdAnswerError] = {}
+    seen: set[frozenset[tuple[str, str]]] = set()
+    count = 0
+    for place, entry in enumerate(result):
+        at = f"data.result[{place}]"
+        owner = _labels(where, at, entry).get(label)
+        if owner is None:
+            raise AbsurdAnswerError(where, f"{at}.metric", f"has no label {label!r}")
+        try:
+            one = _series(where, at, entry, matrix=matrix)
+            _check_once(where, at, one, seen)
+        except AbsurdAnswerError as error:
+            wrong.setdefault(owner, error)
+            continue
+        count += len(one.samples)
+        _check_count(where, count, most_samples)
+        found.setdefault(owner, []).append(one)
+    parts: dict[str, Part] = {owner: tuple(series) for owner, series in found.items()}
+    return Parted(parts=parts | wrong)
 
 
 def words(where: str, body: bytes) -> tuple[str, ...]:
@@ -194,29 +248,65 @@ def error_words(body: bytes) -> str:
     return _printable(told)
 
 
-def _all_series(where: str, result: list[Any], *, matrix: bool, most: int) -> tuple[Series, ...]:
-    found, seen, count = [], set(), 0
-    for place, entry in enumerate(result):
-        at = f"data.result[{place}]"
-        if not isinstance(entry, dict):
-            raise AbsurdAnswerError(where, at, f"is {_kind(entry)}, not an object")
-        labels = entry.get("metric")
-        if not isinstance(labels, dict) or not all(type(v) is str for v in labels.values()):
-            raise AbsurdAnswerError(where, f"{at}.metric", "is not an object of texts")
-        identity = frozenset(labels.items())
-        if identity in seen:
-            raise AbsurdAnswerError(
-                where, f"{at}.metric", "is there twice; deduplicate replicas upstream"
-            )
-        seen.add(identity)
-        samples = _samples(where, at, entry, matrix=matrix)
-        count += len(samples)
-        if count > most:
-            raise AbsurdAnswerError(
-                where, "data.result", f"has more than {most} samples; ask for less time"
-            )
-        found.append(Series(labels=labels, samples=samples, identity=identity))
-    return tuple(found)
+def _result(where: str, body: bytes, most_series: int) -> tuple[dict[str, Any], list[Any], bool]:
+    """Return an answer, its entries, and whether each has several samples.
+
+    Raises:
+        AbsurdAnswerError: It is no such answer.
+    """
+    said = decoded(where, body)
+    _check_status(where, said)
+    data = said.get("data")
+    if not isinstance(data, dict):
+        raise AbsurdAnswerError(where, "data", f"is {_kind(data)}, not an object")
+    kind, result = data.get("resultType"), data.get("result")
+    if kind == "scalar":
+        result = [{"metric": {}, "value": result}]
+    elif kind not in {"vector", "matrix"}:
+        raise AbsurdAnswerError(where, "data.resultType", f"is {str(kind)[:40]!r}; ask for numbers")
+    if not isinstance(result, list):
+        raise AbsurdAnswerError(where, "data.result", f"is {_kind(result)}, not a list")
+    if len(result) > most_series:
+        raise AbsurdAnswerError(
+            where,
+            "data.result",
+            f"has {len(result)} series, more than {most_series}; narrow the selector",
+        )
+    return said, result, kind == "matrix"
+
+
+def _labels(where: str, at: str, entry: Any) -> dict[str, str]:
+    if not isinstance(entry, dict):
+        raise AbsurdAnswerError(where, at, f"is {_kind(entry)}, not an object")
+    labels = entry.get("metric")
+    if not isinstance(labels, dict) or not all(type(v) is str for v in labels.values()):
+        raise AbsurdAnswerError(where, f"{at}.metric", "is not an object of texts")
+    return labels
+
+
+def _series(where: str, at: str, entry: Any, *, matrix: bool) -> Series:
+    labels = _labels(where, at, entry)
+    samples = _samples(where, at, entry, matrix=matrix)
+    return Series(labels=labels, samples=samples, identity=frozenset(labels.items()))
+
+
+def _check_once(where: str, at: str, one: Series, seen: set[frozenset[tuple[str, str]]]) -> None:
+    if one.identity in seen:
+        raise AbsurdAnswerError(
+            where, f"{at}.metric", "is there twice; deduplicate replicas upstream"
+        )
+    seen.add(one.identity)
+
+
+def _check_count(where: str, count: int, most: int) -> None:
+    if count > most:
+        raise AbsurdAnswerError(
+            where, "data.result", f"has more than {most} samples; ask for less time"
+        )
+
+
+def _is_partial(said: dict[str, Any]) -> bool:
+    return said.get("isPartial") is not None and said["isPartial"] is not False
 
 
 def _samples(where: str, at: str, entry: dict[str, Any], *, matrix: bool) -> tuple[Sample, ...]:
@@ -263,7 +353,7 @@ def _check_status(where: str, said: dict[str, Any]) -> None:
         return
     told = said.get("error")
     if said.get("status") == "error" and isinstance(told, str):
-        raise QueryError(
+        raise RefusedQueryError(
             f"{where}: the query failed: {_printable(told)}", quality=Quality.UNREACHABLE
         )
     raise AbsurdAnswerError(where, "status", f"is {str(said.get('status'))[:40]!r}, not 'success'")

@@ -13,8 +13,10 @@ import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
@@ -26,9 +28,12 @@ from homeostat.adapters.sources._fetch import Answer, RefusedError, fetch
 from homeostat.adapters.sources.prometheus_access import PORTS, Access, authorization
 from homeostat.adapters.sources.prometheus_answer import (
     Answered,
+    Parted,
     QueryError,
+    RefusedQueryError,
     error_words,
     read,
+    read_apart,
     words,
 )
 from homeostat.base.evidence import Quality
@@ -90,6 +95,18 @@ class PrometheusApi:
         params = {"query": query} | ({} if at is None else {"time": _seconds(at)})
         return await self._numbers("/api/v1/query", params | _WHOLE)
 
+    async def apart(self, query: str, *, label: str, at: TimeNs) -> Parted:
+        """Return what a query says of several, told apart by one label; see `read_apart`.
+
+        Raises:
+            QueryError: See `instant`; or the answer is partial.
+        """
+        params = {"query": query, "time": _seconds(at)} | _WHOLE
+        answer = await self._ask("/api/v1/query", list(params.items()))
+        reader = partial(read_apart, label=label)
+        found = await _read_aside(reader, self._where, answer.body, self._access)
+        return replace(found, skew_s=_skew(answer.date, self._wall()))
+
     async def over(self, query: str, *, start: TimeNs, end: TimeNs, step_s: float) -> Answered:
         """Return what a query says at each step of a stretch of time, both ends included.
 
@@ -149,14 +166,8 @@ class PrometheusApi:
 
     async def _numbers(self, path: str, params: Mapping[str, str]) -> Answered:
         answer = await self._ask(path, list(params.items()))
-        access = self._access
-        found = await _read_aside(self._where, answer.body, access)
-        return Answered(
-            series=found.series,
-            warnings=found.warnings,
-            partial=found.partial,
-            skew_s=_skew(answer.date, self._wall()),
-        )
+        found = await _read_aside(read, self._where, answer.body, self._access)
+        return replace(found, skew_s=_skew(answer.date, self._wall()))
 
     async def _ask(
         self, path: str, params: list[tuple[str, str]], *, always_get: bool = False
@@ -224,6 +235,7 @@ class PrometheusApi:
 
         Raises:
             QueryError: It is none.
+            RefusedQueryError: The server will not answer it.
             _TryAgainError: It may be one a little later.
         """
         status, told = answer.status, error_words(answer.body)
@@ -233,7 +245,8 @@ class PrometheusApi:
         if httpx2.codes.is_redirect(status):
             raise self._unreachable(f"{said}: redirects are not followed; write the final address")
         if status != httpx2.codes.OK:
-            raise self._unreachable(f"{said}; {_REFUSED_STATUS.get(status, 'see its log')}")
+            why = _REFUSED_STATUS.get(status, "see its log")
+            raise RefusedQueryError(f"{self._where}: {said}; {why}", quality=Quality.UNREACHABLE)
         if answer.content_type not in {"application/json", ""}:
             raise QueryError(
                 f"{self._where}: the answer is {answer.content_type[:60]!r}, not JSON; url must be "
@@ -351,13 +364,16 @@ class _TryAgainError(Exception):
 
 # Bodies above this are read in a thread: the loop has others to serve.
 _THREAD_BYTES: Final = 256 * 1024
+_Found = TypeVar("_Found", Answered, Parted)
 
 
-async def _read_aside(where: str, body: bytes, access: Access) -> Answered:
+async def _read_aside(
+    reader: Callable[..., _Found], where: str, body: bytes, access: Access
+) -> _Found:
     most = {"most_series": access.max_series, "most_samples": access.max_samples}
     if len(body) > _THREAD_BYTES:
-        return await asyncio.to_thread(read, where, body, **most)
-    return read(where, body, **most)
+        return await asyncio.to_thread(reader, where, body, **most)
+    return reader(where, body, **most)
 
 
 def _seconds(at: TimeNs) -> str:

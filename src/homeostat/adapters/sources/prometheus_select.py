@@ -65,6 +65,31 @@ def selector(names: Iterable[str], select: Mapping[str, str]) -> str:
     return "{" + f'__name__=~"{"|".join(wanted)}",{matchers(select)}' + "}"
 
 
+def together(
+    names: Iterable[str], select: Mapping[str, str], label: str, values: Iterable[str]
+) -> str:
+    r"""Return one selector for all of these metrics of several deployments.
+
+    Args:
+        names: See `selector`.
+        select: What their selections share; without `label`.
+        label: The label that tells them apart.
+        values: Its values, each to be matched exactly.
+
+    Raises:
+        ValueError: See `selector`.
+
+    >>> together(["up"], {"team": "x"}, "job", ["a", "b.c"])
+    '{__name__=~"up",team="x",job=~"a|b\\.c"}'
+    """
+    # Python escapes as RE2 reads it: a backslash before what is no letter and no digit.
+    either = "|".join(re.escape(value) for value in sorted(set(values)))
+    quoted = either.replace("\\", "\\\\").replace('"', '\\"')
+    return selector(names, {**select, label: "x"}).removesuffix(f'{label}="x"}}') + (
+        f'{label}=~"{quoted}"' + "}"
+    )
+
+
 def window(selected: str, seconds: float) -> str:
     """Return a selector of the samples as they were scraped over some time.
 

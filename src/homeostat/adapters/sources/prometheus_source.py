@@ -1,7 +1,8 @@
 """Reads what a Prometheus has scraped of one deployment and reports raw signals.
 
-One query a round: all metrics that the presets name, by one selector, as the samples that were
-really scraped (a range selector in an instant query), each with its own time. `query_range` would
+One query a round, which it shares with other sources where that can be (`prometheus_desk`): all
+metrics that the presets name, by one selector, as the samples that were really scraped (a range
+selector in an instant query), each with its own time. `query_range` would
 repeat the last sample for five minutes where scrapes fail, so that a gap looked like calm. It
 never judges: rates and quantiles are made in `signals`, and what is old there is old here too.
 """
@@ -13,14 +14,15 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from homeostat.adapters._guard import shared_tls
 from homeostat.adapters.sources._fetch import AbsurdError
 from homeostat.adapters.sources.presets_choose import AmbiguousError, choose
 from homeostat.adapters.sources.presets_file import presets as known_presets
 from homeostat.adapters.sources.prometheus_access import Access
 from homeostat.adapters.sources.prometheus_answer import QueryError
-from homeostat.adapters.sources.prometheus_api import PrometheusApi
+from homeostat.adapters.sources.prometheus_desk import Asker, Desk, Wanted
 from homeostat.adapters.sources.prometheus_reading import Reading, Value
-from homeostat.adapters.sources.prometheus_select import matchers, selector, window
+from homeostat.adapters.sources.prometheus_select import matchers
 from homeostat.base.errors import UnknownPartError
 from homeostat.base.evidence import Kind, Observation, Quality, SourceReport
 from homeostat.base.names import pool
@@ -31,6 +33,7 @@ _MS: Final = 1000.0
 # Two clocks may differ by so much before samples are dated wrongly enough to matter: a third of the
 # usual 15 s interval.
 _SKEW_MAX_S: Final = 5.0
+_ACCESS: Final = set(Access.model_fields)
 
 
 class PrometheusSettings(Access):
@@ -75,9 +78,16 @@ class PrometheusSettings(Access):
 class PrometheusSource:
     """One query of one deployment. See `homeostat.base.ports.Source`."""
 
-    def __init__(self, settings: PrometheusSettings, **outside: Any) -> None:
+    def __init__(
+        self, settings: PrometheusSettings, desk: Desk | None = None, **outside: Any
+    ) -> None:
         self._settings = settings
-        self._api = PrometheusApi(settings, **outside)
+        self._where = settings.url.rstrip("/")
+        self._access = Access.model_validate(settings.model_dump(include=_ACCESS))
+        self._desk = Desk(**outside) if outside else desk
+        self._asker: Asker | None = None
+        if settings.ca_file is None:
+            shared_tls()  # made once a process, and not within the first query's deadline
         self._reading = self._new_reading(settings.presets) if settings.presets else None
         self._subjects = {pool(name) for name in settings.pools}
         # Replicas are known once they were seen; until then the deployment itself is silent.
@@ -100,12 +110,12 @@ class PrometheusSource:
             quality, detail = Quality.GOOD, self._told(len(observations))
         except TimeoutError:
             observations, quality = (), Quality.UNREACHABLE
-            detail = f"{self._api.where}: no answer within {self._settings.timeout_s:g} s"
+            detail = f"{self._where}: no answer within {self._settings.timeout_s:g} s"
         except QueryError as refused:
             observations, quality, detail = (), refused.quality, str(refused)
         except AbsurdError as refused:
             observations, quality = (), Quality.ABSURD
-            detail = f"{self._api.where}: {refused}"
+            detail = f"{self._where}: {refused}"
         self._subjects |= {seen.key.subject for seen in observations}
         if self._reading is not None:
             self._subjects -= self._reading.forgotten()
@@ -119,8 +129,17 @@ class PrometheusSource:
         )
 
     async def close(self) -> None:
-        """Release connections."""
-        await self._api.close()
+        """Release connections that no other source uses."""
+        if self._asker is not None and self._desk is not None:
+            self._asker = None
+            await self._desk.leave(self._access)
+
+    def _asked(self) -> Asker:
+        if self._desk is None:
+            self._desk = Desk.here()
+        if self._asker is None:
+            self._asker = self._desk.join(self._access)
+        return self._asker
 
     def _new_reading(self, presets: Iterable[str]) -> Reading:
         settings = self._settings
@@ -138,9 +157,11 @@ class PrometheusSource:
 
     async def _observations(self, now: TimeNs) -> Iterable[Observation]:
         reading = self._reading or await self._chosen(now)
-        select = dict(self._settings.select)
-        asked = window(selector(reading.names, select), self._settings.window_s)
-        answer = (await self._api.instant(asked, at=now)).whole(self._api.where)
+        settings = self._settings
+        wanted = Wanted(
+            names=reading.names, select=settings.select, window_s=settings.window_s, at=now
+        )
+        answer = await self._asked().ask(wanted)
         self._check_clock(answer.skew_s)
         values = reading.take(answer.series)
         self._reading = reading
@@ -148,8 +169,8 @@ class PrometheusSource:
             if not self._settings.presets:
                 self._reading = None  # what is there may have changed: look again
             raise QueryError(
-                f"{self._api.where}: no live series of {self._presets_said()} is selected by "
-                f"{{{matchers(select)}}}; check the labels, or name another preset",
+                f"{self._where}: no live series of {self._presets_said()} is selected by "
+                f"{{{matchers(dict(settings.select))}}}; check the labels, or name another preset",
                 quality=Quality.MISSING,
             )
         return [self._seen(value, reading, now) for value in values]
@@ -165,17 +186,17 @@ class PrometheusSource:
         """
         select = "{" + matchers(dict(self._settings.select)) + "}"
         since = TimeNs(now - round(self._settings.window_s * SECOND))
-        there = await self._api.names([select], since=since)
+        there = await self._asked().api.names([select], since=since)
         try:
             found = choose(there)
         except AmbiguousError as error:
             raise QueryError(
-                f"{self._api.where}: {select}: {error}", quality=Quality.MISSING
+                f"{self._where}: {select}: {error}", quality=Quality.MISSING
             ) from error
         read = [name for name in found if known_presets()[name].rules.rules]
         if not read:
             raise QueryError(
-                f"{self._api.where}: {select} has {len(there)} metrics and none that a preset "
+                f"{self._where}: {select} has {len(there)} metrics and none that a preset "
                 "reads; see `homeostat get presets`",
                 quality=Quality.MISSING,
             )
@@ -184,7 +205,7 @@ class PrometheusSource:
     def _check_clock(self, skew_s: float) -> None:
         if abs(skew_s) > _SKEW_MAX_S:  # false for NaN: a server that names no time
             raise QueryError(
-                f"{self._api.where}: its clock is {skew_s:+.1f} s from ours, so nobody knows how "
+                f"{self._where}: its clock is {skew_s:+.1f} s from ours, so nobody knows how "
                 "old its samples are; run a time service on both machines",
                 quality=Quality.ABSURD,
                 field="date",
@@ -194,7 +215,7 @@ class PrometheusSource:
         at = round(value.at_s * _MS) * MILLISECOND
         if at > now + _SKEW_MAX_S * SECOND:
             raise QueryError(
-                f"{self._api.where}: a sample is {(at - now) / SECOND:.1f} s from the future; run "
+                f"{self._where}: a sample is {(at - now) / SECOND:.1f} s from the future; run "
                 "a time service on both machines",
                 quality=Quality.ABSURD,
                 field="data.result",
@@ -212,14 +233,17 @@ class PrometheusSource:
         )
 
 
-def build(settings: PrometheusSettings, **outside: Any) -> PrometheusSource:
+def build(
+    settings: PrometheusSettings, desk: Desk | None = None, **outside: Any
+) -> PrometheusSource:
     """Return a source.
 
     Args:
         settings: See `PrometheusSettings`.
-        outside: `resolve`, `sleep` and `wall` of `PrometheusApi`, for tests.
+        desk: Whom it asks through; None for the one of the event loop that it is asked from.
+        outside: `resolve`, `sleep` and `wall` of `PrometheusApi`, for tests: a desk of its own.
     """
-    return PrometheusSource(settings, **outside)
+    return PrometheusSource(settings, desk, **outside)
 
 
 PART = Part(
