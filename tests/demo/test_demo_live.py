@@ -78,7 +78,8 @@ def test_a_killed_replica_and_a_bad_canary_are_healed_and_the_journal_tells_how(
     assert code == 0, plain["incidents"]
     assert [one["outcome"] for one in (killed, canary)] == ["recovered", "recovered"]
     assert [action.split()[0] for action in killed["actions"]] == ["restart_replica"]
-    assert canary["actions"] == [
+    # What the pool runs may be taken back as well, once its traffic is.
+    assert canary["actions"][:2] == [
         "shift_traffic pool:b (weight.b=3.0)", "undo shift_traffic pool:b (weight.b=0)"
     ]  # fmt: skip
     assert [one["lost_requests"] for one in (killed, canary)] == [0, 0]
