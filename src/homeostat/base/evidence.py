@@ -211,9 +211,7 @@ class Increments:
         latency: Per upper bound in ms, the last infinite: answers that took no longer; or empty.
         quality: Why nothing is known, if nothing is.
         timed: Its page has a histogram of latency: an empty `latency` is then not known.
-        labelled: Predictions whose label became known since the tick before, of the whole
-            deployment; None = not known, or nobody counts them.
-        right: Those of them that were right.
+        labelled, right: Predictions whose label came since, of the whole deployment; None = unknown.
     """
 
     pool: str
@@ -347,8 +345,7 @@ class Evidence:
 
     Attributes:
         deployment: The managed model's name.
-        at: The tick's time.
-        tick: The tick's number.
+        at, tick: The tick's time and number.
         readings: Every judged series, sorted by subject and signal.
         anomalies: Claims that are not HEALTHY.
         forecasts: What is about to happen under HOLD.
@@ -358,8 +355,7 @@ class Evidence:
         world: The deployment as last read back, None if it could not be read.
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
-        increments: What it served since the tick before, where a canary, a fallback or an error
-            budget asks.
+        increments: What it served since the tick before, where something asks for it.
     """
 
     deployment: str
@@ -385,8 +381,7 @@ class Incident:
     Attributes:
         id: `i-NNNN`, unique within the deployment's journal.
         deployment: The managed model's name.
-        family: The suspected kind of fault.
-        subject: The suspected part.
+        family, subject: The suspected kind of fault and part.
         opened_at: Tick time of the onset.
         confirmed_at: When persistence was reached, None before.
         tries: Actions tried so far that did not help.

@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from scipy import stats
-
 from homeostat import __version__
 from homeostat.cli import lab_files, lab_run
 from homeostat.cli.lab_pool import Pool
@@ -20,6 +17,7 @@ from homeostat.lab.oracle import Oracle, Search
 from homeostat.lab.policies import make
 from homeostat.lab.run import world_for
 from homeostat.lab.scenario import Scenario
+from homeostat.lab.yardstick import excess
 from homeostat.report.lab_oracle import Beaten, Doubled, Measured, to_json
 from homeostat.report.lab_oracle import Oracle as Found
 from homeostat.report.lab_results import Figure, PolicyResults
@@ -27,8 +25,6 @@ from homeostat.report.lab_results import Figure, PolicyResults
 SHOWN: Final = ("hold", "threshold", "hpa")
 """What the clairvoyant starts from: the plainest, so that it is no sum of all others."""
 _WIDE: Final = 25  # plans looked at side by side
-_LEAST: Final = 1e-6  # hourly budgets: less is rounding
-_CONFIDENCE: Final = 0.975  # of each side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,23 +162,6 @@ def measured(results: PolicyResults, ours: Scores, best: Scores) -> Measured:
 
 
 def beaten(ours: Scores, best: Scores) -> tuple[Beaten, ...]:
-    """Return the scenarios in which a policy is worth more on average, the largest first.
-
-    The interval is Student's over the seeds' paired differences.
-    """
-    pairs = zip(best.scenario, best.seed, strict=True)
-    theirs = dict(zip(pairs, best.value.tolist(), strict=True))
-    apart: dict[str, list[float]] = {}
-    for scenario, seed, value in zip(ours.scenario, ours.seed, ours.value.tolist(), strict=True):
-        apart.setdefault(scenario, []).append(value - theirs[scenario, seed])
-    found = []
-    for scenario, differences in apart.items():
-        more = float(np.mean(differences))
-        if more <= _LEAST:
-            continue
-        low = None
-        if (n := len(differences)) > 1:
-            spread = float(np.std(differences, ddof=1)) / n**0.5
-            low = more - float(stats.t.ppf(_CONFIDENCE, n - 1)) * spread
-        found.append(Beaten(scenario=scenario, more=more, low=low))
+    """Return the scenarios in which a policy is worth more on average, the largest first."""
+    found = [Beaten(scenario=name, more=more, low=low) for name, more, low in excess(ours, best)]
     return tuple(sorted(found, key=lambda one: -one.more))
