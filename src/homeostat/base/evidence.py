@@ -211,7 +211,7 @@ class Increments:
         latency: Per upper bound in ms, the last infinite: answers that took no longer; or empty.
         quality: Why nothing is known, if nothing is.
         timed: Its page has a histogram of latency: an empty `latency` is then not known.
-        labelled, right: Predictions whose label came since, of the whole deployment; None = unknown.
+        labelled, right: Predictions whose label came since, of the whole deployment; None: unknown
     """
 
     pool: str
