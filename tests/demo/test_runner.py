@@ -136,7 +136,8 @@ def test_all_faults_run_each_in_a_fresh_deployment_in_an_order_the_seed_decides(
 
 def test_without_a_fault_a_short_story_shares_one_deployment(rounds: Rounds) -> None:
     run_demo(Options(headless=True))
-    assert rounds.ran == [["killed_replica", "bad_release_errors", "slow_replica"]]
+    story = ["killed_replica", "bad_release_errors", "slow_replica", "bad_canary"]
+    assert rounds.ran == [story]
 
 
 def test_the_options_reach_the_round(rounds: Rounds) -> None:
