@@ -23,7 +23,9 @@ def test_exemptions_lift_cooldown_rate_and_step_and_nothing_that_must_stand() ->
     assert [label(rule) for rule in RULES if rule.exempt == STEP] == ["G2 step"]
     # A setting that served lifts the step and what is only estimated of a larger batch.
     served = {"G2 step", "G0 full batches", "G7 room for the batch"}
-    assert {label(rule) for rule in RULES if SETTING in rule.exempt} == served
+    # It was proven once, so that it needs not go to some replicas first.
+    lifts = {label(rule) for rule in RULES if SETTING in rule.exempt}
+    assert lifts == served | {"G2 one first"}
     assert [label(rule) for rule in RULES if FIRST in rule.exempt] == ["G4 rate"]
     stand = {"G5 single flight", "G2 floor", "G2 never empty", "G10 ownership", "G11 kill switch"}
     lifted = {label(rule): set(rule.exempt) for rule in RULES}

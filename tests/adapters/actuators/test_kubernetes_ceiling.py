@@ -128,9 +128,8 @@ async def test_who_owns_the_ceiling_decides_it(scaler: Scaler) -> None:
     assert scaler.spec() == (5, 6)
 
 
+@pytest.mark.parametrize("scaler", [KEDA], ids=["keda"], indirect=True)  # an HPA must write it
 async def test_what_is_not_written_is_kedas_hundred(scaler: Scaler) -> None:
-    if scaler.kind is HPA:
-        pytest.skip("an HPA must write it")
     del scaler.found(f"{fake.SCALED}/chat")["spec"]["maxReplicaCount"]
     over = await scaler.to(101)
     assert (over.status, "ceiling of 100" in over.detail) == (NOT_APPLIED, True)

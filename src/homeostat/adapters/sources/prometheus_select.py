@@ -80,7 +80,7 @@ def together(
         ValueError: See `selector`.
 
     >>> together(["up"], {"team": "x"}, "job", ["a", "b.c"])
-    '{__name__=~"up",team="x",job=~"a|b\\.c"}'
+    '{__name__=~"up",team="x",job=~"a|b\\\\.c"}'
     """
     # Python escapes as RE2 reads it: a backslash before what is no letter and no digit.
     either = "|".join(re.escape(value) for value in sorted(set(values)))

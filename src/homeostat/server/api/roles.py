@@ -44,6 +44,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "GET /v1/incidents": Role.VIEWER,
     "GET /v1/me": Role.VIEWER,
     "GET /v1/policies": Role.VIEWER,
+    "GET /v1/shared": Role.VIEWER,
     "POST /v1/alerts": Role.ADMIN,  # and whoever holds the token of spec.alerts, see doors
     "POST /v1/decisions/{decision_id}/approve": Role.APPROVER,
     "POST /v1/decisions/{decision_id}/reject": Role.APPROVER,
