@@ -91,7 +91,8 @@ def _larger(setting: Setting) -> Iterator[Case]:
 
 def _target(setting: Setting) -> Iterator[Case]:
     """Traffic goes, unasked, where nobody saw it served well; or, asked, to what is not idle."""
-    for kind, limit in ((K.SHIFT_TRAFFIC, None), *lever_cases(setting)):
+    # A weight without declared bounds is denied whatever is seen (G2 bounds).
+    for kind, limit in lever_cases(setting):
         if kind is not K.SHIFT_TRAFFIC:
             continue
         now = one(setting, kind, limit)
