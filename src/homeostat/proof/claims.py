@@ -99,8 +99,12 @@ def _blind(setting: Setting) -> Iterator[Case]:
 
 
 def _shrinks_seeing(setting: Setting) -> Iterator[Case]:
-    for kind in (K.SCALE_DOWN, K.RESIZE_DOWN, K.BATCH_DOWN, K.SHIFT_TRAFFIC, K.SHED_LOAD):
-        now = one(setting, kind)
+    kinds = (K.SCALE_DOWN, K.RESIZE_DOWN, K.BATCH_DOWN, K.SHIFT_TRAFFIC, K.SHED_LOAD)
+    asked: list[tuple[ActionKind, LeverLimit | None]] = [(kind, None) for kind in kinds]
+    # Of a lever whose bounds are known a counterexample can be built as well.
+    asked += [(kind, limit) for kind, limit in lever_cases(setting) if kind in kinds]
+    for kind, limit in asked:
+        now = one(setting, kind, limit)
         silent, met = now.cells["silent"], now.cells["slo_met"]
         seen = z3.And(silent.known, silent.value == 0)
         if kind in {K.SCALE_DOWN, K.RESIZE_DOWN}:
