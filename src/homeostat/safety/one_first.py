@@ -36,14 +36,15 @@ def effective(writes: Levers, world: Snapshot | None) -> tuple[Levers, tuple[Sca
     lives: list[Scalar | None] = []
     for lever, value in writes:
         live, of = (None if world is None else world.lever(lever)), names.own(lever)
-        if of is not None:
-            setting = of[0]
-            all_now = None if world is None else world.lever(setting)
-            after = whole.get(setting, all_now) if value == 0 else value
-            live = all_now if live == 0 else live
-            lever, value = setting, value if after is None else after  # noqa: PLW2901
-        levers.append((lever, value))
-        lives.append(live)
+        if of is None:
+            levers.append((lever, value))
+            lives.append(live)
+            continue
+        setting = of[0]
+        all_now = None if world is None else world.lever(setting)
+        after = whole.get(setting, all_now) if value == 0 else value
+        levers.append((setting, value if after is None else after))
+        lives.append(all_now if live == 0 else live)
     return tuple(levers), tuple(lives)
 
 
@@ -67,7 +68,8 @@ def one_first(action: Action, sight: Sight, own: ActionRecord | None) -> bool | 
         return None
     whole = action if own is None else own.action
     if not any(names.own(lever) for lever, _ in (*action.change, *whole.change)):
-        return not _can(action, sight.world, sight)
+        can = _can(action, sight.world, sight)
+        return None if can is None else not can
     if not _fits(whole, sight.world, sight):
         return False
     if own is None:
@@ -77,16 +79,21 @@ def one_first(action: Action, sight: Sight, own: ActionRecord | None) -> bool | 
     return action.change == whole.change and own.proof in _PROVEN
 
 
-def _can(action: Action, world: Snapshot, sight: Sight) -> bool:
-    """Return whether some replicas could have had every setting of a change first."""
+def _can(action: Action, world: Snapshot, sight: Sight) -> bool | None:
+    """Return whether some replicas could have had every setting of a change first.
+
+    None where replicas' own values are told of some and not of others: what is not read is no proof
+    that a target cannot set it.
+    """
     managed = sight.state.managed
     ready = _ready(managed.stable_pool, world)
     if managed.canary is None or len(ready) < _LEAST:
         return False
     wanted = [lever for lever, _ in action.change if lever in names.OF_EACH]
-    return bool(wanted) and all(
+    told = {
         world.lever(names.lever_own(lever, slot)) is not None for lever in wanted for slot in ready
-    )
+    }
+    return None if len(told) > 1 else told == {True}
 
 
 def _fits(whole: Action, world: Snapshot, sight: Sight) -> bool:

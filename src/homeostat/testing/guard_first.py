@@ -39,6 +39,11 @@ def first_cases() -> Iterator[Case]:
     yield Case("back to what was before", scene, PLAIN, undo=True)
     yield Case("back to what served", replaced(scene, 16), PLAIN)
     yield Case("nobody asked for a canary", replace(scene, managed=g.managed()), PLAIN)
+    world, _ = known(scene)
+    lost = names.lever_own(names.BATCH_MAX, "a-2")
+    kept = tuple(pair for pair in world.levers if pair[0] != lost)
+    partly = replace(scene, world=replace(world, levers=kept))
+    yield Case("to all at once, one replica's own value unread", partly, PLAIN, "deny", FIRST)
     for proof, wanted in ((Proof.NONE, "deny"), (Proof.CERTIFIED, "allow")):
         yield Case(f"to all, {proof.value or 'nothing'}", _at_the_end(scene, proof), WHOLE, wanted,
                    FIRST if wanted == "deny" else "")  # fmt: skip
