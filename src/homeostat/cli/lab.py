@@ -14,7 +14,7 @@ from homeostat.cli import (
     lab_together,
 )
 from homeostat.cli.exits import Exit
-from homeostat.cli.lab_needs import needs_twin
+from homeostat.cli.lab_needs import listed, needs_twin
 from homeostat.cli.output import OUTPUT, Output, clean, show, tell
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -115,9 +115,9 @@ def run(
     files = needs_twin()
     from homeostat.cli.lab_run import Plan, Run
 
-    catalogue = files.catalogue(scenarios or ()).with_traces(trace or ()).only(_names(only))
+    catalogue = files.catalogue(scenarios or ()).with_traces(trace or ()).only(listed(only))
     catalogue.playable()
-    names = files.members(_names(policies))
+    names = files.members(listed(policies))
     if not names:
         tell("homeostat: --policies names none; see `homeostat lab list --policies`")
         raise typer.Exit(Exit.USAGE)
@@ -171,7 +171,7 @@ def cycles(
     from homeostat.cli.lab_cycles import Plan, Run
     from homeostat.report.lab_cycles import shown
 
-    names = _names(policies)
+    names = listed(policies)
     for name in names:
         files.known("policy", name, [one for one in files.policies() if one != "oracle"])
     plan = Plan(
@@ -255,7 +255,7 @@ def safe_set(
     from homeostat.cli.lab_safe_set import Plan, Run
     from homeostat.report.lab_safe_set import shown, verdict
 
-    catalogue = files.catalogue(()).only(_names(only))
+    catalogue = files.catalogue(()).only(listed(only))
     try:
         found = Run(
             Plan(catalogue=catalogue, seeds=seeds, out=out, jobs=jobs or files.cores())
@@ -288,7 +288,7 @@ def tune(
     from homeostat.report.lab_tuning import shown
 
     plan = Plan(
-        catalogue=files.catalogue(()).only(_names(only)),
+        catalogue=files.catalogue(()).only(listed(only)),
         budget=budget,
         seeds=seeds,
         out=out,
@@ -370,15 +370,10 @@ def schema() -> None:
     typer.echo(json.dumps(schema(), indent=2))
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    """Return the names of a list with commas, each once, in order."""
-    return tuple(dict.fromkeys(n.strip() for n in (text or "").split(",") if n.strip()))
-
-
 def _hours(text: str) -> tuple[float, ...]:
     """Return the positive numbers of a list with commas, or end with what is wrong."""
     try:
-        found = tuple(float(word) for word in _names(text))
+        found = tuple(float(word) for word in listed(text))
     except ValueError:
         found = ()
     if not found or not all(0.0 < hours < float("inf") for hours in found):

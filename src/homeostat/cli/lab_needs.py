@@ -1,4 +1,4 @@
-"""What `homeostat lab` needs before anything is played."""
+"""What the commands of `homeostat lab` need before anything is played."""
 
 from importlib.util import find_spec
 from types import ModuleType
@@ -18,3 +18,8 @@ def needs_twin() -> ModuleType:
     from homeostat.cli import lab_files
 
     return lab_files
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """Return the names of a list with commas, each once, in order."""
+    return tuple(dict.fromkeys(n.strip() for n in (text or "").split(",") if n.strip()))

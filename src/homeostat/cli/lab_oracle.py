@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from homeostat.cli.exits import Exit
-from homeostat.cli.lab_needs import needs_twin
+from homeostat.cli.lab_needs import listed, needs_twin
 from homeostat.cli.output import OUTPUT, Output, show, tell
 
 _POLICIES: Final = "threshold,hpa,hpa_tuned,keda,keda_tuned,static,random,runbook,homeostat"
@@ -39,13 +39,13 @@ def oracle(
     from homeostat.report.lab_oracle import shown
 
     every = files.catalogue(scenarios or ())
-    catalogue = every.only(_names(only))
+    catalogue = every.only(listed(only))
     catalogue.playable()
     plan = run.Plan(
         catalogue=catalogue,
-        policies=tuple(name for name in files.members(_names(policies)) if name != "oracle"),
+        policies=tuple(name for name in files.members(listed(policies)) if name != "oracle"),
         seeds=files.seeds(first_seed, seeds),
-        doubled=every.only(_names(doubled)).scenarios if doubled else (),
+        doubled=every.only(listed(doubled)).scenarios if doubled else (),
         out=out,
         jobs=jobs or files.cores(),
     )
@@ -58,7 +58,3 @@ def oracle(
     tell(f"wrote {out / 'oracle.json'}")
     if not found.passes:
         raise typer.Exit(Exit.FAILED)
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
