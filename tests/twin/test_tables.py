@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import Array
 
-from homeostat.twin import closed_forms, table_build, tables
+from homeostat.twin import (
+    bulk_forms,
+    closed_forms,
+    pool_forms,
+    table_build,
+    table_many,
+    tables,
+)
 from homeostat.twin import table_grid as grid
 
 QUANTILES = Path(__file__).parents[3] / "shared" / "oracles" / "des_quantiles.csv"
@@ -62,13 +69,43 @@ def test_a_law_between_the_tables_cells_is_met_too() -> None:
             assert jobs_at(row, load) == pytest.approx(exact.jobs, rel=0.015), (batch, load)
 
 
-@pytest.mark.parametrize(("cv2", "ca2"), [(0.0, 1.0), (1.0, 1.0), (0.3, 1.0), (0.5, 4.0)])
-def test_one_job_a_batch_waits_as_allen_and_cunneen_say(cv2: float, ca2: float) -> None:
-    row = row_of(0.02, 0.002, 1, cv2, ca2)
+@pytest.mark.parametrize("cv2", [0.0, 0.3, 1.0, 2.0, 4.0])
+def test_one_job_a_batch_waits_as_pollaczek_and_khinchine_say(cv2: float) -> None:
+    row = row_of(0.02, 0.002, 1, cv2)
     for load in (0.3, 0.6, 0.8, 0.95):
-        wait = closed_forms.allen_cunneen(load / 0.022, 1 / 0.022, 1, ca2, cv2)
-        expected = (0.022 + wait) * load / 0.022
-        assert jobs_at(row, load) == pytest.approx(expected, rel=0.02), load
+        expected = load + load**2 * (1 + cv2) / (2 * (1 - load))
+        assert jobs_at(row, load) == pytest.approx(expected, rel=0.01), load
+
+
+@pytest.mark.parametrize("cv2", [0.25, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("batch", [3, 8, 20, 32])
+def test_variation_between_the_stored_ones_is_met_for_batches_too(batch: int, cv2: float) -> None:
+    row = row_of(0.02, 0.002, batch, cv2)
+    for load in (0.2, 0.5, 0.8, 0.95):
+        exact = bulk_forms.jobs(load, 0.02, 0.002, batch, bulk_forms.lognormal(cv2))
+        assert jobs_at(row, load) == pytest.approx(exact, rel=0.01), load
+
+
+def bursty_jobs(load: float, ca2: float) -> float:
+    """Return the exact jobs of one by one with exponential times: H2/M/1 (Kleinrock I, 6.4)."""
+    share = 0.5 * (1 + ((ca2 - 1) / (ca2 + 1)) ** 0.5)
+    rates = 2 * share * load, 2 * (1 - share) * load
+    root = load
+    for _ in range(2000):
+        beyond = 1 - root
+        root = sum(
+            part * rate / (rate + beyond)
+            for part, rate in zip((share, 1 - share), rates, strict=True)
+        )
+    return load / (1 - root)
+
+
+# Kraemer and Langenbach-Belz's own error: 2.2 % too few at a load of 0.5.
+@pytest.mark.parametrize(("ca2", "room"), [(1.5, 0.025), (4.0, 0.08)])
+def test_bursts_add_what_they_add_to_exponential_service(ca2: float, room: float) -> None:
+    row = row_of(0.02, 0.002, 1, 1.0, ca2)
+    for load in (0.5, 0.8, 0.95):
+        assert jobs_at(row, load) == pytest.approx(bursty_jobs(load, ca2), rel=room), load
 
 
 @settings(max_examples=60)
@@ -284,17 +321,37 @@ def test_one_row_serves_many_queues() -> None:
         assert served[at] == pytest.approx(float(throughput(row, jobs[at], 1.0)), abs=1e-4)
 
 
+def shared(
+    load: float, replicas: float, *law: float, looks: float = 1.0, ca2: float = 1.0
+) -> float:
+    """Return the jobs of each of some replicas under two choices; `law` ends with cv2."""
+    args = (*law, ca2, looks, replicas)
+    return jobs_at(make(curves(), *(jnp.float32(value) for value in args)), load)
+
+
 def test_a_balancer_that_looks_at_load_saves_waiting_and_one_replica_gains_nothing() -> None:
-    assert float(tables.pooling_gain(1.0, 1)) == 0.0
-    assert float(tables.pooling_gain(0.0, 8)) == 0.0
-    gains = [float(tables.pooling_gain(1.0, count)) for count in (2, 4, 8, 16)]
-    assert gains == sorted(gains)
-    alone = row_of(0.02, 0.002, 1.0)
-    law = (jnp.float32(value) for value in (0.02, 0.002, 1.0, 0.0, 1.0))
-    four = make(curves(), *law, tables.pooling_gain(1.0, 4))
-    # Event-driven, four replicas at a load of 0.8: 66 ms by chance, 36 ms by the shorter of two.
-    assert jobs_at(alone, 0.8) * 0.022 / 0.8 == pytest.approx(0.066, rel=0.02)
-    assert jobs_at(four, 0.8) * 0.022 / 0.8 == pytest.approx(0.036, rel=0.05)
+    law = 0.02, 0.002, 8.0, 0.5
+    alone = jobs_at(row_of(*law), 0.8)
+    assert shared(0.8, 1.0, *law) == pytest.approx(alone, rel=1e-5)
+    assert shared(0.8, 8.0, *law, looks=0.0) == pytest.approx(alone, rel=1e-5)
+    held = [shared(0.8, count, *law) for count in (1.0, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)]
+    assert held == sorted(held, reverse=True)
+    half = shared(0.8, 4.0, *law, looks=0.5)
+    assert half == pytest.approx((alone + held[3]) / 2, rel=1e-3)
+
+
+# Event-driven (`lab.reference_pool`), away from the loads, batches and numbers of the grid that the
+# kernel is judged by; standard errors of 0.1 to 0.7 %. Nothing was fitted to these either.
+@pytest.mark.parametrize(
+    ("batch", "load", "replicas", "jobs"),
+    [(1, 0.6, 2, 1.009), (1, 0.85, 3, 2.644), (1, 0.75, 6, 1.439), (1, 0.93, 12, 3.259)],
+)
+def test_a_few_replicas_share_as_the_reference_does(
+    batch: int, load: float, replicas: int, jobs: float
+) -> None:
+    # Exponential service times: with a lognormal of the same cv2 it is up to 3 % less.
+    found = shared(load, float(replicas), 0.02, 0.002, float(batch), 1.0)
+    assert jobs * 0.95 <= found <= jobs * 1.01
 
 
 def test_dropping_keeps_the_queue_at_the_timeout_and_not_below() -> None:
@@ -326,9 +383,17 @@ def test_latency_has_a_slope_in_every_parameter() -> None:
 
 
 def test_the_stored_curves_are_those_that_the_builder_makes() -> None:
+    one, many = np.asarray(curves().one), np.asarray(curves().many)
     for i, j in ((0, 0), (2, 4), (3, 12)):
         place = j / (grid.MIXES - 1)
         made = table_build.wait_curve(grid.BATCHES[i], place)
-        np.testing.assert_allclose(np.asarray(curves().wait[i, j]), made, atol=grid.WAIT_STEP)
-        burst = table_build.burst_curve(grid.BATCHES[i], place)
-        np.testing.assert_allclose(np.asarray(curves().burst[i, j]), burst, rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(one[0, i, j], made, atol=grid.WAIT_STEP)
+        for c, cv2 in enumerate(grid.CV2, start=1):
+            made = table_many.varied_curve(grid.BATCHES[i], place, cv2)
+            np.testing.assert_allclose(one[c, i, j], made, atol=grid.VARIED_STEP)
+    for i, cv2 in ((0, 0.25), (1, 0.0), (1, 1.0)):
+        made = table_many.many_curve(grid.BATCHES[i], 0.5, cv2)
+        stored = many[(0.0, *grid.CV2).index(cv2), i, (grid.RATIO_MIXES - 1) // 2]
+        np.testing.assert_allclose(stored, made, atol=grid.VARIED_STEP)
+    at = grid.LOADS.index(0.5)
+    np.testing.assert_allclose(curves().way[:, at], pool_forms.way(0.5), rtol=2e-3)

@@ -2,8 +2,8 @@
 
     python -m homeostat.lab.tables > new.py && mv new.py src/homeostat/twin/table_data.py
 
-Takes about ten minutes on one core; the same seed gives the same text on the same machine. Needed
-only when an axis in `twin/table_grid.py` changes or a test of the tables' accuracy fails.
+Takes about twenty minutes on one core; the same seed gives the same text on the same machine.
+Needed only when an axis in `twin/table_grid.py` changes or a test of the tables' accuracy fails.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from homeostat.lab import reference_station as station
-from homeostat.twin import table_build
+from homeostat.twin import table_build, table_many
 from homeostat.twin import table_grid as grid
 
 SEED: Final = 20260
@@ -59,6 +59,6 @@ def cell(place: tuple[int, int, int, int], runs: int = RUNS, most: int = _MOST) 
 
 
 if __name__ == "__main__":
-    sys.stdout.write(
-        table_build.module(table_build.mean_wait(), table_build.burst_share(), spread())
-    )
+    wait, varied = table_build.mean_wait(), table_many.varied()
+    many = table_many.many(np.concatenate([wait[None], varied]))
+    sys.stdout.write(table_build.module(wait, varied, many, table_many.way(), spread()))

@@ -104,9 +104,9 @@ def kinds(
     spread = over_slots(ready * fx.of("service_cv2_mult"), variant) / count
     cv2 = own.cv2 * jnp.where(spread > 0.0, spread, 1.0)
     cv2 = cv2 + mix_cv2 * alpha * batch_max / (tau0 + alpha * batch_max)
-    pooled = tables.pooling_gain(jnp.clip(deployment.client.least_loaded, 0.0, 1.0), count)
+    looks = jnp.clip(deployment.client.least_loaded, 0.0, 1.0)
     ca2 = _split_ca2(deployment, levers, count)
-    rows = curves.row(tau0, alpha, batch_max, cv2, ca2, pooled)
+    rows = curves.row(tau0, alpha, batch_max, cv2, ca2, looks, count)
     row: tables.Row = jax.tree.map(lambda leaf: by_variant(leaf, variant), rows)
     return Kinds(
         row=row,

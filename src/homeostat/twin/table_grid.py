@@ -5,8 +5,12 @@ and alpha / tau0. Capacity is c = b / S(b), the load is rho = rate / c.
 
 - `wait`: log of (mean latency / S(1)) at each of `LOADS` [BATCHES, MIXES, LOADS], stored in steps
   of `WAIT_STEP` above `WAIT_LEAST`.
-- `burst`: jobs added per unit of the service time's cv2, as a share of the heavy-traffic limit
-  b rho^2 / (2 (1 - rho)), at each of `LOADS` [BATCHES, MIXES, LOADS].
+- `varied`: the same where service times vary by each of `CV2`
+  [CV2, BATCHES, MIXES, LOADS], stored in steps of `VARIED_STEP` above `WAIT_LEAST`.
+- `many`: the same for one of infinitely many replicas, each request going to the shorter of two
+  queues, without variation and for each of `CV2` [1 + CV2, BATCHES, RATIO_MIXES, LOADS].
+- `way`: n times the share of the way from many replicas back to one that n are, for each of
+  `REPLICAS`, at each of `LOADS` [REPLICAS, LOADS].
 - `spread`: log of (quantile / mean) at each of `RATIO_LOADS`, for service without spread and with
   cv2 = 1 [2, BATCHES, RATIO_MIXES, RATIO_LOADS, QUANTILES].
 """
@@ -30,6 +34,9 @@ RATIO_PLACES: Final = (5, 8, 11, 14, 17, 20, 23, 26)  # of RATIO_LOADS in LOADS
 RATIO_LOADS: Final = tuple(LOADS[place] for place in RATIO_PLACES)
 WAIT_LEAST: Final = -0.1
 WAIT_STEP: Final = 1.5e-4  # of a log: 0.015 %, well below the interpolation's error
+VARIED_STEP: Final = 2.5e-4
+CV2: Final = (0.25, 1.0, 4.0)
+REPLICAS: Final = (1.0, 2.0, 3.0, 4.0, float("inf"))
 QUANTILES: Final = (0.5, 0.95, 0.99)
 # In backlog everybody waits for the same queue: quantile over mean, measured above a load of 0.985.
 BACKLOG: Final = (1.0, 1.07, 1.1)

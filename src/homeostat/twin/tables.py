@@ -36,7 +36,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from homeostat.twin import table_data
+from homeostat.twin import table_curves, table_data
 from homeostat.twin import table_grid as grid
 from homeostat.twin.apart import apart
 
@@ -188,13 +188,15 @@ class Tables(eqx.Module):
     """The stored curves; see `table_grid` for what each number means.
 
     Attributes:
-        wait: [BATCHES, MIXES, LOADS].
-        burst: [BATCHES, MIXES, LOADS].
+        one: `wait` and `varied` [1 + CV2, BATCHES, MIXES, LOADS].
+        many: [1 + CV2, BATCHES, RATIO_MIXES, LOADS].
+        way: [REPLICAS, LOADS].
         spread: [2, BATCHES, RATIO_MIXES, RATIO_LOADS, QUANTILES].
     """
 
-    wait: Array
-    burst: Array
+    one: Array
+    many: Array
+    way: Array
     spread: Array
 
     def row(
@@ -204,7 +206,8 @@ class Tables(eqx.Module):
         batch_max: ArrayLike,
         cv2: ArrayLike = 0.0,
         ca2: ArrayLike = 1.0,
-        pooled: ArrayLike = 0.0,
+        looks: ArrayLike = 0.0,
+        replicas: ArrayLike = 1.0,
     ) -> Row:
         """Return the curves of replicas; cheap, but meant for once per chunk or per variant.
 
@@ -215,33 +218,30 @@ class Tables(eqx.Module):
             cv2: Squared coefficient of variation of the service time [...].
             ca2: The same of the time between arrivals at the replica [...]; 1 = Poisson. A random
                 split of a stream over n replicas leaves 1 + (ca2 - 1) / n.
-            pooled: `pooling_gain` of the balancer [...]; 0 = random choice.
+            looks: Share of requests that go to the shorter of two queues [...]; 0 = random choice.
+            replicas: That share the traffic [...].
         """
-        args = (tau0_s, alpha_s, batch_max, cv2, ca2, pooled)
+        args = (tau0_s, alpha_s, batch_max, cv2, ca2, looks, replicas)
         each = [jnp.asarray(value, float) for value in args]
         # Apart, or the compiler works them out anew for every knot.
-        tau0, alpha, batch, cv2, ca2, pooled = apart(lambda: jnp.broadcast_arrays(*each))
+        tau0, alpha, batch, cv2, ca2, looks, count = apart(lambda: jnp.broadcast_arrays(*each))
         batch = jnp.clip(batch, 1.0, _TOP)
         capacity, first = batch / (tau0 + alpha * batch), tau0 + alpha
         root = jnp.sqrt(alpha + 1e-12)
         place = root / (root + jnp.sqrt(grid.KNEE * tau0 + 1e-12))
         axes = ((jnp.log2(batch), len(grid.BATCHES)), (place * (grid.MIXES - 1), grid.MIXES))
         by_batch, by_mix = apart(lambda: tuple(_weights(at, size) for at, size in axes))
-        pick = "...b,...m,bmk->k..."
+        by_ratio = _weights(place * (grid.RATIO_MIXES - 1), grid.RATIO_MIXES)
         loads = _column(grid.LOADS, batch)
         floor = loads * capacity * first
-        jobs = floor * jnp.exp(jnp.einsum(pick, by_batch, by_mix, self.wait))
-        # Jobs added by chance: Allen and Cunneen's (ca2 + cv2) at one job a batch; a slow batch
-        # makes everybody in it late, hence the factor of the batch.
-        chance = loads**2 / (2 * (1 - loads))
-        by_service = batch * chance * jnp.einsum(pick, by_batch, by_mix, self.burst)
-        # More than two replicas gain more near full load, where their queues act as one.
-        crowd = jnp.maximum(loads - 0.8, 0.0) * jnp.maximum(pooled - 0.54, 0.0)
-        pooled = jnp.minimum(pooled + 2.6 * crowd, 0.95)
-        arrivals = ca2 * (1.0 - pooled * _pooling_onset(loads, batch)) - 1.0
-        stationary = jobs + (1.0 - pooled) * cv2 * by_service + arrivals * chance
+        pick = "...b,...m,cbmk->ck..."
+        one = jnp.exp(jnp.einsum(pick, by_batch, by_mix, self.one))
+        many = jnp.exp(jnp.einsum(pick, by_batch, by_ratio, self.many))
+        one, many = (table_curves.at_variation(curves, cv2) for curves in (one, many))
+        shared = looks * (1.0 - table_curves.way_to_one(self.way, count))
+        stationary = floor * (one + shared * (many - one))
+        stationary += table_curves.by_bursts(loads, batch, cv2, ca2)
         jobs = apart(lambda: jnp.maximum(stationary, floor))
-        by_ratio = _weights(place * (grid.RATIO_MIXES - 1), grid.RATIO_MIXES)
         spread = jnp.einsum("...b,...m,cbmlq->clq...", by_batch, by_ratio, self.spread)
         knots, seconds = _quantile_knots(jobs, loads, capacity, first, cv2, spread)
         intercept, slope = _lines(jobs, loads)
@@ -258,28 +258,17 @@ class Tables(eqx.Module):
 
 def load() -> Tables:
     """Return the tables that come with the package; `lab.tables` makes them anew."""
-    batches, loads = len(grid.BATCHES), len(grid.LOADS)
-    steps = _unpack(table_data.WAIT, "<u2", (batches, grid.MIXES, loads))
-    wait = grid.WAIT_LEAST + grid.WAIT_STEP * steps
-    burst = _unpack(table_data.BURST, "<f2", (batches, grid.MIXES, loads))
+    batches, loads, varied = len(grid.BATCHES), len(grid.LOADS), len(grid.CV2)
+    wait = _unpack(table_data.WAIT, "<u2", (1, batches, grid.MIXES, loads)) * grid.WAIT_STEP
+    wide = _unpack(table_data.VARIED, "<u2", (varied, batches, grid.MIXES, loads))
+    many = _unpack(table_data.MANY, "<u2", (1 + varied, batches, grid.RATIO_MIXES, loads))
     shape = (2, batches, grid.RATIO_MIXES, len(grid.RATIO_LOADS), len(grid.QUANTILES))
-    return Tables(wait=wait, burst=burst, spread=_unpack(table_data.SPREAD, "<f2", shape))
-
-
-def pooling_gain(least_loaded: ArrayLike, replicas: ArrayLike) -> Array:
-    """Return the share of waiting by chance that a balancer removes which looks at load.
-
-    Measured with the event-driven reference: the shorter of two queues chosen at random, 2 to 16
-    replicas, one request a batch: what is left is 0.20 + 0.52 / replicas up to a load of 0.8
-    (within 0.04); `Tables.row` adds what more is gained above it.
-
-    Args:
-        least_loaded: 0 = random choice, 1 = always by load [...].
-        replicas: That share the traffic [...].
-    """
-    count = jnp.asarray(replicas, float)
-    gain = 0.8 - 0.52 / jnp.maximum(count, 1.0)
-    return jnp.asarray(least_loaded) * gain * jnp.clip(count - 1.0, 0.0, 1.0)
+    return Tables(
+        one=grid.WAIT_LEAST + jnp.concatenate([wait, wide * grid.VARIED_STEP]),
+        many=grid.WAIT_LEAST + many * grid.VARIED_STEP,
+        way=_unpack(table_data.WAY, "<f2", (len(grid.REPLICAS), loads)),
+        spread=_unpack(table_data.SPREAD, "<f2", shape),
+    )
 
 
 def survival(deadline_s: Array, p50: Array, p95: Array, p99: Array) -> Array:
@@ -345,19 +334,6 @@ def _weights(place: Array, size: int) -> Array:
             weight *= (place - start - other) / (k - other)
         total += jnp.where(axis == (start + k)[..., None], weight[..., None], 0.0)
     return total
-
-
-def _pooling_onset(loads: Array, batch: Array) -> Array:
-    """Return how much of a balancer's gain there is at a load.
-
-    Replicas that batch absorb chance themselves until they are nearly full, and sharing evenly
-    then makes smaller batches; measured as `pooling_gain`, at batches of 1, 8 and 32.
-    """
-    batching = 1.0 - 1.0 / batch
-    start = 0.8 * batching
-    risen = jnp.clip((loads - start) / (1.0 - start), 1e-6, 1.0)
-    # A power that vectors can work out; `risen` is never nothing.
-    return jnp.exp(batching * jnp.log(risen)) * jnp.minimum(1.0, 8.0 / batch)
 
 
 def _lines(jobs: Array, loads: Array) -> tuple[Array, Array]:
