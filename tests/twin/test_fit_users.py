@@ -14,6 +14,7 @@ from homeostat.twin import fit, fit_frame
 from homeostat.twin.fit_estimate import Known, unknown
 
 USERS = 240
+FEW = 48  # for the short form; what is asked of them is as wide as chance makes it
 ROWS = 160
 STEP_S = 100.0
 
@@ -151,11 +152,11 @@ NAMES = ("tau0_s", "alpha_s", "cv2")
 
 
 @cache
-def judged() -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each interval holds the truth, and log(value / truth) [users, 3]."""
+def judged(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each interval holds the truth, and log(value / truth) [count, 3]."""
     made = users()
-    held, off = np.zeros((USERS, 3), bool), np.zeros((USERS, 3))
-    for u, recorded in enumerate(made.frames):
+    held, off = np.zeros((count, 3), bool), np.zeros((count, 3))
+    for u, recorded in enumerate(made.frames[:count]):
         # Latencies add nothing to what times of batches say; without them, no curve is compiled.
         kept = {n: v for n, v in recorded.columns.items() if not n.startswith("latency")}
         estimates = fit.fit(replace(recorded, columns=kept), fit.Options(seed=u)).estimates
@@ -168,19 +169,29 @@ def judged() -> tuple[np.ndarray, np.ndarray]:
     return held, off
 
 
-@pytest.mark.slow
-def test_nine_in_ten_intervals_hold_the_truth_no_less_and_no_more() -> None:
-    held, _ = judged()
-    assert 0.85 <= held.mean() <= 0.95
-    # Of 240 users, 90 % is seen as 85.5 to 94.5 % in 98 of 100 cases; cv2 counts the noise in.
-    assert (held.mean(axis=0) > 0.82).all(), held.mean(axis=0)
+EVERYONE = [
+    pytest.param(FEW, marks=pytest.mark.slow),
+    pytest.param(USERS, marks=pytest.mark.long),
+]
 
 
-@pytest.mark.slow
-def test_nothing_is_biased_by_more_than_a_few_per_cent() -> None:
-    _, off = judged()
-    assert np.abs(np.median(off[:, :2], axis=0)).max() < 0.02
-    assert abs(np.median(off[:, 2])) < 0.08
+@pytest.mark.parametrize("count", EVERYONE)
+def test_nine_in_ten_intervals_hold_the_truth_no_less_and_no_more(count: int) -> None:
+    held, _ = judged(count)
+    # As wide as chance makes it: the three of one user are taken for one and a half.
+    room = 0.05 if count == USERS else 0.08
+    assert abs(held.mean() - 0.9) <= room
+    # Of 240 users, 90 % is seen as 85.5 to 94.5 % in 98 of 100 cases, of 48 as 80 to 100 %; cv2
+    # counts the noise in.
+    assert (held.mean(axis=0) > (0.82 if count == USERS else 0.76)).all(), held.mean(axis=0)
+
+
+@pytest.mark.parametrize("count", EVERYONE)
+def test_nothing_is_biased_by_more_than_a_few_per_cent(count: int) -> None:
+    _, off = judged(count)
+    wide = 1.0 if count == USERS else (USERS / FEW) ** 0.5
+    assert np.abs(np.median(off[:, :2], axis=0)).max() < 0.02 * wide
+    assert abs(np.median(off[:, 2])) < 0.08 * wide
 
 
 @pytest.mark.slow
