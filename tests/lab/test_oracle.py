@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from homeostat.lab import oracle
-from homeostat.lab.baselines.levers import standing
+from homeostat.lab import oracle, oracle_value
+from homeostat.lab.baselines.levers import changed, standing
 from homeostat.lab.draw import draw
 from homeostat.lab.metrics_score import score
 from homeostat.lab.oracle import Oracle, Search
@@ -22,6 +22,7 @@ from homeostat.lab.scenario_schema import load
 from homeostat.lab.types import Episode
 from homeostat.lab.world import Batch, Played
 from homeostat.twin.orders import Orders
+from homeostat.twin.outputs import Truth
 from homeostat.twin.shapes import SCRAPE_S
 
 SLOTS, WIDTH = 16, 4
@@ -62,6 +63,38 @@ def test_what_is_foreseen_comes_true_to_the_bit() -> None:
         seen = jax.tree.map(lambda leaf: np.asarray(leaf)[1:2], truth)
         spent += Promised.to(episodes[1:]).rate(seen).sum() / 3600.0
     assert spent == foreseen.budgets[1]
+
+
+@pytest.mark.slow
+def test_a_plan_is_judged_with_what_was_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[tuple[Truth, Truth, Orders]] = []
+
+    def noted(_: object, seen: Truth, hold: Truth, orders: Orders) -> np.ndarray:
+        judged.append((seen, hold, orders))
+        return np.zeros(1)
+
+    def once(self: oracle._Attempt, at: int, *_: object) -> None:
+        if at == 20:
+            self._costs(at, 10, [(1, self._plans[1])])
+
+    monkeypatch.setattr(oracle_value, "harm", noted)
+    monkeypatch.setattr(oracle._Attempt, "_improve", once)
+    world, episodes = world_of(SLOTS, WIDTH), flash_crowds(2, 900)
+    hold = world.play(make("hold"), episodes)
+    more = np.array(hold.orders.replicas)
+    more[:, 10:, 0] += 1.0
+    attempt = oracle._Attempt(world, Search(), [oracle._person(one, 1.0) for one in episodes], hold)
+    plan = changed(hold.orders, replicas=more)
+    attempt.begin([oracle.row(plan, i) for i in range(2)])
+    played = attempt.play("oracle")
+    ((seen, other, orders),) = judged
+    assert not np.array_equal(seen.held, other.held)
+    for name in ("good", "usd_per_hour", "held"):
+        ours = getattr(played.trace.truth, name)[1:, : 30 * SCRAPE_S]
+        theirs = getattr(hold.trace.truth, name)[1:, : 30 * SCRAPE_S]
+        np.testing.assert_array_equal(getattr(seen, name), ours, err_msg=name)
+        np.testing.assert_array_equal(getattr(other, name), theirs, err_msg=name)
+    np.testing.assert_array_equal(orders.replicas, more[1:, :30])
 
 
 @pytest.mark.slow

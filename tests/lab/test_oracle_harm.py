@@ -12,6 +12,9 @@ from homeostat.lab.thresholds import FROZEN
 
 BAD = (1260, 1400)
 ILL = np.stack([during(*BAD, 0.2, 0.0)] + [np.zeros((1, 3600))] * 2, axis=-1)  # of A's answers
+HELD = np.stack([during(*BAD, 8.0, 4.0), np.ones((1, 3600)), np.zeros((1, 3600))], axis=-1)
+TURNS = np.array(HELD)
+TURNS[..., 0] = 4 + np.arange(3600) // 60 % 2 * during(1200, 2100, 1.0, 0.0)
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
     "nothing": ({}, {}, 0.0),
     "outage": ({"good": during(*BAD, 10.0, 100.0)}, {}, FROZEN.risk_k1),
@@ -20,6 +23,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
     ),
     "bad target": ({"variant_errors": ILL}, {}, FROZEN.risk_k4),
     "bad target under hold too": ({"variant_errors": ILL}, {"variant_errors": ILL}, 0.0),
+    "more replicas than allowed": ({"held": HELD}, {}, FROZEN.risk_k3),
+    "twice the budget": ({"usd_per_hour": during(60, 3600, 17.0, 4.0)}, {}, FROZEN.risk_k3),
+    "too short for an hour's budget": ({"usd_per_hour": during(60, 3000, 17.0, 4.0)}, {}, 0.0),
+    "to and fro while it is slow": (
+        {"held": TURNS, "p99_s": during(1200, 2100, 0.6, 0.2), "acted": at(*range(1200, 2100, 60))},
+        {}, FROZEN.risk_k6,
+    ),
+    "to and fro while all is well": ({"held": TURNS}, {}, 0.0),
+    "poor for half an hour": ({"quality": during(1300, 3200, 0.75, 0.9)}, {}, FROZEN.risk_k7),
     "work lost": ({"undrained": during(1300, 1301, 200.0, 0.0)}, {}, FROZEN.risk_k5),
 }  # fmt: skip
 

@@ -18,7 +18,8 @@ from homeostat.lab import human, oracle_plans
 from homeostat.lab.baselines.levers import changed, move, standing
 from homeostat.lab.judge_view import run_length, sustained, ticks
 from homeostat.lab.metrics_score import score
-from homeostat.lab.oracle_value import look
+from homeostat.lab.oracle_harm import PAST_S
+from homeostat.lab.oracle_value import Past, look
 from homeostat.lab.thresholds import FROZEN
 from homeostat.lab.types import FAMILIES, Episode, Trace
 from homeostat.lab.world import Batch, Played, Tape, World
@@ -339,18 +340,24 @@ class _Attempt:
         """Return what each (episode, plan) comes to from scrape `at`, in hourly budgets."""
         until = min(at + scrapes, self._tape.scrapes)
         costs = np.zeros(len(pairs))
-        span = slice(at * SCRAPE_S, until * SCRAPE_S)
-        hold: Truth = jax.tree.map(lambda leaf: leaf[:, span], self._hold)
+        past = self._past(at, until)
         for first in range(0, len(pairs), self._batch.width):
             some = pairs[first : first + self._batch.width]
             index = np.array([i for i, _ in some])
             ahead = [jax.tree.map(lambda leaf: leaf[at:until], plan) for _, plan in some]
             plans: Orders = jax.tree.map(lambda *leaves: np.stack(leaves), *ahead)
-            seen = look(self._batch, index, plans, hold)
+            seen = look(self._batch, index, plans, past)
             harm = FROZEN.risk_k2 * self._starves(at, index, seen.short)
             harm = harm + FROZEN.risk_k5 * seen.destroyed + seen.harm
             costs[first : first + len(some)] = seen.budgets + FROZEN.value_budgets * harm
         return costs
+
+    def _past(self, at: int, until: int) -> Past:
+        begin = max(0, at - PAST_S // SCRAPE_S)
+        truth, orders = self._tape.since(begin, at)
+        span = slice(begin * SCRAPE_S, until * SCRAPE_S)
+        hold: Truth = jax.tree.map(lambda leaf: leaf[:, span], self._hold)
+        return Past(truth=truth, orders=orders, hold=hold)
 
     def _starves(self, at: int, index: np.ndarray, short: np.ndarray) -> np.ndarray:
         """Return which plans leave too little capacity where HOLD has enough (K2)."""

@@ -31,7 +31,7 @@ class Outlook:
         budgets: Violation cost and spend over the horizon, in hourly budgets [C].
         short: Capacity below organic demand [C, ticks], bool.
         destroyed: Whether the last healthy replica or rollback target was [C].
-        harm: Risk weights of K1, K4 and work lost that plans would cause [C].
+        harm: Risk weights of what else plans would cause (`oracle_harm`) [C].
     """
 
     budgets: np.ndarray
@@ -74,14 +74,29 @@ class Promised:
         return np.asarray(FROZEN.value_budgets * violated + spend)
 
 
-def look(batch: Batch, index: np.ndarray, plans: Orders, hold: Truth | None = None) -> Outlook:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What has been until now, as far back as the judge looks; the same seconds for all.
+
+    Attributes:
+        truth: What was [N, P ticks, ...].
+        orders: Those in force [N, P scrapes, ...].
+        hold: What comes of holding, in these seconds and in those looked ahead [N, P + H ticks].
+    """
+
+    truth: Truth
+    orders: Orders
+    hold: Truth
+
+
+def look(batch: Batch, index: np.ndarray, plans: Orders, past: Past | None = None) -> Outlook:
     """Return what plans come to from a batch's present states, which stay as they are.
 
     Args:
         batch: The episodes as they stand.
         index: Episode of each plan [C]; as many as the batch is wide, at most.
         plans: Orders of the scrapes to come [C, H, ...].
-        hold: What comes of holding meanwhile [N, H ticks, ...]; None = no harm is looked for.
+        past: What was, and what comes of holding; None = no harm is looked for.
     """
     count = len(index)
     full = jnp.asarray(np.concatenate([index, np.repeat(index[-1:], batch.width - count)]))
@@ -104,7 +119,11 @@ def look(batch: Batch, index: np.ndarray, plans: Orders, hold: Truth | None = No
         destroyed |= np.asarray(seen.destroyed).any(axis=1)
         parts.append(seen)
     caused = np.zeros(count)
-    if hold is not None:
-        whole: Truth = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
-        caused = harm(episodes, whole, jax.tree.map(lambda leaf: leaf[index], hold))
+    if past is not None:
+        was, hold, told = jax.tree.map(
+            lambda leaf: leaf[index], (past.truth, past.hold, past.orders)
+        )
+        whole: Truth = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), was, *parts)
+        orders = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=1), told, plans)
+        caused = harm(episodes, whole, hold, orders)
     return Outlook(budgets=budgets, short=short, destroyed=destroyed, harm=caused)

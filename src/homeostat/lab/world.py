@@ -204,6 +204,18 @@ class Tape:
                 self._moves[name] = np.zeros((self.n, self.scrapes), value.dtype)
             self._moves[name][:, at] = value
 
+    def since(self, first: int, until: int) -> tuple[Truth, Orders]:
+        """Return the ticks and the orders of scrapes `first` to before `until`, which were kept.
+
+        Returns:
+            Views: the ticks [N, ticks, ...], and orders [N, scrapes, ...].
+        """
+        span = slice(first * SCRAPE_S, until * SCRAPE_S)
+        return (
+            jax.tree.map(lambda leaf: leaf[:, span], self._truth),
+            jax.tree.map(lambda leaf: leaf[:, first:until], self._orders),
+        )
+
     def played(self, policy: str) -> Played:
         """Return all that was kept."""
         trace = Trace(
