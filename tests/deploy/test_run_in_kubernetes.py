@@ -32,6 +32,7 @@ TARGETS: dict[str, Any] = {
     "httpRoute": kubernetes_targets.route_target,
     "rollout": kubernetes_targets.rollout_target,
     "kserve": kubernetes_targets.service_target,
+    "llmInferenceService": kubernetes_targets.llm_target,
 }
 RULES = dict(re.findall(r"^```\n# (\w+)\n(rules:\n.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
 

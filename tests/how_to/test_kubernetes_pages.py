@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
 import kubernetes_fake as fake
+import kubernetes_llm as llm
+from kubernetes_targets import stand
 from test_rights import Right, given, watched
 from walking import FOLDER, Walk, blocks, looked, moved, walking
 
@@ -162,6 +164,8 @@ def test_the_page_on_inference_services(place: Place) -> None:
         assert service["spec"]["predictor"]["canaryTrafficPercent"] == 30
         plain = page.yaml("inferenceService")
         assert page.commands() == ["homeostat run -f chat.yaml --once"]
+        own, routed = page.yaml("llmInferenceService"), page.yaml("router")
+        more = account(page.yaml("llminferenceservices"))
     raw = fake.service("RawDeployment", minReplicas=2)
     place.cluster.create(fake.SERVICES, raw)
     place.cluster.create(fake.DEPLOYMENTS, fake.deployment("chat-predictor", replicas=2))
@@ -173,3 +177,22 @@ def test_the_page_on_inference_services(place: Place) -> None:
     place.moves(yaml.safe_dump(document), "kserve", (("replicas.a", 3),))
     assert raw["spec"]["predictor"]["minReplicas"] == 3
     assert place.seen <= rights
+    with_llms(place, document, own, routed["router"])
+    assert place.seen <= rights | more
+
+
+def with_llms(
+    place: Place, document: dict[str, Any], own: dict[str, Any], router: dict[str, Any]
+) -> None:
+    """Change both levers of the page's LLMInferenceService, which divides as the page says."""
+    service = llm.service(replicas=2, router=router)
+    stand(place.cluster, service, llm.service("chat-next", replicas=1))
+    own["llmInferenceService"] |= {
+        key: document["spec"]["target"]["kserve"][key] for key in ("api", "tokenFile")
+    }
+    document["spec"]["target"] = own | {"pools": {"stable": "a", "fallback": "b"}}
+    wanted = (("replicas.a", 3), ("weight.b", 30))
+    place.moves(yaml.safe_dump(document), "llminferenceservice", wanted)
+    (rule,) = service["spec"]["router"]["route"]["http"]["spec"]["rules"]
+    assert [one["weight"] for one in rule["backendRefs"]] == [70, 30]
+    assert service["spec"]["replicas"] == 3

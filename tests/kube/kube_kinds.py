@@ -31,7 +31,7 @@ Object = dict[str, Any]
 SCALES: Final[Mapping[str, Object]] = {
     "Rollout": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.HPAReplicas"}
 }
-KINDS: Final = (owner.ROUTE, owner.ROLLOUT, owner.SERVICE, owner.KEDA, owner.CANARY)
+KINDS: Final = (owner.ROUTE, owner.ROLLOUT, owner.SERVICE, owner.LLM, owner.KEDA, owner.CANARY)
 
 
 def definition(kind: owner.Kind) -> Object:

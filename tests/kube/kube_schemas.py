@@ -1,9 +1,10 @@
 """What the published schemas of others' kinds say of the fields that are read or written here.
 
 Written by hand from them: HTTPRoute of the Gateway API (gateway.networking.k8s.io/v1), Rollout of
-Argo (argoproj.io/v1alpha1), InferenceService of KServe (serving.kserve.io/v1beta1). Types, bounds,
-required fields and defaults are theirs; what is not named is dropped by the server, so that a field
-which does not exist cannot be written. Open are pods' templates, models and filters.
+Argo (argoproj.io/v1alpha1), InferenceService and LLMInferenceService of KServe (serving.kserve.io/
+v1beta1 and v1alpha2). Types, bounds, required fields and defaults are theirs; what is not named is
+dropped by the server, so that a field which does not exist cannot be written. Open are pods'
+templates, models and filters. Rules in CEL are not there: that server knows none.
 """
 
 from collections.abc import Mapping
@@ -185,6 +186,50 @@ SERVICE_STATUS: Final = thing(
     url=TEXT,
 )
 
+NUMBER: Final = {**COUNT, "minimum": 0}
+SCALING: Final = thing(
+    "maxReplicas",
+    minReplicas={**COUNT, "minimum": 1, "default": 1},
+    maxReplicas={**COUNT, "minimum": 1},
+    wva=OPEN,
+    keda=OPEN,
+)
+WORKLOAD: Final[Mapping[str, Object]] = {
+    "replicas": NUMBER,
+    "scaling": SCALING,
+    "parallelism": OPEN,
+    "labels": table(TEXT),
+    "annotations": table(TEXT),
+    "template": OPEN,
+    "worker": OPEN,
+}
+GROUP_WEIGHT: Final = {**COUNT, "minimum": 0, "maximum": 1_000_000}  # without the route's default
+LLM: Final = thing(
+    **WORKLOAD,
+    model=thing("uri", uri=TEXT, name=TEXT, lora=OPEN),
+    prefill=thing(**WORKLOAD),
+    router=thing(
+        gateway=OPEN,
+        ingress=OPEN,
+        scheduler=OPEN,
+        route=thing(
+            group={**TEXT, "minLength": 1, "maxLength": 63},
+            weight=GROUP_WEIGHT,
+            http=thing(refs=many(thing(name=TEXT)), spec=ROUTE),
+        ),
+    ),
+    baseRefs=many(thing(name=TEXT)),
+)
+OBSERVED: Final = thing(
+    "kind", "name", apiGroup=TEXT, kind=TEXT, name=TEXT, readyReplicas=COUNT
+)  # fmt: skip
+LLM_STATUS: Final = thing(
+    conditions=many(OPEN),
+    url=TEXT,
+    workloads=thing(primary=OBSERVED, prefill=OBSERVED, service=OBSERVED, scheduler=OBSERVED),
+    router=OPEN,
+)
+
 SCALED: Final = thing(
     "scaleTargetRef",
     scaleTargetRef=thing("name", apiVersion=TEXT, kind=TEXT, name=TEXT),
@@ -198,6 +243,7 @@ SPECS: Final[Mapping[str, Object]] = {
     "HTTPRoute": ROUTE,
     "Rollout": ROLLOUT,
     "InferenceService": SERVICE,
+    "LLMInferenceService": LLM,
     "ScaledObject": SCALED,
     "Canary": OPEN,
 }
@@ -205,4 +251,5 @@ STATUSES: Final[Mapping[str, Object]] = {
     "HTTPRoute": ROUTE_STATUS,
     "Rollout": ROLLOUT_STATUS,
     "InferenceService": SERVICE_STATUS,
+    "LLMInferenceService": LLM_STATUS,
 }

@@ -1,7 +1,7 @@
 """Targets for the conformance kit of actuators on a real API server, one for each way to act.
 
-Deployments, autoscalers and pods have their real controllers; a route, a Rollout and an
-InferenceService have those of `kube_kinds`, and KEDA has none.
+Deployments, autoscalers and pods have their real controllers; a route, a Rollout and KServe's two
+kinds have those of `kube_kinds`, and KEDA has none.
 """
 
 import copy
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 import kube_kinds
 import kubernetes_fake as fake
+import kubernetes_llm as llm
 from kube_cluster import Kube, in_the_clear
 
 from homeostat import plugins
@@ -318,6 +319,45 @@ async def batched(kube: Kube) -> AsyncIterator[Target]:
             yield made(kube, port, "kserve", config, change, illegal=illegal, foreign=foreign)
 
 
+@asynccontextmanager
+async def large(kube: Kube) -> AsyncIterator[Target]:
+    """KServe's LLMInferenceService: a stand-in hands replicas to a real Deployment, rules on."""
+    home = kube.namespace()
+    rules = [llm.rule("/", chat=3, chat_next=1)]
+    service = llm.service(rules=rules, replicas=2) | {"status": {"url": "http://chat"}}
+    (_, workload), (_, made_route) = llm.below(service)
+    pods = workload["spec"]["template"]["metadata"]["labels"] | {"app": "chat-kserve"}
+    below = deploy(kube, home, "chat-kserve", template=template(pods))
+    made_route |= {"status": {"parents": []}}
+    routed = kube_kinds.put(kube, owner.ROUTE, home, made_route)
+    path = kube_kinds.put(kube, owner.LLM, home, service)
+
+    def hand_on(obj: Object) -> bool:
+        spec = obj["spec"]
+        kube.patch(below, {"spec": {"replicas": spec["replicas"]}}, manager="kserve")
+        own = {"rules": spec["router"]["route"]["http"]["spec"]["rules"]}
+        kube.patch(routed, {"spec": own}, manager="kserve")
+        return llm.told(obj)
+
+    async def foreign(levers: Levers) -> None:
+        wanted = dict(levers)
+        share = int(wanted["weight.b"])
+        changed = [llm.rule("/", chat=100 - share, chat_next=share)]
+        spec = {"route": {"http": {"spec": {"rules": changed}}}}
+        kube.patch(path, {"spec": {"replicas": wanted["replicas.a"], "router": spec}})
+
+    with (
+        kube_kinds.followed(kube, owner.ROUTE, home),
+        kube_kinds.followed(kube, owner.LLM, home, hand_on),
+    ):
+        async with in_the_clear(kube) as port:
+            config = settings(kube, home, service="chat", second="chat-next", canary="b")
+            change = (("replicas.a", 4), ("weight.b", 100))
+            illegal = (*SHARES, (("replicas.a", 0),), (("replicas.b", 2),))
+            part = "llminferenceservice"
+            yield made(kube, port, part, config, change, illegal=illegal, foreign=foreign)
+
+
 TARGETS: Final[Mapping[str, Callable[[Kube], AbstractAsyncContextManager[Target]]]] = {
     "deployment": deployment,
     "autoscaler": horizontal,
@@ -327,4 +367,5 @@ TARGETS: Final[Mapping[str, Callable[[Kube], AbstractAsyncContextManager[Target]
     "serverless": serverless,
     "standard": standard,
     "batched": batched,
+    "large": large,
 }

@@ -11,12 +11,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters" / "actuators"))
 import kube_kinds
 import kubernetes_fake as fake
+import kubernetes_llm as llm
 from kube_cluster import Kube
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 
 pytestmark = [pytest.mark.live]
 STEPS = ({"setWeight": 5}, fake.HELD)
+LLM = llm.service(replicas=2)
+HEAVY = llm.rule("/", chat=1_000_001)
 
 
 def test_defaults_are_filled_in_and_what_is_unknown_is_dropped(kube: Kube, home: str) -> None:
@@ -49,6 +52,9 @@ def test_defaults_are_filled_in_and_what_is_unknown_is_dropped(kube: Kube, home:
         (owner.ROLLOUT, fake.rollout(*STEPS), {"paused": "yes"}),
         (owner.SERVICE, fake.service(), {"predictor": {"batcher": {"maxBatchSize": "8"}}}),
         (owner.SERVICE, fake.service(), {"predictor": {"canaryTrafficPercent": 2.5}}),
+        (owner.LLM, LLM, {"replicas": -1}),
+        (owner.LLM, LLM, {"scaling": {"minReplicas": 2}}),
+        (owner.LLM, LLM, {"router": {"route": {"http": {"spec": {"rules": [HEAVY]}}}}}),
     ],
 )
 def test_what_has_another_type_is_refused(

@@ -197,6 +197,7 @@ TARGETS: Final = MappingProxyType({
     "httproute": kubernetes.route_target,
     "rollout": kubernetes.rollout_target,
     "kserve": kubernetes.service_target,
+    "llminferenceservice": kubernetes.llm_target,
     "ray": ray_targets.standing_target,
     "triton": triton_target.triton_target,
 })

@@ -35,6 +35,8 @@ PODS = "/api/v1/namespaces/ml/pods"
 CANARIES = "/apis/flagger.app/v1beta1/namespaces/ml/canaries"
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/ml/rollouts"
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/ml/inferenceservices"
+LLMS = "/apis/serving.kserve.io/v1alpha2/namespaces/ml/llminferenceservices"
+GROUPS = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/ml/leaderworkersets"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes"
 OWNERS = (SCALERS, SCALED, ROLLOUTS, CANARIES)  # kinds whose objects name what they scale
 
@@ -206,6 +208,10 @@ class Cluster:
             self.settle()
 
     def _follow(self, obj: dict[str, Any]) -> None:
+        for path, spec in kinds.handed_on(obj):
+            there = self.find(path)
+            if there is not None and {key: there["spec"].get(key) for key in spec} != spec:
+                self._merged(there, {"spec": copy.deepcopy(spec)}, "kserve", of_status=False)
         if kinds.follow(obj):
             self._stored(obj)
 

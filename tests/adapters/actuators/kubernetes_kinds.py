@@ -3,12 +3,18 @@
 Written from the APIs' documentation and from what their controllers' sources do at each step: a
 Deployment's, a Gateway's (conditions of its routes), Argo Rollouts' (steps, pauses, aborts; pods
 are there at once), KServe's with Knative below it (traffic and revisions) or with a Deployment and
-an autoscaler. `follow` takes one step and says whether it changed anything.
+an autoscaler, its LLMInferenceService's (`kubernetes_llm`). `follow` takes one step and says
+whether it changed anything.
 """
 
 import copy
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+import kubernetes_llm as llm
 
 Object = dict[str, Any]
 
@@ -26,6 +32,11 @@ def invalid(obj: Object) -> str:
 def follow(obj: Object) -> bool:
     """Let the kind's controller take one step."""
     return obj["kind"] in FOLLOW and FOLLOW[obj["kind"]](obj)
+
+
+def handed_on(obj: Object) -> list[tuple[str, Object]]:
+    """Return what the kind's controller writes into other objects: their paths and specs."""
+    return llm.handed_on(obj) if obj["kind"] == "LLMInferenceService" else []
 
 
 def pods(obj: Object) -> list[Object]:
@@ -65,9 +76,9 @@ def _deployment(obj: Object) -> bool:
 
 
 def _deployed(obj: Object) -> list[Object]:
-    name = obj["metadata"]["name"]
+    name, labels = obj["metadata"]["name"], obj["spec"]["template"]["metadata"]["labels"]
     count = obj["spec"].get("replicas", 1)
-    return [pod(f"{name}-{place}", place, {"app": name}) for place in range(count)]
+    return [pod(f"{name}-{place}", place, dict(labels)) for place in range(count)]
 
 
 def _route(obj: Object) -> bool:
@@ -216,15 +227,19 @@ INVALID: dict[str, Callable[[Object], str]] = {
     "HTTPRoute": _bad_route,
     "Rollout": _bad_rollout,
     "InferenceService": _bad_service,
+    "LLMInferenceService": llm.bad,
 }
 FOLLOW: dict[str, Callable[[Object], bool]] = {
     "Deployment": _deployment,
     "HTTPRoute": _route,
     "Rollout": _rollout,
     "InferenceService": _service,
+    "LLMInferenceService": llm.told,
+    "LeaderWorkerSet": llm.grouped,
 }
 PODS: dict[str, Callable[[Object], list[Object]]] = {
     "Deployment": _deployed,
     "Rollout": _rolled,
     "InferenceService": _served,
+    "LeaderWorkerSet": lambda obj: [pod(*one) for one in llm.members(obj)],
 }

@@ -16,6 +16,7 @@ from homeostat.testing.actuator import Target
 
 sys.path.insert(0, str(Path(__file__).parent))
 import kubernetes_fake as fake
+import kubernetes_llm as llm
 
 DELAY_S = 0.05  # of controllers: their status comes after the answer
 
@@ -218,3 +219,73 @@ async def service_target(folder: Path) -> AsyncIterator[Target]:
             foreign=foreign,
             read_within_s=3.0,
         )
+
+
+@asynccontextmanager
+async def llm_target(folder: Path) -> AsyncIterator[Target]:
+    """Replicas and share in one write; floors, groups and prefill are in `test_llm`."""
+    part = plugins.part("actuator", "llminferenceservice")
+    token = _written(folder)
+    cluster = fake.Cluster(installed=LLM_KINDS, delay_s=DELAY_S)
+    rules = [llm.rule("/", chat=None, chat_next=1), llm.rule("/v1/x", pool=False, chat=3)]
+    stand(cluster, llm.service(rules=rules, replicas=3), llm.service("chat-next", replicas=1))
+    path = f"{fake.LLMS}/chat"
+    with fake.serving(cluster) as port:
+
+        async def foreign(levers: Levers) -> None:
+            wanted = dict(levers)
+            share = int(wanted["weight.b"])
+            rules = [llm.rule("/", chat=100 - share, chat_next=share), *_rules(cluster)[1:]]
+            spec: dict[str, Any] = {"replicas": wanted["replicas.a"]}
+            spec |= {"router": {"route": {"http": {"spec": {"rules": rules}}}}}
+            status, said = cluster.write(path, {"spec": spec}, "kubectl-edit")
+            assert status == 200, said
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=port,
+            make=lambda url: part.build(
+                part.config(
+                    url=url,
+                    namespace="ml",
+                    service="chat",
+                    second="chat-next",
+                    stable="a",
+                    canary="b",
+                    token_file=token,
+                    port=8000,
+                    read_timeout_s=3.0,
+                )
+            ),
+            change=(("replicas.a", 5), ("weight.b", 100)),
+            illegal=(
+                (("replicas.a", 0),),
+                (("replicas.a", 2.5),),
+                (("replicas.b", 2),),
+                (("weight.b", 101),),
+                (("weight.b", -1),),
+                (("weight.b", "all"),),
+                (("weight.a", 50),),
+                (("replicas.a", 4), ("weight.b", 200)),
+            ),
+            foreign=foreign,
+            read_within_s=3.0,
+        )
+
+
+LLM_KINDS = (fake.LLMS, fake.DEPLOYMENTS, fake.GROUPS, fake.ROUTES, fake.BUDGETS, *fake.OWNERS)
+
+
+def stand(cluster: fake.Cluster, *services: dict[str, Any]) -> None:
+    """Create LLMInferenceServices, and what KServe makes of them."""
+    for service in services:
+        for path, made in llm.below(service):
+            cluster.create(path, made, "kserve")
+        cluster.create(fake.LLMS, service)
+
+
+def _rules(cluster: fake.Cluster) -> list[dict[str, Any]]:
+    http = cluster.lists[fake.LLMS]["chat"]["spec"]["router"]["route"]["http"]
+    found: list[dict[str, Any]] = http["spec"]["rules"]
+    return found

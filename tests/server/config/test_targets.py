@@ -32,6 +32,7 @@ ROUTE = API | {"route": "chat", "backends": {"a": "chat-v1", "b": "chat-v2"}}
 ROLLOUT = API | {"rollout": "chat", "port": 8080}
 RAY = {"dashboard": "https://ray.example", "application": "chat", "deployment": "Model"}
 KSERVE = API | {"inferenceService": "chat", "port": 8080}
+LLM = API | {"service": "chat", "port": 8000}
 
 
 def deployment(target: dict[str, Any], **spec: Any) -> Deployment:
@@ -156,6 +157,22 @@ def test_an_inference_service_divides_the_traffic_if_its_latest_revision_has_a_p
     assert (beside.scale_actuator, beside.traffic_actuator) == ("kserve", "httproute")
 
 
+def test_an_llm_inference_service_divides_the_traffic_if_another_one_is_named() -> None:
+    alone = {"llmInferenceService": LLM | {"workload": "prefill"}, "pools": POOLS}
+    found = deployment(alone).managed
+    assert (found.scale_actuator, found.traffic_actuator) == ("llminferenceservice", None)
+    settings = actuators(alone)["llminferenceservice"]
+    assert (settings["workload"], settings["second"], settings["canary"]) == ("prefill", None, None)
+    target = {"llmInferenceService": LLM | {"canary": "chat-next"}, "pools": POOLS}
+    found = deployment(target, canary={"pool": "b", "bucket": "60s"}).managed
+    assert (found.scale_actuator, found.traffic_actuator) == (
+        "llminferenceservice",
+        "llminferenceservice",
+    )
+    settings = actuators(target)["llminferenceservice"]
+    assert (settings["second"], settings["canary"], settings["stable"]) == ("chat-next", "b", "a")
+
+
 def test_ray_knows_the_replicas_and_something_beside_it_divides_the_traffic() -> None:
     said = RAY | {"userConfig": {"batchMax": "batching.size"}, "tokenFile": "./ray.token"}
     found = deployment({"ray": said, "haproxy": HAPROXY, "pools": POOLS}).managed
@@ -204,6 +221,18 @@ def test_ray_knows_the_replicas_and_something_beside_it_divides_the_traffic() ->
         ({"kserve": KSERVE, "envoy": {"admin": "http://127.0.0.1:1"}, "pools": POOLS}, "keep one"),
         ({"kserve": KSERVE | {"canary": "../v2"}, "pools": POOLS}, "canary"),
         ({"kserve": KSERVE | {"canary": "v2"}}, "name the pool of its canary"),
+        ({"llmInferenceService": LLM | {"canary": "v2"}}, "llmInferenceService: name the pool"),
+        ({"llmInferenceService": LLM | {"canary": "chat"}, "pools": POOLS}, "both 'chat'"),
+        ({"llmInferenceService": LLM | {"service": "a" * 44}}, "at most 43"),
+        ({"llmInferenceService": LLM, "kserve": KSERVE}, "both kserve and llmInferenceService"),
+        (
+            {
+                "llmInferenceService": LLM | {"canary": "v2"},
+                "httpRoute": ROUTE,
+                "pools": POOLS,
+            },
+            "keep one",
+        ),
         (
             {"rollout": ROLLOUT, "kubernetes": KUBERNETES, "pools": POOLS},
             "both kubernetes and roll",

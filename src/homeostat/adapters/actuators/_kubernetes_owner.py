@@ -66,6 +66,10 @@ SCALERS: Final = (HPA, KEDA, ROLLOUT, CANARY)
 BUDGET: Final = Kind("PodDisruptionBudget", "policy", ("v1", "v1beta1"), "poddisruptionbudgets")
 ROUTE: Final = Kind("HTTPRoute", "gateway.networking.k8s.io", ("v1", "v1beta1"), "httproutes")
 SERVICE: Final = Kind("InferenceService", "serving.kserve.io", ("v1beta1",), "inferenceservices")
+LLM: Final = Kind(
+    "LLMInferenceService", "serving.kserve.io", ("v1alpha2", "v1alpha1"), "llminferenceservices"
+)
+GROUPS: Final = Kind("LeaderWorkerSet", "leaderworkerset.x-k8s.io", ("v1",), "leaderworkersets")
 
 
 def owners(obj: Object, field: str) -> list[str]:

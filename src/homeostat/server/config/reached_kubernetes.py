@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from homeostat.base.units import SECOND
-from homeostat.server.config.targets import HTTP_ROUTE, KSERVE, KUBERNETES, ROLLOUT, TargetSpec
+from homeostat.server.config.targets import (
+    HTTP_ROUTE,
+    KSERVE,
+    KUBERNETES,
+    LLM,
+    ROLLOUT,
+    TargetSpec,
+)
 from homeostat.server.config.targets_kubernetes import ApiTarget
 from homeostat.server.plan import PartPlan
 
@@ -17,7 +24,8 @@ def plans(target: TargetSpec, left_ns: int, base: Path) -> tuple[PartPlan, ...]:
         left_ns: How long a reading may take where nothing is said.
         base: Folder that relative paths start from.
     """
-    found = (_kubernetes(target), _http_route(target), _rollout(target), _kserve(target))
+    makers = (_kubernetes, _http_route, _rollout, _kserve, _llm)
+    found = (make(target) for make in makers)
     return tuple(
         PartPlan(part=part, settings={"name": part, **_reached(said, left_ns, base), **settings})
         for part, said, settings in (one for one in found if one is not None)
@@ -98,3 +106,19 @@ def _kserve(target: TargetSpec) -> _Found:
         "evict": said.evict,
     }
     return KSERVE, said, settings
+
+
+def _llm(target: TargetSpec) -> _Found:
+    said, pools = target.llm_inference_service, target.pools
+    if said is None:
+        return None
+    settings = {
+        "service": said.service,
+        "workload": said.workload,
+        "second": said.canary,
+        "stable": pools.stable,
+        "canary": None if said.canary is None else pools.fallback,
+        "port": said.port,
+        "evict": said.evict,
+    }
+    return LLM, said, settings

@@ -15,6 +15,7 @@ from homeostat.server.config.targets_kubernetes import (
     HttpRouteTarget,
     KserveTarget,
     KubernetesTarget,
+    LlmInferenceServiceTarget,
     RolloutTarget,
 )
 from homeostat.server.config.targets_ray import RayTarget
@@ -29,6 +30,7 @@ KUBERNETES: Final = "kubernetes"
 HTTP_ROUTE: Final = "httproute"
 ROLLOUT: Final = "rollout"
 KSERVE: Final = "kserve"
+LLM: Final = "llminferenceservice"
 RAY: Final = "ray"
 TRITON: Final = "triton"
 Name = spelling.Name
@@ -139,6 +141,7 @@ class TargetSpec(Strict):
     http_route: HttpRouteTarget | None = None
     rollout: RolloutTarget | None = None
     kserve: KserveTarget | None = None
+    llm_inference_service: LlmInferenceServiceTarget | None = None
     ray: RayTarget | None = None
     triton: TritonTarget | None = None
     pools: Pools = Field(default_factory=Pools)
@@ -153,6 +156,8 @@ class TargetSpec(Strict):
         for name in (KUBERNETES, ROLLOUT, KSERVE, RAY, TRITON):
             if getattr(self, name) is not None:
                 return name
+        if self.llm_inference_service is not None:
+            return LLM
         return WEBHOOK if self.webhook is not None else HAPROXY
 
     @property
@@ -167,7 +172,7 @@ class TargetSpec(Strict):
             if said:
                 return tuple(pool for pool in said if pool != self.pools.stable)
         fallback = (self.pools.fallback,) if self.pools.fallback is not None else ()
-        if self.traffic in {ROLLOUT, KSERVE}:
+        if self.traffic in {ROLLOUT, KSERVE, LLM}:
             return fallback
         if self.envoy is None:
             levers = () if self.webhook is None else self.webhook.levers
@@ -183,6 +188,7 @@ class TargetSpec(Strict):
             HTTP_ROUTE: "httpRoute.backends",
             ROLLOUT: "pools.fallback",
             KSERVE: "pools.fallback",
+            LLM: "pools.fallback",
         }
         return f"target.{keys.get(self.traffic or ENVOY, 'envoy.weights')}"
 
@@ -197,6 +203,8 @@ class TargetSpec(Strict):
             HTTP_ROUTE: self.http_route is not None,
             ROLLOUT: self.rollout is not None,
             KSERVE: self.kserve is not None and self.pools.fallback is not None,
+            LLM: self.llm_inference_service is not None
+            and self.llm_inference_service.canary is not None,
             WEBHOOK: asked,
         }
         return tuple(name for name, divides in there.items() if divides)
@@ -209,6 +217,7 @@ class TargetSpec(Strict):
     def _reached_somehow(self) -> Self:
         kinds = (PROCESS, "observe", KUBERNETES, ROLLOUT, KSERVE, RAY, TRITON, WEBHOOK)
         owners = [one for one in kinds if getattr(self, one) is not None]
+        owners += ["llmInferenceService"] if self.llm_inference_service is not None else []
         if len(owners) > 1:
             raise ValueError(
                 f"says both {' and '.join(owners)}; one place knows the replicas "
@@ -216,8 +225,8 @@ class TargetSpec(Strict):
             )
         if not owners and self.haproxy is None:
             raise ValueError(
-                "says neither process, kubernetes, rollout, kserve, ray, triton, haproxy, webhook "
-                "nor observe; `observe: true` only watches"
+                "says neither process, kubernetes, rollout, kserve, llmInferenceService, ray, "
+                "triton, haproxy, webhook nor observe; `observe: true` only watches"
             )
         if self.observe and self.traffic is not None:
             raise ValueError(
@@ -231,6 +240,7 @@ class TargetSpec(Strict):
     def _a_canary_has_a_pool(self) -> Self:
         named = [ROLLOUT] if self.rollout is not None else []
         named += [KSERVE] if self.kserve is not None and self.kserve.canary is not None else []
+        named += ["llmInferenceService"] if LLM in self._dividing else []
         if named and self.pools.fallback is None:
             raise ValueError(
                 f"{named[0]}: name the pool of its canary: pools: {{stable: a, fallback: b}}"

@@ -1,6 +1,6 @@
 """`spec.target`: what is reached through Kubernetes' API server."""
 
-from typing import Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,9 @@ from homeostat.adapters._guard import kept_secret
 from homeostat.server.config.guardrails import Strict
 from homeostat.server.config.spelling import BaseUrl, Name, ObjectName
 from homeostat.server.config.units import Duration
+
+_SHORT: Final = 43  # of longer names KServe makes others with a digest
+ShortName = Annotated[ObjectName, Field(max_length=_SHORT)]
 
 
 class ApiTarget(Strict):
@@ -105,3 +108,22 @@ class KserveTarget(PodsTarget):
     canary: ObjectName | None = Field(
         default=None, description="Which of spec.canary (Standard mode); default: the only one."
     )
+
+
+class LlmInferenceServiceTarget(PodsTarget):
+    """One KServe LLMInferenceService: its replicas, and how its own rules divide the traffic."""
+
+    service: ShortName
+    workload: Literal["primary", "prefill"] = Field(
+        default="primary", description="Whose replicas are meant, where prefill is apart."
+    )
+    canary: ShortName | None = Field(
+        default=None,
+        description="The LLMInferenceService that its rules divide with: the pool `fallback`.",
+    )
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.service == self.canary:
+            raise ValueError(f"service and canary are both {self.service!r}; name two")
+        return self
