@@ -25,6 +25,7 @@ from homeostat.twin.shapes import SCRAPE_S
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "twin"))
 
 CANDIDATES, DRAWS, HORIZON_S, SLOTS = 12, 64, 600, 8
+GOAL_S = 0.7  # of the processor, once compiled
 
 
 @pytest.mark.timeout(1800)
@@ -51,3 +52,5 @@ def test_a_full_rehearsal(benchmark: BenchmarkFixture, at_once: int) -> None:
     took = (time.process_time() - begun) / rounds
     benchmark.extra_info["processor_s"] = round(took, 3)
     benchmark.extra_info["ticks_per_processor_s"] = round(CANDIDATES * DRAWS * HORIZON_S / took)
+    if benchmark.enabled and at_once == 8:  # as it ships
+        assert took <= GOAL_S

@@ -14,13 +14,11 @@ import pytest
 from homeostat.base.ports import Detector
 from homeostat.detect.ewma import AsWritten, Config, Ewma
 
-ORACLES = Path(__file__).parents[3] / "shared" / "oracles" / "control_chart_oracles.json"
+ORACLES = Path(__file__).parents[1] / "oracles" / "control_charts.json"
 NEVER = float("inf")
 
 
 def oracle(name: str) -> Any:
-    if not ORACLES.exists():
-        pytest.skip(f"needs the control-chart oracles at {ORACLES}")
     return json.loads(ORACLES.read_text())[name]
 
 

@@ -228,6 +228,8 @@ REFUSALS = {
     "an unknown family": (_edit("infrastructure", "infra"), 3, "known: control"),
     "an unknown primitive": (_edit("contention", "contenton"), 8, "did you mean 'contention'"),
     "a magnitude out of range": (_edit("[2, 4]", "[2, 400]"), 9, "leaves 0.1 to 50"),
+    "one magnitude out of range": (_edit("[2, 4]", "400"), 9, "400 leaves 0.1 to 50; take one"),
+    "a magnitude with a unit": (_edit("[2, 4]", "3 min"), 9, "no unit is read: write 3"),
     "a range backwards": (_edit("[2, 4]", "[4, 2]"), 9, "swap them"),
     "a magnitude that is no number": (_edit("[2, 4]", "lots"), 9, "neither a number nor one of"),
     "not a number": (_edit("[2, 4]", "[2, .nan]"), 9, "NaN and infinity are no magnitudes"),

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from homeostat.twin import closed_forms as forms
 
-ORACLES = Path(__file__).parents[3] / "shared" / "oracles" / "oracles.json"
+ORACLES = Path(__file__).parents[1] / "oracles" / "queues.json"
 
 
 @pytest.fixture(scope="module")
 def oracles() -> dict[str, list[dict[str, Any]]]:
-    if not ORACLES.exists():
-        pytest.skip(f"the oracle numbers are not at {ORACLES}")
     return dict(json.loads(ORACLES.read_text()))
 
 

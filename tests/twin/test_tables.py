@@ -22,7 +22,7 @@ from homeostat.twin import (
 )
 from homeostat.twin import table_grid as grid
 
-QUANTILES = Path(__file__).parents[3] / "shared" / "oracles" / "des_quantiles.csv"
+QUANTILES = Path(__file__).parents[1] / "oracles" / "queue_quantiles.csv"
 curves = cache(tables.load)
 make = jax.jit(tables.Tables.row)
 step = jax.jit(lambda row, jobs, rate, dt, speed: row.next_jobs(jobs, rate, dt, speed))
@@ -204,8 +204,6 @@ def test_the_length_of_a_tick_hardly_matters() -> None:
 
 
 def test_quantiles_are_the_references() -> None:
-    if not QUANTILES.exists():
-        pytest.skip(f"the reference quantiles are not at {QUANTILES}")
     for cell in csv.DictReader(QUANTILES.read_text().splitlines()):
         law = float(cell["tau0"]), float(cell["alpha"]), int(cell["bmax"])
         row = row_of(*law)

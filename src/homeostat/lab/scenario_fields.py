@@ -4,6 +4,7 @@ The words of scenarios are in `scenario_schema`; here are only the ways to take 
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ from homeostat.lab.scenario_text import Node
 
 LOG_FROM: Final = 10.0  # a range over at least this ratio is drawn evenly in the logarithm
 _PAIR: Final = 2
+_UNIT: Final = re.compile(r"([+-]?\d+(?:\.\d+)?) ?[a-zA-Z%]+$")  # a number with a unit
 _E = TypeVar("_E", bound=Enum)
 
 
@@ -279,15 +281,20 @@ def check(
     line = fields.line(key)
     if isinstance(given, Param) and given.name not in params:
         hint = close_to(given.name, params) if params else "there are no params"
-        hint = "NaN and infinity are no magnitudes" if _not_finite(given.name) else hint
+        if _not_finite(given.name):
+            hint = "NaN and infinity are no magnitudes"
+        elif (number := _UNIT.match(given.name)) is not None:
+            hint = f"no unit is read: write {number[1]} in the unit that the reference says"
         raise fields.error(
             line,
             f"{fields.what}: {key}: {given.name!r} is neither a number nor one of params; {hint}",
         )
     least, most = bounds(given, dict(params))
     if least < limits[0] or most > limits[1]:
+        alone = least == most
+        said = f"{least:g}" if alone else f"[{least:g}, {most:g}]"
         raise fields.error(
             line,
-            f"{fields.what}: {key}: [{least:g}, {most:g}] leaves {limits[0]:g} to "
-            f"{limits[1]:g}; narrow it",
+            f"{fields.what}: {key}: {said} leaves {limits[0]:g} to {limits[1]:g}; "
+            + ("take one inside" if alone else "narrow it"),
         )
