@@ -21,7 +21,7 @@ KEPT_BY = {
     "room": {"G3 room"},
     "late-undo": {"G3 late undo", "G7 late undo"},
     "smaller-batch": {"G7 smaller batch"},
-    "larger-batch": {"G0 larger batch"},
+    "larger-batch": {"G0 larger batch", "G7 memory for the batch"},
     "where-traffic-goes": {"G0 where traffic goes", "G0 standby"},
     "turning-away": {"G0 turning away"},
 }

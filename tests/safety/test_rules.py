@@ -367,7 +367,26 @@ def batch_cases() -> Iterator[Case]:
     yield Case("a pool without traffic does not count", idle, BATCH)
     fresh = g.with_slot(unseen, "a-2", ReplicaState.STARTING)
     yield Case("nor does one that is starting", fresh, BATCH)
+    yield from memory_cases()
     yield from smaller_cases()
+
+
+def memory_cases() -> Iterator[Case]:
+    """Servers of tokens: the batch doubles, and so do the sequences in their memory."""
+    memory, mine = "G7 memory for the batch", ("a-1", "a-2", "a-3", "b-1")
+    half = g.told(S(), *(g.reading(names.replica(one), names.KV_USAGE, 0.5) for one in mine))
+    yield Case("sequences that will just fit", half, BATCH)
+    more = g.told(half, g.reading("replica:a-2", names.KV_USAGE, 0.501))
+    yield Case("sequences beyond one replica's memory", more, BATCH, "ask", memory)
+    yield Case("unless the step is small", more, replace(BATCH, change=(("batch_max", 9),)))
+    yield Case("taken back, whatever fits", more, BATCH, undo=True)
+    yield Case("beyond memory, it served with that", replaced(more, 16), BATCH, "ask", memory)
+    yield Case("beyond memory, in a paired run", policy(more, evidence_rules=False), BATCH)
+    unseen = g.without(half, [("replica:a-2", names.KV_USAGE)])
+    yield Case("one replica's memory unknown", unseen, BATCH, "ask", memory)
+    for signal in (names.PREEMPTION_RATIO, names.PROMPT_TOKENS, names.GENERATED_TOKENS):
+        tokens = g.told(S(), g.reading("replica:a-1", signal, 1.0))
+        yield Case(f"tokens by {signal}, memory unknown", tokens, BATCH, "ask", memory)
 
 
 def smaller_cases() -> Iterator[Case]:

@@ -79,13 +79,16 @@ def _turned_away(setting: Setting) -> Iterator[Case]:
 
 
 def _larger(setting: Setting) -> Iterator[Case]:
-    """A batch grows, unasked, while something else than load is suspected, or nobody knows."""
+    """A batch grows, unasked, in other trouble or beyond memory, or where nobody knows."""
     for kind, limit in ((K.BATCH_UP, None), *lever_cases(setting)):
         if kind is not K.BATCH_UP:
             continue
         now = one(setting, kind, limit)
-        ailing = now.cells["ailing"]
-        fine = z3.Or(z3.And(ailing.known, ailing.value == 0), undone(now))
+        none = [
+            z3.And(cell.known, cell.value == 0)
+            for cell in (now.cells["ailing"], now.cells["overfull"])
+        ]
+        fine = z3.Or(z3.And(*none), undone(now))
         yield Case(moments=(now,), terms=(now.alone, z3.Not(fine)), answer="runs")
 
 
@@ -116,7 +119,8 @@ ROOM: Final[tuple[Claim, ...]] = (
           "little could be served by it.", cases=_smaller,
           outage="Batches of 8 become 4, 2 and 1 within ten minutes, and a quarter is served."),
     Claim(name="larger-batch", promise="By itself it makes no batch larger while anything but load "
-          "is suspected, or while nobody knows.", cases=_larger,
+          "is suspected, where a device's memory would not hold it, or while nobody knows.",
+          cases=_larger,
           outage="A device is shared with a neighbour, and everybody waits for a batch of 64."),
     Claim(name="where-traffic-goes", promise="By itself it sends traffic only to a pool that is "
           "seen to serve well; with a yes also to one that stands by, and to no other.",

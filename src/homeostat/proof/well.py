@@ -21,8 +21,8 @@ _SCALES: Final = (ActionKind.SCALE_UP, ActionKind.SCALE_DOWN)
 _FLAGS: Final[dict[str, Value]] = {
     "undo": False, "approved": False, "agreed": 0, "named": True, "ours": True, "shaped": True,
     "directed": True, "present": True, "evidence_age_ms": 0, "ready": True, "slo_met": True,
-    "suspicions": 0, "ailing": 0, "memory_seen": True, "filling": 0, "gateway_fresh": True,
-    "silent": 0,
+    "suspicions": 0, "ailing": 0, "overfull": 0, "memory_seen": True, "filling": 0,
+    "gateway_fresh": True, "silent": 0,
     "process_gone": False, "probe_failures": 0, "suspected": False, "drained": False,
     "foreseen": False, "late": False, "room_kept_milli": 1000,
     "others_seen": True, "others_remain": True, "current_known": True, "older_clean": True,

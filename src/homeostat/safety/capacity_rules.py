@@ -78,6 +78,17 @@ CAPACITY_RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="G7",
+        name="memory for the batch",
+        source=TABLE + "G7: what does not fit into memory is put back and worked on again",
+        kinds=frozenset({ActionKind.BATCH_UP}),
+        require=Or((Not(Ref("evidence_rules")), compare("overfull", "==", 0))),
+        message="{overfull} replicas' memory would not hold the sequences of the larger batch",
+        exempt=UNDO,
+        on_false="ask",
+        on_unknown="ask",
+    ),
+    Rule(
+        id="G7",
         name="smaller batch",
         source=TABLE + "G7: at worst it takes as long as the larger one did, and serves fewer",
         kinds=frozenset({ActionKind.BATCH_DOWN}),

@@ -68,6 +68,7 @@ FIELDS: Final[dict[str, Field]] = {
     "slo_met": _flag("the objectives on the latest tick"),
     "suspicions": _count("what is suspected on the latest tick"),
     "ailing": _count("what is suspected other than more load or full batches"),
+    "overfull": _count("replicas whose device memory would not hold the larger batch"),
     "foreseen": _flag("no objective is missed, and nothing but a load in a forecast suspected"),
     "memory_seen": _flag("every replica of the pool that serves says how full its memory is"),
     "filling": _count("of those, replicas on their way to their memory limit"),

@@ -22,6 +22,13 @@ _BATCHES = 2
 _WHOLE_MILLI = 1000
 # What the runbook answers with a larger batch.
 _ANSWERED = frozenset({Family.LOAD, Family.BATCHING})
+# What a server of tokens says of itself: of whom one is known, all are asked for their memory.
+_OF_TOKENS = (
+    names.KV_USAGE,
+    names.PREEMPTION_RATIO,
+    names.PROMPT_TOKENS,
+    names.GENERATED_TOKENS,
+)
 
 
 def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
@@ -43,6 +50,7 @@ def room(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         "promised_ms": None if promised is None else promised // 1000,
         "suspicions": None if sight.state.evidence is None else len(sight.suspects),
         "ailing": sight.once(_ailing) if larger else None,
+        "overfull": _overfull(change, sight) if larger else None,
         "watch_ms": scrapes_ms(managed, managed.guard.watch_scrapes),
         "watched_ms": None,
         "memory_seen": None,
@@ -105,6 +113,27 @@ def _ailing(sight: Sight) -> int | None:
     if sight.state.evidence is None:
         return None
     return sum(family not in _ANSWERED for _, family in sight.suspects)
+
+
+def _overfull(change: Change, sight: Sight) -> int | None:
+    """Return how many replicas' memory would not hold a larger batch; None if that is unknown.
+
+    Sequences in work take a share of the device's memory; of a batch so much larger they take as
+    much more, since batches are full when this is asked. What does not fit is put back and worked
+    on again. Where no replica that serves says anything of tokens, none are served.
+    """
+    slots = _serving(sight)
+    if not any(
+        sight.value(names.replica(slot.name), signal) is not None
+        for slot in slots
+        for signal in _OF_TOKENS
+    ):
+        return 0
+    used, grown = _measured(slots, names.KV_USAGE, sight), _grown(change)
+    if used is None or grown is None:
+        return None
+    (after, before), _ = grown
+    return sum(share * after > _WHOLE_MILLI * before for share in used)
 
 
 def _lets_in(change: Change) -> bool | None:
