@@ -138,6 +138,7 @@ ROLLOUT_STATUS: Final = thing(
     readyReplicas=COUNT,
     replicas=COUNT,
     stableRS=TEXT,
+    updatedReplicas=COUNT,
 )
 
 PREDICTOR: Final = thing(

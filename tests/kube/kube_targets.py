@@ -236,6 +236,28 @@ async def rollout(kube: Kube) -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
+async def paused(kube: Kube) -> AsyncIterator[Target]:
+    """Back to a step that only `spec.paused` holds, and forth again to one that is held."""
+    home = kube.namespace()
+    timed = {"pause": {"duration": "1h"}}
+    steps = ({"setWeight": 5}, timed, {"setWeight": 20}, fake.HELD)
+    obj = fake.rollout(*steps, currentStepIndex=2)
+    path = kube_kinds.put(kube, owner.ROLLOUT, home, obj)
+
+    async def foreign(levers: Levers) -> None:
+        assert dict(levers) == {"weight.b": 20}
+        kube.status(path, {"currentStepIndex": 2, "pauseConditions": None})
+        kube.patch(path, {"spec": {"paused": False}})
+
+    with kube_kinds.followed(kube, owner.ROLLOUT, home):
+        async with in_the_clear(kube) as port:
+            config = settings(kube, home, rollout="chat", pause=True)
+            change = (("weight.b", 5),)
+            illegal = (*SHARES, (("weight.b", 7),))
+            yield made(kube, port, "rollout", config, change, illegal=illegal, foreign=foreign)
+
+
+@asynccontextmanager
 async def serverless(kube: Kube) -> AsyncIterator[Target]:
     """KServe with Knative below it."""
     home = kube.namespace()
@@ -364,6 +386,7 @@ TARGETS: Final[Mapping[str, Callable[[Kube], AbstractAsyncContextManager[Target]
     "scaled object": scaled_object,
     "route": route,
     "rollout": rollout,
+    "paused": paused,
     "serverless": serverless,
     "standard": standard,
     "batched": batched,

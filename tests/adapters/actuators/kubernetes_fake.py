@@ -198,6 +198,7 @@ class Cluster:
         entries = obj["metadata"]["managedFields"]
         for entry in entries:
             _forget(entry["fieldsV1"]["f:spec"], spec)
+        entries[:] = [one for one in entries if one["fieldsV1"]["f:spec"]]  # who has none is gone
         entries.append(_entry(manager, spec))
 
     def _stored(self, obj: dict[str, Any]) -> None:

@@ -2,9 +2,9 @@
 
 Written from the APIs' documentation and from what their controllers' sources do at each step: a
 Deployment's, a Gateway's (conditions of its routes), Argo Rollouts' (steps, pauses, aborts; pods
-are there at once), KServe's with Knative below it (traffic and revisions) or with a Deployment and
-an autoscaler, its LLMInferenceService's (`kubernetes_llm`). `follow` takes one step and says
-whether it changed anything.
+are there at once, but none come or go while it is paused), KServe's with Knative below it (traffic
+and revisions) or with a Deployment and an autoscaler, its LLMInferenceService's (`kubernetes_llm`).
+`follow` takes one step and says whether it changed anything.
 """
 
 import copy
@@ -121,33 +121,61 @@ def _rollout(obj: Object) -> bool:
     before = copy.deepcopy(status)
     spec, steps = obj["spec"], obj["spec"]["strategy"]["canary"]["steps"]
     status["observedGeneration"] = str(obj["metadata"]["generation"])  # Argo writes text
+    halted = bool(spec.get("paused"))  # haltProgress: weights go on, pods and steps do not
     index = min(status.get("currentStepIndex", 0), len(steps))
-    if status["currentPodHash"] == status["stableRS"] or status.get("promoteFull"):
-        index, weight = len(steps), 100
-    elif status.get("abort"):
-        index, weight = 0, 0
-    else:
-        passed = [one["setWeight"] for one in steps[: index + 1] if "setWeight" in one]
-        weight = 100 if index == len(steps) else [0, *passed][-1]
+    index, weight = _reached(obj, steps, index, halted=halted)
+    if not halted:
+        status["updatedReplicas"] = _needed(obj, weight)
     status["canary"] = {
         "weights": {"canary": {"weight": weight}, "stable": {"weight": 100 - weight}}
     }
     step = steps[index] if index < len(steps) and not status.get("abort") else {}
-    paused, seen = status.pop("pauseConditions", None), status.pop("controllerPause", False)
-    if {"setWeight", "setCanaryScale"} & set(step) and not spec.get("paused"):
-        index += 1
-    elif "pause" in step and not paused and seen and not spec.get("paused"):
-        index += 1  # somebody took the condition away: it goes on
-    elif "pause" in step:
-        held = paused or [{"reason": "CanaryPauseStep", "startTime": "2026-11-22T03:00:00Z"}]
-        status |= {"pauseConditions": held, "controllerPause": True}
+    index += _passes(status, step, halted=halted)
     if index == len(steps):
         status |= {"stableRS": status["currentPodHash"], "promoteFull": False}
-    phases = {"Degraded": status.get("abort"), "Paused": "pause" in step, "Healthy": not step}
+    resting = halted or "pause" in step
+    phases = {"Degraded": status.get("abort"), "Paused": resting, "Healthy": not step}
     status["phase"] = next((phase for phase, is_in in phases.items() if is_in), "Progressing")
     status["currentStepIndex"] = index
     status["replicas"] = len(_rolled(obj))
     return bool(status != before)
+
+
+def _reached(obj: Object, steps: list[Object], index: int, *, halted: bool) -> tuple[int, int]:
+    """Return the step that counts, and the weight that the traffic can have there."""
+    status = obj["status"]
+    if status["currentPodHash"] == status["stableRS"] or status.get("promoteFull"):
+        return len(steps), 100
+    if status.get("abort"):
+        return 0, 0
+    passed = [one["setWeight"] for one in steps[: index + 1] if "setWeight" in one]
+    weight = 100 if index == len(steps) else [0, *passed][-1]
+    if halted and status.get("updatedReplicas", 0) < _needed(obj, weight):
+        # Its pods are not there and none are started: the weight of the step before.
+        weight = [0, *(one["setWeight"] for one in steps[:index] if "setWeight" in one)][-1]
+    return index, weight
+
+
+def _passes(status: Object, step: Object, *, halted: bool) -> bool:
+    """Return whether it goes on to the next step; else say what it waits for."""
+    paused, seen = status.pop("pauseConditions", None), status.pop("controllerPause", False)
+    if halted:
+        status |= {"pauseConditions": paused, "controllerPause": seen} if paused else {}
+        return False
+    if {"setWeight", "setCanaryScale"} & set(step):
+        return True
+    if "pause" in step and not paused and seen:
+        return True  # somebody took the condition away
+    if "pause" in step:
+        held = paused or [{"reason": "CanaryPauseStep", "startTime": "2026-11-22T03:00:00Z"}]
+        status |= {"pauseConditions": held, "controllerPause": True}
+    return False
+
+
+def _needed(obj: Object, weight: int) -> int:
+    """Return how many pods of the new version a weight needs."""
+    count: int = obj["spec"]["replicas"]
+    return -(-count * weight // 100)
 
 
 def _rolled(obj: Object) -> list[Object]:
@@ -155,10 +183,9 @@ def _rolled(obj: Object) -> list[Object]:
         return []
     name, count, status = obj["metadata"]["name"], obj["spec"]["replicas"], obj["status"]
     stable, current = status["stableRS"], status["currentPodHash"]
-    weight = status["canary"]["weights"]["canary"]["weight"]
     wanted = {stable: count}
     if current != stable:
-        wanted[current] = -(-count * weight // 100)
+        wanted[current] = status.get("updatedReplicas", 0)
     return [
         pod(f"{name}-{kind}-{place}", place, {"app": name, "rollouts-pod-template-hash": kind})
         for kind, many in wanted.items()

@@ -176,6 +176,46 @@ async def rollout_target(folder: Path) -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
+async def paused_target(folder: Path) -> AsyncIterator[Target]:
+    """Back to a step that only `spec.paused` holds, and forth again to one that is held."""
+    part = plugins.part("actuator", "rollout")
+    token = _written(folder)
+    cluster = fake.Cluster(installed=fake.OWNERS, delay_s=DELAY_S)
+    timed = {"pause": {"duration": "1h"}}
+    steps = ({"setWeight": 5}, timed, {"setWeight": 20}, fake.HELD, {"setWeight": 50}, timed)
+    cluster.create(fake.ROLLOUTS, fake.rollout(*steps, currentStepIndex=2))
+    path = f"{fake.ROLLOUTS}/chat"
+    with fake.serving(cluster) as port:
+
+        async def foreign(levers: Levers) -> None:
+            assert dict(levers) == {"weight.b": 20}
+            asked = {"currentStepIndex": 2, "pauseConditions": None}
+            manager = "kubectl-argo-rollouts"
+            assert cluster.write(f"{path}/status", {"status": asked}, manager)[0] == 200
+            assert cluster.write(path, {"spec": {"paused": False}}, manager)[0] == 200
+
+        yield Target(
+            deployment="credit",
+            host="127.0.0.1",
+            port=port,
+            make=lambda url: part.build(
+                part.config(
+                    url=url,
+                    namespace="ml",
+                    rollout="chat",
+                    pause=True,
+                    token_file=token,
+                    read_timeout_s=3.0,
+                )
+            ),
+            change=(("weight.b", 5),),
+            illegal=((("weight.b", 50),), (("weight.b", 7),), (("weight.b", 100),)),
+            foreign=foreign,
+            read_within_s=3.0,
+        )
+
+
+@asynccontextmanager
 async def service_target(folder: Path) -> AsyncIterator[Target]:
     """Of the Serverless mode; the floor of the other one is in `test_kserve`."""
     part = plugins.part("actuator", "kserve")

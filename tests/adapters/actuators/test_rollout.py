@@ -11,10 +11,12 @@ from pydantic import ValidationError
 sys.path.insert(0, str(Path(__file__).parent))
 import kubernetes_fake as fake
 from kubernetes_stage import Stage
+from kubernetes_targets import paused_target
 
 from homeostat.adapters.actuators.rollout import RolloutConfig, build
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import ReceiptStatus
+from homeostat.testing.actuator import check_actuator
 
 CHAT = f"{fake.ROLLOUTS}/chat"
 TIMED = {"pause": {"duration": "1h"}}
@@ -143,6 +145,122 @@ async def test_who_paused_it_is_not_overruled_except_to_take_the_canary_away(sta
     assert (receipt.status, "paused" in receipt.detail) == (ReceiptStatus.NOT_APPLIED, True)
     assert (await stage.apply((("weight.b", 0),))).status is ReceiptStatus.DONE
     assert lasting(stage) == 0
+
+
+BACK = (("weight.b", 50),)
+
+
+def at_timed(stage: Stage, **canary: Any) -> None:
+    """Create a Rollout that is held at 100 %, with a step of 50 % before that nothing holds."""
+    stage.cluster.create(fake.ROLLOUTS, fake.rollout(*STEPS, currentStepIndex=7))
+    stage.found(CHAT)["spec"]["strategy"]["canary"] |= canary
+
+
+async def test_a_step_that_nothing_holds_is_gone_back_to_by_a_pause_and_left_by_its_end(
+    stage: Stage,
+) -> None:
+    at_timed(stage)
+    assert (await stage.apply(BACK, pause=True)).status is ReceiptStatus.DONE
+    ahead, asked, placed = stage.cluster.patches
+    assert (ahead["spec"], set(asked), "spec" in placed) == (
+        {"paused": True}, {"metadata", "status"}, False,
+    )  # fmt: skip
+    assert asked["status"] == {"currentStepIndex": 5, "pauseConditions": None}
+    world = await stage.read(pause=True)
+    assert (lasting(stage), dict(world.levers)["weight.b"], world.changing) == (50, 50, False)
+    assert status(stage)["phase"] == "Paused"
+    receipt = await stage.apply((("weight.b", 20),), intent={"id": "d-3.0.0"}, pause=True)
+    assert receipt.status is ReceiptStatus.DONE
+    assert stage.cluster.patches[-1]["spec"] == {"paused": None}
+    world = await stage.read(pause=True)
+    assert (lasting(stage), world.changing, stage.found(CHAT)["spec"].get("paused")) == (
+        20, False, None,
+    )  # fmt: skip
+
+
+async def test_an_abort_ends_a_pause_of_ours(stage: Stage) -> None:
+    at_timed(stage)
+    assert (await stage.apply(BACK, pause=True)).status is ReceiptStatus.DONE
+    receipt = await stage.apply((("weight.b", 0),), intent={"id": "d-3.0.0"})
+    assert (receipt.status, lasting(stage)) == (ReceiptStatus.DONE, 0)
+    assert stage.found(CHAT)["spec"].get("paused") is None
+
+
+async def test_a_pause_alone_has_moved_nothing_and_the_same_write_goes_on(stage: Stage) -> None:
+    at_timed(stage)
+    before = (await stage.read()).stamp("rollout")
+    stage.cluster.refuse_writes = {f"{CHAT}/status": 500}
+    receipt = await stage.apply(BACK, pause=True)
+    assert receipt.status is ReceiptStatus.UNKNOWN
+    world = await stage.read()
+    after = world.stamp("rollout")
+    assert before is not None
+    assert after is not None
+    assert (dict(world.levers)["weight.b"], lasting(stage)) == (100, 100)
+    assert (after.token, after.intent) == (before.token, None)
+    assert stage.found(CHAT)["spec"]["paused"] is True
+    stage.cluster.refuse_writes = {}
+    again = await stage.apply(BACK, intent={"token": before.token}, pause=True)
+    assert (again.status, lasting(stage)) == (ReceiptStatus.DONE, 50)
+
+
+@pytest.mark.parametrize(
+    ("weight", "settings", "canary"),
+    [
+        (50, {}, {}),  # it was not allowed to pause
+        (50, {"pause": True}, {"dynamicStableScale": True}),  # the stable pods would have to start
+        (33, {"pause": True}, {}),
+    ],
+)
+async def test_where_a_pause_leads_nowhere_none_is_made(
+    stage: Stage, weight: int, settings: dict[str, Any], canary: dict[str, Any]
+) -> None:
+    at_timed(stage, **canary)
+    receipt = await stage.apply((("weight.b", weight),), **settings)
+    assert (receipt.status, "held are 5, 20, 100" in receipt.detail) == (
+        ReceiptStatus.NOT_APPLIED,
+        True,
+    )
+    assert stage.cluster.patches == []
+
+
+async def test_no_pause_leads_up(stage: Stage) -> None:
+    stage.cluster.create(fake.ROLLOUTS, fake.rollout(*STEPS, currentStepIndex=3))
+    assert (await stage.apply(BACK, pause=True)).status is ReceiptStatus.NOT_APPLIED
+    assert stage.cluster.patches == []
+
+
+async def test_whoever_owns_the_pause_is_left_to_it(stage: Stage) -> None:
+    at_timed(stage)
+    applied = {"manager": "argocd-controller", "operation": "Apply"}
+    fields: dict[str, Any] = {"f:spec": {"f:paused": {}}}
+    entry = applied | {"fieldsV1": fields}
+    stage.found(CHAT)["metadata"]["managedFields"].append(entry)
+    receipt = await stage.apply(BACK, pause=True)
+    assert (receipt.status, "argocd-controller" in receipt.detail) == (
+        ReceiptStatus.NOT_APPLIED,
+        True,
+    )
+    assert stage.cluster.patches == []
+
+
+async def test_a_pause_that_somebody_made_after_ours_is_theirs(stage: Stage) -> None:
+    at_timed(stage)
+    assert (await stage.apply(BACK, pause=True)).status is ReceiptStatus.DONE
+    for paused in (False, True):
+        stage.cluster.write(CHAT, {"spec": {"paused": paused}}, "kubectl-argo-rollouts")
+    receipt = await stage.apply((("weight.b", 20),), intent={"id": "d-3.0.0"}, pause=True)
+    assert (receipt.status, "somebody paused" in receipt.detail) == (
+        ReceiptStatus.NOT_APPLIED,
+        True,
+    )
+
+
+@pytest.mark.live
+@pytest.mark.long
+async def test_the_way_back_by_a_pause_keeps_the_ports_promises(tmp_path: Path) -> None:
+    async with paused_target(tmp_path) as target:
+        await check_actuator(target)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,8 @@ def test_a_rollout_knows_the_replicas_and_divides_the_traffic() -> None:
     assert (found.scale_actuator, found.traffic_actuator) == ("rollout", "rollout")
     settings = actuators(target)["rollout"]
     assert (settings["stable"], settings["canary"], settings["port"]) == ("a", "b", 8080)
+    assert settings["pause"] is False
+    assert actuators({"rollout": ROLLOUT | {"pause": True}, "pools": POOLS})["rollout"]["pause"]
     with pytest.raises(ConfigError, match=r"'c' has no weight; add it to target\.pools\.fallback"):
         deployment(target, canary={"pool": "c", "bucket": "60s"})
 
@@ -239,6 +241,7 @@ def test_ray_knows_the_replicas_and_something_beside_it_divides_the_traffic() ->
         ),
         ({"rollout": ROLLOUT, "httpRoute": ROUTE, "pools": POOLS}, "keep one"),
         ({"rollout": ROLLOUT | {"steps": []}, "pools": POOLS}, "steps"),
+        ({"rollout": ROLLOUT | {"pause": "yes"}, "pools": POOLS}, "pause"),
         ({"ray": RAY, "kubernetes": KUBERNETES}, "both kubernetes and ray"),
         ({"ray": RAY | {"userConfig": {"batchMax": "a b"}}}, "batchMax"),
         ({"ray": RAY | {"userConfig": {"replicas": "a"}}}, "replicas"),

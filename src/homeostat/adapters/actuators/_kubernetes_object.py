@@ -22,7 +22,7 @@ from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_restart as restart
 from homeostat.adapters.actuators import _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
-from homeostat.adapters.actuators._kubernetes_view import ApiConfig, View
+from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Holding, View
 from homeostat.adapters.actuators._stamp import DONE, NOT_APPLIED, UNKNOWN, Live, Outcome
 from homeostat.base.errors import ActuatorError
 from homeostat.base.intent import Intent, Receipt
@@ -218,8 +218,9 @@ class ObjectActuator:
         version = obj["metadata"]["resourceVersion"]
         placed = {STAMP: ahead, AHEAD: None, **restart.notes(obj, None)}
         meta = {"resourceVersion": version, "annotations": placed}
+        over = self._view.over(obj) if isinstance(self._view, Holding) else {}
         try:
-            await self._patch_it({"metadata": meta}, obj)
+            await self._patch_it({"metadata": meta, **over}, obj)
         except ApiError as error:
             return error.status == _CONFLICT
         return False
@@ -230,7 +231,7 @@ class ObjectActuator:
         """Return the object as it stands after the patch, or None when our stamp's fate is unknown.
 
         A change by the status takes two writes, for the status takes no annotation; so does an
-        eviction. The stamp goes ahead, beside the one that stands. It changes nothing, not even the
+        eviction. The stamp goes ahead, beside the one that stands. It moves nothing, not even the
         token, so that a lost one may be looked for and sent again, and the change can land until
         the token moves.
 

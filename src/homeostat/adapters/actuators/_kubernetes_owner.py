@@ -93,6 +93,14 @@ def owners(obj: Object, field: str) -> list[str]:
     return found
 
 
+def is_set_here(obj: Object, field: str) -> bool:
+    """Return whether it was we who last set a field of an object's spec, and nobody else."""
+    entries = obj["metadata"].get("managedFields", ())
+    steps = ("spec", *field.split("."))
+    held = [one for one in entries if _holds(one.get("fieldsV1", {}), steps)]
+    return bool(held) and all(one.get("manager") == MANAGER for one in held)
+
+
 def controllers(obj: Object) -> list[str]:
     """Return the controller that made an object and answers for it, for people."""
     return [

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -98,8 +98,8 @@ class View(Protocol):
     def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
         """Return the merge patch of the status that asks its controller for the change.
 
-        Empty where `change` says it all. Where it is not, `change` must be empty: of two writes
-        only the last may have an effect.
+        Empty where `change` says it all. Where it is not, `change` may only hold the object where
+        it stands, and move no token: of two writes only the last may have an effect.
         """
         ...
 
@@ -134,6 +134,15 @@ class View(Protocol):
             ApiError: Something may not be read.
             ValueError: What was read makes no sense, or is not in force.
         """
+        ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A view whose `change` holds an object before its status is asked for something."""
+
+    def over(self, obj: owner.Object) -> dict[str, Any]:
+        """Return the merge patch that ends what holds it, once it is not needed; else empty."""
         ...
 
 

@@ -6,20 +6,24 @@ holds it, for otherwise Argo goes on by itself. As its own commands do, a write 
 
 - to a step: `currentStepIndex` and no `pauseConditions`, as `promote`; from an abort also
   `abort: false`, as `retry`. Argo then brings up pods before it lets traffic follow;
-- to 0 where no step holds 0: `abort: true`, as `abort`.
+- to 0 where no step holds 0: `abort: true`, as `abort`;
+- with `pause`, back to a step that was passed and that nothing holds: first `spec.paused: true`, as
+  `pause`, which moves nothing and goes with the stamp that is ahead, then the step. A paused
+  Rollout starts and ends no pods, so this way is never one up. What is paused here goes on with
+  the next write that leads to a held step or to an abort; anybody else's pause stays.
 
 Promotion for good is left out: the pods of the version before are gone then, with no way back.
-Sources: argo-rollouts rollout/canary.go, rollout/pause.go, rollout/trafficrouting.go and
-pkg/kubectl-argo-rollouts/cmd/promote at 737ca89b.
+Sources: argo-rollouts rollout/canary.go, rollout/context.go (haltProgress), rollout/pause.go,
+rollout/trafficrouting.go and pkg/kubectl-argo-rollouts/cmd/{promote,pause} at 9f8d111d.
 """
 
-import itertools
 from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
+from homeostat.adapters.actuators import _rollout_steps as steps
 from homeostat.adapters.actuators import _shares, _stamp
 from homeostat.adapters.actuators._kubernetes_api import Api
 from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
@@ -45,6 +49,10 @@ class RolloutConfig(ApiConfig):
     )
     evict: bool = Field(
         default=False, description="Pods may be restarted, one by one, by eviction."
+    )
+
+    pause: bool = Field(
+        default=False, description="Steps that nothing holds may be gone back to, by spec.paused."
     )
 
     @model_validator(mode="after")
@@ -84,14 +92,19 @@ class Steps:
             ValueError: One of them is no number.
         """
         found: dict[str, Scalar] = {self._replicas: pods.whole(obj["spec"], "replicas", 1)}
-        weight = _weight(obj)
+        weight = steps.weight(obj)
         return found if weight is None else found | {self._weight: weight}
 
     def wanted(self, obj: owner.Object) -> list[Any]:
-        """Return the spec, and what of the status people and controllers ask for."""
+        """Return the spec, and what of the status people and controllers ask for.
+
+        A pause of ours moves no token: it holds what stands there.
+        """
         status = obj.get("status", {})
         asked = [status.get(key) for key in ("currentPodHash", "stableRS", "abort", "promoteFull")]
-        return [obj["metadata"].get("uid"), obj["spec"], *map(_or_none, asked), _weight(obj)]
+        spec = {key: value for key, value in obj["spec"].items() if key != "paused"}
+        asked.append(obj["spec"].get("paused") and not steps.is_paused_here(obj))
+        return [obj["metadata"].get("uid"), spec, *map(_or_none, asked), steps.weight(obj)]
 
     def problem(self, lever: str, value: Scalar) -> str:
         """Return why there cannot be as many replicas, or no step can have this weight."""
@@ -108,31 +121,45 @@ class Steps:
             return "a Rollout takes its replicas by the spec and its weight by the status; ask once"
         if self._weight not in post:
             return ""
-        value, held = int(post[self._weight]), _held(obj)
+        value, held = int(post[self._weight]), steps.held(obj)
         if value == 0:
             return ""  # also of a Rollout that a person paused: it takes risk away
-        if obj["spec"].get("paused"):
+        if obj["spec"].get("paused") and not steps.is_paused_here(obj):
             return "somebody paused the Rollout (spec.paused)"
-        if value not in held:
-            said = ", ".join(map(str, sorted(held))) or "none"
-            return f"no setWeight: {value} with `pause: {{}}` right after it; held are {said}"
-        return ""
+        if value in held or self._is_back(obj, value):
+            return ""
+        said = ", ".join(map(str, sorted(held))) or "none"
+        return f"no setWeight: {value} with `pause: {{}}` right after it; held are {said}"
 
-    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:  # noqa: ARG002
-        """Return the patch of the replicas."""
-        wanted = dict(intent.post).get(self._replicas)
-        return {} if wanted is None else {"spec": {"replicas": int(wanted)}}
+    def change(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
+        """Return the patch of the replicas, or the pause that comes before a step."""
+        post = dict(intent.post)
+        if self._replicas in post:
+            return {"spec": {"replicas": int(post[self._replicas])}}
+        is_back = self._weight in post and self._is_back(obj, int(post[self._weight]))
+        return {"spec": {"paused": True}} if is_back else {}
 
     def status(self, obj: owner.Object, intent: Intent) -> dict[str, Any]:
         """Return what asks Argo for another step, or for an abort."""
         wanted = dict(intent.post).get(self._weight)
-        if wanted is None or wanted == _weight(obj):
+        if wanted is None or wanted == steps.weight(obj):
             return {}
-        index = _held(obj).get(int(wanted))
+        index = steps.held(obj).get(int(wanted))
+        if index is None and self._is_back(obj, int(wanted)):
+            index = steps.passed(obj, int(wanted))
         if index is None:
             return {"abort": True}
         back = {"abort": False} if obj["status"].get("abort") else {}
         return {**back, "currentStepIndex": index, "pauseConditions": None}
+
+    def over(self, obj: owner.Object) -> dict[str, Any]:
+        """Return the patch that ends a pause of ours where it is not needed any more."""
+        return {"spec": {"paused": None}} if steps.may_go_on(obj) else {}
+
+    def _is_back(self, obj: owner.Object, value: int) -> bool:
+        """Return whether the way to a weight is back to a step that only a pause can hold."""
+        wanted = self._config.pause and value != 0 and value not in steps.held(obj)
+        return wanted and steps.passed(obj, value) is not None
 
     async def owners(self, api: Api, obj: owner.Object) -> dict[str, list[str]]:
         """Return who else scales it; the weight is a controller's only if the Rollout is."""
@@ -145,7 +172,11 @@ class Steps:
         }
 
     async def forbidden(self, api: Api, obj: owner.Object, intent: Intent) -> str:
-        """Return which disruption budget is against fewer replicas."""
+        """Return who else sets the pause, or which disruption budget is against fewer replicas."""
+        if self.change(obj, intent).get("spec", {}).get("paused") and (
+            found := owner.owners(obj, "paused")
+        ):
+            return f"{' and '.join(found)}: the Rollout cannot be paused for the step"
         before = pods.whole(obj["spec"], "replicas", 1)
         after = int(dict(intent.post).get(self._replicas, before))
         if after >= before:
@@ -167,7 +198,7 @@ class Steps:
             pool = pools.get(pods.labels_of(one).get(_HASH))
             if pool is not None:  # pods of older versions get no traffic
                 replicas.append(pods.replica(one, pool=pool, port=self._config.port))
-        return Sight(replicas=tuple(replicas), changing=_is_changing(obj))
+        return Sight(replicas=tuple(replicas), changing=steps.is_changing(obj))
 
     async def restartable(self, api: Api, obj: owner.Object) -> list[dict[str, Any]]:
         """Return the pods of all versions."""
@@ -181,72 +212,6 @@ class Steps:
             return obj
         plural = _WORKLOADS[reference["kind"]]
         return await api.get(f"/apis/apps/v1{self._config.home}/{plural}/{reference['name']}")
-
-
-def _steps(obj: owner.Object) -> list[Any]:
-    canary = (obj["spec"].get("strategy") or {}).get("canary") or {}
-    steps: list[Any] = canary.get("steps") or []
-    # Without a router, Argo divides by counting pods: no share can be said in percent.
-    return steps if canary.get("trafficRouting") else []
-
-
-def _weight(obj: owner.Object) -> int | None:
-    """Return the share that Argo has been asked for, in percent; None while it has none to divide.
-
-    Raises:
-        ValueError: A step's weight is no share, or the index no step.
-    """
-    status, steps = obj.get("status", {}), _steps(obj)
-    stable, current = status.get("stableRS"), status.get("currentPodHash")
-    if not steps or not stable or not current or stable == current or status.get("promoteFull"):
-        return None
-    if status.get("abort"):
-        return 0
-    index = status.get("currentStepIndex") or 0
-    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-        raise ValueError(f"status.currentStepIndex is {index!r}")
-    if index >= len(steps):
-        return None
-    passed = (one["setWeight"] for one in reversed(steps[: index + 1]) if "setWeight" in one)
-    return _share(next(passed, 0))
-
-
-def _held(obj: owner.Object) -> dict[int, int]:
-    """Return weights that an indefinite pause holds, with the index of their step; first of each.
-
-    Raises:
-        ValueError: A step's weight is no share.
-    """
-    found: dict[int, int] = {}
-    steps = _steps(obj)
-    for index, (one, then) in enumerate(itertools.pairwise(steps)):
-        pause = then.get("pause")
-        if "setWeight" in one and pause is not None and pause.get("duration") is None:
-            found.setdefault(_share(one["setWeight"]), index)
-    return found
-
-
-def _share(value: Any) -> int:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not 0 <= value <= _shares.PERCENT:
-        raise ValueError(f"a setWeight is {value!r}")
-    return int(value)
-
-
-def _is_changing(obj: owner.Object) -> bool:
-    """Return whether Argo has not seen the spec, not reached the step, or not set its weight."""
-    status, weight, steps = obj.get("status", {}), _weight(obj), _steps(obj)
-    seen = str(status.get("observedGeneration", ""))  # Argo writes it as text
-    behind = not seen.isdecimal() or int(seen) < obj["metadata"]["generation"]
-    if behind or status.get("promoteFull") or status.get("phase") == "Progressing":
-        return True
-    if weight is None:
-        wanted: bool = status.get("replicas", 0) != obj["spec"].get("replicas", 1)
-        return wanted
-    live = ((status.get("canary") or {}).get("weights") or {}).get("canary") or {}
-    index = status.get("currentStepIndex") or 0
-    arrived = bool(status.get("abort")) or "pause" in steps[index]
-    return live.get("weight") != weight or not arrived
 
 
 def _or_none(value: Any) -> Any:

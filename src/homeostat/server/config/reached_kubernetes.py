@@ -89,6 +89,7 @@ def _rollout(target: TargetSpec) -> _Found:
         "canary": pools.fallback,
         "port": said.port,
         "evict": said.evict,
+        "pause": said.pause,
     }
     return ROLLOUT, said, settings
 

@@ -99,6 +99,11 @@ class RolloutTarget(PodsTarget):
     """One Argo Rollout: its replicas, and its canary's share by the steps that are held."""
 
     rollout: ObjectName
+    pause: bool = Field(
+        default=False,
+        strict=True,
+        description="Steps that nothing holds may be gone back to, by pausing the Rollout there.",
+    )
 
 
 class KserveTarget(PodsTarget):
