@@ -110,7 +110,22 @@ def _fits(whole: Action, world: Snapshot, sight: Sight) -> bool:
         and len(first) == len(slots) == len(set(slots))
         and ready.issuperset(slots)
         and 0 < 2 * len(slots) <= len(ready)
+        and _rest_alike(whole, world, ready)
     )
+
+
+def _rest_alike(whole: Action, world: Snapshot, ready: frozenset[str]) -> bool:
+    """Return whether every other replica is known to have what all have.
+
+    Another's own value is somebody's word: it counts among those that are not like the rest, and
+    the setting of all would end it, which no undo of ours restores.
+    """
+    named = dict(whole.change)
+    owns = {
+        names.lever_own(lever, slot) for lever in named if lever in names.OF_EACH for slot in ready
+    }
+    told = {lever for lever, _ in world.levers if (of := names.own(lever)) and of[0] in named}
+    return all(world.lever(lever) == 0 for lever in sorted((owns | told) - set(named)))
 
 
 def _ready(pool: str, world: Snapshot) -> frozenset[str]:

@@ -13,7 +13,8 @@ from time import monotonic
 from protocol_sim.chance import ALL_KINDS
 from protocol_sim.driver import Report, run, shrunk, traced
 from protocol_sim.memory import Violation
-from protocol_sim.mutants import MUTANTS, Caught, first_caught
+from protocol_sim.mutants import Caught, first_caught
+from protocol_sim.mutants_first import ALL_MUTANTS as MUTANTS
 from protocol_sim.options import Options
 
 SEEDS_A_PIECE = 200  # some 300,000 effects: a quarter of a minute

@@ -9,6 +9,7 @@ from typing import Any
 from homeostat.base.intent import ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.loop import protocol
+from homeostat.loop.comparing import is_compared
 from homeostat.loop.protocol import (
     AskGuard,
     ClaimTarget,
@@ -84,7 +85,10 @@ def _cycle(world: World, process: Process, seat: Seat, epoch: int) -> Effects:
         yield from _feed(world, process, seat, epoch, news)
     seat.snapshot = yield (world.read, (process, seat.name))
     yield from _feed(world, process, seat, epoch, WorldSeen(world=seat.snapshot))
-    if seat.record.state is ActionState.VERIFYING:
+    if seat.record.state is ActionState.VERIFYING and is_compared(seat.record):
+        for news in (yield (world.compared, (seat.record,))):
+            yield from _feed(world, process, seat, epoch, news)
+    elif seat.record.state is ActionState.VERIFYING:
         seen = yield (world.effect, (seat.record,))
         yield from _feed(world, process, seat, epoch, EffectSeen(effect=seen))
     yield from _feed(world, process, seat, epoch, Tick())

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import accumulate
 from typing import Any
@@ -21,7 +21,7 @@ QUIET_TICKS = 600  # an approval, a quiesce and three undo attempts in a row fit
 STILL_TICKS = 60  # at rest: nothing in flight and nothing sent for this long
 BETWEEN = (
     "crash", "pause", "steal", "meddle", "throw_kill", "hide_kill", "request_abort", "reload",
-    "trouble", "clock_step",
+    "trouble", "clock_step", "die",
 )  # fmt: skip
 SHORT = 200  # effects: what every single one of may be made to fail
 TRACE_TAIL = 60  # effects that a repeated failure shows
@@ -343,10 +343,7 @@ def shrunk(options: Options) -> Options:
 
 
 def _shortened(options: Options, effects: int) -> Options:
-    return Options(
-        seed=options.seed, mode=options.mode, effects=effects, faults=options.faults,
-        broken=options.broken, lying_reads=options.lying_reads,
-    )  # fmt: skip
+    return replace(options, effects=effects)
 
 
 def _breaks(options: Options) -> bool:

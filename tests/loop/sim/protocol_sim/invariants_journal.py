@@ -108,7 +108,7 @@ def _done_by_hand(memory: Memory, intent: Intent, read: Snapshot | None) -> bool
 def _is_back(memory: Memory, record: ActionRecord) -> bool:
     ids = memory.ids[record.id]
     live, first = memory.live[record.deployment], memory.before.get(record.id, {})
-    if all(live[name] == value for name, value in first.items()):
+    if all(live.get(name) == value for name, value in first.items()):
         return True
     return any(i in memory.landed for i in ids if memory.intents[i].undo)
 

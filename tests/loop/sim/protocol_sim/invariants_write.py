@@ -6,6 +6,7 @@ The guard is never believed: what it may let pass is said again here, from the w
 import math
 from collections.abc import Callable
 
+from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.guard import Allow, Deny, GuardAnswer
 from homeostat.base.intent import Intent
@@ -16,6 +17,7 @@ from protocol_sim.options import (
     BOUNDS,
     FALLBACK_REPLICAS,
     MOST_LOST,
+    OWN_BOUNDS,
     PRICE_USD,
     REPLICAS,
     TIMING,
@@ -85,7 +87,7 @@ def i6_kill_switch(memory: Memory, permit: Permit, intent: Intent) -> None:
 def i7_bounds(memory: Memory, intent: Intent, change: Levers) -> None:
     """I7: levers never leave [lo, hi] by our action, whatever lands, however late."""
     for name, value in change:
-        low, high = BOUNDS[name]
+        low, high = OWN_BOUNDS if names.own(name) else BOUNDS[name]
         if isinstance(value, str) or not low <= float(value) <= high:
             memory.fail("I7", f"{intent.id} sets {name} to {value} outside {low}..{high}")
 
@@ -162,13 +164,17 @@ def i16_no_fight(memory: Memory, target: Target, intent: Intent, changed: tuple[
             memory.weak("I16", f"{intent.id} reverts {name}, last written by {writer}")
 
 
-def undo_restores(memory: Memory, intent: Intent) -> None:
-    """UNDO: an undo writes what was live before the action's first stage, nothing else."""
+def undo_restores(memory: Memory, target: Target, intent: Intent) -> None:
+    """UNDO: an undo writes what was live before the action's first stage, nothing else.
+
+    A lever of a later stage that never landed is as it was: that is what is written.
+    """
     if not intent.undo:
         return
     first = memory.before.get(intent.action_id, {})
-    if any(first.get(name) != value for name, value in intent.post):
-        memory.weak("UNDO", f"{intent.id} writes {intent.post}, the pre-image was {first}")
+    before = {name: first.get(name, target.levers[name]) for name, _ in intent.post if first}
+    if any(before.get(name) != value for name, value in intent.post):
+        memory.weak("UNDO", f"{intent.id} writes {intent.post}, the pre-image was {before}")
 
 
 def _moves(asked: Asked) -> bool:

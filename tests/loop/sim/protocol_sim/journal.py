@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from homeostat.base.guard import PastAction
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.units import TimeNs
+from protocol_sim import invariants_first as some_first
 from protocol_sim import invariants_journal as promised
 from protocol_sim.chance import Chance
 from protocol_sim.memory import Entry, Memory
@@ -109,6 +110,7 @@ class Journal:
         promised.i9_abort_wins(memory, process.incarnation, record)
         promised.i17_bounded(memory, record)
         promised.i18_explained(memory, record)
+        some_first.i20_all_or_none(memory, record)
         promised.note(memory, entry)
         self.durable[record.deployment] = record
         self.last_at = max(self.last_at, entry.now)

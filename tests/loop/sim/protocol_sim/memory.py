@@ -37,6 +37,7 @@ class Permit:
     budget_usd: float
     action: Action
     world_at: TimeNs  # when the levers were read that it was judged on
+    world: Snapshot | None = None  # as they were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,9 @@ class Memory:
     permits: dict[tuple[int, str], Permit] = field(default_factory=dict)
     before: dict[str, dict[str, Scalar]] = field(default_factory=dict)  # action -> first pre-image
     helped: set[tuple[str, int]] = field(default_factory=set)
+    word: set[str] = field(default_factory=set)  # actions certified, or let go on by a word
+    formed: dict[str, dict[str, Scalar]] = field(default_factory=dict)  # action -> batches before
+    meddled: set[str] = field(default_factory=set)  # actions while which others set a batch
     aborted: set[tuple[int, str]] = field(default_factory=set)
     stamped: dict[str, int] = field(default_factory=dict)  # target -> highest epoch seen
     live: dict[str, dict[str, Scalar]] = field(default_factory=dict)  # target -> its levers

@@ -56,6 +56,7 @@ class Mutant:
         patch: Breaks the protocol's real code.
         broken: Protections that the simulated shell or guard leaves out.
         first: Seed to begin with: what few seeds notice need not be looked for anew each time.
+        some: Only seeds whose targets can give a setting to some replicas first.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Mutant:
     patch: Patch | None = None
     broken: frozenset[str] = frozenset()
     first: int = 0
+    some: bool = False
 
 
 def _wrap(
@@ -218,7 +220,7 @@ def _blind_undo(monkey: pytest.MonkeyPatch) -> None:
         monkey.setattr(protocol_back, name, lambda *_: True)
 
 
-def _unruled(*gone: str) -> Patch:
+def unruled(*gone: str) -> Patch:
     """Return a patch that takes rules out of the real guard kernel, by id and name."""
 
     def patch(monkey: pytest.MonkeyPatch) -> None:
@@ -306,7 +308,7 @@ def _no(*_: object) -> bool:
 MUTANTS = (
     _mutant("the guard is not asked before a write", "I1", _wrap(_no_guard)),
     _mutant("an approval is enough, without the guard", "I1", _wrap(_approval_is_enough)),
-    _mutant("the guard knows no step limit", "I1", _unruled("G2 step"), first=50),
+    _mutant("the guard knows no step limit", "I1", unruled("G2 step"), first=50),
     _mutant("a second action starts while one is in flight", "I2", None, "single_flight"),
     _mutant("the write leaves before its intent is durable", "I3", None, "act_first"),
     _mutant(
@@ -324,25 +326,26 @@ MUTANTS = (
     _mutant("the age of a reading is not looked at", "I4 I8", _wrap(_every_reading_is_new)),
     _mutant("read-back does not look at the stamp", "I4 I16",
             _everywhere("landed_as_ours", _yes)),
-    _mutant("a reverted write is taken for a lost one", "I4", _everywhere("untouched", _yes)),
+    _mutant("a reverted write is taken for a lost one", "I4", _everywhere("untouched", _yes),
+            first=140),
     _mutant("takeover keeps the old epoch", "I5", _wrap(_old_epoch)),
     _mutant("the journal is not fenced by epoch", "I2 I3 I5 TABLE", None, "journal_fence"),
-    _mutant("the guard does not look at the kill switch", "I6", _unruled("G11 kill switch")),
+    _mutant("the guard does not look at the kill switch", "I6", unruled("G11 kill switch")),
     _mutant("level two of the kill switch lets undo through", "I6",
             _exempt("G11 kill switch", "undo")),
     _mutant("an unreadable kill switch counts as off", "I6", None, "kill_unreadable"),
-    _mutant("the guard knows no bounds", "I7", _unruled("G2 bounds")),
-    _mutant("a write rests on old evidence", "I8 I12", _unruled("G0 sight")),
+    _mutant("the guard knows no bounds", "I7", unruled("G2 bounds")),
+    _mutant("a write rests on old evidence", "I8 I12", unruled("G0 sight")),
     _mutant("a write rests on an old reading of the levers", "I8",
-            _both(_everywhere("is_fresh", _yes), _unruled("G13 freshness"))),
+            _both(_everywhere("is_fresh", _yes), unruled("G13 freshness"))),
     _mutant("abort loses to success", "I9", _wrap(_abort_loses)),
     _mutant("the ramp goes on without help", "I9", _wrap(_ramps_on)),
-    _mutant("the guard knows no budget", "I10", _unruled("G8 budget", "G8 budget in trouble")),
-    _mutant("the guard knows no blast radius", "I11", _unruled("G5 targets")),
+    _mutant("the guard knows no budget", "I10", unruled("G8 budget", "G8 budget in trouble")),
+    _mutant("the guard knows no blast radius", "I11", unruled("G5 targets")),
     _mutant("capacity is taken away while a replica is silent", "I12",
-            _unruled("G0 no shrinking blind", "G0 no shrinking while memory fills"), first=25),
+            unruled("G0 no shrinking blind", "G0 no shrinking while memory fills"), first=25),
     _mutant("traffic goes where nobody sees", "I12",
-            _unruled("G0 where traffic goes", "G7 capacity")),
+            unruled("G0 where traffic goes", "G7 capacity")),
     _mutant("a step depends on what is in no journal", "I14", _moody()),
     _mutant("deadlines do not pass", "I15", _everywhere("overdue", _no)),
     _mutant("undo does not look at the live value", "I16", _blind_undo),
@@ -376,7 +379,10 @@ def first_caught(mutant: Mutant) -> Caught | None:
         if mutant.patch is not None:
             mutant.patch(monkey)
         for seed in range(mutant.first, mutant.first + SEEDS):
-            broken = _broken(Options.of(seed, broken=mutant.broken))
+            options = Options.of(seed, broken=mutant.broken)
+            if mutant.some and not options.first:
+                continue
+            broken = _broken(options)
             if broken in mutant.caught_by:
                 return Caught(invariant=broken, seeds=seed - mutant.first + 1)
     return None

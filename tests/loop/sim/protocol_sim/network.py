@@ -5,15 +5,17 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from homeostat.base import names
 from homeostat.base.intent import Intent, Receipt, ReceiptStatus
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Levers, Scalar
+from protocol_sim import invariants_first as some_first
 from protocol_sim import invariants_write as promised
 from protocol_sim.chance import Chance
 from protocol_sim.journal import Process
 from protocol_sim.memory import Memory
-from protocol_sim.options import MAX_DELAY, TICK
-from protocol_sim.target import FOREIGN, Target
+from protocol_sim.options import BATCH, MAX_DELAY, REPLICAS, TICK
+from protocol_sim.target import FOREIGN, Target, formed
 
 Message = tuple[int, int, int, Process | None, str, Intent | int, Levers]
 
@@ -71,6 +73,8 @@ class Network:
         last = self.memory.records.get(target.name)
         ids = self.memory.ids.get(last.id, []) if last is not None else []
         self.memory.reverted.update(i for i in ids if i in self.memory.landed)
+        if last is not None and (name in {BATCH, REPLICAS} or names.own(name)):
+            self.memory.meddled.add(last.id)
         target.write(((name, value),), FOREIGN, intent=None, epoch=0)
 
     def _post(self, process: Process, intent: Intent, change: Levers, now: int, delay: int) -> None:
@@ -106,11 +110,16 @@ class Network:
         elif target.refuses(intent):
             self.done["conflicts"] += 1
             self._reply(process, intent, ReceiptStatus.NOT_APPLIED, now)
+        elif not target.knows(intent.post):
+            self.done["unknown levers"] += 1
+            self._reply(process, intent, ReceiptStatus.NOT_APPLIED, now, conflict=False)
         else:
             self._check(target, intent, change)
             self.done["applies"] += 1
             target.landed.add(intent.id)
             target.write(change, intent.id, intent=intent.id, epoch=intent.epoch)
+            if target.first:
+                some_first.i19_half_at_most(self.memory, target, intent)
             slow = self.chance.rng.random() < 0.03 and not self.quiet
             target.changing_until = now + (60 if slow else self.chance.rng.randrange(8))
             if self.chance.hits("quarrel"):
@@ -125,12 +134,14 @@ class Network:
         promised.i4_at_rest(memory, intent)
         promised.i5_fencing(memory, target, intent, changed)
         if not intent.undo:
-            live = {name: target.levers[name] for name, _ in intent.post}
-            memory.before.setdefault(intent.action_id, live)
+            before = memory.before.setdefault(intent.action_id, {})
+            for name, _ in intent.post:
+                before.setdefault(name, target.levers[name])  # a later stage may add a lever
+            memory.formed.setdefault(intent.action_id, formed(target.levers))
         promised.i1_safe_where_it_lands(memory, target, intent)
         promised.i10_budget(memory, target, intent)
         promised.i16_no_fight(memory, target, intent, changed)
-        promised.undo_restores(memory, intent)
+        promised.undo_restores(memory, target, intent)
         memory.landed.add(intent.id)
         self._stamped(target.name, intent.epoch)
 
@@ -139,7 +150,13 @@ class Network:
             self.memory.stamped[name] = max(self.memory.stamped.get(name, 0), epoch)
 
     def _reply(
-        self, process: Process | None, intent: Intent, status: ReceiptStatus, now: int
+        self,
+        process: Process | None,
+        intent: Intent,
+        status: ReceiptStatus,
+        now: int,
+        *,
+        conflict: bool = True,
     ) -> None:
         if process is None or not process.alive or self.chance.hits("lost_reply"):
             return
@@ -149,7 +166,7 @@ class Network:
             intent_id=intent.id,
             status=status,
             at=TimeNs((now + process.skew) * TICK),
-            conflict=status is ReceiptStatus.NOT_APPLIED,
+            conflict=conflict and status is ReceiptStatus.NOT_APPLIED,
         )
         box = self.inbox.setdefault((process.incarnation, intent.deployment), [])
         box.append(receipt)

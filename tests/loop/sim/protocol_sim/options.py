@@ -41,6 +41,7 @@ TIMING: Final = Timing(
     readback_deadline_ns=30 * TICK,
     quiesce_ns=45 * TICK,
     fresh_ns=10 * TICK,
+    ramp_ns=40 * TICK,
 )
 MAX_DELAY: Final = 40
 MAX_PAUSE: Final = 25
@@ -56,6 +57,7 @@ WEIGHT: Final = names.lever_weight("b")
 BOUNDS: Final = {
     BATCH: (1, 32), BATCH_WAIT: (0, 40), INCARNATION: (0, 10**9), REPLICAS: (2, 8), WEIGHT: (0, 60)
 }  # fmt: skip
+OWN_BOUNDS: Final = (0, BOUNDS[BATCH][1])  # of a replica's own largest batch; 0 = it has none
 MAX_BUSY: Final = 2  # deployments that may be changed at once, of three; one without CAS
 MOST_LOST: Final = 0.25  # of the replicas, in one step down
 PRICE_USD: Final = 1.0
@@ -101,6 +103,7 @@ class Faults:
     reload: float = 0.002  # the policy, in the middle of whatever happens
     trouble: float = 0.004  # objectives missed for a while, or a replica that hangs
     clock_step: float = 0.002  # of the wall clock
+    die: float = 0.0  # a replica, for a while; where single ones can be set (`Options.of`)
     quarrel: float = 0.04  # per landed write: a person takes it back at once
     clock_skew: float = 0.4  # per start of a process
     # The network and the target, per message.
@@ -118,6 +121,7 @@ class Faults:
     read_stale: float = 0.08
     read_incomplete: float = 0.02
     read_absurd: float = 0.01
+    read_partly: float = 0.0  # own values are told of some replicas only (`Options.of`)
     flapping: float = 0.05  # ready, not ready, ready
     # The journal, per append.
     disk_full: float = 0.004
@@ -147,6 +151,7 @@ class Options:
         faults: Their chances.
         broken: Protections switched off in the shell or the guard (mutants only).
         lying_reads: Stale readings claim to be new (a cache behind the target's back).
+        first: The targets can give a batch to single replicas, which others are compared with.
     """
 
     seed: int
@@ -155,6 +160,7 @@ class Options:
     faults: Faults = field(default_factory=Faults)
     broken: frozenset[str] = frozenset()
     lying_reads: bool = False
+    first: bool = False
 
     @staticmethod
     def of(seed: int, *, effects: int = 1_500, broken: frozenset[str] = frozenset()) -> "Options":
@@ -169,4 +175,14 @@ class Options:
             faults = replace(
                 faults, meddle=0.0, quarrel=0.0, duplicated=0.0, partial=0.0, clock_skew=0.0
             )
-        return Options(seed=seed, mode=mode, effects=effects, faults=faults, broken=broken)
+        first = sets_some_first(seed)
+        if first:
+            faults = replace(faults, die=0.004 * storm, read_partly=0.05 * storm)
+        return Options(
+            seed=seed, mode=mode, effects=effects, faults=faults, broken=broken, first=first
+        )
+
+
+def sets_some_first(seed: int) -> bool:
+    """Return whether a seed's targets can set single replicas: one of three of every mode."""
+    return seed // len(Mode) % 3 == 1

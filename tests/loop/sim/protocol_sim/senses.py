@@ -50,8 +50,11 @@ def _reading(
 
 
 @lru_cache(maxsize=512)
-def well(count: int, weight: int, *, hung: bool) -> Readings:
-    """Return the readings of a deployment that is well, but for replica a-1 where it hangs."""
+def well(count: int, weight: int, *, hung: bool, gone: frozenset[str] = frozenset()) -> Readings:
+    """Return the readings of a deployment that is well, but for replica a-1 where it hangs.
+
+    Replicas that are not there say nothing.
+    """
     told = [
         _reading(names.GATEWAY, names.ARRIVAL_RATE, 100.0),
         _reading(names.GATEWAY, names.ERROR_RATIO, 0.0),
@@ -67,6 +70,8 @@ def well(count: int, weight: int, *, hung: bool) -> Readings:
     slots = [f"a-{number}" for number in range(1, count + 1)]
     slots += [f"b-{number}" for number in range(1, FALLBACK_REPLICAS + 1)]
     for slot in slots:
+        if slot in gone:
+            continue
         subject = names.replica(slot)
         if hung and slot == "a-1":
             told.append(_reading(subject, names.PROBE_FAILURES, 3.0, Verdict.ANOMALOUS))
@@ -81,11 +86,15 @@ def well(count: int, weight: int, *, hung: bool) -> Readings:
 
 
 def evidence(
-    snapshot: Snapshot, count: int, weight: int, *, hung: bool, met: bool, at: TimeNs
+    snapshot: Snapshot,
+    readings: Readings,
+    *,
+    met: bool,
+    at: TimeNs,
 ) -> Evidence:
     """Return one tick's evidence of a target as it is, before any fault."""
     return Evidence(
-        deployment=snapshot.deployment, at=at, tick=1, readings=well(count, weight, hung=hung),
+        deployment=snapshot.deployment, at=at, tick=1, readings=readings,
         anomalies=(), forecasts=(), suspicions=(), slo_met=met, ready=True, world=snapshot,
     )  # fmt: skip
 

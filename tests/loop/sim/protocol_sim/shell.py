@@ -116,6 +116,7 @@ def _news(
         budget_usd=float("inf") if budget is None or record.approved_by else budget,
         action=record.action,
         world_at=world.time(process) if seat.snapshot is None else seat.snapshot.observed_at,
+        world=seat.snapshot,
     )
     if isinstance(answer, NeedApproval) and not record.approved_by:
         return GuardNeedsApproval(ttl_ns=min(answer.ttl_ns, 15 * TICK))

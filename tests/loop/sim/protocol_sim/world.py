@@ -7,13 +7,16 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
-from homeostat.base.intent import ActionRecord, Intent, Receipt
+from homeostat.base.intent import ActionRecord, Intent, Proof, Receipt
 from homeostat.base.policy import GuardPolicy, KillLevel, Managed, Mode, Objective
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Levers, Scalar, Snapshot
-from homeostat.loop.protocol import Abort, Approved, News, Rejected
+from homeostat.loop.protocol import Abort, Approved, EffectSeen, News, Rejected
+from protocol_sim import compared
+from protocol_sim import invariants_first as some_first
 from protocol_sim import invariants_write as promised
 from protocol_sim import options as opt
 from protocol_sim.chance import Chance
@@ -21,11 +24,13 @@ from protocol_sim.journal import Journal, Process
 from protocol_sim.memory import Entry, Memory
 from protocol_sim.network import Network
 from protocol_sim.options import BATCH, BATCH_WAIT, INCARNATION, NO_FAULTS, REPLICAS, TICK, WEIGHT
-from protocol_sim.senses import Look, evidence, spoil
+from protocol_sim.senses import Look, evidence, spoil, well
 from protocol_sim.target import ACTUATOR, Target
 
 NAMES = ("m1", "m2", "m3")
 EFFECTS = (Effect.HELPED, Effect.HARMED, Effect.UNKNOWN, Effect.NO_CHANGE)
+MOSTLY, AT_ONCE = 0.6, 0.25  # of the wishes, where single replicas can be set; and of the rest
+SEEN_NO_MORE = 0.03  # a tick on which replicas that are compared fall silent for a while
 ODD: tuple[Scalar, ...] = (math.nan, math.inf, -1, 0, 1e300, "many", 12, 7.5, True, 2, 8, 2, 8)
 
 
@@ -44,6 +49,7 @@ class World:
     thrown: KillLevel = KillLevel.OFF
     thrown_until: int = 0
     kill_unreadable_until: int = 0
+    unseen_until: int = 0  # what replicas serve is not seen, so that nothing can be compared
     aborts: set[str] = field(default_factory=set)
     late: list[tuple[int, str, News]] = field(default_factory=list)  # answers on their way
     old: dict[str, Snapshot] = field(default_factory=dict)
@@ -54,8 +60,9 @@ class World:
         mode = self.options.mode
         self.chance = Chance(self.options.seed, self.options.faults)
         self.memory = Memory(mode=mode)
-        self.targets = {name: Target(name=name, mode=mode) for name in NAMES}
-        self.managed = {name: _managed(name) for name in NAMES}
+        first = self.options.first
+        self.targets = {name: Target(name=name, mode=mode, first=first) for name in NAMES}
+        self.managed = {name: managed(name, first=first) for name in NAMES}
         self.memory.live = {name: target.levers for name, target in self.targets.items()}
         fenced = "journal_fence" not in self.options.broken
         self.journal = Journal(self.chance, self.memory, fenced=fenced)
@@ -103,6 +110,10 @@ class World:
             return replace(snapshot, levers=tuple(kept))
         if chance.hits("read_absurd"):
             return replace(snapshot, levers=_absurd(snapshot.levers, chance))
+        if self.options.first and chance.hits("read_partly"):
+            kept = [one for one in snapshot.levers
+                    if names.own(one[0]) is None or chance.rng.random() < 0.5]  # fmt: skip
+            return replace(snapshot, levers=tuple(kept))
         if chance.hits("flapping"):
             return replace(snapshot, changing=not snapshot.changing)
         return snapshot
@@ -125,10 +136,11 @@ class World:
     def look(self, process: Process, snapshot: Snapshot) -> Look:
         """Return the evidence that a controller has at this moment, spoilt or not."""
         target, at = self.targets[snapshot.deployment], self.time(process)
-        told = evidence(
-            snapshot, int(target.levers[REPLICAS]), int(target.levers[WEIGHT]),
-            hung=self.now < target.hung_until, met=self.now >= target.missed_until, at=at,
+        readings = well(
+            int(target.levers[REPLICAS]), int(target.levers[WEIGHT]),
+            hung=self.now < target.hung_until, gone=target.missing(self.now),
         )  # fmt: skip
+        told = evidence(snapshot, readings, met=self.now >= target.missed_until, at=at)
         if self.chance.rng.random() >= self.chance.faults.metrics:
             return Look(told, "")
         look = spoil(told, self.chance.rng)
@@ -142,8 +154,30 @@ class World:
             self.memory.helped.add((record.id, record.stage))
         return seen
 
+    def compared(self, record: ActionRecord) -> tuple[News, ...]:
+        """Return what comparing the replicas that have a setting with the rest tells by now."""
+        rng, now = self.chance.rng, self.now
+        if rng.random() < SEEN_NO_MORE and not self.quiet:
+            self.unseen_until = now + rng.randrange(5, 30)
+        called = compared.call(rng, quiet=self.quiet, seen=self.quiet or now >= self.unseen_until)
+        if called in compared.PROVES:
+            self.memory.word.add(record.id)
+        told = compared.news(record, self.managed[record.deployment], called)
+        if EffectSeen(effect=Effect.HELPED) in (
+            replace(one, why="") for one in told if isinstance(one, EffectSeen)
+        ):
+            self.memory.helped.add((record.id, record.stage))
+        return told
+
     def person(self, process: Process, record: ActionRecord) -> list[News]:
-        """Return what people say to this action now: stops, answers, late and doubled ones."""
+        """Return what people say to this action now; a yes to what was asked is their word."""
+        said = self._said(process, record)
+        if record.proof is Proof.ASKED and any(isinstance(one, Approved) for one in said):
+            self.memory.word.add(record.id)
+        return said
+
+    def _said(self, process: Process, record: ActionRecord) -> list[News]:
+        """Return stops, answers, late and doubled ones."""
         if record.id in self.aborts:
             self.aborts.discard(record.id)
             self.memory.aborted.add((process.incarnation, record.id))
@@ -172,6 +206,10 @@ class World:
             change: Levers = ((INCARNATION, int(target.levers[INCARNATION]) + 1),)
             kind, subject = ActionKind.RESTART_REPLICA, "replica:a-1"
             return _action(kind, subject, change, undo=UndoKind.COMPENSATING, touched=1)
+        if self.options.first and rng.random() < MOSTLY:
+            return compared.wish(rng, target, wild=wild)
+        if self.options.first and rng.random() < AT_ONCE:
+            return compared.at_once(rng, target)
         return rng.choice(_WISHES)(self, target.levers, wild=wild)
 
     def scale(self, levers: dict[str, Scalar], *, wild: bool) -> Action:
@@ -219,6 +257,7 @@ class World:
             promised.i6_kill_switch(memory, permit, intent)
             promised.i8_fresh(memory, permit, intent)
         promised.i9_no_stage_unproven(memory, intent)
+        some_first.i19_some_first(memory, permit, intent)
         self.network.send(process, intent, self.now)
 
     def claim(self, name: str, epoch: int) -> None:
@@ -236,6 +275,9 @@ class World:
             INCARNATION: int(target.levers[INCARNATION]) + 1,
             BATCH: rng.choice((4, 8, 16)),
         }
+        if target.first:  # of one replica alone
+            slot = rng.choice((*target.slots_of("a"), "b-1"))
+            values[names.lever_own(BATCH, slot)] = rng.choice((0, 4, 16))
         name = rng.choice(tuple(values))
         how = rng.random()
         value = target.levers[name] if how < 0.2 else values[name]
@@ -247,6 +289,8 @@ class World:
             one = rng.choice(flying)
             if one.intent is not None:
                 target, (name, value) = self.targets[one.deployment], one.intent.post[0]
+        if not target.knows(((name, value),)):
+            return  # of a replica that has gone since
         self.network.foreign(target, name, value)
 
     def throw_kill(self) -> None:
@@ -266,7 +310,8 @@ class World:
         rng = self.chance.rng
         name = rng.choice(NAMES)
         guard = replace(opt.POLICY, budget_usd_per_hour=rng.choice(opt.BUDGETS_USD))
-        self.managed[name] = _managed(name, guard, rng.choice((Mode.AUTO, Mode.APPROVE)))
+        mode = rng.choice((Mode.AUTO, Mode.APPROVE))
+        self.managed[name] = managed(name, guard, mode, first=self.options.first)
 
     def trouble(self) -> None:
         target, until = self.targets[self.chance.rng.choice(NAMES)], self.now + 40
@@ -274,6 +319,12 @@ class World:
             target.hung_until = until
         else:
             target.missed_until = until
+
+    def die(self) -> None:
+        """A replica dies, and another takes its place after a while."""
+        target = self.targets[self.chance.rng.choice(NAMES)]
+        slot = self.chance.rng.choice(target.slots_of("a"))
+        target.die(slot, self.now + self.chance.rng.randrange(3, 30))
 
     def calm_down(self) -> None:
         """Start the quiet phase: no more faults, wishes, foreign writes or kill switch."""
@@ -294,12 +345,16 @@ def _absurd(levers: Levers, chance: Chance) -> Levers:
     )
 
 
-def _managed(name: str, guard: GuardPolicy = opt.POLICY, mode: Mode = Mode.AUTO) -> Managed:
+def managed(
+    name: str, guard: GuardPolicy = opt.POLICY, mode: Mode = Mode.AUTO, *, first: bool = False
+) -> Managed:
+    """Return a deployment's policy; with margins to compare by where some can have it first."""
     return Managed(
         name=name, mode=mode, scrape_ns=TICK,
         objective=Objective(latency_p95_ms=250.0, error_ratio=0.01),
         stable_pool="a", fallback_pool="b", scale_actuator=ACTUATOR, traffic_actuator=ACTUATOR,
         replica_usd_per_hour=opt.PRICE_USD, guard=guard, policy_digest="0" * 64,
+        canary=compared.POLICY if first else None,
     )  # fmt: skip
 
 

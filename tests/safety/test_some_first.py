@@ -1,0 +1,58 @@
+"""Which changes of a setting go to some replicas first, and when that is not known."""
+
+from dataclasses import replace
+
+import pytest
+
+from homeostat.base import names
+from homeostat.base.actions import Action, ActionKind
+from homeostat.base.guard import Deny, GuardState
+from homeostat.base.policy import CanaryPolicy
+from homeostat.safety.guard import guard
+from homeostat.safety.one_first import one_first
+from homeostat.safety.sight import look
+from homeostat.testing import guard_scene as g
+
+BATCH = names.BATCH_MAX
+
+
+def state(**own: float | None) -> GuardState:
+    """Return four replicas, none with a batch of its own but for what is said; None = untold."""
+    values = {f"a-{n}": own.get(f"a{n}", 0) for n in range(1, 5)} | {"b-1": own.get("b1", 0)}
+    told = {names.lever_own(BATCH, slot): v for slot, v in values.items() if v is not None}
+    found = g.with_levers(g.scene(4), **told)
+    return replace(found, managed=replace(found.managed, canary=CanaryPolicy(pool="c")))
+
+
+def staged(*slots: str, to: int = 16) -> Action:
+    own = tuple((names.lever_own(BATCH, slot), 0) for slot in slots)
+    plain = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=to)
+    return replace(plain, change=tuple(sorted((*plain.change, *own))), beside="a")
+
+
+def said(action: Action, seen: GuardState) -> bool | None:
+    return one_first(action, look(seen, g.NOW), None)
+
+
+def test_half_of_the_replicas_may_have_it_first_and_what_they_had_is_theirs() -> None:
+    assert said(staged("a-1", "a-2"), state()) is True
+    assert said(staged("a-1", "a-2"), state(a1=4, a2=8)) is True
+    assert said(staged("a-1", "a-2", "a-3"), state()) is False
+
+
+@pytest.mark.parametrize("other", [{"a3": 4}, {"a3": 16}, {"a4": None}, {"b1": 4}])
+def test_nothing_is_tried_while_another_replica_has_or_may_have_a_value_of_its_own(
+    other: dict[str, float | None],
+) -> None:
+    """It would be counted to the rest; and the setting of all would end it, for good."""
+    assert said(staged("a-1", "a-2"), state(**other)) is False
+    answer = guard(staged("a-1", "a-2"), state(**other), g.NOW)
+    assert isinstance(answer, Deny)
+    assert [one for one in answer.reasons if one.startswith("G2 one first")]
+
+
+def test_all_at_once_is_denied_where_some_could_and_not_known_where_some_are_not_told() -> None:
+    plain = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=16)
+    assert said(plain, state()) is False
+    assert said(plain, state(a3=None)) is None
+    assert said(plain, state(a1=None, a2=None, a3=None, a4=None)) is True
