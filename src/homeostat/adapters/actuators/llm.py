@@ -36,7 +36,9 @@ Short = Annotated[
 class LLMConfig(ApiConfig):
     """Settings of the actuator of LLMInferenceServices."""
 
-    name: str = Field(default="llminferenceservice", min_length=1, description="The actuator's name.")
+    name: str = Field(
+        default="llminferenceservice", min_length=1, description="The actuator's name."
+    )
     service: Short = Field(description="The LLMInferenceService's name.")
     workload: Literal["primary", "prefill"] = Field(
         default="primary", description="Whose replicas are meant, where prefill is apart."
