@@ -62,7 +62,7 @@ def all_edits(of: Episode, *, finer: bool = False) -> dict[str, plans.Edit]:
     one, _ = begin(of)
     phase = np.where(np.arange(SLOTS) < 5, Phase.READY, Phase.EMPTY)
     quick = plans.edits(of, one, phase, np.where(np.arange(SLOTS) < 4, 0, 1), finer=finer)
-    return dict([*quick, *plans.slow_edits(of)])
+    return dict([*plans.slow_edits(of, one), *quick])
 
 
 def test_every_edit_keeps_the_levers_legal_even_when_applied_again_and_again() -> None:
@@ -182,6 +182,46 @@ def test_as_at_the_start_takes_back_every_lever() -> None:
     back = edits["as at the start"](changed)
     for name, value in vars(plan).items():
         np.testing.assert_array_equal(np.asarray(getattr(back, name)), value, err_msg=name)
+
+
+def moving(of: Episode) -> Orders:
+    """A plan that retrains and moves all traffic to the canary later."""
+    one, plan = begin(of)
+    return dict(plans.slow_edits(of, one))["retrain, gated, and move there when it is done"](plan)
+
+
+def test_edits_of_a_short_look_leave_what_is_planned_for_later() -> None:
+    of = episode()
+    later = moving(of)
+    assert plans.moves_later(later)
+    at = plans.later_from(later)
+    more = plans._with(later, batch_max=np.asarray(later.batch_max) * 2.0)
+    back = all_edits(of)["as at the start"](more)
+    for name in ("weights", "replicas", "retrain", "batch_max"):
+        expected = np.asarray(getattr(later, name))
+        np.testing.assert_array_equal(np.asarray(getattr(back, name)), expected, err_msg=name)
+    weights = np.asarray(all_edits(of)["0.5 of the traffic to B"](later).weights)
+    assert (weights[:at] == [0.5, 0.5, 0.0]).all()
+    assert (weights[at:] == [0.0, 0.0, 1.0]).all()
+    one, _ = begin(of)
+    whole = dict(plans.slow_edits(of, one))["0.5 of the traffic to B"](later)
+    assert (np.asarray(whole.weights) == [0.5, 0.5, 0.0]).all(), "a long look may give it up"
+
+
+def test_what_is_planned_for_later_is_weighed_against_cures_at_the_onset() -> None:
+    of = episode()
+    one, plan = begin(of)
+    later = moving(of)
+    instead = dict(plans.instead_of_later(one, all_edits(of).items(), 7))
+    for name, value in vars(instead["nothing later"](later)).items():
+        np.testing.assert_array_equal(np.asarray(value), getattr(plan, name), err_msg=name)
+    cured = instead["roll A back, at the onset"](later)
+    assert [tuple(at) for at in np.argwhere(np.asarray(cured.rollback))] == [(7, 0)]
+    assert not plans.moves_later(cured)
+    struck = dict(plans.instead_of_later(one, all_edits(of).items(), 0))
+    assert set(struck) == {"nothing later"}
+    far = dict(plans.instead_of_later(one, all_edits(of).items(), ROWS))
+    assert not np.asarray(far["roll A back, at the onset"](later).rollback).any()
 
 
 @pytest.mark.parametrize("share", ["0.4", "0.7", "0.95"])

@@ -10,11 +10,12 @@ state.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 
-from homeostat.lab import human, oracle_plans
+from homeostat.lab import human, oracle_plans, oracle_shapes
 from homeostat.lab.baselines.levers import changed, move, standing
 from homeostat.lab.judge_view import run_length, sustained, ticks
 from homeostat.lab.metrics_score import score
@@ -155,9 +156,9 @@ def _person(episode: Episode, scale: float) -> _Person:
     return _Person(onset=onset, fixes=fixes, minutes=response.minutes)
 
 
-def row(orders: Orders, at: int) -> Orders:
+def row(orders: Any, at: int) -> Any:
     """Return one element of the leading axis of orders."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[at], orders)  # type: ignore[no-any-return]
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[at], orders)
 
 
 def _differs(before: Orders, now: Orders) -> np.ndarray:
@@ -214,6 +215,9 @@ class _Attempt:
         self._people = tuple(people)
         truth = hold.trace.truth
         self._hold: Truth = jax.tree.map(np.asarray, truth)
+        self._needed = [
+            oracle_shapes.needed(one, row(self._hold, i)) for i, one in enumerate(episodes)
+        ]
         short = np.asarray(truth.capacity) < np.asarray(truth.demand)
         self._least = ticks(FROZEN.k2_for_s)
         self._excused = sustained(short, self._least)
@@ -285,18 +289,39 @@ class _Attempt:
         """Change plans from scrape `at` on where that gains; some by slow edits too."""
         if slow:
             scrapes = self._search.long_horizon_s // SCRAPE_S
-            tries = {i: list(oracle_plans.slow_edits(self._episodes[i])) for i in slow}
+            tries = {
+                i: list(oracle_plans.slow_edits(self._episodes[i], self._standing[i])) for i in slow
+            }
             self._climb(at, scrapes, tries, min(1, self._search.rounds))
         scrapes, finer = self._search.horizon_s // SCRAPE_S, self._search.finer
         quick = {
-            i: list(
-                oracle_plans.edits(
+            i: [
+                *oracle_plans.edits(
                     self._episodes[i], self._standing[i], phase[i], variant[i], finer=finer
-                )
-            )
+                ),
+                *oracle_shapes.shapes(self._episodes[i], self._needed[i][:, at:]),
+            ]
             for i in which
         }
         self._climb(at, scrapes, quick, self._search.rounds)
+        self._reconsider(at, quick)
+
+    def _reconsider(
+        self, at: int, quick: Mapping[int, list[tuple[str, oracle_plans.Edit]]]
+    ) -> None:
+        """Give up what was planned for later where what is done in time makes it needless."""
+        rests = {i: jax.tree.map(lambda leaf: leaf[at:], self._plans[i]) for i in quick}
+        tries = {
+            i: list(
+                oracle_plans.instead_of_later(
+                    self._standing[i], quick[i], self._people[i].onset - at
+                )
+            )
+            for i, rest in rests.items()
+            if oracle_plans.moves_later(rest)
+        }
+        scrapes = self._search.long_horizon_s // SCRAPE_S
+        self._climb(at, scrapes, tries, min(1, self._search.rounds))
 
     def _climb(
         self,
@@ -306,16 +331,18 @@ class _Attempt:
         rounds: int,
     ) -> None:
         """Put the best of each episode's edits on top of its plan, as long as that gains."""
-        begun = self._costs(at, scrapes, [(i, self._plans[i]) for i in tries])
-        best = dict(zip(tries, begun, strict=True))
+        best: dict[int, float] = {}
         active = set(tries)
         for _ in range(rounds):
             pairs = [(i, plan) for i in sorted(active) for plan in self._edited(i, at, tries[i])]
-            costs = self._costs(at, scrapes, pairs)
+            # What is there already is looked at beside the first edits, not before them.
+            begun = [(i, self._plans[i]) for i in sorted(active - best.keys())]
+            costs = self._costs(at, scrapes, begun + pairs)
+            best |= {i: float(costs[n]) for n, (i, _) in enumerate(begun)}
             better: dict[int, Orders] = {}
-            for (i, plan), cost in zip(pairs, costs, strict=True):
+            for (i, plan), cost in zip(pairs, costs[len(begun) :], strict=True):
                 if cost < best[i] - 1e-6 * abs(best[i]):
-                    best[i], better[i] = cost, plan
+                    best[i], better[i] = float(cost), plan
             for i, plan in better.items():
                 self._plans[i] = plan
             active = set(better)

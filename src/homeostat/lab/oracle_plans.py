@@ -5,10 +5,11 @@ the search applies them to the best plan so far. They respect nothing but the ha
 the oracle has no safe set.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
+import jax
 import numpy as np
 
 from homeostat.lab.types import Episode
@@ -20,6 +21,19 @@ STAGGER = 4  # scrapes between two restarts, so that the first is loading when t
 Edit = Callable[[Orders], Orders]
 Grown = Callable[[np.ndarray], np.ndarray]  # from replicas of each scrape to others
 
+CURES: Final = frozenset({
+    "as many as allowed",
+    "half as many again",
+    "restart those hit at once",
+    "restart all of A one by one",
+    "roll A back",
+    "roll B back",
+    "0.25 of the traffic to B",
+    "0.5 of the traffic to B",
+    "1 of the traffic to B",
+    "all traffic to A",
+})
+"""Edits that may put right what a retraining would, and are had at once."""
 _SIZES: Final[Mapping[str, Grown]] = {
     "one replica more": lambda n: n + 1,
     "half as many again": lambda n: np.ceil(1.5 * n),
@@ -64,7 +78,7 @@ def edits(
         slot_variant: Variant of each slot now [S].
         finer: Whether more values of each lever are tried, about twice as many changes in all.
     """
-    yield "as at the start", lambda plan: level(standing, _length(plan))
+    yield "as at the start", _as_at_start(episode, standing)
     yield from _replica_edits(episode, finer=finer)
     yield from _batch_edits(episode, finer=finer)
     yield from _concurrency_edits(finer=finer)
@@ -73,6 +87,93 @@ def edits(
         yield from _more_slot_edits(phase, slot_variant)
     yield from _traffic_edits(episode, finer=finer)
     yield from _model_edits(episode)
+
+
+def later_from(plan: Orders) -> int:
+    """Return the scrape from which on traffic goes elsewhere as planned; the length if never.
+
+    A short look ahead sees what such a plan costs and not what it is worth: the edits that one
+    chooses among leave it alone.
+    """
+    weights = np.asarray(plan.weights)
+    moved = (weights != weights[:1]).any(axis=1)
+    return int(moved.argmax()) if moved.any() else len(weights)
+
+
+def moves_later(plan: Orders) -> bool:
+    """Return whether a plan moves traffic later on."""
+    return later_from(plan) < _length(plan)
+
+
+def nothing_later(standing: Orders) -> tuple[str, Edit]:
+    """Return the change that gives up what is planned for later, with its name.
+
+    Args:
+        standing: Orders at the start, unbatched: a canary without traffic goes back to as many.
+    """
+
+    def edit(plan: Orders) -> Orders:
+        weights, replicas = np.array(plan.weights), np.array(plan.replicas)
+        weights[:] = weights[:1]
+        if weights[0, Variant.CANARY] == 0.0:
+            replicas[:, Variant.CANARY] = np.asarray(standing.replicas)[Variant.CANARY]
+        retrain = np.zeros_like(np.asarray(plan.retrain))
+        return _with(plan, weights=weights, replicas=replicas, retrain=retrain)
+
+    return "nothing later", edit
+
+
+def instead_of_later(
+    standing: Orders, quick: Iterable[tuple[str, Edit]], onset: int
+) -> Iterator[tuple[str, Edit]]:
+    """Yield what a plan that moves traffic later is weighed against: the cheap cures in their time.
+
+    Args:
+        standing: Orders at the start, unbatched.
+        quick: Edits of which the cures are taken.
+        onset: Scrapes until the fault begins, 0 or less = it has.
+    """
+    name, none = nothing_later(standing)
+    yield name, none
+    if onset > 0:
+        for cure, edit in quick:
+            if cure in CURES:
+                yield f"{cure}, at the onset", _delayed(none, edit, onset)
+
+
+def _delayed(first: Edit, edit: Edit, scrapes: int) -> Edit:
+    def both(plan: Orders) -> Orders:
+        plan = first(plan)
+        if scrapes >= _length(plan):
+            return plan
+        rest = edit(jax.tree.map(lambda leaf: np.asarray(leaf)[scrapes:], plan))
+        return cast(
+            "Orders",
+            jax.tree.map(
+                lambda old, new: np.concatenate([np.asarray(old)[:scrapes], new]), plan, rest
+            ),
+        )
+
+    return both
+
+
+def _as_at_start(episode: Episode, standing: Orders) -> Edit:
+    most = float(episode.params.money.hard_cap)
+
+    def edit(plan: Orders) -> Orders:
+        new = level(standing, _length(plan))
+        at = later_from(plan)
+        if at == _length(plan):
+            return new
+        weights, replicas = np.array(new.weights), np.array(new.replicas)
+        weights[at:] = np.asarray(plan.weights)[at:]
+        canary = np.asarray(plan.replicas)[:, Variant.CANARY]
+        replicas[:, Variant.CANARY] = np.maximum(replicas[:, Variant.CANARY], canary)
+        others = replicas.sum(axis=1) - replicas[:, Variant.A]
+        replicas[:, Variant.A] = np.clip(replicas[:, Variant.A], 0.0, np.maximum(most - others, 1))
+        return _with(new, weights=weights, replicas=replicas, retrain=np.asarray(plan.retrain))
+
+    return edit
 
 
 def _replica_edits(episode: Episode, *, finer: bool) -> Iterator[tuple[str, Edit]]:
@@ -183,7 +284,9 @@ def _drain(slots: np.ndarray) -> Edit:
     return edit
 
 
-def _traffic_edits(episode: Episode, *, finer: bool = False) -> Iterator[tuple[str, Edit]]:
+def _traffic_edits(
+    episode: Episode, *, finer: bool = False, whole: bool = False
+) -> Iterator[tuple[str, Edit]]:
     usual = float(np.median(np.asarray(episode.params.demand.knots_rps)))
 
     def admit(rps: float) -> Edit:
@@ -191,9 +294,11 @@ def _traffic_edits(episode: Episode, *, finer: bool = False) -> Iterator[tuple[s
 
     def shift(variant: Variant, share: float) -> Edit:
         def edit(plan: Orders) -> Orders:
-            weights = np.array(plan.weights) * 0.0
-            weights[:, Variant.A] = 1.0 - share
-            weights[:, variant] += share
+            weights = np.array(plan.weights)
+            until = _length(plan) if whole else later_from(plan)
+            weights[:until] = 0.0
+            weights[:until, Variant.A] = 1.0 - share
+            weights[:until, variant] += share
             return _with(plan, weights=weights)
 
         return edit
@@ -220,8 +325,8 @@ def _model_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
     yield "all traffic to the canary", _promote(episode, 0, 0)
 
 
-def slow_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
-    """Yield the changes whose worth shows only after the ordinary horizon."""
+def slow_edits(episode: Episode, standing: Orders) -> Iterator[tuple[str, Edit]]:
+    """Yield the changes whose worth shows only after the ordinary horizon; arguments as above."""
     ahead = float(episode.params.quality.retrain_s) / SCRAPE_S
     done = int(np.ceil(ahead)) + 2  # the order takes effect a scrape later, the write some seconds
     shift = _promote(episode, done, max(0, done - READY_AHEAD))
@@ -234,8 +339,9 @@ def slow_edits(episode: Episode) -> Iterator[tuple[str, Edit]]:
         return shift(_with(plan, retrain=flags))
 
     yield "retrain, gated, and move there when it is done", retrain
+    yield "as at the start", lambda plan: level(standing, _length(plan))
     yield from (pair for pair in _model_edits(episode))
-    yield from _traffic_edits(episode)
+    yield from _traffic_edits(episode, whole=True)
 
 
 def _promote(episode: Episode, weights_at: int, replicas_at: int) -> Edit:
