@@ -22,6 +22,7 @@ KEPT_BY = {
     "late-undo": {"G3 late undo", "G7 late undo"},
     "smaller-batch": {"G7 smaller batch"},
     "larger-batch": {"G0 larger batch", "G7 memory for the batch"},
+    "one-first": {"G2 one first"},
     "where-traffic-goes": {"G0 where traffic goes", "G0 standby"},
     "turning-away": {"G0 turning away"},
 }
@@ -64,6 +65,27 @@ def test_each_lever_that_takes_room_is_held_to_it(kind: ActionKind) -> None:
     result = asked(rules, "room")
     assert (result.verdict, result.replayed) == ("refuted", True)
     assert {step.drawn.kind for step in result.counterexample} == {kind.value}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [ActionKind.BATCH_DOWN, ActionKind.RESIZE_UP])
+def test_each_kind_of_setting_goes_to_some_first(kind: ActionKind) -> None:
+    rules = tuple(
+        replace(rule, kinds=rule.kinds - {kind}) if label(rule) == "G2 one first" else rule
+        for rule in RULES
+    )
+    result = asked(rules, "one-first")
+    assert (result.verdict, result.replayed) == ("refuted", True)
+    assert {step.drawn.kind for step in result.counterexample} == {kind.value}
+
+
+@pytest.mark.slow
+def test_what_is_not_known_of_own_values_is_no_permission() -> None:
+    rules = tuple(
+        replace(rule, on_unknown="pass") if label(rule) == "G2 one first" else rule
+        for rule in RULES
+    )
+    assert asked(rules, "one-first").verdict != "proved"
 
 
 @pytest.mark.slow

@@ -12,9 +12,10 @@ import z3
 from homeostat.base.actions import ActionKind
 from homeostat.base.policy import LeverLimit
 from homeostat.proof.claim import Case, Claim
-from homeostat.proof.claims import lever_cases, one, undone
+from homeostat.proof.claims import exempt, lever_cases, one, undone
 from homeostat.proof.moment import Setting
 from homeostat.proof.smt import Term
+from homeostat.safety.rule import SERVED
 
 K = ActionKind
 _WHOLE: Final = 1000  # a share is in thousandths
@@ -106,6 +107,17 @@ def _target(setting: Setting) -> Iterator[Case]:
         yield Case(moments=(now,), terms=(now.with_a_yes, z3.Not(seen)))
 
 
+def _first(setting: Setting) -> Iterator[Case]:
+    """A setting goes to all replicas, where some could have had it first or nobody knows."""
+    kinds = (K.BATCH_UP, K.BATCH_DOWN, K.RESIZE_UP, K.RESIZE_DOWN)
+    asked: list[tuple[ActionKind, LeverLimit | None]] = [(kind, None) for kind in kinds]
+    asked += [(kind, limit) for kind, limit in lever_cases(setting) if kind in kinds]
+    for kind, limit in asked:
+        now = one(setting, kind, limit)
+        fine = z3.Or(now.truth("one_first"), exempt(setting, now, *SERVED))
+        yield Case(moments=(now,), terms=(now.with_a_yes, z3.Not(fine)))
+
+
 ROOM: Final[tuple[Claim, ...]] = (
     Claim(name="room", promise="Scaling in, draining and fewer requests in flight together leave "
           "half of the most requests at once that there was room for within 30 minutes.",
@@ -122,6 +134,10 @@ ROOM: Final[tuple[Claim, ...]] = (
           "is suspected, where a device's memory would not hold it, or while nobody knows.",
           cases=_larger,
           outage="A device is shared with a neighbour, and everybody waits for a batch of 64."),
+    Claim(name="one-first", promise="Where some replicas can have a batch or a size first, or "
+          "that is not known, all get it only on a certificate or an explicit word; ways back are "
+          "free.", cases=_first,
+          outage="A batch that serves half of the users too late is on every replica at once."),
     Claim(name="where-traffic-goes", promise="By itself it sends traffic only to a pool that is "
           "seen to serve well; with a yes also to one that stands by, and to no other.",
           cases=_target, outage="The pool that fails is left for one that nobody looked at."),

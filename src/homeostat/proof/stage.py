@@ -30,6 +30,7 @@ from homeostat.base.units import MILLISECOND, SECOND, TimeNs
 from homeostat.base.world import Levers, Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
 from homeostat.proof.moment import GROWS, SHRINKS, Setting
 from homeostat.proof.question import Drawn
+from homeostat.proof.stage_first import margins, own_values
 from homeostat.proof.stage_room import CONCURRENCY, room
 from homeostat.proof.well import SIZE
 
@@ -152,6 +153,7 @@ def state(setting: Setting, drawn: Drawn, before: Before) -> GuardState:
         managed=replace(
             managed(setting, before.pool, str(facts["mode"]), frozen=facts["frozen"] is True),
             money=_money(setting, drawn, now),
+            canary=margins(drawn),
         ),
         evidence=evidence(drawn, before, world, now),
         world=world,
@@ -286,6 +288,7 @@ def snapshot(drawn: Drawn, before: Before, now: TimeNs) -> Snapshot:
         names.BATCH_WAIT: 5,
         names.CONCURRENCY: CONCURRENCY,
         names.GATEWAY_LIMIT: 0,
+        **own_values(drawn, slots),
     }
     for slot in slots:
         levers[names.lever_incarnation(slot)] = 1

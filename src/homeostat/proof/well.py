@@ -38,6 +38,7 @@ _FLAGS: Final[dict[str, Value]] = {
     "world_age_ms": 0, "observing": False, "proposal_age_ms": 0, "spares": 0, "twin": False,
     "trusted": False, "worse": False, "to_new": False, "promised_ms": 250, "sharing": 0,
     "burning": False, "serves_more": False, "lets_in": False, "billed": False, "bill_over_milli": 0,
+    "one_first": True,
 }  # fmt: skip
 
 
