@@ -395,3 +395,11 @@ def test_the_stored_curves_are_those_that_the_builder_makes() -> None:
         np.testing.assert_allclose(stored, made, atol=grid.VARIED_STEP)
     at = grid.LOADS.index(0.5)
     np.testing.assert_allclose(curves().way[:, at], pool_forms.way(0.5), rtol=2e-3)
+
+
+def test_the_stored_files_are_those_that_the_builder_writes() -> None:
+    """From the numbers that they hold: a builder of another form would not repeat them."""
+    one, many = np.asarray(curves().one, float), np.asarray(curves().many, float)
+    spread, way = np.asarray(curves().spread), np.asarray(curves().way)
+    for name, text in table_build.modules(one[0], one[1:], many, way, spread):
+        assert Path(tables.__file__).with_name(name).read_text(encoding="utf-8") == text, name

@@ -14,6 +14,7 @@ from homeostat.twin import closed_forms
 from homeostat.twin import table_grid as grid
 
 _LINE: Final = 96  # characters of one line of the written module
+_WHERE: Final = "`table_grid` says what each number means."
 
 
 def mean_wait() -> np.ndarray:
@@ -24,21 +25,39 @@ def mean_wait() -> np.ndarray:
     ])
 
 
-def module(
+def modules(
     wait: np.ndarray, varied: np.ndarray, many: np.ndarray, way: np.ndarray, spread: np.ndarray
-) -> str:
-    """Return the source text of `table_data.py`; `table_grid` says what each table is."""
-    parts = (
-        ("WAIT", _steps(wait, grid.WAIT_STEP), "<u2"),
-        ("VARIED", _steps(varied, grid.VARIED_STEP), "<u2"),
-        ("MANY", _steps(many, grid.VARIED_STEP), "<u2"),
-        ("WAY", way, "<f2"),
-        ("SPREAD", spread, "<f2"),
+) -> Iterator[tuple[str, str]]:
+    """Yield the files that hold the tables, name and source; `table_grid` says what each is."""
+    yield (
+        "table_data.py",
+        _module(
+            "one replica, and quantiles",
+            ("WAIT", _steps(wait, grid.WAIT_STEP), "<u2"),
+            ("SPREAD", spread, "<f2"),
+        ),
     )
+    yield (
+        "table_varied.py",
+        _module(
+            "one replica, times that vary", ("VARIED", _steps(varied, grid.VARIED_STEP), "<u2")
+        ),
+    )
+    yield (
+        "table_pools.py",
+        _module(
+            "pools under two choices",
+            ("MANY", _steps(many, grid.VARIED_STEP), "<u2"),
+            ("WAY", way, "<f2"),
+        ),
+    )
+
+
+def _module(what: str, *parts: tuple[str, np.ndarray, str]) -> str:
     lines = [
-        '"""The queue tables as text: base85 of little-endian numbers; see `table_grid`.',
+        f'"""Queue tables as text, {what}: base85 of little-endian numbers.',
         "",
-        "Written by `python -m homeostat.lab.tables`; do not edit.",
+        "Written by `python -m homeostat.lab.tables`; do not edit. " + _WHERE,
         '"""',
     ]
     for name, values, kind in parts:

@@ -36,7 +36,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from homeostat.twin import table_curves, table_data
+from homeostat.twin import table_curves, table_data, table_pools, table_varied
 from homeostat.twin import table_grid as grid
 from homeostat.twin.apart import apart
 
@@ -260,13 +260,13 @@ def load() -> Tables:
     """Return the tables that come with the package; `lab.tables` makes them anew."""
     batches, loads, varied = len(grid.BATCHES), len(grid.LOADS), len(grid.CV2)
     wait = _unpack(table_data.WAIT, "<u2", (1, batches, grid.MIXES, loads)) * grid.WAIT_STEP
-    wide = _unpack(table_data.VARIED, "<u2", (varied, batches, grid.MIXES, loads))
-    many = _unpack(table_data.MANY, "<u2", (1 + varied, batches, grid.RATIO_MIXES, loads))
+    wide = _unpack(table_varied.VARIED, "<u2", (varied, batches, grid.MIXES, loads))
+    many = _unpack(table_pools.MANY, "<u2", (1 + varied, batches, grid.RATIO_MIXES, loads))
     shape = (2, batches, grid.RATIO_MIXES, len(grid.RATIO_LOADS), len(grid.QUANTILES))
     return Tables(
         one=grid.WAIT_LEAST + jnp.concatenate([wait, wide * grid.VARIED_STEP]),
         many=grid.WAIT_LEAST + many * grid.VARIED_STEP,
-        way=_unpack(table_data.WAY, "<f2", (len(grid.REPLICAS), loads)),
+        way=_unpack(table_pools.WAY, "<f2", (len(grid.REPLICAS), loads)),
         spread=_unpack(table_data.SPREAD, "<f2", shape),
     )
 
