@@ -1,13 +1,13 @@
 """Rebuild the twin's queue tables: exact chains for the means, the reference for the quantiles.
 
-    python -m homeostat.lab.tables src/homeostat/twin
+    python -m homeostat.lab.tables > new.txt && cd src/homeostat/twin &&
+    awk '/^# file: /{file = $3; next} {print > file}' ../../../new.txt
 
 Takes about twenty minutes on one core; the same seed gives the same text on the same machine.
 Needed only when an axis in `twin/table_grid.py` changes or a test of the tables' accuracy fails.
 """
 
 import sys
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -63,4 +63,4 @@ if __name__ == "__main__":
     wait, varied = table_build.mean_wait(), table_many.varied()
     many = table_many.many(np.concatenate([wait[None], varied]))
     for name, text in table_build.modules(wait, varied, many, table_many.way(), spread()):
-        (Path(sys.argv[1]) / name).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"# file: {name}\n{text}")
