@@ -187,12 +187,11 @@ def with_llms(
     """Change both levers of the page's LLMInferenceService, which divides as the page says."""
     service = llm.service(replicas=2, router=router)
     stand(place.cluster, service, llm.service("chat-next", replicas=1))
-    own["llmInferenceService"] |= {
+    own["spec"]["target"]["llmInferenceService"] |= {
         key: document["spec"]["target"]["kserve"][key] for key in ("api", "tokenFile")
     }
-    document["spec"]["target"] = own | {"pools": {"stable": "a", "fallback": "b"}}
     wanted = (("replicas.a", 3), ("weight.b", 30))
-    place.moves(yaml.safe_dump(document), "llminferenceservice", wanted)
+    place.moves(yaml.safe_dump(own), "llminferenceservice", wanted)
     (rule,) = service["spec"]["router"]["route"]["http"]["spec"]["rules"]
     assert [one["weight"] for one in rule["backendRefs"]] == [70, 30]
     assert service["spec"]["replicas"] == 3
