@@ -13,7 +13,7 @@ UNPROVEN := $(if $(ALL),,--only-unproven)
 # Byte code is kept even where the environment says no: everything starts in half the time with it.
 export PYTHONDONTWRITEBYTECODE :=
 # Rooms whose tests hold real deadlines; one that computes makes room for them.
-CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/server tests/testing
+CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/deploy tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
 .PHONY: setup lock demo coverage test computing waiting ray test-live kube test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
