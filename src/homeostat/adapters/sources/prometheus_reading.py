@@ -4,7 +4,8 @@ Counters and buckets are summed by what they gained (`prometheus_tally`); gauges
 largest is taken, by what they say. Only series that live count: one whose last sample is well
 older than its usual step has ended. Where a target of a sum is known to be down, sums that would
 be too small are left out, because a load that looks low may be taken away from; ratios of what was
-answered stay.
+answered stay, and so do sums that it had no part in: a gateway that is up counts every arrival,
+whoever behind it is down. A target that was never heard may have a part in any sum of its subject.
 """
 
 import math
@@ -40,6 +41,9 @@ _REPLICA: Final = names.replica("")
 Slot = tuple[SeriesKey, float | None]
 Identity = frozenset[tuple[str, str]]
 Target = tuple[str, str]
+Share = tuple[int, str]
+"""A preset's place and a subject: whoever spoke its words of that subject has a part in its sums,
+also in one that it had not counted anything for yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,7 @@ class Reading:
         self._totals: dict[Slot, float] = {}
         self._owner: dict[SeriesKey, int] = {}
         self._meanings: dict[Identity, Mapping[int, Meaning]] = {}
-        self._fed: dict[Target, set[str]] = {}
+        self._heard: dict[Target, set[Share]] = {}
         self._looked: dict[Target, float] = {}
         self._before: frozenset[Identity] = frozenset()
         self._newest_s = math.inf
@@ -212,9 +216,11 @@ class Reading:
         self._meanings = {}
         for place, one in enumerate(series):
             identity = one.identity
-            meanings = known[identity] if identity in known else self._learn(one)
-            self._meanings[identity] = meanings
             target = (one.labels.get("job", ""), one.labels.get("instance", ""))
+            if identity not in known:
+                known[identity] = self._learn(one)
+                self._hear(target, known[identity])
+            meanings = self._meanings[identity] = known[identity]
             out.append(
                 _Seen(
                     series=one,
@@ -236,6 +242,12 @@ class Reading:
             for place, preset in enumerate(self._presets)
             if one.name in self._named[place]
         }
+
+    def _hear(self, target: Target, meanings: Mapping[int, Meaning]) -> None:
+        """Keep in which sums a target has a part; a series that has ended says it as well."""
+        for place, meaning in meanings.items():
+            for key in (*(one.key for one in meaning.targets), *meaning.zeros):
+                self._heard.setdefault(target, set()).add((place, key.subject))
 
     def _subject_of(self, one: Series) -> str:
         named = one.labels.get(self._replica_label, "") if self._replica_label else ""
@@ -293,7 +305,6 @@ class Reading:
     ) -> None:
         for target in meaning.targets:
             if one.live:
-                self._fed.setdefault(one.target, set()).add(target.key.subject)
                 self._owner.setdefault(target.key, place)
             if self._owner.get(target.key) != place:
                 continue
@@ -313,13 +324,19 @@ class Reading:
                 value = one.last * target.scale
                 part.gauges[group] = max(part.gauges.get(group, value), value)
 
-    def _blind(self, seen: Iterable[_Seen]) -> set[str]:
-        """Return the subjects of which a target is known to be down."""
-        blind: set[str] = set()
+    def _blind(self, seen: Iterable[_Seen]) -> set[Share]:
+        """Return in which sums a target that is known to be down has a part."""
+        blind: set[Share] = set()
         for one in seen:
             if one.series.name == UP and one.live and one.last == 0.0:
-                blind |= self._fed.get(one.target, set()) | {self._subject_of(one.series)}
+                own = self._subject_of(one.series)
+                anything = {(place, own) for place in range(len(self._presets))}
+                blind |= self._heard.get(one.target, anything)
         return blind
+
+    def _hidden(self, key: SeriesKey, blind: set[Share]) -> bool:
+        """Return whether a value would be too small because somebody who is down is missing."""
+        return key.signal in _EXTENTS and (self._owner.get(key, -1), key.subject) in blind
 
     def _look(self, seen: Sequence[_Seen]) -> None:
         """Remember when each target was last looked at."""
@@ -329,14 +346,14 @@ class Reading:
         if self._looked:
             self._newest_s = max(self._looked.values())
             self._tally.forget(self._newest_s)
-        self._fed = {one: fed for one, fed in self._fed.items() if one in self._looked}
+        self._heard = {one: part for one, part in self._heard.items() if one in self._looked}
         self._began = {one: at for one, at in self._began.items() if one in self._looked}
 
     def _values(
-        self, parts: Mapping[Slot, _Part], zeros: Mapping[SeriesKey, float], blind: set[str]
+        self, parts: Mapping[Slot, _Part], zeros: Mapping[SeriesKey, float], blind: set[Share]
     ) -> Iterator[Value]:
         for (key, le), part in parts.items():
-            if key.subject in blind and key.signal in _EXTENTS:
+            if self._hidden(key, blind):
                 continue
             if part.kind is Kind.GAUGE:
                 value = part.value(key.signal)
@@ -344,8 +361,7 @@ class Reading:
                 value = math.nan if math.isnan(part.gained) else self._totals[key, le]
             yield Value(key=key, kind=part.kind, le=le, value=value, at_s=part.at_s)
         for key, at_s in zeros.items():
-            hidden = key.subject in blind and key.signal in _EXTENTS
-            if (key, None) not in parts and not hidden:
+            if (key, None) not in parts and not self._hidden(key, blind):
                 total = self._totals.setdefault((key, None), 0.0)
                 yield Value(key=key, kind=Kind.COUNTER, le=None, value=total, at_s=at_s)
 
