@@ -1,5 +1,7 @@
 """The runbook names the right candidates, in the right order, and nothing it cannot know."""
 
+from dataclasses import replace
+
 import pytest
 
 from homeostat.base.actions import HOLD, ActionKind, UndoKind
@@ -7,7 +9,7 @@ from homeostat.base.events import FleetView
 from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState
 from homeostat.base.policy import KillLevel, Mode
-from homeostat.base.world import Release
+from homeostat.base.world import Release, ReplicaState
 from homeostat.policy.runbook import ESCALATE, candidates, choose
 from homeostat.safety.permit import permit
 from homeostat.testing import build
@@ -50,6 +52,18 @@ def test_a_failing_replica_is_restarted_with_its_replacement_first(family: Famil
     assert wanted[0].change == (("incarnation.a-2", 2),)
     assert wanted[0].undo is UndoKind.COMPENSATING
     assert wanted[-1] == ESCALATE
+
+
+@pytest.mark.parametrize("stands", list(ReplicaState))
+def test_only_a_replica_that_gets_requests_is_drained(stands: ReplicaState) -> None:
+    """What is down gets nothing new, and a drain would keep it out when it is well again."""
+    world = build.world()
+    replicas = tuple(
+        replace(one, state=stands) if one.name == "a-2" else one for one in world.replicas
+    )
+    seen = state(world=replace(world, replicas=replicas))
+    drains = ActionKind.DRAIN_REPLICA in kinds(Family.REPLICA, "replica:a-2", seen)
+    assert drains is (stands is ReplicaState.READY)
 
 
 @pytest.mark.parametrize(

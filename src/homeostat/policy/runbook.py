@@ -190,6 +190,8 @@ def _restart(slot: str, state: GuardState, world: Snapshot) -> tuple[Action, ...
 
 def _drain(slot: str, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
     found = next((replica for replica in world.replicas if replica.name == slot), None)
+    # One that is down or leaves gets nothing new already: a drain would free no request that it
+    # holds, and would keep it out when it is well again. One that starts is not yet relied on.
     if found is None or found.state is not ReplicaState.READY:
         return ()
     return (
