@@ -190,6 +190,47 @@ def test_what_somebody_else_writes_meanwhile_is_left_alone(post: dict[str, Scala
     assert "batch_max.a-1, batch_max.a-2 may still hold a value of its own" in done.reason
 
 
+def test_a_replica_that_has_it_and_is_scaled_away_is_told_to_a_person() -> None:
+    """Its own value went with it and cannot be read: gone is not known, and nothing is written."""
+    first = tried()
+    first.names.remove("a-2")
+    there = tuple(one for one in first.world.replicas if one.name != "a-2")
+    levers = tuple(pair for pair in first.world.levers if not pair[0].endswith(".a-2"))
+    first.world = replace(first.world, replicas=there, levers=levers)
+    first.write({"replicas.a": 3}, None)
+    done = first.finish()
+    assert (done.state, first.writes()) == (S.STUCK, [FIRST])
+    assert first.world.lever("batch_max.a-1") == 16
+    assert "batch_max.a-1, batch_max.a-2 may still hold a value of its own" in done.reason
+    first.run(60)
+    assert first.writes() == [FIRST], "nothing is done until a person has looked"
+
+
+def test_while_somebody_gives_another_replica_its_own_nothing_is_compared() -> None:
+    first = tried()
+    first.write({"batch_max.a-3": 16}, None)
+    done = first.finish()
+    assert (done.state, done.proof) == (S.FOREIGN, Proof.NONE)
+    assert first.writes() == [FIRST]
+    assert first.world.lever("batch_max.a-3") == 16
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_taking_it_back_later_ends_nobodys_own_value(plain: bool) -> None:  # noqa: FBT001
+    """A person's undo is free of the guard: what it would end for good is looked for before."""
+    whole = build.managed(guard=build.guard(blind_scrapes=10.0))
+    first = First(whole) if plain else tried()
+    done = first.finish_soon() if plain else first.finish()
+    first.jammed = False
+    first.write({"batch_max.a-3": 4}, None)
+    first.second()
+    count = len(first.writes())
+    first.feed(UndoRequested(at=build.at(first.now), decision_id=done.id, by="ann",
+                             kill=KillLevel.OFF, why="too slow"))  # fmt: skip
+    assert (len(first.writes()), first.world.lever("batch_max.a-3")) == (count, 4)
+    assert any("batch_max.a-3 is 4" in title for title in first.told())
+
+
 def test_what_served_before_and_what_cannot_be_tried_goes_to_all_and_says_why() -> None:
     away = First(own=False)
     assert (away.finish_soon().state, away.writes()) == (S.SUCCEEDED, [{BATCH: 16}])

@@ -12,6 +12,7 @@ from homeostat.safety.guard import guard
 from homeostat.safety.one_first import one_first
 from homeostat.safety.sight import look
 from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_lately import replaced
 
 BATCH = names.BATCH_MAX
 
@@ -55,4 +56,27 @@ def test_all_at_once_is_denied_where_some_could_and_not_known_where_some_are_not
     plain = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=16)
     assert said(plain, state()) is False
     assert said(plain, state(a3=None)) is None
-    assert said(plain, state(a1=None, a2=None, a3=None, a4=None)) is True
+    assert said(plain, state(a1=None, a2=None, a3=None, a4=None)) is None, "b-1's is told"
+    assert said(plain, state(a1=None, a2=None, a3=None, a4=None, b1=None)) is True
+
+
+@pytest.mark.parametrize(("other", "known"), [
+    ({}, True), ({"a3": 4}, False), ({"b1": 16}, False), ({"a4": None}, None), ({"b1": None}, None),
+    ({"a1": float("nan")}, False), ({"a1": 4, "a4": None}, False),
+])  # fmt: skip
+def test_what_goes_to_all_at_once_ends_nobodys_own_value_whyever_it_may(
+    other: dict[str, float | None],
+    known: bool | None,  # noqa: FBT001
+) -> None:
+    """No undo of ours restores what somebody else gave one replica: it was never read as ours."""
+    plain, seen = g.act(ActionKind.BATCH_UP, names.pool("a"), batch_max=16), state(**other)
+    uncompared = replace(seen, managed=replace(seen.managed, canary=None))
+    assert said(plain, uncompared) is known
+    for what in (uncompared, replaced(seen, 16), replaced(uncompared, 16)):
+        answer = guard(plain, what, g.NOW)
+        reasons = answer.reasons if isinstance(answer, Deny) else ()
+        assert any(one.startswith("G2 one first") for one in reasons) is (known is not True)
+
+
+def test_where_another_pools_replica_is_not_told_nothing_is_tried() -> None:
+    assert said(staged("a-1", "a-2"), state(b1=None)) is False

@@ -1,15 +1,17 @@
 """Reports of one tick: whoever said them, no two of a fleet go by one name."""
 
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 import pytest
 
+from homeostat.adapters.actuators.process import ProcessActuator, ProcessConfig
 from homeostat.base import names, raw
 from homeostat.base.evidence import Kind, Observation, Quality, SeriesKey, SourceReport
 from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.world import Snapshot
 from homeostat.server import wiring
-from homeostat.server.reading import Deployment, observe
+from homeostat.server.reading import Deployment, observe, read_world
 from homeostat.testing import build
 
 
@@ -95,3 +97,17 @@ async def test_a_source_that_breaks_is_silent_for_its_own_deployment_alone() -> 
     found = await told(broken, other, ticks=9)
     assert found["one"] is None
     assert found["two"] == pytest.approx(50.0)
+
+
+async def test_a_host_that_tells_no_replicas_own_value_has_told_no_setting() -> None:
+    class Older(ProcessActuator):
+        @override
+        async def read(self, deployment: str, now: TimeNs) -> Snapshot:
+            return build.world(now, levers={names.BATCH_MAX: 8, "replicas.a": 3})
+
+    host = Older(ProcessConfig(name="host", url="http://127.0.0.1:1"))
+    ready = Deployment(managed=build.managed(), actuators={"host": host}, sources_for=lambda _: ())
+    world = await read_world(ready, build.at(1), 1.0)
+    assert world is not None
+    assert (world.lever(names.BATCH_MAX), world.lever("replicas.a")) == (None, 3)
+    await host.close()

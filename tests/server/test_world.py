@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
-from homeostat.base.world import Snapshot, Stamp
-from homeostat.server.world import compose
+import pytest
+
+from homeostat.base import names
+from homeostat.base.ports import Capabilities
+from homeostat.base.world import ReplicaState, Scalar, Snapshot, Stamp
+from homeostat.server.world import compose, told_apart
 from homeostat.testing import build
 
 HOST = Stamp(actuator="host", token="9", intent="d-1.0.0", epoch=4)
@@ -59,3 +63,38 @@ def test_it_is_about_the_managed_deployment() -> None:
     world = compose(build.managed(name="other"), (host(),))
     assert world is not None
     assert world.deployment == "other"
+
+
+SETS = Capabilities(
+    compare_and_set=True, fencing=True, levers=("batch_max",), one_first=(names.BATCH_MAX,)
+)
+
+
+@pytest.mark.parametrize(("own", "known"), [
+    ({}, False),
+    ({"concurrency_max.a-1": 0}, False),
+    ({"batch_max.a-9": 0}, False),
+    ({"batch_max.a-1": 0}, True),
+    ({"batch_max.a-1": 4, "batch_max.a-2": 0}, True),
+])  # fmt: skip
+def test_a_setting_of_which_no_replicas_own_value_is_told_is_not_known(
+    own: dict[str, Scalar],
+    known: bool,  # noqa: FBT001
+) -> None:
+    """Nothing told must not read as nothing there: all would get at once what some could try."""
+    read = replace(host(), levers=tuple(sorted((*host().levers, *own.items()))))
+    world = told_apart(read, SETS)
+    assert world.lever("batch_max") == (8 if known else None)
+    assert replace(world, levers=()) == replace(read, levers=())
+    assert set(read.levers) - set(world.levers) == (set() if known else {("batch_max", 8)})
+
+
+def test_what_is_set_for_all_alone_is_known_as_it_is_read() -> None:
+    cannot = replace(SETS, one_first=())
+    assert told_apart(host(), cannot) is not None
+    assert told_apart(host(), cannot) == host()
+    empty = host(replicas=())
+    assert told_apart(empty, SETS) == empty, "nobody serves who could have a value of its own"
+    (first, *_) = host().replicas
+    starting = host(replicas=(replace(first, state=ReplicaState.STARTING),))
+    assert told_apart(starting, SETS) == starting

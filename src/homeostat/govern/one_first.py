@@ -6,8 +6,9 @@ purpose: an answer is bad where it failed, or came later than was promised. The 
 late answers, as errors of a setting are rare; errors are compared as well, and are harm.
 
 What one replica serves is told by its own page. Those that have no setting of their own count
-together as the other arm; where one of them is not heard, nothing is compared on that tick: what
-is not seen of the old setting may be what is bad about it, or about the new one.
+together as the other arm; where one of them is not heard, or was given a value of its own by
+somebody else, nothing is compared on that tick: what is not seen of the old setting may be what is
+bad about it, or about the new one.
 
 Replicas that share a queue or a database are not independent of each other: what the new setting
 does to both arms is not seen here. It is by before and after, once all have it.
@@ -66,13 +67,19 @@ def sides(record: ActionRecord, evidence: Evidence, managed: Managed) -> Sides:
     tried = [of[1] for lever, _ in first if (of := names.own(lever)) is not None]
     rest = [slot for slot in _ready(pool, world) if slot not in tried]
     applied = world is not None and all(world.lever(lever) == value for lever, value in first)
+    alike = world is not None and all(
+        world.lever(names.lever_own(of[0], slot)) == 0
+        for lever, _ in first
+        if (of := names.own(lever)) is not None
+        for slot in rest
+    )
     new, old = (_together(slots, evidence, managed) for slots in (tried, rest))
     return Sides(
         canary=" and ".join(tried),
         stable=f"the rest of pool {pool}",
         new=new,
         old=old,
-        share=100.0 * len(tried) / (len(tried) + len(rest)) if applied and rest else None,
+        share=100.0 * len(tried) / (len(tried) + len(rest)) if applied and alike and rest else None,
     )
 
 

@@ -19,6 +19,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.guard import Allow, Deny, GuardAnswer, NeedApproval, PastAction
 from homeostat.base.intent import ActionRecord, ActionState, Proof
+from homeostat.base.own_values import ended
 from homeostat.base.policy import KillLevel, Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
@@ -138,7 +139,11 @@ def no_longer_ours(state: LoopState, target: ActionRecord) -> str:
     for lever, value in set_by_us:
         if state.world.lever(lever) != value:
             return f"{lever} is now {state.world.lever(lever)}, no longer what we set ({value})"
-    return ""
+    lost = ended(target.first_pre, state.world)
+    if lost is None:
+        return "not every replica's own value of what it sets could be read"
+    said = (f"{lever} is {value}, and setting it for all would end that" for lever, value in lost)
+    return "; ".join(said)
 
 
 def _changed_meanwhile(state: LoopState, record: ActionRecord) -> str:

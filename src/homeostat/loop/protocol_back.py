@@ -21,6 +21,7 @@ from homeostat.loop.protocol_moves import (
     read,
     readback_wait,
     send,
+    still_apart,
     unproven_for_good,
 )
 from homeostat.loop.protocol_values import (
@@ -261,4 +262,5 @@ def _kept(record: ActionRecord, ctx: Context) -> Step:
 
 def _stuck(record: ActionRecord, ctx: Context, why: str) -> Step:
     reason = f"{why}; {record.undo_attempts} attempts to go back: a person must look"
+    reason += still_apart(record)
     return end(record, ActionState.STUCK, ctx, reason, Page(text=reason))

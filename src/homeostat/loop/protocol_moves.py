@@ -164,8 +164,13 @@ def unproven_for_good(record: ActionRecord, ctx: Context, why: str) -> Step:
 
 def foreign(record: ActionRecord, ctx: Context, what: str) -> Step:
     """Stop because somebody else wrote: alert, never fight."""
-    reason = f"{what}: someone else wrote; nothing more is done about it"
-    if record.action.first and record.intent is not None:
-        own = ", ".join(lever for lever, _ in record.action.first)
-        reason = f"{reason}; {own} may still hold a value of its own: set it to 0"
+    reason = f"{what}: someone else wrote; nothing more is done about it{still_apart(record)}"
     return end(record, ActionState.FOREIGN, ctx, reason, Page(text=reason))
+
+
+def still_apart(record: ActionRecord) -> str:
+    """Return which replicas an action may have left with values of their own, empty for none."""
+    if not record.action.first or record.intent is None:
+        return ""
+    own = ", ".join(lever for lever, _ in record.action.first)
+    return f"; {own} may still hold a value of its own: set it to 0"

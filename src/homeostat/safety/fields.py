@@ -102,7 +102,10 @@ FIELDS: Final[dict[str, Field]] = {
     "step_excess_milli": _milli("distance beyond the largest step"),
     "limit_text": _text("lever, value and bounds, for people"),
     "step_text": _text("lever, step and largest step, for people"),
-    "one_first": _flag("some replicas have a setting first, or are proven with it, where they can"),
+    "one_first": _flag(
+        "some replicas have a setting first, or are proven with it, where they can; no other own "
+        "value is ended"
+    ),
     "added": _count("replicas added"),
     "taken": _count(
         "replicas taken out that are not proven failing and that no spare replaces first"

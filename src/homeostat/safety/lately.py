@@ -12,6 +12,7 @@ from homeostat.base.actions import Action
 from homeostat.base.units import MILLISECOND
 from homeostat.base.world import ReplicaState, Scalar
 from homeostat.safety.change import Change
+from homeostat.safety.one_first import keeps_own
 from homeostat.safety.sight import Sight, milli, scrapes_ms
 from homeostat.safety.tree import Value
 
@@ -33,7 +34,10 @@ def lately(action: Action, change: Change, sight: Sight) -> dict[str, Value]:
         for (lever, wanted), live in zip(change.writes, change.live, strict=True)
     ]
     return {
-        "to_served": bool(served) and None not in served,
+        # With a replica's own value ended that somebody gave it, it is no way back to what was.
+        "to_served": bool(served)
+        and None not in served
+        and keeps_own(action.change, sight.world) is True,
         "rate_milli": sight.once(_rate),
         "rate_served_milli": min((rate for rate in served if rate is not None), default=0),
         "beside_ms": _beside_ms(action, sight),

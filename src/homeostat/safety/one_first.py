@@ -4,6 +4,9 @@ A setting of every replica is changed in two writes where its target can give it
 first to some of them, at most half, which the rest are compared with; then to all, on a certificate
 or an explicit word. Every other guard judges both writes as if all replicas got the new value at
 once: what only some have is no safer than what it is tried for.
+
+A setting of all ends the own values beside it. One that the action does not name is somebody's
+word, which no undo of ours restores: nothing that would end one is done, whyever all may have it.
 """
 
 from typing import Final
@@ -11,6 +14,7 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.intent import ActionRecord, Proof
+from homeostat.base.own_values import ended
 from homeostat.base.world import Levers, ReplicaState, Scalar, Snapshot
 from homeostat.safety.sight import Sight
 
@@ -68,8 +72,7 @@ def one_first(action: Action, sight: Sight, own: ActionRecord | None) -> bool | 
         return None
     whole = action if own is None else own.action
     if not any(names.own(lever) for lever, _ in (*action.change, *whole.change)):
-        can = _can(action, sight.world, sight)
-        return None if can is None else not can
+        return _at_once(action, sight.world, sight)
     if not _fits(whole, sight.world, sight):
         return False
     if own is None:
@@ -77,6 +80,26 @@ def one_first(action: Action, sight: Sight, own: ActionRecord | None) -> bool | 
     if action.change == whole.first:
         return True
     return action.change == whole.change and own.proof in _PROVEN
+
+
+def keeps_own(change: Levers, world: Snapshot | None) -> bool | None:
+    """Return whether no replica's own value that a change does not name is ended by it.
+
+    Args:
+        change: What would be written.
+        world: The deployment as read back; None = nothing live is known.
+    """
+    lost = None if world is None else ended(change, world)
+    return None if lost is None else lost == ()
+
+
+def _at_once(action: Action, world: Snapshot, sight: Sight) -> bool | None:
+    """Return whether all may have a setting at once: nobody is robbed, and none could try it."""
+    kept = keeps_own(action.change, world)
+    if kept is not True:
+        return kept
+    can = _can(action, world, sight)
+    return None if can is None else not can
 
 
 def _can(action: Action, world: Snapshot, sight: Sight) -> bool | None:
@@ -110,22 +133,9 @@ def _fits(whole: Action, world: Snapshot, sight: Sight) -> bool:
         and len(first) == len(slots) == len(set(slots))
         and ready.issuperset(slots)
         and 0 < 2 * len(slots) <= len(ready)
-        and _rest_alike(whole, world, ready)
+        # Every other replica is known to have what all have, or it would count to the rest.
+        and keeps_own(whole.change, world) is True
     )
-
-
-def _rest_alike(whole: Action, world: Snapshot, ready: frozenset[str]) -> bool:
-    """Return whether every other replica is known to have what all have.
-
-    Another's own value is somebody's word: it counts among those that are not like the rest, and
-    the setting of all would end it, which no undo of ours restores.
-    """
-    named = dict(whole.change)
-    owns = {
-        names.lever_own(lever, slot) for lever in named if lever in names.OF_EACH for slot in ready
-    }
-    told = {lever for lever, _ in world.levers if (of := names.own(lever)) and of[0] in named}
-    return all(world.lever(lever) == 0 for lever in sorted((owns | told) - set(named)))
 
 
 def _ready(pool: str, world: Snapshot) -> frozenset[str]:

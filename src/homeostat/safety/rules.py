@@ -72,7 +72,8 @@ RULES: Final[tuple[Rule, ...]] = (
         source=TABLE + "G2: a setting goes to some replicas first, where that can be done",
         kinds=KINDS,
         require=Ref("one_first"),
-        message="some replicas have the setting first, or it is proven on them: {one_first}",
+        message="some replicas have the setting first, or it is proven on them, and none loses a "
+        "value of its own: {one_first}",
         exempt=SERVED,
     ),
     Rule(

@@ -18,7 +18,7 @@ from homeostat.base.ports import Actuator, Source, Trainer
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.server.strangers import whole_report, whole_world
-from homeostat.server.world import compose
+from homeostat.server.world import compose, told_apart
 
 log = structlog.get_logger()
 
@@ -79,7 +79,8 @@ async def read_world(deployment: Deployment, now: TimeNs, limit_s: float) -> Sna
     async def one(actuator: Actuator) -> Snapshot | None:
         try:
             async with asyncio.timeout(limit_s):
-                return whole_world(await actuator.read(deployment.managed.name, now))
+                seen = whole_world(await actuator.read(deployment.managed.name, now))
+            return _told_apart(seen, actuator)
         except (ActuatorError, TimeoutError) as error:
             log.warning("read", actuator=actuator.name, problem=str(error) or "timed out")
         except Exception as error:  # noqa: BLE001 - a plug-in's bug is its target's silence
@@ -88,6 +89,15 @@ async def read_world(deployment: Deployment, now: TimeNs, limit_s: float) -> Sna
 
     found = await asyncio.gather(*(one(actuator) for actuator in deployment.actuators.values()))
     return compose(deployment.managed, tuple(seen for seen in found if seen is not None))
+
+
+def _told_apart(seen: Snapshot, actuator: Actuator) -> Snapshot:
+    known = told_apart(seen, actuator.capabilities())
+    if known is not seen:
+        lost = ", ".join(sorted({lever for lever, _ in seen.levers if known.lever(lever) is None}))
+        problem = f"tells {lost} of all and no replica's own value of it: it counts as not read"
+        log.warning("read", actuator=actuator.name, problem=problem)
+    return known
 
 
 async def observe(deployment: Deployment, now: TimeNs) -> tuple[SourceReport, ...]:

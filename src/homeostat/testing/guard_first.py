@@ -44,6 +44,11 @@ def first_cases() -> Iterator[Case]:
     kept = tuple(pair for pair in world.levers if pair[0] != lost)
     partly = replace(scene, world=replace(world, levers=kept))
     yield Case("to all at once, one replica's own value unread", partly, PLAIN, "deny", FIRST)
+    own = {**dict(world.levers), lost: 4}
+    strange = replace(scene, world=replace(world, levers=tuple(sorted(own.items()))))
+    for what, one in (("served before", replaced(strange, 16)), ("is not compared", strange)):
+        seen = one if what == "served before" else replace(one, managed=g.managed())
+        yield Case(f"what {what}, beside another's own value", seen, PLAIN, "deny", FIRST)
     for proof, wanted in ((Proof.NONE, "deny"), (Proof.CERTIFIED, "allow")):
         yield Case(f"to all, {proof.value or 'nothing'}", _at_the_end(scene, proof), WHOLE, wanted,
                    FIRST if wanted == "deny" else "")  # fmt: skip

@@ -68,7 +68,7 @@ class First:
         self.state: LoopState = initial(config or managed())
         self.names = [f"a-{number}" for number in range(1, slots + 1)]
         levers: dict[str, Scalar] = {"replicas.a": slots}
-        for slot in self.names:
+        for slot in (*self.names, "b-1"):
             levers |= {names.lever_incarnation(slot): 1, names.lever_drained(slot): 0}
             levers |= {names.lever_own(BATCH, slot): 0} if own else {}
         replicas = tuple(build.replica(slot) for slot in (*self.names, "b-1"))

@@ -16,19 +16,19 @@ _STAYS = frozenset({ActionState.SUCCEEDED, ActionState.SUCCEEDED_UNPROVEN})
 _LEAST = 2  # replicas that serve: one that has it, and one that it is compared with
 
 
-def i19_some_first(memory: Memory, permit: Permit | None, intent: Intent) -> None:
+def i19_some_first(memory: Memory, permit: Permit | None, intent: Intent, *, able: bool) -> None:
     """I19: no setting goes to all replicas without a certificate or an explicit word.
 
-    But where none can have it first: one replica serves, or no value of its own was read of any.
+    But where none can have it first: one replica serves, or this target can set none alone. And on
+    whatever word, it ends no value that somebody else gave a replica.
     """
-    world = None if permit is None else permit.world
-    if intent.undo or world is None or BATCH not in dict(intent.post):
+    world, wanted = None if permit is None else permit.world, dict(intent.post)
+    if intent.undo or world is None or BATCH not in wanted:
         return
-    serving = _serving(world)
-    if len(serving) < _LEAST:
-        return
-    if not any(world.lever(names.lever_own(BATCH, slot)) is not None for slot in serving):
-        memory.counts["not told apart: no replica's own value was read"] += 1
+    strange = [one for one, value in world.levers if value and names.own(one) and one not in wanted]
+    if strange:
+        memory.fail("I19", f"{intent.id} sets {BATCH} of all, and ends {strange}")
+    if not able or len(_serving(world)) < _LEAST:
         return
     memory.checked["I19"] += 1
     if intent.action_id not in memory.word:

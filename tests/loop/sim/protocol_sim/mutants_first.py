@@ -10,6 +10,7 @@ from homeostat.base.world import Levers, Snapshot
 from homeostat.loop import protocol_forward, protocol_verify
 from homeostat.safety import one_first
 from homeostat.safety.sight import Sight
+from protocol_sim import world
 from protocol_sim.mutants import MUTANTS, Mutant, Patch, unruled
 
 
@@ -25,20 +26,28 @@ def _all_proven(*enough: Proof) -> Patch:
 
 
 def _partly_told_is_none(monkey: pytest.MonkeyPatch) -> None:
-    real = one_first._can
+    can, keeps = one_first._can, one_first.keeps_own
 
-    def can(action: Action, world: Snapshot, sight: Sight) -> bool:
-        return real(action, world, sight) is True
+    def can_all(action: Action, seen: Snapshot, sight: Sight) -> bool:
+        return can(action, seen, sight) is True
 
-    monkey.setattr(one_first, "_can", can)
+    def keeps_known(change: Levers, seen: Snapshot | None) -> bool:
+        return keeps(change, seen) is not False
+
+    monkey.setattr(one_first, "_can", can_all)
+    monkey.setattr(one_first, "keeps_own", keeps_known)
+
+
+def _none_told_is_none_there(monkey: pytest.MonkeyPatch) -> None:
+    monkey.setattr(world, "told_apart", lambda seen, _: seen)
 
 
 def _as_many_as_asked(monkey: pytest.MonkeyPatch) -> None:
     monkey.setattr(one_first, "_fits", lambda *_: True)
 
 
-def _the_rest_is_not_looked_at(monkey: pytest.MonkeyPatch) -> None:
-    monkey.setattr(one_first, "_rest_alike", lambda *_: True)
+def _nobodys_own_value_counts(monkey: pytest.MonkeyPatch) -> None:
+    monkey.setattr(one_first, "keeps_own", lambda *_: True)
 
 
 def _unseen_stays_with_some(monkey: pytest.MonkeyPatch) -> None:
@@ -65,7 +74,8 @@ MUTANTS_FIRST = (
     _mutant("what helps goes to all without a word", "I19", _all_proven(Proof.NONE, Proof.ASKED)),
     _mutant("who was only asked has said yes", "I19", _all_proven(Proof.ASKED)),
     _mutant("as many as one likes have it first", "I19", _as_many_as_asked),
-    _mutant("what the rest has of its own is not looked at", "I19", _the_rest_is_not_looked_at),
+    _mutant("what others have of their own is not looked at", "I19", _nobodys_own_value_counts),
+    _mutant("a setting told of all alone is handed on", "I19", _none_told_is_none_there, first=88),
     _mutant("what is not seen of some stays with them", "I20", _unseen_stays_with_some),
     _mutant("the way back forgets what all were given", "I20", _later_levers_are_forgotten),
 )

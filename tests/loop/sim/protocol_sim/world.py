@@ -12,9 +12,11 @@ from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.decisions import Effect
 from homeostat.base.intent import ActionRecord, Intent, Proof, Receipt
 from homeostat.base.policy import GuardPolicy, KillLevel, Managed, Mode, Objective
+from homeostat.base.ports import Capabilities
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Levers, Scalar, Snapshot
 from homeostat.loop.protocol import Abort, Approved, EffectSeen, News, Rejected
+from homeostat.server.world import told_apart
 from protocol_sim import compared
 from protocol_sim import invariants_first as some_first
 from protocol_sim import invariants_write as promised
@@ -31,6 +33,8 @@ NAMES = ("m1", "m2", "m3")
 EFFECTS = (Effect.HELPED, Effect.HARMED, Effect.UNKNOWN, Effect.NO_CHANGE)
 MOSTLY, AT_ONCE = 0.6, 0.25  # of the wishes, where single replicas can be set; and of the rest
 SEEN_NO_MORE = 0.03  # a tick on which replicas that are compared fall silent for a while
+UNABLE = Capabilities(compare_and_set=True, fencing=True, levers=(BATCH,))
+ABLE = replace(UNABLE, one_first=(BATCH,))
 ODD: tuple[Scalar, ...] = (math.nan, math.inf, -1, 0, 1e300, "many", 12, 7.5, True, 2, 8, 2, 8)
 
 
@@ -96,6 +100,11 @@ class World:
     # -- reading ----------------------------------------------------------------------------
 
     def read(self, process: Process, name: str) -> Snapshot | None:
+        """Return a reading as the server hands it on: without what is told of all alone."""
+        seen = self._page(process, name)
+        return None if seen is None else told_apart(seen, ABLE if self.options.first else UNABLE)
+
+    def _page(self, process: Process, name: str) -> Snapshot | None:
         at, chance = self.time(process), self.chance
         if chance.hits("read_failed"):
             return None
@@ -111,8 +120,11 @@ class World:
         if chance.hits("read_absurd"):
             return replace(snapshot, levers=_absurd(snapshot.levers, chance))
         if self.options.first and chance.hits("read_partly"):
-            kept = [one for one in snapshot.levers
-                    if names.own(one[0]) is None or chance.rng.random() < 0.5]  # fmt: skip
+            drawn = {lever: chance.rng.random() for lever, _ in snapshot.levers if names.own(lever)}
+            least = (
+                1.0 if next(iter(drawn.values()), 0.0) < 0.3 else 0.5
+            )  # of three, one tells none
+            kept = [one for one in snapshot.levers if drawn.get(one[0], 1.0) >= least]
             return replace(snapshot, levers=tuple(kept))
         if chance.hits("flapping"):
             return replace(snapshot, changing=not snapshot.changing)
@@ -257,7 +269,7 @@ class World:
             promised.i6_kill_switch(memory, permit, intent)
             promised.i8_fresh(memory, permit, intent)
         promised.i9_no_stage_unproven(memory, intent)
-        some_first.i19_some_first(memory, permit, intent)
+        some_first.i19_some_first(memory, permit, intent, able=self.options.first)
         self.network.send(process, intent, self.now)
 
     def claim(self, name: str, epoch: int) -> None:
