@@ -1,9 +1,10 @@
 """Reports of one tick: whoever said them, no two of a fleet go by one name."""
 
-from typing import Any, override
+from typing import Any
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from homeostat.adapters.actuators.process import ProcessActuator, ProcessConfig
 from homeostat.base import names, raw
