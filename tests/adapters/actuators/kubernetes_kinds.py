@@ -182,6 +182,8 @@ def _rolled(obj: Object) -> list[Object]:
     if "canary" not in obj["status"]:
         return []
     name, count, status = obj["metadata"]["name"], obj["spec"]["replicas"], obj["status"]
+    if obj["spec"].get("paused") and "replicas" in status:  # as many as there were
+        count = status["replicas"] - status.get("updatedReplicas", 0)
     stable, current = status["stableRS"], status["currentPodHash"]
     wanted = {stable: count}
     if current != stable:

@@ -204,6 +204,60 @@ async def test_a_pause_alone_has_moved_nothing_and_the_same_write_goes_on(stage:
     assert (again.status, lasting(stage)) == (ReceiptStatus.DONE, 50)
 
 
+async def test_a_pause_that_is_lifted_before_the_step_is_made_anew_and_never_left_out(
+    stage: Stage,
+) -> None:
+    """The stamp that went ahead is still there, and what it came with is not."""
+    at_timed(stage)
+    before = (await stage.read()).stamp("rollout")
+    assert before is not None
+    stage.cluster.refuse_writes = {f"{CHAT}/status": 500}
+    assert (await stage.apply(BACK, pause=True)).status is ReceiptStatus.UNKNOWN
+    stage.cluster.write(CHAT, {"spec": {"paused": None}}, "kubectl-argo-rollouts")
+    stage.cluster.refuse_writes = {}
+    again = await stage.apply(BACK, intent={"token": before.token}, pause=True)
+    assert (again.status, lasting(stage)) == (ReceiptStatus.DONE, 50)
+    assert stage.found(CHAT)["spec"].get("paused") is True, "else Argo goes on by itself"
+
+
+async def test_a_claim_ends_a_pause_of_ours_that_holds_nothing_alone(stage: Stage) -> None:
+    at_timed(stage)
+    stage.cluster.refuse_writes = {f"{CHAT}/status": 500}
+    assert (await stage.apply(BACK, pause=True)).status is ReceiptStatus.UNKNOWN
+    stage.cluster.refuse_writes = {}
+    claim = {"id": "d-2.0.0.claim", "epoch": 4, "token": None}
+    assert (await stage.apply((), intent=claim)).status is ReceiptStatus.DONE
+    assert (stage.found(CHAT)["spec"].get("paused"), lasting(stage)) == (None, 100)
+    assert (await stage.apply(BACK, intent={"id": "d-3.0.0", "epoch": 4}, pause=True)).status is (
+        ReceiptStatus.DONE
+    )
+    assert (await stage.apply((), intent=claim)).status is ReceiptStatus.DONE
+    assert (stage.found(CHAT)["spec"].get("paused"), lasting(stage)) == (True, 50), "it holds 50 %"
+
+
+@pytest.mark.parametrize(
+    ("index", "who"), [(3, "kubectl-argo-rollouts"), (5, "kubectl-argo-rollouts"), (5, "homeostat")]
+)
+async def test_a_paused_rollout_is_not_scaled_as_it_starts_and_ends_no_pods(
+    stage: Stage, index: int, who: str
+) -> None:
+    stage.cluster.create(fake.ROLLOUTS, fake.rollout(*STEPS, currentStepIndex=index))
+    pods = len((await stage.read()).replicas)
+    stage.cluster.write(CHAT, {"spec": {"paused": True, "replicas": 6}}, who)
+    assert len((await stage.read()).replicas) == pods
+    receipt = await stage.apply((("replicas.a", 8),), pause=True)
+    assert (receipt.status, stage.cluster.patches) == (ReceiptStatus.NOT_APPLIED, [])
+    assert "it starts and ends no pods" in receipt.detail
+
+
+async def test_a_pause_of_ours_that_holds_nothing_is_in_the_way_of_no_scaling(stage: Stage) -> None:
+    stage.cluster.create(fake.ROLLOUTS, fake.rollout(*STEPS, currentStepIndex=3))
+    stage.cluster.write(CHAT, {"spec": {"paused": True}}, "homeostat")
+    assert (await stage.apply((("replicas.a", 6),))).status is ReceiptStatus.DONE
+    assert stage.found(CHAT)["spec"].get("paused") is None
+    assert len((await stage.read()).replicas) == 8, "a fifth of them new"
+
+
 @pytest.mark.parametrize(
     ("weight", "settings", "canary"),
     [

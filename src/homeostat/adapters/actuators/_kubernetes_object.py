@@ -243,7 +243,8 @@ class ObjectActuator:
         patch = self._patch(intent, obj, ahead=bool(status) or eviction is not None)
         if not status and eviction is None:
             return await self._patch_it(patch, obj)
-        if _notes(obj).get(AHEAD) != patch["metadata"]["annotations"][AHEAD]:
+        holds = owner.stands(obj, {key: one for key, one in patch.items() if key != "metadata"})
+        if not holds or _notes(obj).get(AHEAD) != patch["metadata"]["annotations"][AHEAD]:
             try:
                 async with asyncio.timeout(course.wait_s):
                     obj = await self._patch_it(patch, obj)
@@ -337,6 +338,8 @@ class ObjectActuator:
         notes |= restart.notes(obj, eviction)
         asks = intent.post and eviction is None
         change = self._view.change(obj, intent) if asks else {}
+        if not intent.post and isinstance(self._view, Holding):
+            change = self._view.over(obj)  # of a write that came to nothing, or was not tidied
         notes |= change.get("metadata", {}).get("annotations", {})
         meta = {"resourceVersion": obj["metadata"]["resourceVersion"], "annotations": notes}
         return change | {"metadata": meta}

@@ -101,6 +101,13 @@ def is_set_here(obj: Object, field: str) -> bool:
     return bool(held) and all(one.get("manager") == MANAGER for one in held)
 
 
+def stands(there: Any, patch: Any) -> bool:
+    """Return whether all that a merge patch sets stands in an object, or in a part of it."""
+    if not isinstance(patch, Mapping) or not isinstance(there, Mapping):
+        return bool(there == patch)
+    return all(stands(there.get(key), one) for key, one in patch.items())
+
+
 def controllers(obj: Object) -> list[str]:
     """Return the controller that made an object and answers for it, for people."""
     return [

@@ -9,8 +9,9 @@ holds it, for otherwise Argo goes on by itself. As its own commands do, a write 
 - to 0 where no step holds 0: `abort: true`, as `abort`;
 - with `pause`, back to a step that was passed and that nothing holds: first `spec.paused: true`, as
   `pause`, which moves nothing and goes with the stamp that is ahead, then the step. A paused
-  Rollout starts and ends no pods, so this way is never one up. What is paused here goes on with
-  the next write that leads to a held step or to an abort; anybody else's pause stays.
+  Rollout starts and ends no pods, so this way is never one up, and nothing is scaled meanwhile.
+  What is paused here goes on with the next write that leads to a held step or to an abort, and with
+  the next claim or scaling where nothing needs it; anybody else's pause stays.
 
 Promotion for good is left out: the pods of the version before are gone then, with no way back.
 Sources: argo-rollouts rollout/canary.go, rollout/context.go (haltProgress), rollout/pause.go,
@@ -34,6 +35,10 @@ from homeostat.base.part import Part
 from homeostat.base.world import Replica, Scalar
 
 _HASH: Final = "rollouts-pod-template-hash"
+_HALTED: Final = (
+    "the Rollout is paused (spec.paused): it starts and ends no pods, and would only be scaled "
+    "when somebody lets it go on"
+)
 _WORKLOADS: Final = {"Deployment": "deployments", "ReplicaSet": "replicasets"}
 
 
@@ -120,7 +125,8 @@ class Steps:
         if len(post) > 1:
             return "a Rollout takes its replicas by the spec and its weight by the status; ask once"
         if self._weight not in post:
-            return ""
+            is_halted = self._replicas in post and obj["spec"].get("paused")
+            return _HALTED if is_halted and not steps.may_go_on(obj) else ""
         value, held = int(post[self._weight]), steps.held(obj)
         if value == 0:
             return ""  # also of a Rollout that a person paused: it takes risk away
@@ -135,7 +141,8 @@ class Steps:
         """Return the patch of the replicas, or the pause that comes before a step."""
         post = dict(intent.post)
         if self._replicas in post:
-            return {"spec": {"replicas": int(post[self._replicas])}}
+            over = self.over(obj).get("spec", {})  # as paused it would not be scaled
+            return {"spec": {"replicas": int(post[self._replicas]), **over}}
         is_back = self._weight in post and self._is_back(obj, int(post[self._weight]))
         return {"spec": {"paused": True}} if is_back else {}
 
