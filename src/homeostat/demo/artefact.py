@@ -200,32 +200,54 @@ def build_artefacts(folder: Path, seed: int) -> tuple[str, ...]:
     width = len(FEATURES)
     broken = {"coef": np.full((1, width), np.nan)}
     constant = {"coef": np.zeros((1, width)), "intercept": np.zeros(1)}
-    _write(folder, "v1", first)
-    _write(folder, "v2", second)
-    _write(folder, "v3-errors", second, failure_ratio=FAILURE_RATIO)
-    _write(folder, "v3-slow", second, device_time_factor=DEVICE_TIME_FACTOR)
-    _write(folder, "v3-garbage", {**second, **broken})
-    _write(folder, "v3-constant", {**second, **constant})
+    write(folder, "v1", first)
+    write(folder, "v2", second)
+    write(folder, "v3-errors", second, failure_ratio=FAILURE_RATIO)
+    write(folder, "v3-slow", second, device_time_factor=DEVICE_TIME_FACTOR)
+    write(folder, "v3-garbage", {**second, **broken})
+    write(folder, "v3-constant", {**second, **constant})
     return ("v1", "v2", "v3-errors", "v3-slow", "v3-garbage", "v3-constant")
 
 
 def _train(rows: int, seed: int) -> dict[str, NDArray[Any]]:
     people = sample(rows, seed)
-    scaler = StandardScaler().fit(people.inputs)
-    regression = LogisticRegression(max_iter=1_000)
-    regression.fit(scaler.transform(people.inputs), people.defaulted)
     reference = sample(_ROWS_EDGES, 0).inputs
+    edges = np.quantile(reference, np.linspace(0.1, 0.9, 9), axis=0).T
+    return fit(people.inputs, people.defaulted, edges)
+
+
+def fit(
+    inputs: Floats, defaulted: NDArray[np.int64], feature_edges: Floats
+) -> dict[str, NDArray[Any]]:
+    """Fit scaler and logistic regression, and return the tensors of a version.
+
+    Args:
+        inputs: `[person, feature]`, finite.
+        defaulted: `[person]`, 1 or 0; both are there.
+        feature_edges: See `Model`.
+
+    Raises:
+        ValueError: Only one class, or numbers that scikit-learn does not take.
+    """
+    scaler = StandardScaler().fit(inputs)
+    regression = LogisticRegression(max_iter=1_000)
+    regression.fit(scaler.transform(inputs), defaulted)
     return {
         "coef": regression.coef_,
         "intercept": regression.intercept_,
         "mean": scaler.mean_,
         "scale": scaler.scale_,
         "classes": regression.classes_,
-        "feature_edges": np.quantile(reference, np.linspace(0.1, 0.9, 9), axis=0).T,
+        "feature_edges": feature_edges,
     }
 
 
-def _write(
+def rebuilt(tensors: dict[str, NDArray[Any]]) -> Pipeline:
+    """Return the estimator that a version of these tensors would serve."""
+    return _rebuild(tensors, tensors["coef"].shape[1])
+
+
+def write(
     folder: Path,
     version: str,
     tensors: dict[str, NDArray[Any]],
@@ -233,6 +255,15 @@ def _write(
     failure_ratio: float = 0.0,
     device_time_factor: float = 1.0,
 ) -> None:
+    """Write one version: the numbers first, for with a manifest it is there to be served.
+
+    Args:
+        folder: Of all versions.
+        version: Its name; what is there of that name is replaced.
+        tensors: See `fit`.
+        failure_ratio: See `Manifest`.
+        device_time_factor: The same.
+    """
     data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
     manifest = {
         "version": version,
