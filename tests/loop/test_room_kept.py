@@ -89,6 +89,20 @@ def test_a_lever_that_is_not_read_any_more_shrinks_nothing() -> None:
     assert "G3 room" in reasons(state, resize(60), now)
 
 
+@pytest.mark.parametrize(("own", "known"), [(0, True), (1, False), (256, False)])
+def test_room_is_not_known_where_replicas_have_room_of_their_own(
+    own: int,
+    known: bool,  # noqa: FBT001
+) -> None:
+    """Three of four that take one request each leave next to nothing when the fourth goes."""
+    state, now = after(start(), 0, 4, 64)
+    assert state.world is not None
+    more = tuple((names.lever_own(names.CONCURRENCY, f"a-{n}"), own) for n in (1, 2, 3))
+    world = replace(state.world, levers=tuple(sorted((*state.world.levers, *more))))
+    said = reasons(replace(state, world=world), g.scale(3, ActionKind.SCALE_DOWN), now)
+    assert ("not known: room_kept_milli" not in said, said == "") == (known, known)
+
+
 def test_room_on_trial_is_no_room_that_was_there() -> None:
     more = g.act(ActionKind.RESIZE_UP, POOL, concurrency_max=64)
     trial = record(more, ActionState.VERIFYING, pre=((names.CONCURRENCY, 16),))

@@ -1,7 +1,9 @@
 """Settings that served: what is kept of them, and what a way back may rest on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +23,13 @@ Tick = tuple[int, bool, float]
 """The largest batch, whether the tick is calm, and the requests per second."""
 
 
-def played(ticks: list[Tick], version: str = g.NEW) -> tuple[Setting, ...]:
+def played(
+    ticks: list[Tick], version: str = g.NEW, own: Mapping[str, int] = MappingProxyType({})
+) -> tuple[Setting, ...]:
     """Return what is known of the largest batch after such ticks, a second apart."""
     state = start()
     for second, (size, calm, rate) in enumerate(ticks):
-        scene = g.with_levers(g.scene(), batch_max=size, version__a=version)
+        scene = g.with_levers(g.scene(), batch_max=size, version__a=version, **own)
         told = g.told(scene, g.reading(names.GATEWAY, names.ARRIVAL_RATE, rate))
         assert told.world is not None
         now = TimeNs(second * SECOND)
@@ -64,6 +68,14 @@ def test_back_where_it_was_it_has_to_serve_anew_for_a_way_back_from_there() -> N
     well = [(8, True, 90.0)] * NEEDED
     (back,) = played([*well, (1, False, 90.0), (8, False, 90.0)])
     assert (back.value, back.served, back.ticks) == (8, True, 0)
+
+
+def test_a_value_that_some_replicas_did_not_have_has_not_served() -> None:
+    """Half of a pool that tries another value may be what keeps it calm."""
+    well = [(8, True, 90.0)] * (2 * NEEDED)
+    for own, served in ((0, True), (16, False)):
+        (one,) = played(well, own={"batch_max.a-1": own, "concurrency_max.a-2": 4})
+        assert (one.served, one.ticks > 0) == (served, served)
 
 
 def test_another_version_proves_nothing() -> None:

@@ -7,6 +7,14 @@ from homeostat.base import names
 from homeostat.base.world import Levers, ReplicaState, Snapshot
 
 
+def apart(setting: str, world: Snapshot) -> bool:
+    """Return whether some replica is known to have another value of a setting than all have."""
+    return any(
+        value != 0 and (of := names.own(lever)) is not None and of[0] == setting
+        for lever, value in world.levers
+    )
+
+
 def ended(change: Levers, world: Snapshot) -> Levers | None:
     """Return the own values that a change ends without naming them; None where that is not known.
 
@@ -27,8 +35,8 @@ def ended(change: Levers, world: Snapshot) -> Levers | None:
     """
     written = {lever for lever, _ in change}
     told = {lever: value for lever, value in world.levers if names.own(lever) is not None}
-    apart = {of[0] for lever in (*told, *written) if (of := names.own(lever)) is not None}
-    settings = [lever for lever in names.OF_EACH if lever in written & apart]
+    divided = {of[0] for lever in (*told, *written) if (of := names.own(lever)) is not None}
+    settings = [lever for lever in names.OF_EACH if lever in written & divided]
     lost = tuple(
         (lever, value)
         for lever, value in told.items()

@@ -137,13 +137,14 @@ def no_longer_ours(state: LoopState, target: ActionRecord) -> str:
     # A ramp may have ended at an earlier rung, and stayed there.
     set_by_us = target.action.change if last is None or last.undo else last.post
     for lever, value in set_by_us:
-        if state.world.lever(lever) != value:
-            return f"{lever} is now {state.world.lever(lever)}, no longer what we set ({value})"
+        if (now := state.world.lever(lever)) != value:
+            said = "is not read any more" if now is None else f"is now {now}"
+            return f"{lever} {said}, no longer what we set ({value})"
     lost = ended(target.first_pre, state.world)
     if lost is None:
         return "not every replica's own value of what it sets could be read"
-    said = (f"{lever} is {value}, and setting it for all would end that" for lever, value in lost)
-    return "; ".join(said)
+    robbed = (f"{lever} is {value}, and setting it for all would end that" for lever, value in lost)
+    return "; ".join(robbed)
 
 
 def _changed_meanwhile(state: LoopState, record: ActionRecord) -> str:

@@ -2,8 +2,8 @@
 
 A setting is a lever whose value is right or wrong by itself: the largest batch, the longest wait
 for it, the requests held at once. It is trusted as a version is: after enough ticks in a row with
-the objectives met and nothing suspected. What it served then is kept with it, because a setting
-that is well with little to do says nothing of much.
+the objectives met and nothing suspected, and no replica with a value of its own. What it served
+then is kept with it, because a setting that is well with little to do says nothing of much.
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import Final
 from homeostat.base import names
 from homeostat.base.evidence import Evidence, Quality
 from homeostat.base.guard import Setting
+from homeostat.base.own_values import apart
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.base.world import ReplicaState, Snapshot
@@ -49,7 +50,8 @@ def settings(state: LoopState, world: Snapshot, needed: int, now: TimeNs) -> tup
         elif before is not kept[-1]:
             # Back where it was: what it served stands, but it has to serve anew from here.
             before = replace(before, since=now, ticks=0)
-        live = _ticked(before, rate, needed, now, well=state.calm_ticks > 0)
+        well = state.calm_ticks > 0 and not apart(lever, world)
+        live = _ticked(before, rate, needed, now, well=well)
         out += [one for one in served[-1:] if one.value != value and not live.served]
         out.append(live)
     return tuple(out)

@@ -6,6 +6,7 @@ action would leave of it, counted in replicas that are seen healthy.
 """
 
 from homeostat.base import names
+from homeostat.base.own_values import apart
 from homeostat.safety.capacity import healthy_in
 from homeostat.safety.change import Change
 from homeostat.safety.sight import Sight, milli
@@ -36,6 +37,8 @@ def room_kept(
         return None
     if after >= live and not (pool == stable and (named or unnamed)):
         return ALL_MILLI
+    if pool == stable and (named or unnamed) and apart(names.CONCURRENCY, sight.world):
+        return None  # what stays may hold less each, and what goes more
     peak = sight.state.peak_room_milli
     return ALL_MILLI if peak <= 0 else max(0, left) * after * ALL_MILLI // peak
 
