@@ -8,8 +8,10 @@ from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.guard import Deny, GuardState
 from homeostat.base.policy import CanaryPolicy
+from homeostat.safety.change import change_of
 from homeostat.safety.guard import guard
 from homeostat.safety.one_first import one_first
+from homeostat.safety.room import room
 from homeostat.safety.sight import look
 from homeostat.testing import guard_scene as g
 from homeostat.testing.guard_lately import replaced
@@ -80,3 +82,35 @@ def test_what_goes_to_all_at_once_ends_nobodys_own_value_whyever_it_may(
 
 def test_where_another_pools_replica_is_not_told_nothing_is_tried() -> None:
     assert said(staged("a-1", "a-2"), state(b1=None)) is False
+
+
+@pytest.mark.parametrize(("own", "promised_ms", "fits"), [
+    ({}, 239.0, False), ({}, 241.0, True), ({"a2": 12}, 239.0, False), ({"a2": 12}, 241.0, True),
+])  # fmt: skip
+def test_a_batch_is_judged_by_the_replica_that_it_grows_most_for(
+    own: dict[str, float | None],
+    promised_ms: float,
+    fits: bool,  # noqa: FBT001
+) -> None:
+    """From 8 to 16 it takes twice as long, whatever else grows from 12."""
+    seen = state(**own)
+    objective = replace(seen.managed.objective, latency_p95_ms=promised_ms)
+    seen = replace(seen, managed=replace(seen.managed, objective=objective))
+    slots = [names.replica(f"a-{n}") for n in range(1, 5)]
+    seen = g.told(seen, *(g.reading(slot, names.DEVICE_TIME, 60.0) for slot in slots))
+    answer = guard(staged("a-1", "a-2"), seen, g.NOW)
+    reasons = answer.reasons if isinstance(answer, Deny) else ()
+    assert any(one.startswith("G7 room for the batch") for one in reasons) is not fits
+
+
+@pytest.mark.parametrize(("own", "more"), [({}, True), ({"a2": 12}, False)])
+def test_a_smaller_batch_serves_more_only_where_it_does_on_every_replica(
+    own: dict[str, float | None],
+    more: bool,  # noqa: FBT001
+) -> None:
+    """Half of the work is done again: from 8 to 6 is worth it, from 12 to 6 is not."""
+    slots = [names.replica(f"a-{n}") for n in range(1, 5)]
+    seen = g.told(state(**own), *(g.reading(s, names.PREEMPTION_RATIO, 0.5) for s in slots))
+    down = replace(staged("a-1", "a-2", to=6), kind=ActionKind.BATCH_DOWN)
+    sight = look(seen, g.NOW)
+    assert room(down, change_of(down, sight, undo=False), sight)["serves_more"] is more

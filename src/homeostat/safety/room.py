@@ -83,7 +83,8 @@ def _batch_ms(change: Change, sight: Sight) -> int | None:
 def _grown(change: Change) -> tuple[tuple[int, int], int] | None:
     """Return the largest batch (wanted, live) and how much longer one may wait, in thousandths.
 
-    None when a live value is not known. A batch that gets smaller is taken as it is.
+    None when a live value is not known. A batch that gets smaller is taken as it is; where replicas
+    have values of their own, the one that grows most speaks for all.
     """
     size, wait = (1, 1), 0
     for (lever, wanted), live in zip(change.writes, change.live, strict=True):
@@ -91,7 +92,8 @@ def _grown(change: Change) -> tuple[tuple[int, int], int] | None:
         if after is None or before is None or (lever == names.BATCH_MAX and before <= 0):
             return None
         if lever == names.BATCH_MAX:
-            size = max(before, after), before
+            one = max(before, after), before
+            size = one if one[0] * size[1] > size[0] * one[1] else size
         elif lever == names.BATCH_WAIT:
             wait = max(0, after - before)
     return size, wait
@@ -173,10 +175,10 @@ def _serves_more(change: Change, sight: Sight) -> bool | None:
     if not kept:
         return False
     shares = sight.once(_put_back)
-    (after, before), *_ = kept
-    if shares is None or after is None or before is None:
+    known = [(after, live) for after, live in kept if after is not None and live is not None]
+    if shares is None or len(known) < len(kept):
         return None
-    return (_WHOLE_MILLI + shares) * after > before * _WHOLE_MILLI
+    return all((_WHOLE_MILLI + shares) * after > live * _WHOLE_MILLI for after, live in known)
 
 
 def _put_back(sight: Sight) -> int | None:
