@@ -40,6 +40,17 @@ class ApiConfig(BaseModel):
         return f"/namespaces/{self.namespace}"
 
 
+class PodsConfig(ApiConfig):
+    """The same of an object whose pods are the replicas; abstract."""
+
+    port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
+    )
+    evict: bool = Field(
+        default=False, description="Pods may be restarted, one by one, by eviction."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What a reading shows beside the levers.

@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from homeostat.adapters.actuators import _stamp
+from homeostat.base.world import Scalar
+
 PERCENT: Final = 100
 
 
@@ -16,6 +19,17 @@ def percent(part: int, total: int) -> int:
     if part in {0, total}:
         return PERCENT * part // total
     return min(PERCENT - 1, max(1, math.floor(PERCENT * part / total + 0.5)))
+
+
+def problem(lever: str, value: Scalar) -> str:
+    """Return why a lever can never be this share, empty if it can.
+
+    >>> problem("weight.b", 30), problem("weight.b", 130)
+    ('', 'weight.b must be a whole number from 0 to 100, got 130')
+    """
+    if _stamp.whole(value, PERCENT):
+        return ""
+    return f"{lever} must be a whole number from 0 to {PERCENT}, got {value!r}"
 
 
 def completed(shares: Mapping[str, int], wanted: Mapping[str, int], stable: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from homeostat.adapters.actuators import _kubernetes_gateways as gateways
 from homeostat.adapters.actuators import _kubernetes_owner as owner
-from homeostat.adapters.actuators import _shares, _stamp
+from homeostat.adapters.actuators import _shares
 from homeostat.adapters.actuators._kubernetes_api import Api
 from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
 from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight, listed
@@ -91,9 +91,7 @@ class Route:
 
     def problem(self, lever: str, value: Scalar) -> str:
         """Return why a pool cannot have this share."""
-        if _stamp.whole(value, _shares.PERCENT):
-            return ""
-        return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
+        return _shares.problem(lever, value)
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
         """Return whether the shares leave less than nothing."""

@@ -25,10 +25,10 @@ from pydantic import Field, model_validator
 from homeostat.adapters.actuators import _kserve_batcher as batcher
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
-from homeostat.adapters.actuators import _shares, _stamp
+from homeostat.adapters.actuators import _shares
 from homeostat.adapters.actuators._kubernetes_api import Api, ApiError
 from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
-from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight, listed
+from homeostat.adapters.actuators._kubernetes_view import Name, PodsConfig, Sight, listed
 from homeostat.base import names
 from homeostat.base.intent import Intent
 from homeostat.base.part import Part
@@ -47,7 +47,7 @@ _NOT_FOUND: Final = 404
 _SCALERS: Final = ((owner.HPA, "minReplicas", 1), (owner.KEDA, "minReplicaCount", 0))
 
 
-class KServeConfig(ApiConfig):
+class KServeConfig(PodsConfig):
     """Settings of the KServe actuator."""
 
     name: str = Field(default="kserve", min_length=1, description="The actuator's name.")
@@ -58,12 +58,6 @@ class KServeConfig(ApiConfig):
     )
     entry: Name | None = Field(
         default=None, description="Which of spec.canary is meant; None for the only one."
-    )
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
-    )
-    evict: bool = Field(
-        default=False, description="Pods may be restarted, one by one, by eviction."
     )
 
     @model_validator(mode="after")
@@ -140,9 +134,7 @@ class Service:
             return pods.bad_count(lever, value)
         if lever in batcher.LEVERS:
             return batcher.problem(lever, value)
-        if _stamp.whole(value, _shares.PERCENT):
-            return ""
-        return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
+        return _shares.problem(lever, value)
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
         """Return whether the ceiling, or the shares of other canaries, are in the way."""

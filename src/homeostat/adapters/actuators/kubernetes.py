@@ -16,7 +16,7 @@ from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
 from homeostat.adapters.actuators._kubernetes_api import Api
 from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
-from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight
+from homeostat.adapters.actuators._kubernetes_view import Name, PodsConfig, Sight
 from homeostat.base import names
 from homeostat.base.intent import Intent
 from homeostat.base.part import Part
@@ -30,7 +30,7 @@ _KINDS: Final = {
 }
 
 
-class KubernetesConfig(ApiConfig):
+class KubernetesConfig(PodsConfig):
     """Settings of the Kubernetes actuator."""
 
     name: str = Field(default="kubernetes", min_length=1, description="The actuator's name.")
@@ -40,17 +40,11 @@ class KubernetesConfig(ApiConfig):
     )
     scaler: Name | None = Field(default=None, description="The scaler's name; default: as above.")
     pool: str = Field(default="a", min_length=1, description="The pool that its pods serve in.")
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
-    )
     ceiling: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
         description="The highest ceiling that the scaler may be given; None: it stays as it is.",
-    )
-    evict: bool = Field(
-        default=False, description="Pods may be restarted, one by one, by eviction."
     )
 
 

@@ -18,10 +18,10 @@ from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
 from homeostat.adapters.actuators import _llm_weights as weights
 from homeostat.adapters.actuators import _llm_workload as workloads
-from homeostat.adapters.actuators import _shares, _stamp
+from homeostat.adapters.actuators import _shares
 from homeostat.adapters.actuators._kubernetes_api import Api
 from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
-from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Sight
+from homeostat.adapters.actuators._kubernetes_view import PodsConfig, Sight
 from homeostat.base import names
 from homeostat.base.intent import Intent
 from homeostat.base.part import Part
@@ -33,7 +33,7 @@ Short = Annotated[
 ]
 
 
-class LLMConfig(ApiConfig):
+class LLMConfig(PodsConfig):
     """Settings of the actuator of LLMInferenceServices."""
 
     name: str = Field(
@@ -49,12 +49,6 @@ class LLMConfig(ApiConfig):
     stable: str = Field(default="a", min_length=1, description="The service's pool.")
     canary: str | None = Field(
         default=None, min_length=1, description="The second service's pool; None for none."
-    )
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
-    )
-    evict: bool = Field(
-        default=False, description="Pods may be restarted, one by one, by eviction."
     )
 
     @model_validator(mode="after")
@@ -117,9 +111,7 @@ class Service:
         """Return why there cannot be as many replicas, or not this share."""
         if lever == self._replicas:
             return pods.bad_count(lever, value)
-        if _stamp.whole(value, _shares.PERCENT):
-            return ""
-        return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
+        return _shares.problem(lever, value)
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
         """Return whether the ceiling is in the way."""

@@ -25,10 +25,10 @@ from pydantic import Field, model_validator
 from homeostat.adapters.actuators import _kubernetes_owner as owner
 from homeostat.adapters.actuators import _kubernetes_pods as pods
 from homeostat.adapters.actuators import _rollout_steps as steps
-from homeostat.adapters.actuators import _shares, _stamp
+from homeostat.adapters.actuators import _shares
 from homeostat.adapters.actuators._kubernetes_api import Api
 from homeostat.adapters.actuators._kubernetes_object import ObjectActuator
-from homeostat.adapters.actuators._kubernetes_view import ApiConfig, Name, Sight
+from homeostat.adapters.actuators._kubernetes_view import Name, PodsConfig, Sight
 from homeostat.base import names
 from homeostat.base.intent import Intent
 from homeostat.base.part import Part
@@ -42,20 +42,13 @@ _HALTED: Final = (
 _WORKLOADS: Final = {"Deployment": "deployments", "ReplicaSet": "replicasets"}
 
 
-class RolloutConfig(ApiConfig):
+class RolloutConfig(PodsConfig):
     """Settings of the Rollout actuator."""
 
     name: str = Field(default="rollout", min_length=1, description="The actuator's name.")
     rollout: Name = Field(description="The Rollout's name.")
     stable: str = Field(default="a", min_length=1, description="The pool of the stable version.")
     canary: str = Field(default="b", min_length=1, description="The pool of the new version.")
-    port: int | None = Field(
-        default=None, ge=1, le=65_535, description="Where a pod serves; None for no address."
-    )
-    evict: bool = Field(
-        default=False, description="Pods may be restarted, one by one, by eviction."
-    )
-
     pause: bool = Field(
         default=False, description="Steps that nothing holds may be gone back to, by spec.paused."
     )
@@ -115,9 +108,7 @@ class Steps:
         """Return why there cannot be as many replicas, or no step can have this weight."""
         if lever == self._replicas:
             return pods.bad_count(lever, value)
-        if _stamp.whole(value, _shares.PERCENT):
-            return ""
-        return f"{lever} must be a whole number from 0 to {_shares.PERCENT}, got {value!r}"
+        return _shares.problem(lever, value)
 
     def unfit(self, obj: owner.Object, intent: Intent) -> str:
         """Return why the Rollout's steps do not lead there."""
