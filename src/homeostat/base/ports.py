@@ -33,7 +33,8 @@ class Capabilities:
             lever's unit; a lever that is not named takes any value.
         one_first: Settings of every replica that it can also set on single ones: it reports and
             sets `SETTING.SLOT`, that replica's own value, 0 for none; writing the setting itself
-            ends the own values that the same write does not name.
+            ends the own values that the same write does not name. Where replicas serve and no own
+            value is reported of any, the setting counts as not read.
     """
 
     compare_and_set: bool
