@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/deploy tests/server tests/testing
 # Tests that compute make room for those that wait for servers and would misjudge a starved one.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
-.PHONY: setup lock demo coverage test computing waiting ray test-live kube test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
+.PHONY: setup lock demo coverage test computing waiting ray chaos test-live kube test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
 	@[ "$$(uname -s)" = Linux ] || { echo "Homeostat's demo and tests need Linux; this is $$(uname -s)."; exit 1; }
@@ -83,6 +83,10 @@ test-live: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long" $(call saying,live|browser)
 	@$(BIN)/pytest -q -m "(live or browser) and alone and not long" $(call saying,alone)
 	@$(BIN)/pytest -q -m "(live or browser) and long" --timeout 3600 $(call saying,live|browser)
+
+# Kills every real part at random for ten minutes and looks for an unsafe act. MINUTES=1.5 SEED=7 for another run.
+chaos: setup
+	@$(BIN)/python tests/live/chaos.py --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 # A real Ray Serve for the test that wants one, in an environment of its own: 400 MB.
 ray: require
