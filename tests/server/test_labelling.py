@@ -64,7 +64,7 @@ async def test_accuracy_is_right_over_labelled_and_coverage_says_how_many() -> N
     assert value(report, names.ACCURACY) == pytest.approx(0.8)
     assert value(report, names.LABEL_COVERAGE) == pytest.approx(0.5)
     assert value(report, raw.LABELLED) == 50.0
-    assert report.subjects == (names.MODEL,)
+    assert report.subjects == (names.MODEL, names.model_of("a"))
     await one.close()
 
 
@@ -132,6 +132,40 @@ async def test_labels_are_counted_on_over_a_release_and_say_since_when() -> None
     epochs = {o.epoch for o in later.observations if o.key.signal == raw.LABELS_TOLD}
     assert epochs == {NOW / SECOND}
     await one.close()
+
+
+async def test_labels_are_counted_by_the_pool_that_answered_over_a_release_of_one() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return saying(page(40, process="p" if request.url.host == "10.0.0.1" else "q"))(request)
+
+    one = made(answer)
+    replicas = tuple(
+        replace(build.replica(slot), address=f"10.0.0.{n}:80")
+        for n, slot in enumerate(("a-1", "b-1"), 1)
+    )
+    one.follow(build.world(replicas=replicas))
+    one._client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer), timeout=30.0)
+    report = await one.observe(NOW)
+    assert by_pool(report) == {"model:a": (0.0, 0.0), "model:b": (0.0, 0.0)}
+    label_all(one, 40, right=30)
+    label_all(one, 20, right=5, process="q")
+    expected = {"model:a": (40.0, 30.0), "model:b": (20.0, 5.0)}
+    assert by_pool(await one.observe(NOW)) == expected
+    new = (Release(pool="b", version="v3", since=NOW),)
+    one.follow(build.world(releases=new, replicas=replicas[:1]))
+    report = await one.observe(TimeNs(NOW + SECOND))
+    assert by_pool(report) == expected, "what was counted is not taken back when a replica goes"
+    assert report.subjects == (names.MODEL, "model:a", "model:b")
+    await one.close()
+
+
+def by_pool(report: SourceReport) -> dict[str, tuple[float, ...]]:
+    """Return told and right of each pool."""
+    found: dict[str, list[float]] = {}
+    for seen in report.observations:
+        if seen.key.signal in {raw.LABELS_TOLD, raw.LABELS_RIGHT}:
+            found.setdefault(seen.key.subject, []).append(seen.value)
+    return {who: tuple(two) for who, two in found.items() if who != names.MODEL}
 
 
 HOSTILE: dict[str, bytes | dict[str, Any] | list[Any]] = {

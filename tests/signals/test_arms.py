@@ -23,17 +23,20 @@ from homeostat.signals.fleet import Fleet, FleetState
 TRYING = replace(managed(), canary=CanaryPolicy(pool="b"))
 
 
-def labels(counts: tuple[float, float], now: TimeNs) -> SourceReport:
+def labels(
+    counts: tuple[float, float], now: TimeNs, *, subjects: tuple[str, ...] = (names.MODEL,)
+) -> SourceReport:
     """Return what a source of labels says: how many were told, and right, since it began."""
     observations = tuple(
         Observation(
-            source="labels", key=SeriesKey(deployment="credit", subject=names.MODEL, signal=signal),
+            source="labels", key=SeriesKey(deployment="credit", subject=subject, signal=signal),
             kind=Kind.COUNTER, value=value, observed_at=now, epoch=1.0,
         )
+        for subject in subjects
         for signal, value in zip((raw.LABELS_TOLD, raw.LABELS_RIGHT), counts, strict=True)
     )  # fmt: skip
     return SourceReport(
-        source="labels", at=now, observations=observations, subjects=(names.MODEL,),
+        source="labels", at=now, observations=observations, subjects=subjects,
         quality=Quality.GOOD, detail="",
     )  # fmt: skip
 
@@ -148,6 +151,32 @@ def test_labels_that_became_known_are_told_with_the_whole_of_a_deployment() -> N
         found.append((whole.labelled, whole.right))
     # The first say from where it is counted; what was missed is told by the next that was read.
     assert found[2:] == [(7.0, 6.0), (None, None), (10.0, 5.0)]
+
+
+def test_labels_of_a_pool_are_told_with_that_pool_and_unread_ones_are_unknown() -> None:
+    feed = Feed()
+    tick, both = feed.sim.tick, tuple(map(names.model_of, "ab"))
+    counts: tuple[float, float] | None = (0.0, 0.0)
+
+    def told() -> Any:
+        reports, world = tick()
+        return (
+            (*reports, labels(counts, feed.sim.now, subjects=both)) if counts else reports,
+            world,
+        )
+
+    feed.sim.tick = told  # type: ignore[method-assign]
+    feed.tick(2)
+    found = []
+    for now in ((7.0, 6.0), None, (17.0, 11.0)):
+        counts = now
+        found.append([(one.labelled, one.right, one.judged) for one in feed.tick().values()])
+    known = [(7.0, 6.0, True), (None, None, True), (10.0, 5.0, True)]
+    assert found == [[one, one] for one in known]
+
+
+def test_a_pool_of_which_no_label_is_counted_has_none() -> None:
+    assert all((one.labelled, one.judged) == (None, False) for one in Feed().tick(3).values())
 
 
 @pytest.mark.parametrize("missing", ["fallback_pool", "traffic_actuator"])

@@ -205,13 +205,12 @@ class Increments:
 
     Attributes:
         pool: The pool's name, `replica:NAME` for one replica; empty for the whole deployment.
-        answered: Requests answered, well or not; None = not known (a gap, a reset, a bad page).
-        failed: Those that failed; None = not known.
+        answered, failed: Requests, well or not, and failed ones; None: a gap, a reset, a bad page.
         seconds: The time that they cover, more than a tick's after a gap; None = not known.
         latency: Per upper bound in ms, the last infinite: answers that took no longer; or empty.
         quality: Why nothing is known, if nothing is.
-        timed: Its page has a histogram of latency: an empty `latency` is then not known.
-        labelled, right: Predictions whose label came since, of the whole deployment; None: unknown
+        timed, judged: It has a histogram of latency, counted labels: unknown is then unread.
+        labelled, right: Its predictions whose label came since, and right ones; None = not known.
     """
 
     pool: str
@@ -221,6 +220,7 @@ class Increments:
     latency: tuple[tuple[float, float], ...] = ()
     quality: Quality = Quality.GOOD
     timed: bool = False
+    judged: bool = False
     labelled: float | None = None
     right: float | None = None
 

@@ -64,6 +64,16 @@ def pool(name: str) -> str:
 
 
 @lru_cache(maxsize=_KEPT)
+def model_of(pool_name: str) -> str:
+    """Return the subject of what one pool's replicas answered, as labels tell.
+
+    >>> model_of("b")
+    'model:b'
+    """
+    return f"model:{pool_name}"
+
+
+@lru_cache(maxsize=_KEPT)
 def replica(name: str) -> str:
     """Return the subject of a replica slot.
 

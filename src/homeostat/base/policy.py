@@ -206,7 +206,11 @@ class CanaryPolicy:
         alpha: Chance that a whole ramp is called harmful though the two arms are alike.
         error_ratio: Errors beyond this multiple of the stable pool's are harm.
         slow_ratio: Slow answers beyond this multiple are harm.
-        promote_ratio: Promoted is what is certified to stay below this multiple.
+        wrong_ratio: Wrong answers beyond this multiple are harm, where labels of both pools come.
+        promote_ratio: Promoted is what is certified to fail less often than this multiple.
+        wrong_promote_ratio: The same of wrong answers.
+        certify_failures: Whether a promotion needs the certificate about failed answers.
+        certify_answers: Whether it needs the one about wrong answers.
         rung_buckets: Compared stretches that each rung lasts at least.
         missing_buckets: The traffic goes back when so many stretches in a row were not seen.
         max_wait_ns: How long the ramp may take; then `on_unproven` says what follows.
@@ -220,7 +224,11 @@ class CanaryPolicy:
     alpha: float = 0.05
     error_ratio: float = 1.2
     slow_ratio: float = 1.1
+    wrong_ratio: float = 1.2
     promote_ratio: float = 2.0
+    wrong_promote_ratio: float = 2.0
+    certify_failures: bool = True
+    certify_answers: bool = False
     rung_buckets: int = 3
     missing_buckets: int = 3
     max_wait_ns: int = 4 * 3600 * 1_000_000_000

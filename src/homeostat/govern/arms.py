@@ -23,6 +23,10 @@ from homeostat.base.world import ReplicaState, Scalar, Snapshot
 from homeostat.govern import canary
 
 LATENCY: Final = "latency"
+ANSWERS: Final = "wrong answers"
+"""Predictions whose label came and that were wrong, of all whose label came."""
+# A prediction is wrong (1) or not (0): a histogram with one bound.
+_RIGHT: Final = (0.0,)
 
 
 def served(increments: Sequence[Increments], pool: str) -> Increments | None:
@@ -40,6 +44,7 @@ def config(
 
     Where a page has a histogram of latency it is compared: not read on this tick is not known, and
     not left out. None until it is read of one of them; the other's must then have the same bounds.
+    So are answers, where labels of both pools are counted.
 
     Args:
         policy: The deployment's; its pool is the canary.
@@ -47,13 +52,20 @@ def config(
         new: What the canary served on some tick.
         old: What the stable pool served on it.
     """
-    metrics = [
-        CanaryMetric(name=ERRORS, margin=policy.error_ratio, promote_ratio=policy.promote_ratio)
-    ]
+    below = policy.promote_ratio if policy.certify_failures else None
+    metrics = [CanaryMetric(name=ERRORS, margin=policy.error_ratio, promote_ratio=below)]
     bounds = _bounds(old) or _bounds(new)
     if bounds:
         metrics.append(CanaryMetric(name=LATENCY, margin=policy.slow_ratio, bounds=bounds))
     elif new.timed or old.timed:
+        return None
+    if new.labelled is not None and old.labelled is not None:
+        below = policy.wrong_promote_ratio if policy.certify_answers else None
+        answers = CanaryMetric(
+            name=ANSWERS, margin=policy.wrong_ratio, promote_ratio=below, bounds=_RIGHT
+        )
+        metrics.append(answers)
+    elif new.judged and old.judged:
         return None
     return CanaryConfig(
         alpha=policy.alpha,
@@ -97,8 +109,28 @@ def is_whole(known: CanaryConfig, new: Increments | None, old: Increments | None
     """Return whether everything that is compared was read of both pools, of the same seconds."""
     if new is None or old is None or new.seconds != old.seconds:
         return False
-    wanted = known.metrics[-1].bounds
-    return not wanted or all(_bounds(one) == wanted for one in (new, old))
+    return all(
+        len(within) == len(metric.bounds) + 1
+        for metric in known.metrics
+        if metric.bounds
+        for within in (buckets(metric, new), buckets(metric, old))
+    )
+
+
+def buckets(metric: CanaryMetric, one: Increments) -> tuple[float, ...]:
+    """Return what one arm counted of a metric up to each of its bounds, the total last.
+
+    Args:
+        metric: With bounds.
+        one: What was served on one tick.
+
+    Returns:
+        Empty where it was not read, or counted by other bounds.
+    """
+    if metric.name == ANSWERS:
+        told, right = one.labelled, one.right
+        return () if told is None or right is None else (right, told)
+    return tuple(count for _, count in one.latency) if _bounds(one) == metric.bounds else ()
 
 
 def dropped(judge: CanaryState) -> CanaryState:
@@ -133,14 +165,13 @@ def counts(
     """
     # Of different seconds nothing can be compared: one of them was missed for a while.
     same = new is not None and old is not None and new.seconds == old.seconds
-    wanted = known.metrics[-1].bounds
     histograms: tuple[ArmCounts, ...] = ()
-    if wanted and same and new is not None and old is not None:
-        arms = [
-            tuple(count for _, count in one.latency) if _bounds(one) == wanted else ()
-            for one in (new, old)
-        ]
-        histograms = (ArmCounts(metric=LATENCY, canary=arms[0], stable=arms[1]),)
+    if same and new is not None and old is not None:
+        histograms = tuple(
+            ArmCounts(metric=one.name, canary=buckets(one, new), stable=buckets(one, old))
+            for one in known.metrics
+            if one.bounds
+        )
     return Counts(
         at=now,
         canary_total=new.answered if new is not None and (same or old is None) else None,

@@ -195,7 +195,8 @@ def applied(config: CanaryConfig, known: AlikeState | None) -> CanaryConfig:
     """Return a ramp's configuration with the margin that was learnt.
 
     What a certificate would promise is the widest margin there is: beyond it nothing is promoted
-    without a person (`refusal`), and what differs so much shall not hide harm. A canary of one pod
+    without a person (`refusal`), and what differs so much shall not hide harm. Where none is asked
+    for, the policy's own margin is the widest. A canary of one pod
     stays uncalibrated: the ratios are of its node of today, and the next version may come to
     another.
 
@@ -207,8 +208,8 @@ def applied(config: CanaryConfig, known: AlikeState | None) -> CanaryConfig:
     if not after.calibrated:
         return config  # the policy's own margin, as ever
     metrics = tuple(
-        replace(new, margin=max(old.margin, min(new.margin, old.promote_ratio)))
-        if old.promote_ratio is not None and new.margin > old.margin
+        replace(new, margin=max(old.margin, min(new.margin, old.promote_ratio or old.margin)))
+        if new.margin > old.margin
         else new
         for old, new in zip(config.metrics, after.metrics, strict=True)
     )

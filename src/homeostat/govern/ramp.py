@@ -15,11 +15,13 @@ their shares of the same moments. Source: research on comparable controllers, 2.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from homeostat.base import names
 from homeostat.base.canary import (
+    ERRORS,
     AlikeState,
     ArmCounts,
     CanaryConfig,
@@ -28,14 +30,14 @@ from homeostat.base.canary import (
     Counts,
 )
 from homeostat.base.decisions import RampCall
-from homeostat.base.evidence import Evidence
+from homeostat.base.evidence import Evidence, Increments
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.policy import CanaryPolicy, Managed, OnUnproven
 from homeostat.base.state import Comparison
 from homeostat.base.units import TimeNs, ns
 from homeostat.base.world import Scalar
 from homeostat.govern import arms, canary, canary_alike, one_first
-from homeostat.govern.arms import LATENCY
+from homeostat.govern.arms import ANSWERS, LATENCY
 from homeostat.govern.one_first import Sides
 
 _UNPROVEN: Final = {
@@ -128,9 +130,15 @@ def _config(
 
 def _worth(known: Comparison, policy: CanaryPolicy, alike: AlikeState | None) -> tuple[str, ...]:
     """Return what the comparison is worth here; each rung's reason says it."""
-    timed = len(known.config.metrics) > 1
-    alone = () if timed else ("latency is not compared: no page of the pools has a histogram",)
-    return alone if alike is None else (*alone, canary_alike.words(alike, policy))
+    compared = {one.name for one in known.config.metrics}
+    said = []
+    if LATENCY not in compared:
+        said.append("latency is not compared: no page of the pools has a histogram")
+    if ANSWERS not in compared and policy.certify_answers:
+        said.append(
+            "answers are not compared, and their certificate is asked for: no labels of both pools"
+        )
+    return (*said,) if alike is None else (*said, canary_alike.words(alike, policy))
 
 
 def _share(record: ActionRecord, evidence: Evidence) -> Scalar | None:
@@ -246,14 +254,10 @@ def watch(
         return replace(known, watch=judge), None  # the first tick began before the promotion
     rows = known.judge.rows
     shares = [row.counts[3] / row.counts[2] if row.counts[2] > 0.0 else None for row in rows]
-    errors, slower = shares[0], [share for share in shares[1:] if share is not None]
+    errors = shares[0]
     if errors is None:
         return known, None
-    histograms: tuple[ArmCounts, ...] = ()
-    within = tuple(count for _, count in served.latency)
-    if within and len(slower) == len(rows) - 1 == len(within) - 1:
-        past = tuple(within[-1] * (1.0 - share) for share in slower)
-        histograms = (ArmCounts(metric=LATENCY, canary=within, stable=(*past, within[-1])),)
+    histograms = tuple(_beside_past(known, served, shares[1:]))
     counts = Counts(
         at=now,
         canary_total=served.answered,
@@ -264,7 +268,30 @@ def watch(
     )
     judge, judgement = canary.step(judge, counts, known.config)
     # As much as before, of answers that somebody had: errors alone do not say that it is not slow.
-    whole = len(histograms) == len(known.config.metrics) - 1 and served.answered > 0.0
+    # Labels come late and to some: what they say counts when they come, and is not waited for.
+    seen = {ERRORS, ANSWERS, *(one.metric for one in histograms)}
+    whole = all(one.name in seen for one in known.config.metrics) and served.answered > 0.0
     lasted = served.seconds if whole and served.seconds is not None else 0.0
     seen_ns = ns(lasted) if math.isfinite(lasted) else 0
     return replace(known, watch=judge, watched_ns=known.watched_ns + seen_ns), judgement
+
+
+def _beside_past(
+    known: Comparison, served: Increments, shares: Sequence[float | None]
+) -> Iterator[ArmCounts]:
+    """Yield what was promoted beside as much of what it replaced, as that was in the ramp.
+
+    Args:
+        known: The ramp's comparison.
+        served: What the promoted pool served on this tick.
+        shares: Of each bound of each metric that has some, the part of the old pool's that was
+            above it; None = it served none.
+    """
+    place = 0
+    for metric in known.config.metrics:
+        height = len(metric.bounds)
+        above, place = shares[place : place + height], place + height
+        within = arms.buckets(metric, served) if height else ()
+        past = [within[-1] * (1.0 - share) for share in above if within and share is not None]
+        if within and len(past) == height == len(within) - 1:
+            yield ArmCounts(metric=metric.name, canary=within, stable=(*past, within[-1]))

@@ -30,11 +30,13 @@ class PredictionSeen:
         id: Unique over servers and restarts.
         prediction: Probability of label 1; None or not finite = the model gave no number.
         at: When it was made.
+        pool: Whose replica made it; empty = not known.
     """
 
     id: str
     prediction: float | None
     at: TimeNs
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,7 @@ class _Row:
 
     made_at: int = 0
     prediction: float | None = None
+    pool: str = ""
     label: int | None = None
     known_at: int = 0
     contradicted: bool = False
@@ -124,6 +127,7 @@ class LabelJoin:
         forgotten: How many were forgotten for want of room.
         told: Predictions whose label ever became known, each counted once.
         right: Those of them that were right; what is contradicted later has been counted.
+        by_pool: The same two of each pool's predictions, (told, right).
     """
 
     horizon_ns: int = 10 * MINUTE
@@ -131,6 +135,7 @@ class LabelJoin:
     forgotten: int = 0
     told: int = 0
     right: int = 0
+    by_pool: dict[str, tuple[int, int]] = field(default_factory=dict)
     _known: dict[str, _Row] = field(default_factory=dict)
     _waiting: dict[str, _Row] = field(default_factory=dict)  # a label without a prediction
 
@@ -153,7 +158,7 @@ class LabelJoin:
             row = self._known.get(one.id)
             if row is None:
                 row = self._known[one.id] = self._waiting.pop(one.id, _Row())
-                row.made_at, row.prediction = one.at, value
+                row.made_at, row.prediction, row.pool = one.at, value, one.pool
                 self._count(row)
             else:
                 row.contradicted |= row.prediction != value
@@ -191,8 +196,11 @@ class LabelJoin:
     def _count(self, row: _Row) -> None:
         """Count a prediction of which both sides are known now, unless they contradict."""
         if row.label is not None and not row.contradicted:
+            right = int(_right(row))
             self.told += 1
-            self.right += int(_right(row))
+            self.right += right
+            told, well = self.by_pool.get(row.pool, (0, 0))
+            self.by_pool[row.pool] = told + 1, well + right
 
     def forget(self, now: TimeNs) -> None:
         """Drop what can no longer be part of a window; keeps `window` quick between rounds."""

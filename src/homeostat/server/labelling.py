@@ -50,8 +50,11 @@ class Labelling:
         self._join = LabelJoin(horizon_ns=HORIZON_NS, capacity=CAPACITY)
         self._read: dict[str, tuple[str, int]] = {}
         self._addresses: tuple[str, ...] = ()
+        self._pools: dict[str, str] = {}  # of each address
         self._since = TimeNs(0)
-        self._before = (0, 0)  # told and right, by joins that were thrown away
+        # Told and right, by joins that were thrown away: of all, and of each pool's predictions.
+        self._before = (0, 0)
+        self._before_of: dict[str, tuple[int, int]] = {}
         self._epoch: float | None = None  # since when this process counts
         self._client = new_client(keep_alive=True)
 
@@ -68,9 +71,10 @@ class Labelling:
         if since > self._since:
             # Accuracy is that of the versions that serve: what another one said is not theirs.
             self._since = since
-            self._before = self._counted()
+            self._before, self._before_of = self._counted(), self._counted_of()
             self._join = LabelJoin(horizon_ns=HORIZON_NS, capacity=CAPACITY)
         self._addresses = tuple(r.address for r in world.replicas if r.address is not None)
+        self._pools = {r.address: r.pool for r in world.replicas if r.address is not None}
         known = set(self._addresses)
         self._read = {where: at for where, at in self._read.items() if where in known}
 
@@ -105,7 +109,7 @@ class Labelling:
             source=self.name,
             at=now,
             observations=tuple(found),
-            subjects=(names.MODEL,),
+            subjects=(names.MODEL, *map(names.model_of, self._counted_of())),
             quality=Quality.GOOD,
             detail="; ".join(problems),
         )
@@ -117,19 +121,44 @@ class Labelling:
     def _counters(self, now: TimeNs) -> list[Observation]:
         if self._epoch is None:
             self._epoch = now / SECOND
-        pairs = zip((raw.LABELS_TOLD, raw.LABELS_RIGHT), self._counted(), strict=True)
-        return [self._seen(name, float(value), now, epoch=self._epoch) for name, value in pairs]
+        counted = {names.MODEL: self._counted()}
+        # One beside the other from the first page on: what a pool was never told of is a zero.
+        counted |= {names.model_of(pool): two for pool, two in self._counted_of().items()}
+        return [
+            self._seen(name, float(value), now, subject=subject, epoch=self._epoch)
+            for subject, two in counted.items()
+            for name, value in zip((raw.LABELS_TOLD, raw.LABELS_RIGHT), two, strict=True)
+        ]
 
     def _counted(self) -> tuple[int, int]:
         """Return how many labels were ever told, and how many predictions of theirs were right."""
         told, right = self._before
         return told + self._join.told, right + self._join.right
 
+    def _counted_of(self) -> dict[str, tuple[int, int]]:
+        """Return the same of each pool that was ever there, sorted."""
+        now, before = self._join.by_pool, self._before_of
+        pools = {pool for pool in (*self._pools.values(), *now, *before) if pool}
+        none = (0, 0)
+        return {
+            pool: (
+                now.get(pool, none)[0] + before.get(pool, none)[0],
+                now.get(pool, none)[1] + before.get(pool, none)[1],
+            )
+            for pool in sorted(pools)
+        }
+
     def _seen(
-        self, signal: str, value: float, now: TimeNs, *, epoch: float | None = None
+        self,
+        signal: str,
+        value: float,
+        now: TimeNs,
+        *,
+        subject: str = names.MODEL,
+        epoch: float | None = None,
     ) -> Observation:
         """Return a gauge, or with an epoch a counter that counts since then."""
-        key = SeriesKey(deployment=self._deployment, subject=names.MODEL, signal=signal)
+        key = SeriesKey(deployment=self._deployment, subject=subject, signal=signal)
         return Observation(
             source=self.name, key=key, kind=Kind.GAUGE if epoch is None else Kind.COUNTER,
             value=value, observed_at=now, epoch=epoch,
@@ -163,13 +192,14 @@ class Labelling:
 
     def _take(self, address: str, page: dict[str, Any], now: TimeNs) -> None:
         rows = [dict(zip(page["columns"], row, strict=True)) for row in page["rows"]]
-        seen = [_prediction(row, now) for row in rows]
+        pool = self._pools.get(address, "")
+        seen = [_prediction(row, pool, now) for row in rows]
         last = int(rows[-1]["seq"] if rows else page["last"])
         self._join.add_predictions(one for one in seen if one.at >= self._since)
         self._read[address] = (str(page["process"]), last)
 
 
-def _prediction(row: Mapping[str, Any], now: TimeNs) -> PredictionSeen:
+def _prediction(row: Mapping[str, Any], pool: str, now: TimeNs) -> PredictionSeen:
     """Return one row's prediction.
 
     Raises:
@@ -178,7 +208,8 @@ def _prediction(row: Mapping[str, Any], now: TimeNs) -> PredictionSeen:
     made, name = row["at_ns"], row["id"]
     if not isinstance(made, int) or made > now + _AHEAD_NS or not isinstance(name, str):
         raise ValueError(f"a prediction with id {name!r:.80} and time {made!r:.80}")
-    return PredictionSeen(id=name, prediction=_number(row["prediction"]), at=TimeNs(made))
+    value = _number(row["prediction"])
+    return PredictionSeen(id=name, prediction=value, at=TimeNs(made), pool=pool)
 
 
 def _number(value: Any) -> float:

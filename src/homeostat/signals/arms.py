@@ -6,6 +6,7 @@ back, or covers another time than its neighbours gives no number at all; after a
 increment covers the whole of it and says so by its seconds.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -58,23 +59,31 @@ def increments(
         alone = deployment in apart and subject.startswith(_REPLICA)
         if whole or alone or (deployment in wanted and subject.startswith(_POOL)):
             one = _pool(table, plan, number, timed.get(number), tick)
-            one = replace(one, pool=subject) if alone else one
-            one = _whole(one, table, plan, deployment, tick) if whole else one
+            if alone:
+                one = replace(one, pool=subject)
+            else:
+                told_of = names.MODEL if whole else names.model_of(one.pool)
+                one = replace(one, pool="") if whole else one
+                one = _labelled(one, table, plan, (deployment, told_of), tick)
             out[deployment] = (*out.get(deployment, ()), one)
     return out
 
 
-def _whole(one: Increments, table: RawTable, plan: Plan, deployment: str, tick: int) -> Increments:
-    """Return what a gateway counted as that of the whole deployment, with what labels told."""
-    one, model = replace(one, pool=""), (deployment, names.MODEL)
-    if model not in plan.entities:
+def _labelled(
+    one: Increments, table: RawTable, plan: Plan, model: tuple[str, str], tick: int
+) -> Increments:
+    """Return what a gateway counted, with what labels told of the same."""
+    place = bisect_left(plan.entities, model)
+    if place == len(plan.entities) or plan.entities[place] != model:
         return one
-    rows = plan.scalars[plan.entities.index(model)]
+    rows = plan.scalars[place]
     needed = [int(rows[COLUMN[name]]) for name in (raw.LABELS_TOLD, raw.LABELS_RIGHT)]
-    gained = table.inc[needed, tick % table.inc.shape[1]]
-    if min(needed) < 0 or np.isnan(gained).any():
+    if min(needed) < 0:
         return one
-    return replace(one, labelled=float(gained[0]), right=float(gained[1]))
+    gained = table.inc[needed, tick % table.inc.shape[1]]
+    if np.isnan(gained).any():
+        return replace(one, judged=True)
+    return replace(one, labelled=float(gained[0]), right=float(gained[1]), judged=True)
 
 
 def _is_apart(world: Snapshot) -> bool:

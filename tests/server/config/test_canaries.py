@@ -49,14 +49,16 @@ def test_a_pool_alone_takes_the_defaults(tmp_path: Path) -> None:
 def test_what_is_said_is_what_the_core_sees(tmp_path: Path) -> None:
     said = {
         "pool": "b", "ramp": [5, 20], "bucket": "4s", "alpha": 0.1,
-        "harm": {"errorRatio": 1.5, "slowRatio": 1.2},
-        "promoteWhen": {"errorRatioBelow": 3, "maxWait": "2m", "onUnproven": "keep"},
+        "harm": {"errorRatio": 1.5, "slowRatio": 1.2, "wrongRatio": 1.3},
+        "promoteWhen": {"errorRatioBelow": 3, "maxWait": "2m", "onUnproven": "keep",
+                        "wrongRatioBelow": 1.5},
         "rungBuckets": 2, "missingBuckets": 5, "watch": "1m",
     }  # fmt: skip
     assert load([file(tmp_path, said, ENVOY)]).managed()[0].canary == CanaryPolicy(
         pool="b", ramp=(5.0, 20.0, 100.0), bucket_ns=4 * SECOND, alpha=0.1, error_ratio=1.5,
-        slow_ratio=1.2, promote_ratio=3.0, max_wait_ns=120 * SECOND, on_unproven=OnUnproven.KEEP,
-        rung_buckets=2, missing_buckets=5, watch_ns=60 * SECOND,
+        slow_ratio=1.2, wrong_ratio=1.3, promote_ratio=3.0, wrong_promote_ratio=1.5,
+        max_wait_ns=120 * SECOND, on_unproven=OnUnproven.KEEP, rung_buckets=2, missing_buckets=5,
+        watch_ns=60 * SECOND,
     )  # fmt: skip
 
 
@@ -75,6 +77,10 @@ def test_what_is_said_is_what_the_core_sees(tmp_path: Path) -> None:
         ({"pool": "b", "harm": {"errorRatio": 0.9}}, ENVOY, "greater than or equal to 1"),
         ({"pool": "b", "promoteWhen": {"errorRatioBelow": 1}}, ENVOY, "greater than 1"),
         ({"pool": "b", "promoteWhen": {"onUnproven": "hope"}}, ENVOY, "known: ask, keep, return"),
+        ({"pool": "b", "promoteWhen": {"certify": []}}, ENVOY, "at least 1 item"),
+        ({"pool": "b", "promoteWhen": {"certify": ["luck"]}}, ENVOY, "certify[0]: 'luck'"),
+        ({"pool": "b", "promoteWhen": {"certify": ["answers"]}}, ENVOY, "nothing joins labels"),
+        ({"pool": "b", "promoteWhen": {"wrongRatioBelow": 1}}, ENVOY, "greater than 1"),
         ({"pool": "b", "step": 3}, ENVOY, "step"),
     ],
 )

@@ -3,6 +3,7 @@
 Without the section there is no canary: nothing new gets traffic through the controller.
 """
 
+from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Final, Self
 
@@ -26,17 +27,41 @@ class HarmSpec(Strict):
     slow_ratio: _Ratio = Field(
         default=_DEFAULT.slow_ratio, description="Answers beyond each bound of the latencies."
     )
+    wrong_ratio: _Ratio = Field(
+        default=_DEFAULT.wrong_ratio, description="Wrong answers, where labels of both come."
+    )
+
+
+class Certified(StrEnum):
+    """What a certificate may be about."""
+
+    FAILURES = "failures"
+    ANSWERS = "answers"
 
 
 class PromoteSpec(Strict):
     """What the last step, to all of the traffic, rests on."""
 
+    certify: tuple[Certified, ...] = Field(
+        default=(Certified.FAILURES,),
+        min_length=1,
+        max_length=2,
+        description="What must be certified, all of it: `failures`, `answers` (needs `labels`). "
+        "What is not named is compared all the same, and may be harm.",
+    )
     error_ratio_below: float = Field(
         default=_DEFAULT.promote_ratio,
         gt=1.0,
         le=1000.0,
         allow_inf_nan=False,
         description="Certified: failed answers stay below this multiple of the stable pool's.",
+    )
+    wrong_ratio_below: float = Field(
+        default=_DEFAULT.wrong_promote_ratio,
+        gt=1.0,
+        le=1000.0,
+        allow_inf_nan=False,
+        description="Certified: wrong answers stay below this multiple of the stable pool's.",
     )
     max_wait: Duration = Field(
         default=4 * HOUR, description="How long a ramp may take without a certificate."
@@ -116,7 +141,11 @@ def policy(spec: CanarySpec | None) -> CanaryPolicy | None:
         alpha=spec.alpha,
         error_ratio=spec.harm.error_ratio,
         slow_ratio=spec.harm.slow_ratio,
+        wrong_ratio=spec.harm.wrong_ratio,
         promote_ratio=spec.promote_when.error_ratio_below,
+        wrong_promote_ratio=spec.promote_when.wrong_ratio_below,
+        certify_failures=Certified.FAILURES in spec.promote_when.certify,
+        certify_answers=Certified.ANSWERS in spec.promote_when.certify,
         rung_buckets=spec.rung_buckets,
         missing_buckets=spec.missing_buckets,
         max_wait_ns=spec.promote_when.max_wait,

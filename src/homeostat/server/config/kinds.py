@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from homeostat.base.policy import Mode
 from homeostat.server.address import listening
 from homeostat.server.config.adaptives import AdaptiveSpec
-from homeostat.server.config.canaries import CanarySpec
+from homeostat.server.config.canaries import CanarySpec, Certified
 from homeostat.server.config.clusters import ClusterSpec, OutsideSpec
 from homeostat.server.config.detections import DetectionSpec
 from homeostat.server.config.feedbacks import FeedbackSpec
@@ -167,6 +167,11 @@ class ModelSpec(Strict):
         if pool not in target.weighed:
             where = target.where_weights_are
             raise ValueError(f"canary: pool {pool!r} has no weight; add it to {where}")
+        if Certified.ANSWERS in self.canary.promote_when.certify and self.labels is None:
+            raise ValueError(
+                "canary: promoteWhen.certify names answers, and nothing joins labels; add labels "
+                "with the path of recent predictions, or certify failures"
+            )
         if self.canary.bucket < 2 * self.interval:
             raise ValueError("canary: bucket must be two intervals at least, to hold whole ones")
         return self
