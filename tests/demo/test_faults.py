@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from homeostat.base.errors import ConfigError, UnknownPartError
-from homeostat.demo import faults
+from homeostat.demo import faults, pipeline
 from homeostat.demo.faults import FAULTS, Injected, fault_named
 from homeostat.demo.place import Place
 
@@ -126,6 +126,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     monkeypatch.setattr(faults, "httpx2", made)
+    monkeypatch.setattr(pipeline, "httpx2", made)
     monkeypatch.setattr("os.kill", lambda pid, sig: made.signals.append((pid, sig)))
     monkeypatch.setattr(Place, "load", lambda _, command: made.commands.append(dict(command)))
     monkeypatch.setattr(Place, "state", lambda _: made.state())

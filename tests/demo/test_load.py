@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from homeostat.demo import load_labels
 from homeostat.demo.load import Generator, LoadFile, Users, main
-from homeostat.demo.load_client import Attempt, Client, RetryBudget, Told, _probability
+from homeostat.demo.load_client import Attempt, Client, RetryBudget, Told, _probability, now
 from homeostat.demo.load_labels import LabelPost
+from homeostat.demo.load_rows import WAITING_MAX, RowPost
 from homeostat.demo.loadlog import LoadLog
 from homeostat.demo.population import FEATURES, sample
+from homeostat.demo.trainer_rows import RowStore
 
 
 class Server:
@@ -30,6 +32,7 @@ class Server:
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked: list[str] = []
+        self.sent: dict[str, list[float]] = {}
 
     async def ask(self, request_id: str, body: bytes, truth: int) -> Told:
         self.asked.append(request_id)
@@ -357,6 +360,58 @@ def test_batches_fit_the_api_and_say_when_the_truth_was_known() -> None:
     assert 9.0 < known[-1] - known[0] < 12.0  # from one second to thirteen
 
 
+def test_rows_are_of_what_was_asked_once_each_and_only_when_the_truth_is_known() -> None:
+    clock, people = Clock(), sample(2_000, 5)
+    rows = RowPost("http://nowhere", lambda name, detail: None)
+    post = LabelPost("http://nowhere", 1, lambda name, detail: None, clock, rows)
+    for k in range(2_000):
+        post.learn(f"a-1-{k}", int(people.defaulted[k]), (float(k), people.inputs[k]))
+    assert post._take() == []
+    assert rows.take() == [], "no row before its truth is known"
+    clock.now += 60.0
+    told = {item["prediction_id"]: item for batch in post._take() for item in batch}
+    posted = [row for _ in range(5) for row in rows.take()]
+    assert {row["prediction_id"] for row in posted} == set(told)
+    assert len(posted) == len(told), "once, however often the label comes"
+    for row in posted:
+        k = int(row["prediction_id"][4:])
+        assert (row["at"], row["label"]) == (k, people.defaulted[k])
+        assert row["features"] == people.inputs[k].tolist()
+    assert not post._asked
+    assert RowStore(len(FEATURES)).take(json.loads(json.dumps(posted[:500]))).refused == 0
+
+
+def test_rows_that_nobody_takes_are_bounded() -> None:
+    rows = RowPost("http://nowhere", lambda name, detail: None)
+    for k in range(WAITING_MAX + 10):
+        rows.add({"number": k})
+    assert rows._lost == 10
+    assert rows.take()[0] == {"number": 0}
+
+
+async def test_a_request_is_a_row_with_its_own_inputs_also_after_a_shift() -> None:
+    class Answers(Server):
+        async def ask(self, request_id: str, body: bytes, truth: int) -> Told:  # type: ignore[explicit-override]
+            self.sent[request_id] = json.loads(body)["inputs"][0]["data"]
+            told = await super().ask(request_id, body, truth)
+            told.prediction_id = request_id
+            return told
+
+    server, kept = Answers(0.05), []
+    file = LoadFile(io.BytesIO())
+    generator = Generator(server, file, rate=300.0, seed=1)  # type: ignore[arg-type]
+    generator.labels = LabelPost("http://nowhere", 1, lambda name, detail: None)
+    generator.labels.learn = lambda *said: kept.append(said)  # type: ignore[method-assign]
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.1, generator.command, b'{"shift": 3.0}')
+    loop.call_later(0.2, generator.stop)
+    await generator.run()
+    assert len(kept) > 20
+    for name, _, (at, inputs) in kept:
+        assert inputs.tolist() == server.sent[name]
+        assert abs(at - file.wall(now())) < 5.0
+
+
 def test_what_nobody_takes_is_bounded() -> None:
     post, _ = learning(100_000)
     assert len(post._due) == load_labels._WAITING_MAX
@@ -370,6 +425,7 @@ def test_what_nobody_takes_is_bounded() -> None:
         ["--rate", "nan"],
         ["--rate", "1e9"],
         ["--rate", "10", "--log", "/nowhere/x"],
+        ["--rate", "10", "--rows-url", "http://127.0.0.1:9/rows"],
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(

@@ -15,11 +15,10 @@ from typing import Any
 import httpx2
 
 from homeostat.base.errors import ConfigError, UnknownPartError
+from homeostat.demo import pipeline
 from homeostat.demo.place import Place
 
 Undo = Callable[[], None]
-# One could not carry what all of the traffic is, and could not be told from its machine.
-TRIED_ON = 2
 ANSWERED_S = 3.0  # a ramp that the guards allow writes its first rung within a tick or two
 UNWATCHED = 25  # percent, of a rollout that nobody watches
 TRIED_S = 30.0  # so long a version may take to come up, and a canary to get its first request
@@ -81,14 +80,7 @@ def _chaos(place: Place, slot: dict[str, Any], body: dict[str, Any]) -> None:
 
 def _foreign_change(place: Place, levers: dict[str, Any]) -> None:
     """Change the deployment as a delivery pipeline or a person would."""
-    revision = httpx2.get(f"{place.host_url}/v1/state", timeout=5.0).json()["revision"]
-    answer = httpx2.patch(
-        f"{place.host_url}/v1/state",
-        json={"levers": levers},
-        headers={"If-Match": str(revision)},
-        timeout=5.0,
-    )
-    answer.raise_for_status()
+    pipeline.change(place.host_url, levers)
 
 
 def slot_named(place: Place, name: str) -> dict[str, Any]:
@@ -153,25 +145,17 @@ def misconfigure(place: Place) -> Injected:
     return Injected(detail="largest batch set to 1 by a configuration change")
 
 
-def _weight_b(place: Place, percent: int) -> None:
-    """Divide the traffic as a delivery pipeline or a person would, by Envoy's own page."""
-    answer = httpx2.post(
-        f"{place.envoy_admin}/runtime_modify", params={"traffic.b": str(percent)}, timeout=5.0
-    )
-    answer.raise_for_status()
-
-
 def canary(place: Place, version: str) -> Injected:
     """Bring a version to the pool without traffic, and ask the controller to try it.
 
     Raises:
         ConfigError: The version did not come up, or nothing gave it any traffic.
     """
-    _weight_b(place, 0)
-    _foreign_change(place, {"version.b": version, "replicas.b": TRIED_ON})
+    pipeline.weigh(place.envoy_admin, pipeline.TRIED_IN, 0)
+    _foreign_change(place, {"version.b": version, "replicas.b": pipeline.TRIED_ON})
     _until(lambda: _runs(place, "b", version), f"pool b does not run {version}")
     if not place.labels_url:  # nobody to ask: a rollout as it is done without a controller
-        _weight_b(place, UNWATCHED)
+        pipeline.weigh(place.envoy_admin, pipeline.TRIED_IN, UNWATCHED)
         return Injected(detail=f"release {version} given {UNWATCHED} % of the traffic in pool b")
     _until(lambda: _asked(place, version), "the canary got no traffic")
     return Injected(detail=f"release {version} tried in pool b, from no traffic on")
@@ -180,7 +164,7 @@ def canary(place: Place, version: str) -> Injected:
 def _runs(place: Place, pool: str, version: str) -> bool:
     slots = [slot for slot in place.state()["slots"] if slot["pool"] == pool]
     up = [slot for slot in slots if slot["version"] == version and slot["state"] == "ready"]
-    return len(up) == len(slots) == TRIED_ON
+    return len(up) == len(slots) == pipeline.TRIED_ON
 
 
 def _asked(place: Place, version: str) -> bool:

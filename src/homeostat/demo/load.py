@@ -1,6 +1,7 @@
 """The load generator: users who ask at random times and do not wait for each other.
 
-    python -m homeostat.demo.load --url URL --rate 100 --log FILE --seed N [--labels-url URL]
+    python -m homeostat.demo.load --url URL --rate 100 --log FILE --seed N
+        [--labels-url URL [--rows-url URL]]
 
 Open loop: arrivals are a Poisson process on a schedule of its own, and latency counts from the
 scheduled time, so that a stalled server is charged for everybody who waited (no coordinated
@@ -24,10 +25,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import aiohttp
+import numpy as np
 import uvloop
+from numpy.typing import NDArray
 
 from homeostat.demo.load_client import ATTEMPT_S, Client, now
 from homeostat.demo.load_labels import LabelPost
+from homeostat.demo.load_rows import RowPost
 from homeostat.demo.population import FEATURES, sample
 
 RATE_MAX: Final = 2_000.0  # requests/s; twice that many connections still fit the usual limits
@@ -60,6 +64,10 @@ class Users:
             f'"datatype":"FP64","data":{text}}}]}}'
         )
         return body.encode(), self._truth[who]
+
+    def inputs(self, who: int) -> NDArray[np.float64]:
+        """Return one person's inputs `[feature]`."""
+        return np.asarray(self._rows[who])
 
 
 class LoadFile:
@@ -187,14 +195,15 @@ class Generator:
 
     async def _one(self, number: int, due: float) -> None:
         name = f"{self._seed}-{number}"
-        body, truth = self._users.request(self._chance.randrange(_PEOPLE), name)
+        users, who = self._users, self._chance.randrange(_PEOPLE)
+        body, truth = users.request(who, name)
         told = await self._client.ask(name, body, truth)
         latency_ms = round((now() - due) * 1_000.0, 3)
         line = {"t": self._log.wall(due), "id": name, "latency_ms": latency_ms}
         self._log.add(line | told.to_plain())
         del self._open[number]
         if self.labels is not None and told.prediction_id is not None:
-            self.labels.learn(told.prediction_id, truth)
+            self.labels.learn(told.prediction_id, truth, (self._log.wall(due), users.inputs(who)))
 
     def tick(self, name: str = "tick") -> None:
         """Write down up to when the log is complete, and how late the generator itself was."""
@@ -250,8 +259,11 @@ async def _main(arguments: argparse.Namespace, file: BinaryIO) -> None:
             loop.call_later(arguments.duration, generator.stop)
         helpers = [asyncio.create_task(_write(generator, log))]
         if arguments.labels_url:
-            generator.labels = LabelPost(arguments.labels_url, arguments.seed, log.event)
+            rows = RowPost(arguments.rows_url, log.event) if arguments.rows_url else None
+            generator.labels = LabelPost(arguments.labels_url, arguments.seed, log.event, rows=rows)
             helpers.append(asyncio.create_task(generator.labels.run()))
+            if rows is not None:
+                helpers.append(asyncio.create_task(rows.run()))
         threading.Thread(
             target=_listen,
             args=(generator, loop),
@@ -273,8 +285,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--log", type=Path, required=True, help="JSON lines are appended here")
     parser.add_argument("--seed", type=int, default=0, help="seed of arrivals, people and labels")
     parser.add_argument("--labels-url", default="", help="the controller's /v1/labels")
+    parser.add_argument("--rows-url", default="", help="a trainer's /rows; needs --labels-url")
     parser.add_argument("--duration", type=float, help="seconds to run; default: until stdin ends")
     given = parser.parse_args(arguments)
+    if given.rows_url and not given.labels_url:
+        parser.error("--rows-url needs --labels-url: what nobody labels teaches nobody")
     try:
         file = given.log.open("ab")
     except OSError as error:

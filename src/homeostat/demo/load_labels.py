@@ -9,6 +9,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
+import numpy as np
+from numpy.typing import NDArray
+
+from homeostat.demo.load_rows import RowPost
+
+Asked = tuple[float, NDArray[np.float64]]
+"""When a prediction was asked for, epoch seconds, and its inputs `[feature]`."""
 
 COVERAGE: Final = 0.60  # share of predictions whose truth is ever known
 _DELAY_S: Final = (1.0, 3.0)
@@ -33,6 +40,7 @@ class LabelPost:
         seed: int,
         note: Callable[[str, dict[str, Any]], None],
         clock: Callable[[], float] = time.monotonic,
+        rows: RowPost | None = None,
     ) -> None:
         """Prepare.
 
@@ -41,14 +49,22 @@ class LabelPost:
             seed: Seed of which labels come, when and how often.
             note: Writes a control line to the load log.
             clock: Monotonic seconds.
+            rows: Is told what was asked, too, once the truth is known; None for nobody.
         """
-        self._url, self._note, self._clock = url, note, clock
+        self._url, self._note, self._clock, self._rows = url, note, clock, rows
         self._chance = random.Random(f"labels-{seed}")
         self._due: list[tuple[float, str, int]] = []
+        self._asked: dict[str, Asked] = {}  # of what is due, until it is first told
         self._lost = 0
 
-    def learn(self, prediction_id: str, label: int) -> None:
-        """Take the truth about one prediction, to be told later, or never."""
+    def learn(self, prediction_id: str, label: int, asked: Asked | None = None) -> None:
+        """Take the truth about one prediction, to be told later, or never.
+
+        Args:
+            prediction_id: As the answer named it.
+            label: The truth, 1 or 0.
+            asked: What was asked, for whoever learns from it.
+        """
         if self._chance.random() >= COVERAGE:
             return
         times = 2 if self._chance.random() < _TWICE_SHARE else 1
@@ -58,6 +74,8 @@ class LabelPost:
                 delay_s += _LATE_S
             if len(self._due) < _WAITING_MAX:
                 heapq.heappush(self._due, (self._clock() + delay_s, prediction_id, label))
+                if asked is not None and self._rows is not None:
+                    self._asked[prediction_id] = asked
             else:
                 self._lost += 1
 
@@ -79,7 +97,16 @@ class LabelPost:
             due, name, label = heapq.heappop(self._due)
             known = round(wall - (now - due), 3)
             labels.append({"prediction_id": name, "label": label, "observed_at": known})
+            self._teach(name, label, known)
         return [labels[start : start + _BATCH] for start in range(0, len(labels), _BATCH)]
+
+    def _teach(self, name: str, label: int, known: float) -> None:
+        asked = self._asked.pop(name, None)
+        if asked is None or self._rows is None:
+            return  # nobody learns from it, or it was told before
+        at, inputs = asked
+        row = {"prediction_id": name, "label": label, "at": at, "known_at": known}
+        self._rows.add(row | {"features": inputs.tolist()})
 
     async def _post(self, session: aiohttp.ClientSession, batch: list[dict[str, Any]]) -> None:
         try:
