@@ -113,6 +113,7 @@ ROLLOUT: Final = thing(
             stableService=TEXT,
             steps=many(STEP),
             trafficRouting=OPEN,
+            dynamicStableScale=TRUTH,
             maxSurge={"x-kubernetes-int-or-string": True},
             maxUnavailable={"x-kubernetes-int-or-string": True},
         ),

@@ -31,7 +31,10 @@ def test_defaults_are_filled_in_and_what_is_unknown_is_dropped(kube: Kube, home:
         {"name": "chat-a", "weight": 9, **common},
         {"name": "chat-b", "weight": 1, **common},
     ]
-    path = kube_kinds.put(kube, owner.ROLLOUT, home, fake.rollout(*STEPS))
+    rollout = fake.rollout(*STEPS)
+    rollout["spec"]["strategy"]["canary"]["dynamicStableScale"] = True
+    path = kube_kinds.put(kube, owner.ROLLOUT, home, rollout)
+    assert kube.get(path)["spec"]["strategy"]["canary"]["dynamicStableScale"] is True
     kube.status(path, {"abort": True, "aborted": True})
     assert kube.get(path)["status"].get("aborted") is None
     service = fake.service(canaryTrafficPercent=10, canaryPercent=10)
