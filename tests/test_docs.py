@@ -30,6 +30,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_table_is_shown_as_one(page: Path) -> None:
+    """Without a line of dashes under its head a table is shown as text."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    tables = re.findall(r"(?:^\| .*\n)(?:^\|.*\n?)*", text, flags=re.MULTILINE)
+    heads = [table.splitlines()[:2] for table in tables]
+    broken = [head for head, *under in heads if not (under and set(under[0]) <= set("|-: "))]
+    assert broken == []
+
+
 def test_the_menu_lists_every_page() -> None:
     listed = {(DOCS / target).resolve() for target in links(DOCS / "index.md")}
     pages = {page.resolve() for page in DOCS.rglob("*.md")} - {(DOCS / "index.md").resolve()}
