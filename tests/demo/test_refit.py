@@ -44,10 +44,10 @@ def drifted(count: int, shift: float = 2.5, seed: int = AFTER) -> Rows:
 
 
 @pytest.mark.parametrize("shift", [2.0, 2.5, 3.0])
-def test_a_few_hundred_rows_after_a_shift_make_a_version_that_is_right_again(
+def test_a_windows_rows_after_a_shift_make_a_version_that_is_right_again(
     serving: Model, folder: Path, shift: float
 ) -> None:
-    done = refit(drifted(400, shift), serving)
+    done = refit(drifted(900, shift), serving)
     assert isinstance(done, Made), done
     artefact.write(folder, f"r-{shift}", done.tensors)
     people = sample(20_000, 13_579, shift)
@@ -67,7 +67,7 @@ def test_a_version_is_compared_on_the_newest_rows_alone(serving: Model) -> None:
     assert isinstance(done, Made)
     assert isinstance(straight, Made)
     assert done.comparison == straight.comparison, "the order in which rows came is of no account"
-    assert (straight.comparison.fitted, straight.comparison.held) == (450, 150)
+    assert (straight.comparison.fitted, straight.comparison.held) == (360, 240)
 
 
 def test_without_a_shift_there_is_nothing_to_gain_and_no_version(serving: Model) -> None:
@@ -78,11 +78,14 @@ def test_without_a_shift_there_is_nothing_to_gain_and_no_version(serving: Model)
     assert "v2" in done.why
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_labels_that_are_chance_make_no_version(serving: Model, seed: int) -> None:
-    people = sample(400, AFTER + seed)
-    noise = np.random.default_rng(seed).integers(0, 2, 400)
-    assert isinstance(refit(rows(People(inputs=people.inputs, defaulted=noise)), serving), Refused)
+@pytest.mark.slow
+def test_labels_that_are_chance_make_a_version_no_more_often_than_is_said(serving: Model) -> None:
+    made = 0
+    for seed in range(20):
+        noise = np.random.default_rng(seed).integers(0, 2, 400)
+        people = People(inputs=sample(400, AFTER + seed).inputs, defaulted=noise)
+        made += isinstance(refit(rows(people), serving), Made)
+    assert made <= 4, "of 20 at 5 %: more than 4 come by chance once in 300"
 
 
 def test_too_few_rows_of_either_part_are_a_refusal_that_counts_them(serving: Model) -> None:
@@ -100,18 +103,18 @@ def test_one_class_alone_is_a_refusal(serving: Model) -> None:
     done = refit(flat, serving)
     assert isinstance(done, Refused)
     assert "rarer label" in done.why
-    late = np.where(np.arange(400) >= 300, 1, some.labels)  # in the newest rows alone
+    late = np.where(np.arange(400) >= 240, 1, some.labels)  # in the newest rows alone
     done = refit(Rows(inputs=some.inputs, labels=late, at=some.at), serving)
     assert isinstance(done, Refused)
     assert "to compare on" in done.why
 
 
 def test_whoever_was_fitted_on_is_not_asked_about_again(serving: Model) -> None:
-    some = drifted(300)
-    again = np.concatenate([np.arange(300), np.arange(100)])
+    some = drifted(240)
+    again = np.concatenate([np.arange(240), np.arange(160)])
     at = np.arange(400.0)
     done = refit(Rows(inputs=some.inputs[again], labels=some.labels[again], at=at), serving)
-    assert isinstance(done, Refused), "the newest hundred are all known"
+    assert isinstance(done, Refused), "the newer ones are all known"
     assert done.why.startswith("0 labelled rows to compare on")
 
 

@@ -22,11 +22,13 @@ from homeostat.stats.exact import lower_bound
 
 Labels = NDArray[np.int64]
 
-HELD_SHARE: Final = 0.25  # of the rows, the newest
+# Of the rows, the newest. After a shift of 2 what serves is right in 77 % and a refit in 90: of the
+# thousand rows of a demo's window a quarter tells them apart in two of three draws only.
+HELD_SHARE: Final = 0.4
 FIT_MIN: Final = 150  # ten for each coefficient, nearly
 HELD_MIN: Final = 50
 CLASS_MIN: Final = 10  # of the rarer class, in either part
-SURE: Final = 0.99
+SURE: Final = 0.95  # a false yes costs a ramp: whether it may serve is the canary's to say
 _THRESHOLD: Final = 0.5
 _KEY_KEPT: Final = 44  # with prefix and digest within the 63 characters of a version's name
 

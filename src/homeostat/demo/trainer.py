@@ -11,6 +11,7 @@ canary says whether it may serve.
 """
 
 import argparse
+import contextlib
 import hashlib
 import hmac
 import json
@@ -226,13 +227,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training = Training(
         rows=rows, artefacts=given.artefacts, host_url=given.host, envoy_admin=given.envoy_admin
     )
-    TrainerServer(
+    server = TrainerServer(
         given.port,
         orders=Orders(given.deployment, training),
         rows=rows,
         secret=given.secret_file,
         rows_token=os.environ.get(ROWS_TOKEN_VARIABLE, ""),
-    ).serve_forever()
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # at a terminal it reaches every process
+        server.serve_forever()
 
 
 if __name__ == "__main__":
