@@ -72,8 +72,11 @@ def test_answers_are_no_certificate_where_none_is_asked_for() -> None:
 def test_labels_that_are_not_read_promote_nothing(pools: tuple[str, ...]) -> None:
     one = labelled({"a": 0.40, "c": 0.05}, certify_answers=True, certify_failures=False)
     one.ramp.run(60, lambda: one.ramp.weight >= 5.0)
-    lost = {"labelled": None, "right": None}
-    one.spoil = lambda seen: replace(seen, **lost) if seen.pool in pools else seen
+
+    def unread(seen: Increments) -> Increments:
+        return replace(seen, labelled=None, right=None) if seen.pool in pools else seen
+
+    one.spoil = unread
     done = one.ramp.finish()
     assert (done.state, done.blameless) == (ActionState.ROLLED_BACK, True)
     assert 100.0 not in one.ramp.rungs()

@@ -356,3 +356,47 @@ def test_a_replay_gives_the_same_bit_for_bit(make: Callable[[], Retrain]) -> Non
     assert state == world.state
     assert codec.decode(codec.encode(state)) == state
     assert training.underway(state) is None
+
+
+def test_a_canary_that_is_refused_as_things_stand_is_asked_for_again_and_told_once() -> None:
+    guard = replace(managed().guard, cooldown_scrapes=40.0)
+    world = Retrain(configured(guard=guard)).drift()
+    world.say("ada", "grace")
+    world.made()
+    world.run(15)
+    assert "G3 cooldown" in world.lineage.held_back
+    world.run(900, lambda: world.lineage.state is LineageState.PROMOTED)
+    assert world.lineage.state is LineageState.PROMOTED
+    assert sum("no canary for homeostat" in title for title in world.told()) == 1
+
+
+def test_another_suspicion_of_a_moment_does_not_end_the_ramp_that_answers_a_drift() -> None:
+    world = on_its_ramp()
+    world.trouble = {"suspicions": (build.suspicion(Family.SENSOR, "model"),), "slo_met": True}
+    world.second()
+    world.trouble = dict(DRIFT)
+    world.run(900, lambda: world.lineage.state is LineageState.PROMOTED)
+    assert world.lineage.state is LineageState.PROMOTED
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_another_suspicion_that_is_urgent_or_lasts_ends_it_without_blame(*, urgent: bool) -> None:
+    world = on_its_ramp()
+    other = build.suspicion(Family.LOAD, "gateway", urgent=urgent)
+    world.trouble = {"suspicions": (other,), "slo_met": False}
+    ticks = 3 if urgent else round(world.state.managed.guard.persist_scrapes) + 3
+    world.run(ticks)
+    world.run(20, lambda: any(one.action.beside for one in world.state.finished))
+    done = next(one for one in world.state.finished if one.action.beside)
+    assert done.blameless
+    assert "load at gateway needs healing first" in done.reason
+    assert world.weight == 0.0
+
+
+def on_its_ramp() -> Retrain:
+    """Return a version that came of a retrain, some way up its ramp."""
+    world = allowed()
+    world.made()
+    world.run(200, lambda: world.weight >= 10.0)
+    assert world.lineage.state is LineageState.TRYING
+    return world

@@ -205,6 +205,7 @@ class Lineage:
         looked_at: When it was last asked.
         version: What came of it; empty for nothing yet.
         wished: Its canary has been asked for.
+        held_back: Why that was refused as things stood, and is asked again; empty where it was not.
         canary_id: The ramp that tried it.
         verdict: What the comparison said last; None without one.
         because: What that rests on.
@@ -222,6 +223,7 @@ class Lineage:
     looked_at: TimeNs | None = None
     version: str = ""
     wished: bool = False
+    held_back: str = ""
     canary_id: str = ""
     verdict: CanaryVerdict | None = None
     because: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from homeostat.base.canary import CanaryVerdict
 from homeostat.base.changed import changed
 from homeostat.base.decisions import Effect, Notice, RampCall, Urgency
 from homeostat.base.events import Command, Tell, UndoRequested
-from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family
+from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Suspicion
 from homeostat.base.intent import ActionRecord, ActionState, Proof
 from homeostat.base.state import Comparison, LoopState
 from homeostat.base.units import MINUTE, TimeNs
@@ -119,9 +119,17 @@ def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abor
     about = f"{incident.family} at {incident.subject}"
     if incident.subject == record.action.subject:
         return Abort(reason=f"{about} is suspected: the pool that is tried")
-    if top.family is incident.family and training.answers(state, incident):
-        return None  # it is tried against this very drift; whether it does harm is compared
+    if training.answers(state, incident):
+        if top.family is incident.family or not _lasts(state, top):
+            return None  # it is tried against this very drift; whether it does harm is compared
+        about = f"{top.family} at {top.subject}"
     return Abort(reason=f"{about} needs healing first", blameless=True)
+
+
+def _lasts(state: LoopState, top: Suspicion) -> bool:
+    """Return whether what is suspected now would be an incident, were there none."""
+    ticks = 0 if state.streak is None else state.streak.ticks
+    return top.urgent or ticks >= state.managed.guard.persist_scrapes
 
 
 def _other_trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abort | None:
@@ -132,7 +140,7 @@ def _other_trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -
     streak, top = state.streak, evidence.suspicions[0] if evidence.suspicions else None
     if top is None or streak is None or top.family in _SETTINGS_CURE:
         return None  # what it was for may be over: whether it does harm is still compared
-    if not top.urgent and streak.ticks < state.managed.guard.persist_scrapes:
+    if not _lasts(state, top):
         return None
     about = f"{top.family} at {top.subject}"
     slots = {of[1] for lever, _ in record.action.first if (of := names.own(lever)) is not None}

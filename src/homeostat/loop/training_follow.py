@@ -137,9 +137,16 @@ def _on_its_ramp(state: LoopState, known: Lineage, now: TimeNs) -> Stepped:
 
 
 def _asked(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
-    """Ask once for the canary of a version that stands in its pool; guards and people decide."""
-    known = training.underway(state)
-    if known is None or known.state is not _S.MADE or known.wished or state.wish is not None:
+    """Ask for the canary of a version that stands in its pool; guards and people decide.
+
+    What the guards refuse as things stand, for a cooldown or another action, is asked again while
+    there is time. What was begun is not: how it ended, or who said no, is an answer.
+    """
+    known, policy = training.underway(state), state.managed.training
+    if known is None or policy is None or known.state is not _S.MADE or state.wish is not None:
+        return state, ()
+    waited = now - (known.looked_at or known.since) >= policy.every_ns
+    if known.wished and not (known.held_back and waited):
         return state, ()
     free = state.record is None and state.managed.acts
     if not free or not training.serves(state, known.version):
@@ -151,8 +158,13 @@ def _asked(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
         why=f"version {known.version} came of {known.order.action_id}",
         deployment=state.managed.name,
     )
-    state = _changed(state, known, replace(known, wished=True))
-    return asking.canary(parts, state, wish)
+    asked = replace(known, wished=True, held_back="", looked_at=now)
+    state, commands = asking.canary(parts, _changed(state, known, asked), wish)
+    if state.record is not None or state.wish is not None:
+        return state, commands
+    said = "; ".join(one.notice.title for one in commands if isinstance(one, Tell))
+    state = _changed(state, asked, replace(asked, held_back=said))
+    return state, () if known.held_back else commands  # people are told once
 
 
 def _mark(state: LoopState, known: Lineage, now: TimeNs) -> Stepped:
