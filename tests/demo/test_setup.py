@@ -65,6 +65,28 @@ def test_a_twin_is_asked_for_only_when_it_is_named_and_by_its_own_path(
     assert ("provision_s", 0.0, 1.0) in entry.twin.assume
 
 
+def test_a_drift_may_be_trained_for_where_a_trainer_is_and_two_people_say_so(
+    place: Place,
+) -> None:
+    (without,) = plan_of(
+        config.load(setup.controller(place, 7373, "t" * 43, evidence_rules=True).files)
+    ).deployments
+    assert (without.managed.training, without.trainer) == (None, None)
+    place.trains, place.trainer_port = True, 5
+    plan = plan_of(config.load(setup.controller(place, 7373, "t" * 43, evidence_rules=True).files))
+    (entry,) = plan.deployments
+    training, canary = entry.managed.training, entry.managed.canary
+    assert training is not None
+    assert canary is not None
+    assert training.window_ns == 12 * SECOND
+    assert training.within_ns <= 300 * SECOND
+    assert (canary.certify_answers, canary.certify_failures) == (True, False)
+    assert ActionKind.RETRAIN not in entry.managed.guard.auto_kinds
+    # Its own people: not those of whoever starts the demo.
+    assert plan.people_file == place.folder / "people.json"
+    assert not plan.people_file.exists(), "nobody is in it before the first question"
+
+
 def test_the_policy_is_the_shipped_one(place: Place) -> None:
     assert setup.policy_file().parts[-3:] == ("examples", "policies", "demo.yaml")
     controller = setup.controller(place, 7373, "t" * 43, evidence_rules=True)

@@ -13,7 +13,9 @@ from homeostat.base.policy import Objective
 from homeostat.demo.accesslog import NOWHERE, Ending, Sent
 from homeostat.demo.faults import Fault, Injected
 from homeostat.demo.loadlog import LoadLog, SloWindow
+from homeostat.demo.pipeline import TRIED_IN
 from homeostat.demo.place import Place
+from homeostat.demo.refit import PREFIX
 from homeostat.demo.timeline import Timeline
 
 _RELEASES: Final = frozenset({"bad_release_errors", "bad_release_slow", "garbage_outputs"})
@@ -129,8 +131,10 @@ def gone(place: Place, fault: Fault, injected: Injected) -> bool:
     """Return whether the fault's cause is no longer in the world.
 
     A broken process must be gone and its slot served by another one (or be no slot any more). A
-    leak that the kernel ended was not removed by anybody. Faults that end on schedule are gone
-    when they are stopped, which their injector knows.
+    leak that the kernel ended was not removed by anybody. That people have changed stays so; what
+    does harm is a version that does not know them, and it is gone when all of the traffic goes to
+    one that was fitted on them. Faults that end on schedule are gone when they are stopped, which
+    their injector knows.
     """
     if fault.name in _VICTIMS:
         mended = not _alive(injected.pid) and _in_service_again(place.state(), injected)
@@ -144,8 +148,18 @@ def gone(place: Place, fault: Fault, injected: Injected) -> bool:
         return place.weight("b") == 0
     if fault.name == "batching_misconfigured":
         return int(place.state()["levers"]["batch_max"]) > 1
+    if fault.name == "covariate_drift":
+        return _serves_what_was_refitted(place)
     # A crowd is no fault of the deployment's: enough capacity is the cure, there is no cause.
     return fault.name == "flash_crowd"
+
+
+def _serves_what_was_refitted(place: Place) -> bool:
+    share = place.weight(TRIED_IN)
+    slots = place.state()["slots"]
+    serving = [slot for slot in slots if (share if slot["pool"] == TRIED_IN else 100 - share) > 0]
+    refitted = [slot for slot in serving if (slot["version"] or "").startswith(PREFIX)]
+    return bool(serving) and len(refitted) == len(serving)
 
 
 def recovered_at(

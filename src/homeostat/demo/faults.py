@@ -20,6 +20,8 @@ from homeostat.demo.place import Place
 
 Undo = Callable[[], None]
 ANSWERED_S = 3.0  # a ramp that the guards allow writes its first rung within a tick or two
+GIVE_UP_S = 90.0  # a cure that moves levers shows sooner
+RETRAIN_S = 300.0  # a question, two answers, a training, a ramp of five rungs and its watch
 UNWATCHED = 25  # percent, of a rollout that nobody watches
 TRIED_S = 30.0  # so long a version may take to come up, and a canary to get its first request
 
@@ -47,9 +49,10 @@ class Fault:
 
     Attributes:
         name: What the command line calls it.
-        expected: `recovered`, `escalated` or `held`.
+        expected: `recovered` or `held`.
         inject: Breaks the deployment.
         lasts_s: For faults that end on schedule, when; None for those that only healing ends.
+        give_up_s: What is not healed by then is not healed.
         summary: One sentence for `homeostat demo --list`.
     """
 
@@ -57,6 +60,7 @@ class Fault:
     expected: str
     inject: Callable[[Place, random.Random], Injected]
     lasts_s: float | None = None
+    give_up_s: float = GIVE_UP_S
     summary: str = ""
 
 
@@ -314,9 +318,10 @@ _ALL = (
     ),
     Fault(
         name="covariate_drift",
-        expected="escalated",
+        expected="recovered",
         inject=_drift,
-        summary="the inputs really change; a person must decide",
+        give_up_s=RETRAIN_S,
+        summary="the inputs really change; people allow a retrain, and a canary tries what comes",
     ),
     Fault(
         name="metrics_outage",

@@ -15,7 +15,7 @@ from homeostat.demo.cause import Damage
 from homeostat.demo.host_document import CONTROLLER
 from homeostat.demo.loadvalues import Request
 
-ESCALATE_S: Final = 30.0  # a person knows within this, or it was no escalation
+ESCALATE_S: Final = 30.0  # a person knows within this where only people can allow the cure
 # A change counts as under way until this long after its last step in the host's log: answers of
 # requests that were in flight then may still be coming.
 AFTERMATH_S: Final = 2.0
@@ -37,7 +37,8 @@ class Seen:
 
     Attributes:
         detected_at: First incident after the injection, epoch seconds; None if none.
-        told_at: First page to a person after the injection, epoch seconds; None if none.
+        told_at: First page or question to a person after the injection, epoch seconds; None if
+            none.
         family: The incident's suspected family when last recorded, empty if none.
         applied: (epoch seconds, what) for every confirmed change to the deployment.
     """
@@ -98,8 +99,8 @@ def outcome_of(seen: Seen, recovered_at: float | None) -> str:
 def is_as_expected(fault: str, expected: str, outcome: str, seen: Seen, injected_at: float) -> bool:
     """Return whether the outcome is the right one, and came about in the right way.
 
-    Holding and escalating change nothing. Whoever holds on data that cannot be believed says so.
-    An escalation comes in time, with the diagnosis.
+    Holding changes nothing. Whoever holds on data that cannot be believed says so. Where only
+    people can allow the cure, they are asked in time.
 
     Args:
         fault: Its name.
@@ -114,9 +115,8 @@ def is_as_expected(fault: str, expected: str, outcome: str, seen: Seen, injected
         case "held":
             said = seen.detected_at is not None or fault != "metrics_outage"
             return not seen.applied and said
-        case "escalated":
-            in_time = seen.told_at is not None and seen.told_at - injected_at <= ESCALATE_S
-            return not seen.applied and in_time and seen.family == "drift"
+        case "recovered" if fault == "covariate_drift":
+            return seen.told_at is not None and seen.told_at - injected_at <= ESCALATE_S
         case _:
             return True
 

@@ -82,6 +82,7 @@ def run(plan: Plan, folder: Path, story: Story, *, control: bool = False) -> Mea
         story=story,
         started=started,
         onset_s=plan.onset_s,
+        trains=False,
     )
     chance = random.Random(plan.seed)
     (judged,), _ = round_.run([fault_of(plan)], chance, stay_s=0.0)

@@ -1,7 +1,8 @@
 """The local deployment as a whole: starts it, says where everything is, and ends it.
 
-Process host (which owns the model servers), Envoy, the metrics relay and the load generator, each
-its own process on loopback. Ends with its starter, whatever happens to that.
+Process host (which owns the model servers), Envoy, the metrics relay, a trainer where one is wanted
+and the load generator, each its own process on loopback. Ends with its starter, whatever happens to
+that.
 """
 
 import asyncio
@@ -21,10 +22,11 @@ from typing import Any, Final
 import httpx2
 
 from homeostat.base.errors import ConfigError
-from homeostat.demo.artefact import build_artefacts
+from homeostat.demo.artefact import MODEL, build_artefacts
 from homeostat.demo.envoy import Envoy, EnvoySettings
 from homeostat.demo.host_child import die_with_parent
 from homeostat.demo.host_settings import HostSettings, PoolSettings
+from homeostat.demo.load_rows import ROWS_TOKEN_VARIABLE
 from homeostat.demo.loadlog import LoadLog
 
 BASE_RATE: Final = 100.0  # requests per second; about a quarter of what three replicas serve
@@ -36,6 +38,7 @@ POOLS: Final = (
 FALLBACK: Final = ("b", 10)  # pool, and the percentage of requests that it starts with
 _READY_S: Final = 60.0
 _STOP_S: Final = 8.0
+_TEACHING: Final = frozenset({"load", "trainer"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class Place:
         labels_url: Where the load generator posts true labels, empty for nowhere.
         labels_token: The bearer token for that.
         chaos_token: What breaks a model server from inside.
+        trains: A trainer runs beside it, and labelled rows go there.
+        rows_token: What opens that trainer's `/rows`.
     """
 
     folder: Path
@@ -57,10 +62,13 @@ class Place:
     labels_url: str = ""
     labels_token: str = ""
     chaos_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    trains: bool = False
+    rows_token: str = field(default_factory=lambda: secrets.token_hex(16))
     host_port: int = 0
     envoy_port: int = 0
     admin_port: int = 0
     relay_port: int = 0
+    trainer_port: int = 0
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     envoy: Envoy | None = None
     _users: LoadLog | None = None
@@ -86,6 +94,16 @@ class Place:
         return f"http://127.0.0.1:{self.relay_port}"
 
     @property
+    def trainer_url(self) -> str:
+        """Where retrains are ordered."""
+        return f"http://127.0.0.1:{self.trainer_port}"
+
+    @property
+    def training_secret(self) -> Path:
+        """The file that orders are signed with."""
+        return self.folder / "training.secret"
+
+    @property
     def load_log(self) -> Path:
         """The load generator's log: the judge's source."""
         return self.folder / "load.jsonl"
@@ -104,14 +122,16 @@ class Place:
             ConfigError: A part did not come up; the message names it and its log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        ports = free_ports(4)
-        self.host_port, self.envoy_port, self.admin_port, self.relay_port = ports
+        ports = free_ports(5)
+        self.host_port, self.envoy_port, self.admin_port, self.relay_port, self.trainer_port = ports
         artefacts = self.folder / "artefacts"
         if not artefacts.exists():
             say("training the models")
             build_artefacts(artefacts, self.seed)
         say("starting model servers and proxy")
         self._start_host(artefacts)
+        if self.trains:
+            self._start_trainer(artefacts)
         rotation = self.folder / "host" / "rotation"
         files = [rotation / f"{pool}.json" for pool in ("a", "b")]
         self._wait("host", lambda: all(file.is_file() for file in files))
@@ -122,13 +142,15 @@ class Place:
         self._wait("host", self._host_ready)
         self._wait("relay", lambda: httpx2.get(f"{self.relay_url}/pages/envoy").status_code == 200)  # noqa: PLR2004 - HTTP
         self._wait("envoy", self._gateway_ready)
+        if self.trains:
+            self._wait("trainer", self._trainer_ready)
         say("starting load")
         self._start_load()
         self._wait("load", lambda: self.load_log.exists() and self.load_log.stat().st_size > 0)
 
     def stop(self) -> None:
         """End everything, politely first."""
-        for name in ("load", "relay"):
+        for name in ("load", "relay", "trainer"):
             _end(self.started.pop(name, None))
         if self.envoy is not None:
             asyncio.run(self.envoy.stop())
@@ -198,11 +220,23 @@ class Place:
             )
         )
 
+    def _start_trainer(self, artefacts: Path) -> None:
+        self.training_secret.touch(mode=0o600)
+        self.training_secret.write_text(secrets.token_hex(32) + "\n", encoding="utf-8")
+        arguments = ["--port", str(self.trainer_port), "--deployment", MODEL]
+        arguments += ["--secret-file", str(self.training_secret), "--artefacts", str(artefacts)]
+        arguments += ["--host", self.host_url, "--envoy-admin", self.envoy_admin]
+        self._spawn("trainer", "homeostat.demo.trainer", *arguments)
+
+    def _trainer_ready(self) -> bool:
+        return httpx2.get(self.trainer_url, timeout=1.0).status_code == 404  # noqa: PLR2004 - HTTP
+
     def _start_load(self) -> None:
         arguments = ["--url", self.gateway_url, "--rate", str(self.base_rate)]
         arguments += ["--log", str(self.load_log), "--seed", str(self.seed)]
         if self.labels_url:
             arguments += ["--labels-url", f"{self.labels_url}/v1/labels"]
+            arguments += ["--rows-url", f"{self.trainer_url}/rows"] if self.trains else []
         self._spawn("load", "homeostat.demo.load", *arguments, stdin=subprocess.PIPE)
 
     def _spawn(self, name: str, module: str, *arguments: str, stdin: int | None = None) -> None:
@@ -217,6 +251,7 @@ class Place:
                     **os.environ,
                     "OMP_NUM_THREADS": "1",
                     "HOMEOSTAT_TOKEN": self.labels_token if name == "load" else "",
+                    ROWS_TOKEN_VARIABLE: self.rows_token if name in _TEACHING else "",
                 },
             )
 

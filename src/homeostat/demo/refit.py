@@ -29,6 +29,8 @@ FIT_MIN: Final = 150  # ten for each coefficient, nearly
 HELD_MIN: Final = 50
 CLASS_MIN: Final = 10  # of the rarer class, in either part
 SURE: Final = 0.95  # a false yes costs a ramp: whether it may serve is the canary's to say
+PREFIX: Final = "r-"
+"""What the name of a version begins with that came of an order."""
 _THRESHOLD: Final = 0.5
 _KEY_KEPT: Final = 44  # with prefix and digest within the 63 characters of a version's name
 
@@ -182,7 +184,7 @@ def version_of(key: str) -> str:
     'r-credit-d-0001-1800000000-e7260fe7'
     """
     plain = re.sub(r"[^a-z0-9.-]", "-", key.lower())[:_KEY_KEPT]
-    return f"r-{plain}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    return f"{PREFIX}{plain}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 def _divided(rows: Rows) -> tuple[Rows, Rows]:

@@ -13,18 +13,17 @@ from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.demo import cause, judge, setup
 from homeostat.demo.accesslog import read_sent
 from homeostat.demo.controller import Controller, Fact
-from homeostat.demo.faults import Fault, Injected
+from homeostat.demo.faults import GIVE_UP_S, Fault, Injected
 from homeostat.demo.judge import Judged, Seen
 from homeostat.demo.place import Place
+from homeostat.demo.stand_ins import StandIns
 from homeostat.demo.story import Story
 
 BASELINE_S: Final = 15.0  # seconds of steady load before a fault when there is no controller
 EXTRA_S: Final = (6.0, 10.0)  # seeded: faults do not wait for the moment that suits a controller
-GIVE_UP_S: Final = 90.0  # a fault that is not healed by then is not healed
 # Five seconds of processor, once on a machine; the last where many others want it too.
 PROOF_S: Final = 300.0
 HELD_WATCH_S: Final = 12.0  # after a self-ending fault, how long a late action would still show
-ESCALATED_WATCH_S: Final = 8.0  # after a person was told, how long a rash action would show
 LONGEST_S: Final = 2.5  # a request in flight at the injection was due at most so long before
 _STARVED: Final = (
     "the load generator itself was late by up to {:.1f} s: this machine was too busy for the round "
@@ -62,6 +61,7 @@ class Round:
         twin: Fitted twin that actions are rehearsed in; None for none.
         onset_s: The first fault comes so many seconds after the controller was started, or as
             soon as that knows what is normal; None for a seeded moment.
+        trains: A trainer and two stand-in people are there, for a drift.
     """
 
     folder: Path
@@ -72,6 +72,8 @@ class Round:
     started: float
     twin: setup.TwinFiles | None = None
     onset_s: float | None = None
+    trains: bool = True
+    _people: StandIns | None = None
     _known: set[tuple[str, str, str]] = field(default_factory=set)
 
     def run(
@@ -87,6 +89,7 @@ class Round:
         if not self.control:
             place.labels_url = f"http://127.0.0.1:{api_port}"
             place.labels_token = api_token
+            place.trains = self.trains
         controller: Controller | None = None
         judged: list[Judged] = []
         try:
@@ -100,6 +103,8 @@ class Round:
                     twin=self.twin,
                 )
                 controller.start()
+                people = place.folder / setup.PEOPLE
+                self._people = StandIns(url=place.labels_url, file=people, say=self.story.say)
                 self.story.banner(setup.banner(place, api_port, api_token))
             self._baseline(place, controller, chance)
             for number, fault in enumerate(faults):
@@ -169,14 +174,13 @@ class Round:
 
     def _over(self, watch: Watch, place: Place) -> bool:
         now = time.time()
-        if now - watch.at > GIVE_UP_S + (watch.fault.lasts_s or 0.0) * (
-            watch.fault.expected == "held"
-        ):
+        give_up_s = GIVE_UP_S if self.control else watch.fault.give_up_s
+        if watch.fault.expected == "held":
+            give_up_s += watch.fault.lasts_s or 0.0
+        if now - watch.at > give_up_s:
             return True
         if watch.fault.expected == "held":
             return watch.stopped_at is not None and now - watch.stopped_at > HELD_WATCH_S
-        if watch.fault.expected == "escalated" and watch.told_at is not None:
-            return now - watch.told_at > ESCALATED_WATCH_S
         return self._recovered_at(watch, place) is not None
 
     def _recovered_at(self, watch: Watch, place: Place) -> float | None:
@@ -189,6 +193,8 @@ class Round:
     def _listen(self, controller: Controller | None, watch: Watch | None) -> None:
         if controller is None:
             return
+        if self._people is not None:
+            self._people.act()
         before = len(controller.applied)
         for at, fact in controller.news():
             self._tell(at, fact, watch)
@@ -203,6 +209,8 @@ class Round:
                 more = [f"refused  {what}: {why[0]}" for what, why in fact.refused[:4]]
                 what = f"{decision.action.kind} {decision.action.subject}"
                 self.story.say("decided", f"{what}  ({fact.id})", *more)
+                if self._people is not None:
+                    self._people.heard(fact)
             case ActionRecord(state=ActionState.APPLIED):
                 # Of a ramp the rung that was written, not its end.
                 written = fact.action.change if fact.intent is None else fact.intent.post
@@ -210,7 +218,7 @@ class Round:
                 self.story.say("acted", change)
             case ActionRecord() if fact.state.is_terminal:
                 self.story.say("verified", f"{fact.id} {fact.state}: {fact.reason}")
-            case Notice(urgency=Urgency.PAGE):
+            case Notice(urgency=Urgency.PAGE | Urgency.ASK):
                 if watch is not None and watch.told_at is None and at >= watch.at:
                     watch.told_at = at
                 self.story.say("told", fact.title, *fact.lines[:3])

@@ -17,6 +17,7 @@ from homeostat.demo.population import sample
 CONSOLE_PORT: Final = 7373
 OBJECTIVE: Final = Objective(latency_p95_ms=250.0, error_ratio=0.01, accuracy=0.80)
 NAME: Final = "credit"
+PEOPLE: Final = "people.json"
 API_VERSION: Final = "homeostat.dev/v1alpha1"
 
 
@@ -105,6 +106,7 @@ def banner(place: Place, port: int, token: str) -> dict[str, Any]:
         "policy": f"{policy_file().name}: cooldown {policy['cooldown']}, "
         f"persistence {policy['persistence']} scrapes",
         "granted": f"{', '.join(autonomy['auto'])} (by {autonomy['grantedBy']})",
+        "retrain": "two people must say yes; two stand-ins do, and to nothing else",
         "gateway": place.gateway_url,
     }
 
@@ -167,6 +169,9 @@ def _model(place: Place, *, evidence_rules: bool) -> dict[str, Any]:
         "objective": {"costPerReplicaHour": "2.10 USD"},
         "policy": "demo",
     }
+    if place.trains:
+        spec["training"] = _training(place)
+        spec["canary"]["promoteWhen"]["certify"] = ["answers"]
     if not evidence_rules:
         spec["guardrails"] = {"evidenceRules": False}
     return {
@@ -185,9 +190,27 @@ def _twin(files: TwinFiles) -> dict[str, Any]:
     return spec | {"assume": _TWIN_ASSUMES}
 
 
+def _training(place: Place) -> dict[str, Any]:
+    # A drift is found in 8 s or more, and two people take 6 to answer: nobody in a window of 12 is
+    # from before it, and some six hundred are people whose truth is known.
+    orders = f"{place.trainer_url}/orders"
+    return {
+        "webhook": {
+            "url": orders,
+            "state": orders,
+            "secretFile": place.training_secret.name,
+            "allow": [f"127.0.0.1:{place.trainer_port}"],
+        },
+        "window": "12s",
+        "within": "5m",
+        "every": "1s",
+        "mark": True,
+    }
+
+
 def _controller(port: int) -> dict[str, Any]:
     spec = {
-        "api": {"host": "127.0.0.1", "port": port, "tokenFile": "token"},
+        "api": {"host": "127.0.0.1", "port": port, "tokenFile": "token", "peopleFile": PEOPLE},
         "store": {"path": "homeostat.db"},
         "killFile": "kill",
         "notify": [{"terminal": True}],

@@ -18,6 +18,8 @@ _STYLES = {
     "held": "green",
     "escalated": "bold magenta",
     "told": "magenta",
+    "asked": "magenta",
+    "answered": "magenta",
     "problem": "bold red",
     "too busy": "bold red",
 }
