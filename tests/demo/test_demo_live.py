@@ -10,7 +10,7 @@ import pytest
 
 from homeostat.base import codec
 from homeostat.base.events import Record
-from homeostat.base.intent import ActionRecord
+from homeostat.base.intent import ActionRecord, Proof
 from homeostat.base.training import Lineage, LineageState
 from homeostat.demo.faults import FAULTS
 from homeostat.demo.runner import STORY
@@ -130,8 +130,12 @@ def test_a_drift_is_cured_by_a_version_that_two_people_allowed_and_a_canary_cert
     folder = tmp_path / "kept" / "round-00"
     lineages = [one for one in facts(folder) if isinstance(one, Lineage)]
     states = list(dict.fromkeys(one.state for one in lineages))
-    assert states[-1] is LineageState.PROMOTED
+    # The demo ends when its users are well again: the last rung may be under its watch still.
+    assert states[-1] in {LineageState.TRYING, LineageState.PROMOTED}
     assert {LineageState.ASKING, LineageState.MADE, LineageState.TRYING} <= set(states)
+    ramps = [one for one in facts(folder) if isinstance(one, ActionRecord) and one.action.beside]
+    assert ramps[-1].proof is Proof.CERTIFIED, "about wrong answers: nothing failed"
+    assert any("ratio of wrong answers below" in one.reason for one in ramps)
     last = lineages[-1]
     assert last.order.parent == "v2"
     assert sorted(last.order.approvers) == ["ada", "ben"], "two, whatever is granted"

@@ -191,6 +191,11 @@ def test_inputs_that_moved_while_labels_say_that_answers_are_right_are_a_weekend
     assert blind.families() == [(Family.DRIFT, "model")]
     hurt = drifted(Patient(), 0.3).set(names.MODEL, names.ACCURACY, 0.85, samples=20_000.0)
     assert hurt.families() == [(Family.DRIFT, "model")]
+    hurt.learnt = 30.0  # too young a usual to be called worse by, and no word for harmlessness
+    assert hurt.families() == [(Family.DRIFT, "model")]
+    well = drifted(Patient(), 0.3).set(names.MODEL, names.ACCURACY, 0.96, samples=400.0)
+    well.learnt = 30.0
+    assert well.families() == []
 
 
 def test_predictions_that_broke_with_inputs_that_moved_a_little_are_no_broken_output() -> None:

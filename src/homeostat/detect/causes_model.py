@@ -254,8 +254,11 @@ def _harmless(case: Case, moved: float | None) -> bool:
 
     A drift of the inputs alone is no drift of the concept (virtual and real drift; Gama et al., ACM
     Computing Surveys 46 (2014), 2.1): weekends and holidays move inputs. One that leaves nothing as
-    it was is told before the labels come.
+    it was is told before the labels come. Fewer right answers than what is usual so far are no sign
+    of harmlessness either, even where that is too young to be called worse by (`_worse`).
     """
+    if _fallen(case):
+        return False
     known = case.value(names.MODEL, names.ACCURACY) is not None
     learnt = (names.MODEL, names.ACCURACY) in case.usual
     return known and learnt and case.slo_met is True and moved is not None and moved < _BEYOND
@@ -301,17 +304,24 @@ def _moved(case: Case, subject: str, signal: str) -> bool:
 
 
 def _worse(case: Case) -> bool:
+    """Return whether fewer answers are right than usual, and usual is known well enough to say so.
+
+    A usual value of a few ticks rests on the first few labels, and these are easily all right; one
+    of other versions says nothing of those that serve now.
+    """
+    learnt = case.learnt.get((names.MODEL, names.ACCURACY), 0.0)
+    return learnt >= _LEARNT_LEAST and _fallen(case) and _same_versions(case)
+
+
+def _fallen(case: Case) -> bool:
     """Return whether fewer answers are right than usual, by more than their labels' number says.
 
     The pooled test of two proportions, each taken to rest on as many labels as there are now (a
-    window that is full). A usual value of a few ticks rests on the first few labels, and these are
-    easily all right; one of other versions says nothing of those that serve now.
+    window that is full).
     """
     key = (names.MODEL, names.ACCURACY)
     accuracy, usual, labels = case.value(*key), case.usual.get(key), case.samples(*key)
     if accuracy is None or usual is None or labels < _LABELS_LEAST:
-        return False
-    if case.learnt.get(key, 0.0) < _LEARNT_LEAST or not _same_versions(case):
         return False
     pooled = (usual + accuracy) / 2.0
     spread = math.sqrt(max(pooled * (1.0 - pooled), 0.0) * 2.0 / labels)
