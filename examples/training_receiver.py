@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 OLDEST_S = 300  # a request signed longer ago, or that far ahead, is somebody's replay
 LARGEST = 1 << 20
+LONGEST_STAMP = 12  # digits; nobody's clock has more
 ORDER, MARK = "dev.homeostat.training.v1", "dev.homeostat.version.v1"
 
 
@@ -114,11 +115,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def is_signed(self, signed: bytes) -> bool:
         stamp = self.headers.get("x-homeostat-timestamp", "")
-        if not stamp.isdecimal() or abs(time.time() - int(stamp)) > OLDEST_S:
+        if not (stamp.isascii() and stamp.isdecimal() and len(stamp) <= LONGEST_STAMP):
+            return False
+        if abs(time.time() - int(stamp)) > OLDEST_S:
             return False
         secret = self.secret.read_bytes().strip()
         digest = hmac.new(secret, stamp.encode() + b"." + signed, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(f"v1={digest}", self.headers.get("x-homeostat-signature", ""))
+        given = self.headers.get("x-homeostat-signature", "")
+        return hmac.compare_digest(f"v1={digest}".encode(), given.encode())
 
     def answer(self, status: int, said: dict[str, Any]) -> None:
         body = json.dumps(said).encode()
