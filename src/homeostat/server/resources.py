@@ -21,8 +21,9 @@ Key = tuple[str, str]
 """Kind and name."""
 NAMES_A_FILE: Final = frozenset({"file", "fit", "check", "snapshot", "socket"})
 """Keys that name a file, besides all that end in `File`."""
-NAMES_NO_FILE: Final = frozenset({"path", "keyHeader"})
-"""Keys that look like it and are none: a page's path on a replica, a header's name."""
+NAMES_NO_FILE: Final = frozenset({"path", "keyHeader", "certify"})
+"""Keys that look like it and are none: a page's path on a replica, a header's name, what a canary's
+certificate is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
