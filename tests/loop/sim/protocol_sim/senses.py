@@ -15,7 +15,7 @@ from homeostat.base import names
 from homeostat.base.evidence import Evidence, Quality, Reading, Verdict
 from homeostat.base.guard import Load
 from homeostat.base.units import TimeNs
-from homeostat.base.world import Snapshot
+from homeostat.base.world import ReplicaState, Snapshot
 from protocol_sim.options import FALLBACK_REPLICAS, TICK
 
 FRESH_TICKS: Final = 10  # as the policy has it
@@ -158,8 +158,11 @@ def _gateway_gone(told: Evidence, _rng: Random, name: str) -> Look:
 
 
 def _replica_silent(told: Evidence, rng: Random, name: str) -> Look:
-    slot = names.replica(rng.choice(("a-1", "a-2", "b-1")))
-    return Look(_without(told, _of((slot,))), name, silent=True)
+    slot = rng.choice(("a-1", "a-2", "b-1"))
+    there = () if told.world is None else told.world.replicas
+    # Of one that is gone, starting or draining it is known that it has nothing to say.
+    serves = any(one.name == slot and one.state is ReplicaState.READY for one in there)
+    return Look(_without(told, _of((names.replica(slot),))), name, silent=serves)
 
 
 def _most_silent(told: Evidence, _rng: Random, name: str) -> Look:
