@@ -25,6 +25,7 @@ from homeostat.demo.judge import (
 
 ACTED = ((AT + 5.0, "restart_replica replica:a-1 (incarnation.a-1=2)"),)
 RETRAINED = ((AT + 40.0, "shift_traffic pool:b (weight.b=100.0)"),)
+TOLD = Seen(told_at=AT + 9.0, family="drift", applied=RETRAINED)
 VICTIM = Damage(endings=ANY, start=AT, port=9001)
 CHANGE = ((AT + 4.0, AT + 8.0),)
 
@@ -65,9 +66,10 @@ def test_the_outcome_follows_from_what_was_done_and_what_came_of_it(
         ("benign_blip", "held", Seen(applied=ACTED), False),
         ("metrics_outage", "held", Seen(), False),
         ("metrics_outage", "held", Seen(detected_at=AT + 3.0), True),
-        ("covariate_drift", "recovered", Seen(told_at=AT + 30.0, applied=RETRAINED), True),
-        ("covariate_drift", "recovered", Seen(told_at=AT + 30.1, applied=RETRAINED), False),
-        ("covariate_drift", "recovered", Seen(applied=RETRAINED), False),
+        ("covariate_drift", "recovered", replace(TOLD, told_at=AT + 30.0), True),
+        ("covariate_drift", "recovered", replace(TOLD, told_at=AT + 30.1), False),
+        ("covariate_drift", "recovered", replace(TOLD, told_at=None), False),
+        ("covariate_drift", "recovered", replace(TOLD, family="output"), False),
     ],
 )
 def test_the_right_outcome_must_come_about_in_the_right_way(

@@ -100,7 +100,7 @@ def is_as_expected(fault: str, expected: str, outcome: str, seen: Seen, injected
     """Return whether the outcome is the right one, and came about in the right way.
 
     Holding changes nothing. Whoever holds on data that cannot be believed says so. Where only
-    people can allow the cure, they are asked in time.
+    people can allow the cure, they are told in time, and of the right diagnosis.
 
     Args:
         fault: Its name.
@@ -116,7 +116,8 @@ def is_as_expected(fault: str, expected: str, outcome: str, seen: Seen, injected
             said = seen.detected_at is not None or fault != "metrics_outage"
             return not seen.applied and said
         case "recovered" if fault == "covariate_drift":
-            return seen.told_at is not None and seen.told_at - injected_at <= ESCALATE_S
+            in_time = seen.told_at is not None and seen.told_at - injected_at <= ESCALATE_S
+            return in_time and seen.family == "drift"
         case _:
             return True
 
