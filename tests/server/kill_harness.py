@@ -242,6 +242,11 @@ class Life:
         self.signal(signal.SIGKILL)
         self.zygote.reap(self.pid)
 
+    def ended(self) -> bool:
+        """Return whether it has ended and waits to be reaped."""
+        status = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
+        return status.rpartition(")")[2].split()[0] == "Z"
+
     def reap(self) -> int:
         """Wait until it ends, and return its wait status."""
         return self.zygote.reap(self.pid)
