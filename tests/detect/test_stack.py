@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from homeostat.detect.stack import Stack
+from homeostat.detect.stack import Stack, StackConfig
 from homeostat.detect.stack_checkpoint import from_bytes, to_bytes
 from homeostat.detect.stack_play import play
 
@@ -42,6 +42,29 @@ def test_the_score_is_above_one_half_exactly_at_alarms() -> None:
     assert ((said.anomaly_score[known] >= 0.5) == said.alarm[known]).all()
     assert said.anomaly_score[known].min() >= 0.0
     assert said.anomaly_score[known].max() <= 1.0
+
+
+def test_several_columns_have_a_lower_level_once_their_past_has_a_tail() -> None:
+    config = StackConfig()
+    assert config.told(1)[0].start == 2.6
+    level = config.told(2)[0].start + config.young(np.array([0.0, 100.0, 1000.0, 1e5, 1e9]))
+    assert level[:2].tolist() == [2.6, 2.6], "a short past is told of as a single column is"
+    assert (np.diff(level[1:]) < 0.0).all()
+    assert level[-1] == pytest.approx(2.0)
+
+
+@pytest.mark.slow
+def test_an_alarm_of_several_columns_has_reached_the_level_of_its_age() -> None:
+    values = _noise(1600, 6, 4)
+    values[1200:1215, ::2, 0] += 4.0
+    config = StackConfig()
+    said = play(Stack(config), values).said
+    assert said.alarm[1200:1215, ::2].any(axis=0).all()
+    age = np.cumsum(np.isfinite(said.neg_log10_p), axis=0)
+    usual = config.several.start + config.young(age)
+    assert (said.neg_log10_p[said.alarm] >= usual[said.alarm]).all()
+    told_of = said.neg_log10_p[said.alarm].min()
+    assert told_of < config.incident.start, "the level of a single column would have been silent"
 
 
 def test_nothing_reported_is_unknown_and_not_healthy() -> None:

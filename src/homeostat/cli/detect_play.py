@@ -151,7 +151,7 @@ class _Run:
         told = {place: job.levels for place, job in self.going.items()}
         if all(one is None for one in told.values()):
             return None
-        usual = Stack().config.incident.start  # of ticks that are past a job's end
+        usual = Stack().config.told(self.columns)[0].start  # of ticks past a job's end
         out: Floats = np.full((ticks, len(self.group)), usual)
         for place, own in told.items():
             if own is not None:

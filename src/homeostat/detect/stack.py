@@ -46,11 +46,17 @@ class StackConfig:
         rows: How each column is screened.
         together: How columns go together, where there are several.
         rates: How the rarity of what several columns say is counted.
-        incident: When an incident starts and ends. The default was chosen on made-up recordings
-            (`benchmarks/detection/synthetic.py`) for the best F1 of events; it is one level a
-            tick, however long ticks are, and no budget. `detect.stack_budget` makes one of a
-            budget; see `Stack.step`.
+        incident: When an incident of a single column starts and ends. The default was chosen on
+            made-up recordings (`benchmarks/detection/synthetic.py`) for the best F1 of events; it
+            is one level a tick, however long ticks are, and no budget. `detect.stack_budget` makes
+            one of a budget; see `Stack.step`.
         hint: The same for lesser incidents, which show in the score alone.
+        several: The same as `incident` for several columns, whose evidence is merged by a bound
+            that holds however they depend on each other and says less for it: at this level no
+            more healthy ticks start an incident than of a single column at its own
+            (docs/decisions/0060-several-columns-have-a-level-of-their-own.md). Of an entity that
+            was seen for some hundreds of ticks it is higher, up to that of a single column.
+        several_hint: The same as `hint` for several columns.
     """
 
     rows: screen_rows.Config = field(default_factory=screen_rows.Config)
@@ -62,6 +68,27 @@ class StackConfig:
     hint: stack_incident.Config = field(
         default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=30)
     )
+    several: stack_incident.Config = field(
+        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.2, quiet=30)
+    )
+    several_hint: stack_incident.Config = field(
+        default_factory=lambda: stack_incident.Config(start=1.5, stay=1.2, quiet=30)
+    )
+
+    def told(self, columns: int) -> tuple[stack_incident.Config, stack_incident.Config]:
+        """Return `incident` and `hint` of an entity of so many columns."""
+        if columns > 1:
+            return self.several, self.several_hint
+        return self.incident, self.hint
+
+    def young(self, age: Any) -> Any:
+        """Return how much higher the levels of several columns are after so many ticks, `[entity]`.
+
+        A past that is short has no tail: two doubts as `screen_rows.doubt` has them, one for what
+        columns say and one for how they go together.
+        """
+        most = max(self.incident.start - self.several.start, 0.0)
+        return np.minimum(2.0 * screen_rows.doubt(np, age), most)
 
 
 class StackState(NamedTuple):
@@ -167,14 +194,17 @@ class Stack:
         )
         each = seen.evidence.reshape(table.shape)
         entity: stack_entity.EntityState | tuple[()]
+        telling, hinting = self.config.told(table.shape[1])
+        usual, lower = telling.start, hinting.start
         if isinstance(state.entity, stack_entity.EntityState):
             entity, evidence, shares = self._entities.step(state.entity, table, allowed, each)
+            more = self.config.young(state.entity.age)
+            usual, lower = usual + more, lower + more
         else:
             entity, evidence, shares = (), each[:, 0], _alone(each)
-        incident, alarm = stack_incident.step(
-            np, self.config.incident, state.incident, evidence, start
-        )
-        hint, lesser = stack_incident.step(np, self.config.hint, state.hint, evidence)
+        level = usual if start is None else start
+        incident, alarm = stack_incident.step(np, telling, state.incident, evidence, level)
+        hint, lesser = stack_incident.step(np, hinting, state.hint, evidence, lower)
         said = Said(
             neg_log10_p=evidence,
             anomaly_score=scale(
