@@ -7,7 +7,7 @@ import pytest
 from homeostat.base.actions import HOLD, ActionKind, UndoKind
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
-from homeostat.base.guard import GuardState
+from homeostat.base.guard import GuardState, Setting
 from homeostat.base.policy import KillLevel, Mode
 from homeostat.base.world import Release, ReplicaState
 from homeostat.policy.runbook import ESCALATE, candidates, choose
@@ -134,6 +134,41 @@ def test_a_shed_limit_is_worked_out_from_what_is_in_flight() -> None:
 def test_a_batch_grows_by_doubling() -> None:
     world = build.world(levers={"batch_max": 1})
     wanted, _ = candidates(incident(Family.BATCHING, "pool:a"), state(world=world), ())
+    assert wanted[0].change == (("batch_max", 2),)
+
+
+def batch(value: float, *, served: bool) -> Setting:
+    return Setting(
+        lever="batch_max", value=value, version="v2", since=build.START, until=build.START,
+        served=served,
+    )  # fmt: skip
+
+
+def test_a_batch_that_served_is_gone_back_to_in_one_step() -> None:
+    seen = state(
+        world=build.world(levers={"batch_max": 1}),
+        settings=(batch(8, served=True), batch(1, served=False)),
+    )
+    wanted, _ = candidates(incident(Family.BATCHING, "pool:a"), seen, ())
+    assert [one.change for one in wanted[:2]] == [(("batch_max", 8),), (("batch_max", 2),)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (batch(8, served=False), batch(1, served=False)),  # it never served
+        (batch(8, served=True), batch(1, served=True)),  # so does the live one
+        (batch(8, served=True), batch(2, served=False)),  # the live one is another
+        (batch(4096, served=True), batch(1, served=False)),  # beyond the policy's bounds
+        (batch(0.5, served=True), batch(1, served=False)),  # a smaller one: no cure of full batches
+        (batch(1, served=False),),
+    ],
+)
+def test_nothing_but_what_served_and_fits_the_trouble_is_gone_back_to(
+    settings: tuple[Setting, ...],
+) -> None:
+    seen = state(world=build.world(levers={"batch_max": 1}), settings=settings)
+    wanted, _ = candidates(incident(Family.BATCHING, "pool:a"), seen, ())
     assert wanted[0].change == (("batch_max", 2),)
 
 

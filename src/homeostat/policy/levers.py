@@ -4,9 +4,11 @@ Pure arithmetic over a snapshot and the policy's bounds; None means that there i
 """
 
 import math
+from collections.abc import Sequence
 
 from homeostat.base import names
 from homeostat.base.evidence import Evidence
+from homeostat.base.guard import Setting
 from homeostat.base.policy import GuardPolicy, LeverLimit
 from homeostat.base.world import Levers, Snapshot
 
@@ -41,6 +43,26 @@ def batch_step(world: Snapshot, limit: LeverLimit | None) -> Levers | None:
         return None
     wanted = min(math.floor(live * (1.0 + limit.step_up)), math.floor(limit.high))
     return ((names.BATCH_MAX, int(wanted)),) if wanted > live else None
+
+
+def batch_back(
+    world: Snapshot, settings: Sequence[Setting], limit: LeverLimit | None
+) -> Levers | None:
+    """Return the batch that served before the live one, None if none is known or it serves, too.
+
+    One step, however far: what served is not guessed at by halves and doubles. Whether it is a way
+    back (lately, with as much to do) is the guards' to say.
+    """
+    live = world.lever(names.BATCH_MAX)
+    known = [one for one in settings if one.lever == names.BATCH_MAX]
+    if not isinstance(live, int | float) or limit is None or len(known) < 2:  # noqa: PLR2004 - it and the live one
+        return None
+    before, present = known[-2:]
+    if present.value != live or present.served or not before.served:
+        return None
+    if not isinstance(before.value, int | float) or not limit.low <= before.value <= limit.high:
+        return None
+    return ((names.BATCH_MAX, before.value),)
 
 
 def smaller_batch_step(world: Snapshot, limit: LeverLimit | None) -> Levers | None:

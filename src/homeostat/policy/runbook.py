@@ -24,6 +24,7 @@ from homeostat.base.units import ns
 from homeostat.base.world import Levers, ReplicaState, Snapshot
 from homeostat.policy.foreseen import is_foreseen, may_add
 from homeostat.policy.levers import (
+    batch_back,
     batch_step,
     fallback_step,
     limit_of,
@@ -47,6 +48,7 @@ _PASSING = ("G0", "G3 cooldown", "G3 stabilisation", "G5", "G6", "G13")
 # Source: half of the utilisation at which an M/M/c queue of three servers starts to wait.
 IDLE_AFTER_SCALE_DOWN = 0.30
 
+UP, DOWN = ActionKind.BATCH_UP, ActionKind.BATCH_DOWN
 Tried = Sequence[tuple[str, str]]
 
 
@@ -123,8 +125,10 @@ def _load(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]
 
 def _batching(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
     if put_back(state, world):
-        return (*_smaller_batch(state, world), *_scale(state, world, 1))
-    return (*_batch(state, world), *_scale(state, world, 1))
+        smaller = (*_batch_back(DOWN, state, world), *_smaller_batch(state, world))
+        return (*smaller, *_scale(state, world, 1))
+    larger = (*_batch_back(UP, state, world), *_batch(state, world))
+    return (*larger, *_scale(state, world, 1))
 
 
 def _retrain(_: Incident, state: GuardState, __: Snapshot) -> tuple[Action, ...]:
@@ -277,6 +281,17 @@ def _scale(state: GuardState, world: Snapshot, by: int) -> tuple[Action, ...]:
             exempt=by == 1,
         ),
     )
+
+
+def _batch_back(kind: ActionKind, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    """Return the way back to the batch that served, where that is `kind`."""
+    change = batch_back(world, state.settings, limit_of(state.managed.guard, names.BATCH_MAX))
+    live = world.lever(names.BATCH_MAX)
+    if change is None or not isinstance(live, int | float):
+        return ()
+    wanted = change[0][1]
+    larger = isinstance(wanted, int | float) and wanted > live
+    return _batch_to(kind, change, state, world) if larger == (kind is UP) else ()
 
 
 def _batch(state: GuardState, world: Snapshot) -> tuple[Action, ...]:
