@@ -13,6 +13,9 @@ from homeostat.base.world import Release, ReplicaState
 from homeostat.policy.runbook import ESCALATE, candidates, choose
 from homeostat.safety.permit import permit
 from homeostat.testing import build
+from homeostat.testing.guard_first import apart
+from homeostat.testing.guard_lately import replaced
+from homeostat.testing.guard_scene import NOW, scene
 
 CURES = {
     ActionKind.RESTART_REPLICA,
@@ -151,6 +154,17 @@ def test_a_batch_that_served_is_gone_back_to_in_one_step() -> None:
     )
     wanted, _ = candidates(incident(Family.BATCHING, "pool:a"), seen, ())
     assert [one.change for one in wanted[:2]] == [(("batch_max", 8),), (("batch_max", 2),)]
+
+
+def test_going_back_needs_no_trial_on_some_replicas_and_a_new_size_does() -> None:
+    """Of three replicas one would try it, and what one tries is never certified."""
+    back = replaced(apart(scene()), 16)
+    for seen, change in ((back, (("batch_max", 16),)), (replace(back, settings=()), None)):
+        wanted, because = candidates(incident(Family.BATCHING, "pool:a"), seen, ())
+        chosen = choose(wanted, permit(wanted, seen, NOW), because).action
+        assert chosen.kind is ActionKind.BATCH_UP
+        assert bool(chosen.first) is (change is None)
+        assert change in {None, chosen.change}
 
 
 @pytest.mark.parametrize(
