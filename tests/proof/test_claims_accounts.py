@@ -28,7 +28,7 @@ def setting(rules: tuple[Rule, ...] = RULES) -> Setting:
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", ACCOUNTS, ids=lambda claim: claim.name)
 def test_a_promise_of_accounts_is_proved_of_the_built_in_guards(claim: Claim) -> None:
-    assert Prover(guard=guard).claim(setting(), claim).verdict == "proved"
+    assert Prover(timeout_ms=g.PATIENT_MS, guard=guard).claim(setting(), claim).verdict == "proved"
 
 
 @pytest.mark.slow
@@ -37,7 +37,7 @@ def test_it_is_refuted_without_the_guard_that_keeps_it(name: str) -> None:
     rules = tuple(rule for rule in RULES if label(rule) not in KEPT_BY[name])
     assert len(rules) == len(RULES) - len(KEPT_BY[name])
     kernel = compile_rules(rules)
-    prover = Prover(guard=lambda action, state, now, *, undo=False: answer(
+    prover = Prover(timeout_ms=g.PATIENT_MS, guard=lambda action, state, now, *, undo=False: answer(
         action, look(state, now), undo=undo, kernel=kernel
     ))  # fmt: skip
     result = prover.claim(setting(rules), NAMED[name])
@@ -47,4 +47,7 @@ def test_it_is_refuted_without_the_guard_that_keeps_it(name: str) -> None:
 @pytest.mark.slow
 def test_a_missing_price_is_not_proved_to_ask_without_its_guard() -> None:
     rules = tuple(rule for rule in RULES if label(rule) != "G8 price")
-    assert Prover(guard=guard).claim(setting(rules), NAMED["priced"]).verdict != "proved"
+    assert (
+        Prover(timeout_ms=g.PATIENT_MS, guard=guard).claim(setting(rules), NAMED["priced"]).verdict
+        != "proved"
+    )

@@ -34,7 +34,7 @@ def setting(rules: tuple[Rule, ...] = RULES) -> Setting:
 
 def asked(rules: tuple[Rule, ...], name: str) -> Result:
     kernel = compile_rules(rules)
-    prover = Prover(guard=lambda action, state, now, *, undo=False: answer(
+    prover = Prover(timeout_ms=g.PATIENT_MS, guard=lambda action, state, now, *, undo=False: answer(
         action, look(state, now), undo=undo, kernel=kernel
     ))  # fmt: skip
     return prover.claim(setting(rules), NAMED[name])
@@ -43,7 +43,7 @@ def asked(rules: tuple[Rule, ...], name: str) -> Result:
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", ROOM, ids=lambda claim: claim.name)
 def test_a_promise_of_capacity_is_proved_of_the_built_in_guards(claim: Claim) -> None:
-    assert Prover(guard=guard).claim(setting(), claim).verdict == "proved"
+    assert Prover(timeout_ms=g.PATIENT_MS, guard=guard).claim(setting(), claim).verdict == "proved"
 
 
 @pytest.mark.slow

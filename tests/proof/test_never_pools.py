@@ -14,7 +14,7 @@ from homeostat.proof.verify import Prover, Result
 from homeostat.safety.guard import guard
 from homeostat.safety.rule import compare
 from homeostat.safety.rules import RULES
-from homeostat.testing.guard_scene import POLICY
+from homeostat.testing.guard_scene import PATIENT_MS, POLICY
 
 K = ActionKind
 TIGHT = LeverLimit(lever="replicas.", low=2, high=6, step_up=1.0, step_down=0.25)
@@ -26,7 +26,7 @@ def asked(policy: GuardPolicy, wanted: Property) -> Result:
     setting = Setting(
         policy=policy, scrape_ns=15 * SECOND, price_milli=1000, rules=RULES, asked=(wanted.when,)
     )
-    return Prover(guard=guard).claim(setting, claim_of(wanted))
+    return Prover(timeout_ms=PATIENT_MS, guard=guard).claim(setting, claim_of(wanted))
 
 
 def limits(*own: LeverLimit) -> GuardPolicy:

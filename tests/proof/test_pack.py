@@ -23,7 +23,7 @@ from homeostat.safety.rules import RULES
 from homeostat.safety.sight import look
 from homeostat.safety.tree import Const
 from homeostat.testing.guard_cases import label
-from homeostat.testing.guard_scene import POLICY
+from homeostat.testing.guard_scene import PATIENT_MS, POLICY
 
 POLICED = replace(POLICY, budget_usd_per_hour=50.0)
 NAMED = {claim.name: claim for claim in PACK}
@@ -71,13 +71,13 @@ def judged_by(rules: tuple[Rule, ...]) -> Prover:
     ) -> GuardAnswer:
         return answer(action, look(state, now), undo=undo, kernel=kernel)
 
-    return Prover(guard=real)
+    return Prover(timeout_ms=PATIENT_MS, guard=real)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", PACK, ids=lambda claim: claim.name)
 def test_a_promise_is_proved_of_the_built_in_guards(claim: Claim) -> None:
-    assert Prover(guard=guard).claim(setting(), claim).verdict == "proved"
+    assert Prover(timeout_ms=PATIENT_MS, guard=guard).claim(setting(), claim).verdict == "proved"
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ WINDOWS = {"capacity": ("G3 peak", "G3 drained"), "turns": ("G3 turning",)}
 def test_a_promise_about_time_is_proved_and_is_refuted_without_its_guards(name: str) -> None:
     rules = tuple(rule for rule in RULES if label(rule) not in WINDOWS[name])
     assert len(rules) == len(RULES) - len(WINDOWS[name])
-    assert _of_time(Prover(guard=guard), setting(), name).verdict == "proved"
+    assert _of_time(Prover(timeout_ms=PATIENT_MS, guard=guard), setting(), name).verdict == "proved"
     result = _of_time(judged_by(rules), setting(rules), name)
     assert (result.verdict, result.replayed) == ("refuted", True)
     assert {step.answer for step in result.counterexample} <= {"allow", "ask"}
@@ -133,7 +133,7 @@ def _of_time(prover: Prover, made: Setting, name: str) -> Result:
 @pytest.mark.slow
 def test_a_state_that_the_real_guards_do_not_confirm_refutes_nothing() -> None:
     rules = tuple(rule for rule in RULES if label(rule) != "G2 bounds")
-    result = Prover(guard=guard).claim(setting(rules), NAMED["bounds"])
+    result = Prover(timeout_ms=PATIENT_MS, guard=guard).claim(setting(rules), NAMED["bounds"])
     assert (result.verdict, result.replayed, result.counterexample) == ("unknown", False, ())
 
 
