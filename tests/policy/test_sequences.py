@@ -1,12 +1,15 @@
 """Which way the batch goes where tokens are served: smaller when sequences are put back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
 
 from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Family, Incident
-from homeostat.base.guard import GuardState
+from homeostat.base.guard import GuardState, Setting
 from homeostat.base.policy import KillLevel
 from homeostat.policy.runbook import candidates
 from homeostat.policy.sequences import put_back, would_fit
@@ -47,6 +50,23 @@ def test_the_batch_gets_smaller_first_when_that_saves_more_work_than_it_costs() 
     assert wanted(Family.BATCHING, "pool:a", seen)[:2] == [
         (ActionKind.BATCH_DOWN, 6), (ActionKind.SCALE_UP, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "first"), [(4, 4), (16, 6)])
+def test_where_work_is_put_back_only_a_smaller_batch_that_served_is_gone_back_to(
+    before: int, first: int
+) -> None:
+    def seen_with(value: int, *, served: bool) -> Setting:
+        return Setting(
+            lever=names.BATCH_MAX, value=value, version="v2", since=build.START,
+            until=build.START, served=served,
+        )  # fmt: skip
+
+    seen = replace(
+        state({names.PREEMPTION_RATIO: 0.34, names.KV_USAGE: 1.0}),
+        settings=(seen_with(before, served=True), seen_with(8, served=False)),
+    )
+    assert wanted(Family.BATCHING, "pool:a", seen)[0] == (ActionKind.BATCH_DOWN, first)
 
 
 def test_a_batch_of_one_cannot_be_smaller() -> None:
