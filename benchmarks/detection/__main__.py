@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 import figures_page
 from detection import gates, kept, made, rows
 from detection.made import Asked
@@ -164,14 +166,17 @@ def _older(key: str, known: Mapping[str, Mapping[str, Any]]) -> tuple[rows.Found
 
 
 def _entries(every: Sequence[Row], asked: Asked) -> list[Any]:
-    """Return what this run adds to the journal: what was played whole, and is no speed."""
+    """Return what this run adds to the journal: what was played whole, is known, and no speed."""
     facts = made.facts()
     return [
         kept.entry(
             row.gate.key, row.found, facts, seeds=_seeds(row.gate.part, asked), command=row.command
         )
         for row in every
-        if row.found and not row.found.short and not kept.NEVER & {row.gate.key, row.gate.part}
+        if row.found
+        and not row.found.short
+        and np.isfinite(row.found.value)
+        and not kept.NEVER & {row.gate.key, row.gate.part}
     ]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from homeostat.base.errors import ConfigError
-from homeostat.cli import detect_model, detect_train
+from homeostat.cli import detect_asked, detect_model, detect_refine, detect_train
 from homeostat.cli.detect_layout import Wanted
 from homeostat.cli.exits import Exit
 from homeostat.cli.main import app
@@ -129,7 +130,7 @@ def test_a_past_that_is_too_short_or_all_trouble_is_refused(tmp_path: Path) -> N
 CONTRADICTIONS = {
     ("--method", "ewma"): "--train: ewma learns nothing beforehand",
     ("--method", "vae,ewma"): "--train: vae, ewma learns nothing",
-    ("--method", "vae", "--model", "m"): "--model m: does not go with --train",
+    ("--method", "vae", "--model", "m"): "--model m: m: No such file or directory",
     ("--method", "vae", "--plot"): "--plot: does not go with --train",
     ("--method", "vae", "--state", "s"): "--state: does not go with --train",
     ("--method", "vae", "--false-incidents", "1"): "--false-incidents goes with --method stack",
@@ -180,3 +181,49 @@ def test_a_model_is_trained_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(text(related(11, 200)))
     judge = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--method", "vae")
     assert run(*judge, "--model", tmp_path / "m").exit_code == Exit.OK
+
+
+def test_what_speaks_against_a_model_is_said_and_nothing_is_written(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = detect_refine.Side(trouble=("i-1",), nothing=(), calm=0)
+    worse = detect_refine.Compared(
+        before=side,
+        after=detect_refine.Side(trouble=(), nothing=("i-2",), calm=4),
+        trouble=1,
+        nothing=1,
+        promised=0.1,
+    )
+    monkeypatch.setattr(detect_refine, "compare", lambda *_: worse)
+    learning = partial(detect_train.Learning, config=STRAIGHT)
+    monkeypatch.setattr(detect_asked, "Learning", learning)
+    (tmp_path / "past.csv").write_text(text(related(1, 600)))
+    words = ("--train", "--method", "vae", "--model", model, "-o", tmp_path / "m")
+    said = run("-i", tmp_path / "past.csv", *words)
+    assert said.exit_code == Exit.REFUSED, said.output
+    assert "it no longer tells of i-1" in said.output
+    assert "it tells of 1 stretches that people called nothing, where 0 were" in said.output
+    assert "it begins 4 incidents in calm time, where 0 were and its run length promises 0.1" in (
+        said.output
+    )
+    assert f"{model} stays as it is" in said.output
+    assert not (tmp_path / "m").exists()
+    other = tmp_path / "other.csv"
+    other.write_text(text(related(1, 600), "load,cpu,disk"))
+    assert "'free'" in str(run("-i", other, *words).exception)
+
+
+def test_calm_incidents_that_the_run_length_allows_speak_against_nothing() -> None:
+    def side(calm: int) -> detect_refine.Side:
+        return detect_refine.Side(trouble=(), nothing=(), calm=calm)
+
+    def against(old: int, new: int, promised: float) -> bool:
+        compared = detect_refine.Compared(
+            before=side(old), after=side(new), trouble=0, nothing=0, promised=promised
+        )
+        return bool(compared.against)
+
+    assert not against(0, 1, 1.0)
+    assert against(0, 1, 0.01)
+    assert against(2, 9, 1.0)
+    assert not against(9, 9, 1.0)

@@ -269,11 +269,12 @@ def test_the_journal_that_is_shipped_can_be_read(bench: Any) -> None:
         assert len(str(entry["commit"])) >= 7
 
 
-def test_speeds_and_short_runs_are_not_kept(bench: Any, tmp_path: Path) -> None:
+def test_speeds_short_runs_and_what_nobody_knows_are_not_kept(bench: Any, tmp_path: Path) -> None:
     played = dict.fromkeys(bench.gates.PARTS, bench.driver.Played(None, "not asked for"))
     played["speed"] = bench.driver.Played(outcome(bench, "speed", 1.0), "")
     played["shesd"] = bench.driver.Played(outcome(bench, "shesd", 15.0), "")
     played["lab"] = bench.driver.Played(outcome(bench, "lab", 0.5, short=True), "")
+    played["fleet"] = bench.driver.Played(outcome(bench, "fleet", float("nan")), "")
     asked = bench.made.Asked()
     fresh = bench.driver._entries(bench.driver.table_rows(played, asked, {}), asked)
     assert [one["key"] for one in fresh] == ["shesd.sets"]

@@ -41,7 +41,9 @@ def detect(
         "seasonal, shesd, spot, stack, vae, or an installed one.",
     ),
     model: Path | None = typer.Option(
-        None, "--model", help="The model that a method judges by, for example vae."
+        None,
+        "--model",
+        help="The model that a method judges by, for example vae; with --train, the one to follow.",
     ),
     deployment: str | None = typer.Option(
         None, "--deployment", help="Whose ticks, where --input is a controller's journal (.db)."
@@ -154,6 +156,11 @@ def _trained(asked: "Learning", json_file: Path | None) -> None:
     if json_file != _STREAM:
         shown = ("output", "columns", "ticks", "flagged", "rounds", "elbo_held_out")
         show([{name: summary[name] for name in shown}], Output.TABLE)
+    if not summary["taken"]:
+        for line in summary["compared"]["against"]:
+            tell(f"homeostat: not written: {line}")
+        tell(f"homeostat: {asked.before.path if asked.before else '--model'} stays as it is")
+        raise typer.Exit(Exit.REFUSED)
 
 
 def _refuse_budget(false_incidents: float | None) -> None:

@@ -22,7 +22,7 @@ class How:
 
     Attributes:
         methods: Names.
-        model: A file that `--train` wrote; None = none.
+        model: A file that `--train` wrote, to judge by or, with `train`, to follow; None = none.
         train: A model is to be made, and nothing judged.
         false_share: Incidents are to be told of by a fleet's rule.
     """
@@ -50,8 +50,11 @@ def by(wanted: Wanted, how: How) -> Wanted:
             f"--false-share judges by a rule of its own, and not by {', '.join(how.methods)}; "
             "leave one of them out"
         )
-    if how.train:
-        return _to_learn(wanted, how)
+    if how.train and how.methods != _TAUGHT:
+        raise InputError(
+            f"--train: {', '.join(how.methods)} learns nothing beforehand; "
+            "give --method vae, or leave --train out"
+        )
     model = None if how.model is None else detect_model.named(how.model)
     if model is not None and wanted.columns not in {(), model.columns}:
         raise InputError(
@@ -60,7 +63,8 @@ def by(wanted: Wanted, how: How) -> Wanted:
         )
     columns = wanted.columns if model is None else model.columns
     asked = replace(wanted, columns=columns, methods=how.methods, model=model)
-    detect_methods.of(asked)
+    if not how.train:
+        detect_methods.of(asked)
     return asked
 
 
@@ -83,15 +87,6 @@ def learning(source: Path, output: Path, wanted: Wanted, others: Mapping[str, bo
             )
     if Path("-") in {source, output}:
         raise InputError("--train: learns from files and writes one; name them, not -")
-    return Learning(source=source, output=output, wanted=wanted)
-
-
-def _to_learn(wanted: Wanted, how: How) -> Wanted:
-    if how.methods != _TAUGHT:
-        raise InputError(
-            f"--train: {', '.join(how.methods)} learns nothing beforehand; "
-            "give --method vae, or leave --train out"
-        )
-    if how.model is not None:
-        raise InputError(f"--model {how.model}: does not go with --train, which makes one anew")
-    return replace(wanted, methods=how.methods)
+    return Learning(
+        source=source, output=output, wanted=replace(wanted, model=None), before=wanted.model
+    )

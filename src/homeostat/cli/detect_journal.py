@@ -1,8 +1,9 @@
 """A controller's journal as a recording: a row a tick, a deployment's portrait as its columns.
 
 What an autoencoder of the loop learns from is what the loop saw (`detect.portrait`). Rows on which
-a rule suspected something or an objective was missed, and the `fused.BELONGS` after them, are no
-normal past: they are shown, and teach nothing. Columns that were known on fewer than nine ticks in
+a rule suspected something, an objective was missed or an action of ours was under way, and the
+`fused.BELONGS` after them, are no normal past: they are shown, and teach nothing. What people said
+of incidents counts, too (`learn.normal_past`). Columns that were known on fewer than nine ticks in
 ten are left out and told, for a model says nothing where one of its columns is not known;
 `--columns` takes them in.
 """
@@ -13,15 +14,14 @@ from typing import Final
 
 import numpy as np
 
-from homeostat.base import codec
 from homeostat.base.errors import HomeostatError
-from homeostat.base.events import Ticked
-from homeostat.base.evidence import UNLIKE_ITSELF, Evidence
 from homeostat.base.units import SECOND
 from homeostat.cli.detect_block import Block
+from homeostat.cli.detect_journal_said import Held, held
 from homeostat.cli.detect_layout import EmptyError, InputError, Wanted
 from homeostat.detect.fused import BELONGS
 from homeostat.detect.portrait import portrait
+from homeostat.learn.normal_past import normal_past
 from homeostat.server.replaying import open_read_only
 
 KNOWN: Final = 0.9
@@ -30,7 +30,7 @@ _ROWS: Final = 4096
 
 
 class JournalTable:
-    """A journal; see `detect_block.Table`. `calm` says which of its rows are a normal past.
+    """A journal; see `detect_block.Table`. `past` says which of its rows are a normal past.
 
     Args:
         path: The journal.
@@ -44,9 +44,10 @@ class JournalTable:
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self.path, self.timed = path, True
         try:
-            seen = _ticks(path, wanted.deployment)
+            held = _held(path, wanted.deployment)
         except HomeostatError as error:
             raise InputError(f"{path}: {error}") from error
+        seen = held.seen
         if not seen:
             raise EmptyError(f"{path}: shows no tick; give the journal of a controller that ran")
         rows = [portrait(one.readings) for one in seen]
@@ -59,7 +60,7 @@ class JournalTable:
         number = np.arange(len(rows))
         shown = np.ones(len(rows), dtype=bool)
         self._rows = Block(texts, at, table[:, places], shown, number + 1)
-        self.calm = _calm(seen)
+        self.past = normal_past(seen, held.spoken(), held.acted(), belongs=BELONGS)
 
     def blocks(self) -> Iterator[Block]:
         """Yield all rows; see `detect_block.Table`."""
@@ -67,15 +68,11 @@ class JournalTable:
             yield self._rows.rows(slice(start, start + _ROWS))
 
 
-def _ticks(path: Path, wanted: str | None) -> list[Evidence]:
-    """Return one deployment's evidence, tick by tick."""
-    found: dict[str, list[Evidence]] = {}
+def _held(path: Path, wanted: str | None) -> Held:
+    """Return what is held of one deployment."""
     journal = open_read_only(path)
     try:
-        for entry in journal.read(kinds=("event",)):
-            event = codec.decode(entry.body) if b'"$":"Ticked"' in entry.body else None
-            if isinstance(event, Ticked):
-                found.setdefault(event.evidence.deployment, []).append(event.evidence)
+        found = held(journal)
     finally:
         journal.close()
     if wanted is None and len(found) > 1:
@@ -85,7 +82,7 @@ def _ticks(path: Path, wanted: str | None) -> list[Evidence]:
             f"no deployment is called {wanted!r} (there are: {', '.join(sorted(found)) or 'none'})"
             "; correct --deployment"
         )
-    return next(iter(found.values()), []) if wanted is None else found[wanted]
+    return next(iter(found.values()), Held()) if wanted is None else found[wanted]
 
 
 def _chosen(
@@ -111,14 +108,3 @@ def _chosen(
         for name, known in zip(names, share.tolist(), strict=True)
         if known < KNOWN
     )
-
-
-def _calm(seen: list[Evidence]) -> np.ndarray:
-    """Return which ticks are a normal past; see the module. Bool `[row]`."""
-    out, since = np.zeros(len(seen), dtype=bool), BELONGS
-    for place, one in enumerate(seen):
-        known = any(each.confidence > UNLIKE_ITSELF for each in one.suspicions)
-        trouble = known or one.slo_met is False
-        since = 0 if trouble else since + 1
-        out[place] = since >= BELONGS and one.ready
-    return out

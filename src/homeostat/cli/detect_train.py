@@ -2,46 +2,32 @@
 
 What is in the recordings is played through the stack first, and what it calls an incident teaches
 nothing: HASH trains on historical normal data, and nobody's past is only that. Of a controller's
-journal neither does what it suspected something on (`cli.detect_journal`); of an NPZ file with
-`train` that part alone is learnt from. Several files of the same columns are one past; no window
-reaches from one into the next.
+journal neither does what it suspected something on or did something on (`cli.detect_journal`), and
+what people called nothing does; of an NPZ file with `train` that part alone is learnt from. Several
+files of the same columns are one past; no window reaches from one into the next. A model that is to
+follow another one is held against it first (`cli.detect_refine`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from homeostat import __version__
 from homeostat.base.errors import ConfigError
-from homeostat.cli import detect_model, detect_open, detect_scan
+from homeostat.cli import detect_model, detect_open, detect_past, detect_refine
 from homeostat.cli.detect_block import Table
-from homeostat.cli.detect_cells import Floats
-from homeostat.cli.detect_feed import Feed
-from homeostat.cli.detect_layout import InputError, Wanted
+from homeostat.cli.detect_layout import InputError, ModelFile, Wanted
+from homeostat.cli.detect_past import Past
 from homeostat.cli.detect_run import FORMAT, progress
 from homeostat.cli.output import tell
-from homeostat.detect import stack_play, vae_file
-from homeostat.detect.stack import Stack
+from homeostat.detect import vae_file
 from homeostat.detect.vae_config import Config
 from homeostat.detect.vae_model import Fitted, fit
 
-_TICKS: Final = 512  # played at a time
 _LEAST_KEPT: Final = 0.5  # of the known ticks: where the stack flags more, nothing is believed
-
-
-class Past(NamedTuple):
-    """What is learnt from.
-
-    Attributes:
-        values: `[tick, column]`, NaN where nothing is known.
-        believed: Bool `[tick]`.
-    """
-
-    values: Floats
-    believed: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +39,20 @@ class Learning:
         output: Where the model goes.
         wanted: What is said of the columns.
         config: Settings of the autoencoder.
+        before: The model that the new one would follow; None = there is none.
     """
 
     source: Path
     output: Path
     wanted: Wanted
     config: Config = field(default_factory=Config)
+    before: ModelFile | None = None
 
 
 def train(asked: Learning) -> dict[str, Any]:
     """Fit, train and write a model; return the summary as it is written.
+
+    A model that is worse than the one before it is not written; `compared` says in what.
 
     Raises:
         InputError: An input cannot be read, or is too little to learn from.
@@ -74,11 +64,18 @@ def train(asked: Learning) -> dict[str, Any]:
     detect_open.outputs(paths[:1], paths[0], asked.output)  # a model over an input is refused
     tables = [detect_open.table(path, asked.wanted) for path in paths]
     columns = _same_columns(tables, paths)
-    pasts = [_past(table, path, asked) for table, path in zip(tables, paths, strict=True)]
-    past = _joined(pasts, len(columns))
+    pasts = [
+        detect_past.past(table, path, asked.wanted)
+        for table, path in zip(tables, paths, strict=True)
+    ]
+    past = detect_past.joined(pasts, len(columns))
     with progress("training", asked.config.rounds, "rounds") as advance:
         fitted = _fitted(asked, past, lambda *_: advance(1))
-    detect_model.write(asked.output, vae_file.save(fitted, asked.config, columns))
+    saved = vae_file.save(fitted, asked.config, columns)
+    compared = None if asked.before is None else _compared(asked.before, saved, columns, past)
+    taken = compared is None or compared.taken
+    if taken:
+        detect_model.write(asked.output, saved)
     known = np.isfinite(past.values).all(axis=1)
     return {
         "format": FORMAT,
@@ -96,7 +93,22 @@ def train(asked: Learning) -> dict[str, Any]:
         "elbo_before": fitted.elbo[0],
         "elbo_held_out": fitted.elbo[fitted.best],
         "active_latent": fitted.active,
+        "touched": past.touched,
+        "called_nothing": past.told,
+        "taken": taken,
+        "compared": None if compared is None else compared.facts(),
     }
+
+
+def _compared(
+    before: ModelFile, saved: vae_file.Saved, columns: tuple[str, ...], past: Past
+) -> detect_refine.Compared:
+    """Return how a model would have done on what it was learnt from, beside the one before."""
+    models = (detect_model.read(before.path), vae_file.load(saved))
+    with progress("comparing", 2 * len(past.values), "ticks") as advance:
+        return detect_refine.compare(
+            *models, columns, past.values, past.believed, past.stretches, advance
+        )
 
 
 def _same_columns(tables: Sequence[Table], paths: Sequence[Path]) -> tuple[str, ...]:
@@ -109,38 +121,6 @@ def _same_columns(tables: Sequence[Table], paths: Sequence[Path]) -> tuple[str, 
                 f"{', '.join(first)}: one model is of the same columns; choose them with --columns"
             )
     return first
-
-
-def _past(table: Table, path: Path, asked: Learning) -> Past:
-    """Return one file's ticks, and which of them are believed normal."""
-    counters = detect_scan.counters(table.columns, asked.wanted, str(path))
-    table, scan = detect_scan.look(table, str(path))
-    feed, stack = Feed(table, counters), Stack()
-    part = scan.shown < scan.rows  # the rest is what the file has to learn from
-    calm = getattr(table, "calm", None)  # a journal knows when something was suspected
-    state = stack.init(len(table.columns))
-    values, believed = [np.empty((0, len(table.columns)))], [np.empty(0, dtype=bool)]
-    with progress("playing", scan.rows, "rows") as advance:
-        while len((taken := feed.take(_TICKS)).values):
-            said, state = stack_play.play(stack, taken.values[:, None], state=state)
-            may = np.ones(len(taken.values), dtype=bool)
-            if part and taken.block is not None:
-                may[taken.place] = ~taken.block.shown
-            if calm is not None and taken.block is not None:
-                may[taken.place] = calm[taken.block.line - 1]
-            values.append(taken.values)
-            believed.append(may & ~said.active[:, 0])
-            advance(0 if taken.block is None else len(taken.place))
-    return Past(np.concatenate(values), np.concatenate(believed))
-
-
-def _joined(pasts: Sequence[Past], columns: int) -> Past:
-    """Return several pasts as one, with an unknown tick after each."""
-    gap: Floats = np.full((1, columns), np.nan)
-    return Past(
-        np.concatenate([part for past in pasts for part in (past.values, gap)]),
-        np.concatenate([part for past in pasts for part in (past.believed, [False])]),
-    )
 
 
 def _fitted(asked: Learning, past: Past, told: Any) -> Fitted:
