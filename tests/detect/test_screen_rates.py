@@ -131,3 +131,11 @@ def test_a_tick_without_the_end_of_a_block_is_judged_as_one_with_it() -> None:
         for one, other in zip(alone[1:], beside[1:], strict=True):
             assert one.tolist() == other[:fast].tolist()
         assert np.array_equal(alone.table.scores, beside.table.scores[:, :fast])
+
+
+def test_the_logarithm_that_is_kept_is_that_of_the_mean_block() -> None:
+    scores = np.abs(np.random.default_rng(8).normal(size=(900, 5)))
+    scores[np.random.default_rng(9).random(scores.shape) < 0.2] = np.nan
+    state, _ = _play(scores)
+    assert len(set(state.length.tolist())) > 1
+    np.testing.assert_array_equal(state.log10_length, np.log10(state.length))

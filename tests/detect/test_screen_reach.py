@@ -11,7 +11,8 @@ from homeostat.detect import screen_reach
 def _play(scores: Any) -> tuple[Any, Any]:
     state, out = screen_reach.init(np, scores.shape[1]), np.empty(scores.shape)
     for tick, one in enumerate(scores):
-        state, out[tick] = screen_reach.step(np, state, one, np.ones(one.shape, dtype=bool))
+        state, times = screen_reach.step(np, state, one, np.ones(one.shape, dtype=bool))
+        out[tick] = screen_reach.evidence(np, times)
     return state, out
 
 
@@ -58,3 +59,18 @@ def test_a_row_that_never_moved_says_much_when_it_does_and_nothing_before() -> N
     _, said = _play(sizes)
     assert (said[200:250] == 0.0).all()
     assert said[250] > 10.0
+
+
+def test_a_step_is_what_its_formula_says_at_every_age() -> None:
+    ages = np.arange(1.0, 1_200.0)
+    state = screen_reach.State(reach=np.ones(len(ages)), count=ages)
+    share = np.maximum(0.5 / (1.0 + ages / 20.0), 0.01)
+    for size, sign in ((2.0, 0.95), (0.5, -0.05)):
+        moved, _ = screen_reach.step(np, state, np.full(len(ages), size), True)
+        np.testing.assert_allclose(moved.reach, np.exp(share * sign), rtol=1e-15)
+
+
+def test_the_largest_evidence_is_that_of_the_largest_ratio() -> None:
+    times = np.random.default_rng(1).pareto(1.0, size=(500, 8))
+    each = screen_reach.evidence(np, times)
+    np.testing.assert_array_equal(screen_reach.evidence(np, times.max(axis=1)), each.max(axis=1))

@@ -65,6 +65,7 @@ class State(NamedTuple):
     Attributes:
         table: Highest scores of past blocks.
         length: Mean ticks of the blocks in the table.
+        log10_length: Its logarithm: a logarithm is dear, and blocks end seldom.
         age: Ticks of the block that is not over yet.
         highest: Highest score in it, or in the episode that it belongs to; -inf for none.
         rare: Its -log10 p at the time.
@@ -73,6 +74,7 @@ class State(NamedTuple):
 
     table: conformal.Table
     length: Any
+    log10_length: Any
     age: Any
     highest: Any
     rare: Any
@@ -100,6 +102,7 @@ class Rates:
         return State(
             table=self.tables.init(xp, rows),
             length=none + self.config.shortest,
+            log10_length=xp.log10(none + self.config.shortest),
             age=none,
             highest=none - xp.inf,
             rare=none,
@@ -137,6 +140,7 @@ class Rates:
         after = State(
             table=table,
             length=length,
+            log10_length=_log10_anew(xp, state, length),
             age=xp.where(ends, 0.0, age),
             highest=xp.where(enters, -xp.inf, highest),
             rare=xp.where(ends, 0.0, rare),
@@ -156,7 +160,7 @@ class Rates:
             neg_log10_p: What it returned, `[row]`.
         """
         sure = xp.minimum(neg_log10_p / _COMMON, 1.0)
-        return neg_log10_p + sure * xp.log10(state.length)
+        return neg_log10_p + sure * state.log10_length
 
     def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
         """Return the state with these rows (bool `[row]`) as if new."""
@@ -169,3 +173,13 @@ class Rates:
         """Return how long a block lasts: twice as long each time the table was filled anew."""
         filled = xp.minimum(state.table.entered // self.config.blocks, len(self._lengths) - 1)
         return xp.asarray(self._lengths)[filled]
+
+
+def _log10_anew(xp: ModuleType, state: State, length: Any) -> Any:
+    """Return the logarithms of lengths, of which few are not as they were."""
+    if xp is not np:
+        return xp.log10(length)
+    out = state.log10_length.copy()
+    rows = np.flatnonzero(length != state.length)
+    out[rows] = np.log10(length[rows])
+    return out

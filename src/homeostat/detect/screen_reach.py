@@ -10,6 +10,8 @@ large its score, so that incidents that take less than a twentieth of the time h
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 _BEYOND: Final = 0.05  # share of ticks beyond the reach
 _STEP: Final = 0.01  # share of itself by which the reach moves up; down a nineteenth of that
 _FIRST: Final = 20.0  # early steps are half as large as the reach, until so many ticks
@@ -19,6 +21,11 @@ _SMALLEST: Final = 1e-9
 # freedom, as heavy as those of operators' signals.
 _AT_REACH: Final = 1.3
 _TAIL: Final = 3.0
+# Steps are all alike from so many ticks on; before, there is one for each count.
+_EVEN: Final = int(_FIRST * (0.5 / _STEP - 1.0))
+_SHARES: Final = np.maximum(0.5 / (1.0 + np.arange(_EVEN + 1) / _FIRST), _STEP)
+# What the reach is multiplied by: first where the score is within, then where it is beyond.
+_MOVES: Final = np.exp(np.concatenate([_SHARES * -_BEYOND, _SHARES * (1.0 - _BEYOND)]))
 
 
 class State(NamedTuple):
@@ -53,16 +60,24 @@ def step(xp: ModuleType, state: State, scores: Any, learn: Any) -> tuple[State, 
         learn: Bool `[row]`: where the score may be learnt.
 
     Returns:
-        The next state, and the evidence, 0 or more, NaN where unknown, `[row]`.
+        The next state, and how many times the reach before this tick the score is (`evidence`
+        makes -log10 p of it), 0 or more, NaN where unknown, `[row]`.
     """
     known = xp.isfinite(scores)
     size = xp.where(known, scores, 0.0)
     ratio = size / xp.maximum(state.reach, _SMALLEST)
-    said = _AT_REACH + _TAIL * xp.log10(xp.maximum(ratio, _SMALLEST))
-    said = xp.where(known & (state.count >= _LEAST), xp.maximum(said, 0.0), xp.nan)
+    ratio = xp.where(known & (state.count >= _LEAST), ratio, xp.nan)
     teaches = known & learn
     first = teaches & (state.count == 0.0)
-    share = xp.maximum(0.5 / (1.0 + state.count / _FIRST), _STEP)
-    moved = state.reach * xp.exp(share * (xp.where(size > state.reach, 1.0, 0.0) - _BEYOND))
+    at = xp.minimum(state.count, _EVEN) + xp.where(size > state.reach, _EVEN + 1.0, 0.0)
+    moved = state.reach * xp.asarray(_MOVES)[at.astype(xp.int32)]
     reach = xp.where(first, 2.0 * size, xp.where(teaches, moved, state.reach))
-    return State(xp.maximum(reach, _SMALLEST), state.count + teaches), said
+    return State(xp.maximum(reach, _SMALLEST), state.count + teaches), ratio
+
+
+def evidence(xp: ModuleType, ratio: Any) -> Any:
+    """Return -log10 p, 0 or more, of scores so many times their reach; NaN stays, any shape.
+
+    The larger the ratio, the larger the evidence: of several the largest is that of the largest.
+    """
+    return xp.maximum(_AT_REACH + _TAIL * xp.log10(xp.maximum(ratio, _SMALLEST)), 0.0)

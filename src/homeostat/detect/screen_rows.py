@@ -168,13 +168,14 @@ class Rows:
         season = self.seasons.learn(
             xp, state.season, values, allowed=learn, calm=calm, season=removed.season
         )
-        reach, beyond = screen_reach.step(xp, state.reach, looks.reshape(-1), every)
+        reach, times = screen_reach.step(xp, state.reach, looks.reshape(-1), every)
         low, high = self._band(xp, state, removed, rows)
         rare = self.rates.per_tick(xp, state.rates, rarity.reshape(-1))
         evidence = self._evidence(xp, state, rare.reshape(parts.shape))
         incident, _ = stack_incident.step(xp, self.config.incident, state.incident, evidence)
         lasting = xp.where(incident.active, xp.minimum(state.lasting + 1.0, _LONGEST), 0.0)
-        seen = Seen(evidence, _most(xp, beyond.reshape(_LOOKS, rows)), low, high)
+        beyond = screen_reach.evidence(xp, _most(xp, times.reshape(_LOOKS, rows)))
+        seen = Seen(evidence, beyond, low, high)
         after = State(season, looked, rated, reach, incident, lasting)
         return self._fresh(xp, after, looked.count < state.screen.count), seen
 

@@ -30,14 +30,14 @@ from homeostat.stats.esd import MAD_SIGMA
 Floats = npt.NDArray[np.float64]
 _Places = npt.NDArray[np.int64]
 
-_CLIP: Final = 6.0  # sigmas; of the differences, and of what is called a spike
-_NEIGHBOURS: Final = 5
+CLIP: Final = 6.0  # sigmas; of the differences, and of what is called a spike
+NEIGHBOURS: Final = 5
 _HARMONICS: Final = 12
-_AROUND: Final = 8  # surroundings: as many places on each side of a multiple, at most
-_SUSPECTS: Final = 3  # peaks looked at closely
-_LEAST_CYCLES: Final = 3  # for a season that was searched for; 2 for one that was asked about
+AROUND: Final = 8  # surroundings: as many places on each side of a multiple, at most
+SUSPECTS: Final = 3  # peaks looked at closely
+LEAST_CYCLES: Final = 3  # for a season that was searched for; 2 for one that was asked about
 _LONGER: Final = (2, 3, 4, 5, 6, 7)  # how many short seasons a longer one may be: a week of days
-_LEAST: Final = 16  # values
+LEAST: Final = 16  # values
 _ROUNDS: Final = 3
 
 
@@ -73,7 +73,7 @@ def find_season(
     """
     seen = np.isfinite(values)
     known = values[seen]
-    if known.size < _LEAST or known.max() <= known.min():
+    if known.size < LEAST or known.max() <= known.min():
         return NO_SEASON
     x = np.where(seen, values, np.nan)
     longest = longest or len(x) // 2
@@ -107,16 +107,16 @@ def _searched(x: Floats, longest: int) -> Season:
     n = len(steps)
     power = np.abs(np.fft.rfft(steps)) ** 2
     ratio = _over_surroundings(power)
-    ratio[:_LEAST_CYCLES] = 0.0
+    ratio[:LEAST_CYCLES] = 0.0
     ratio[: -(-n // longest)] = 0.0
-    suspects = np.argsort(-ratio)[:_SUSPECTS].tolist()
+    suspects = np.argsort(-ratio)[:SUSPECTS].tolist()
     suspects = [cycles for cycles in suspects if ratio[cycles] > 0.0]
     own = _autocorrelation(steps) if suspects else steps
     periods = {_refined(own, cycles) for cycles in suspects}
     found = [
         Season(period=period, neg_log10_p=evidence(x, period) - math.log10(n))
         for period in sorted(periods)
-        if 2 <= period <= longest and n >= _LEAST_CYCLES * period  # noqa: PLR2004 - two points
+        if 2 <= period <= longest and n >= LEAST_CYCLES * period  # noqa: PLR2004 - two points
     ]
     return max(found, key=lambda season: season.neg_log10_p, default=NO_SEASON)
 
@@ -132,7 +132,7 @@ def _longer(x: Floats, period: int, longest: int, hints: tuple[int, ...]) -> Sea
             - math.log10(len(_LONGER)),
         )
         for multiple in multiples
-        if len(x) >= (2 if multiple in hints else _LEAST_CYCLES) * multiple
+        if len(x) >= (2 if multiple in hints else LEAST_CYCLES) * multiple
     ]
     return max(found, key=lambda season: season.neg_log10_p, default=NO_SEASON)
 
@@ -151,8 +151,7 @@ def evidence(x: Floats, period: int, *, known: int = 0) -> float:
     if not np.isfinite(part).any():
         return 0.0
     power = np.abs(np.fft.rfft(_steps(part))) ** 2
-    multiples = range(1, min(_HARMONICS, (period - 1) // 2) + 1)
-    scores = _lines(power, cycles, [one for one in multiples if not known or one % known])
+    scores = _lines(power, cycles, [one for one in multiples(period) if not known or one % known])
     if not scores:
         return 0.0
     one = max(scores) - math.log10(len(scores))
@@ -160,9 +159,14 @@ def evidence(x: Floats, period: int, *, known: int = 0) -> float:
     return max(max(one, together) - math.log10(2.0), 0.0)
 
 
+def multiples(period: int) -> list[int]:
+    """Return which multiples of a season's frequency are looked at."""
+    return list(range(1, min(_HARMONICS, (period - 1) // 2) + 1))
+
+
 def _lines(power: Floats, cycles: int, multiples: list[int]) -> list[float]:
     """Return -log10 p of multiples against the places up to the next multiples."""
-    width = min(cycles - 1, _AROUND)
+    width = min(cycles - 1, AROUND)
     places = [multiple * cycles for multiple in multiples]
     whole = [place for place in places if place + width < len(power)]
     totals: list[float] = []
@@ -209,7 +213,7 @@ def _steps(x: Floats) -> Floats:
     sizes = np.abs(steps[known])
     size = MAD_SIGMA * _median(sizes)
     size = size or float(sizes.mean())
-    return np.clip(np.where(known, steps, 0.0), -_CLIP * size, _CLIP * size)
+    return np.clip(np.where(known, steps, 0.0), -CLIP * size, CLIP * size)
 
 
 def _without_spikes(x: Floats) -> Floats:
@@ -217,14 +221,14 @@ def _without_spikes(x: Floats) -> Floats:
     away = np.abs(x - (middle := _middle(x)))
     known = np.isfinite(away)
     size = MAD_SIGMA * _median(away[known]) if known.any() else 0.0
-    return np.where(known & (size > 0.0) & (away > _CLIP * size), middle, x)
+    return np.where(known & (size > 0.0) & (away > CLIP * size), middle, x)
 
 
 def _middle(x: Floats) -> Floats:
     """Return the median of each value and two neighbours on each side, unknown ones the largest."""
-    n, reach = len(x), _NEIGHBOURS // 2
+    n, reach = len(x), NEIGHBOURS // 2
     ring = np.concatenate((x[-reach:], x, x[:reach]))
-    a, b, c, d, e = (ring[shift : shift + n] for shift in range(_NEIGHBOURS))
+    a, b, c, d, e = (ring[shift : shift + n] for shift in range(NEIGHBOURS))
     if not np.isfinite(x).all():
         middle: Floats = np.sort(np.stack([a, b, c, d, e]), axis=0)[reach]
         return middle
@@ -247,7 +251,7 @@ def _median(values: Floats) -> float:
 def _over_surroundings(power: Floats) -> Floats:
     """Return each place's power over the mean of the places around, itself and next left out."""
     total = np.concatenate(([0.0], np.cumsum(power)))
-    (wide_low, wide_high), (near_low, near_high), count = _surroundings(len(power))
+    (wide_low, wide_high), (near_low, near_high), count = surroundings(len(power))
     wide = total[wide_high] - total[wide_low]
     near = total[near_high] - total[near_low]
     mean = np.maximum(wide - near, 0.0) / count
@@ -256,13 +260,13 @@ def _over_surroundings(power: Floats) -> Floats:
 
 
 @functools.lru_cache(maxsize=64)
-def _surroundings(n: int) -> tuple[tuple[_Places, _Places], tuple[_Places, _Places], Floats]:
+def surroundings(n: int) -> tuple[tuple[_Places, _Places], tuple[_Places, _Places], Floats]:
     """Return what is around each of so many places, what is next to it, and how many are between.
 
     The first two from where to where, the last without the second.
     """
     place = np.arange(n)
-    width = np.minimum(np.maximum(place // 2, 3), _AROUND)
+    width = np.minimum(np.maximum(place // 2, 3), AROUND)
     wide = (np.clip(place - width, 1, n), np.clip(place + width + 1, 1, n))
     near = (np.clip(place - 1, 1, n), np.clip(place + 2, 1, n))
     many, few = ((high - low).astype(np.float64) for low, high in (wide, near))
@@ -282,12 +286,16 @@ def _autocorrelation(steps: Floats) -> Floats:
 def _refined(own: Floats, cycles: int) -> int:
     """Return the period near n / cycles at whose multiples the series is most like itself."""
     n = len(own)
-    low = max(n // (cycles + 1), 2)
-    periods = np.arange(low, max(-(-n // max(cycles - 1, 1)), low + 1) + 1)
-    times = np.arange(1, cycles)[:, None]
-    lags = periods * times
+    periods, lags = tries(n, cycles)
     likeness = np.where(lags < n, own[np.minimum(lags, n - 1)], 0.0).sum(axis=0)
     return int(periods[int(np.argmax(likeness))])
+
+
+def tries(n: int, cycles: int) -> tuple[_Places, _Places]:
+    """Return the periods near n / cycles and their multiples, `[times, period]`."""
+    low = max(n // (cycles + 1), 2)
+    periods = np.arange(low, max(-(-n // max(cycles - 1, 1)), low + 1) + 1)
+    return periods, periods * np.arange(1, cycles)[:, None]
 
 
 def seasonal_median(x: Floats, period: int, *, cycles: int = 0) -> Floats:

@@ -37,10 +37,6 @@ _TRIES: Final = 41
 _BETWEEN: Final = 32
 _PASSES: Final = 3
 _CLIP: Final = 4.0  # sigmas
-_WILD: Final = 6.0  # sigmas
-_AROUND: Final = 16  # places on each side that a line is compared with
-_LINE: Final = 6.0  # times their mean, itself included: of 256 places of noise, e^-6 each
-_LEAST_CYCLES: Final = 3  # one less, for a season that was asked about
 _SIGMA: Final = 1.4826  # standard deviations to a median absolute deviation
 _MEAN_ABSOLUTE: Final = 0.7979  # mean absolute deviations to a standard deviation: sqrt(2 / pi)
 _SAME: Final = 0.03  # periods this near are one, known better
@@ -119,37 +115,6 @@ class History:
         within = np.arange(self.block) - 0.5 * (self.block - 1)
         out: Floats = known.at(self.ticks[:, None] + within).mean(axis=1)
         return out
-
-
-def suspects(histories: Floats) -> npt.NDArray[np.bool_]:
-    """Return which series have a line in their spectrum that is worth a test. `[series]`.
-
-    One in three of white noise does, so that the dear test is asked a third as often.
-
-    Args:
-        histories: `[entry, series]`, NaN where unknown.
-    """
-    steps = np.diff(histories, axis=0)
-    steps = np.where(np.isfinite(steps), steps, 0.0)
-    most = _WILD * _SIGMA * _medians(np.abs(steps))
-    steps = np.where(most > 0.0, np.clip(steps, -most, most), steps)
-    power = np.abs(np.fft.rfft(steps, axis=0)) ** 2
-    total = np.concatenate([np.zeros((1, power.shape[1])), np.cumsum(power, axis=0)])
-    place = np.arange(_LEAST_CYCLES - 1, len(power))
-    low, high = np.maximum(place - _AROUND, 1), np.minimum(place + _AROUND + 1, len(power))
-    mean = (total[high] - total[low]) / (high - low)[:, None]
-    return np.asarray((power[place] > _LINE * mean).any(axis=0))
-
-
-def _medians(sizes: Floats) -> Floats:
-    """Return the median of each column, all known; sorted along memory, which is far cheaper."""
-    rows = np.array(sizes.T, order="C")
-    half = rows.shape[1] // 2
-    rows.partition(half, axis=1)
-    above = rows[:, half]
-    # What is below the middle has its largest anywhere: cheaper than to ask for two places.
-    below = above if rows.shape[1] % 2 else rows[:, :half].max(axis=1)
-    return np.asarray(0.5 * (below + above))
 
 
 def search(

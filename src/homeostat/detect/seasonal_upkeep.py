@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.detect.seasonal_search import Found, History, Known, search, suspects
+from homeostat.detect import season_many
+from homeostat.detect.seasonal_search import Found, History, Known, search
 
 BINS: Final = 512  # places of a profile: 2 KiB; a day of minutes has 2.8 ticks to a place
 PARTS: Final = 16  # parts of a season with a spread of their own
@@ -113,11 +114,21 @@ def upkeep(memory: SeasonalMemory, how: Search) -> SeasonalMemory:
     if not len(rows):
         return memory
     if not how.hints:  # two cycles, enough for a hint, make no line that stands out
-        past = memory.ring[:used, rows].astype(np.float64)
-        rows = rows[(memory.period[rows] > 0.0) | suspects(past)]
+        rows = _worth_a_search(memory, rows, how.alpha)
     found = [(int(row), _search_row(memory, int(row), how)) for row in rows]
     changed = [(row, one) for row, one in found if one is not None]
     return _adopted(memory, changed) if changed else memory
+
+
+def _worth_a_search(memory: SeasonalMemory, rows: Any, alpha: float) -> Any:
+    """Return those of these rows that have a season or may have one."""
+    out = memory.period[rows] > 0.0
+    for first in range(0, len(rows), season_many.ROWS):
+        part = slice(first, first + season_many.ROWS)
+        past = memory.ring[: int(memory.used), rows[part]].T.astype(np.float64, order="C")
+        some = np.flatnonzero(~out[part] & season_many.suspects(past))
+        out[first + some] = ~season_many.without(past[some], alpha=alpha)
+    return rows[out]
 
 
 def _learnt(memory: SeasonalMemory) -> SeasonalMemory:

@@ -88,6 +88,7 @@ class Conformal:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._log10 = np.log10(1.0 + np.arange(config.size + 1))  # of a count and one
 
     def init(self, xp: ModuleType, series: int) -> Table:
         """Return empty tables."""
@@ -114,13 +115,14 @@ class Conformal:
             return np.full(known.shape, np.nan)
         new = xp.where(known, new, 0.0)
         higher = size - self._below(xp, state.scores, new, there)
-        out = xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(higher, there))
         far = known & (higher == 0) & (2 * there >= size)
         if xp is np:
+            out = self._log10[there] - self._log10[np.minimum(higher, there)]
             columns = np.flatnonzero(far)
             if columns.size:
                 out[columns] += _further(np, state.scores[:, columns], new[columns])
         else:
+            out = xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(higher, there))
             out = out + xp.where(far, _further(xp, state.scores, new), 0.0)
         return xp.where(known, out, xp.nan)
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 _CLIP_SIGMAS: Final = 3.0  # under normal noise one error in 370 is clipped
 _CLIP_AFTER: Final = 8.0  # fewer errors than this say nothing about their spread
 _PHI_MAX: Final = 0.98  # a random walk has no level to return to
@@ -227,8 +229,24 @@ class Whitener:
         sample = xp.clip(state.lag1 / xp.maximum(state.lag0, _SMALLEST * _SMALLEST), 0.0, 1.0)
         share = xp.maximum(1.0 / xp.maximum(state.count, 1.0), self.config.weight / 2.0)
         phi = xp.clip(sample + (1.0 + 3.0 * sample) * share, 0.0, _PHI_MAX)
-        reach = phi ** (state.gap + ticks)
-        grown = xp.sqrt((1.0 - reach * reach) / (1.0 - phi * phi))
+        reach, grown = _reached(xp, phi, state.gap + ticks)
         floor = xp.maximum(self.config.sigma_floor_relative * xp.abs(state.mean), _SMALLEST)
         sd = grown * xp.sqrt(xp.maximum(state.scale2, floor * floor))
         return state.mean + reach * (state.last - state.mean), sd, grown
+
+
+def _reached(xp: ModuleType, phi: Any, ticks: Any) -> tuple[Any, Any]:
+    """Return how much of a departure is left after some ticks, and how they widened the error."""
+    if xp is np:
+        rows = np.flatnonzero(ticks != 1.0)  # powers are dear, and nearly all look one tick ahead
+        reach, grown = phi.copy(), np.ones_like(phi)
+        if rows.size:
+            reach[rows], grown[rows] = _grown(np, phi[rows], ticks[rows])
+        return reach, grown
+    return _grown(xp, phi, ticks)
+
+
+def _grown(xp: ModuleType, phi: Any, ticks: Any) -> tuple[Any, Any]:
+    """Do what `_reached` does, for any number of ticks."""
+    reach = phi**ticks
+    return reach, xp.sqrt((1.0 - reach * reach) / (1.0 - phi * phi))
