@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
+from homeostat.base.family import Family as Family  # noqa: PLC0414 - evidence speaks of it
 from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
@@ -223,28 +224,6 @@ class Increments:
     judged: bool = False
     labelled: float | None = None
     right: float | None = None
-
-
-class Family(StrEnum):
-    """What kind of fault is suspected; the runbook is keyed by it."""
-
-    REPLICA = "replica"  # one replica slow, hung or gone while its peers are well
-    MEMORY = "memory"  # one process on its way to its limit
-    RELEASE = "release"  # every replica of the newest version, the older one clean
-    OUTPUT = "output"  # predictions break while features are unchanged
-    LOAD = "load"  # arrivals up, device time flat
-    BATCHING = "batching"  # batches at their cap, arrivals flat
-    DRIFT = "drift"  # inputs moved, predictions and labels with them
-    SENSOR = "sensor"  # the data cannot be believed
-    WORK = "work"  # a request takes more than it did, arrivals flat, all replicas alike
-    FRONTEND = "frontend"  # requests wait in the server while its device idles
-    NETWORK = "network"  # replicas are well and hard to reach
-    DEPENDENCY = "dependency"  # replicas are well and reachable, what they depend on is not
-    STARTING = "starting"  # users suffer because most of what serves them is still coming up
-    QUALITY = "quality"  # answers changed a little, inputs are what they were
-    BUDGET = "budget"  # an error budget burns, though no objective of the tick is missed
-    CONTROL = "control"  # users suffer after somebody else moved a lever
-    UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from homeostat.base import names
-from homeostat.base.evidence import Family, Quality, Suspicion
+from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Quality, Suspicion
 from homeostat.base.units import seconds
 from homeostat.base.world import Replica, ReplicaState
 from homeostat.detect.case import MORE_ARRIVALS, Case, median, suspicion
@@ -52,6 +52,55 @@ def _surplus(case: Case, replica: Replica) -> bool:
         one.pool == replica.pool and one.state is not ReplicaState.GONE for one in case.replicas
     )
     return there >= wanted
+
+
+def hung(case: Case) -> tuple[Suspicion, ...]:
+    """Processes that are there, take requests and finish none of them: direct evidence.
+
+    The device of an engine that is stuck forms no batch, so its counters of answers stand still
+    while what was sent to it piles up in its queue, and a request of our own is never answered;
+    its health page, which asks nothing of the engine, stays well. A process that is gone has no
+    queue; one that is slow, full or fails its requests goes on counting them. Three rounds of
+    probes in which all of this holds are their own persistence. Each replica speaks for itself,
+    however many are hung: their peers, of whom one has to pass, show that the users do not wait for
+    something that all of them depend on.
+    """
+    known, bad = _probed(case)
+    if not any(failures == 0.0 for failures in known.values()):
+        return ()
+    return tuple(
+        suspicion(
+            Family.HUNG,
+            case.subjects[replica.name],
+            0.97,
+            f"{replica.name} has {queue:.0f} requests and finishes none of them",
+            f"{known[replica.name]:.0f} probes of it failed in a row, its health page is well",
+            urgent=True,
+        )
+        for replica in case.serving
+        if replica.name in bad and (queue := _stuck(case, replica)) > 0.0
+    )
+
+
+def _stuck(case: Case, replica: Replica) -> float:
+    """Return how many requests wait in a replica that finishes none, 0 where that is not known."""
+    subject = case.subjects[replica.name]
+    up, well = case.value(subject, names.PROCESS_UP), case.value(subject, names.PROBE_HEALTH)
+    waiting = case.value(subject, names.QUEUE_LENGTH)
+    if up != 1.0 or well != 1.0 or waiting is None or case.heard.get(subject) is not Quality.GOOD:
+        return 0.0
+    if case.world is None or _young(case, replica, case.world.observed_at):
+        return 0.0  # what has just begun has answered nobody yet
+    # A ratio of what was answered: on a page that comes it is missing only while nothing is.
+    errors = case.readings.get((subject, names.ERROR_RATIO))
+    silent = errors is not None and errors.quality in {Quality.MISSING, Quality.FEW}
+    return waiting if silent else 0.0
+
+
+def _young(case: Case, replica: Replica, now: int) -> bool:
+    """Return whether a process began within the window over which ratios are worked out."""
+    window = LOOKBACK_SCRAPES * case.managed.scrape_ns
+    return replica.started_at is not None and now - replica.started_at <= window
 
 
 def failing(case: Case) -> tuple[Suspicion, ...]:

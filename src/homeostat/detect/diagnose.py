@@ -88,18 +88,24 @@ def diagnose(  # noqa: PLR0913 - everything a rule may ask for
         slo_met=slo_met,
         broken=broken(readings, managed.objective),
     )
-    found = [one for rule in _DIRECT for one in rule(case)]
-    probes = causes_replica.failing(case)
+    stuck = causes_replica.hung(case)
+    held = {one.subject for one in stuck}
+    # What waits in a replica that is hung fills its memory and fails its probes.
+    found = [one for rule in _DIRECT for one in rule(case) if one.subject not in held]
+    probes = tuple([one for one in causes_replica.failing(case) if one.subject not in held])
+    found += stuck
     blind = _blind(case) if managed.guard.evidence_rules else ()
     if blind:
         return _ranked([*found, *probes, *blind])
     explained = next((one for rule in _BY_PAGES if (one := rule(case))), ())
     echoes = any(one.family is Family.LOAD for one in explained)
-    if echoes and any(causes_replica.broken_alone(case, replica) for replica in case.replicas):
+    if echoes and (
+        stuck or any(causes_replica.broken_alone(case, replica) for replica in case.replicas)
+    ):
         # Users of a broken replica ask again: what looks like load is its echo.
         explained = tuple(one for one in explained if one.family is not Family.LOAD)
     found += _unexplained(case, probes, explained)
-    found += explained or (() if probes else causes_replica.failing_together(case))
+    found += explained or (() if probes or stuck else causes_replica.failing_together(case))
     if not found and slo_met is False:
         found.append(_unclear(case))
     return _ranked(found or forecast_load.foreseen(case))

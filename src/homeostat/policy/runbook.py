@@ -151,6 +151,7 @@ def _nothing(_: Incident, __: GuardState, ___: Snapshot) -> tuple[Action, ...]:
 
 _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ...]]] = {
     Family.REPLICA: _replica,
+    Family.HUNG: _replica,
     Family.MEMORY: _replica,
     Family.RELEASE: _release,
     Family.OUTPUT: _release,

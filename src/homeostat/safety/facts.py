@@ -206,7 +206,7 @@ def _about_replica(action: Action, sight: Sight) -> Record:
     return {
         "process_gone": target.name in sight.gone,
         "probe_failures": None if failures is None or failures < 0 else int(failures),
-        "suspected": odd and bool(families & {Family.REPLICA, Family.MEMORY}),
+        "suspected": odd and bool(families & {Family.REPLICA, Family.HUNG, Family.MEMORY}),
         "drained": target.state is ReplicaState.DRAINING,
         "others_seen": all(slot.name in sight.probed for slot in rotating),
         "others_remain": all(slot.name in sight.healthy for slot in pool),

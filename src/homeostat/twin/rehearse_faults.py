@@ -96,7 +96,7 @@ class _Asked:
     def wrong(self) -> "tuple[_Wrong, ...] | str":
         """Return the faults of what is suspected, or why the twin cannot play it."""
         match self.incident.family:
-            case Family.REPLICA:
+            case Family.REPLICA | Family.HUNG:
                 return self.replica()
             case Family.MEMORY:
                 return self.memory()

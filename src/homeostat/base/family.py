@@ -1,0 +1,26 @@
+"""What kind of fault is suspected: one word for each, used by rules, runbook and people."""
+
+from enum import StrEnum
+
+
+class Family(StrEnum):
+    """What kind of fault is suspected; the runbook is keyed by it."""
+
+    REPLICA = "replica"  # one replica slow, failing or gone while its peers are well
+    HUNG = "hung"  # a process is there, takes requests and finishes none
+    MEMORY = "memory"  # one process on its way to its limit
+    RELEASE = "release"  # every replica of the newest version, the older one clean
+    OUTPUT = "output"  # predictions break while features are unchanged
+    LOAD = "load"  # arrivals up, device time flat
+    BATCHING = "batching"  # batches at their cap, arrivals flat
+    DRIFT = "drift"  # inputs moved, predictions and labels with them
+    SENSOR = "sensor"  # the data cannot be believed
+    WORK = "work"  # a request takes more than it did, arrivals flat, all replicas alike
+    FRONTEND = "frontend"  # requests wait in the server while its device idles
+    NETWORK = "network"  # replicas are well and hard to reach
+    DEPENDENCY = "dependency"  # replicas are well and reachable, what they depend on is not
+    STARTING = "starting"  # users suffer because most of what serves them is still coming up
+    QUALITY = "quality"  # answers changed a little, inputs are what they were
+    BUDGET = "budget"  # an error budget burns, though no objective of the tick is missed
+    CONTROL = "control"  # users suffer after somebody else moved a lever
+    UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
