@@ -166,6 +166,11 @@ def test_an_undo_takes_no_more_than_may_serve() -> None:
     assert rotation(more, g.scale(6), undo=True)[0] == 2, "one is counted and not shown"
     gone = g.with_slot(grown, "a-1", ReplicaState.GONE)
     assert rotation(gone, g.scale(6), undo=True)[0] == 0
+    crowd = flying(
+        g.with_levers(g.scene(6, spares=0), replicas__a=1001), g.scale(1001),
+        ActionState.ROLLING_BACK, pre=(("replicas.a", 0),),
+    )  # fmt: skip
+    assert rotation(crowd, g.scale(1001), undo=True)[0] == 1001
 
 
 def test_a_slot_that_is_put_back_leaves_nothing() -> None:

@@ -183,6 +183,10 @@ def test_a_question_without_a_time_to_live_is_refused() -> None:
     for scrapes in (0.0, -1.0, float("nan")):
         never = guard(BACK, policy(replaced(asks, 32), approval_ttl_scrapes=scrapes), g.NOW)
         assert isinstance(never, Deny), scrapes
+    moment = MILLISECOND / asks.managed.scrape_ns
+    short = guard(BACK, policy(replaced(asks, 32), approval_ttl_scrapes=moment), g.NOW)
+    assert isinstance(short, NeedApproval)
+    assert short.ttl_ns == MILLISECOND
 
 
 def test_a_refusal_names_what_was_not_known() -> None:

@@ -113,3 +113,15 @@ def test_counting_a_second_rollback_forbids_it_in_a_full_hour_and_changes_nothin
     assert [reason.partition(":")[0] for reason in more] == (
         ["G4 rate"] if action is ROLLBACK and again and full and not undo else []
     )
+
+
+def test_what_another_pool_ran_is_no_older_version_of_this_one() -> None:
+    state = replace(g.scene(), verified=((g.STABLE, "v0"), (g.STABLE, g.OLD)))
+    assert state.world is not None
+    elsewhere = replace(state.world.releases[-1], version="v0")
+    assert elsewhere.pool == g.FALLBACK
+    own = replace(elsewhere, pool=g.STABLE)
+    for release, known in ((elsewhere, False), (own, True)):
+        world = replace(state.world, releases=(release, *state.world.releases))
+        seen = look(replace(state, world=world), g.NOW)
+        assert facts(g.rollback("v0"), seen)["to_verified"] is known
