@@ -70,6 +70,26 @@ def test_a_scale_down_called_scale_up_takes_replicas_out_all_the_same() -> None:
     assert (record["added"], record["taken"], record["directed"]) == (-2, 2, False)
 
 
+_MEASURES = (
+    (ActionKind.SCALE_UP, ActionKind.SCALE_DOWN, names.lever_replicas("a"), names.pool("a")),
+    (ActionKind.RESIZE_UP, ActionKind.RESIZE_DOWN, names.CONCURRENCY, names.pool("a")),
+    (ActionKind.BATCH_UP, ActionKind.BATCH_DOWN, names.BATCH_MAX, names.pool("a")),
+)
+
+
+@pytest.mark.parametrize(("up", "down", "lever", "subject"), _MEASURES)
+def test_each_kind_moves_its_lever_its_own_way(
+    up: ActionKind, down: ActionKind, lever: str, subject: str
+) -> None:
+    state = g.with_levers(g.scene(), **{lever.replace(".", "__"): 3})
+    for kind, wanted, right in (
+        (up, 4, True), (up, 3, True), (up, 2, False),
+        (down, 2, True), (down, 3, True), (down, 4, False),
+    ):  # fmt: skip
+        action = g.act(kind, subject, **{lever.replace(".", "__"): wanted})
+        assert facts(action, look(state, g.NOW))["directed"] is right, (kind, wanted)
+
+
 def test_a_replica_that_is_not_there_cannot_leave() -> None:
     change = change_of(g.restart("z-9"), SEEN, undo=False)
     assert leaving(change, SEEN) is None

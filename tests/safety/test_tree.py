@@ -26,6 +26,7 @@ from homeostat.safety.tree import (
     fields_of,
     type_of,
 )
+from homeostat.safety.wire import from_wire, to_wire
 
 FIELDS: dict[str, Type] = {
     "p": "bool",
@@ -177,3 +178,9 @@ def test_strings_have_no_order() -> None:
 
 def test_a_field_that_the_facts_lack_is_unknown() -> None:
     assert evaluate(Ref("p"), {}) is None
+
+
+@pytest.mark.parametrize("op", ["==", "!=", "<", "<=", ">", ">="])
+def test_every_comparison_is_read_back_as_it_was_written(op: Any) -> None:
+    tree = Compare(op, Ref("added"), Const(2))
+    assert from_wire(to_wire(tree)) == tree
