@@ -156,3 +156,62 @@ def test_a_state_of_another_budget_is_refused(tmp_path: Path) -> None:
     assert "made with Wanted(" in str(refused)
     assert "false_incidents=1.0" in str(refused)
     assert "false_incidents=2.0" in str(refused)
+
+
+@pytest.mark.slow
+def test_a_share_of_ticks_bounds_what_is_told_in_a_file_and_in_a_stream(tmp_path: Path) -> None:
+    rows = text(wild(), 300.0)
+    (tmp_path / "in.csv").write_text(rows)
+    option = ("--share-of-ticks", 0.002)
+    run("-i", tmp_path / "in.csv", "-o", tmp_path / "plain.csv")
+    result = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", *option)
+    assert result.exit_code == Exit.OK, result.output
+    said = judged((tmp_path / "out.csv").read_text())
+    plain = judged((tmp_path / "plain.csv").read_text())
+    np.testing.assert_array_equal(evidence(said), evidence(plain))
+    assert 0 < len(alarms(said)) <= 0.002 * len(said) + 2
+    streamed = run("-i", "-", "-o", "-", *option, rows=rows)
+    assert streamed.stdout == (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_state_goes_on_with_the_level_that_it_had(tmp_path: Path) -> None:
+    lines = text(wild(), 300.0).splitlines(keepends=True)
+    option = ("--share-of-ticks", 0.002)
+    (tmp_path / "in.csv").write_text("".join(lines))
+    run("-i", tmp_path / "in.csv", "-o", tmp_path / "whole.csv", *option)
+    state = ("--state", tmp_path / "s")
+    (tmp_path / "in.csv").write_text("".join(lines[:720]))
+    run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", *option, *state)
+    (tmp_path / "in.csv").write_text("".join(lines))
+    # Of another share it is refused, of the same it goes on.
+    refused = run(
+        "-i", tmp_path / "in.csv", "-o", tmp_path / "no.csv", "--share-of-ticks", 0.004, *state
+    )
+    assert refused.exit_code != Exit.OK
+    result = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", *option, *state)
+    assert result.exit_code == Exit.OK, result.output
+    assert (tmp_path / "out.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("share", "others", "said"),
+    [
+        ("0", (), "above 0 and at most 0.05"),
+        ("0.06", (), "above 0 and at most 0.05"),
+        ("nan", (), "above 0 and at most 0.05"),
+        ("0.01", ("--false-incidents", 1), "does not go with --false-incidents"),
+        ("0.01", ("--false-share", 0.05), "does not go with --false-share"),
+        ("0.01", ("--method", "ewma"), "does not go with --method ewma"),
+    ],
+)
+def test_a_share_that_bounds_nothing_or_meets_another_rule_is_refused(
+    tmp_path: Path, share: str, others: tuple[object, ...], said: str
+) -> None:
+    (tmp_path / "in.csv").write_text(text(wild()[:40], 60.0))
+    result = run(
+        "-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--share-of-ticks", share, *others
+    )
+    assert result.exit_code != Exit.OK
+    assert said in str(result.exception) + result.stderr
+    assert not (tmp_path / "out.csv").exists()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.stats.conformal_adaptive import AdaptiveLevel
+from homeostat.stats.conformal_adaptive import AdaptiveLevel, Level
 
 
 @settings(max_examples=60)
@@ -41,6 +41,35 @@ def test_unknown_neither_alarms_nor_steers() -> None:
     after, alarm = level.step(np, state, np.array([np.nan, 9.0]))
     assert alarm.tolist() == [False, True]
     assert after.alpha[0] == state.alpha[0] > after.alpha[1]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 1.0, 2.0, 300.0, np.nan]), st.booleans()), max_size=80
+    ),
+    st.sampled_from([0.01, 0.05]),
+    st.sampled_from([0.01, 0.5]),
+)
+def test_what_is_chosen_among_enough_evidence_is_bounded_on_one_side(
+    ticks: list[tuple[float, bool]], target: float, rate: float
+) -> None:
+    level = AdaptiveLevel(target=target, rate=rate)
+    state, alarms, seen = level.init(np, 1), 0, 0
+    for score, willing in ticks:
+        known = np.isfinite(np.array([score]))
+        alarm = known & willing & (np.array([score]) >= level.evidence(np, state))
+        state = level.moved(np, state, alarm, known)
+        # Taken down, as by whoever does not want a level above some height, it only alarms less.
+        state = Level(np.minimum(state.alpha, 0.2))
+        alarms, seen = alarms + int(alarm[0]), seen + int(known[0])
+        assert alarms <= level.most(seen) + 1e-9
+
+
+def test_the_evidence_asked_for_is_that_of_the_level_and_infinite_below_zero() -> None:
+    level = AdaptiveLevel()
+    asked = level.evidence(np, Level(np.array([0.01, 1.005, 0.0, -0.004])))
+    np.testing.assert_allclose(asked, [2.0, 0.0, np.inf, np.inf])
 
 
 @pytest.mark.parametrize("wrong", [{"target": 0.0}, {"rate": 1.0}, {"start": 1.5}])

@@ -51,6 +51,12 @@ def detect(
     train: bool = typer.Option(
         False, "--train", help="Learn a model of --input, believed normal; --output is its file."
     ),
+    share_of_ticks: float | None = typer.Option(
+        None,
+        "--share-of-ticks",
+        help="Tell of incidents in at most this share of ticks, true or false, whatever happens: "
+        "the level steers itself.",
+    ),
     false_share: float | None = typer.Option(
         None,
         "--false-share",
@@ -77,6 +83,7 @@ def detect(
             columns=_names(columns),
             counters=_names(counters),
             false_incidents=false_incidents,
+            share_of_ticks=share_of_ticks,
             deployment=deployment,
         ),
         detect_asked.How(

@@ -45,6 +45,7 @@ def by(wanted: Wanted, how: How) -> Wanted:
             f"--false-incidents goes with --method stack alone: what it costs was measured for it, "
             f"and {', '.join(how.methods)} alarms by rules of its own; leave one of them out"
         )
+    _one_rule(wanted, how)
     if how.false_share and how.methods != _STACK:
         raise InputError(
             f"--false-share judges by a rule of its own, and not by {', '.join(how.methods)}; "
@@ -66,6 +67,23 @@ def by(wanted: Wanted, how: How) -> Wanted:
     if not how.train:
         detect_methods.of(asked)
     return asked
+
+
+def _one_rule(wanted: Wanted, how: How) -> None:
+    """Refuse a share of ticks beside another rule for when to tell."""
+    others = {
+        "--false-incidents": wanted.false_incidents is not None,
+        "--false-share": how.false_share,
+        "--train": how.train,
+        f"--method {','.join(how.methods)}": how.methods != _STACK,
+        "--model": how.model is not None,
+    }
+    for name, given in others.items():
+        if wanted.share_of_ticks is not None and given:
+            raise InputError(
+                f"--share-of-ticks: steers the stack's level by itself, and does not go with "
+                f"{name}; leave one of them out"
+            )
 
 
 def learning(source: Path, output: Path, wanted: Wanted, others: Mapping[str, bool]) -> Learning:

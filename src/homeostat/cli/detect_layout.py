@@ -64,6 +64,8 @@ class Wanted:
         columns: Names of the columns to judge; none = all that hold numbers.
         counters: `auto`, `none`, or names of columns that only ever count up.
         false_incidents: Per 1,000 signals and day, at most; None = the shipped level.
+        share_of_ticks: At most this share starts an incident, by a level that steers itself
+            (`detect.stack_steered`); None = it does not.
         methods: Names of the methods to judge by, see `cli.detect_methods`.
         model: What some of them judge by; None = nothing.
         deployment: Whose ticks of a journal; None = the only one's.
@@ -73,6 +75,7 @@ class Wanted:
     columns: tuple[str, ...] = ()
     counters: tuple[str, ...] = ("auto",)
     false_incidents: float | None = None
+    share_of_ticks: float | None = None
     methods: tuple[str, ...] = ("stack",)
     model: ModelFile | None = None
     deployment: str | None = None

@@ -10,9 +10,11 @@ from homeostat import plugins
 from homeostat.base.part import Part
 from homeostat.cli.detect_layout import InputError, Wanted
 from homeostat.cli.detect_model import read
+from homeostat.detect import stack_steered
 from homeostat.detect.method import Method, NeedsModelError
 from homeostat.detect.method_rows import Rows
 from homeostat.detect.method_several import Several
+from homeostat.detect.stack_steered import Steered
 from homeostat.detect.vae_file import Loaded
 
 
@@ -65,8 +67,13 @@ def of(wanted: Wanted) -> Method:
     """Return the method that a person asked for, with its model read.
 
     Raises:
-        InputError: A name is unknown, or the model cannot be used.
+        InputError: A name is unknown, or the model cannot be used, or a share bounds nothing.
     """
+    if wanted.share_of_ticks is not None:
+        try:
+            return Steered(stack_steered.Config(share=wanted.share_of_ticks))
+        except ValueError as error:
+            raise InputError(f"--share-of-ticks: {error}") from error
     return made(wanted.methods, None if wanted.model is None else read(wanted.model.path))
 
 
