@@ -39,6 +39,12 @@ _DRAWS = 2000
 SETTLED = 2016
 
 
+JOINED = (4.0, 5.0)
+"""Levels beside the shipped one at which starts after joints are counted."""
+NEAR = (3, 12, 36)
+"""Ticks after two days were joined within which an incident may be the joint's doing."""
+
+
 class Form(NamedTuple):
     """One fleet to be played.
 
@@ -102,14 +108,18 @@ def evidence_of(values: Any, *, said: str = "") -> Any:
     return out
 
 
-def started(evidence: Any, levels: Sequence[float]) -> Any:
+def started(
+    evidence: Any, levels: Sequence[float], config: stack_incident.Config | None = None
+) -> Any:
     """Return where incidents start at each level, bool `[tick, level, series]`.
 
     Args:
         evidence: `[tick, series]`.
-        levels: Evidence that starts one; when it ends is as shipped.
+        levels: Evidence that starts one.
+        config: When it ends; None = as shipped for single columns.
     """
-    config, (ticks, series) = stack.StackConfig().incident, evidence.shape
+    config = config or stack.StackConfig().incident
+    ticks, series = evidence.shape
     start = np.repeat(np.asarray(levels, dtype=float), series)
     state = stack_incident.init(np, len(start))
     out = np.empty((ticks, len(levels), series), dtype=bool)
@@ -218,7 +228,30 @@ def table(form: Form, evidence: Any, sources: Sequence[str]) -> str:
         held = "" if one.asked is None else _held(one.asked, *one.whole[1:])
         name = "none" if one.asked is None else f"{one.asked:g}"
         lines.append(f"| {name} | {one.level:.2f} | {cells[0]} | {cells[1]} | {held} |")
+    shipped = stack.StackConfig().incident.start
+    lines += ["", *("- " + joints(form, evidence, level) for level in (shipped, *JOINED))]
     return "\n".join(lines)
+
+
+def joints(form: Form, evidence: Any, level: float) -> str:
+    """Return which share of incidents starts soon after two days were joined, in words.
+
+    Args:
+        form: Of the fleet; its days are joined where one ends.
+        evidence: `[tick, series]`.
+        level: At which incidents are counted.
+    """
+    at = np.nonzero(started(evidence, [level])[:, 0])[0]
+    later = at >= form.ticks
+    cells = []
+    for near in NEAR:
+        share = float(((at % form.ticks < near) & later).mean()) if len(at) else 0.0
+        cells.append(f"{share:.1%} ({near / form.ticks:.1%})")
+    told = ", ".join(cells)
+    return (
+        f"Of {len(at):,} incidents at {level:.2f}, within {', '.join(map(str, NEAR))} ticks after "
+        f"two days were joined (by chance): {told}."
+    )
 
 
 def _held(asked: float, low: float, high: float) -> str:

@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from homeostat.detect.stack import Stack
+from homeostat.detect.stack_play import play
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from detection import false_incidents, normal_days  # noqa: PLC0415 - found by the line above
+    from detection import budgets, false_incidents, normal_days  # noqa: PLC0415 - found by the line above
 
-    return SimpleNamespace(count=false_incidents, days=normal_days)
+    return SimpleNamespace(count=false_incidents, days=normal_days, budgets=budgets)
 
 
 def source(bench: Any, name: str, *, days: int = 28, ticks: int = 8, seed: int = 0) -> Any:
@@ -106,5 +109,39 @@ def test_a_fleet_is_played_and_judged_beside_every_budget(
     monkeypatch.setattr(bench.count, "SETTLED", 30)
     lines = bench.count.table(form, evidence, sources).splitlines()
     assert lines[0] == "### made-up, ticks of 3600 s: 3 series of 1, 2.5 days each"
-    asked = [line.split("|")[1].strip() for line in lines[4:]]
+    asked = [line.split("|")[1].strip() for line in lines[4:] if line.startswith("|")]
     assert asked == ["none", *(f"{one:g}" for one in bench.count.BUDGETS)]
+    joined = [line for line in lines if line.startswith("- Of ")]
+    assert len(joined) == 1 + len(bench.count.JOINED)
+
+
+def test_starts_after_joints_are_told_apart_and_the_first_day_has_no_joint(bench: Any) -> None:
+    form = bench.count.Form("nab", 100, 864.0, 3, 1)
+    evidence = np.zeros((300, 1), dtype=np.float32)
+    evidence[[1, 102, 150, 205], 0] = 3.0
+    told = bench.count.joints(form, evidence, 2.6)
+    assert "Of 4 incidents at 2.60" in told
+    assert "25.0% (3.0%), 50.0% (12.0%), 50.0% (36.0%)" in told
+    assert "Of 0 incidents at 9.00" in bench.count.joints(form, evidence, 9.0)
+
+
+@pytest.mark.slow
+def test_a_score_at_another_level_is_what_the_stack_says_at_that_level(bench: Any) -> None:
+    from detection import playing  # noqa: PLC0415 - see the fixture
+
+    values = np.random.default_rng(3).normal(10.0, 1.0, (420, 1, 1))
+    values[[200, 280, 320, 360], 0, 0] += [10.0, 1e3, 1e4, 1e5]
+
+    def said(start: float | None) -> Any:
+        level = None if start is None else np.full((420, 1), start)
+        one = play(Stack(), values, start=level).said
+        score, evidence = np.nan_to_num(one.anomaly_score[:, 0]), one.neg_log10_p[:, 0]
+        return playing.Said(score, np.nan_to_num(evidence), one.alarm[:, 0])
+
+    shipped = said(None)
+    level = float(shipped.evidence.max())
+    asked = said(level)
+    assert asked.alarm.sum() == 1 < shipped.alarm.sum()
+    ((score, alarm),) = bench.budgets.score_at([shipped], level, 1)
+    np.testing.assert_array_equal(alarm, asked.alarm)
+    np.testing.assert_allclose(score, asked.score, rtol=1e-9)
