@@ -140,6 +140,32 @@ def test_a_disturbance_shorter_than_the_persistence_asks_for_nothing() -> None:
     assert {incident.id for incident in incidents} == {"i-0001"}  # seen, and let go
 
 
+def blind() -> dict[str, object]:
+    return {"suspicions": (build.suspicion(Family.SENSOR, "model"),)}
+
+
+def test_an_outage_of_metrics_that_loses_every_other_scrape_is_an_incident() -> None:
+    driver = Driver()
+    driver.ticks(10)
+    for _ in range(2):  # two scrapes lost, three there, two lost
+        driver.ticks(2, blind)
+        assert driver.state.incident is not None
+        confirmed = driver.state.incident.confirmed_at
+        driver.ticks(3)
+    assert confirmed is not None
+    assert {incident.id for incident in driver.facts(Incident)} == {"i-0001"}
+
+
+def test_scrapes_lost_once_in_a_while_are_no_incident() -> None:
+    driver = Driver()
+    driver.ticks(10)
+    for _ in range(8):
+        driver.ticks(1, blind)
+        driver.ticks(4)  # as long a gap as is asked of an incident
+        assert driver.state.incident is None
+    assert all(incident.confirmed_at is None for incident in driver.facts(Incident))
+
+
 def test_a_dead_process_needs_no_persistence() -> None:
     driver = Driver()
     driver.ticks(10)

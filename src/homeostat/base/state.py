@@ -30,12 +30,14 @@ class Streak:
         subject: The suspected part.
         ticks: Consecutive ticks on which it was the foremost suspicion.
         since: The first of them.
+        gap: Ticks since then on which nothing was suspected; of those that may come and go.
     """
 
     family: Family
     subject: str
     ticks: int
     since: TimeNs
+    gap: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

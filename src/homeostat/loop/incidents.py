@@ -1,7 +1,9 @@
 """From suspicions to incidents: one onset, one incident, however many ticks it lasts.
 
 A suspicion must persist before it may act, unless its evidence is direct (a dead process). One
-that goes away by itself before that was a blip: its incident closes without a decision.
+that goes away by itself before that was a blip: its incident closes without a decision. Only what
+speaks against the sensors may come and go: each scrape is lost or not by itself, so that half of
+the samples lost looks well every other time, and is an outage of the metrics all the same.
 """
 
 from dataclasses import replace
@@ -20,6 +22,9 @@ PATIENT = frozenset({
 })  # fmt: skip
 # Calm ticks that close an incident, in multiples of the persistence asked of a suspicion.
 CALM_FACTOR = 2
+# Families whose evidence comes and goes with single scrapes: it adds up over gaps that are shorter
+# than what is asked of it.
+FLICKERS = frozenset({Family.SENSOR})
 # After this many calm ticks another suspicion is another incident, not a change of mind.
 OVER_TICKS = 3
 
@@ -29,8 +34,8 @@ def follow(
 ) -> tuple[Streak | None, Incident | None, int, tuple[tuple[Incident, bool], ...]]:
     """Return the new streak, the open incident, calm ticks, and incidents to record (open?)."""
     top = evidence.suspicions[0] if evidence.suspicions else None
-    streak = _streak(state.streak, top, now)
     calm = state.calm_ticks + 1 if top is None and evidence.slo_met is True else 0
+    streak = _streak(state.streak, top, now, most_gap=state.managed.guard.persist_scrapes - 1)
     incident = state.incident
     if incident is None:
         if top is None or streak is None:
@@ -47,7 +52,8 @@ def follow(
     guard = state.managed.guard
     if calm >= CALM_FACTOR * guard.persist_scrapes and state.record is None:
         return streak, None, calm, ((incident, False),)
-    if incident.confirmed_at is None and top is None and evidence.slo_met is not False:
+    over = top is None and streak is None and evidence.slo_met is not False
+    if incident.confirmed_at is None and over:
         return streak, None, calm, ((incident, False),)
     changed = _changed(incident, top, streak, state, now)
     return streak, changed, calm, (((changed, True),) if changed != incident else ())
@@ -60,14 +66,23 @@ def _is_another(state: LoopState, incident: Incident, top: Suspicion) -> bool:
     return settled and not same and state.calm_ticks >= OVER_TICKS
 
 
-def _streak(streak: Streak | None, top: Suspicion | None, now: TimeNs) -> Streak | None:
+def _streak(
+    streak: Streak | None, top: Suspicion | None, now: TimeNs, *, most_gap: int
+) -> Streak | None:
+    """Return the streak after one tick; one that flickers outlives a gap of so many ticks."""
     if top is None:
-        return None
+        flickers = streak is not None and streak.family in FLICKERS and streak.gap < most_gap
+        return replace(streak, gap=streak.gap + 1) if flickers and streak is not None else None
     if streak is not None and (streak.family, streak.subject) == (top.family, top.subject):
-        return replace(streak, ticks=streak.ticks + 1)
-    if streak is not None and {streak.family, top.family} <= PATIENT:
+        return replace(streak, ticks=streak.ticks + 1, gap=0)
+    one = streak is not None and (
+        {streak.family, top.family} <= PATIENT or streak.family == top.family in FLICKERS
+    )
+    if one and streak is not None:
         # One trouble that is understood better or worse from tick to tick.
-        return replace(streak, family=top.family, subject=top.subject, ticks=streak.ticks + 1)
+        return replace(
+            streak, family=top.family, subject=top.subject, ticks=streak.ticks + 1, gap=0
+        )
     return Streak(family=top.family, subject=top.subject, ticks=1, since=now)
 
 
