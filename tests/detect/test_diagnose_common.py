@@ -53,6 +53,17 @@ def test_fuller_batches_under_usual_arrivals_are_more_work_and_no_load() -> None
     assert patient.gateway(names.ARRIVAL_RATE, 140.0).families() == [(Family.LOAD, "gateway")]
 
 
+def test_arrivals_that_fail_while_nothing_waits_in_any_server_are_no_load() -> None:
+    patient = slow_answers(Patient()).gateway(names.ARRIVAL_RATE, 200.0)
+    patient.gateway(names.ERROR_RATIO, 0.9).all(STABLE, names.QUEUE_LENGTH, 0.0)
+    patient.all(STABLE, names.PROBE_LATENCY, None)  # its probes fail as well
+    assert patient.families() == [(Family.UNCLEAR, "model")]
+    patient.all(STABLE, names.PROBE_LATENCY, 45.0)
+    assert patient.families() == [(Family.DEPENDENCY, "model")]
+    patient.all(STABLE, names.QUEUE_LENGTH, 12.0)  # what is overwhelmed has a queue
+    assert patient.families() == [(Family.LOAD, "gateway")]
+
+
 def test_fuller_batches_with_a_replica_less_are_no_more_work() -> None:
     patient = slow_answers(Patient()).all(STABLE, names.BATCH_SIZE, 2.5)
     patient.with_replica("a-2", state=ReplicaState.STARTING)

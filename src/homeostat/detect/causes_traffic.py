@@ -12,6 +12,8 @@ _EXPLAINED: Final = 1.5
 _FULL_LOWERED: Final = 0.5
 # A batch this far above usual grew with the load; a cap does not let it.
 _BATCH_GREW: Final = 1.5
+# One request in fifty fails: more than a blip (`causes_common` asks for as many).
+_FAILS: Final = 0.02
 # Half the pages: what is left is not enough to see the deployment by.
 _BLIND_SHARE: Final = 0.5
 
@@ -46,9 +48,13 @@ def sensor(case: Case) -> tuple[Suspicion, ...]:
 
 
 def load(case: Case) -> tuple[Suspicion, ...]:
-    """More arrives, the devices are as fast as ever, and requests wait."""
+    """More arrives, the devices are as fast as ever, and requests wait.
+
+    Users of what fails ask again: arrivals that fail while nothing waits in any server are not what
+    overwhelms them. A server that is overwhelmed fails what has waited too long, so it has a queue.
+    """
     pain = felt(case)
-    if not pain:
+    if not pain or _fails_without_waiting(case):
         return ()
     rate, usual = _arrivals(case)
     if rate is None or usual is None or rate < MORE_ARRIVALS * usual:
@@ -65,6 +71,18 @@ def load(case: Case) -> tuple[Suspicion, ...]:
             *pain,
         ),
     )
+
+
+def _fails_without_waiting(case: Case) -> bool:
+    """Return whether requests are known to fail, and to wait or be refused in no server."""
+    failed = case.value(names.GATEWAY, names.ERROR_RATIO)
+    queues, full = case.own(names.QUEUE_LENGTH), case.own(names.BATCH_FULL_SHARE)
+    if failed is None or failed < max(case.managed.objective.error_ratio, _FAILS) or not queues:
+        return False
+    refused = (case.value(names.GATEWAY, names.REFUSED_RATIO), *case.own(names.REFUSED_RATIO))
+    if any(ratio is not None and ratio > REFUSED for ratio in refused):
+        return False
+    return max(queues) < 1.0 and (not full or median(full) < FULL)
 
 
 def batching(case: Case) -> tuple[Suspicion, ...]:
