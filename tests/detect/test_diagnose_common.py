@@ -128,6 +128,17 @@ def test_predictions_that_moved_a_little_over_still_inputs_are_told_and_chance_i
     assert moved(Patient(), 0.04, 0.01, 1e6).families() == []
 
 
+def test_predictions_that_follow_their_inputs_are_broken_in_no_scrape_of_it() -> None:
+    patient = moved(Patient(), 0.3, 0.01, 20_000.0)
+    patient.set("pool:a", names.PREDICTION_SHIFT, 0.3, Verdict.ANOMALOUS, samples=20_000.0)
+    assert patient.families() == [(Family.OUTPUT, "pool:a")]
+    patient.set(names.MODEL, names.FEATURE_SHIFT_LATELY, 0.1)
+    assert patient.families() == [(Family.OUTPUT, "pool:a")]  # they do not move them so far
+    patient.set(names.MODEL, names.FEATURE_SHIFT_LATELY, 0.2)
+    assert patient.families() == []
+    assert moved(patient, 0.09, 0.01, 20_000.0).families() == []
+
+
 def test_fewer_right_answers_than_labels_explain_are_drift_before_the_promise_is_broken() -> None:
     patient = Patient().set(names.MODEL, names.ACCURACY, 0.85, samples=20_000.0)
     assert patient.families() == [(Family.DRIFT, "model")]
@@ -149,6 +160,16 @@ def test_a_usual_accuracy_of_a_few_labels_makes_no_drift_of_what_follows() -> No
     assert patient.families() == [(Family.DRIFT, "model")]
     patient.set(names.MODEL, names.ACCURACY, 0.973, samples=1.0)  # nobody counts them
     assert patient.families() == []
+
+
+def test_how_long_a_usual_accuracy_is_learnt_is_a_time_and_a_window() -> None:
+    patient = Patient().set(names.MODEL, names.ACCURACY, 0.8, samples=20_000.0)
+    for scrape_s, learnt, told in ((1, 119.0, False), (1, 120.0, True), (15, 19.0, False)):
+        patient.managed = replace(patient.managed, scrape_ns=scrape_s * SECOND)
+        patient.learnt = learnt
+        assert bool(patient.families()) is told
+    patient.learnt = 20.0
+    assert patient.families() == [(Family.DRIFT, "model")]
 
 
 def test_no_start_of_a_deployment_is_taken_for_drift_by_chance() -> None:

@@ -134,6 +134,33 @@ def test_moved_predictions_are_seen_at_once_and_features_are_not_blamed(shape: n
     assert [claim.signal for claim in out.anomalies] == [names.PREDICTION_SHIFT]
 
 
+def test_inputs_that_came_back_before_their_predictions_were_away_lately() -> None:
+    watch = Watch().warmed()
+    watch.see(MOVED, MOVED)
+    out = watch.see(MOVED)
+    assert of(out, names.FEATURE_SHIFT).verdict is Verdict.HEALTHY
+    assert of(out, names.FEATURE_SHIFT_LATELY).value == pytest.approx(0.4, abs=0.1)
+    for _ in range(20):
+        out = watch.see(MOVED)
+    assert of(out, names.FEATURE_SHIFT_LATELY).value == 0.0
+
+
+def test_predictions_and_inputs_are_held_against_the_same_hour() -> None:
+    """Both of a season move slowly, predictions farther; neither is followed without the other."""
+    watch = Watch().warmed()
+    ratios = []
+    for tick in range(120):
+        away = min(tick / 40.0, 1.0)
+        predictions = USUAL + away * (MOVED - USUAL)
+        features = USUAL + 0.6 * away * (MOVED - USUAL)
+        out = watch.see(predictions, features, events=4_000)
+        moved = of(out, names.PREDICTION_SHIFT)
+        if moved.verdict is Verdict.ANOMALOUS and moved.value:
+            ratios.append((of(out, names.FEATURE_SHIFT).value or 0.0) / moved.value)
+    assert len(ratios) > 80  # the season is quick enough to be told
+    assert min(ratios) > 0.5
+
+
 def test_the_largest_feature_distance_is_the_one_that_is_told() -> None:
     reading = of(Watch().warmed().see(USUAL, MOVED), names.FEATURE_SHIFT)
     assert reading.verdict is Verdict.ANOMALOUS

@@ -177,11 +177,13 @@ class Pages:
 
     def _labels(self, at: TimeNs, variant: Floats) -> SourceReport:
         page = self._page("labels")
-        accuracy, coverage = _labelled(variant)
+        accuracy, coverage, labels = _labelled(variant)
         if math.isfinite(accuracy):
             page.say(names.MODEL, names.ACCURACY, accuracy, at, Kind.GAUGE)
         if math.isfinite(coverage):
             page.say(names.MODEL, names.LABEL_COVERAGE, coverage, at, Kind.GAUGE)
+        if math.isfinite(labels):
+            page.say(names.MODEL, raw.LABELLED, labels, at, Kind.GAUGE)
         return page.report(at, (names.MODEL,))
 
 
@@ -251,8 +253,8 @@ def _requests(
             page.say(subject, raw.LATENCY, value, at[_OF_LATENCY], Kind.BUCKET, le)
 
 
-def _labelled(variant: Floats) -> tuple[float, float]:
-    """Return accuracy and label coverage over all variants, weighted by their labels."""
+def _labelled(variant: Floats) -> tuple[float, float, float]:
+    """Return accuracy, label coverage and labels over all variants, weighted by their labels."""
     rate = variant[:, _V[names.ARRIVAL_RATE]]
     accuracy, coverage = variant[:, _V[names.ACCURACY]], variant[:, _V[names.LABEL_COVERAGE]]
     served = np.where(rate > 0.0, rate, 0.0)
@@ -260,7 +262,9 @@ def _labelled(variant: Floats) -> tuple[float, float]:
     labelled = np.isfinite(accuracy) & (covered > 0.0)
     seen = np.isfinite(coverage) & (served > 0.0)
     right = float((covered * np.nan_to_num(accuracy))[labelled].sum())
+    labels = float(covered[labelled].sum())
     return (
-        right / float(covered[labelled].sum()) if labelled.any() else float("nan"),
+        right / labels if labelled.any() else float("nan"),
         float(covered[seen].sum() / served[seen].sum()) if seen.any() else float("nan"),
+        300.0 * labels if labelled.any() else float("nan"),
     )

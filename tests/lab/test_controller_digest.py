@@ -21,9 +21,9 @@ from homeostat.twin.orders import Orders
 
 SCRAPES = 56
 DIGESTS = {
-    "homeostat": "f78673c2e7b832b0",
-    "runbook": "d213838c27abc15a",
-    "random_safe": "2f7f7b420b245ec3",
+    "homeostat": "179eab708e3da739",
+    "runbook": "94377ffe07300efa",
+    "random_safe": "de78b3557db207b9",
 }
 MAKERS: dict[str, Callable[[], Controller]] = {
     "homeostat": homeostat,

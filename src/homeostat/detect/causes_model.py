@@ -35,8 +35,10 @@ _BEYOND: Final = 0.5
 # Accuracy: one answer in seventy is wrong that was right, and no chance.
 _WORSE_LEAST: Final = 0.015
 _SIGMAS: Final = 5.0
-# A usual accuracy rests on two minutes at a tick a second, and on labels enough to err by 9 points.
-_LEARNT_LEAST: Final = 120.0
+# A usual accuracy rests on two minutes and on the longest window, in which one value may stand, and
+# on labels enough to err by 9 points.
+_LEARNT_NS: Final = 2 * MINUTE
+_LEARNT_LEAST: Final = 20.0
 _LABELS_LEAST: Final = 30.0
 # The usual follows over 300 ticks (`usual`): four times that forget what an older version did.
 _SETTLED_NS: Final = 20 * MINUTE
@@ -187,7 +189,13 @@ def _clean(
 
 
 def output(case: Case) -> tuple[Suspicion, ...]:
-    """Predictions break although the inputs are what they were."""
+    """Predictions break although the inputs are what they were.
+
+    A model is a function: where it is the same, its answers move no farther than its inputs do, all
+    of them together (total variation never grows under a map; Csiszar, Studia Sci. Math. Hungar. 2
+    (1967)). One feature may have moved half as far as all of them (`_STILL`). What inputs did is
+    asked of the last scrapes: seasons turn, and their answers come later than they do.
+    """
     out = []
     for pool in sorted({replica.pool for replica in case.serving}):
         subject = names.pool(pool)
@@ -196,7 +204,7 @@ def output(case: Case) -> tuple[Suspicion, ...]:
         if not invalid and not shifted:
             continue
         features = case.verdict(names.MODEL, names.FEATURE_SHIFT)
-        if features is Verdict.HEALTHY and _moved(case, names.MODEL, names.FEATURE_SHIFT):
+        if features is Verdict.HEALTHY and _went_along(case, subject):
             features = Verdict.ANOMALOUS  # less than a drift is, and still what moves predictions
         # No shift of the inputs turns answers into no numbers; one does move them.
         if not invalid and not (shifted and features is not Verdict.ANOMALOUS):
@@ -277,7 +285,7 @@ def quality(case: Case) -> tuple[Suspicion, ...]:
         moved = case.value(subject, names.PREDICTION_SHIFT)
         if moved is None or not _moved(case, subject, names.PREDICTION_SHIFT):
             continue
-        if features > _STILL * moved or _moved(case, names.MODEL, names.FEATURE_SHIFT):
+        if features > _STILL * moved or _went_along(case, subject):
             continue
         return (
             suspicion(
@@ -288,6 +296,15 @@ def quality(case: Case) -> tuple[Suspicion, ...]:
             ),
         )
     return ()
+
+
+def _went_along(case: Case, subject: str) -> bool:
+    """Return whether inputs moved enough, now or lately, to move a pool's predictions with them."""
+    if _moved(case, names.MODEL, names.FEATURE_SHIFT):
+        return True
+    lately = case.value(names.MODEL, names.FEATURE_SHIFT_LATELY)
+    moved = case.value(subject, names.PREDICTION_SHIFT)
+    return lately is not None and moved is not None and lately > _STILL * moved
 
 
 def _moved(case: Case, subject: str, signal: str) -> bool:
@@ -310,7 +327,9 @@ def _worse(case: Case) -> bool:
     of other versions says nothing of those that serve now.
     """
     learnt = case.learnt.get((names.MODEL, names.ACCURACY), 0.0)
-    return learnt >= _LEARNT_LEAST and _fallen(case) and _same_versions(case)
+    if learnt < _LEARNT_LEAST or learnt * case.managed.scrape_ns < _LEARNT_NS:
+        return False
+    return _fallen(case) and _same_versions(case)
 
 
 def _fallen(case: Case) -> bool:

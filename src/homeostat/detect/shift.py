@@ -4,12 +4,15 @@ Distance is total variation between the window's histogram and a guarded referen
 1 disjoint); a chi-square p-value on counts says whether the window is large enough to mean it.
 Both must speak: a distance alone alarms on small windows, a p-value alone on large ones.
 
+How far inputs were lately is a reading of its own (`shift_lately`): predictions that moved with the
+inputs are not broken, also while these are back already.
+
 Predictions are compared per version: another version may rightly predict otherwise. A version that
 has no reference of its own yet is held against the one its pool ran before.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,6 +22,7 @@ from homeostat.base import names, raw
 from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
 from homeostat.base.policy import Managed
 from homeostat.base.world import ReplicaState, Snapshot
+from homeostat.detect.shift_lately import Seen, farthest, followed
 from homeostat.detect.shift_reading import largest, reading_of
 from homeostat.stats.chisq import two_sample
 
@@ -76,11 +80,13 @@ class Reference:
         bounds: Upper bounds; a page with other bounds starts a new reference.
         counts: Events per bucket, fading.
         waiting: Windows seen but not learnt yet, oldest first.
+        seen: Of a feature: how far it was lately.
     """
 
     bounds: tuple[float, ...]
     counts: Floats
     waiting: tuple[Floats, ...] = ()
+    seen: Seen = ()
 
 
 # (deployment, version or "" for features, raw signal)
@@ -156,6 +162,7 @@ class Shift:
         case = _Case(self.config, managed, world, histograms, invalid)
         readings: list[Reading] = []
         anomalies: list[Anomaly] = []
+        learns: list[tuple[Key, _Window | None]] = []
         for pool in case.pools:
             key, reference = self._reference(state, case, pool)
             window = case.window(pool, raw.PREDICTION)
@@ -165,12 +172,22 @@ class Shift:
             anomalies += _claims(reading, score)
             # A version that already looks wrong is never taken as its own measure.
             if key is not None and reading.verdict is not Verdict.ANOMALOUS:
-                self._learn(state, key, window, learn=learn)
-        found = [(self._feature(state, case, signal, learn=learn)) for signal in case.features]
+                learns.append((key, window))
+        found = []
+        for signal in case.features:
+            key, window = (managed.name, "", signal), case.window(None, signal)
+            found.append(self._feature(state, case, key, window))
+            if found[-1][0].verdict is not Verdict.ANOMALOUS:
+                learns.append((key, window))
         feature, score = largest(found, naive=case.naive)
-        return state, Shifted(
-            readings=(*readings, feature), anomalies=(*anomalies, *_claims(feature, score))
-        )
+        lately = self._lately(state, case, feature)
+        anomalies += _claims(feature, score)
+        # All or none: predictions held against an older hour than their inputs are seem to move
+        # alone, while what both do is a season.
+        shifted = any(one.verdict is Verdict.ANOMALOUS for one in anomalies)
+        for key, window in learns:
+            self._learn(state, key, window, learn=learn and not shifted)
+        return state, Shifted(readings=(*readings, feature, lately), anomalies=tuple(anomalies))
 
     def _reference(
         self, state: ShiftState, case: "_Case", pool: str
@@ -195,14 +212,26 @@ class Shift:
         return reference
 
     def _feature(
-        self, state: ShiftState, case: "_Case", signal: str, *, learn: bool
+        self, state: ShiftState, case: "_Case", key: Key, window: _Window | None
     ) -> tuple[Reading, float | None]:
-        key = (case.managed.name, "", signal)
-        window = case.window(None, signal)
-        found = self._judge(case, window, state.get(key), names.MODEL, names.FEATURE_SHIFT)
-        if found[0].verdict is not Verdict.ANOMALOUS:
-            self._learn(state, key, window, learn=learn)
+        """Return one feature's distance and its score, and note how far it is."""
+        reference = state.get(key)
+        found = self._judge(case, window, reference, names.MODEL, names.FEATURE_SHIFT)
+        if window is not None and reference is not None:
+            value = found[0].value if window.quality is Quality.GOOD else None
+            seen = followed(reference.seen, value, window.counts, reference.counts)
+            state[key] = replace(reference, seen=seen)
         return found
+
+    def _lately(self, state: ShiftState, case: "_Case", feature: Reading) -> Reading:
+        """Return how far the inputs were lately; 0 is no farther than chance takes them."""
+        keys = [(case.managed.name, "", signal) for signal in case.features]
+        most = farthest(state[key].seen for key in keys if key in state)
+        name = (names.MODEL, names.FEATURE_SHIFT_LATELY)
+        if most is None or feature.value is None:
+            unknown = feature.quality is not Quality.GOOD
+            return reading_of(*name, feature.quality if unknown else Quality.FEW)
+        return reading_of(*name, Quality.GOOD, Verdict.HEALTHY, value=most)
 
     def _judge(
         self,
@@ -251,7 +280,7 @@ class Shift:
         if reference is None or reference.bounds != window.bounds:
             reference = Reference(bounds=window.bounds, counts=np.zeros(len(window.bounds)))
         if not learn:
-            state[key] = Reference(bounds=reference.bounds, counts=reference.counts)
+            state[key] = replace(reference, waiting=())
             return
         waiting = (*reference.waiting, window.counts)
         counts = reference.counts
@@ -260,7 +289,7 @@ class Shift:
             counts = counts + waiting[0] / 5.0
             counts = counts * min(1.0, _MOST_REFERENCE / max(_total(counts), 1.0))
             waiting = waiting[1:]
-        state[key] = Reference(bounds=reference.bounds, counts=counts, waiting=waiting)
+        state[key] = replace(reference, counts=counts, waiting=waiting)
 
 
 class _Case:

@@ -68,6 +68,7 @@ _BY_PROBER: Final[tuple[Entry, ...]] = (
 _LABELLED: Final[tuple[Entry, ...]] = (
     (names.ACCURACY, None, False),
     (names.LABEL_COVERAGE, None, False),
+    (raw.LABELLED, None, False),
 )
 REPLICA: Final = len(_ON_PAGE)
 PROBE: Final = len(_BY_PROBER)
@@ -82,7 +83,7 @@ class Shelf:
         catalogue: For `Columns`.
         gateway: Places of the gateways' and pools' entries `[N, 1 + V, entry]`.
         gateway_pages: Places of their pages `[N, 1 + V]`.
-        labels: Places of the labels' entries `[N, 2]`.
+        labels: Places of the labels' entries `[N, 3]`.
         label_pages: Places of their pages `[N]`.
     """
 

@@ -30,7 +30,7 @@ from homeostat.lab.controller_counters import COLUMN, Bools, Counters, Floats, t
 from homeostat.lab.controller_names import SERVING, START_S, time_ns
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
-from homeostat.twin.shapes import VARIANTS, Phase
+from homeostat.twin.shapes import SCRAPE_S, VARIANTS, Phase
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,6 +49,9 @@ _BINS: Final = [
     [COLUMN[name] for name in ("usual_predictions", "usual_features")],
     [COLUMN[name] for name in ("moved_predictions", "moved_features")],
 ]
+# Accuracy is told over labels that fade by a twentieth a scrape (`twin.labels`): as many as arrive
+# in five minutes.
+TOLD_OVER_S: Final = SCRAPE_S / 0.05
 _ANSWERED: Final = (*sorted(SERVING), Phase.DEAD)
 """Phases in which somebody reads a replica's page; a process that starts has no page yet."""
 _GATEWAY_BEGAN: Final = float(START_S - 3600)  # it has been running for an hour
@@ -133,7 +136,7 @@ class Sources:
         )
 
     def _labels(self, at: int, variant: Floats) -> "_Part":
-        """Return accuracy and label coverage of each episode; whoever labels always answers."""
+        """Return what labels say of each episode; whoever labels always answers."""
         value = np.stack(_labelled(variant), axis=-1)
         pages = self._shelf.label_pages
         return _part(
@@ -228,8 +231,11 @@ def _probe(counters: Counters, told: Floats) -> tuple[Bools, Floats]:
     )
 
 
-def _labelled(variant: Floats) -> tuple[Floats, Floats]:
-    """Return accuracy and label coverage over all variants, weighted by their labels `[N]`."""
+def _labelled(variant: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return accuracy, label coverage and the number of labels that accuracy is of, each `[N]`.
+
+    Over all variants, weighted by their labels, which are as many as arrive while they are told.
+    """
     rate = variant[..., _V[names.ARRIVAL_RATE]]
     accuracy, coverage = variant[..., _V[names.ACCURACY]], variant[..., _V[names.LABEL_COVERAGE]]
     served = np.where(rate > 0.0, rate, 0.0)
@@ -237,10 +243,12 @@ def _labelled(variant: Floats) -> tuple[Floats, Floats]:
     labelled = np.isfinite(accuracy) & (covered > 0.0)
     seen = np.isfinite(coverage) & (served > 0.0)
     right = _total(covered * np.nan_to_num(accuracy), labelled)
+    known, labels = labelled.any(axis=-1), _total(covered, labelled)
     with np.errstate(invalid="ignore"):
         return (
-            np.where(labelled.any(axis=-1), right / _total(covered, labelled), np.nan),
+            np.where(known, right / labels, np.nan),
             np.where(seen.any(axis=-1), _total(covered, seen) / _total(served, seen), np.nan),
+            np.where(known, labels * TOLD_OVER_S, np.nan),
         )
 
 
