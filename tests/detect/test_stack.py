@@ -117,3 +117,9 @@ def test_a_damaged_checkpoint_is_refused() -> None:
     data = to_bytes(stack, stack.init(1))
     with pytest.raises(ValueError, match="checkpoint"):
         from_bytes(stack, data[: len(data) // 2], columns=1)
+
+
+def test_a_series_of_one_column_takes_less_than_eight_kibibytes() -> None:
+    series = 100
+    state = Stack().init(1, entities=series)
+    assert len(to_bytes(Stack(), state)) / series < 8192

@@ -158,7 +158,7 @@ def test_jax_keeps_the_same_table() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"size": 8}, {"block": 0}, {"least": 0}])
-def test_a_table_that_cannot_work_is_refused_by_name(wrong: dict[str, int]) -> None:
+def test_a_table_that_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"conformal: {next(iter(wrong))} must"):
         Config(**wrong)
 
@@ -220,3 +220,34 @@ def test_tables_filled_at_once_are_those_filled_one_by_one(
         assert to_bytes(after) == to_bytes(plain)
         assert to_bytes(state) == before
         state = after
+
+
+def test_a_narrow_table_says_what_a_wide_one_says_but_for_ties_and_is_half_as_large() -> None:
+    """Full tables and young ones, a few series at a time and many, some of which learn nothing."""
+    for series in (3, 40):
+        chance = np.random.default_rng(series)
+        wide, narrow = (Conformal(Config(size=64, block=2, narrow=one)) for one in (False, True))
+        first, second = wide.init(np, series), narrow.init(np, series)
+        off = np.zeros(0)
+        for _ in range(300):
+            scores = np.abs(chance.standard_t(3, series))
+            scores[chance.random(series) < 0.05] = np.nan
+            one, other = wide.neg_log10_p(np, first, scores), narrow.neg_log10_p(np, second, scores)
+            np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
+            off = np.append(off, np.abs(one - other)[np.isfinite(one)])
+            may = chance.random(series) < 0.9
+            first = wide.learn(np, first, scores, may)
+            second = narrow.learn(np, second, scores, may)
+        assert 2 * second.scores.nbytes == first.scores.nbytes
+        np.testing.assert_allclose(narrow.sizes(np, second.scores), first.scores, rtol=0.0005)
+        assert (off > 1e-12).mean() < 0.1
+        assert off.mean() < 0.002
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_new_score_among_its_equals_is_no_rarer_than_they_are(*, narrow: bool) -> None:
+    tables = Conformal(Config(size=16, block=1, least=4, narrow=narrow))
+    state = tables.init(np, 1)
+    for _ in range(16):
+        state = tables.learn(np, state, np.array([3.3]), True)
+    assert tables.neg_log10_p(np, state, np.array([3.3])).tolist() == [0.0]

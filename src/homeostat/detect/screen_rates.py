@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from homeostat.stats import conformal
+from homeostat.stats.chosen import alike, where
 
 # Blocks after which an episode that does not end is entered all the same: it is no episode.
 _LASTING: Final = 64.0
@@ -31,7 +32,7 @@ class Config:
     """Settings.
 
     Attributes:
-        blocks: Blocks in a full table, 16 to 4,096; 4 bytes each.
+        blocks: Blocks in a full table, 16 to 4,096; 2 bytes each.
         shortest: Ticks of a block at first, at least 1.
         longest: Ticks of a block at most; it doubles each time the table has been filled anew.
         least: Blocks before anything is judged.
@@ -91,7 +92,7 @@ class Rates:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.tables = conformal.Conformal(
-            conformal.Config(size=config.blocks, block=1, least=config.least)
+            conformal.Config(size=config.blocks, block=1, least=config.least, narrow=True)
         )
         longer = config.shortest * 2.0 ** np.arange(31)
         self._lengths = np.minimum(longer, config.longest)  # by how often the table was filled
@@ -123,7 +124,7 @@ class Rates:
         """
         p = self.tables.neg_log10_p(xp, state.table, scores)
         known = xp.isfinite(scores) & learn
-        highest = xp.where(known, xp.maximum(state.highest, scores), state.highest)
+        highest = where(xp, known, xp.maximum(state.highest, scores), state.highest)
         rare = xp.fmax(state.rare, p)
         age = state.age + known
         ends = age >= self._ticks(xp, state)
@@ -159,7 +160,7 @@ class Rates:
             state: Before the step that judged.
             neg_log10_p: What it returned, `[row]`.
         """
-        sure = xp.minimum(neg_log10_p / _COMMON, 1.0)
+        sure = xp.minimum(neg_log10_p * (1.0 / _COMMON), 1.0)
         return neg_log10_p + sure * state.log10_length
 
     def restart(self, xp: ModuleType, state: State, rows: Any) -> State:
@@ -171,7 +172,9 @@ class Rates:
 
     def _ticks(self, xp: ModuleType, state: State) -> Any:
         """Return how long a block lasts: twice as long each time the table was filled anew."""
-        filled = xp.minimum(state.table.entered // self.config.blocks, len(self._lengths) - 1)
+        entered = alike(xp, state.table.entered)
+        entered = state.table.entered if entered is None else entered  # divisions are dear
+        filled = xp.minimum(entered // self.config.blocks, len(self._lengths) - 1)
         return xp.asarray(self._lengths)[filled]
 
 

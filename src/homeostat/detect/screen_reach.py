@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from homeostat.stats.chosen import alike, where
+
 _BEYOND: Final = 0.05  # share of ticks beyond the reach
 _STEP: Final = 0.01  # share of itself by which the reach moves up; down a nineteenth of that
 _FIRST: Final = 20.0  # early steps are half as large as the reach, until so many ticks
@@ -64,15 +66,23 @@ def step(xp: ModuleType, state: State, scores: Any, learn: Any) -> tuple[State, 
         makes -log10 p of it), 0 or more, NaN where unknown, `[row]`.
     """
     known = xp.isfinite(scores)
-    size = xp.where(known, scores, 0.0)
+    size = where(xp, known, scores, 0.0)
     ratio = size / xp.maximum(state.reach, _SMALLEST)
-    ratio = xp.where(known & (state.count >= _LEAST), ratio, xp.nan)
+    ratio = where(xp, known & (state.count >= _LEAST), ratio, xp.nan)
     teaches = known & learn
-    first = teaches & (state.count == 0.0)
-    at = xp.minimum(state.count, _EVEN) + xp.where(size > state.reach, _EVEN + 1.0, 0.0)
-    moved = state.reach * xp.asarray(_MOVES)[at.astype(xp.int32)]
-    reach = xp.where(first, 2.0 * size, xp.where(teaches, moved, state.reach))
+    reach = where(xp, teaches, state.reach * _move(xp, state, size), state.reach)
+    reach = where(xp, ~teaches | (state.count > 0.0), reach, 2.0 * size)
     return State(xp.maximum(reach, _SMALLEST), state.count + teaches), ratio
+
+
+def _move(xp: ModuleType, state: State, size: Any) -> Any:
+    """Return what the reach is multiplied by."""
+    beyond, count = size > state.reach, alike(xp, state.count)
+    if count is not None:
+        at = int(min(count, _EVEN))
+        return np.where(beyond, _MOVES[_EVEN + 1 + at], _MOVES[at])
+    place = xp.minimum(state.count, _EVEN) + xp.where(beyond, _EVEN + 1.0, 0.0)
+    return xp.asarray(_MOVES)[place.astype(xp.int32)]
 
 
 def evidence(xp: ModuleType, ratio: Any) -> Any:

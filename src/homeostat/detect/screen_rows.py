@@ -22,6 +22,7 @@ import numpy as np
 
 from homeostat.detect import screen as looking
 from homeostat.detect import screen_rates, screen_reach, seasonal_memory, stack_incident
+from homeostat.stats.chosen import where
 
 # A row's value as it is, and without its season.
 _FORMS: Final = 2
@@ -163,8 +164,8 @@ class Rows:
             fair = every & ~xp.concatenate([held] * _LOOKS)
         rated, rarity = self.rates.step(xp, state.rates, looks.reshape(-1), fair)
         parts = rarity.reshape(len(looking.LOOKS), _FORMS, rows)
-        odd = xp.where(xp.isfinite(parts[:, 1]), parts[:, 1], 0.0).max(axis=0)
-        calm = odd < self.config.calm
+        odd = _largest(xp, parts[:, 1])
+        calm = ~(odd >= self.config.calm)  # what is unknown is no oddity
         season = self.seasons.learn(
             xp, state.season, values, allowed=learn, calm=calm, season=removed.season
         )
@@ -174,7 +175,7 @@ class Rows:
         evidence = self._evidence(xp, state, rare.reshape(parts.shape))
         incident, _ = stack_incident.step(xp, self.config.incident, state.incident, evidence)
         lasting = xp.where(incident.active, xp.minimum(state.lasting + 1.0, _LONGEST), 0.0)
-        beyond = screen_reach.evidence(xp, _most(xp, times.reshape(_LOOKS, rows)))
+        beyond = screen_reach.evidence(xp, _largest(xp, times.reshape(_LOOKS, rows)))
         seen = Seen(evidence, beyond, low, high)
         after = State(season, looked, rated, reach, incident, lasting)
         return self._fresh(xp, after, looked.count < state.screen.count), seen
@@ -183,14 +184,13 @@ class Rows:
         """Return the evidence of each row from `[look, form, row]` of rarity a tick."""
         weights = xp.asarray(self.config.weights)
         each = parts + xp.log10(weights / (_FORMS * weights.sum()))[:, None, None]
-        most = xp.where(xp.isfinite(each), each, -xp.inf).max(axis=1)
         age = state.screen.count[: parts.shape[2]]
-        return agreed(xp, xp.where(xp.isfinite(most), most, xp.nan), age)
+        return agreed(xp, xp.fmax(each[:, 0], each[:, 1]), age)
 
     def _band(self, xp: ModuleType, state: State, removed: Any, rows: int) -> tuple[Any, Any]:
         """Return the band: as far from the level as blocks reach at most, with the season."""
         at = _FORMS * looking.LOOKS.index("level") * rows + rows
-        highest = state.rates.table.scores[-1, at : at + rows]
+        highest = self.rates.tables.sizes(xp, state.rates.table.scores[-1, at : at + rows])
         reach = xp.where(xp.isfinite(highest), highest, xp.nan) * state.screen.spread[rows:]
         level = state.screen.level[rows:]
         return removed.back(xp, level - reach), removed.back(xp, level + reach)
@@ -213,10 +213,12 @@ class Rows:
         )
 
 
-def _most(xp: ModuleType, looks: Any) -> Any:
-    """Return the largest of each row's known looks, NaN for none."""
-    known = xp.isfinite(looks)
-    return xp.where(known.any(axis=0), xp.where(known, looks, -xp.inf).max(axis=0), xp.nan)
+def _largest(xp: ModuleType, looks: Any) -> Any:
+    """Return the largest of each column's known numbers, NaN for none."""
+    most = looks[0]
+    for look in looks[1:]:
+        most = xp.fmax(most, look)
+    return most
 
 
 def agreed(xp: ModuleType, looks: Any, age: Any) -> Any:
@@ -234,10 +236,10 @@ def agreed(xp: ModuleType, looks: Any, age: Any) -> Any:
     Returns:
         0 or more, NaN where every look is unknown, `[row]`.
     """
-    known = xp.isfinite(looks)
-    most, next_most = _two_largest(xp, xp.where(known, xp.maximum(looks, 0.0), 0.0))
+    most, next_most = _two_largest(xp, xp.fmax(looks, 0.0))
     both = (most + _AGREES * next_most) / _BOTH
-    return xp.where(known.any(axis=0), xp.maximum(both - doubt(xp, age), 0.0), xp.nan)
+    known = ~xp.isnan(_largest(xp, looks))
+    return where(xp, known, xp.maximum(both - doubt(xp, age), 0.0), xp.nan)
 
 
 def doubt(xp: ModuleType, age: Any) -> Any:

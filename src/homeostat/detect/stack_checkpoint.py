@@ -12,7 +12,7 @@ import numpy as np
 from homeostat.detect.method import Method
 from homeostat.stats import arrays
 
-_FORM: Final = 3
+_FORM: Final = 4
 
 
 def to_bytes(stack: Method, state: Any) -> bytes:

@@ -15,7 +15,15 @@ from typing import Any, Final
 
 import numpy as np
 
-_TYPES: Final = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "I8": "|i1", "BOOL": "|b1"}
+_TYPES: Final = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I8": "|i1",
+    "U16": "<u2",
+    "BOOL": "|b1",
+}
 _NAMES: Final = {np.dtype(code): name for name, code in _TYPES.items()}
 _PLAIN: Final = (bool, int, str)
 

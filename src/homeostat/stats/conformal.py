@@ -9,7 +9,7 @@ The table of each series is guarded: the caller says what may enter, and flagged
 It is kept sorted, so a p-value costs a binary search. A full table takes a score only every `block`
 ticks, because neighbours in time say the same thing, and drops one by chance (a hash of the count,
 the same on every machine): what stays is a random sample of a past that fades, and takes 2 KiB.
-Scores are kept in single precision, rounding the new one alike, so ties stay ties.
+Scores are kept in single precision or in 16 bits, rounding the new one alike, so ties stay ties.
 
 A season's buckets are so many tables (`BySeason`). Not here: what the score is.
 """
@@ -20,19 +20,23 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from homeostat.stats import sixteen
+from homeostat.stats.chosen import alike, where
 from homeostat.stats.tail import ln_exceeded
 
 _LN10: Final = 2.302585092994046
 # The share of a full table that is its tail: 64 peaks of 512, see `stats.tail`.
 _TAIL: Final = 8
-# Counts stop here; far from where int32 ends.
 # Series at a time where full tables change, so that they stay in the processor's cache.
 _CHUNK: Final = 512
+# The same where each row is gone over twice at most; fewer cost more calls than cache.
+_WIDE: Final = 8192
 # So many filled rows are counted faster than searched, and any number of so few series.
 _COUNTED: Final = 128
 _NARROW: Final = 64
 # Where a smaller share than one in so many columns changes, picking them out is cheaper.
 _FEW: Final = 16
+# Counts stop here; far from where int32 ends.
 _COUNT_MAX: Final = 1_000_000_000
 _WAIT_MAX: Final = 1_000_000
 
@@ -42,14 +46,17 @@ class Config:
     """Settings of a table.
 
     Attributes:
-        size: Scores in a full table, 16 to 4,096; 4 bytes each.
+        size: Scores in a full table, 16 to 4,096; 4 bytes each, 2 where narrow.
         block: A full table takes one score in this many ticks, at least 1.
         least: Scores before anything is judged; 1 / (1 + least) is then the smallest p.
+        narrow: Scores, 0 or more, are kept in 16 bits (`stats.sixteen`). p is as valid: scores
+            within a thousandth of each other are ties.
     """
 
     size: int = 512
     block: int = 8
     least: int = 19
+    narrow: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a table that cannot work.
@@ -69,7 +76,8 @@ class Table(NamedTuple):
     """What is known of each series.
 
     Attributes:
-        scores: Ascending, float32, `[size, series]`; -inf where there is none yet.
+        scores: Ascending, `[size, series]`: float32, -inf where there is none yet; codes of
+            `stats.sixteen` where narrow. See `Conformal.sizes`.
         entered: Scores that ever entered, int32, `[series]`.
         wait: Ticks since the last one did, int32, `[series]`.
     """
@@ -93,8 +101,20 @@ class Conformal:
     def init(self, xp: ModuleType, series: int) -> Table:
         """Return empty tables."""
         none = xp.zeros(series, dtype=xp.int32)
-        empty = xp.full((self.config.size, series), -xp.inf, dtype=xp.float32)
+        shape = (self.config.size, series)
+        if self.config.narrow:
+            empty = xp.full(shape, sixteen.EMPTY, dtype=xp.uint16)
+        else:
+            empty = xp.full(shape, -xp.inf, dtype=xp.float32)
         return Table(scores=empty, entered=none, wait=none)
+
+    def sizes(self, xp: ModuleType, scores: Any) -> Any:
+        """Return some of a table's scores as numbers: float32, -inf for none, any shape."""
+        return sixteen.sized(xp, scores) if self.config.narrow else scores
+
+    def _kept(self, xp: ModuleType, scores: Any) -> Any:
+        """Return scores, finite and float32, as a table keeps them."""
+        return sixteen.coded(xp, scores) if self.config.narrow else scores
 
     def neg_log10_p(self, xp: ModuleType, state: Table, scores: Any) -> Any:
         """Return -log10 p, `[series]`; the larger a score, the rarer.
@@ -113,18 +133,31 @@ class Conformal:
         known = xp.isfinite(new) & (there >= self.config.least)
         if xp is np and not known.any():
             return np.full(known.shape, np.nan)
-        new = xp.where(known, new, 0.0)
-        higher = size - self._below(xp, state.scores, new, there)
-        far = known & (higher == 0) & (2 * there >= size)
+        new = where(xp, known, new, xp.float32(0.0))
+        below = self._below(xp, state.scores, self._kept(xp, new), there)
+        far = known & (below == size) & (2 * there >= size)
+        low = size - size // _TAIL - 1  # the tail, and its threshold
+        out = self._ranked(xp, below, there)
         if xp is np:
-            out = self._log10[there] - self._log10[np.minimum(higher, there)]
             columns = np.flatnonzero(far)
             if columns.size:
-                out[columns] += _further(np, state.scores[:, columns], new[columns])
+                tail = self.sizes(np, state.scores[low:, columns])
+                out[columns] += _further(np, tail, new[columns])
         else:
-            out = xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(higher, there))
-            out = out + xp.where(far, _further(xp, state.scores, new), 0.0)
-        return xp.where(known, out, xp.nan)
+            tail = self.sizes(xp, state.scores[low:])
+            out = out + xp.where(far, _further(xp, tail, new), 0.0)
+        return where(xp, known, out, xp.nan)
+
+    def _ranked(self, xp: ModuleType, below: Any, there: Any) -> Any:
+        """Return -log10 p of scores with so many entries of the table below, `[series]`."""
+        size = self.config.size
+        if xp is not np:
+            return xp.log10(1.0 + there) - xp.log10(1.0 + xp.minimum(size - below, there))
+        count = alike(np, there)
+        if count is not None:  # as many entries everywhere: one table of what each rank says
+            higher = np.minimum(size - np.arange(size + 1), count)
+            return (self._log10[count] - self._log10[higher]).take(below)
+        return self._log10[there] - self._log10[np.minimum(size - below, there)]
 
     def below(self, xp: ModuleType, state: Table, scores: Any) -> Any:
         """Return how many entries of each table are smaller, the empty ones included, `[series]`.
@@ -134,7 +167,7 @@ class Conformal:
             state: The tables.
             scores: `[series]`, float32 and finite.
         """
-        return self._below(xp, state.scores, scores, state.entered)
+        return self._below(xp, state.scores, self._kept(xp, scores), state.entered)
 
     def _below(self, xp: ModuleType, table: Any, new: Any, entered: Any) -> Any:
         """Do what `below` does; of a young table only the rows that any series has filled."""
@@ -158,12 +191,13 @@ class Conformal:
         new = xp.asarray(scores, dtype=xp.float32)
         due = (state.entered < self.config.size) | (state.wait + 1 >= self.config.block)
         enters = xp.isfinite(new) & xp.asarray(allowed) & due
+        new = self._kept(xp, xp.where(enters, new, xp.float32(0.0)))
         wait = xp.where(enters, 0, xp.minimum(state.wait + 1, _WAIT_MAX))
         wait = xp.asarray(wait, dtype=xp.int32)
         entered = xp.asarray(xp.minimum(state.entered + enters, _COUNT_MAX), dtype=xp.int32)
         if xp is not np:
             drop = _dropped(xp, state.entered, self.config.size)
-            moved = _replaced(xp, state.scores, xp.where(enters, new, 0.0), drop)
+            moved = _replaced(xp, state.scores, new, drop)
             return Table(xp.where(enters, moved, state.scores), entered, wait)
         columns = np.flatnonzero(enters)
         if not columns.size:
@@ -227,8 +261,12 @@ def _searched(xp: ModuleType, table: Any, new: Any) -> Any:
 def _counted(table: Any, new: Any) -> Any:
     """Return how many entries are smaller by looking at each, int64 `[series]`. NumPy."""
     narrow = np.uint8 if len(table) <= np.iinfo(np.uint8).max else np.uint16
-    smaller = (table < new).view(np.uint8)
-    return np.add.reduce(smaller, axis=0, dtype=narrow).astype(np.int64)
+    out = np.empty(len(new), dtype=np.int64)
+    for first in range(0, len(new), _WIDE):
+        part = slice(first, first + _WIDE)
+        smaller = (table[:, part] < new[part]).view(np.uint8)
+        out[part] = np.add.reduce(smaller, axis=0, dtype=narrow)
+    return out
 
 
 def _taken_in(table: Any, new: Any, enters: Any, columns: Any, entered: Any) -> Any:
@@ -253,7 +291,10 @@ def _taken_in(table: Any, new: Any, enters: Any, columns: Any, entered: Any) -> 
         return out
     low = size - 1 - most  # what is above is empty; one empty place goes
     out[:low] = table[:low]
-    _inserted(table[low:], np.where(enters, new, np.float32(-np.inf)), out[low:])
+    new = np.where(enters, new, table[0])
+    for first in range(0, enters.size, _WIDE):
+        part = slice(first, first + _WIDE)
+        _inserted(table[low:, part], new[part], out[low:, part])
     return out
 
 
@@ -289,14 +330,18 @@ def _chance(xp: ModuleType, count: Any) -> Any:
     return (mixed ^ ((mixed >> 16) & 0xFFFF)) & 0x7FFFFFFF
 
 
-def _further(xp: ModuleType, table: Any, new: Any) -> Any:
+def _further(xp: ModuleType, tail: Any, new: Any) -> Any:
     """Return -log10 of how much rarer than "above all" a score above all is.
 
     The smaller claim of two: continued from the highest entry, and from the tail's threshold.
+
+    Args:
+        xp: numpy or jax.numpy.
+        tail: The highest entries, ascending, the threshold first, `[entry, series]`.
+        new: `[series]`.
     """
-    size = table.shape[0]
-    count = size // _TAIL
-    wide = xp.asarray(table[size - count - 1 :], dtype=xp.zeros(0).dtype)
+    count = tail.shape[0] - 1
+    wide = xp.asarray(tail, dtype=xp.zeros(0).dtype)
     threshold = wide[0]
     size_over = xp.stack([new - threshold, wide[-1] - threshold])
     ln_new, ln_top = ln_exceeded(xp, wide[1:] - threshold, size_over)
