@@ -41,3 +41,12 @@ def test_what_an_action_claims_about_itself_lifts_nothing() -> None:
         claimed = replace(action, exempt=True)
         assert verdict(guard(claimed, hot, g.NOW)) == verdict(guard(action, hot, g.NOW))
         assert isinstance(guard(claimed, hot, g.NOW), Deny)
+
+
+def test_a_restart_that_disturbs_two_is_no_restart_of_one_failing_replica() -> None:
+    state = replace(g.hung(g.scene(5)), past=past(0.1))
+    for touched, cooled in ((1, True), (2, False)):
+        restart = replace(g.restart("a-1"), replicas_touched=touched)
+        answer = guard(restart, state, g.NOW)
+        reasons = answer.reasons if isinstance(answer, Deny) else ()
+        assert any(one.startswith("G3 cooldown") for one in reasons) is not cooled, touched

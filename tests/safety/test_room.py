@@ -10,7 +10,9 @@ from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.guard import Allow, Deny, GuardAnswer, GuardState
 from homeostat.base.policy import Objective
+from homeostat.safety.facts import facts
 from homeostat.safety.guard import guard
+from homeostat.safety.sight import look
 from homeostat.testing import guard_scene as g
 
 TIMES = st.lists(st.integers(1, 200), min_size=3, max_size=3)
@@ -90,3 +92,10 @@ def test_missing_what_was_watched_never_permits_more() -> None:
     for loads in ((), g.watched(1.0), g.watched(240.0)[1:], g.watched(-1.0)):
         answer = guard(g.scale(2, ActionKind.SCALE_DOWN), replace(g.scene(), loads=loads), g.NOW)
         assert refused(answer, "G7 watched")
+
+
+def test_a_live_batch_of_nothing_says_nothing_of_a_larger_one() -> None:
+    larger = g.act(ActionKind.BATCH_UP, "pool:a", batch_max=16)
+    for live, known in ((8, True), (0, False), (-1, False)):
+        sight = look(g.with_levers(timed([10, 10, 10]), batch_max=live), g.NOW)
+        assert (facts(larger, sight)["batch_ms"] is not None) is known, live
