@@ -172,7 +172,7 @@ def _lines(power: Floats, cycles: int, multiples: list[int]) -> list[float]:
     totals: list[float] = []
     if whole:
         # One sum over each row, in the order in which `_around` would be summed.
-        around = power[np.array(whole)[:, None] + _offsets(width)]
+        around = power[np.array(whole)[:, None] + offsets(width)]
         totals = around.sum(axis=1).tolist()
     out = [_line(float(power[p]), one, 2 * width) for p, one in zip(whole, totals, strict=True)]
     for place in places[len(whole) :]:  # the last multiples have fewer places above
@@ -186,7 +186,7 @@ def _around(power: Floats, place: int, width: int) -> Floats:
 
 
 @functools.cache
-def _offsets(width: int) -> npt.NDArray[np.int64]:
+def offsets(width: int) -> npt.NDArray[np.int64]:
     """Return the places around one, itself left out."""
     return np.array([*range(-width, 0), *range(1, width + 1)], dtype=np.int64)
 

@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 ROWS: Final = 512  # series at a time: their histories and spectra stay in the processor's cache
+TOGETHER: Final = 8192  # series to ask together: 33 MB of histories at most
 _ROUNDING: Final = 1e-6  # of -log10 p; sums of some hundred terms in another order differ by 1e-12
 _WILD: Final = 6.0  # sigmas
 _SIGMA: Final = 1.4826  # standard deviations to a median absolute deviation
@@ -37,6 +38,14 @@ def suspects(histories: Floats) -> Bools:
     Args:
         histories: `[series, time]`, NaN where unknown.
     """
+    out = np.zeros(len(histories), dtype=np.bool_)
+    for first in range(0, len(histories), ROWS):
+        out[first : first + ROWS] = _stand_out(histories[first : first + ROWS])
+    return out
+
+
+def _stand_out(histories: Floats) -> Bools:
+    """Do what `suspects` does for so many series that all stays in the cache."""
     steps = np.diff(histories, axis=1)
     steps = np.where(np.isfinite(steps), steps, 0.0)
     most = _WILD * _SIGMA * _medians(np.abs(steps))[:, None]
@@ -70,19 +79,20 @@ def without(histories: Floats, *, alpha: float) -> Bools:
     if histories.shape[1] < season.LEAST:
         return ~out
     whole = np.flatnonzero(np.isfinite(histories).all(axis=1))
-    level = -math.log10(alpha) - _ROUNDING
-    for first in range(0, len(whole), ROWS):
-        rows = whole[first : first + ROWS]
-        out[rows] = _best(histories[rows]) <= level
+    out[whole] = _best(histories[whole]) <= -math.log10(alpha) - _ROUNDING
     return out
 
 
 def _best(x: Floats) -> Floats:
     """Return -log10 p of the most significant of all periods, paid for; 0 for none. `[series]`."""
     series, n = x.shape
-    steps = _steps(x)
-    power = np.abs(np.fft.rfft(steps, axis=1)) ** 2
-    row, period = _asked(steps, _peaks(power, n))
+    peaks, own = np.zeros((series, n // 2 + 1), dtype=np.bool_), np.empty_like(x)
+    for first in range(0, series, ROWS):
+        part = slice(first, first + ROWS)
+        steps = _steps(x[part])
+        peaks[part] = _peaks(np.abs(np.fft.rfft(steps, axis=1)) ** 2, n)
+        own[part] = _autocorrelation(steps)
+    row, period = _asked(own, peaks)
     best = np.zeros(series)
     fit = (period >= 2) & (period <= n // 2) & (n >= season.LEAST_CYCLES * period)  # noqa: PLR2004 - two points
     for one in np.unique(period[fit]).tolist():
@@ -107,13 +117,19 @@ def _peaks(power: Floats, n: int) -> Bools:
     return out
 
 
-def _asked(steps: Floats, peaks: Bools) -> tuple[Ints, Ints]:
-    """Return the series and the periods that its peaks are, a pair for each peak."""
+def _autocorrelation(steps: Floats) -> Floats:
+    """Return how like itself each series of steps is some ticks later, by lag from 0 on."""
     n = steps.shape[1]
     level = np.cumsum(steps - steps.mean(axis=1, keepdims=True), axis=1)
     level -= level.mean(axis=1, keepdims=True)
     size = 1 << (2 * n - 1).bit_length()
-    own = np.fft.irfft(np.abs(np.fft.rfft(level, size, axis=1)) ** 2, size, axis=1)[:, :n]
+    out: Floats = np.fft.irfft(np.abs(np.fft.rfft(level, size, axis=1)) ** 2, size, axis=1)[:, :n]
+    return out
+
+
+def _asked(own: Floats, peaks: Bools) -> tuple[Ints, Ints]:
+    """Return the series and the periods that its peaks are, a pair for each peak."""
+    n = own.shape[1]
     rows, periods = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for cycles in np.flatnonzero(peaks.any(axis=0)).tolist():
         some = np.flatnonzero(peaks[:, cycles])
@@ -129,10 +145,10 @@ def _evidence(x: Floats, period: int) -> Floats:
     """Return what `season.evidence` does for one period and each series, `[series]`."""
     cycles = x.shape[1] // period
     power = np.abs(np.fft.rfft(_steps(x[:, x.shape[1] - cycles * period :]), axis=1)) ** 2
-    scores = _lines(power, cycles, season.multiples(period))
-    count = scores.shape[1]
-    if not count:
+    multiples = season.multiples(period)
+    if not multiples:
         return np.zeros(len(x))
+    scores, count = _lines(power, cycles, multiples), len(multiples)
     one = scores.max(axis=1) - math.log10(count)
     together = _joined(math.log(10.0) * scores.sum(axis=1), count)
     out: Floats = np.maximum(np.maximum(one, together) - math.log10(2.0), 0.0)
@@ -141,15 +157,20 @@ def _evidence(x: Floats, period: int) -> Floats:
 
 def _lines(power: Floats, cycles: int, multiples: list[int]) -> Floats:
     """Return -log10 p of multiples against the places up to the next, `[series, multiple]`."""
-    width, places = min(cycles - 1, season.AROUND), [one * cycles for one in multiples]
-    out = np.zeros((len(power), len(places)))
-    for at, place in enumerate(places):
-        high = min(place + 1 + width, power.shape[1])
-        around = np.concatenate((power[:, place - width : place], power[:, place + 1 : high]), 1)
-        total, line = around.sum(axis=1), power[:, place]
-        known = total > 0.0
-        ratio = np.where(known, line / np.where(known, total, 1.0), 0.0)
-        out[:, at] = around.shape[1] * np.log10(1.0 + ratio)
+    width, places = min(cycles - 1, season.AROUND), np.array([one * cycles for one in multiples])
+    count, last = np.full(len(places), 2 * width), power.shape[1] - 1
+    total = np.empty((len(power), len(places)))
+    whole = int((places + width <= last).sum())
+    total[:, :whole] = power[:, places[:whole, None] + season.offsets(width)].sum(axis=2)
+    for at in range(whole, len(places)):  # the last multiples have fewer places above
+        low, high = places[at] - width, min(places[at] + width, last)
+        around = np.concatenate(
+            (power[:, low : places[at]], power[:, places[at] + 1 : high + 1]), 1
+        )
+        total[:, at], count[at] = around.sum(axis=1), around.shape[1]
+    known = total > 0.0
+    ratio = np.where(known, power[:, places] / np.where(known, total, 1.0), 0.0)
+    out: Floats = count * np.log10(1.0 + ratio)
     return out
 
 

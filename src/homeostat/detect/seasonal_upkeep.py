@@ -123,12 +123,21 @@ def upkeep(memory: SeasonalMemory, how: Search) -> SeasonalMemory:
 def _worth_a_search(memory: SeasonalMemory, rows: Any, alpha: float) -> Any:
     """Return those of these rows that have a season or may have one."""
     out = memory.period[rows] > 0.0
-    for first in range(0, len(rows), season_many.ROWS):
-        part = slice(first, first + season_many.ROWS)
-        past = memory.ring[: int(memory.used), rows[part]].T.astype(np.float64, order="C")
-        some = np.flatnonzero(~out[part] & season_many.suspects(past))
-        out[first + some] = ~season_many.without(past[some], alpha=alpha)
+    for first in range(0, len(rows), season_many.TOGETHER):
+        some = first + np.flatnonzero(~out[first : first + season_many.TOGETHER])
+        past = _past(memory, rows[some])
+        may = season_many.suspects(past)
+        out[some[may]] = ~season_many.without(past[may], alpha=alpha)
     return rows[out]
+
+
+def _past(memory: SeasonalMemory, rows: Any) -> Any:
+    """Return the histories of some rows, `[row, entry]`."""
+    out = np.empty((len(rows), int(memory.used)))
+    for first in range(0, len(rows), season_many.ROWS):  # turned over within the cache
+        part = slice(first, first + season_many.ROWS)
+        out[part] = memory.ring[: out.shape[1], rows[part]].T
+    return out
 
 
 def _learnt(memory: SeasonalMemory) -> SeasonalMemory:
