@@ -128,6 +128,26 @@ def test_predictions_that_moved_a_little_over_still_inputs_are_told_and_chance_i
     assert moved(Patient(), 0.04, 0.01, 1e6).families() == []
 
 
+def slowly(patient: Patient, predictions: float, features: float) -> Patient:
+    patient.set("pool:a", names.PREDICTION_SHIFT_LONG, predictions, samples=20_000.0)
+    return patient.set(names.MODEL, names.FEATURE_SHIFT_LONG, features, samples=20_000.0)
+
+
+def test_predictions_that_moved_over_hours_without_their_inputs_are_told() -> None:
+    assert slowly(Patient(), 0.12, 0.02).families() == [(Family.QUALITY, "pool:a")]
+    assert slowly(Patient(), 0.12, 0.07).families() == []  # a season
+    assert slowly(Patient(), 0.05, 0.0).families() == []
+
+
+def test_worse_answers_are_the_models_where_they_moved_without_their_inputs() -> None:
+    worse = Patient().set(names.MODEL, names.ACCURACY, 0.8, samples=20_000.0)
+    assert worse.families() == [(Family.DRIFT, "model")]
+    (told,) = slowly(worse, 0.12, 0.02).diagnosis()
+    assert told.family is Family.QUALITY
+    assert "accuracy is down to 80.0%" in told.because
+    assert slowly(worse, 0.12, 0.07).families() == [(Family.DRIFT, "model")]
+
+
 def test_predictions_that_follow_their_inputs_are_broken_in_no_scrape_of_it() -> None:
     patient = moved(Patient(), 0.3, 0.01, 20_000.0)
     patient.set("pool:a", names.PREDICTION_SHIFT, 0.3, Verdict.ANOMALOUS, samples=20_000.0)

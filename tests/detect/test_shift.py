@@ -11,7 +11,8 @@ from homeostat.base.evidence import Quality, Reading, Verdict
 from homeostat.base.policy import GuardPolicy, Managed, Mode, Objective
 from homeostat.base.types import TimeNs
 from homeostat.base.world import Release, Replica, ReplicaState, Snapshot
-from homeostat.detect.shift import Config, Shift, Shifted, ShiftState, _Case
+from homeostat.detect.shift import Shift, Shifted, ShiftState
+from homeostat.detect.shift_case import Case
 
 BOUNDS = (0.25, 0.5, 0.75, 1.0, np.inf)
 USUAL = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
@@ -145,6 +146,18 @@ def test_inputs_that_came_back_before_their_predictions_were_away_lately() -> No
     assert of(out, names.FEATURE_SHIFT_LATELY).value == 0.0
 
 
+def test_what_changes_too_slowly_to_be_seen_at_once_is_seen_against_hours() -> None:
+    watch = Watch().warmed(60)
+    for tick in range(400):
+        out = watch.see(USUAL + tick / 800.0 * (MOVED - USUAL), events=4_000)
+    assert of(out, names.PREDICTION_SHIFT).verdict is Verdict.HEALTHY
+    near, far = of(out, names.PREDICTION_SHIFT).value, of(out, names.PREDICTION_SHIFT_LONG).value
+    assert near is not None
+    assert far is not None
+    assert far > 0.08 > 2.0 * near
+    assert (of(out, names.FEATURE_SHIFT_LONG).value or 1.0) < 0.05
+
+
 def test_predictions_and_inputs_are_held_against_the_same_hour() -> None:
     """Both of a season move slowly, predictions farther; neither is followed without the other."""
     watch = Watch().warmed()
@@ -272,7 +285,7 @@ def test_a_window_adds_its_pages_up_one_after_the_other(pages: list[list[float]]
         Page(f"replica:a-{n}", raw.PREDICTION, np.array(counts)) for n, counts in enumerate(pages)
     ]
     kept = [page.counts.copy() for page in read]
-    window = _Case(Config(), managed(), None, read, {}).window(None, raw.PREDICTION)
+    window = Case(managed(), None, read, {}).window(None, raw.PREDICTION)
     assert window is not None
     assert window.counts.tolist() == [
         functools.reduce(float.__add__, own) for own in zip(*pages, strict=True)

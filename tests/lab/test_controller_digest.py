@@ -21,9 +21,9 @@ from homeostat.twin.orders import Orders
 
 SCRAPES = 56
 DIGESTS = {
-    "homeostat": "179eab708e3da739",
-    "runbook": "94377ffe07300efa",
-    "random_safe": "de78b3557db207b9",
+    "homeostat": "1507d57b4b4cc3ea",
+    "runbook": "814082c28c9b4921",
+    "random_safe": "b274a4e923931883",
 }
 MAKERS: dict[str, Callable[[], Controller]] = {
     "homeostat": homeostat,

@@ -33,8 +33,10 @@ UTILISATION: Final = "utilisation"  # arrivals / what the pool can serve at its 
 
 # Signals of the model (summed over replicas of a pool, or over the deployment).
 PREDICTION_SHIFT: Final = "prediction_shift"  # distance of the prediction histogram, 0..1
+PREDICTION_SHIFT_LONG: Final = "prediction_shift_long"  # from what was usual for hours, 0..1
 FEATURE_SHIFT: Final = "feature_shift"  # largest distance of a feature histogram, 0..1
 FEATURE_SHIFT_LATELY: Final = "feature_shift_lately"  # the largest of 20 scrapes, 0 = by chance
+FEATURE_SHIFT_LONG: Final = "feature_shift_long"  # of 20 scrapes, from what was usual for hours
 ACTIVATION_SHIFT: Final = "activation_shift"  # largest distance of a layer's histogram, 0..1
 INVALID_SHARE: Final = "invalid_share"  # predictions that are NaN or infinite / predictions
 ACCURACY: Final = "accuracy"  # over joined labels; no labels means unknown

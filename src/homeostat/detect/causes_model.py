@@ -241,8 +241,8 @@ def drift(case: Case) -> tuple[Suspicion, ...]:
     )
     # Inputs that moved a little are worth a word where answers moved or got worse with them.
     features |= (wrong or shifted) and a_little
-    if not features and not wrong:
-        return ()
+    if not features and (not wrong or _moved_alone(case) is not None):
+        return ()  # answers that moved without their inputs are the model's: see `quality`
     if not wrong and _harmless(case, moved):
         return ()
     return (
@@ -275,35 +275,49 @@ def _harmless(case: Case, moved: float | None) -> bool:
 def quality(case: Case) -> tuple[Suspicion, ...]:
     """Predictions moved, less than a breakage does, while the inputs are what they were.
 
-    An older version is not put back for it: labels may come to say that it is better so.
+    Or as slowly as a release in small steps, or a calibration that is lost bit by bit, against what
+    was usual for hours. An older version is not put back for it: labels may come to say that it is
+    better so. Where they say that it is worse, it is the model all the same: a concept that drifts
+    moves no predictions.
     """
-    features = case.value(names.MODEL, names.FEATURE_SHIFT)
-    if features is None:
+    found = _moved_alone(case)
+    if found is None:
         return ()
+    subject, moved, features = found
+    accuracy = case.value(names.MODEL, names.ACCURACY)
+    return (
+        suspicion(
+            Family.QUALITY,
+            subject,
+            0.5,
+            f"predictions moved by {moved:.2f} of 1, the inputs by {features:.2f}",
+            f"accuracy is down to {accuracy:.1%}" if _worse(case) and accuracy is not None else "",
+        ),
+    )
+
+
+def _moved_alone(case: Case) -> tuple[str, float, float] | None:
+    """Return a pool whose predictions moved without the inputs, and how far each of them did."""
     for pool in sorted({replica.pool for replica in case.serving}):
         subject = names.pool(pool)
-        moved = case.value(subject, names.PREDICTION_SHIFT)
-        if moved is None or not _moved(case, subject, names.PREDICTION_SHIFT):
-            continue
-        if features > _STILL * moved or _went_along(case, subject):
-            continue
-        return (
-            suspicion(
-                Family.QUALITY,
-                subject,
-                0.5,
-                f"predictions moved by {moved:.2f} of 1, the inputs by {features:.2f}",
-            ),
-        )
-    return ()
+        for of_answers, of_inputs in (
+            (names.PREDICTION_SHIFT, names.FEATURE_SHIFT),
+            (names.PREDICTION_SHIFT_LONG, names.FEATURE_SHIFT_LONG),
+        ):
+            moved, features = case.value(subject, of_answers), case.value(names.MODEL, of_inputs)
+            if moved is None or features is None or not _moved(case, subject, of_answers):
+                continue
+            if features <= _STILL * moved and not _went_along(case, subject, of_answers):
+                return subject, moved, features
+    return None
 
 
-def _went_along(case: Case, subject: str) -> bool:
+def _went_along(case: Case, subject: str, signal: str = names.PREDICTION_SHIFT) -> bool:
     """Return whether inputs moved enough, now or lately, to move a pool's predictions with them."""
     if _moved(case, names.MODEL, names.FEATURE_SHIFT):
         return True
     lately = case.value(names.MODEL, names.FEATURE_SHIFT_LATELY)
-    moved = case.value(subject, names.PREDICTION_SHIFT)
+    moved = case.value(subject, signal)
     return lately is not None and moved is not None and lately > _STILL * moved
 
 

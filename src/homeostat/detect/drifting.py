@@ -26,7 +26,7 @@ from homeostat.detect import drift as share_test
 from homeostat.detect.drift import Drift, DriftState
 from homeostat.detect.drift_config import Config
 from homeostat.detect.drift_said import Family
-from homeostat.detect.shift import HistogramLike
+from homeostat.detect.shift_case import HistogramLike
 from homeostat.detect.shift_reading import reading_of
 
 Floats = npt.NDArray[np.float64]
