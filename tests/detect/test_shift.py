@@ -148,6 +148,7 @@ def test_inputs_that_came_back_before_their_predictions_were_away_lately() -> No
 
 def test_what_changes_too_slowly_to_be_seen_at_once_is_seen_against_hours() -> None:
     watch = Watch().warmed(60)
+    out = watch.see(USUAL, events=4_000)
     for tick in range(400):
         out = watch.see(USUAL + tick / 800.0 * (MOVED - USUAL), events=4_000)
     assert of(out, names.PREDICTION_SHIFT).verdict is Verdict.HEALTHY

@@ -147,12 +147,14 @@ def blind() -> dict[str, object]:
 def test_an_outage_of_metrics_that_loses_every_other_scrape_is_an_incident() -> None:
     driver = Driver()
     driver.ticks(10)
+    confirmed = []
     for _ in range(2):  # two scrapes lost, three there, two lost
         driver.ticks(2, blind)
         assert driver.state.incident is not None
-        confirmed = driver.state.incident.confirmed_at
+        confirmed.append(driver.state.incident.confirmed_at)
         driver.ticks(3)
-    assert confirmed is not None
+    assert confirmed[0] is None
+    assert confirmed[1] is not None
     assert {incident.id for incident in driver.facts(Incident)} == {"i-0001"}
 
 
