@@ -20,6 +20,18 @@ def test_at_the_levels_that_were_counted_the_budget_is_three_times_what_was_coun
         assert level_of(budget) == pytest.approx(level)
 
 
+def test_at_short_ticks_the_budget_is_eight_times_what_was_counted() -> None:
+    for tick_s in (1.0, 15.0, 60.0):
+        per_day = 10.0 ** CURVE[-1] * 86_400.0 / tick_s
+        said = Budget(false_incidents=8.0 * 1000.0 * per_day, tests_per_day=86_400.0 / tick_s)
+        assert level_of(said) == pytest.approx(LEVELS[-1])
+
+
+def test_a_clock_that_trembles_moves_the_level_by_little() -> None:
+    steady, trembling = levels_of(1.0, 300.0), levels_of(1.0, 299.0)
+    assert steady <= trembling <= steady + 0.01
+
+
 @given(BUDGETS, TICKS, st.integers(1, 500))
 def test_a_smaller_budget_a_shorter_tick_and_fewer_signals_need_more_evidence(
     budget: float, tick_s: float, signals: int
