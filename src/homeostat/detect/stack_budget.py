@@ -10,9 +10,9 @@ same program prints, and docs/explanation/detection.md says.
 A third of the budget is spent: on normal days of Numenta's series there are twice as many incidents
 at a level as on made-up ones, whose tails are lighter. Series of one minute have still more a tick:
 on half of AIOPS's an eighth kept the budgets up to 50, and on the other half too
-(docs/decisions/0062-one-level-a-tick-stays-the-default.md). Not promised for several columns: an entity
-of n signals may have n times as many incidents, by the same curve, which was counted on single
-columns. Not here: which incidents are told of.
+(docs/decisions/0062-one-level-a-tick-stays-the-default.md). Not promised for several columns: an
+entity of n signals may have n times as many incidents, by the same curve, which was counted on
+single columns. Not here: which incidents are told of.
 """
 
 from typing import Any, Final
