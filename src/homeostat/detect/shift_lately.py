@@ -37,8 +37,8 @@ def followed(before: Seen, distance: float | None, now: Any, then: Any) -> Seen:
         now: Events per bucket `[bucket]`.
         then: The same of the reference.
     """
-    if distance is not None and distance <= chance(now, then):
-        distance = 0.0
+    if distance is not None and (distance <= _slack(now, then) or distance <= chance(now, then)):
+        distance = 0.0  # most are within the slack, for which nobody looks at the bins
     return (*before, distance)[-SCRAPES:]
 
 
@@ -65,4 +65,10 @@ def chance(now: Any, then: Any) -> float:
     spread = 1.0 / n + 1.0 / m
     share = (now + then) / (n + m)
     deviations = float(np.add.reduce(np.sqrt(share * (1.0 - share) * spread)))
-    return 0.5 * _MEAN_DEVIATION * deviations + math.sqrt(spread * _LOG_RARE / 2.0)
+    return 0.5 * _MEAN_DEVIATION * deviations + _slack(now, then)
+
+
+def _slack(now: Any, then: Any) -> float:
+    """Return how far a distance hardly ever is above its mean."""
+    spread = 1.0 / float(np.add.reduce(now)) + 1.0 / float(np.add.reduce(then))
+    return math.sqrt(spread * _LOG_RARE / 2.0)
