@@ -24,7 +24,7 @@ from homeostat.detect.slo import broken, slo_met
 
 T = TypeVar("T")
 PATIENTS = 1_000
-DIGEST = "9cf45c689124be56"
+DIGEST = "2dbeba399ad6d5e5"
 MORE_OF_REPLICA = {
     names.CPU_SHARE: 0.4,
     names.ARRIVAL_RATE: 25.0,

@@ -8,11 +8,13 @@ class Family(StrEnum):
 
     REPLICA = "replica"  # one replica slow, failing or gone while its peers are well
     HUNG = "hung"  # a process is there, takes requests and finishes none
+    OUTAGE = "outage"  # most of a pool ended at once: a common cause, and who knows which
     MEMORY = "memory"  # one process on its way to its limit
     RELEASE = "release"  # every replica of the newest version, the older one clean
     OUTPUT = "output"  # predictions break while features are unchanged
     LOAD = "load"  # arrivals up, device time flat
     BATCHING = "batching"  # batches at their cap, arrivals flat
+    FILLING = "filling"  # requests are held back until batches fill, devices idle meanwhile
     DRIFT = "drift"  # inputs moved, predictions and labels with them
     SENSOR = "sensor"  # the data cannot be believed
     WORK = "work"  # a request takes more than it did, arrivals flat, all replicas alike

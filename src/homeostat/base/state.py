@@ -31,6 +31,8 @@ class Streak:
         ticks: Consecutive ticks on which it was the foremost suspicion.
         since: The first of them.
         gap: Ticks since then on which nothing was suspected; of those that may come and go.
+        unclear: Ticks since the last of them on which nothing explained what goes on.
+        missed: Consecutive ticks on which the objectives were missed, however explained.
     """
 
     family: Family
@@ -38,6 +40,8 @@ class Streak:
     ticks: int
     since: TimeNs
     gap: int = 0
+    unclear: int = 0
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,31 @@ class SeenLevers:
 
     levers: tuple[tuple[str, Scalar], ...]
     moves: tuple[LeverMove, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far one replica's device is behind its peers', as the logarithm of a ratio.
+
+    Attributes:
+        replica: The slot.
+        incarnation: Of the process that was compared.
+        ticks: In the block that is being filled.
+        total: Sum over them.
+        blocks: Whole blocks from which what is usual was learnt.
+        usual: Their mean.
+        grown: What was above it and above what is allowed, summed over blocks, at least 0.
+        last: The mean of the last whole block.
+    """
+
+    replica: str
+    incarnation: int
+    ticks: int = 0
+    total: float = 0.0
+    blocks: int = 0
+    usual: float = 0.0
+    grown: float = 0.0
+    last: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +287,7 @@ class LoopState:
         seat: What the decision seat remembers, None before anybody was heard.
         feedback: What was learnt of what people said (see `loop.heeding`).
         seen_levers: What others moved (see `loop.meddling`), None before the first tick.
+        lags: How far each replica is behind its peers (see `loop.straggling`).
         wish: A canary that somebody asked for, while the twin is asked about it.
         alike: What was learnt while both pools of a canary served the same version.
         lineages: Retrains that were asked for, oldest first; the newest are kept.
@@ -305,6 +335,7 @@ class LoopState:
     seat: SeatState | None = None
     feedback: FeedbackState | None = None
     seen_levers: SeenLevers | None = None
+    lags: tuple[Lag, ...] = ()
     wish: CanaryRequested | None = None
     alike: AlikeState | None = None
     lineages: tuple[Lineage, ...] = ()

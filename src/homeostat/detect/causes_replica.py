@@ -19,27 +19,59 @@ _PROBE_RATIO: Final = 4.0
 _PROBE_MS: Final = 150.0
 # Peers this close to what is usual are well.
 _PEERS_WELL: Final = 1.5
+# Processes that end together, and the share of their pool above which it is the pool that ended.
+_SEVERAL: Final = 2
+_MOST: Final = 0.5
 # Memory: act this many scrapes ahead of the limit.
 HORIZON_SCRAPES: Final = 120.0
 
 
 def gone(case: Case) -> tuple[Suspicion, ...]:
     """A process that is not there, in a slot that should have one: direct evidence."""
-    out = []
-    for replica in case.replicas:
-        if replica.state is not ReplicaState.GONE or _surplus(case, replica):
-            continue
-        if case.value(case.subjects[replica.name], names.PROCESS_UP) != 0.0:
-            continue  # the world was not read in time to say so
-        out.append(
-            suspicion(
-                Family.REPLICA,
-                case.subjects[replica.name],
-                1.0,
-                f"the process of {replica.name} is gone",
-                urgent=True,
-            )
+    ended = _ended(case)
+    together = _outage(case, ended)
+    if together:
+        return together
+    return tuple(
+        suspicion(
+            Family.REPLICA,
+            case.subjects[replica.name],
+            1.0,
+            f"the process of {replica.name} is gone",
+            urgent=True,
         )
+        for replica in ended
+    )
+
+
+def _ended(case: Case) -> list[Replica]:
+    return [
+        replica
+        for replica in case.replicas
+        if replica.state is ReplicaState.GONE
+        and not _surplus(case, replica)
+        # Else the world was not read in time to say so.
+        and case.value(case.subjects[replica.name], names.PROCESS_UP) == 0.0
+    ]
+
+
+def _outage(case: Case, ended: Sequence[Replica]) -> tuple[Suspicion, ...]:
+    """Most of a pool's processes have ended within one round of probes: no replica's own fault.
+
+    What ended them (a node, a driver, a crash that all of them share) shows in what follows. Whose
+    supervisor lives comes up again by itself within seconds, and to restart it then begins its load
+    anew; what is still gone on the next round has lost its machine and is named one by one.
+    """
+    out = []
+    for pool in sorted({replica.pool for replica in ended}):
+        lost = [replica for replica in ended if replica.pool == pool]
+        every = [replica for replica in case.replicas if replica.pool == pool]
+        rounds = [case.value(case.subjects[one.name], names.PROBE_FAILURES) for one in lost]
+        now = all(failures is not None and failures <= 1.0 for failures in rounds)
+        if len(lost) < _SEVERAL or len(lost) <= _MOST * len(every) or not now:
+            return ()
+        why = f"{len(lost)} of {len(every)} processes of pool {pool} ended at once"
+        out.append(suspicion(Family.OUTAGE, names.pool(pool), 1.0, why, urgent=True))
     return tuple(out)
 
 

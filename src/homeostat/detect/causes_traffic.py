@@ -4,12 +4,18 @@ from typing import Final
 
 from homeostat.base import names
 from homeostat.base.evidence import Family, Quality, Suspicion
+from homeostat.base.world import Replica
 from homeostat.detect.case import CROWD, FULL, MORE_ARRIVALS, REFUSED, Case, median, suspicion
 
 # Device time within this factor of what batch size explains is flat.
 _EXPLAINED: Final = 1.5
 # Of the batches, where the maximum was lowered.
 _FULL_LOWERED: Final = 0.5
+# Attempts of one user, at the most.
+_ATTEMPTS: Final = 4.0
+# Batches so much fuller, on devices so much less busy: both beyond what a window trembles by.
+_HELD: Final = 1.35
+_IDLER: Final = 0.85
 # A batch this far above usual grew with the load; a cap does not let it.
 _BATCH_GREW: Final = 1.5
 # One request in fifty fails: more than a blip (`causes_common` asks for as many).
@@ -83,6 +89,78 @@ def _fails_without_waiting(case: Case) -> bool:
     if any(ratio is not None and ratio > REFUSED for ratio in refused):
         return False
     return max(queues) < 1.0 and (not full or median(full) < FULL)
+
+
+def herd(case: Case) -> tuple[Suspicion, ...]:
+    """More arrives than users who ask again can make of what usually does: direct evidence.
+
+    Clients give up after a few attempts (four at most in what is simulated, and in most libraries
+    three), so that several times the usual is demand by itself, whatever else is broken: a crowd,
+    or all who waited for the end of an outage. Once latency shows that it is real, and no counter
+    that jumped, nothing is gained by waiting.
+    """
+    rate, usual = _arrivals(case)
+    p95, promised = _p95(case), case.managed.objective.latency_p95_ms
+    if rate is None or not usual or rate < _ATTEMPTS * usual or p95 is None or p95 <= promised:
+        return ()
+    return (
+        suspicion(
+            Family.LOAD,
+            names.GATEWAY,
+            0.9,
+            f"{rate:.0f} requests arrive per second, usually {usual:.0f}: more than asking again",
+            *felt(case),
+            urgent=True,
+        ),
+    )
+
+
+def filling(case: Case) -> tuple[Suspicion, ...]:
+    """Batches hold more than usual while devices do less: requests are held back to fill them.
+
+    Requests that have become more work keep a device busier, and its batches grow because each
+    takes longer. Where somebody raised the largest batch or the time it may wait for more, batches
+    grow although the device stands idle between them, and everybody waits for the last to come.
+    """
+    pain = felt(case)
+    rate, usual = _arrivals(case)
+    if not pain or rate is None or not usual or rate >= MORE_ARRIVALS * usual:
+        return ()
+    size, usually, queues = (
+        case.own(names.BATCH_SIZE),
+        case.usually(names.BATCH_SIZE),
+        case.own(names.QUEUE_LENGTH),
+    )
+    if not size or not usually or not queues or median(queues) >= CROWD:
+        return ()
+    shares = [pair for replica in case.stable if (pair := _busy(case, replica)) is not None]
+    if 2 * len(shares) <= len(case.stable) or not _devices_flat(case):
+        return ()
+    now, before = (median(column) for column in zip(*shares, strict=True))
+    if median(size) < _HELD * median(usually) or now > _IDLER * before:
+        return ()
+    return (
+        suspicion(
+            Family.FILLING,
+            names.pool(case.managed.stable_pool),
+            0.775,
+            f"batches hold {median(size):.1f}, usually {median(usually):.1f}",
+            f"devices are busy for {now:.0%} of the time, usually {before:.0%}",
+            *pain,
+        ),
+    )
+
+
+def _busy(case: Case, replica: Replica) -> tuple[float, float] | None:
+    """Return the share of the time that a device works, and what it usually is."""
+    signals = (names.ARRIVAL_RATE, names.DEVICE_TIME, names.BATCH_SIZE)
+    keys = [(case.subjects[replica.name], signal) for signal in signals]
+    now, usual = [case.value(*key) for key in keys], [case.usual.get(key) for key in keys]
+    values = [value for value in (*now, *usual) if value is not None and value > 0.0]
+    if len(values) < 2 * len(signals):
+        return None
+    rate, time, size, *before = values
+    return rate * time / size / 1000.0, before[0] * before[1] / before[2] / 1000.0
 
 
 def batching(case: Case) -> tuple[Suspicion, ...]:

@@ -31,11 +31,12 @@ _DIRECT: Final[tuple[Rule, ...]] = (causes_replica.gone, causes_replica.memory)
 # Causes that are the same for all replicas of a pool.
 _COMMON: Final = frozenset({
     Family.OUTPUT, Family.RELEASE, Family.BATCHING, Family.LOAD, Family.WORK, Family.FRONTEND,
-    Family.NETWORK, Family.DEPENDENCY, Family.STARTING,
+    Family.NETWORK, Family.DEPENDENCY, Family.STARTING, Family.FILLING,
 })  # fmt: skip
 # Rules on the pages, first match explains the rest.
 _BY_PAGES: Final[tuple[Rule, ...]] = (
     causes_model.output,
+    causes_traffic.herd,
     causes_tokens.demand,
     causes_tokens.thrash,
     causes_model.release,
@@ -44,6 +45,7 @@ _BY_PAGES: Final[tuple[Rule, ...]] = (
     causes_common.path,
     causes_traffic.batching,
     causes_traffic.load,
+    causes_traffic.filling,
     causes_common.work,
     causes_common.starting,
     causes_model.drift,
@@ -98,7 +100,7 @@ def diagnose(  # noqa: PLR0913 - everything a rule may ask for
     if blind:
         return _ranked([*found, *probes, *blind])
     explained = next((one for rule in _BY_PAGES if (one := rule(case))), ())
-    echoes = any(one.family is Family.LOAD for one in explained)
+    echoes = any(one.family is Family.LOAD and not one.urgent for one in explained)
     if echoes and (
         stuck or any(causes_replica.broken_alone(case, replica) for replica in case.replicas)
     ):

@@ -39,7 +39,8 @@ SERVING: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.HUNG})
 # The controller names causes, the catalogue names where they come from. A process that dies or is
 # slow is the infrastructure's; an engine that hangs, a process that runs out of memory, a release
 # or a batch limit is the serving layer's. Longer requests are the users' doing, what a replica
-# calls belongs to serving it, and the way to it to the infrastructure. UNCLEAR is no diagnosis.
+# calls belongs to serving it, and the way to it to the infrastructure. UNCLEAR is no diagnosis,
+# and neither is OUTAGE: a node, a crash and a herd all begin with one.
 _FAMILIES: Final[Mapping[Family, str]] = {
     Family.REPLICA: "infrastructure",
     Family.HUNG: "serving",
@@ -48,6 +49,7 @@ _FAMILIES: Final[Mapping[Family, str]] = {
     Family.OUTPUT: "model",
     Family.LOAD: "load",
     Family.BATCHING: "serving",
+    Family.FILLING: "serving",
     Family.DRIFT: "data",
     Family.SENSOR: "observability",
     Family.WORK: "load",

@@ -65,6 +65,36 @@ def compared(
     )
 
 
+def paces(
+    state: LoopState, evidence: Evidence, world: Snapshot
+) -> dict[tuple[str, int], float] | None:
+    """Return device times over what batch size explains, of the replicas that `compared` compares.
+
+    Args:
+        state: Before the tick; how device time follows batch size is learnt there.
+        evidence: This tick's.
+        world: The deployment as read back.
+
+    Returns:
+        By slot and incarnation, for all of the group; None where one of it is not known, or the
+        group is too small to tell who is odd.
+    """
+    pool, pace = state.managed.stable_pool, state.pace
+    explains = None if pace is None else line(pace)
+    if pace is None or explains is None or world.lever(names.lever_version(pool)) != pace.version:
+        return None
+    asked = (pool, pace.version, ReplicaState.READY)
+    group = [slot for slot in world.replicas if (slot.pool, slot.version, slot.state) == asked]
+    known = _known(evidence)
+    found = {}
+    for slot in group:
+        pair = _pair(slot, known)
+        if pair is None or explains.at(pair[0]) <= 0.0:
+            return None
+        found[slot.name, slot.incarnation] = pair[1] / explains.at(pair[0])
+    return found if len(group) > PEERS else None
+
+
 def _known(evidence: Evidence) -> dict[tuple[str, str], float]:
     """Return believed device times and batch sizes, by subject and signal; positive ones only."""
     return {

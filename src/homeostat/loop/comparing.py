@@ -128,7 +128,8 @@ def _trouble(state: LoopState, record: ActionRecord, evidence: Evidence) -> Abor
 
 def _lasts(state: LoopState, top: Suspicion) -> bool:
     """Return whether what is suspected now would be an incident, were there none."""
-    ticks = 0 if state.streak is None else state.streak.ticks
+    streak = state.streak
+    ticks = 0 if streak is None or streak.unclear else streak.ticks
     return top.urgent or ticks >= state.managed.guard.persist_scrapes
 
 

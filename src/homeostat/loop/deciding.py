@@ -65,8 +65,10 @@ def _only_unlike_itself(evidence: Evidence) -> bool:
 def _still_there(state: LoopState) -> bool:
     """An open incident is acted on only while it is suspected; afterwards it only has to close."""
     streak, incident = state.streak, state.incident
-    if streak is None or incident is None:
+    if streak is None or incident is None or streak.unclear:
         return False
+    if incident.family is Family.UNCLEAR and streak.missed:
+        return True  # explanations that take turns are none: what is asked for is a person
     return (streak.family, streak.subject) == (incident.family, incident.subject)
 
 

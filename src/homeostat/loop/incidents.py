@@ -4,10 +4,16 @@ A suspicion must persist before it may act, unless its evidence is direct (a dea
 that goes away by itself before that was a blip: its incident closes without a decision. Only what
 speaks against the sensors may come and go: each scrape is lost or not by itself, so that half of
 the samples lost looks well every other time, and is an outage of the metrics all the same.
+
+Rules judge one tick, and evidence flickers at their thresholds: no explanation for a moment is none
+against the one before, while another one is. Objectives that stay missed while explanations take
+turns are trouble all the same, of a cause that is unclear: that is said after as long as trouble
+without any explanation is given, and whichever explanation lasts becomes the incident's.
 """
 
 from dataclasses import replace
 
+from homeostat.base import names
 from homeostat.base.evidence import Evidence, Family, Incident, Suspicion
 from homeostat.base.policy import GuardPolicy
 from homeostat.base.state import LoopState, Streak
@@ -35,13 +41,14 @@ def follow(
     """Return the new streak, the open incident, calm ticks, and incidents to record (open?)."""
     top = evidence.suspicions[0] if evidence.suspicions else None
     calm = state.calm_ticks + 1 if top is None and evidence.slo_met is True else 0
-    streak = _streak(state.streak, top, now, most_gap=state.managed.guard.persist_scrapes - 1)
+    streak = _streak(state, top, evidence, now)
     incident = state.incident
     if incident is None:
         if top is None or streak is None:
             return streak, None, calm, ()
         incident = _opened(state, top, now)
         incident = _confirmed(incident, top, streak, state.managed.guard, now)
+        incident = _disputed(incident, streak, state.managed.guard, now)
         return streak, incident, calm, ((incident, True),)
     if top is not None and _is_another(state, incident, top):
         # It was over; what comes now is another trouble, with its own tries and its own page.
@@ -55,7 +62,7 @@ def follow(
     over = top is None and streak is None and evidence.slo_met is not False
     if incident.confirmed_at is None and over:
         return streak, None, calm, ((incident, False),)
-    changed = _changed(incident, top, streak, state, now)
+    changed = _disputed(_changed(incident, top, streak, state, now), streak, guard, now)
     return streak, changed, calm, (((changed, True),) if changed != incident else ())
 
 
@@ -67,23 +74,26 @@ def _is_another(state: LoopState, incident: Incident, top: Suspicion) -> bool:
 
 
 def _streak(
-    streak: Streak | None, top: Suspicion | None, now: TimeNs, *, most_gap: int
+    state: LoopState, top: Suspicion | None, evidence: Evidence, now: TimeNs
 ) -> Streak | None:
-    """Return the streak after one tick; one that flickers outlives a gap of so many ticks."""
+    """Return the streak after one tick; some outlive a gap, and some a lack of an explanation."""
+    streak, most_gap = state.streak, state.managed.guard.persist_scrapes - 1
     if top is None:
         flickers = streak is not None and streak.family in FLICKERS and streak.gap < most_gap
         return replace(streak, gap=streak.gap + 1) if flickers and streak is not None else None
-    if streak is not None and (streak.family, streak.subject) == (top.family, top.subject):
-        return replace(streak, ticks=streak.ticks + 1, gap=0)
-    one = streak is not None and (
-        {streak.family, top.family} <= PATIENT or streak.family == top.family in FLICKERS
-    )
-    if one and streak is not None:
+    before = 0 if streak is None else streak.missed
+    missed = before + 1 if evidence.slo_met is False else 0
+    fresh = Streak(family=top.family, subject=top.subject, ticks=1, since=now, missed=missed)
+    if streak is None:
+        return fresh
+    if (streak.family, streak.subject) == (top.family, top.subject):
+        return replace(streak, ticks=streak.ticks + 1, gap=0, unclear=0, missed=missed)
+    if {streak.family, top.family} <= PATIENT or streak.family == top.family in FLICKERS:
         # One trouble that is understood better or worse from tick to tick.
-        return replace(
-            streak, family=top.family, subject=top.subject, ticks=streak.ticks + 1, gap=0
-        )
-    return Streak(family=top.family, subject=top.subject, ticks=1, since=now)
+        return replace(fresh, ticks=streak.ticks + 1, since=streak.since)
+    if top.family is Family.UNCLEAR and streak.unclear < OVER_TICKS:
+        return replace(streak, unclear=streak.unclear + 1, missed=missed)
+    return fresh
 
 
 def _opened(state: LoopState, top: Suspicion, now: TimeNs) -> Incident:
@@ -113,6 +123,23 @@ def _confirmed(
     return incident
 
 
+def _disputed(
+    incident: Incident, streak: Streak | None, guard: GuardPolicy, now: TimeNs
+) -> Incident:
+    """Return the incident, confirmed as unclear where explanations took turns for too long."""
+    needed = UNCLEAR_PATIENCE * (guard.persist_scrapes if guard.evidence_rules else 1)
+    if incident.confirmed_at is not None or streak is None or streak.missed < needed:
+        return incident
+    why = f"the objectives were missed {streak.missed} times in a row, and explanations took turns"
+    return replace(
+        incident,
+        family=Family.UNCLEAR,
+        subject=names.MODEL,
+        confirmed_at=now,
+        because=(why, *incident.because),
+    )
+
+
 def _changed(
     incident: Incident,
     top: Suspicion | None,
@@ -121,8 +148,8 @@ def _changed(
     now: TimeNs,
 ) -> Incident:
     """Follow a change of mind: the same trouble may be better understood a few ticks later."""
-    if top is None or streak is None:
-        return incident
+    if top is None or streak is None or streak.unclear:
+        return incident  # what nothing explains for a moment is still what it was
     same = (incident.family, incident.subject) == (top.family, top.subject)
     if not same and state.record is None:
         settled = streak.ticks >= state.managed.guard.persist_scrapes or top.urgent

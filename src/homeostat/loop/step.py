@@ -54,6 +54,7 @@ from homeostat.loop import (
     rehearsing,
     seat_outcome,
     seat_watch,
+    straggling,
     training_follow,
     undoing,
 )
@@ -137,6 +138,8 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     evidence = accounting.suspected(state, event.evidence)
     state = meddling.followed(state, evidence)
     evidence = meddling.suspected(state, evidence)
+    state = straggling.followed(state, evidence)
+    evidence = straggling.suspected(state, evidence)
     state, heard, heeded = heeding.heed(parts, state, evidence)
     streak, incident, calm, changes = incidents.follow(state, heard, now)
     calm = 0 if evidence.suspicions else calm  # what was held back is no calm

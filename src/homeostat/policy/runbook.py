@@ -131,6 +131,11 @@ def _batching(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, 
     return (*larger, *_scale(state, world, 1))
 
 
+def _filling(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
+    """Go back to the batch that served where it is smaller; the wait is a release's."""
+    return _batch_back(DOWN, state, world)
+
+
 def _retrain(_: Incident, state: GuardState, __: Snapshot) -> tuple[Action, ...]:
     """Ask for a version that knows the world as it is now: people allow it, a canary tries it."""
     if state.managed.training is None:
@@ -152,11 +157,13 @@ def _nothing(_: Incident, __: GuardState, ___: Snapshot) -> tuple[Action, ...]:
 _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ...]]] = {
     Family.REPLICA: _replica,
     Family.HUNG: _replica,
+    Family.OUTAGE: _nothing,  # who comes up again by itself would begin anew
     Family.MEMORY: _replica,
     Family.RELEASE: _release,
     Family.OUTPUT: _release,
     Family.LOAD: _load,
     Family.BATCHING: _batching,
+    Family.FILLING: _filling,
     Family.DRIFT: _retrain,
     Family.SENSOR: _nothing,  # acting on data that cannot be believed is the fault itself
     # A larger batch is the wrong answer to both, and a replica added to a node that is short of
