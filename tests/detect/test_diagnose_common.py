@@ -26,6 +26,16 @@ def test_slow_answers_with_quick_probes_and_idle_queues_are_what_is_behind() -> 
     assert slow_answers(Patient()).families() == [(Family.DEPENDENCY, "model")]
 
 
+def test_what_all_replicas_call_fails_three_probes_of_one_of_them_by_chance() -> None:
+    patient = Patient().gateway(names.ERROR_RATIO, 0.95).all(STABLE, names.ARRIVAL_RATE, 33.0)
+    patient.set("replica:a-1", names.PROBE_FAILURES, 3.0)
+    assert patient.families() == [(Family.DEPENDENCY, "model")]
+    patient.gateway(names.ERROR_RATIO, 0.33)  # those that meet it
+    assert patient.families() == [(Family.REPLICA, "replica:a-1")]
+    patient.gateway(names.ERROR_RATIO, 0.95).set("replica:a-1", names.ARRIVAL_RATE, 90.0)
+    assert patient.families() == [(Family.REPLICA, "replica:a-1")]  # it attracts them
+
+
 def test_probes_slow_on_half_of_the_replicas_name_neither() -> None:
     patient = slow_answers(Patient()).all(STABLE[:2], names.PROBE_LATENCY, 100.0)
     assert patient.families() == [(Family.UNCLEAR, "model")]

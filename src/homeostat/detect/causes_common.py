@@ -177,13 +177,26 @@ def _settled(case: Case) -> bool:
 
 def _all_there(case: Case) -> bool:
     """Return whether as many replicas serve the stable pool as are wanted, none of them failing."""
-    own = [replica for replica in case.replicas if replica.pool == case.managed.stable_pool]
-    lever = names.lever_replicas(case.managed.stable_pool)
-    wanted = None if case.world is None else case.world.lever(lever)
-    ready = [replica for replica in own if replica.state is ReplicaState.READY]
-    if not isinstance(wanted, int | float) or len(ready) < wanted:
+    return _as_many(case) and not any(case.failing(replica) for replica in case.stable)
+
+
+def _as_many(case: Case) -> bool:
+    """Return whether as many replicas are ready in the stable pool as are wanted."""
+    wanted = case.world and case.world.lever(names.lever_replicas(case.managed.stable_pool))
+    return isinstance(wanted, int | float) and len(case.stable) >= wanted
+
+
+def _fail_elsewhere(case: Case) -> bool:
+    """Return whether users fail more than twice as often as they meet a replica that fails.
+
+    What all replicas call fails the probes of each of them now and then, and three in a row on one.
+    """
+    ratio, rate = (case.value(names.GATEWAY, s) for s in (names.ERROR_RATIO, names.ARRIVAL_RATE))
+    failing = [replica for replica in case.stable if case.failing(replica)]
+    theirs = case.known(failing, names.ARRIVAL_RATE)
+    if not ratio or not rate or len(theirs) < len(failing):
         return False
-    return not any(case.failing(replica) for replica in ready)
+    return sum(theirs) / rate < _OTHERS * ratio
 
 
 def _well(case: Case) -> bool:
@@ -191,7 +204,9 @@ def _well(case: Case) -> bool:
     size, usual = case.own(names.BATCH_SIZE), case.usually(names.BATCH_SIZE)
     queues, full = case.own(names.QUEUE_LENGTH), case.own(names.BATCH_FULL_SHARE)
     refused = case.value(names.GATEWAY, names.REFUSED_RATIO)
-    if not (size and usual and queues and full) or not _flat(case) or not _all_there(case):
+    if not (size and usual and queues and full) or not _flat(case):
+        return False
+    if not _all_there(case) and not (_as_many(case) and _fail_elsewhere(case)):
         return False
     waits = median(queues) >= CROWD or median(full) >= FULL or max(queues) >= CROWD * CROWD
     turned_away = refused is not None and refused > REFUSED
