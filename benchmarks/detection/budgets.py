@@ -51,13 +51,16 @@ def score_at(said: Sequence[playing.Said], level: float, columns: int) -> list[t
         level: Evidence.
         columns: Of each recording.
     """
-    telling, hinting = StackConfig().told(columns)
+    config = StackConfig()
+    telling, hinting = config.told(columns)
     longest = max(len(one.evidence) for one in said)
     evidence = np.full((longest, len(said)), np.nan)
     for place, one in enumerate(said):
         evidence[: len(one.evidence), place] = one.evidence
     alarm = started(evidence, [level], telling)[:, 0]
-    lesser = started(evidence, [hinting.start], hinting)[:, 0]
+    # Of single columns, as if none was known before its first scored row.
+    more = config.old(np.arange(longest)) if columns == 1 else 0.0
+    lesser = started(evidence, [hinting.start], hinting, more)[:, 0]
     out = []
     for place, one in enumerate(said):
         rows = slice(len(one.score))

@@ -109,7 +109,10 @@ def evidence_of(values: Any, *, said: str = "") -> Any:
 
 
 def started(
-    evidence: Any, levels: Sequence[float], config: stack_incident.Config | None = None
+    evidence: Any,
+    levels: Sequence[float],
+    config: stack_incident.Config | None = None,
+    more: Any = 0.0,
 ) -> Any:
     """Return where incidents start at each level, bool `[tick, level, series]`.
 
@@ -117,7 +120,9 @@ def started(
         evidence: `[tick, series]`.
         levels: Evidence that starts one.
         config: When it ends; None = as shipped for single columns.
+        more: How much higher all levels are at each tick, `[tick]` or one number.
     """
+    higher = np.broadcast_to(np.asarray(more, dtype=float), len(evidence))
     config = config or stack.StackConfig().incident
     ticks, series = evidence.shape
     start = np.repeat(np.asarray(levels, dtype=float), series)
@@ -125,7 +130,7 @@ def started(
     out = np.empty((ticks, len(levels), series), dtype=bool)
     for tick, row in enumerate(evidence):
         sure = np.tile(row.astype(float), len(levels))
-        state, begins = stack_incident.step(np, config, state, sure, start)
+        state, begins = stack_incident.step(np, config, state, sure, start + higher[tick])
         out[tick] = begins.reshape(len(levels), series)
     return out
 

@@ -50,8 +50,21 @@ def nab(
         alarms: 0.5 is the detector's own line. Else it has none, and its events are judged at the
             threshold that is best for it.
     """
-    corpus = corpus_of(tuple(names))
     by_name = dict(zip(names, scores, strict=True))
+    out = of_corpus(corpus_of(tuple(names)), by_name, alarms=alarms)
+    if volume:
+        out["VUS-PR"] = float(np.nanmean(volumes(names, scores)))
+    return out
+
+
+def of_corpus(corpus: Any, by_name: dict[str, Any], *, alarms: bool = True) -> dict[str, float]:
+    """Return the figures of a corpus as the scorer has it, without VUS-PR.
+
+    Args:
+        corpus: Its files with their windows.
+        by_name: Scores in [0, 1] of each file, a row each.
+        alarms: As for `nab`.
+    """
     out: dict[str, float] = {}
     for profile, key in (("standard", "standard"), ("reward_low_FP_rate", "low false alarms")):
         thresholds, raw, null = corpus.sweep(by_name, profile)
@@ -64,8 +77,6 @@ def nab(
         raw, null = corpus.at(by_name, "standard", SHIPPED)
         out["shipped threshold"] = corpus.norm(raw, null, "standard")
     out |= _events(corpus, by_name, SHIPPED if alarms else out["best threshold"])
-    if volume:
-        out["VUS-PR"] = float(np.nanmean(volumes(names, scores)))
     return {key: float(value) for key, value in out.items()}
 
 
@@ -91,8 +102,7 @@ def each_series(
     known = [np.asarray(one.labels, dtype=bool) for one in recordings]
     out = {
         "event F1": np.array([
-            _best_f1(judge, labels, np.asarray(score))
-            for labels, score in zip(known, scores, strict=True)
+            best_f1(labels, np.asarray(score)) for labels, score in zip(known, scores, strict=True)
         ])
     }
     if volume:
@@ -168,9 +178,9 @@ def _volume(corpus: Any, scores: dict[str, Any], name: str) -> float:
     return float(scorer().vus_pr((window >= 0)[live], scores[name][live]))
 
 
-def _best_f1(judge: ModuleType, labels: Any, score: Any) -> float:
+def best_f1(labels: Any, score: Any) -> float:
     """Return the best F1 of events over the thresholds that the scorer's `series` tries."""
-    best = 0.0
+    best, judge = 0.0, scorer()
     live = np.ones(len(score), dtype=bool)
     ranges = judge.ranges(labels)
     for threshold in np.unique(np.quantile(score, 1.0 - np.logspace(-4.0, -0.3, _THRESHOLDS))):

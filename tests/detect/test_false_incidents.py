@@ -67,10 +67,10 @@ def test_days_with_a_label_or_with_too_many_gaps_are_no_normal_days(bench: Any) 
 def test_incidents_are_counted_once_at_each_level(bench: Any) -> None:
     evidence = np.zeros((200, 2), dtype=np.float32)
     evidence[10:15, 0], evidence[13, 0] = 3.0, 5.0  # one incident, which grows
-    evidence[60, 0] = 3.0
+    evidence[90, 0] = 3.0
     evidence[100, 1] = np.nan
     starts = bench.count.started(evidence, (2.6, 4.0, 6.0))
-    assert starts[:, 0, 0].nonzero()[0].tolist() == [10, 60]
+    assert starts[:, 0, 0].nonzero()[0].tolist() == [10, 90]
     assert starts[:, 1, 0].nonzero()[0].tolist() == [13]
     assert not starts[:, 2].any()
     assert not starts[:, :, 1].any()
@@ -116,12 +116,12 @@ def test_a_fleet_is_played_and_judged_beside_every_budget(
 
 
 def test_starts_after_joints_are_told_apart_and_the_first_day_has_no_joint(bench: Any) -> None:
-    form = bench.count.Form("nab", 100, 864.0, 3, 1)
-    evidence = np.zeros((300, 1), dtype=np.float32)
-    evidence[[1, 102, 150, 205], 0] = 3.0
+    form = bench.count.Form("nab", 200, 432.0, 3, 1)
+    evidence = np.zeros((600, 1), dtype=np.float32)
+    evidence[[1, 202, 280, 405], 0] = 3.0
     told = bench.count.joints(form, evidence, 2.6)
     assert "Of 4 incidents at 2.60" in told
-    assert "25.0% (3.0%), 50.0% (12.0%), 50.0% (36.0%)" in told
+    assert "25.0% (1.5%), 50.0% (6.0%), 50.0% (18.0%)" in told
     assert "Of 0 incidents at 9.00" in bench.count.joints(form, evidence, 9.0)
 
 
@@ -129,11 +129,11 @@ def test_starts_after_joints_are_told_apart_and_the_first_day_has_no_joint(bench
 def test_a_score_at_another_level_is_what_the_stack_says_at_that_level(bench: Any) -> None:
     from detection import playing  # noqa: PLC0415 - see the fixture
 
-    values = np.random.default_rng(3).normal(10.0, 1.0, (420, 1, 1))
-    values[[200, 280, 320, 360], 0, 0] += [10.0, 1e3, 1e4, 1e5]
+    values = np.random.default_rng(3).normal(10.0, 1.0, (800, 1, 1))
+    values[[200, 400, 560, 720], 0, 0] += [10.0, 1e3, 1e4, 1e5]
 
     def said(start: float | None) -> Any:
-        level = None if start is None else np.full((420, 1), start)
+        level = None if start is None else np.full((800, 1), start)
         one = play(Stack(), values, start=level).said
         score, evidence = np.nan_to_num(one.anomaly_score[:, 0]), one.neg_log10_p[:, 0]
         return playing.Said(score, np.nan_to_num(evidence), one.alarm[:, 0])

@@ -53,6 +53,24 @@ def test_several_columns_have_a_lower_level_once_their_past_has_a_tail() -> None
     assert level[-1] == pytest.approx(2.0)
 
 
+def test_lesser_incidents_are_told_of_ever_more_seldom() -> None:
+    more = StackConfig().old(np.array([0.0, 100.0, 5_000.0, 50_000.0, 500_000.0]))
+    np.testing.assert_allclose(more, [0.0, 0.0, 0.0, 1.0, 2.0])
+    with pytest.raises(ValueError, match="seldom"):
+        StackConfig(seldom=0.5)
+
+
+@pytest.mark.slow
+def test_a_lesser_incident_of_an_old_row_has_no_place_above_stronger_ticks() -> None:
+    values = _noise(900, 40, 1)
+    young = play(Stack(), values).said.anomaly_score
+    old = play(Stack(StackConfig(seldom=1.0)), values).said.anomaly_score
+    hints = (young >= 0.4) & (young < 0.5)
+    assert hints.any()
+    assert not ((old >= 0.4) & (old < 0.5)).any()
+    np.testing.assert_array_equal(old[~hints], young[~hints])
+
+
 @pytest.mark.slow
 def test_an_alarm_of_several_columns_has_reached_the_level_of_its_age() -> None:
     values = _noise(1600, 6, 4)

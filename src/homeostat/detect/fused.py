@@ -63,9 +63,9 @@ class Config:
 
     Attributes:
         together: Of the stack.
-        incident: When an onset begins and ends; as the stack's own, whose default was chosen on
-            made-up recordings. That a suspicion of what is unclear must last twelve ticks comes on
-            top of it.
+        incident: When an onset begins and ends; as the stack's own was when the score was measured
+            on the scenarios, chosen on made-up recordings. That a suspicion of what is unclear must
+            last twelve ticks comes on top of it.
         false_incidents: Per 1,000 signals and day: where an onset begins is worked out from it, by
             `detect.stack_budget`, for each deployment by how many series it has. None: at
             `incident.start`, however long a tick is.
@@ -73,7 +73,9 @@ class Config:
     """
 
     together: stack.StackConfig = field(default_factory=stack.StackConfig)
-    incident: stack_incident.Config = field(default_factory=lambda: stack.StackConfig().incident)
+    incident: stack_incident.Config = field(
+        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=30)
+    )
     false_incidents: float | None = None
     tick_s: float = stack_budget.USUAL_TICK_S
 

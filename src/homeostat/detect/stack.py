@@ -47,9 +47,9 @@ class StackConfig:
         together: How columns go together, where there are several.
         rates: How the rarity of what several columns say is counted.
         incident: When an incident of a single column starts and ends. The default was chosen on
-            made-up recordings (`benchmarks/detection/synthetic.py`) for the best F1 of events; it
-            is one level a tick, however long ticks are, and no budget. `detect.stack_budget` makes
-            one of a budget; see `Stack.step`.
+            made-up recordings (`benchmarks/detection/synthetic.py`, `synthetic_bursty.py`) for the
+            best F1 of events; it is one level a tick, however long ticks are, and no budget.
+            `detect.stack_budget` makes one of a budget; see `Stack.step`.
         hint: The same for lesser incidents, which show in the score alone.
         several: The same as `incident` for several columns, whose evidence is merged by a bound
             that holds however they depend on each other and says less for it: at this level no
@@ -57,16 +57,20 @@ class StackConfig:
             (docs/decisions/0060-several-columns-have-a-level-of-their-own.md). Of an entity that
             was seen for some hundreds of ticks it is higher, up to that of a single column.
         several_hint: The same as `hint` for several columns.
+        seldom: Ticks from which on lesser incidents of a single column are told of ever more
+            seldom, so that a past ten times as long has about as many of them, and what is strong
+            comes before what is merely new: their level rises by -log10 of the share that so many
+            ticks are of the column's age (docs/decisions/0063-lesser-incidents-grow-seldom.md).
     """
 
     rows: screen_rows.Config = field(default_factory=screen_rows.Config)
     together: pca.Config = field(default_factory=pca.Config)
     rates: screen_rates.Config = field(default_factory=screen_rates.Config)
     incident: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=30)
+        default_factory=lambda: stack_incident.Config(start=2.6, stay=1.7, quiet=60)
     )
     hint: stack_incident.Config = field(
-        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=30)
+        default_factory=lambda: stack_incident.Config(start=2.0, stay=1.7, quiet=60)
     )
     several: stack_incident.Config = field(
         default_factory=lambda: stack_incident.Config(start=2.0, stay=1.2, quiet=30)
@@ -74,6 +78,16 @@ class StackConfig:
     several_hint: stack_incident.Config = field(
         default_factory=lambda: stack_incident.Config(start=1.5, stay=1.2, quiet=30)
     )
+    seldom: float = 5000.0
+
+    def __post_init__(self) -> None:
+        """Refuse lesser incidents that are seldom from the first tick on.
+
+        Raises:
+            ValueError: Names the setting, its value and the range.
+        """
+        if not self.seldom >= 1.0:
+            raise ValueError(f"stack: seldom must be 1 or more, got {self.seldom}")
 
     def told(self, columns: int) -> tuple[stack_incident.Config, stack_incident.Config]:
         """Return `incident` and `hint` of an entity of so many columns."""
@@ -89,6 +103,10 @@ class StackConfig:
         """
         most = max(self.incident.start - self.several.start, 0.0)
         return np.minimum(2.0 * screen_rows.doubt(np, age), most)
+
+    def old(self, age: Any) -> Any:
+        """Return how much higher the level of lesser incidents is after so many ticks, `[row]`."""
+        return np.log10(np.maximum(age / self.seldom, 1.0))
 
 
 class StackState(NamedTuple):
@@ -202,6 +220,7 @@ class Stack:
             usual, lower = usual + more, lower + more
         else:
             entity, evidence, shares = (), each[:, 0], _alone(each)
+            lower = lower + self.config.old(state.rows.screen.count[: len(table)])
         level = usual if start is None else start
         incident, alarm = stack_incident.step(np, telling, state.incident, evidence, level)
         hint, lesser = stack_incident.step(np, hinting, state.hint, evidence, lower)
