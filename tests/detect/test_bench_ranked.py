@@ -1,6 +1,8 @@
 """Made-up key figures and bursts: the same of a seed, labelled where they are, and judged."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,11 @@ def test_a_seed_makes_the_same_key_figures_and_bursts() -> None:
     from detection.synthetic_bursty import bursty  # noqa: PLC0415 - found by the fixture above
     from detection.synthetic_key_figures import key_figures  # noqa: PLC0415
 
-    for make in (
+    makers: tuple[Callable[[int], Any], ...] = (
         lambda seed: key_figures(4, seed=seed, ticks=3000),
         lambda seed: bursty(4, seed=seed),
-    ):
+    )
+    for make in makers:
         first, again, other = make(3), make(3), make(4)
         for one, two, third in zip(first, again, other, strict=True):
             np.testing.assert_array_equal(one.values, two.values)
