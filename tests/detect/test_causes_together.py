@@ -43,11 +43,12 @@ def crowd(times: float) -> Patient:
     return Patient().gateway(names.ARRIVAL_RATE, 100.0 * times)
 
 
-def test_more_than_asking_again_makes_is_a_load_at_once_whatever_is_broken() -> None:
+def test_more_than_asking_again_makes_is_a_load_that_must_last_whatever_is_broken() -> None:
     patient = crowd(5.0).gateway(names.LATENCY_P95, 900.0)
     patient.set("replica:a-1", names.PROBE_FAILURES, 4.0)
     found = {one.family: one for one in patient.diagnosis()}
-    assert found[Family.LOAD].urgent
+    # A burst of two seconds looks the same: nothing may be done at once because of it.
+    assert not found[Family.LOAD].urgent
     assert found[Family.LOAD].because[0] == (
         "500 requests arrive per second, usually 100: more than asking again"
     )

@@ -65,9 +65,6 @@ def test_probes_that_wait_in_full_queues_blame_neither_a_replica_nor_a_release()
     # One of them hangs on top of it: its page is silent, so the crowd does not excuse it.
     patient.blind("replica:a-1").set("replica:a-1", names.DEVICE_TIME, None)
     patient.all(("a-0", "a-2"), names.PROBE_FAILURES, 0.0)
-    assert patient.families() == [(Family.REPLICA, "replica:a-1"), (Family.LOAD, "gateway")]
-    # What its users make by asking again is no load of its own.
-    patient.gateway(names.ARRIVAL_RATE, 350.0)
     assert patient.families() == [(Family.REPLICA, "replica:a-1")]
 
 

@@ -96,8 +96,8 @@ def herd(case: Case) -> tuple[Suspicion, ...]:
 
     Clients give up after a few attempts (four at most in what is simulated, and in most libraries
     three), so that several times the usual is demand by itself, whatever else is broken: a crowd,
-    or all who waited for the end of an outage. Once latency shows that it is real, and no counter
-    that jumped, nothing is gained by waiting.
+    or all who waited for the end of an outage. It must last like any other word: a burst of two
+    seconds looks the same and ends by itself.
     """
     rate, usual = _arrivals(case)
     p95, promised = _p95(case), case.managed.objective.latency_p95_ms
@@ -110,7 +110,6 @@ def herd(case: Case) -> tuple[Suspicion, ...]:
             0.9,
             f"{rate:.0f} requests arrive per second, usually {usual:.0f}: more than asking again",
             *felt(case),
-            urgent=True,
         ),
     )
 
