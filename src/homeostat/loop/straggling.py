@@ -13,8 +13,8 @@ the usual by more than `ALLOWED` adds up, and `AT` of it is a straggler. With bl
 5 % once in 100,000 blocks (Siegmund, "Sequential Analysis" (1985), 2.52). A replica slower by 15 %
 is found in three blocks and by 40 % in one.
 
-While users feel nothing it is only told; what is slow without hurting is nobody's repair. Once the
-objectives are missed, or latency is up and nothing in the replicas seems to say why, it says why.
+It is only told, while users feel nothing: what is slow without hurting is nobody's repair, and a
+replica that was slow for a moment is above the line until its next block.
 """
 
 import math
@@ -31,7 +31,6 @@ from homeostat.base.evidence import (
 )
 from homeostat.base.state import Lag, LoopState
 from homeostat.loop import beside
-from homeostat.loop.incidents import PATIENT
 
 ALLOWED: Final = 0.06
 """Half of a device slower by an eighth, as a logarithm."""
@@ -40,8 +39,6 @@ FIRST: Final = 4
 """Blocks of calm before a process is judged: hardware may differ from the first one on."""
 # What is usual follows over so many blocks, hours of seconds or a day of quarter minutes.
 _MOST: Final = 100
-# With what hurts: beside what one tick shows of a slow replica (0.85).
-CONFIDENCE: Final = 0.84
 
 
 def followed(state: LoopState, evidence: Evidence) -> LoopState:
@@ -79,20 +76,19 @@ def suspected(state: LoopState, evidence: Evidence) -> Evidence:
     worst = max(behind, key=lambda one: (one.last - one.usual, one.replica))
     told = evidence.suspicions
     hurts = evidence.slo_met is False or bool(told and told[0].confidence > UNLIKE_ITSELF)
-    if any(one.family not in PATIENT for one in told if one.confidence > UNLIKE_ITSELF):
-        return evidence  # what one tick shows explains it
+    if hurts:
+        return evidence  # one block may be a moment that is over: nobody is blamed by it
     slower = math.expm1(worst.last - worst.usual)
     found = Suspicion(
         family=Family.REPLICA,
         subject=names.replica(worst.replica),
-        confidence=CONFIDENCE if hurts else UNLIKE_ITSELF,
+        confidence=UNLIKE_ITSELF,
         because=(
             f"{worst.replica} has fallen behind its peers: a batch takes {slower:.0%} longer",
             "what they share does not explain it, and it lasts",
         ),
     )
-    rest = [one for one in told if one.confidence > UNLIKE_ITSELF]
-    return replace(evidence, suspicions=(found, *rest))
+    return replace(evidence, suspicions=(found,))
 
 
 def _with(lag: Lag, ratio: float, *, calm: bool) -> Lag:
