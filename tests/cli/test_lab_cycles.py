@@ -1,6 +1,7 @@
 """`homeostat lab cycles`: it searches, measures, keeps every piece, and takes up what is there."""
 
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from homeostat.cli import lab_cycles, lab_files
 from homeostat.cli.exits import Exit
 from homeostat.cli.lab_cycles import Plan, Run, Timed
 from homeostat.lab.cycles_table import COLUMNS, Piece
-from homeostat.report.lab_cycles import from_json
+from homeostat.report.lab_cycles import Cycles, from_json
 
 _OFFERED = 1000.0
+HOURS = 400
 
 
 class Hours(Inline):
@@ -59,8 +61,8 @@ def plan(out: Path, policies: tuple[str, ...] = ("threshold",)) -> Plan:
     return Plan(
         catalogue=catalogue(),
         policies=policies,
-        cycles=400,
-        search_cycles=400,
+        cycles=HOURS,
+        search_cycles=HOURS,
         every_h=(72.0, 2.0),
         out=out,
         jobs=1,
@@ -80,10 +82,32 @@ def test_scenarios_of_which_none_has_a_fault_make_no_table(tmp_path: Path) -> No
         Run(quiet)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A run that was played to its end, with the hours that it took and the folder it left."""
+
+    found: Cycles
+    hours: int
+    out: Path
+
+    def copy(self, to: Path) -> Path:
+        shutil.copytree(self.out, to, dirs_exist_ok=True)
+        return to
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    out, made = tmp_path_factory.mktemp("whole"), Hours()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab_cycles, "Pool", made)
+        found = Run(plan(out)).go()
+    return Whole(found, made.count, out)
+
+
 @pytest.mark.slow
-def test_the_density_is_searched_and_measured_on_other_hours(pool: Hours, tmp_path: Path) -> None:
-    found = Run(plan(tmp_path)).go()
-    assert found == from_json((tmp_path / "cycles.json").read_text(encoding="utf-8"))
+def test_the_density_is_searched_and_measured_on_other_hours(whole: Whole) -> None:
+    found = whole.found
+    assert found == from_json((whole.out / "cycles.json").read_text(encoding="utf-8"))
     assert found.steps[-1].uptime == pytest.approx(0.78, abs=0.005)
     assert found.steps[-1].per_hour == pytest.approx(2.2, abs=0.1)
     assert found.met is True  # within 2 points on hours that the search has not seen
@@ -91,50 +115,44 @@ def test_the_density_is_searched_and_measured_on_other_hours(pool: Hours, tmp_pa
     assert measured != found.steps[-1].uptime
     densities = [line.per_hour for line in found.lines]
     assert densities == [1 / 72, 1 / 2, found.steps[-1].per_hour]
-    assert len(list((tmp_path / "cycles").iterdir())) == 2
+    assert len(list((whole.out / "cycles").iterdir())) == 2
     assert found.wall_s > 0.0
 
 
 @pytest.mark.slow
-def test_what_is_there_is_not_played_again(pool: Hours, tmp_path: Path) -> None:
-    first = Run(plan(tmp_path)).go()
-    played, pool.count = pool.count, 0
-    pool.policies.clear()
+def test_what_is_there_is_not_played_again(pool: Hours, whole: Whole, tmp_path: Path) -> None:
+    whole.copy(tmp_path)
     again = Run(plan(tmp_path)).go()
-    assert played > 800
+    assert whole.hours > 2 * HOURS
     assert pool.count == 0
-    assert again.lines == first.lines
-    assert again.wall_s == first.wall_s
+    assert again.lines == whole.found.lines
+    assert again.wall_s == whole.found.wall_s
     Run(plan(tmp_path, ("threshold", "hpa"))).go()
     assert pool.policies == {"hpa"}
-    assert 400 < pool.count <= 3 * 400  # an hour that two densities share is played once
+    assert HOURS < pool.count <= 3 * HOURS  # an hour that two densities share is played once
 
 
 @pytest.mark.slow
-def test_a_run_that_was_broken_off_is_taken_up(pool: Hours, tmp_path: Path) -> None:
-    pool.fail_after = 500
+def test_a_run_that_was_broken_off_is_taken_up(pool: Hours, whole: Whole, tmp_path: Path) -> None:
+    pool.fail_after = HOURS + HOURS // 4
     with pytest.raises(KeyboardInterrupt):
         Run(plan(tmp_path)).go()
     before, pool.fail_after = pool.count, 10**9
     Run(plan(tmp_path)).go()
-    whole = pool.count
-    pool.count = 0
-    Run(plan(tmp_path / "other")).go()
-    assert before >= 500
-    assert whole == pool.count
+    assert before >= HOURS + HOURS // 4
+    assert pool.count == whole.hours
 
 
 @pytest.mark.slow
 def test_a_damaged_piece_is_played_again_and_named(
-    pool: Hours, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pool: Hours, whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Run(plan(tmp_path)).go()
+    whole.copy(tmp_path)
     files = sorted((tmp_path / "cycles").rglob("*.json"))
     files[0].write_text('{"seconds": 1, "rows": [["hold", 1, 1, [2.0]]]}', encoding="utf-8")
     files[1].write_text("{", encoding="utf-8")
-    pool.count = 0
     Run(plan(tmp_path)).go()
-    assert pool.count > 0
+    assert 0 < pool.count < whole.hours
     said = capsys.readouterr().err
     assert files[0].name in said
     assert files[1].name in said

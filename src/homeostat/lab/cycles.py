@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from homeostat.base.errors import HomeostatError
-from homeostat.lab.draw import draw_together, room_for, rows_of, tick_s_for
+from homeostat.lab.draw import Together, draw_together, rows_of, tick_s_for
 from homeostat.lab.scenario import Scenario
 from homeostat.lab.scenario_errors import DrawError
 from homeostat.lab.types import Episode
@@ -94,39 +94,65 @@ def draw_cycles(scenarios: int, *, cycles: int = CYCLES, seed: int = 0) -> tuple
     )
 
 
-def happen(
-    scenarios: Sequence[Scenario], cycle: Cycle, count: int
-) -> tuple[tuple[Scenario, int], ...]:
-    """Return the incidents of an hour with so many, with their seeds: those that have room.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An incident that has room in its hour.
+
+    Attributes:
+        scenario: What happens.
+        seed: Of its draw.
+        slots: That it and those before it need together.
+    """
+
+    scenario: Scenario
+    seed: int
+    slots: int
+
+
+def place(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> tuple[Placed, ...]:
+    """Return the incidents of an hour with so many: those that have room.
 
     An episode holds so many fault instances, and so many replicas. What has no room beside what is
     there already gives way to the next, so that none is lost in part and every one that is counted
-    happens; only where none of all has room are there fewer.
+    happens; only where none of all has room are there fewer. An hour with fewer has the first ones.
     """
-    found: tuple[tuple[Scenario, int], ...] = ()
+    found: list[Placed] = []
+    there = Together()
     for which, seed in cycle.incidents:
         if len(found) == count:
             break
-        more = (*found, (scenarios[which], seed))
-        found = more if _fit(more) else found
-    return found
+        more = there.beside(scenarios[which], seed)
+        if (slots := _slots(more)) is not None:
+            found.append(Placed(scenario=scenarios[which], seed=seed, slots=slots))
+            there = more
+    return tuple(found)
 
 
-def _fit(incidents: Sequence[tuple[Scenario, int]]) -> bool:
-    """Return whether one episode holds them all."""
-    if sum(rows_of(scenario) for scenario, _ in incidents) > FAULTS:
-        return False
+def happen(
+    scenarios: Sequence[Scenario], cycle: Cycle, count: int
+) -> tuple[tuple[Scenario, int], ...]:
+    """Return the incidents of an hour with so many, with their seeds; see `place`."""
+    return tuple((one.scenario, one.seed) for one in place(scenarios, cycle, count))
+
+
+def _slots(together: Together) -> int | None:
+    """Return the slots that they need in one episode; None where it does not hold them all."""
+    if sum(rows_of(scenario) for scenario in together.scenarios) > FAULTS:
+        return None
     try:
-        room_for(incidents)
+        return together.slots()
     except DrawError:
-        return False
-    return True
+        return None
 
 
 def size_of(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> tuple[int, float]:
     """Return the slots that an hour with so many of a cycle's incidents needs, and its ticks."""
-    among = happen(scenarios, cycle, max(count, 1))
-    return room_for(among), min(tick_s_for(scenario) for scenario, _ in among)
+    return size_among(place(scenarios, cycle, max(count, 1)))
+
+
+def size_among(placed: Sequence[Placed]) -> tuple[int, float]:
+    """Return the slots that an hour with these incidents needs, at least one, and its ticks."""
+    return placed[-1].slots, min(tick_s_for(one.scenario) for one in placed)
 
 
 def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
@@ -134,9 +160,9 @@ def hour(scenarios: Sequence[Scenario], cycle: Cycle, count: int) -> Episode:
 
     The deployment is that of the first incident. Without any, it is the same one in health.
     """
-    among = happen(scenarios, cycle, max(count, 1))
-    slots, tick_s = size_of(scenarios, cycle, count)
-    drawn = draw_together(among, slots=slots)
+    placed = place(scenarios, cycle, max(count, 1))
+    slots, tick_s = size_among(placed)
+    drawn = draw_together([(one.scenario, one.seed) for one in placed], slots=slots)
     drawn = replace(drawn, length_s=CYCLE_S, tick_s=tick_s)
     if count == 0:
         return replace(drawn, faults=_none(drawn.faults), onset_s=math.inf, benign=True)

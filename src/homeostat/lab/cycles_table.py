@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from homeostat.lab.cycles import CYCLE_S, Cycle, happen, hour, size_of
+from homeostat.lab.cycles import CYCLE_S, Cycle, Placed, hour, place, size_among
 from homeostat.lab.intervals import NOTHING, Statistic, figure
 from homeostat.lab.judge_view import Floats, view
 from homeostat.lab.metrics_service import service
@@ -111,6 +111,8 @@ class Table:
         self._options = options or Options()
         self._play: Play = play or (lambda pieces: map(play_piece, pieces))
         self._rows: Rows = dict(kept or {})
+        # Of each cycle: the most incidents that were asked for, and those that have room.
+        self._placed: dict[int, tuple[int, tuple[Placed, ...]]] = {}
 
     def digest(self) -> str:
         """Return the SHA-256 of all that an hour's row depends on but its key."""
@@ -123,7 +125,7 @@ class Table:
         for cycle in self._cycles:
             count = cycle.count(per_hour)
             if (policy, cycle.number, count) not in self._rows:
-                size = size_of(self._scenarios, cycle, count)
+                size = size_among(self._among(cycle, max(count, 1)))
                 by_size.setdefault(size, []).append((cycle, count))
         width = self._options.width
         for _, pairs in sorted(by_size.items()):
@@ -144,7 +146,7 @@ class Table:
         return Line(
             policy=policy,
             per_hour=per_hour,
-            incidents=sum(len(happen(self._scenarios, *pair)) for pair in counts),
+            incidents=sum(len(self._among(*pair)) for pair in counts),
             **_measured(dict(zip(COLUMNS, found.T, strict=True))),
         )
 
@@ -153,19 +155,29 @@ class Table:
         families: dict[str, list[tuple[float, ...]]] = {}
         for cycle in self._cycles:
             if (row := self._rows.get((policy, cycle.number, 1))) is not None:
-                family = happen(self._scenarios, cycle, 1)[0][0].family
+                family = self._among(cycle, 1)[0].scenario.family
                 families.setdefault(family, []).append(row)
         return {family: _down(np.array(rows)) for family, rows in sorted(families.items())}
+
+    def _among(self, cycle: Cycle, count: int) -> tuple[Placed, ...]:
+        """Return an hour's incidents; those of a cycle are placed once for all its densities."""
+        asked, placed = self._placed.get(cycle.number, (0, ()))
+        if asked < count:
+            placed = place(self._scenarios, cycle, count)
+            self._placed[cycle.number] = count, placed
+        return placed[:count]
 
 
 def _down(rows: Floats) -> Figure:
     minutes = (rows[:, COLUMNS.index("counted_s")] - rows[:, COLUMNS.index("up_s")]) / 60.0
-    return _figure(lambda drawn: ratio(drawn, minutes, np.ones(len(minutes))), len(minutes))
+    rows = _resampled(len(minutes))
+    return _figure(lambda drawn: ratio(drawn, minutes, np.ones(len(minutes))), rows)
 
 
 def _measured(columns: Mapping[str, Floats]) -> dict[str, Figure]:
     """Return a line's figures; ratios are ratios of sums over hours."""
-    n, offered = len(columns["offered"]), columns["offered"]
+    offered = columns["offered"]
+    rows = _resampled(len(offered))
     # Sums of float32 rates may leave less than nothing.
     failed = np.maximum(columns["failed"], 0.0)
     hurt = np.isfinite(columns["recovery_s"])
@@ -177,19 +189,22 @@ def _measured(columns: Mapping[str, Floats]) -> dict[str, Figure]:
         return np.where(part.any(axis=1), mean, np.nan)
 
     return {
-        "uptime": _figure(lambda d: ratio(d, columns["up_s"], columns["counted_s"]), n),
-        "latency_ms": _figure(lambda d: ratio(d, 1e3 * columns["latency_s"], offered), n),
-        "error_rate": _figure(lambda d: ratio(d, failed, offered), n),
-        "recovery_s": _figure(recovery, n, int(hurt.sum())),
+        "uptime": _figure(lambda d: ratio(d, columns["up_s"], columns["counted_s"]), rows),
+        "latency_ms": _figure(lambda d: ratio(d, 1e3 * columns["latency_s"], offered), rows),
+        "error_rate": _figure(lambda d: ratio(d, failed, offered), rows),
+        "recovery_s": _figure(recovery, rows, int(hurt.sum())),
     }
 
 
-def _figure(statistic: Statistic, hours: int, n: int | None = None) -> Figure:
-    if (hours if n is None else n) == 0:
-        return NOTHING
+def _resampled(hours: int) -> Floats:
+    """Return the plain sample of so many hours, then its resamples; all figures share them."""
     drawn = resamples(["hour"] * hours, round(FROZEN.resamples), seed=0)
-    rows = np.vstack([np.ones((1, hours)), drawn])
-    return figure(statistic, rows, hours if n is None else n, FROZEN.confidence)
+    return np.vstack([np.ones((1, hours)), drawn])
+
+
+def _figure(statistic: Statistic, rows: Floats, n: int | None = None) -> Figure:
+    n = rows.shape[1] if n is None else n
+    return NOTHING if n == 0 else figure(statistic, rows, n, FROZEN.confidence)
 
 
 def _rows(trace: Trace) -> list[tuple[float, ...]]:

@@ -7,7 +7,7 @@ fault comes to is in `draw_faults`; what a deployment comes to in `deployment_bu
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import jax
@@ -32,6 +32,39 @@ __all__ = ["batch", "draw", "draw_together", "room_for", "rows_of", "slots_for",
 
 _Tree = TypeVar("_Tree", Params, Faults)
 _HALF: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Scenarios that happen to one deployment, added one by one: each is drawn once.
+
+    Attributes:
+        scenarios: In the order in which they were added.
+        numbers: Of their deployment.
+        taken: The numbers that one of them sets itself.
+    """
+
+    scenarios: tuple[Scenario, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+
+    def beside(self, scenario: Scenario, seed: int) -> "Together":
+        """Return these and one more: it sets what none before it has set."""
+        numbers = _numbers(scenario, seed, _params(scenario, seed))
+        own = {AMBIENT[fault.primitive] for fault in scenario.faults if fault.ambient}
+        own |= set(scenario.deployment)
+        more = {key: numbers[key] for key in sorted(own - self.taken)}
+        return Together(
+            scenarios=(*self.scenarios, scenario),
+            numbers={**self.numbers, **more} if self.scenarios else numbers,
+            taken=self.taken | own,
+        )
+
+    def slots(self) -> int:
+        """Return the slots that they need; see `room_for`."""
+        merged = {key: fixed(number) for key, number in self.numbers.items()}
+        whole = replace(self.scenarios[0], deployment=merged, faults=())
+        return max(slots_for(one) for one in (whole, *self.scenarios))
 
 
 def draw(
@@ -126,9 +159,7 @@ def room_for(incidents: Sequence[tuple[Scenario, int]]) -> int:
     Raises:
         DrawError: There are not so many.
     """
-    merged = {key: fixed(number) for key, number in _merged(incidents).items()}
-    whole = replace(incidents[0][0], deployment=merged, faults=())
-    return max(slots_for(one) for one in (whole, *(scenario for scenario, _ in incidents)))
+    return _together(incidents).slots()
 
 
 def rows_of(scenario: Scenario) -> int:
@@ -182,14 +213,13 @@ def _numbers(scenario: Scenario, seed: int, params: Mapping[str, float]) -> dict
 
 def _merged(incidents: Sequence[tuple[Scenario, int]]) -> dict[str, float]:
     """Return the numbers of the deployment that several scenarios happen to."""
-    found: dict[str, float] = {}
-    taken: set[str] = set()
+    return dict(_together(incidents).numbers)
+
+
+def _together(incidents: Sequence[tuple[Scenario, int]]) -> Together:
+    found = Together()
     for scenario, seed in incidents:
-        numbers = _numbers(scenario, seed, _params(scenario, seed))
-        own = {AMBIENT[fault.primitive] for fault in scenario.faults if fault.ambient}
-        own |= set(scenario.deployment)
-        found = found | {key: numbers[key] for key in sorted(own - taken)} if found else numbers
-        taken |= own
+        found = found.beside(scenario, seed)
     return found
 
 
