@@ -10,7 +10,8 @@ beyond the bounds here for its own tests.
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from homeostat.testing.method_run import COLUMNS, Run, noise
 WARM: Final = 600
 """Ticks after which any method with default settings must judge."""
 _MORE: Final = 60
+_LATER: Final = 200  # ticks of noise that are judged
 _SHIFT: Final = 12.0  # standard deviations: no method's own business, and nobody's noise
 # Incidents that may start a healthy entity and tick: two in a thousand ticks of each column, the
 # largest risk that a detector of the house is shipped with (`spot`).
@@ -33,11 +35,31 @@ _MOST_BYTES: Final = 192 * 1024  # a column: two weeks of minutes, and what else
 _SEASON: Final = 48.0  # ticks
 _FLAT: Final = 200  # ticks
 _LINE: Final = 0.5
+_QUIET: Final = slice(0, 60)  # entities of the crowd
+_SHIFTED: Final = slice(60, 100)
+_SILENT, _GAP, _BESIDE, _CROWD = 100, 101, 102, 103
 
 
-class _Subject(NamedTuple):
-    name: str
-    make: Callable[[], Method]
+class _Subject:
+    """A method, and the two plays of it that several checks look at: a play takes seconds."""
+
+    def __init__(self, name: str, make: Callable[[], Method]) -> None:
+        self.name, self.make = name, make
+
+    @cached_property
+    def plain(self) -> Run:
+        """Return two entities of noise, played at one time of day."""
+        with time_stands_at(START_NS):
+            return Run(self.make(), 2).all(noise(WARM, 2))
+
+    @cached_property
+    def crowd(self) -> Run:
+        """Return quiet entities and shifted ones, one that is silent and one with a gap."""
+        values = noise(WARM + _LATER, _CROWD, seed=4)
+        values[WARM:, _SHIFTED] += _SHIFT
+        values[:, _SILENT] = np.nan
+        values[WARM, _GAP] = [np.nan, np.inf, -np.inf]
+        return Run(self.make(), _CROWD).all(values)
 
 
 def check_method(name: str, make: Callable[[], Method]) -> None:
@@ -79,7 +101,7 @@ def check_it_says_all_there_is(subject: _Subject) -> str | None:
 def check_nothing_given_is_changed(subject: _Subject) -> str | None:
     """A step changes neither the state, nor the values, nor what was said before."""
     run, kept = Run(subject.make(), 2), []
-    for row in noise(WARM // 2, 2):
+    for row in noise(WARM // 3, 2):
         state, given, values = run.state, copied(run.state), row.copy()
         kept.append(copied(tuple(run.tick(row))))
         if not same(leaves(state), given) or not np.array_equal(row, values):
@@ -91,13 +113,10 @@ def check_nothing_given_is_changed(subject: _Subject) -> str | None:
 
 def check_the_future_and_the_clock_are_unknown(subject: _Subject) -> str | None:
     """What is said of a prefix is what is said of the whole, at whatever time of day."""
-    values = noise(WARM + 40, 2)
-    other = values.copy()
-    other[WARM:] += 50.0
-    with time_stands_at(START_NS):
-        first = Run(subject.make(), 2).all(values[:WARM])
+    first, values = subject.plain, noise(WARM + 40, 2)
+    values[WARM:] += 50.0
     with time_stands_at(START_NS + 100_003 * SECOND):
-        second = Run(subject.make(), 2).all(other)
+        second = Run(subject.make(), 2).all(values)
     if not same([tuple(one) for one in first.said], [tuple(one) for one in second.said[:WARM]]):
         return "a later value, or the clock, changed an earlier answer"
     return None
@@ -105,10 +124,11 @@ def check_the_future_and_the_clock_are_unknown(subject: _Subject) -> str | None:
 
 def check_entities_are_apart(subject: _Subject) -> str | None:
     """What is said of an entity depends neither on others nor on its place among them."""
-    values = noise(2 * WARM, 4, seed=5)
+    ticks = WARM + WARM // 2
+    values = noise(ticks, 4, seed=5)
     values[WARM:, 3] += 40.0
     values[: WARM // 3, 2] = np.nan
-    values[:, 1] += 6.0 * np.sin(np.arange(2 * WARM) * (2.0 * np.pi / _SEASON))[:, None]
+    values[:, 1] += 6.0 * np.sin(np.arange(ticks) * (2.0 * np.pi / _SEASON))[:, None]
     together = Run(subject.make(), 4).all(values)
     alone = Run(subject.make(), 1).all(values[:, 1:2])
     for field in ("neg_log10_p", "alarm", "contributions"):
@@ -123,10 +143,9 @@ def check_state_can_be_kept(subject: _Subject) -> str | None:
     """The state keeps its size, and written as bytes and read back goes on bit for bit."""
     values = noise(WARM, 2)
     half = WARM // 2 + 7  # within whatever blocks it may work in
-    method = subject.make()
-    whole, begun = Run(method, 2).all(values), Run(subject.make(), 2).all(values[:half])
+    whole, begun = subject.plain, Run(subject.make(), 2).all(values[:half])
     sizes = [sum(leaf.nbytes for leaf in leaves(one.state)) for one in (whole, begun)]
-    fresh = sum(leaf.nbytes for leaf in leaves(method.init(COLUMNS, entities=2)))
+    fresh = sum(leaf.nbytes for leaf in leaves(subject.make().init(COLUMNS, entities=2)))
     if {*sizes} != {fresh}:
         return f"the state has {fresh} bytes at first, then {sizes[1]} and {sizes[0]}"
     if fresh > 2 * COLUMNS * _MOST_BYTES:
@@ -142,16 +161,13 @@ def check_state_can_be_kept(subject: _Subject) -> str | None:
 
 def check_what_is_not_known_is_unknown(subject: _Subject) -> str | None:
     """Silence, gaps and infinities are unknown, of their entity only, and never an alarm."""
-    values = noise(WARM + 1, 3)
-    values[:, 0] = np.nan
-    values[WARM, 1] = [np.nan, np.inf, -np.inf]
-    run = Run(subject.make(), 3).all(values)
-    unknown, last = run.over_time("unknown"), run.said[-1]
-    if not unknown[:, 0].all() or run.over_time("active")[:, 0].any():
+    run = subject.crowd
+    unknown, then = run.over_time("unknown"), run.said[WARM]
+    if not unknown[:, _SILENT].all() or run.over_time("active")[:, _SILENT].any():
         return "it judged an entity that never said anything"
-    if not last.unknown[1] or not np.isnan(last.neg_log10_p[1]) or last.alarm[1]:
+    if not then.unknown[_GAP] or not np.isnan(then.neg_log10_p[_GAP]) or then.alarm[_GAP]:
         return "a tick without any value was judged"
-    if last.unknown[2]:
+    if then.unknown[_BESIDE]:
         return "one entity's gap made its neighbour unknown"
     if not np.array_equal(unknown, np.isnan(run.over_time("neg_log10_p"))):
         return "`unknown` and evidence do not agree"
@@ -160,13 +176,13 @@ def check_what_is_not_known_is_unknown(subject: _Subject) -> str | None:
 
 def check_noise_is_healthy(subject: _Subject) -> str | None:
     """Independent noise is judged once it is old enough, and hardly ever alarms."""
-    run = Run(subject.make(), 60).all(noise(WARM + 200, 60, seed=4))
-    if run.over_time("unknown")[WARM:].any():
+    run = subject.crowd
+    if run.over_time("unknown")[WARM:, _QUIET].any():
         return f"still unknown after {WARM} ticks"
-    starts = run.over_time("alarm")[WARM:].mean()
+    starts = run.over_time("alarm")[WARM:, _QUIET].mean()
     if starts > _FALSE:
         return f"an incident starts at {starts:.2%} of healthy ticks, at most {_FALSE:.2%} may"
-    evidence = run.over_time("neg_log10_p")[WARM:]
+    evidence = run.over_time("neg_log10_p")[WARM:, _QUIET]
     if (evidence < 0.0).any() or np.isinf(evidence).any():
         return "-log10 p must be 0 or more and finite"
     # As long as in the kit of detectors: after 300 constant ticks `conformal` and `seasonal` do
@@ -180,16 +196,15 @@ def check_noise_is_healthy(subject: _Subject) -> str | None:
 
 def check_a_lasting_shift_is_told_once(subject: _Subject) -> str | None:
     """A shift that lasts is one incident, begins within it, and names columns."""
-    values = noise(WARM + _MORE, 40, seed=7)
-    values[WARM:] += _SHIFT
-    run = Run(subject.make(), 40).all(values)
-    starts, active = run.over_time("alarm")[WARM:], run.over_time("active")[WARM:]
+    run, soon = subject.crowd, slice(WARM, WARM + _MORE)
+    starts = run.over_time("alarm")[soon, _SHIFTED]
+    active = run.over_time("active")[soon, _SHIFTED]
     found = active.any(axis=0)
     if found.mean() < 0.95:  # noqa: PLR2004 - 38 of 40 entities
         return f"found {found.mean():.0%} of shifts by {_SHIFT:g} deviations in {_MORE} ticks"
     if (starts.sum(axis=0) > 1).mean() > 0.1:  # noqa: PLR2004 - the rule of persistence may waver
         return "a shift that lasts is told more than once"
-    shares = run.over_time("contributions")[WARM:][starts]
+    shares = run.over_time("contributions")[soon, _SHIFTED][starts]
     if np.isnan(shares).any() or not np.allclose(shares.sum(axis=1), 1.0):
         return "an alarm whose contributions do not sum to 1"
     return None
@@ -197,9 +212,7 @@ def check_a_lasting_shift_is_told_once(subject: _Subject) -> str | None:
 
 def check_the_line_is_a_half(subject: _Subject) -> str | None:
     """The score is at or above 0.5 exactly where an incident starts, and lies in [0, 1]."""
-    values = noise(WARM + _MORE, 20, seed=8)
-    values[WARM:, :10] += _SHIFT
-    run = Run(subject.make(), 20).all(values)
+    run = subject.crowd
     score, alarm = run.over_time("anomaly_score"), run.over_time("alarm")
     known = ~np.isnan(score)
     if (score[known] < 0.0).any() or (score[known] > 1.0).any():
