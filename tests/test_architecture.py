@@ -138,16 +138,17 @@ def no_set_order(path: str, text: str, tree: ast.Module) -> Iterator[str]:
     scopes = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Module)]
     for scope in scopes:
         sets: set[str] = set()
-        for node in ast.walk(scope) if isinstance(scope, ast.FunctionDef) else scope.body:
+        inside = list(ast.walk(scope))
+        for node in inside if isinstance(scope, ast.FunctionDef) else scope.body:
             if isinstance(node, ast.Assign) and is_set(node.value, sets):
                 sets |= {target.id for target in node.targets if isinstance(target, ast.Name)}
         forgiven = {
             id(argument)
-            for node in ast.walk(scope)
+            for node in inside
             if isinstance(node, ast.Call) and name_of(node) in ORDERLESS
             for argument in node.args
         }
-        for node in ast.walk(scope):
+        for node in inside:
             yield from (
                 f"{path}:{line}: iterates over a set; sort it first"
                 for line in ordered_uses(node, sets, forgiven)
