@@ -14,8 +14,10 @@ UNPROVEN := $(if $(ALL),,--only-unproven)
 export PYTHONDONTWRITEBYTECODE :=
 # Rooms whose tests hold real deadlines; one that computes makes room for them.
 CLOCKED := tests/adapters tests/cli tests/console tests/demo tests/deploy tests/server tests/testing
-# Tests that compute make room for those that wait for servers and would misjudge a starved one.
+# Tests that compute make room for those that wait for servers and would misjudge a starved one. They can stand
+# still for minutes for that, so only a test that hangs is ended.
 MODESTLY := $(shell chrt -i 0 true 2>/dev/null && echo chrt -i 0 || echo nice -n 19)
+PATIENTLY := --timeout 3600
 .PHONY: setup lock demo coverage test computing waiting ray chaos test-live kube test-long lint quick check bench bench-detection bench-safety evaluate sim docs clean require
 
 require:
@@ -68,8 +70,8 @@ test: setup
 
 computing: setup
 	@log=$$(mktemp) && trap 'cat "$$log"; rm -f "$$log"' EXIT && { \
-	  $(MODESTLY) $(BIN)/pytest -q -n 2 --dist worksteal $(UNPROVEN) -m "$(HERE)" $(CLOCKED:%=--ignore=%) && \
-	  $(MODESTLY) $(BIN)/pytest -q -n 2 -rP -m sim tests/loop/sim; } >"$$log" 2>&1
+	  $(MODESTLY) $(BIN)/pytest -q -n 2 $(PATIENTLY) --dist worksteal $(UNPROVEN) -m "$(HERE)" $(CLOCKED:%=--ignore=%) && \
+	  $(MODESTLY) $(BIN)/pytest -q -n 2 $(PATIENTLY) -rP -m sim tests/loop/sim; } >"$$log" 2>&1
 
 waiting: setup
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "(live or browser) and not alone and not long" $(call saying,live|browser)

@@ -15,9 +15,9 @@ from homeostat.safety.rules import RULES
 from homeostat.safety.wire import to_wire
 from homeostat.server.prover import findings, setting
 from homeostat.server.proving import subjects
+from homeostat.testing.guard_scene import PATIENT_MS
 
 FOLDER = Path(__file__).parents[2] / "examples" / "policies"
-TIMEOUT = 60_000
 
 
 def of(name: str) -> Setting:
@@ -26,7 +26,7 @@ def of(name: str) -> Setting:
 
 
 def changes(old: Setting, new: Setting) -> dict[str, Widening]:
-    return {one.kind: one for one in widened(old, new, guard, TIMEOUT)}
+    return {one.kind: one for one in widened(old, new, guard, PATIENT_MS)}
 
 
 GOOD = "good/two-an-hour.yaml"
@@ -79,7 +79,7 @@ def ruled(*texts: str) -> Setting:
 @pytest.mark.slow
 def test_a_rule_that_the_others_imply_is_idle_and_one_that_is_new_is_not() -> None:
     made = ruled("!frozen || shrunk >= 0", 'kill == "off"', "shrunk < 3")
-    assert list(idle_rules(made, made.rules[len(RULES) :], TIMEOUT)) == [
+    assert list(idle_rules(made, made.rules[len(RULES) :], PATIENT_MS)) == [
         "!frozen || shrunk >= 0",
         'kill == "off"',
     ]
@@ -88,8 +88,8 @@ def test_a_rule_that_the_others_imply_is_idle_and_one_that_is_new_is_not() -> No
 @pytest.mark.slow
 def test_rules_that_contradict_each_other_bar_every_kind() -> None:
     made = ruled("shrunk < 3", "shrunk > 5")
-    assert "scale_up" in set(barred_kinds(made, RULES, TIMEOUT))
-    assert list(barred_kinds(ruled("shrunk < 3"), RULES, TIMEOUT)) == []
+    assert "scale_up" in set(barred_kinds(made, RULES, PATIENT_MS))
+    assert list(barred_kinds(ruled("shrunk < 3"), RULES, PATIENT_MS)) == []
 
 
 def test_a_policy_without_rules_has_no_findings() -> None:

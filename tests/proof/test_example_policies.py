@@ -9,6 +9,7 @@ from homeostat.report.policy_page import page
 from homeostat.report.policy_words import rotation_after, timeline
 from homeostat.server.prover import prove
 from homeostat.server.proving import subjects
+from homeostat.testing.guard_scene import PATIENT_MS
 
 FOLDER = Path(__file__).parents[2] / "examples" / "policies"
 GOOD = sorted((FOLDER / "good").glob("*.yaml"))
@@ -26,7 +27,7 @@ BROKEN = {
 
 def verdicts(path: Path) -> dict[str, Result]:
     (subject,) = subjects([path])
-    return {result.name: result for result in prove(subject)}
+    return {result.name: result for result in prove(subject, PATIENT_MS)}
 
 
 @pytest.mark.slow
