@@ -25,8 +25,8 @@ from homeostat.base.policy import GuardPolicy, KillLevel, LeverLimit, Managed, M
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Release, Replica, ReplicaState, Scalar, Snapshot, Stamp
 
-# How long a solver may take where what it finds is asserted, not how soon: thousands of times
-# what it takes. On a shared machine what computes may stand still for minutes, and its clock goes on.
+# How long a solver may take where what it finds is asserted, not how soon: thousands of times what
+# it takes. On a shared machine what computes may stand still for minutes, and its clock goes on.
 PATIENT_MS = 3_000_000
 NOW = TimeNs(1_000_000 * SECOND)
 NAME = "model"
