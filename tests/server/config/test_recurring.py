@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -86,6 +87,13 @@ def test_a_rule_that_cannot_be_kept_is_refused_with_the_fix(text: str, fix: str)
     with pytest.raises(ValidationError) as caught:
         freeze(rule(text))
     assert fix in str(caught.value)
+
+
+def test_a_rule_that_names_no_day_is_refused_before_one_waits_for_it() -> None:
+    began = process_time()
+    with pytest.raises(ValueError, match="no day in ten years"):
+        checked("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31", None)
+    assert process_time() - began < 2.0  # it took six, until the last year of the calendar
 
 
 def test_a_window_says_its_end_or_its_length() -> None:

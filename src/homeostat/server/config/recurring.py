@@ -9,7 +9,7 @@ Source: RFC 5545, section 3.3.10.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -56,13 +56,26 @@ def checked(text: str, start: date | None) -> str:
     endless = ";".join(part for part in said.split(";") if not part.startswith(("COUNT", "UNTIL")))
     try:
         _rule(said, begin, "UTC")
-        limit = datetime.combine(begin, time()) + _EVER
-        first = next(iter(_rule(endless, begin, "UTC").replace(until=limit)), None)
+        late = _late(begin)
+        limit = datetime.combine(late, time()) + _EVER
+        first = next(iter(_rule(endless, late, "UTC").replace(until=limit)), None)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise ValueError(f"{text!r} is no rule ({error}); write FREQ=WEEKLY;BYDAY=FR") from error
     if first is None:
         raise ValueError(f"{text!r} names no day in ten years; mend it")
     return said
+
+
+def _late(day: date) -> date:
+    """Return the last day of the same place in the calendar that ten years can follow.
+
+    Of a rule that names no day its reader tries every day until the last year there is; from 2024
+    on that took seconds. The calendar repeats every 400 years, weekdays included.
+
+    >>> _late(date(2024, 1, 1))
+    datetime.date(9624, 1, 1)
+    """
+    return day.replace(year=day.year + max((MAXYEAR - 11 - day.year) // 400, 0) * 400)
 
 
 def _parts(text: str) -> dict[str, str]:
