@@ -4,6 +4,8 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,8 +64,11 @@ LISTS = {
 }
 
 
+read = cache(yaml.safe_load)
+
+
 def obj(text: str, **spec: Any) -> dict[str, Any]:
-    made: dict[str, Any] = yaml.safe_load(text)
+    made: dict[str, Any] = deepcopy(read(text))
     made["spec"] |= spec
     return made
 
@@ -178,6 +183,7 @@ def test_a_controller_that_never_saw_them_does_not_start(stage: Stage) -> None:
         stage.look().documents()
 
 
+@pytest.mark.slow
 def test_long_lists_are_read_page_by_page_and_not_without_end(stage: Stage) -> None:
     for number in range(1_001):
         stage.put(obj(FREEZE, reason=f"{number}") | {"metadata": {"name": f"f{number}"}})
