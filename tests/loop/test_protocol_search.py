@@ -240,23 +240,18 @@ WORLDS = [
     if name not in {"compared", "one first"}
 ]
 WORLDS.remove(("leaving", True))  # nothing of its own is about what the target compares
-LARGEST = {("ramp", True), ("two levers", True)}  # a second each
 WORLDS.remove(("capacity", False))  # differs from the others in blindness only
 # Four times as many states as a ramp; that with compare-and-set differs in nothing that is its own.
 COMPARED = ("compared", False)
 FIRST = ("one first", False)
-EVERY = [*WORLDS, *(pytest.param(*one, marks=pytest.mark.slow) for one in (COMPARED, FIRST))]
+SMALL = ("capacity", True), ("restart", True), ("restart", False)  # what a quick check has time for
+EVERY = [
+    pytest.param(*one, marks=() if one in SMALL else pytest.mark.slow)
+    for one in (*WORLDS, COMPARED, FIRST)
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "cas"),
-    [
-        pytest.param(
-            name, cas, marks=pytest.mark.slow if (name, cas) in {*LARGEST, COMPARED, FIRST} else ()
-        )
-        for name, cas in (*WORLDS, COMPARED, FIRST)
-    ],
-)
+@pytest.mark.parametrize(("name", "cas"), EVERY)
 def test_no_news_leads_outside_the_table(name: str, cas: bool) -> None:  # noqa: FBT001
     edges = explore(name, cas)
     print(f"{name}, compare-and-set {cas}: {len(edges)} steps")
@@ -276,6 +271,7 @@ def test_ticks_alone_end_every_action(name: str, cas: bool) -> None:  # noqa: FB
             assert ticks <= 12, f"trapped: {record} -> {end}"
 
 
+@pytest.mark.slow
 def test_every_exit_and_every_time_out_of_the_table_can_happen() -> None:
     edges = [edge for name, cas in WORLDS for edge in explore(name, cas)]
     moves = {(e.before.state, e.after.state) for e in edges if e.before.state != e.after.state}
@@ -404,6 +400,7 @@ def test_a_compared_ramp_can_be_aborted_from_every_open_state() -> None:
     assert all(one.blameless for one in blamed)
 
 
+@pytest.mark.slow
 def test_a_compared_shift_to_the_fallback_waits_longer_and_then_stays() -> None:
     told = [
         e for e in explore("leaving", False)
@@ -421,6 +418,7 @@ def test_a_compared_shift_to_the_fallback_waits_longer_and_then_stays() -> None:
             assert waits <= TIMING.verify_ns or edge.after.state.is_terminal
 
 
+@pytest.mark.slow
 def test_nothing_but_a_shift_to_the_fallback_stays_for_being_compared() -> None:
     plain = EffectSeen(effect=Effect.NO_CHANGE)
     for name in ("ramp", "two levers", "restart"):
@@ -430,6 +428,7 @@ def test_nothing_but_a_shift_to_the_fallback_stays_for_being_compared() -> None:
         assert told
 
 
+@pytest.mark.slow
 def test_whoever_must_look_is_told() -> None:
     for name, cas in WORLDS:
         for edge in explore(name, cas):
@@ -437,6 +436,7 @@ def test_whoever_must_look_is_told() -> None:
                 assert any(isinstance(d, Page) for d in edge.demands), edge
 
 
+@pytest.mark.slow
 def test_a_question_for_the_guard_names_what_would_be_written() -> None:
     asked = [
         (edge, demand)
@@ -451,6 +451,7 @@ def test_a_question_for_the_guard_names_what_would_be_written() -> None:
         assert demand.undo == (edge.after.state is S.ROLLING_BACK), edge
 
 
+@pytest.mark.slow
 def test_an_undo_writes_the_pre_image_of_the_first_stage() -> None:
     undos: list[tuple[ActionRecord, Intent]] = []
     for name, cas in WORLDS:
