@@ -51,6 +51,7 @@ def alarms(rows: list[dict[str, str]]) -> list[int]:
     return [k for k, row in enumerate(rows) if row["alarm"] == "1"]
 
 
+@pytest.mark.slow
 def test_incidents_start_where_the_budget_of_the_ticks_says_and_evidence_is_as_without(
     tmp_path: Path,
 ) -> None:
@@ -77,6 +78,7 @@ def test_incidents_start_where_the_budget_of_the_ticks_says_and_evidence_is_as_w
     assert len(alarms(said[300.0, 50.0])) > len(alarms(said[15.0, 50.0]))
 
 
+@pytest.mark.slow
 def test_a_stream_has_the_levels_of_a_file(tmp_path: Path) -> None:
     rows = text(wild(), 300.0)
     (tmp_path / "in.csv").write_text(rows)
@@ -88,6 +90,7 @@ def test_a_stream_has_the_levels_of_a_file(tmp_path: Path) -> None:
     assert alarms(judged(streamed.stdout))
 
 
+@pytest.mark.slow
 def test_several_columns_share_a_budget_and_numbered_rows_are_short_ticks(tmp_path: Path) -> None:
     values = np.random.default_rng(5).normal(10.0, 1.0, (600, 2))
     values[500:540] += 60.0
@@ -107,6 +110,7 @@ def test_several_columns_share_a_budget_and_numbered_rows_are_short_ticks(tmp_pa
         assert alarms(found)[:1] == above[:1].tolist()
 
 
+@pytest.mark.slow
 def test_values_that_nobody_can_tell_apart_are_unknown_and_a_counter_goes_as_far_as_it_likes(
     tmp_path: Path,
 ) -> None:

@@ -219,6 +219,7 @@ def test_a_model_that_words_taught_a_fault_away_is_not_written(tmp_path: Path) -
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_actions_and_what_came_of_them_are_found(tmp_path: Path) -> None:
     action = Action(
         kind=ActionKind.RESTART_REPLICA, actuator="host", subject=names.replica("a-1"), change=()

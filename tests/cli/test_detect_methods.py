@@ -64,6 +64,7 @@ def test_each_method_writes_the_same_columns_and_tells_of_a_shift_once(
     assert "<svg" in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_several_methods_are_told_together_and_each_apart(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(text(shifted(2, columns=2), "cpu,disk"))
     words = ("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--json", "-")
@@ -83,6 +84,7 @@ def test_several_methods_are_told_together_and_each_apart(tmp_path: Path) -> Non
     assert numbers(rows, "alarm")[np.flatnonzero(alarm)[0]] == 1.0
 
 
+@pytest.mark.slow
 def test_a_stream_by_a_method_says_what_the_file_says_and_goes_on(tmp_path: Path) -> None:
     rows = text(shifted(3)).splitlines(keepends=True)
     (tmp_path / "in.csv").write_text("".join(rows))

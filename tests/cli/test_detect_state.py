@@ -274,6 +274,7 @@ def test_a_state_is_of_one_file_in_order(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_wide_inputs_are_played_fewer_at_a_time() -> None:
     scan = Scan(columns=())
     narrow = [

@@ -28,6 +28,7 @@ def lines(seed: int, rows: int) -> list[str]:
     return [line for k, line in enumerate(made) if not 20 <= k < 23]
 
 
+@pytest.mark.slow
 def test_a_stream_is_answered_as_a_file_of_the_same_rows(tmp_path: Path) -> None:
     text = HEAD + "".join(lines(1, 230))
     (tmp_path / "in.csv").write_text(text)
@@ -40,6 +41,7 @@ def test_a_stream_is_answered_as_a_file_of_the_same_rows(tmp_path: Path) -> None
     assert one["quality"]["missing_rows"] == 3
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_from_its_state_and_adds_to_its_output(tmp_path: Path) -> None:
     rows = lines(2, 230)
     whole = run(HEAD + "".join(rows), "-o", "-").stdout
@@ -49,6 +51,7 @@ def test_a_stream_goes_on_from_its_state_and_adds_to_its_output(tmp_path: Path) 
     assert (tmp_path / "out.csv").read_text() == whole
 
 
+@pytest.mark.slow
 def test_rows_that_are_sent_again_are_neither_learnt_nor_told_twice(tmp_path: Path) -> None:
     """`tail -n +1 -F` sends a file from its beginning at each start."""
     rows = lines(2, 230)

@@ -87,6 +87,7 @@ def test_a_broken_relation_shows_in_the_error_and_a_new_place_in_the_divergence(
     assert of("contribution_cpu")[205:240].mean() > 0.5
 
 
+@pytest.mark.slow
 def test_what_the_stack_flags_teaches_nothing_and_files_are_one_past(tmp_path: Path) -> None:
     first = related(3, 700)
     first[500:520, 0] += 60.0
@@ -106,6 +107,7 @@ def test_what_the_stack_flags_teaches_nothing_and_files_are_one_past(tmp_path: P
     assert again.read_bytes() == (tmp_path / "m").read_bytes()
 
 
+@pytest.mark.slow
 def test_of_an_array_file_with_train_that_part_alone_is_learnt(tmp_path: Path) -> None:
     strange = related(5, 200) + 1000.0
     np.savez(tmp_path / "in.npz", train=related(6, 900), test=strange)
@@ -183,6 +185,7 @@ def test_a_model_is_trained_from_the_command_line(tmp_path: Path) -> None:
     assert run(*judge, "--model", tmp_path / "m").exit_code == Exit.OK
 
 
+@pytest.mark.slow
 def test_what_speaks_against_a_model_is_said_and_nothing_is_written(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

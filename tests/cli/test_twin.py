@@ -72,6 +72,7 @@ def test_a_fit_says_what_is_known_and_what_is_not(fitted: Path) -> None:
     assert plain["plans"][1]["best"]["usd_per_hour"] == 2 * plain["plans"][1]["best"]["replicas"]
 
 
+@pytest.mark.slow
 def test_the_page_asks_no_other_host_and_holds_both_pictures(fitted: Path) -> None:
     text = fitted.with_name("fit.html").read_text(encoding="utf-8")
     assert text.count("<svg") == 3  # the law, and a choice for each demand
@@ -80,6 +81,7 @@ def test_the_page_asks_no_other_host_and_holds_both_pictures(fitted: Path) -> No
     assert "0 inside" not in text
 
 
+@pytest.mark.slow
 def test_the_law_is_drawn_through_its_points(fitted: Path) -> None:
     plain = json.loads(fitted.read_text(encoding="utf-8"))
     drawn = fit_charts.law(plain)
@@ -90,6 +92,7 @@ def test_the_law_is_drawn_through_its_points(fitted: Path) -> None:
     assert len(list(picture.iter("path"))) == 3
 
 
+@pytest.mark.slow
 def test_a_name_from_outside_is_text_in_the_page(fitted: Path) -> None:
     plain = json.loads(fitted.read_text(encoding="utf-8"))
     plain["input"]["source"] = "<img src=x>"
@@ -100,6 +103,7 @@ def later(tmp_path: Path, **changes: object) -> Path:
     return recording(tmp_path / "later.csv", seed=2, **{"begins": LATER, **changes})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_later_stretch_of_the_same_deployment_holds(fitted: Path, tmp_path: Path) -> None:
     said = run("check", fitted, "--input", later(tmp_path), "-o", "json")
     assert said.exit_code == 0, said.output
@@ -108,6 +112,7 @@ def test_a_later_stretch_of_the_same_deployment_holds(fitted: Path, tmp_path: Pa
     assert run("check", fitted, "--input", later(tmp_path)).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_deployment_that_changed_exits_3(fitted: Path, tmp_path: Path) -> None:
     said = run("check", fitted, "--input", later(tmp_path, slower=1.4))
     assert said.exit_code == 3
@@ -118,6 +123,7 @@ def test_a_deployment_that_changed_exits_3(fitted: Path, tmp_path: Path) -> None
     ("changes", "why"),
     [({"latencies": False}, "latency_p95_s was not compared"), ({"begins": 0}, "has no date")],
 )
+@pytest.mark.slow
 def test_a_check_that_shows_too_little_exits_6_and_says_why(
     fitted: Path, tmp_path: Path, changes: dict[str, object], why: str
 ) -> None:
@@ -126,6 +132,7 @@ def test_a_check_that_shows_too_little_exits_6_and_says_why(
     assert why in said.stderr
 
 
+@pytest.mark.slow
 def test_the_same_recording_is_said_to_show_nothing(fitted: Path, tmp_path: Path) -> None:
     own = fitted.with_name("first.csv")
     said = run("check", fitted, "--input", own)

@@ -218,6 +218,7 @@ def test_what_a_later_incident_needs_of_the_deployment_is_there() -> None:
     assert numbers == usual | {key: own[key] for key in taken}
 
 
+@pytest.mark.slow
 def test_no_incident_is_lost_in_part_and_every_one_that_is_counted_happens() -> None:
     every = tuple(catalogue().values())
     for cycle in draw_cycles(len(every), cycles=60, seed=5):
