@@ -1,5 +1,6 @@
 """The policies that ship: the good ones are proved, each bad one is refuted by the real guards."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ BROKEN = {
 }
 
 
+@cache
 def verdicts(path: Path) -> dict[str, Result]:
     (subject,) = subjects([path])
     return {result.name: result for result in prove(subject, PATIENT_MS)}

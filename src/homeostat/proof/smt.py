@@ -135,12 +135,12 @@ def term(expr: Expr, record: Record, words: Words) -> Cell:
 
 def is_true(cell: Cell) -> Term:
     """Return that a condition is known and true."""
-    return z3.And(cell.known, cell.value)
+    return _every(cell.known, cell.value)
 
 
 def is_false(cell: Cell) -> Term:
     """Return that a condition is known and false."""
-    return z3.And(cell.known, z3.Not(cell.value))
+    return _every(cell.known, z3.Not(cell.value))
 
 
 def is_unknown(cell: Cell) -> Term:
@@ -149,6 +149,23 @@ def is_unknown(cell: Cell) -> Term:
 
 
 _YES: Final = z3.BoolVal(val=True)
+
+
+def _every(*terms: Term) -> Term:
+    """Return that all hold, as `z3.And` does, which looks at each pair of terms' sorts anew.
+
+    A proof builds tens of thousands; what is given here are boolean terms of the one context.
+    """
+    context = z3.main_ctx()
+    given = (z3.Ast * len(terms))(*(one.as_ast() for one in terms))
+    return z3.BoolRef(z3.Z3_mk_and(context.ref(), len(terms), given), context)
+
+
+def _some(*terms: Term) -> Term:
+    """Return that one of them holds, as `z3.Or` does; see `_every`."""
+    context = z3.main_ctx()
+    given = (z3.Ast * len(terms))(*(one.as_ast() for one in terms))
+    return z3.BoolRef(z3.Z3_mk_or(context.ref(), len(terms), given), context)
 
 
 def _negated(part: Cell, words: Words) -> Cell:
@@ -166,7 +183,7 @@ def _comparison(op: Op, left: Cell, right: Cell, words: Words) -> Cell:
 def _among(part: Cell, of: list[Cell], words: Words) -> Cell:
     if part.plain is not None:
         return literal(part.plain in [one.plain for one in of], words)
-    return Cell(z3.Or(*(part.value == one.value for one in of)), part.known)
+    return Cell(_some(*(part.value == one.value for one in of)), part.known)
 
 
 def _junction(parts: list[Cell], *, of: type[And] | type[Or]) -> Cell:
@@ -179,17 +196,17 @@ def _junction(parts: list[Cell], *, of: type[And] | type[Or]) -> Cell:
     if len(parts) == 1:
         return parts[0]
     decides = is_false if of is And else is_true
-    known = z3.Or(_all_known(parts), *(decides(part) for part in parts))
+    known = _some(_all_known(parts), *(decides(part) for part in parts))
     if of is And:
-        return Cell(z3.And(*(z3.Implies(part.known, part.value) for part in parts)), known)
-    return Cell(z3.Or(*(is_true(part) for part in parts)), known)
+        return Cell(_every(*(z3.Implies(part.known, part.value) for part in parts)), known)
+    return Cell(_some(*(is_true(part) for part in parts)), known)
 
 
 def _all_known(parts: list[Cell]) -> Term:
     doubtful = [part.known for part in parts if part.known is not _YES]
     if len(doubtful) < 2:  # noqa: PLR2004 - a conjunction joins two
         return doubtful[0] if doubtful else _YES
-    return z3.And(*doubtful)
+    return _every(*doubtful)
 
 
 def _compared(op: Op, left: Term, right: Term) -> Term:
