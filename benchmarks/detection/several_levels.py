@@ -19,7 +19,7 @@ LEVELS: Final = (2.6, 2.4, 2.2, 2.0, 1.8)
 _STAYS: Final = (1.7, 1.5, 1.3, 1.2, 1.1)
 _SIZED: Final = frozenset({"shift", "steps", "wild"})
 _FAULTS: Final = 5
-_SELDOM, _OFTEN = (150, 900), (40, 250)  # ticks between two incidents
+SELDOM, OFTEN = (150, 900), (40, 250)  # ticks between two incidents
 _COLUMNS, _TICKS = 16, 7200
 _SMD_TRAINED, _SMD_TICKS = 12_000, 23_600
 
@@ -147,10 +147,10 @@ def _counted(
 def _sets() -> Iterator[list[Entity]]:
     """Yield the five sets: 44 entities, three sets of them made up whole."""
     yield synthetic_many.entities(12, seed=11)
-    yield made(12, _SELDOM)
-    yield of_smd(13, _SELDOM)
-    yield made(14, _OFTEN)
-    yield of_smd(15, _OFTEN)
+    yield made(12, SELDOM)
+    yield of_smd(13, SELDOM)
+    yield made(14, OFTEN)
+    yield of_smd(15, OFTEN)
 
 
 def main() -> None:

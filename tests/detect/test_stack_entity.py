@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from homeostat.detect.stack import Stack
+from homeostat.detect import pca, screen_rates, stack_frozen
+from homeostat.detect.stack import Stack, scale
+from homeostat.detect.stack_entity import Entities
 from homeostat.detect.stack_play import play
 
 
@@ -50,3 +52,38 @@ def test_a_column_that_vanishes_leaves_the_others_judged() -> None:
     said = play(Stack(), values).said
     assert not said.unknown[350:].any()
     assert (np.nan_to_num(said.contributions[351:, 0, 2]) <= 0.5).all()
+
+
+@pytest.mark.slow
+def test_what_is_far_beyond_all_is_larger_and_hardly_rarer_than_what_is_beyond_it() -> None:
+    values = _factors(700, 6)[:, 0]
+    far, farther = values.copy(), values.copy()
+    far[600, 0] += 40.0
+    farther[600, 0] += 40_000.0
+    entities = Entities(pca.Config(), screen_rates.Config(), stack_frozen.Config(first=128))
+    table = np.stack([values, far, farther], axis=1)
+    state = entities.init(6, entities=3)
+    learn, none = np.ones((3, 6), dtype=bool), np.zeros((3, 6))
+    _, early = entities.step(state, table[0], learn, none)
+    assert np.isnan(early.beyond).all(), "no model yet"
+    for row in table[:600]:
+        state, _ = entities.step(state, row, learn, none)
+    _, said = entities.step(state, table[600], learn, none)
+    usual, beyond, most = said.beyond
+    assert usual < 1.3 < beyond < most
+    rarer = said.evidence[2] - said.evidence[1]
+    assert most - beyond > 3.0
+    assert 0.0 <= rarer < 1.0
+
+
+@pytest.mark.slow
+def test_the_score_of_several_columns_is_of_how_rare_and_how_large_and_alarms_of_how_rare() -> None:
+    values = _factors(700, 6)
+    values[600, 0, 0] += 40_000.0
+    said = play(Stack(), values).said
+    lesser = (said.anomaly_score >= 0.4) & ~said.alarm
+    rare = scale(said.neg_log10_p, said.alarm, lesser)
+    assert said.anomaly_score[600, 0] > rare[600, 0]
+    before = np.flatnonzero(np.isfinite(said.neg_log10_p[:600, 0]) & ~said.alarm[:600, 0])
+    assert not (said.anomaly_score[before, 0] >= 0.5).any()
+    assert (said.neg_log10_p[said.alarm] >= 2.0).all()

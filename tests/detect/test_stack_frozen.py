@@ -90,8 +90,8 @@ def test_the_entity_takes_a_lasting_change_for_one_incident() -> None:
     learn = np.ones((1, COLUMNS), dtype=bool)
     for tick, row in enumerate(values):
         # Columns by themselves say nothing here: they learn what lasts.
-        state, evidence, _ = entities.step(state, row, learn, np.zeros((1, COLUMNS)))
-        incident, alarm = stack_incident.step(np, config, incident, evidence)
+        state, said = entities.step(state, row, learn, np.zeros((1, COLUMNS)))
+        incident, alarm = stack_incident.step(np, config, incident, said.evidence)
         if alarm[0] and tick > 300:
             starts.append(tick)
     assert len(starts) == 1

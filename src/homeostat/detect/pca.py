@@ -77,6 +77,8 @@ class PcaOutput(NamedTuple):
             bounded like deviations, 0 or more, `[entity, 2]`.
         deviations: How far each column is from its level or from what all others say, whichever is
             farther, `[entity, column]`: up to 3 in robust standard deviations, beyond by logarithm.
+        apart: Mean of the worst few columns' distances from what all others say, at this tick
+            alone, `[entity]`; of deviations that beyond 3 count by logarithm.
     """
 
     entity: columnwise.EntityOutput
@@ -84,6 +86,19 @@ class PcaOutput(NamedTuple):
     t2: Any
     beyond: Any
     deviations: Any
+    apart: Any
+
+
+class Seen(NamedTuple):
+    """What a model says of one tick's rows.
+
+    Attributes:
+        parts: Each column's part in the score, 0 or more, `[entity, column]`.
+        apart: As in `PcaOutput`, `[entity]`.
+    """
+
+    parts: Any
+    apart: Any
 
 
 class Pca:
@@ -142,6 +157,7 @@ class Pca:
             t2=np.where(ready, seen.distances[:, 0], np.nan)[:, 1],
             beyond=beyond,
             deviations=deviations,
+            apart=np.where(ready[:, 0], self._apart(seen), np.nan),
         )
 
     def _young(self, state: PcaState, known: Any, may: Any) -> tuple[PcaState, PcaOutput]:
@@ -152,11 +168,12 @@ class Pca:
         past = pca_past.step(self.config.past, state.past, row, allowed)
         nothing = np.full((len(known), 2), np.nan)
         return PcaState(past, after), PcaOutput(
-            entity=said, q=nothing[:, 0], t2=nothing[:, 1], beyond=nothing, deviations=none
-        )
+            entity=said, q=nothing[:, 0], t2=nothing[:, 1], beyond=nothing, deviations=none,
+            apart=nothing[:, 0],
+        )  # fmt: skip
 
-    def parts(self, model: pca_model.Model, values: Any) -> Any:
-        """Return each column's part in the score by a model, 0 or more, `[entity, column]`.
+    def seen(self, model: pca_model.Model, values: Any) -> Seen:
+        """Return what a model says; nothing is learnt.
 
         Args:
             model: Of each entity.
@@ -164,7 +181,12 @@ class Pca:
         """
         raw = np.asarray(values, dtype=float)
         seen = pca_model.score(model, np.where(np.isfinite(raw), raw, np.nan)[:, None])
-        return self._parts(seen.deviations[:, 0], seen.beyond[:, 0], seen.apart[:, 0])
+        parts = self._parts(seen.deviations[:, 0], seen.beyond[:, 0], seen.apart[:, 0])
+        return Seen(parts, self._apart(seen))
+
+    def _apart(self, seen: pca_model.Scores) -> Any:
+        """Return the mean of the worst few distances; see `PcaOutput.apart`."""
+        return self._across.few(seen.strange[:, 0]).sum(axis=1)
 
     def _parts(self, deviations: Any, beyond: Any, apart: Any) -> Any:
         """Return each column's part in the score, `[entity, column]`."""

@@ -88,12 +88,15 @@ class Scores(NamedTuple):
             or more, 0 where unknown, `[entity, row, column]`.
         deviations: The larger of that and of its distance from its level, bounded, NaN where
             unknown, likewise.
+        strange: As `apart`, but NaN where unknown, and of a column that never moved the deviations
+            that it counts, likewise.
     """
 
     distances: Any
     beyond: Any
     apart: Any
     deviations: Any
+    strange: Any
 
 
 def init(entities: int, columns: int) -> Model:
@@ -188,12 +191,14 @@ def score(model: Model, rows: Any) -> Scores:
     above = (np.log1p(seen.distances) - model.usual[:, None]) / model.unrest[:, None]
     # What never varied has no spread: a value farther off than any yet is all that it can say.
     fresh = np.where(seen.sizes > model.farthest[:, None], _LINEAR, 0.0)
-    farther = np.where(model.moves[:, None], np.maximum(seen.sizes, seen.apart), fresh)
+    moves = model.moves[:, None]
+    farther = np.where(moves, np.maximum(seen.sizes, seen.apart), fresh)
     return Scores(
         distances=seen.distances,
         beyond=bounded(np.maximum(above, 0.0)),
         apart=seen.apart,
         deviations=np.where(seen.known, bounded(farther), np.nan),
+        strange=np.where(seen.known, np.where(moves, seen.apart, fresh), np.nan),
     )
 
 

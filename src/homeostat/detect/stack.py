@@ -13,10 +13,12 @@ causal: what it says of a prefix is what it says of the whole; it uses no names,
 incident starts (`alarm`), below it at every other, and at or above 0.4 where a lesser incident
 starts, which the shipped detector does not tell of. So a threshold of 0.5 is the shipped detector,
 and a higher or lower one tells of stronger or weaker incidents only, once each. Within each of the
-three ranges the score is a fixed increasing function of strength: of `neg_log10_p` for several
-columns, and for one the mean of that, for which what recurs becomes normal, and of evidence that
-does not fade (`detect.screen_reach`). So below 0.4 it ranks the ticks of an incident above quiet
-ones for as long as it lasts.
+three ranges the score is a fixed increasing function of strength: the mean of `neg_log10_p`, for
+which what recurs becomes normal and all that is beyond the past is about as rare, and of evidence
+that does not fade: of one column, how far it is beyond its reach
+(`detect.screen_reach`), of several, how far the worst are from what the others say
+(`detect.stack_entity`). So below 0.4 it ranks the ticks of an incident above quiet ones for as
+long as it lasts, and within each range what is large above what is merely rare.
 
 Not here: reading files, seasons people know of, causes.
 """
@@ -215,20 +217,20 @@ class Stack:
         telling, hinting = self.config.told(table.shape[1])
         usual, lower = telling.start, hinting.start
         if isinstance(state.entity, stack_entity.EntityState):
-            entity, evidence, shares = self._entities.step(state.entity, table, allowed, each)
+            entity, whole = self._entities.step(state.entity, table, allowed, each)
+            evidence, shares, beyond = whole
             more = self.config.young(state.entity.age)
             usual, lower = usual + more, lower + more
         else:
             entity, evidence, shares = (), each[:, 0], _alone(each)
+            beyond = seen.beyond
             lower = lower + self.config.old(state.rows.screen.count[: len(table)])
         level = usual if start is None else start
         incident, alarm = stack_incident.step(np, telling, state.incident, evidence, level)
         hint, lesser = stack_incident.step(np, hinting, state.hint, evidence, lower)
         said = Said(
             neg_log10_p=evidence,
-            anomaly_score=scale(
-                _strength(evidence, seen.beyond.reshape(table.shape)), alarm, lesser
-            ),
+            anomaly_score=scale((evidence + np.nan_to_num(beyond)) / 2.0, alarm, lesser),
             alarm=alarm,
             active=incident.active,
             unknown=np.isnan(evidence),
@@ -264,13 +266,6 @@ class Stack:
         if not isinstance(state.entity, stack_entity.EntityState):
             return state
         return state._replace(entity=self._entities.widened(state.entity, columns))
-
-
-def _strength(evidence: Any, beyond: Any) -> Any:
-    """Return the strength of `[entity]`, see the module; `beyond` is of `[entity, column]`."""
-    if beyond.shape[1] > 1:
-        return evidence
-    return (evidence + np.nan_to_num(beyond[:, 0])) / 2.0
 
 
 def scale(strength: Any, alarm: Any, lesser: Any) -> Any:

@@ -9,6 +9,11 @@ beside a copy that does not (`detect.stack_frozen`). Columns and that are merged
 mean of their p-values, times e (Vovk & Wang, Biometrika 107 (2020), theorem 2), columns with a
 third of the weight: what comes again fades there, and on made-up entities whose faults come again
 that was better than a half. An entity that has changed for good begins anew.
+
+Ranks and tails say how rare something is and hardly how large: what is far beyond all that was
+seen is little rarer than what is beyond it. So there is a second number, which alarms do not know
+and which is not ranked: how far the worst few columns are from what all others say, by the copy and
+at this tick alone.
 """
 
 from typing import Any, Final, NamedTuple
@@ -25,6 +30,10 @@ _FEW: Final = 5
 _COLUMNS: Final = 1.0 / 3.0
 _LOG10_LOOKS: Final = 0.3010299956639812
 _LOG10_E: Final = 0.4342944819032518
+# -log10 p of each unit of a distance. Distances are standard deviations up to three and beyond that
+# thrice their logarithm and three more, so that this is 1.3 at three deviations and gains three
+# powers of ten with each of a distance beyond: what `detect.screen_reach` says of a single column.
+_OF_DISTANCE: Final = _LOG10_E
 
 
 class EntityState(NamedTuple):
@@ -41,6 +50,21 @@ class EntityState(NamedTuple):
     rates: screen_rates.State
     age: Any
     frozen: stack_frozen.State
+
+
+class Said(NamedTuple):
+    """What is said of entities on one tick.
+
+    Attributes:
+        evidence: -log10 p, 0 or more, NaN where unknown, `[entity]`.
+        shares: Each column's share in it, `[entity, column]`.
+        beyond: How large what is seen is, as -log10 p of a law with a heavy tail, 0 or more, NaN
+            where unknown, `[entity]`; see the module.
+    """
+
+    evidence: Any
+    shares: Any
+    beyond: Any
 
 
 class Entities:
@@ -73,7 +97,7 @@ class Entities:
 
     def step(
         self, state: EntityState, values: Any, learn: Any, evidence: Any
-    ) -> tuple[EntityState, Any, Any]:
+    ) -> tuple[EntityState, Said]:
         """Judge one tick, then learn from it.
 
         Args:
@@ -83,8 +107,7 @@ class Entities:
             evidence: Of each column, float `[entity, column]`; NaN is unknown.
 
         Returns:
-            The next state, the evidence of each entity (float `[entity]`, NaN where unknown), and
-            each column's share in it, `[entity, column]`.
+            The next state, and what is said.
         """
         entities = values.shape[0]
         together, said = self.pca.step(state.pca, values, learn)
@@ -108,7 +131,9 @@ class Entities:
         share = np.where(total > 0.0, share / np.where(total > 0.0, total, 1.0), np.nan)
         if still.restart.any():
             together = self.pca.restart(together, still.restart)
-        return EntityState(together, rated, state.age + some, frozen), out, share
+        apart = np.where(np.isnan(still.apart), said.apart, still.apart)
+        after = EntityState(together, rated, state.age + some, frozen)
+        return after, Said(out, share, _OF_DISTANCE * apart)
 
     def without(self, state: EntityState, columns: Any) -> EntityState:
         """Return the state in which nothing is known of some columns, bool `[entity, column]`."""

@@ -100,11 +100,14 @@ class Said(NamedTuple):
         evidence: -log10 p, 0 or more, NaN where there is no copy, `[entity]`.
         shares: Each column's part in the score, 0 or more, `[entity, column]`.
         restart: Where the entity has changed for good, bool `[entity]`.
+        apart: How far the worst few columns are from what all others say, by the copy
+            (`pca.PcaOutput`), NaN where there is none, `[entity]`.
     """
 
     evidence: Any
     shares: Any
     restart: Any
+    apart: Any
 
 
 class Frozen:
@@ -150,8 +153,10 @@ class Frozen:
             nothing = np.full(len(there), np.nan)
             shares = np.zeros(state.blame.shape)
             state = state._replace(tick=np.asarray(state.tick + 1))
-            return self._copied(state, past), Said(nothing, shares, there)
-        parts = np.where(there[:, None], self.together.parts(state.model, values), np.nan)
+            return self._copied(state, past), Said(nothing, shares, there, nothing)
+        seen = self.together.seen(state.model, values)
+        parts = np.where(there[:, None], seen.parts, np.nan)
+        apart = np.where(there, seen.apart, np.nan)
         blame = self.together.average(state.blame, parts)
         known: Any = np.isfinite(parts).all(axis=1)
         total = np.where(known, blame.sum(axis=1), np.nan)
@@ -166,7 +171,7 @@ class Frozen:
         after = state._replace(blame=blame, doubted=doubted, settled=settled)
         after = self.restart(after, restart) if restart.any() else after
         shares = np.where(known[:, None], blame, 0.0)
-        return self._copied(after, past, but=restart), Said(evidence, shares, restart)
+        return self._copied(after, past, but=restart), Said(evidence, shares, restart, apart)
 
     def _level(self, state: State, scores: Any) -> tuple[State, Any]:
         """Look at the level of scores `[entity]`; return also where a change of it has settled."""
