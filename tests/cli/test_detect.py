@@ -153,6 +153,36 @@ def test_the_summary_has_the_fields_that_the_page_of_commands_shows(tmp_path: Pa
     assert [list(i) for i in tally.incidents()] == [list(i) for i in shown_one["incidents"]]
 
 
+def test_cells_without_a_number_are_counted_and_placed(tmp_path: Path) -> None:
+    values = noise(12, rows=30, columns=2)
+    values[[6, 9], 0] = np.nan
+    values[20, 1] = np.inf
+    source = recording(tmp_path / "in.csv", values, "cpu,disk")
+    made = run("-i", source, "-o", tmp_path / "out.csv", "--json", "-")
+    quality = json.loads(made.stdout)["files"][0]["quality"]
+    what = "each is unknown, not zero: its row is judged by what else is known in it"
+    nothing = "2 cells without a value (empty or NaN): cpu (2, first in row 7, 2026-01-01 00:06:00)"
+    infinite = "1 cell with an infinity: disk (1, first in row 21, 2026-01-01 00:20:00)"
+    assert quality["notes"] == [f"{nothing}; {what}", f"{infinite}; {what}"]
+    assert quality["first_unknown"] == {"cpu": {"row": 7, "time": "2026-01-01 00:06:00"}}
+    assert quality["first_infinite"] == {"disk": {"row": 21, "time": "2026-01-01 00:20:00"}}
+    (tmp_path / "one.csv").write_text("timestamp,v\n1,1\n2,\n3,1\n4,nan\n5,2\n")
+    said = run("-i", tmp_path / "one.csv", "-o", tmp_path / "out.csv").stdout
+    assert "v (2, first in row 2, 2); each is unknown, not zero, and so is its row" in said
+
+
+@pytest.mark.slow
+def test_a_row_with_a_cell_that_holds_no_number_is_judged_by_the_others(tmp_path: Path) -> None:
+    values = noise(13, columns=2)
+    values[240, 0], values[241, 1], values[242] = np.inf, np.nan, np.nan
+    recording(tmp_path / "in" / "two.csv", values, "cpu,disk")
+    recording(tmp_path / "in" / "one.csv", values[:, :1])
+    assert run("-i", tmp_path / "in", "-o", tmp_path / "out").exit_code == Exit.OK
+    for name, unknown in (("two", [242]), ("one", [240, 242])):
+        words = [row["verdict"] for row in table(tmp_path / "out" / f"{name}.csv")]
+        assert [k for k in range(235, 250) if words[k] == "unknown"] == unknown
+
+
 def test_a_header_alone_has_a_header_in_the_output_and_no_data(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("timestamp,value\n")
     said = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv")

@@ -7,7 +7,7 @@ changes what is judged; it is what people are told beside it.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,20 @@ COUNTERS: Final = ("_total", "_count", "_sum", "_bucket")
 _ODD_RISES: Final = 64  # rises that a counter must show at least to look like one
 _FEW_RESTARTS: Final = 0.02  # a rise: what falls more often than that is no counter
 _RESTART: Final = 0.1  # a counter that starts again begins at a small part of what it was
+_NAMED: Final = 3  # columns that a note names
 _ABSENT: Final = 0.05  # of the rows, before or after all known values, is worth telling
+
+
+class Place(NamedTuple):
+    """A row.
+
+    Attributes:
+        row: Its number among those that are read, from 1, in the order in which they are judged.
+        time: As it is written.
+    """
+
+    row: int
+    time: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +57,8 @@ class Scan:
         steps_changed: How often the sampling changed.
         unknown: Cells without a value, by column.
         infinite: Cells with an infinity, by column.
+        first_unknown: Where the first cell without a value is, by column.
+        first_infinite: Where the first infinity is, by column.
         sorted_rows: The rows were in no order and were sorted.
         notes: Sentences for people.
     """
@@ -64,6 +79,8 @@ class Scan:
     steps_changed: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
     infinite: dict[str, int] = field(default_factory=dict)
+    first_unknown: dict[str, Place] = field(default_factory=dict)
+    first_infinite: dict[str, Place] = field(default_factory=dict)
     sorted_rows: bool = False
     notes: list[str] = field(default_factory=list)
 
@@ -109,6 +126,8 @@ class Look:
         found.back += int(said.back.sum())
         found.steps_changed += int(said.changed.sum())
         _see(self._seen, block.values, found.rows)
+        _place(found.first_unknown, np.isnan(block.values), block, found)
+        _place(found.first_infinite, np.isinf(block.values), block, found)
         found.rows += len(block.at)
         found.shown += int(block.shown.sum())
 
@@ -121,7 +140,9 @@ class Look:
         found.unknown = {c: n for c, n in zip(found.columns, unknown, strict=True) if n}
         infinite = seen.infinite.tolist()
         found.infinite = {c: n for c, n in zip(found.columns, infinite, strict=True) if n}
-        found.notes = [*self._notes, *_time_notes(found), *_column_notes(found, seen)]
+        found.notes = [
+            *self._notes, *_time_notes(found), *_cell_notes(found), *_column_notes(found, seen)
+        ]  # fmt: skip
         return found
 
 
@@ -138,6 +159,8 @@ def as_json(found: Scan) -> dict[str, object]:
         "sorted": found.sorted_rows,
         "unknown_cells": found.unknown,
         "infinite_cells": found.infinite,
+        "first_unknown": {column: at._asdict() for column, at in found.first_unknown.items()},
+        "first_infinite": {column: at._asdict() for column, at in found.first_infinite.items()},
         "notes": found.notes,
     }
 
@@ -179,6 +202,14 @@ def _see(seen: _Columns, values: np.ndarray, before: int) -> None:
         seen.last_row[column] = before + rows[-1]
 
 
+def _place(first: dict[str, Place], cells: np.ndarray, block: Block, found: Scan) -> None:
+    """Note where the first of some cells is in each column that has shown none; `[row, column]`."""
+    for column in np.flatnonzero(cells.any(axis=0)).tolist():
+        if found.columns[column] not in first:
+            row = int(cells[:, column].argmax())
+            first[found.columns[column]] = Place(found.rows + row + 1, block.texts[row])
+
+
 def _time_notes(found: Scan) -> Iterator[str]:
     if found.rows == 1:
         yield "one row alone: nothing to compare it with"
@@ -206,6 +237,31 @@ def _of(count: int, what: str) -> str:
     ('1 row', '1,200 rows')
     """
     return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _cell_notes(found: Scan) -> Iterator[str]:
+    """Yield what is said of cells that hold no number, and what becomes of them."""
+    kinds = (
+        (found.unknown, found.first_unknown, "without a value (empty or NaN)"),
+        (found.infinite, found.first_infinite, "with an infinity"),
+    )
+    for cells, first, what in kinds:
+        # Of a column without any value that is said already; infinities are said of all.
+        there = {c: n for c, n in cells.items() if n < found.rows or cells is found.infinite}
+        if not there:
+            continue
+        most = sorted(there, key=lambda c: (-there[c], found.columns.index(c)))
+        said = [
+            f"{c} ({there[c]:,}, first in row {first[c].row:,}, {first[c].time})"
+            for c in most[:_NAMED]
+        ]
+        if len(most) > _NAMED:
+            said.append(f"{_of(len(most) - _NAMED, 'more column')}")
+        rest = ", and so is its row"
+        if len(found.columns) > 1:
+            rest = ": its row is judged by what else is known in it"
+        total = _of(sum(there.values()), "cell")
+        yield f"{total} {what}: {', '.join(said)}; each is unknown, not zero{rest}"
 
 
 def _column_notes(found: Scan, seen: _Columns) -> Iterator[str]:
