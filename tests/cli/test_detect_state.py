@@ -109,7 +109,11 @@ def test_added_rows_are_judged_as_if_all_had_been_there(tmp_path: Path, first: i
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     (whole,), (parts,) = summary(one)["files"], summary(two)["files"]
     assert parts["incidents"] == whole["incidents"]
-    assert parts | {"output": ""} == whole | {"output": ""}
+    assert (whole["went_on_at_row"], parts["went_on_at_row"]) == (None, first + 1)
+    note = f"went on at row {first + 1} of {len(rows)}, where an earlier run ended"
+    assert parts["quality"]["notes"].pop() == note
+    assert note in two.stderr
+    assert parts | {"output": "", "went_on_at_row": None} == whole | {"output": ""}
 
 
 def test_nothing_new_changes_nothing(tmp_path: Path) -> None:
@@ -203,6 +207,68 @@ def test_a_stopped_file_is_taken_up_and_ends_as_in_one_go(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("often")
+def test_two_outputs_of_one_input_in_one_folder_are_taken_up_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One hidden file, named after the input: the second to stop took the first's place."""
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text(HEAD + "".join(lines(7, 130)))
+    runs = {
+        "cpu.csv": ("--columns", "cpu"),
+        "two.csv": (),
+        "raw.csv": ("--counters", "none"),
+    }
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        assert run("-i", "in.csv", "-o", "two.csv").exit_code == 130
+    for name, asked in runs.items():
+        with monkeypatch.context() as patch:
+            stop_after(patch, 1)
+            run("-i", "in.csv", "-o", name, *asked)
+    for name, asked in runs.items():
+        ended_at = run("-i", "in.csv", "-o", name, *asked, "--json", "-")
+        row = summary(ended_at)["files"][0]["went_on_at_row"]
+        assert (name, row) == (name, {"cpu.csv": 33, "two.csv": 93, "raw.csv": 33}[name])
+        Path("whole").mkdir(exist_ok=True)
+        run("-i", "in.csv", "-o", f"whole/{name}", *asked)
+        assert Path(name).read_bytes() == Path(f"whole/{name}").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "whole", *runs}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("often")
+def test_one_output_with_other_settings_takes_nothing_of_what_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second's lines were in the part file that the first went on with."""
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text(HEAD + "".join(lines(7, 130)))
+    run("-i", "in.csv", "-o", "one.csv")
+    for asked in ((), ("--columns", "cpu")):
+        with monkeypatch.context() as patch:
+            stop_after(patch, 2)
+            run("-i", "in.csv", "-o", "out.csv", *asked)
+    on = run("-i", "in.csv", "-o", "out.csv", "--json", "-")
+    assert summary(on)["files"][0]["went_on_at_row"] == 2 * 32 - 4 + 1
+    assert Path("out.csv").read_bytes() == Path("one.csv").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("often")
+def test_a_state_that_does_not_fit_is_not_left_for_another_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in (7, 8):
+        Path("in.csv").write_text(HEAD + "".join(lines(seed, 130)))
+        with monkeypatch.context() as patch:
+            stop_after(patch, 2 if seed == 7 else 0)
+            run("-i", "in.csv", "-o", "out.csv")
+    assert {path.name for path in tmp_path.iterdir()} == {"in.csv"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("often")
 def test_a_stopped_folder_is_taken_up_and_what_is_done_is_not_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +282,9 @@ def test_a_stopped_folder_is_taken_up_and_what_is_done_is_not_done_again(
         stop_after(patch, 3)
         assert run("-i", "in", "-o", "out").exit_code == 130
     assert [path.as_posix() for path in Path("out").rglob("*.csv")] == ["out/a/x.csv"]
+    judged = count_ticks(monkeypatch)
     assert ended(run("-i", "in", "-o", "out"))
+    assert sum(judged) == 170 - 3 * 32
     for name in "abc":
         assert Path(f"out/{name}/x.csv").read_bytes() == Path(f"one/{name}/x.csv").read_bytes()
     assert not [path for path in Path("out").rglob(".*") if path.name != ".homeostat-detect.json"]

@@ -37,6 +37,11 @@ class Job:
         plot: A picture is wanted too.
         false_incidents: As in `Wanted`.
         method: What judges it; None = the stack.
+
+    Attributes:
+        run: Which run this is of, see `detect_write.part_of`; to be set before anything is written.
+        went_on: The first row of the input that this run takes up, from 1, where it goes on from an
+            earlier one; None = it began anew.
     """
 
     def __init__(
@@ -55,7 +60,8 @@ class Job:
         self.source, self.output, self.table, self.scan = source, output, table, scan
         self.columns = table.columns
         self.tally = Tally(columns=table.columns)
-        self.done = False
+        self.done, self.run = False, ""
+        self.went_on: int | None = None
         self.course = Course(table.columns) if plot else None
         self._counters, self._budget = counters, false_incidents
         self._feed = Feed(table, counters)
@@ -71,6 +77,16 @@ class Job:
     def past(self) -> Past:
         """Return what the rows leave behind; the job must be done."""
         return self._feed.past
+
+    @property
+    def part(self) -> Path:
+        """Return where the output is written until it is whole."""
+        return part_of(self.output, self.run)
+
+    @property
+    def began(self) -> str:
+        """Return in words where the run went on; nothing where it began anew."""
+        return "" if self.went_on is None else _said_of(self.went_on, self.scan.rows)
 
     def take(self, most: int) -> Floats:
         """Return the next ticks, fewer than `most` only at the end. `[tick, column]`."""
@@ -155,28 +171,32 @@ class Job:
         if self._feed.digest != kept["digest"]:
             self.anew()
             return False
-        part = part_of(self.output)
-        if written != part:
-            shutil.copyfile(written, part)
-        self._sink = Sink(self.output, self.columns, begun=kept["bytes"], parts=self.method.names)
+        if written != self.part:
+            shutil.copyfile(written, self.part)
+        self._sink = Sink(
+            self.output, self.columns, begun=kept["bytes"], parts=self.method.names, run=self.run
+        )
         self.tally = Tally.of(self.columns, kept["tally"])
+        self.went_on = self.rows + 1
         return True
 
     def anew(self) -> None:
         """Begin at the first row, whatever was gone on with."""
         self.abandon(keep=False)
         self._feed, self._sink = Feed(self.table, self._counters), None
-        self.tally = Tally(columns=self.columns)
+        self.tally, self.went_on = Tally(columns=self.columns), None
         self.course = None if self.course is None else Course(self.columns)
 
     def follow(self, past: Past) -> None:
         """Take the rows as those that come after others."""
-        self._feed = Feed(self.table, self._counters, past)
+        self._feed, self.went_on = Feed(self.table, self._counters, past), 1
 
     def summary(self) -> dict[str, Any]:
         """Return what is written of this input."""
         tally, scan = self.tally, self.scan
         counters = zip(self.columns, self._counters.tolist(), strict=True)
+        quality = as_json(scan)
+        quality["notes"] = [*scan.notes, *([self.began] if self.began else [])]
         return {
             "input": str(self.source),
             "output": str(self.output),
@@ -188,7 +208,8 @@ class Job:
             "columns": list(self.columns),
             "counters": [name for name, is_one in counters if is_one],
             "incidents": tally.incidents(),
-            "quality": as_json(scan),
+            "went_on_at_row": self.went_on,
+            "quality": quality,
         }
 
     def _draw(self, texts: Sequence[str], values: Floats, said: Said) -> None:
@@ -210,7 +231,7 @@ class Job:
         """Return the file that holds what was written of the rows seen before."""
         if kept["output"] != str(self.output):
             return None
-        part = part_of(self.output)
+        part = self.part
         if not kept["done"] and part.exists() and part.stat().st_size >= kept["bytes"]:
             return part
         whole = self.output.exists() and self.output.stat().st_size == kept["bytes"]
@@ -223,5 +244,23 @@ class Job:
                 self.columns,
                 sort=self.scan.sorted_rows,
                 parts=self.method.names,
+                run=self.run,
             )
         return self._sink
+
+
+def _said_of(row: int, rows: int) -> str:
+    """Return in words where a run went on.
+
+    >>> _said_of(65, 130)
+    'went on at row 65 of 130, where an earlier run ended'
+    >>> _said_of(131, 130)
+    'nothing to go on with: an earlier run has seen all 130 rows'
+    >>> _said_of(1, 40)
+    'went on at its first row, with the state that earlier rows left'
+    """
+    if row > rows > 0:
+        return f"nothing to go on with: an earlier run has seen all {rows:,} rows"
+    if row == 1:
+        return "went on at its first row, with the state that earlier rows left"
+    return f"went on at row {row:,} of {rows:,}, where an earlier run ended"

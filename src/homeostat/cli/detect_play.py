@@ -17,6 +17,7 @@ from homeostat.cli import detect_state
 from homeostat.cli.detect_cells import Floats
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError
+from homeostat.cli.output import tell
 from homeostat.detect import stack_play
 from homeostat.detect.method import Method
 from homeostat.detect.stack import Said, Stack
@@ -26,6 +27,7 @@ TOGETHER: Final = 64
 _TICKS: Final = 512  # played before what was said is written; bounds memory
 _CELLS: Final = 2_000_000  # values in memory at a time: 16 MB, and four times that of answers
 _FEW: Final = 10  # columns
+_TOLD: Final = 3  # files of which it is said that they go on
 _STATE: Final = 64_000_000  # bytes that a method may keep: they are written every now and then
 _EVERY_S: Final = 20.0  # between two times that a run says where it is: what a stop may cost
 
@@ -125,7 +127,16 @@ class _Run:
         self.kept, self.last = False, time.monotonic()
         found = self._taken_up()
         self.state = self._new() if found is None else found
+        self._tell()
         advance(sum(job.rows for job in group))
+
+    def _tell(self) -> None:
+        """Say which jobs go on where an earlier run was."""
+        on = [job for job in self.group if job.began]
+        for job in on[:_TOLD]:
+            tell(f"{job.source}: {job.began}")
+        if len(on) > _TOLD:
+            tell(f"and {len(on) - _TOLD:,} files more went on; the summary says where each")
 
     def round(self) -> None:
         """Play some ticks of the jobs that go on; those that are through are taken out."""
@@ -195,16 +206,25 @@ class _Run:
             return None
         if self.keep.asked:
             return self._asked(kept)
+        found = self._fitting(kept)
+        if found is None:
+            # What it says was written is about to be written over: nobody may go on with it.
+            for path in (self.keep.path, *(job.part for job in self.group)):
+                path.unlink(missing_ok=True)
+        self.kept = found is not None
+        return found
+
+    def _fitting(self, kept: detect_state.Kept) -> Any:
+        """Return what an earlier run of the same command left; None if it does not fit."""
         same = [one["input"] for one in kept.jobs] == [str(job.source) for job in self.group]
         if kept.made != self.keep.made or not same:
             return None
         fits = [job.go_on(one) for job, one in zip(self.group, kept.jobs, strict=True)]
-        if not all(fits):
-            for job in self.group:
-                job.anew()
-            return None
-        self.kept = True
-        return kept.stack
+        if all(fits):
+            return kept.stack
+        for job in self.group:
+            job.anew()
+        return None
 
     def _asked(self, kept: detect_state.Kept) -> Any:
         """Return the state of a file that a person named, for the same input or the next one.

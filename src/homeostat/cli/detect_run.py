@@ -5,6 +5,7 @@ program's code: the same command takes up a run that was broken off, and judges 
 files only.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +22,6 @@ from homeostat.cli.detect_play import Keep, bytes_of, groups, together
 from homeostat.cli.output import tell
 from homeostat.detect.method import Method
 
-STATE: Final = ".homeostat-detect.state"
-"""Where the run of a folder is, until it is through."""
 # What a tick takes, and each column more, seconds: 0.8 ms alone, 20,000 points a second with 29
 # series, 46,000 with 4 entities of 38 columns (docs/reference/detection-figures.md).
 _TICK_S: Final = 0.8e-3
@@ -122,7 +121,7 @@ def opened(path: Path, output: Path, asked: Asked, method: Method) -> Job:
     counters = detect_scan.counters(table.columns, asked.wanted, str(path))
     table, scan = detect_scan.look(table, str(path))
     budget = asked.wanted.false_incidents
-    return Job(
+    job = Job(
         path,
         output,
         table,
@@ -132,6 +131,18 @@ def opened(path: Path, output: Path, asked: Asked, method: Method) -> Job:
         false_incidents=budget,
         method=method,
     )
+    job.run = run_of(asked)
+    return job
+
+
+def run_of(asked: Asked) -> str:
+    """Return what tells a run apart from others beside whose outputs its hidden files lie.
+
+    The same command has the same; another input, output or other settings have another. What is
+    drawn, and the program, are not in it: a run goes on with the one, and refuses the other.
+    """
+    parts = (str(asked.source.resolve()), str(asked.output.resolve()), repr(asked.wanted))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 def _foretell(jobs: Sequence[Job], methods: Sequence[str]) -> None:
@@ -179,9 +190,8 @@ def _keep(asked: Asked, done: Done) -> Keep:
     made = {"code": done.code, "how": done.how}
     if asked.state is not None:
         return Keep(path=asked.state, made=made, asked=True)
-    folder = asked.output if asked.output.is_dir() else asked.output.parent
-    name = STATE if asked.source.is_dir() else f".{asked.source.name}.state"
-    return Keep(path=folder / name, made=made)
+    folder = asked.output if asked.source.is_dir() or asked.output.is_dir() else asked.output.parent
+    return Keep(path=folder / f".homeostat-detect.{run_of(asked)}.state", made=made)
 
 
 @contextmanager

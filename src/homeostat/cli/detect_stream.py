@@ -96,9 +96,10 @@ class Stream:
         detect_methods.enough(self.stack, wanted, how.names, NAME)
         self.budget = wanted.false_incidents
         self.state, self.past = self.stack.init(len(how.names)), no_past(len(how.names))
-        self.went_on, self.again = self._take_up(), 0
+        self.went_on = self.rows + 1 if self._take_up() else None
+        self.again = 0
         # What sends a file from its beginning sends again what the state has seen.
-        self.seen_ns = int(self.past.grid.last[0]) if self.went_on else None
+        self.seen_ns = int(self.past.grid.last[0]) if self.went_on is not None else None
         self.last = time.monotonic()
 
     def row(self, line: bytes, number: int) -> None:
@@ -140,6 +141,8 @@ class Stream:
         scan, tally = self.look.found(), self.tally
         if self.bad:
             scan.notes.append(f"{self.bad:,} rows could not be read and are unknown")
+        if self.went_on is not None:
+            scan.notes.append(f"went on after {self.went_on - 1:,} rows that the state has seen")
         if self.again:
             scan.notes.append(f"{self.again:,} rows that the state has seen were sent again")
         names = zip(self.columns, self.counters.tolist(), strict=True)
@@ -154,6 +157,7 @@ class Stream:
             "columns": list(self.columns),
             "counters": [name for name, is_one in names if is_one],
             "incidents": tally.incidents(),
+            "went_on_at_row": self.went_on,
             "quality": as_json(scan),
         }
 
@@ -247,7 +251,7 @@ def detect(output: Path, wanted: Wanted, state: Path | None) -> tuple[dict[str, 
         how = layout([_text(line) for _, line in first], NAME, wanted)
         stream = Stream(how, wanted, out, state)
         try:
-            if not (stream.went_on and _holds(output)):
+            if stream.went_on is None or not _holds(output):
                 stream.begin()
             for number, line in first[1 if how.header else 0 :]:
                 stream.row(line, number)

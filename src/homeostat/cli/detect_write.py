@@ -110,6 +110,7 @@ class Sink:
         sort: Lines come in another order than that of the input, whose order they get.
         begun: Bytes of a part file to go on with; None = begin.
         parts: Names of what is said apart.
+        run: Which run writes it; see `part_of`.
 
     Raises:
         ConfigError: It cannot be written.
@@ -123,8 +124,9 @@ class Sink:
         sort: bool = False,
         begun: int | None = None,
         parts: Sequence[str] = (),
+        run: str = "",
     ) -> None:
-        self.path, self.part = path, part_of(path)
+        self.path, self.part = path, part_of(path, run)
         self._sort, self._kept = sort, list[tuple[int, str]]()
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,9 +185,17 @@ def _named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def part_of(path: Path) -> Path:
-    """Return where an output is written until it is whole."""
-    return path.with_name(f".{path.name}.part")
+def part_of(path: Path, run: str = "") -> Path:
+    """Return where an output is written until it is whole.
+
+    Args:
+        path: The output.
+        run: What tells runs apart that write to it, so that none takes the part of another.
+
+    >>> part_of(Path("out/a.csv")).name, part_of(Path("out/a.csv"), "1f").name
+    ('.a.csv.part', '.a.csv.1f.part')
+    """
+    return path.with_name(f".{path.name}.{run}.part" if run else f".{path.name}.part")
 
 
 def page_of(output: Path) -> Path:
