@@ -23,6 +23,7 @@ def said(
     alarm: list[int] | None = None,
     active: list[int] | None = None,
     shares: list[list[float]] | None = None,
+    spoke: list[int] | None = None,
 ) -> Said:
     """Return what was said of rows, time first."""
     p = np.array(evidence, dtype=float)
@@ -37,6 +38,7 @@ def said(
         contributions=split,
         low=split,
         high=split,
+        spoke=np.array(none if spoke is None else spoke, dtype=bool),
     )
 
 
@@ -79,12 +81,14 @@ def test_an_incident_names_its_ends_its_peak_and_its_columns() -> None:
             alarm=[0, 1, 0, 0, 0],
             active=[0, 1, 1, 1, 0],
             shares=shares,
+            spoke=[0, 1, 1, 0, 0],
         ),
     )
     (one,) = tally.incidents()
     assert one == {
         "start": "b",
         "end": "d",
+        "last_evidence": "c",
         "rows": 3,
         "anomaly_score": 0.6,
         "neg_log10_p": 12.0,
@@ -111,14 +115,15 @@ def test_incidents_do_not_depend_on_the_pieces_and_survive_json(
     for k, (_, starts) in enumerate(flags):
         active[k] = int(starts or (active[k] and k > 0 and active[k - 1]))
     alarm = [one for _, one in flags]
+    loud = [int(k % 3 == 0 and one) for k, one in enumerate(active)]
     texts = [str(k) for k in range(len(flags))]
     evidence = [float(k % 5) for k in range(len(flags))]
     whole, parts = Tally(columns=["v"]), Tally(columns=["v"])
-    whole.add(texts, said(evidence, alarm=alarm, active=active))
+    whole.add(texts, said(evidence, alarm=alarm, active=active, spoke=loud))
     begun = 0
     for size in [*cuts, len(flags)]:
         part = slice(begun, begun + size)
-        what = said(evidence[part], alarm=alarm[part], active=active[part])
+        what = said(evidence[part], alarm=alarm[part], active=active[part], spoke=loud[part])
         parts.add(texts[part], what)
         parts = Tally.of(["v"], json.loads(json.dumps(parts.plain())))
         begun += size

@@ -31,9 +31,9 @@ class Script:
         """Read the next line."""
         tick = int(state[0][0])
         evidence = np.array([self.evidence[tick]])
-        incident, alarm = told(state[1], np.array([bool(self.loud[tick])]), np.isnan(evidence))
+        heard = told(state[1], np.array([bool(self.loud[tick])]), np.isnan(evidence))
         shares = np.array([[1.0, 0.0]] if tick % 2 else [[0.0, 1.0]])
-        return (state[0] + 1, incident), said_of(evidence, alarm, incident.active, shares)
+        return (state[0] + 1, heard.incident), said_of(evidence, heard, shares)
 
 
 def played(*methods: Script) -> list[Said]:

@@ -52,6 +52,15 @@ def test_silence_neither_starts_nor_ends_an_incident() -> None:
     assert not active[13]
 
 
+def test_an_incident_speaks_by_this_ticks_evidence_alone() -> None:
+    config = Config(start=3.0, stay=2.0, quiet=3)
+    state, spoke = stack_incident.init(np, 1), []
+    for one in [2.5, 4.0, 0.0, np.nan, 2.0, np.nan, 1.0, 1.0, 1.0, 2.5]:
+        state, _ = stack_incident.step(np, config, state, np.array([one]))
+        spoke.append(bool(stack_incident.spoke(state, np.isfinite([one]))[0]))
+    assert np.flatnonzero(spoke).tolist() == [1, 4]
+
+
 def test_evidence_that_wavers_between_the_levels_is_one_incident() -> None:
     starts, _ = _play(Config(start=3.0, stay=2.0, quiet=3), [4.0, 2.5, 1.0, 3.5, 1.0, 2.0] * 5)
     assert starts.sum() == 1

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from homeostat.detect import stack_checkpoint
-from homeostat.detect.method import said_of
+from homeostat.detect import stack_checkpoint, stack_incident
+from homeostat.detect.method import Told, said_of
 from homeostat.detect.stack import Said, Stack, StackConfig
 from homeostat.detect.stack_play import play
 from homeostat.detect.stack_steered import Config, Steered
@@ -37,8 +37,8 @@ class Script:
     ) -> tuple[tuple[()], Said]:
         evidence = values[:, 0]
         alarm = np.nan_to_num(evidence) >= start
-        shares = np.ones_like(values)
-        return (), said_of(evidence, alarm, alarm, shares)
+        heard = Told(stack_incident.State(alarm, np.zeros(len(values))), alarm)
+        return (), said_of(evidence, heard, np.ones_like(values))
 
 
 def scripted(evidence: np.ndarray, share: float, patch: pytest.MonkeyPatch) -> tuple[Any, Any]:

@@ -30,7 +30,8 @@ def drawn(columns: list[str], values: np.ndarray) -> Course:
 
 def summary(**other: Any) -> dict[str, Any]:
     incident = {
-        "start": "t3", "end": "t5", "rows": 3, "anomaly_score": 0.75, "neg_log10_p": 5.0,
+        "start": "t3", "end": "t5", "last_evidence": "t4", "rows": 3, "anomaly_score": 0.75,
+        "neg_log10_p": 5.0,
         "columns": [{"name": "<b>", "share": 1.0}],
     }  # fmt: skip
     return {
@@ -48,7 +49,7 @@ def test_the_page_holds_no_script_no_address_and_escapes_every_name() -> None:
     assert "&lt;i&gt;.csv" in text
     assert "a &lt; b" in text
     assert "1 incident, 2 rows" in text
-    assert "<td>t5</td>" in text
+    assert "<td>t4</td><td>t5</td>" in text.replace("\n", "")
 
 
 def test_the_picture_is_well_formed_and_marks_where_the_incident_is() -> None:

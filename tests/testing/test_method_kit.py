@@ -89,6 +89,7 @@ class Wrong(Rows):
             },
             "shares": {"contributions": said.contributions * 0.5},
             "score": {"anomaly_score": said.anomaly_score * 0.4},
+            "silent": {"spoke": said.spoke & False},
             "type": {"alarm": said.alarm * 1.0},
             "memory": {"neg_log10_p": said.neg_log10_p + self.count % 977},
         }
@@ -107,6 +108,7 @@ class Wrong(Rows):
         ("again", "check_noise_is_healthy|check_a_lasting_shift_is_told_once"),
         ("shares", "check_a_lasting_shift_is_told_once"),
         ("score", "check_the_line_is_a_half"),
+        ("silent", "check_an_incident_speaks_where_it_starts"),
     ],
 )
 def test_a_method_that_breaks_a_promise_is_named_with_it(broken: str, check: str) -> None:

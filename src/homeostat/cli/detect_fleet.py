@@ -237,7 +237,8 @@ class _Run:
         count = _TICKS if later else max(rows.stop for _, _, rows in taken)
         known, told = self._judged(values[:count], tick)
         for place, job, rows in taken:
-            advance(job.give(_said(told[rows], known[rows, place.series], place)))
+            said = _said(told[rows], known[rows, place.series], place, self.fleet.config.stay)
+            advance(job.give(said))
             if rows.stop < _TICKS:
                 job.finish()
         return later
@@ -289,13 +290,14 @@ def _nothing(fleet: Fleet) -> Told:
     return Told(np.full(entities, np.nan), no, no, np.full(sum(fleet.columns), np.nan), None)
 
 
-def _said(told: Sequence[Told], known: Any, place: _Place) -> Said:
+def _said(told: Sequence[Told], known: Any, place: _Place, stay: float) -> Said:
     """Return what was said of one file's ticks, as the stack says it.
 
     Args:
         told: Of these ticks.
         known: Which of its values were judged, bool `[tick, column]`.
         place: The file; what it is owed is brought up to date.
+        stay: Evidence of a block at or above which an incident goes on.
     """
     there = known.any(axis=1)
     evidence = np.array([one.neg_log10_p[place.number] for one in told])
@@ -308,11 +310,6 @@ def _said(told: Sequence[Told], known: Any, place: _Place) -> Said:
             alarm[tick], place.owed = True, False
     unknown = ~there | np.isnan(evidence)
     score = scale(np.nan_to_num(evidence), alarm, np.zeros_like(alarm))
-    # What a method says apart, part by part: here there is none.
-    apart = {
-        name: np.empty((len(told), *np.shape(blank)[1:]))
-        for name, blank in Said._field_defaults.items()
-    }
     return Said(
         neg_log10_p=np.where(unknown, np.nan, evidence),
         anomaly_score=np.where(unknown, np.nan, score),
@@ -322,5 +319,7 @@ def _said(told: Sequence[Told], known: Any, place: _Place) -> Said:
         contributions=shares,
         low=np.full(shares.shape, np.nan),
         high=np.full(shares.shape, np.nan),
-        **apart,
+        each=np.empty((len(told), 0, 4)),  # nothing is said apart
+        # Of the last whole block: it is what goes on or is quiet.
+        spoke=active & (alarm | (np.nan_to_num(evidence) >= stay)),
     )

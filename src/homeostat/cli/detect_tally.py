@@ -19,6 +19,7 @@ class Incident:
     Attributes:
         start: Its first row's time, as written.
         last: Its last row's so far.
+        spoke: The time of the last row whose evidence kept it going; None = none that is shown.
         rows: How many rows it lasts.
         score: The highest score.
         evidence: The highest -log10 p.
@@ -27,6 +28,7 @@ class Incident:
 
     start: str
     last: str
+    spoke: str | None
     rows: int
     score: float
     evidence: float
@@ -110,11 +112,13 @@ class Tally:
         score = float(np.nan_to_num(said.anomaly_score[rows], nan=0.0).max())
         if self.going is None:
             self.going = Incident(
-                start=texts[rows.start], last="", rows=0, score=0.0, evidence=0.0,
+                start=texts[rows.start], last="", spoke=None, rows=0, score=0.0, evidence=0.0,
                 weight=np.zeros(len(self.columns)),
             )  # fmt: skip
         one = self.going
         one.last, one.rows = texts[rows.stop - 1], one.rows + rows.stop - rows.start
+        if len(loud := np.flatnonzero(said.spoke[rows])):
+            one.spoke = texts[rows.start + int(loud[-1])]
         one.score = max(one.score, score)
         one.evidence = max(one.evidence, float(evidence.max()))
         one.weight = one.weight + evidence @ shares
@@ -130,6 +134,7 @@ class Tally:
         return {
             "start": one.start,
             "end": one.last,
+            "last_evidence": one.spoke,
             "rows": one.rows,
             "anomaly_score": one.score,
             "neg_log10_p": one.evidence,

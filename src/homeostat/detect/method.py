@@ -109,27 +109,27 @@ def no_levels(start: Any, name: str) -> None:
         raise ValueError(f"{name}: alarms by its own rule; a level of evidence is for the stack")
 
 
-def said_of(evidence: Any, alarm: Any, active: Any, contributions: Any) -> Said:
+def said_of(evidence: Any, heard: Told, contributions: Any) -> Said:
     """Return what is said of one tick where no band is known.
 
     Args:
         evidence: -log10 p, NaN where unknown, `[entity]`.
-        alarm: Where an incident starts, bool `[entity]`.
-        active: Where one lasts, bool `[entity]`.
+        heard: Where incidents start and last.
         contributions: `[entity, column]`, NaN where there is no evidence.
     """
     nothing = np.full(contributions.shape, np.nan)
     some = np.nan_to_num(evidence) > 0.0
     return Said(
         neg_log10_p=evidence,
-        anomaly_score=scale(evidence, alarm, np.zeros_like(alarm)),
-        alarm=alarm,
-        active=active,
+        anomaly_score=scale(evidence, heard.alarm, np.zeros_like(heard.alarm)),
+        alarm=heard.alarm,
+        active=heard.incident.active,
         unknown=np.isnan(evidence),
         contributions=np.where(some[:, None], contributions, np.nan),
         low=nothing,
         high=nothing,
-        each=no_each(len(alarm)),
+        each=no_each(len(heard.alarm)),
+        spoke=stack_incident.spoke(heard.incident, np.isfinite(evidence)),
     )
 
 

@@ -41,9 +41,9 @@ class PcaMethod:
         no_levels(start, "pca")
         after, output = self._pca.step(state.pca, values, learn)
         entity = output.entity
-        incident, alarm = told(state.incident, entity.alarm, np.isnan(entity.neg_log10_p))
-        said = said_of(entity.neg_log10_p, alarm, incident.active, entity.contributions)
-        return State(after, incident), said
+        heard = told(state.incident, entity.alarm, np.isnan(entity.neg_log10_p))
+        said = said_of(entity.neg_log10_p, heard, entity.contributions)
+        return State(after, heard.incident), said
 
 
 PART: Final = Part(

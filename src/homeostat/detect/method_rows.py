@@ -96,6 +96,7 @@ class Rows:
             low=np.asarray(output.low, dtype=float).reshape(table.shape),
             high=np.asarray(output.high, dtype=float).reshape(table.shape),
             each=no_each(len(table)),
+            spoke=stack_incident.spoke(incident, np.isfinite(evidence)),
         )
         return RowsState(after, incident), said
 

@@ -98,6 +98,7 @@ def _together(said: list[Said], before: Any) -> Said:
             ],
             axis=1,
         ),
+        spoke=np.any([one.spoke for one in said], axis=0),
     )
 
 

@@ -15,6 +15,7 @@ from homeostat.base.part import Part
 from homeostat.detect import stack_incident, vae
 from homeostat.detect.method import (
     NeedsModelError,
+    Told,
     each_of,
     incidents,
     no_levels,
@@ -80,7 +81,8 @@ class VaeMethod:
         loud = np.concatenate([output.alarm, *output.alarms])
         incident, alarm = told(state.incident, loud, np.isnan(parts).reshape(-1))
         starts, lasts = alarm.reshape(3, count), incident.active.reshape(3, count)
-        said = said_of(parts[0], starts[0], lasts[0], output.contributions)
+        whole = Told(stack_incident.State(*(part[:count] for part in incident)), starts[0])
+        said = said_of(parts[0], whole, output.contributions)
         each = [each_of(parts[k], starts[k], lasts[k]) for k in (1, 2)]
         return State(after, incident), said._replace(each=np.concatenate(each, axis=1))
 

@@ -38,6 +38,7 @@ _HALF: Final = 3.0
 # Where the ranges of the score end; see the module.
 _HINT, _ALARM = 0.4, 0.5
 _NONE: Final = np.empty((0, 0, 4))
+_NOWHERE: Final = np.empty(0, dtype=bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,8 @@ class Said(NamedTuple):
         high: The upper edge, likewise.
         each: What parts of it say apart (`detect.method`): score, evidence, alarm, active of each,
             float `[entity, part, 4]`. The stack says nothing apart.
+        spoke: An incident lasts by what is seen at this tick, and not because it has been quiet
+            for too short to end. Bool `[entity]`.
     """
 
     neg_log10_p: Any
@@ -153,6 +156,7 @@ class Said(NamedTuple):
     low: Any
     high: Any
     each: Any = _NONE
+    spoke: Any = _NOWHERE
 
 
 class Stack:
@@ -238,6 +242,7 @@ class Stack:
             low=seen.low.reshape(table.shape),
             high=seen.high.reshape(table.shape),
             each=np.empty((len(table), 0, 4)),
+            spoke=stack_incident.spoke(incident, np.isfinite(evidence)),
         )
         return StackState(rows=after, entity=entity, incident=incident, hint=hint), said
 

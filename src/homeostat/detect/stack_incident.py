@@ -82,3 +82,16 @@ def step(
     calm = xp.where(known, calm, state.calm)
     goes_on = state.active & (calm < config.quiet)
     return State(active=starts | goes_on, calm=xp.minimum(calm, config.quiet + 0.0)), starts
+
+
+def spoke(state: State, known: Any) -> Any:
+    """Return where an incident lasts and this tick's evidence is why, and not an earlier one's.
+
+    Args:
+        state: After the tick.
+        known: Where its evidence was known, bool `[row]`.
+
+    Returns:
+        Bool `[row]`.
+    """
+    return state.active & known & (state.calm == 0.0)

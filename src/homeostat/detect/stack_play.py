@@ -73,5 +73,5 @@ def _empty(ticks: int, entities: int, columns: int, parts: int) -> Said:
         neg_log10_p=np.empty(row), anomaly_score=np.empty(row), alarm=np.empty(row, dtype=bool),
         active=np.empty(row, dtype=bool), unknown=np.empty(row, dtype=bool),
         contributions=np.empty(cell), low=np.empty(cell), high=np.empty(cell),
-        each=np.empty((*row, parts, 4)),
+        each=np.empty((*row, parts, 4)), spoke=np.empty(row, dtype=bool),
     )  # fmt: skip

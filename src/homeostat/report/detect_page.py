@@ -133,11 +133,12 @@ def _course(summary: Mapping[str, Any], course: Course) -> Markup:
 def _incidents(incidents: Sequence[Mapping[str, Any]]) -> Markup:
     if not incidents:
         return tag("section", tag("h2", "Incidents"), tag("p", "There was none."))
-    heads = ("from", "to", "rows", "score", "-log10 p", "columns")
+    heads = ("from", "last evidence", "to", "rows", "score", "-log10 p", "columns")
     rows = [
         tag(
             "tr",
             tag("th", one["start"], scope="row"),
+            tag("td", one["last_evidence"] or "-"),
             tag("td", one["end"] or "it still lasts"),
             tag("td", f"{one['rows']:,}", class_="num"),
             tag("td", f"{one['anomaly_score']:.3f}", class_="num"),

@@ -88,7 +88,7 @@ def check_it_says_all_there_is(subject: _Subject) -> str | None:
         method = subject.make()
         said = Run(method, entities).all(noise(20, entities)).said[-1]
         row, cell = (entities,), (entities, COLUMNS)
-        flags = {"alarm": row, "active": row, "unknown": row}
+        flags = {"alarm": row, "active": row, "unknown": row, "spoke": row}
         numbers = {"neg_log10_p": row, "anomaly_score": row, "contributions": cell}
         numbers |= {"low": cell, "high": cell, "each": (entities, len(method.names), 4)}
         for field, shape in (flags | numbers).items():
@@ -222,6 +222,17 @@ def check_the_line_is_a_half(subject: _Subject) -> str | None:
     return None
 
 
+def check_an_incident_speaks_where_it_starts(subject: _Subject) -> str | None:
+    """What starts an incident is spoken at that tick; only a known tick of an incident speaks."""
+    run = subject.crowd
+    spoke, alarm = run.over_time("spoke"), run.over_time("alarm")
+    if (alarm & ~spoke).any():
+        return "an incident starts at a tick at which nothing speaks for it"
+    if (spoke & ~(run.over_time("active") & ~run.over_time("unknown"))).any():
+        return "something speaks at a tick that is unknown or in no incident"
+    return None
+
+
 CHECKS: Final[tuple[Callable[[_Subject], str | None], ...]] = (
     check_it_says_all_there_is,
     check_nothing_given_is_changed,
@@ -232,5 +243,6 @@ CHECKS: Final[tuple[Callable[[_Subject], str | None], ...]] = (
     check_noise_is_healthy,
     check_a_lasting_shift_is_told_once,
     check_the_line_is_a_half,
+    check_an_incident_speaks_where_it_starts,
 )
 """Every promise, in the order in which they are checked."""
