@@ -187,6 +187,8 @@ def test_a_header_alone_has_a_header_in_the_output_and_no_data(tmp_path: Path) -
     (tmp_path / "in.csv").write_text("timestamp,value\n")
     said = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv")
     assert said.exit_code == Exit.NO_DATA
+    assert said.stderr == f"homeostat: no rows to judge in {tmp_path / 'in.csv'}\n"
+    assert "no rows to judge" in said.stdout
     head = "timestamp,anomaly_score,neg_log10_p,alarm,verdict\n"
     assert (tmp_path / "out.csv").read_text() == head
 

@@ -62,6 +62,14 @@ def test_rows_that_are_sent_again_are_neither_learnt_nor_told_twice(tmp_path: Pa
     assert (tmp_path / "out.csv").read_text() == whole
     (one,) = json.loads((tmp_path / "s.json").read_text())["files"]
     assert "180 rows that the state has seen were sent again" in one["quality"]["notes"]
+    assert "went on after 180 rows that the state has seen" in one["quality"]["notes"]
+    assert one["went_on_at_row"] == 181
+
+
+def test_a_stream_of_a_header_alone_has_no_rows(tmp_path: Path) -> None:
+    said = run(HEAD, "-o", tmp_path / "out.csv")
+    assert said.exit_code == Exit.NO_DATA
+    assert said.stderr == "homeostat: no rows to judge in standard input\n"
 
 
 def test_a_row_that_goes_back_in_time_later_on_is_judged_as_ever(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from homeostat.cli.detect_train import Learning
 
 _STREAM: Final = Path("-")
+_NAMED: Final = 3  # files without rows
 
 
 def detect(
@@ -225,6 +226,12 @@ def _end(summary: dict[str, Any]) -> None:
     if summary["failed"]:
         tell(f"homeostat: {len(summary['failed'])} files could not be read")
         raise typer.Exit(Exit.FAILED)
+    if summary["files"] and not any(one["rows"] for one in summary["files"]):
+        inputs = [one["input"] for one in summary["files"]]
+        names = "standard input" if inputs == ["-"] else ", ".join(inputs[:_NAMED])
+        more = len(inputs) - _NAMED
+        tell(f"homeostat: no rows to judge in {names}" + f" and {more:,} more" * (more > 0))
+        raise typer.Exit(Exit.NO_DATA)
     if not any(one["judged"] for one in summary["files"]):
         tell("homeostat: nothing could be judged: too few rows, or no known values")
         raise typer.Exit(Exit.NO_DATA)

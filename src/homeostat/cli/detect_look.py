@@ -211,6 +211,8 @@ def _place(first: dict[str, Place], cells: np.ndarray, block: Block, found: Scan
 
 
 def _time_notes(found: Scan) -> Iterator[str]:
+    if not found.rows:
+        yield "no rows to judge"
     if found.rows == 1:
         yield "one row alone: nothing to compare it with"
     if found.missing_rows:

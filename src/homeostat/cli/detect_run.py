@@ -147,6 +147,7 @@ def run_of(asked: Asked) -> str:
 
 def _foretell(jobs: Sequence[Job], methods: Sequence[str]) -> None:
     """Say what is ahead, and what it takes, before it starts."""
+    jobs = [job for job in jobs if job.scan.rows]  # of the others a note says that they have none
     if not jobs:
         return
     rows = sum(job.scan.rows for job in jobs)
