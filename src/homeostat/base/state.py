@@ -240,6 +240,25 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ebb:
+    """What the score alone told of, and what nothing came of; see `loop.ebbing`.
+
+    Attributes:
+        incident_id: The open incident that is followed, empty = none.
+        peak: The most evidence of it, as -log10 of a p-value.
+        harmless: It was told of by the score alone so far, the objectives met, nothing done.
+        outdo: The most evidence of those that nothing came of.
+        at: When the last of them was over, None for never.
+    """
+
+    incident_id: str = ""
+    peak: float = 0.0
+    harmless: bool = True
+    outdo: float = 0.0
+    at: TimeNs | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
     """One deployment's decision state.
 
@@ -292,6 +311,7 @@ class LoopState:
         alike: What was learnt while both pools of a canary served the same version.
         lineages: Retrains that were asked for, oldest first; the newest are kept.
         leaving: The last shift to the fallback pool that was compared, None before the first.
+        ebb: What the score told of and nothing came of, None before the first incident.
     """
 
     managed: Managed
@@ -341,3 +361,4 @@ class LoopState:
     lineages: tuple[Lineage, ...] = ()
     idle_at: TimeNs | None = None
     leaving: Leaving | None = None
+    ebb: Ebb | None = None

@@ -46,6 +46,7 @@ from homeostat.loop import (
     autonomous,
     comparing,
     deciding,
+    ebbing,
     heeding,
     incidents,
     leaving,
@@ -141,10 +142,13 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     state = straggling.followed(state, evidence)
     evidence = straggling.suspected(state, evidence)
     state, heard, heeded = heeding.heed(parts, state, evidence)
+    heard = ebbing.heard(state, evidence, heard)
     streak, incident, calm, changes = incidents.follow(state, heard, now)
     calm = 0 if evidence.suspicions else calm  # what was held back is no calm
     same = incident is not None and state.incident is not None and incident.id == state.incident.id
     opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
+    ebb = ebbing.followed(state, evidence, incident, now)
+    came = ebbing.words(state.ebb, ebb)
     state = memory.remember(
         changed(
             state,
@@ -157,6 +161,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
             calm_ticks=calm,
             incidents=state.incidents + opened,
             feedback=heeding.watched(parts, state, evidence, heeded, incident),
+            ebb=ebb,
             tried=state.tried if same else (),
             held_because=state.held_because if same else (),
         ),
@@ -165,7 +170,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     commands: tuple[Command, ...] = tuple(
         Record(fact=change, open=is_open) for change, is_open in changes
     )
-    commands += (*_incident_notices(changes, now, ask=heeded is not None), *told)
+    commands += (*_incident_notices(changes, now, came, ask=heeded is not None), *told)
     state = comparing.alike(parts, state, evidence, now)
     state = seat_watch.followed(parts, state, evidence)
     state, told = seat_outcome.follow(parts, state, evidence, now)
@@ -332,7 +337,7 @@ def _tell(state: LoopState, now: TimeNs, title: str) -> Tell:
 
 
 def _incident_notices(
-    changes: tuple[tuple[Incident, bool], ...], now: TimeNs, *, ask: bool
+    changes: tuple[tuple[Incident, bool], ...], now: TimeNs, came: tuple[str, ...], *, ask: bool
 ) -> tuple[Command, ...]:
     notices: list[Command] = []
     for incident, is_open in changes:
@@ -341,7 +346,8 @@ def _incident_notices(
         elif not is_open and incident.confirmed_at is not None:
             lasted_s = (now - incident.opened_at) / 1e9
             title = f"{incident.family} at {incident.subject} is over after {lasted_s:.0f} s"
-            lines = (*incident.because, heeding.question(incident)) if ask else incident.because
+            asked = (heeding.question(incident),) if ask else ()
+            lines = (*incident.because, *came, *asked)
         else:
             continue
         notice = Notice(
