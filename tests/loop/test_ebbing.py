@@ -5,16 +5,20 @@ from dataclasses import replace
 import pytest
 
 from homeostat.base import codec
-from homeostat.base.events import FleetView, Record, Started, Tell, Ticked
+from homeostat.base.events import Confirmed, FeedbackReset, FleetView, Record, Started, Tell, Ticked
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident, Score, Verdict
+from homeostat.base.feedback import FeedbackMode, FeedbackPolicy
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel
 from homeostat.base.state import Ebb, LoopState
 from homeostat.base.units import TimeNs
+from homeostat.cli import tables_feedback
+from homeostat.cli.tables import clock
 from homeostat.loop import ebbing
 from homeostat.loop.ebbing import KEPT_NS, MARGIN
 from homeostat.loop.incidents import CALM_FACTOR, UNCLEAR_PATIENCE
 from homeostat.loop.step import initial, step
+from homeostat.server.view_feedback import feedback
 from homeostat.server.wiring import loop_parts
 from homeostat.testing import build
 
@@ -29,8 +33,8 @@ CALM = CALM_FACTOR * NEEDED + 1
 class Watch:
     """One deployment, second by second; keeps what people were told."""
 
-    def __init__(self) -> None:
-        started = Started(at=build.START, epoch=1, managed=build.managed(feedback=None))
+    def __init__(self, feedback: FeedbackPolicy | None = None) -> None:
+        started = Started(at=build.START, epoch=1, managed=build.managed(feedback=feedback))
         self.state: LoopState = step(PARTS, initial(started.managed), started)[0]
         self.ticks = 0
         self.skipped = 0
@@ -137,6 +141,40 @@ def test_after_real_trouble_everything_is_told_of_anew() -> None:
     assert watch.season() == 0
     assert watch.season(slo_met=False) == 1
     assert watch.season() == 1
+
+
+def test_a_word_that_it_was_real_and_a_reset_take_it_back() -> None:
+    word = Confirmed(at=build.START, by="ann", real=True, incident_id="i-0001")
+    for event in (word, FeedbackReset(at=build.START, by="ann", everything=True)):
+        watch = Watch(FeedbackPolicy())
+        assert watch.season() == 1
+        watch.state = step(PARTS, watch.state, event)[0]
+        assert watch.season() == 1
+    nothing = replace(word, real=False)
+    watch = Watch(FeedbackPolicy())
+    assert watch.season() == 1
+    watch.state = step(PARTS, watch.state, nothing)[0]
+    assert watch.season() == 0
+
+
+@pytest.mark.parametrize("mode", [FeedbackMode.OFF, FeedbackMode.WATCH])
+def test_where_no_line_may_move_each_turn_is_told_of(mode: FeedbackMode) -> None:
+    watch = Watch(FeedbackPolicy(mode=mode))
+    assert [watch.season() for _ in range(3)] == [1, 1, 1]
+
+
+def test_people_see_the_line_and_until_when() -> None:
+    watch = Watch(FeedbackPolicy())
+    assert feedback(watch.state)["came_to_nothing"] is None
+    watch.season()
+    ebb = watch.state.ebb
+    assert ebb is not None
+    assert ebb.at is not None
+    seen = feedback(watch.state)
+    until = (ebb.at + KEPT_NS) / 1e9
+    assert seen["came_to_nothing"] == {"beyond": 4.5, "until": until}
+    shown = tables_feedback.feedback(seen)["came to nothing"]
+    assert shown == f"the like is told of beyond 1e-4.5, until {clock(until)}"
 
 
 def test_a_blip_nobody_was_told_of_teaches_nothing() -> None:

@@ -16,6 +16,7 @@ def feedback(row: Plain) -> dict[str, str | list[str]]:
         "learning": learning if row["stopped"] else "goes on",
         "held back now": [str(one) for one in row["held"]] or ["-"],
         "told of by what was learnt": "yes" if row["told"] else "no",
+        "came to nothing": _came_to_nothing(row["came_to_nothing"]),
         "called nothing": [
             f"{one['incident_id']} {one['family']} {one['confidence']:.2f}, by {one['by']}"
             for one in row["nothings"]
@@ -28,6 +29,12 @@ def feedback(row: Plain) -> dict[str, str | list[str]]:
         "lines moved": [f"{clock(one['at'])} {one['words']}" for one in row["moves"]] or ["-"],
         "wait for a word": [_waiting(one) for one in row["waiting"]] or ["-"],
     }
+
+
+def _came_to_nothing(one: Plain | None) -> str:
+    if one is None:
+        return "-"
+    return f"the like is told of beyond 1e-{one['beyond']:.1f}, until {clock(one['until'])}"
 
 
 def _waiting(one: Plain) -> str:

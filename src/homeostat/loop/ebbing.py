@@ -4,7 +4,8 @@ A score says that a deployment is unlike itself and never why; nobody acts on it
 season that moves inputs and answers and breaks nothing is told of once. Where such an incident
 ended by itself, the objectives met all along, nothing else suspected and no action of ours in
 flight, the next one opens only where its evidence is clearly beyond the most that was seen in it.
-After a week it is told of anew, and so it is after any incident of which something did come.
+After a week it is told of anew, and so it is after any incident of which something did come, and
+after a person's word that one was real. Where `spec.feedback.mode` is not `on`, no line moves.
 
 Only what opens an incident is touched, within `heeding`'s bounds: guards and decisions rest on the
 evidence as it was found, and what is not told of again is no calm.
@@ -15,6 +16,7 @@ from typing import Final
 
 from homeostat.base import names
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident
+from homeostat.base.feedback import FeedbackMode
 from homeostat.base.state import Ebb, LoopState
 from homeostat.base.units import HOUR, TimeNs
 
@@ -32,7 +34,10 @@ def heard(state: LoopState, evidence: Evidence, told: Evidence) -> Evidence:
         evidence: As it was found.
         told: As feedback makes it (`loop.heeding`).
     """
-    line = _line(state.ebb, evidence.at)
+    policy = state.managed.feedback
+    if policy is not None and policy.mode is not FeedbackMode.ON:
+        return told  # somebody wants no line to move
+    line = beyond(state.ebb, evidence.at)
     open_one = state.incident is not None and state.incident.confirmed_at is not None
     if line is None or open_one or evidence.slo_met is not True or not evidence.suspicions:
         return told
@@ -54,7 +59,7 @@ def followed(
         now: Its time.
     """
     ebb = _over(state, incident, now)
-    if ebb is not None and not ebb.incident_id and _line(ebb, now) is None:
+    if ebb is not None and not ebb.incident_id and beyond(ebb, now) is None:
         ebb = None
     if incident is None:
         return ebb
@@ -80,8 +85,7 @@ def words(before: Ebb | None, after: Ebb | None) -> tuple[str, ...]:
     if after is None or after.at is None or (before is not None and before.at == after.at):
         return ()
     days = KEPT_NS // (24 * HOUR)
-    beyond = after.outdo + MARGIN
-    line = f"for {days} days the like is told of again only beyond 1e-{beyond:.1f}"
+    line = f"for {days} days the like is told of again only beyond 1e-{after.outdo + MARGIN:.1f}"
     return (f"nothing came of it: {line}, or where objectives are missed or a rule says why",)
 
 
@@ -97,12 +101,17 @@ def _over(state: LoopState, incident: Incident | None, now: TimeNs) -> Ebb | Non
         return ended  # a blip: people were told nothing
     if not ebb.harmless:
         return None  # trouble was real: everything is told of anew
-    most = ebb.outdo if _line(ebb, now) is not None else 0.0
+    most = ebb.outdo if beyond(ebb, now) is not None else 0.0
     return replace(ended, outdo=max(most, ebb.peak), at=now)
 
 
-def _line(ebb: Ebb | None, now: TimeNs) -> float | None:
-    """Return the evidence from which on the like is told of, None: from the shipped line on."""
+def beyond(ebb: Ebb | None, now: TimeNs) -> float | None:
+    """Return the evidence from which on the like is told of, None: from the shipped line on.
+
+    Args:
+        ebb: What is remembered.
+        now: The time.
+    """
     if ebb is None or ebb.at is None or not 0 <= now - ebb.at < KEPT_NS:
         return None
     return ebb.outdo + MARGIN

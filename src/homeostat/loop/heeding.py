@@ -118,7 +118,9 @@ def confirmed(parts: LoopParts, state: LoopState, event: Confirmed) -> Stepped:
     )
     lines = tuple(one.words for one in feedback.moves if one not in before)
     title = f"{event.by} says {verdict_of(event)}: {worth}"
-    return replace(state, feedback=feedback), (_tell(state, event.at, title, lines),)
+    # Something did come of it, or of what was missed: all is told of anew (`loop.ebbing`).
+    ebb = None if event.real else state.ebb
+    return replace(state, feedback=feedback, ebb=ebb), (_tell(state, event.at, title, lines),)
 
 
 def reset(parts: LoopParts, state: LoopState, event: FeedbackReset) -> Stepped:
@@ -127,7 +129,9 @@ def reset(parts: LoopParts, state: LoopState, event: FeedbackReset) -> Stepped:
         return state, ()
     feedback = parts.feedback.forgotten(state.feedback, everything=event.everything)
     what = "everything that was said is forgotten" if event.everything else "learning goes on"
-    return replace(state, feedback=feedback), (_tell(state, event.at, f"{what}, by {event.by}"),)
+    ebb = None if event.everything else state.ebb
+    state = replace(state, feedback=feedback, ebb=ebb)
+    return state, (_tell(state, event.at, f"{what}, by {event.by}"),)
 
 
 def question(incident: Incident) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from homeostat.base.feedback import FeedbackState, Moved, Nothing, Span
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
+from homeostat.loop import ebbing
 from homeostat.server.view_plain import when
 
 
@@ -18,6 +19,7 @@ def feedback(state: LoopState | None) -> dict[str, Any]:
         "stopped": known.stopped,
         "held": [one.value for one in known.held],
         "told": known.told,
+        "came_to_nothing": _came_to_nothing(state),
         "overlooked": known.overlooked,
         "nothings": [_nothing(one) for one in known.nothings],
         "mistaken": [
@@ -27,6 +29,15 @@ def feedback(state: LoopState | None) -> dict[str, Any]:
         "moves": [moved(one) for one in known.moves],
         "waiting": [_waiting(one) for one in _spans(known) if one.incident_id],
     }
+
+
+def _came_to_nothing(state: LoopState | None) -> dict[str, Any] | None:
+    ebb = state.ebb if state is not None else None
+    now = state.evidence.at if state is not None and state.evidence is not None else None
+    line = ebbing.beyond(ebb, now) if now is not None else None
+    if ebb is None or ebb.at is None or line is None:
+        return None
+    return {"beyond": round(line, 2), "until": when(TimeNs(ebb.at + ebbing.KEPT_NS))}
 
 
 def moved(value: Moved) -> dict[str, Any]:

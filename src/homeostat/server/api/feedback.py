@@ -40,6 +40,13 @@ class MistakenOut(schemas.Body):
     count: int
 
 
+class CameToNothingOut(schemas.Body):
+    """What the score alone told of and nothing came of: the like must outdo it."""
+
+    beyond: float = Field(description="-log10 of a p-value from which on it is told of again.")
+    until: float = Field(description="Then it is told of anew.")
+
+
 class SaidOut(schemas.Body):
     """A person's word."""
 
@@ -65,6 +72,7 @@ class FeedbackOut(schemas.Body):
     stopped: bool = Field(description="The answers changed too much; a person has to say go on.")
     held: list[Family] = Field(description="Held back on the last tick.")
     told: bool = Field(description="On the last tick a learnt line alone spoke.")
+    came_to_nothing: CameToNothingOut | None
     overlooked: int = Field(description="Troubles without an incident.")
     nothings: list[NothingOut]
     mistaken: list[MistakenOut]
