@@ -34,6 +34,7 @@ _WHERE: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType({
     "ewma": ("part_known", "charts", "EWMA"),
     "fleet": ("part_fleet", "fleets", "The fleet"),
     "false": ("part_false", "incidents", "False incidents"),
+    "forecasts": ("part_forecasts", "forecasts", "Forecasts"),
     "lab": ("part_lab", "scenarios", "The 43 scenarios"),
     "vae": ("part_vae", "added", "The autoencoder"),
     "feedback": ("part_lab", "feedback", "Feedback"),

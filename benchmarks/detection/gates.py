@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from detection import quoted
 
 PARTS: Final = (
-    "checks", "nab", "aiops", "smd", "shesd", "ewma", "fleet", "false", "lab", "vae", "feedback",
-    "speed",
+    "checks", "nab", "aiops", "smd", "shesd", "ewma", "fleet", "false", "forecasts", "lab", "vae",
+    "feedback", "speed",
 )  # fmt: skip
 """What may be run by itself, in the order of the table."""
 
@@ -98,6 +98,19 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate("false.aiops_300s", "false incidents: AIOPS, 5 min", 1.0, 0.2, lower=True, form=".3g"),
     Gate("false.aiops_15s", "false incidents: AIOPS, called 15 s", 1.0, 0.2, lower=True,
          form=".3g"),
+    *(
+        Gate(f"forecasts.{rival}_{minutes}",
+             f"P(breach in {minutes} min): Brier skill above {words}", 0.0, form="+.2f")
+        for rival, words in (("persistence", "persistence"), ("seasonal", "seasonal-naive"))
+        for minutes in (5, 15, 60)
+    ),
+    *(
+        Gate(f"forecasts.lead_{one}", f"{one}: median lead, in provisioning times", 1.0,
+             form=".1f")
+        for one in ("S04", "S07", "S08", "S12", "S20", "S42")
+    ),
+    Gate("forecasts.false", "S22 and S43: false pre-emptive actions in 7 days", 1.0, lower=True,
+         form=".1f"),
     Gate("lab.f1", "43 scenarios: event F1", 0.85, 0.93),
     Gate("lab.family", "43 scenarios: correct family", 0.75, 0.85),
     Gate("lab.controls", "43 scenarios: incidents per 7 days of the controls", 1.0, lower=True,

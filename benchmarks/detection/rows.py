@@ -163,6 +163,8 @@ def _figure(gate: Gate, found: Found) -> str:
 
 
 def _number(gate: Gate, value: float) -> str:
+    if np.isneginf(value):  # nobody alarmed: less than any lead
+        return "none"
     return f"{value:{gate.form}}" if np.isfinite(value) else "unknown"
 
 

@@ -144,10 +144,25 @@ def skills(chance: Floats, came: Floats, others: Rivals, judged: Any) -> dict[st
         others: The rivals.
         judged: Bool `[time, series]`, or what broadcasts to it.
     """
+    each = squares(chance, came, others, judged)
+    mine = each.pop("ours").sum()
+    return {
+        name: float(1.0 - mine / theirs.sum()) if theirs.sum() > 0.0 else np.nan
+        for name, theirs in each.items()
+    }
+
+
+def squares(chance: Floats, came: Floats, others: Rivals, judged: Any) -> dict[str, Floats]:
+    """Return the squared errors of all, summed over the ticks that are judged, `[series]`.
+
+    Args:
+        chance: What was said, `[time, series]`.
+        came: What happened, `[time, series]`; NaN where unknown.
+        others: The rivals, by whose names theirs are; ours is `ours`.
+        judged: Bool `[time, series]`, or what broadcasts to it.
+    """
     use = np.isfinite(chance) & np.isfinite(came) & np.isfinite(others.still) & judged
-    mine = ((chance - came)[use] ** 2).sum()
-    out = {}
-    for name, said in zip(others._fields, others, strict=True):
-        theirs = ((said - came)[use] ** 2).sum()
-        out[name] = float(1.0 - mine / theirs) if theirs > 0.0 else np.nan
-    return out
+    every = {"ours": chance, **others._asdict()}
+    return {
+        name: np.square(np.where(use, said - came, 0.0)).sum(axis=0) for name, said in every.items()
+    }

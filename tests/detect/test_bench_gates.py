@@ -35,6 +35,19 @@ ASKED = {
     "false.nab_300s": (1.0, 0.2),
     "false.aiops_300s": (1.0, 0.2),
     "false.aiops_15s": (1.0, 0.2),
+    "forecasts.persistence_5": (0.0, None),
+    "forecasts.persistence_15": (0.0, None),
+    "forecasts.persistence_60": (0.0, None),
+    "forecasts.seasonal_5": (0.0, None),
+    "forecasts.seasonal_15": (0.0, None),
+    "forecasts.seasonal_60": (0.0, None),
+    "forecasts.lead_S04": (1.0, None),
+    "forecasts.lead_S07": (1.0, None),
+    "forecasts.lead_S08": (1.0, None),
+    "forecasts.lead_S12": (1.0, None),
+    "forecasts.lead_S20": (1.0, None),
+    "forecasts.lead_S42": (1.0, None),
+    "forecasts.false": (1.0, None),
     "lab.f1": (0.85, 0.93),
     "lab.family": (0.75, 0.85),
     "lab.controls": (1.0, None),
@@ -49,7 +62,7 @@ ASKED = {
 LOWER = {
     "checks.hold", "checks.idle", "nab.false", "shesd.seconds", "ewma.table", "fleet.false",
     "fleet.real_false", "false.nab_300s", "false.aiops_300s", "false.aiops_15s", "lab.controls",
-    "speed.growth", "speed.bytes", "speed.vae",
+    "forecasts.false", "speed.growth", "speed.bytes", "speed.vae",
 }  # fmt: skip
 
 
