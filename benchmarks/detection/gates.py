@@ -116,6 +116,7 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate("lab.controls", "43 scenarios: incidents per 7 days of the controls", 1.0, lower=True,
          form=".1f"),
     Gate("vae.adds", "VAE: VUS-PR over PCA on SMD-4", 0.03),
+    Gate("vae.peer", "VAE: VUS-PR less that of PyOD's VAE on SMD-4", -0.02, form="+.3f"),
     Gate("feedback.removed", "feedback: share of the frozen detector's error removed", 0.15, 0.25),
     Gate("speed.screen", "screening, points/s of one core", 1e6, 4e6, form=",.0f"),
     Gate("speed.stack", "whole multivariate stack, points/s of one core", 1e5, form=",.0f"),

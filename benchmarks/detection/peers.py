@@ -93,6 +93,16 @@ def rates(values: Sequence[Any], *, repeats: int) -> Rates | None:
     return Rates({_TITLES[name]: taken[name].tolist() for name in TIMED}, str(taken["versions"]))
 
 
+def can_learn() -> bool:
+    """Return whether PyOD's autoencoder can be run: the peers' lock is without what it needs."""
+    if not PYTHON.exists():
+        return False
+    wanted = "import pyod, torch, tqdm"
+    return not subprocess.run(
+        [str(PYTHON), "-c", wanted], check=False, capture_output=True
+    ).returncode
+
+
 def _said(
     given: dict[str, Any], recordings: Sequence[Recording], only: Sequence[str]
 ) -> list[Peer]:

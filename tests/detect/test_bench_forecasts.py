@@ -1,4 +1,4 @@
-"""Rows of forecasts: what was found, what was not, and what nobody knows."""
+"""Rows of forecasts and of the autoencoder: what was found, what was not, and what nobody knows."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +17,14 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
         breaches,
         gates,
         part_forecasts,
+        part_vae,
         rows,
     )
 
     named = {one.key: one for one in gates.GATES}
-    return SimpleNamespace(breaches=breaches, gates=named, forecasts=part_forecasts, rows=rows)
+    return SimpleNamespace(
+        breaches=breaches, gates=named, forecasts=part_forecasts, vae=part_vae, rows=rows
+    )
 
 
 def led(*ratios: float, episodes: int) -> Any:
@@ -93,3 +96,13 @@ def test_skill_is_of_all_series_together_and_unknown_where_nobody_was_wrong(benc
     assert found.value == 0.25
     assert np.isnan(found.rate)
     assert np.nanmax(found.resampled) == 0.75
+
+
+def test_without_pyods_autoencoder_its_recorded_figures_are_named_as_such(bench: Any) -> None:
+    theirs, whose = bench.vae._pyod({}, ["machine-2-1", "machine-3-3"])
+    found = bench.vae._row(np.array([0.30, 0.20]), theirs, whose, 2)
+    assert found.value == pytest.approx((0.30 - 0.278 + 0.20 - 0.173) / 2)
+    assert "as recorded (quoted" in found.how
+    assert bench.vae._pyod({"PyOD VAE": [0.5]}, ["machine-2-1"]) == (
+        [0.5], "PyOD's VAE in the same run"
+    )  # fmt: skip

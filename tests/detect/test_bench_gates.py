@@ -52,6 +52,7 @@ ASKED = {
     "lab.family": (0.75, 0.85),
     "lab.controls": (1.0, None),
     "vae.adds": (0.03, None),
+    "vae.peer": (-0.02, None),
     "feedback.removed": (0.15, 0.25),
     "speed.screen": (1e6, 4e6),
     "speed.stack": (1e5, None),
