@@ -259,3 +259,12 @@ def test_ages_are_in_milliseconds_of_the_clock() -> None:
     assert fact("world_age_ms", replace(g.scene(), world=None)) is None
     assert fact("spares", replace(g.scene(), world=None)) is None
     assert fact("spares", g.scene(spares=2)) == 2
+
+
+def test_a_part_of_a_change_of_two_levers_is_an_action_of_its_own() -> None:
+    """Rungs of a ramp are stages of one lever; what changes two at once has none."""
+    both = g.act(K.BATCH_UP, names.pool("a"), batch_max=16, batch_wait_ms=6.0)
+    scene = after(replace(done(), id="d-9999"), done())
+    mine = flying(scene, replace(both, ramp=(16.0,)), ActionState.INTENT)
+    assert fact("hour", mine, replace(both, ramp=(16.0,))) == 1
+    assert fact("hour", mine, replace(BATCH, ramp=(16.0,))) == 2

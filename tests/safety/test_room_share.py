@@ -68,3 +68,13 @@ def test_a_wanted_value_that_is_no_number_is_unknown() -> None:
 
 def test_without_a_world_nothing_is_known() -> None:
     assert share(replace(scene(48_000), world=None), FEWER) is None
+
+
+def test_where_replicas_hold_unlike_room_what_leaves_is_not_known() -> None:
+    """What stays may hold less each than what goes, and what goes more."""
+    apart = g.with_levers(scene(48_000), **{names.lever_own(names.CONCURRENCY, "a-1"): 4})
+    for action in (g.scale(2, ActionKind.SCALE_DOWN), g.drain("a-1")):
+        assert share(apart, action) is None
+        reasons = getattr(guard(action, apart, g.NOW), "reasons", ())
+        assert any(why.startswith("G3 room") and "not known" in why for why in reasons)
+    assert share(apart, OTHER) == 1000, "the other pool's leave: here all stay"

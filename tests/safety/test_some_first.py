@@ -7,6 +7,7 @@ import pytest
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind
 from homeostat.base.guard import Deny, GuardState
+from homeostat.base.intent import ActionState, Proof
 from homeostat.base.policy import CanaryPolicy
 from homeostat.safety.change import change_of
 from homeostat.safety.guard import guard
@@ -14,6 +15,7 @@ from homeostat.safety.one_first import one_first
 from homeostat.safety.room import room
 from homeostat.safety.sight import look
 from homeostat.testing import guard_scene as g
+from homeostat.testing.guard_cases import record
 from homeostat.testing.guard_lately import replaced
 
 BATCH = names.BATCH_MAX
@@ -114,3 +116,17 @@ def test_a_smaller_batch_serves_more_only_where_it_does_on_every_replica(
     down = replace(staged("a-1", "a-2", to=6), kind=ActionKind.BATCH_DOWN)
     sight = look(seen, g.NOW)
     assert room(down, change_of(down, sight, undo=False), sight)["serves_more"] is more
+
+
+@pytest.mark.parametrize("proof", list(Proof))
+def test_in_flight_the_first_write_is_permitted_and_the_second_on_a_proof_alone(
+    proof: Proof,
+) -> None:
+    whole = staged("a-1", "a-2")
+    own = replace(record(whole, ActionState.INTENT), proof=proof)
+    seen = look(replace(state(), in_flight=own), g.NOW)
+    assert one_first(replace(whole, change=whole.first), seen, own) is True
+    proven = proof in {Proof.CERTIFIED, Proof.UNPROVEN}
+    assert one_first(whole, seen, own) is proven
+    other = replace(whole, change=((names.lever_own(BATCH, "a-3"), 16),))
+    assert one_first(other, seen, own) is False, "neither of its two writes"
