@@ -16,10 +16,13 @@ from homeostat.cli import lab_files
 from homeostat.cli.lab_pool import Pool
 from homeostat.lab.baselines.hold import Hold
 from homeostat.lab.draw import draw
+from homeostat.lab.judge_view import view
 from homeostat.lab.metrics_score import score
+from homeostat.lab.metrics_windows import damaged
 from homeostat.lab.policies import make
 from homeostat.lab.run import world_for
-from homeostat.lab.types import Episode, Move
+from homeostat.lab.thresholds import FROZEN
+from homeostat.lab.types import Episode, Move, Trace
 from homeostat.policy.foreseen import is_foreseen
 from homeostat.twin.outputs import Scrape
 
@@ -89,9 +92,13 @@ def led(scenario: str, seeds: Sequence[int]) -> Led:
     """Return the lead times of a scenario."""
     ratios, leads = [], []
     for episodes in _batches(scenario, seeds):
-        own, hold, _ = _both(episodes)
-        people = own.people
-        hurt = np.isfinite(people.lead_s) | ((people.missed > 0) & (hold.service.violation_s > 0.0))
+        world = world_for(episodes, len(episodes))
+        hold = world.play(Hold(), episodes).trace
+        hurt = _hurt(hold)
+        if not hurt.any():
+            continue  # there is nothing to be ahead of
+        own = world.play(Watched(), episodes)
+        people = score(own.trace, hold, orders=own.orders).people
         lead = np.where(np.isfinite(people.lead_s), people.lead_s, _NONE)
         needs = np.array([_provision_s(one) for one in episodes])
         leads += lead[hurt].tolist()
@@ -103,10 +110,12 @@ def done(scenario: str, seeds: Sequence[int]) -> Done:
     """Return what was done in a scenario without a fault."""
     foreseen, false, days = 0, 0.0, 0.0
     for episodes in _batches(scenario, seeds):
-        own, _, watched = _both(episodes)
+        world, watched = world_for(episodes, len(episodes)), Watched()
+        hold, own = world.play(Hold(), episodes), world.play(watched, episodes)
+        scores = score(own.trace, hold.trace, orders=own.orders)
         foreseen += watched.foreseen
-        false += float(own.people.false_interventions.sum())
-        days += float(own.service.watched_s.sum()) / 86_400.0
+        false += float(scores.people.false_interventions.sum())
+        days += float(scores.service.watched_s.sum()) / 86_400.0
     return Done(foreseen, false, days)
 
 
@@ -146,15 +155,11 @@ def _batches(scenario: str, seeds: Sequence[int]) -> list[list[Episode]]:
     return [episodes[k : k + _WIDE] for k in range(0, len(episodes), _WIDE)]
 
 
-def _both(episodes: Sequence[Episode]) -> tuple[Any, Any, Watched]:
-    """Return the policy's scores, HOLD's, and what was counted."""
-    world, watched = world_for(episodes, len(episodes)), Watched()
-    hold, own = world.play(Hold(), episodes), world.play(watched, episodes)
-    return (
-        score(own.trace, hold.trace, orders=own.orders),
-        score(hold.trace, hold.trace, orders=hold.orders),
-        watched,
-    )
+def _hurt(hold: Trace) -> Any:
+    """Return which episodes HOLD is hurt in after the onset, bool `[episode]`."""
+    seen = view(hold)
+    after = np.arange(seen.valid.shape[1]) >= seen.onset_tick
+    return (damaged(seen, FROZEN) & after).any(axis=1)
 
 
 def _provision_s(episode: Episode) -> float:

@@ -81,7 +81,7 @@ def measured(asked: Asked) -> Breaches:
     if not every:
         raise FileNotFoundError("no recordings of five minutes or less under shared/data")
     skills = {
-        (minutes, rival): _skill(every, minutes, rival) for minutes in MINUTES for rival in RIVALS
+        (minutes, rival): _skill(every, minutes, rival) for rival in RIVALS for minutes in MINUTES
     }
     return Breaches(skills, "; ".join(words), "\n".join(lines))
 

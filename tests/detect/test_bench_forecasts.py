@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from homeostat.base.evidence import Family
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -106,3 +108,36 @@ def test_without_pyods_autoencoder_its_recorded_figures_are_named_as_such(bench:
     assert bench.vae._pyod({"PyOD VAE": [0.5]}, ["machine-2-1"]) == (
         [0.5], "PyOD's VAE in the same run"
     )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bench")
+def test_an_action_on_what_is_only_foreseen_is_counted_once_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("jax")
+    from detection import ahead  # noqa: PLC0415 - found by the fixture, and needs what simulates
+
+    def load(subject: str, *writes: tuple[str, bool]) -> Any:
+        made = [SimpleNamespace(action_id=action, undo=undo) for action, undo in writes]
+        incident = SimpleNamespace(family=Family.LOAD, subject=subject) if subject else None
+        return SimpleNamespace(
+            state=SimpleNamespace(incident=incident), done=SimpleNamespace(writes=made)
+        )
+
+    said = iter([
+        [load("pool:a", ("a-1", False)), load("gateway", ("a-1", False)), load("")],
+        [load("pool:a", ("a-1", False)), load("pool:b"), load("", ("a-1", False))],
+        [load("pool:a", ("a-1", True), ("a-2", True)), load("pool:b", ("a-2", False)), load("")],
+    ])
+    inner = SimpleNamespace(name="homeostat", minds=[])
+
+    def act(*_: Any) -> None:
+        inner.minds = next(said)
+
+    inner.act = act
+    monkeypatch.setattr(ahead, "make", lambda _: inner)
+    watched = ahead.Watched()
+    for scrape in range(3):
+        watched.act(15.0 * scrape, None)  # type: ignore[arg-type] # nobody looks at it
+    assert watched.foreseen == 2
