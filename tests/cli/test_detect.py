@@ -160,7 +160,9 @@ def test_cells_without_a_number_are_counted_and_placed(tmp_path: Path) -> None:
     source = recording(tmp_path / "in.csv", values, "cpu,disk")
     made = run("-i", source, "-o", tmp_path / "out.csv", "--json", "-")
     quality = json.loads(made.stdout)["files"][0]["quality"]
-    what = "each is unknown, not zero: its row is judged by what else is known in it"
+    what = (
+        "each is unknown, not zero: its row is judged by what else is known in it, if anything is"
+    )
     nothing = "2 cells without a value (empty or NaN): cpu (2, first in row 7, 2026-01-01 00:06:00)"
     infinite = "1 cell with an infinity: disk (1, first in row 21, 2026-01-01 00:20:00)"
     assert quality["notes"] == [f"{nothing}; {what}", f"{infinite}; {what}"]

@@ -6,18 +6,27 @@ import pytest
 
 from homeostat.base import codec
 from homeostat.base.events import Confirmed, FeedbackReset, FleetView, Record, Started, Tell, Ticked
-from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident, Score, Verdict
+from homeostat.base.evidence import (
+    UNLIKE_ITSELF,
+    Anomaly,
+    Evidence,
+    Family,
+    Incident,
+    Score,
+    Verdict,
+)
 from homeostat.base.feedback import FeedbackMode, FeedbackPolicy
 from homeostat.base.intent import ActionRecord
 from homeostat.base.policy import KillLevel
-from homeostat.base.state import Ebb, LoopState
+from homeostat.base.state import Ebb, LeverMove, LoopState, SeenLevers
 from homeostat.base.units import TimeNs
 from homeostat.cli import tables_feedback
 from homeostat.cli.tables import clock
-from homeostat.loop import ebbing
+from homeostat.loop import asking, ebbing
 from homeostat.loop.ebbing import KEPT_NS, MARGIN
 from homeostat.loop.incidents import CALM_FACTOR, UNCLEAR_PATIENCE
 from homeostat.loop.step import initial, step
+from homeostat.server import fleet
 from homeostat.server.view_feedback import feedback
 from homeostat.server.wiring import loop_parts
 from homeostat.testing import build
@@ -68,6 +77,16 @@ class Watch:
         for _ in range(count):
             self.tick(strength, **changes)
 
+    def off(self, *signals: str) -> dict[str, object]:
+        """What a tick says where detectors call these signals of the model anomalous."""
+        return {"anomalies": tuple(
+            Anomaly(
+                detector="ewma", subject="model", signal=one, verdict=Verdict.ANOMALOUS,
+                neg_log10_p=9.0,
+            )
+            for one in signals
+        )}  # fmt: skip
+
     def season(self, strength: float = 4.0, **changes: object) -> int:
         """An onset that comes and goes; returns how many incidents were confirmed because of it."""
         before = self.told.count("unclear suspected at model")
@@ -79,7 +98,8 @@ class Watch:
 def test_a_season_that_breaks_nothing_is_told_of_once() -> None:
     watch = Watch()
     assert [watch.season() for _ in range(4)] == [1, 0, 0, 0]
-    assert watch.opened == {"i-0001"}
+    # The later ones are on record as never confirmed, which is nobody's news.
+    assert len(watch.opened) == 4
     (line,) = [one for one in watch.lines if one.startswith("nothing came of it")]
     assert line == (
         "nothing came of it: for 7 days the like is told of again only beyond 1e-4.5, "
@@ -161,6 +181,8 @@ def test_a_word_that_it_was_real_and_a_reset_take_it_back() -> None:
 def test_where_no_line_may_move_each_turn_is_told_of(mode: FeedbackMode) -> None:
     watch = Watch(FeedbackPolicy(mode=mode))
     assert [watch.season() for _ in range(3)] == [1, 1, 1]
+    assert not [one for one in watch.lines if one.startswith("nothing came of it")]
+    assert feedback(watch.state)["came_to_nothing"] is None
 
 
 def test_people_see_the_line_and_until_when() -> None:
@@ -177,6 +199,108 @@ def test_people_see_the_line_and_until_when() -> None:
     assert shown == f"the like is told of beyond 1e-4.5, until {clock(until)}"
 
 
+def test_where_another_signal_is_off_it_is_told_of() -> None:
+    watch = Watch()
+    assert watch.season(9.0, **watch.off("prediction_shift", "feature_shift")) == 1
+    assert watch.season(8.0, **watch.off("prediction_shift")) == 0
+    assert watch.season(4.0, **watch.off("prediction_shift", "latency_p95_ms")) == 1
+    # What came to nothing since then is both.
+    assert watch.season(8.0, **watch.off("latency_p95_ms", "feature_shift")) == 0
+
+
+def test_what_was_off_in_nearly_everything_holds_nothing_back() -> None:
+    watch = Watch()
+    many = watch.off(*(f"signal_{n}" for n in range(ebbing.MOST + 1)))
+    assert [watch.season(**many) for _ in range(2)] == [1, 1]  # type: ignore[arg-type]
+
+
+def test_a_word_while_it_lasts_is_no_beginning_of_a_harmless_one() -> None:
+    watch = Watch(FeedbackPolicy())
+    watch.ticks_of(LONG, 4.0)
+    word = Confirmed(at=build.START, by="ann", real=True, incident_id="i-0001")
+    watch.state = step(PARTS, watch.state, word)[0]
+    watch.ticks_of(3, 4.0)
+    watch.ticks_of(CALM)
+    assert not [one for one in watch.lines if one.startswith("nothing came of it")]
+    assert watch.season() == 1
+
+
+def test_a_snapshot_of_before_says_nothing_of_what_was_open_in_it() -> None:
+    watch = Watch()
+    watch.ticks_of(LONG, 4.0, slo_met=False)
+    watch.state = replace(watch.state, ebb=None)
+    watch.ticks_of(3, 6.0)
+    watch.ticks_of(CALM)
+    assert watch.season() == 1
+
+
+@pytest.mark.parametrize("worse", [
+    {"slo_met": False}, {"slo_met": None}, {"suspicions": (WORK,), "slo_met": False},
+])  # fmt: skip
+def test_what_pauses_is_told_of_as_if_nothing_had_come_to_nothing(
+    worse: dict[str, object],
+) -> None:
+    told = []
+    for seasons in (0, 1):
+        watch = Watch()
+        for _ in range(seasons):
+            watch.season()
+        before = len(watch.told)
+        for at in range(120):
+            watch.tick(4.0, **(worse if at % 4 else {}))
+        told.append([one.split(" after ")[0] for one in watch.told[before:]])
+    assert told[0] == told[1] != []
+
+
+def test_what_is_withheld_has_lasted_and_is_told_of_on_the_first_tick_that_harms() -> None:
+    watch = Watch()
+    watch.season()
+    before = len(watch.told)
+    watch.ticks_of(LONG, 4.0)
+    assert len(watch.told) == before
+    watch.tick(4.0, slo_met=False)
+    assert "unclear suspected at model" in watch.told[before:]
+
+
+def test_while_it_is_withheld_nobody_starts_a_canary_and_the_fleet_counts_it() -> None:
+    watch = Watch()
+    watch.season()
+    watch.ticks_of(LONG, 4.0)
+    assert "is not over" in asking._problem(watch.state)
+    assert fleet._anomalous(watch.state, None, build.at(watch.ticks))
+    watch.ticks_of(CALM)
+    assert asking._problem(watch.state) == ""
+
+
+def test_a_lever_that_somebody_moved_or_a_foreign_hand_is_not_by_itself() -> None:
+    watch = Watch()
+    watch.ticks_of(LONG, 4.0)
+    seen, incident = watch.state.evidence, watch.state.incident
+    assert seen is not None
+    assert incident is not None
+    before = ebbing.followed(watch.state, seen, incident, seen.at)
+    assert before is not None
+    assert before.harmless
+    move = LeverMove(lever="batch_max", was=8, now=16, at=seen.at)
+    later = TimeNs(seen.at + 1)
+    for changes in (
+        {"seen_levers": SeenLevers(levers=(), moves=(move,))}, {"foreign_until": later},
+    ):  # fmt: skip
+        after = ebbing.followed(replace(watch.state, **changes), seen, incident, seen.at)
+        assert after is not None
+        assert not after.harmless
+
+
+def test_a_stretch_of_what_is_withheld_says_nothing_of_normal_time() -> None:
+    watch = Watch(FeedbackPolicy())
+    watch.season()
+    watch.ticks_of(CALM)
+    watch.ticks_of(LONG, 4.0)
+    assert watch.state.feedback is not None
+    assert watch.state.feedback.open is not None
+    assert watch.state.feedback.open.mute
+
+
 def test_a_blip_nobody_was_told_of_teaches_nothing() -> None:
     watch = Watch()
     watch.ticks_of(NEEDED - 1, 6.0)
@@ -187,8 +311,11 @@ def test_a_blip_nobody_was_told_of_teaches_nothing() -> None:
 def test_what_is_not_told_of_is_no_calm_and_stays_in_the_evidence() -> None:
     watch = Watch()
     watch.season()
+    watch.ticks_of(LONG, 4.0)
     seen = watch.tick(4.0)
-    assert watch.state.incident is None
+    assert watch.state.incident is not None
+    assert watch.state.incident.confirmed_at is None
+    assert ebbing.is_held(watch.state)
     assert watch.state.calm_ticks == 0
     assert watch.state.evidence is not None
     assert watch.state.evidence.suspicions == seen.suspicions == (ALONE,)
@@ -223,4 +350,6 @@ def test_the_memory_goes_through_the_checkpoint() -> None:
     assert ebb is not None
     assert ebb.at is not None
     assert ebb == Ebb(outdo=4.0, at=ebb.at)
+    watch.ticks_of(LONG, 3.5)
+    assert ebbing.is_held(watch.state)
     assert codec.decode(codec.encode(watch.state)) == watch.state

@@ -246,15 +246,21 @@ class Ebb:
     Attributes:
         incident_id: The open incident that is followed, empty = none.
         peak: The most evidence of it, as -log10 of a p-value.
-        harmless: It was told of by the score alone so far, the objectives met, nothing done.
+        now: What was off in it, as (subject, signal), sorted.
+        harmless: The score alone spoke so far, the objectives met, nothing done by anybody.
+        held: On the last tick people were not told of it because it is like what came to nothing.
         outdo: The most evidence of those that nothing came of.
+        off: What was off in them, as (subject, signal), sorted.
         at: When the last of them was over, None for never.
     """
 
     incident_id: str = ""
     peak: float = 0.0
+    now: tuple[tuple[str, str], ...] = ()
     harmless: bool = True
+    held: bool = False
     outdo: float = 0.0
+    off: tuple[tuple[str, str], ...] = ()
     at: TimeNs | None = None
 
 

@@ -261,7 +261,7 @@ def _cell_notes(found: Scan) -> Iterator[str]:
             said.append(f"{_of(len(most) - _NAMED, 'more column')}")
         rest = ", and so is its row"
         if len(found.columns) > 1:
-            rest = ": its row is judged by what else is known in it"
+            rest = ": its row is judged by what else is known in it, if anything is"
         total = _of(sum(there.values()), "cell")
         yield f"{total} {what}: {', '.join(said)}; each is unknown, not zero{rest}"
 

@@ -12,7 +12,7 @@ from homeostat.base.decisions import Hold, Notice, Urgency
 from homeostat.base.events import CanaryRequested, Command, Tell
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
-from homeostat.loop import deciding, memory, rehearsing, training
+from homeostat.loop import deciding, ebbing, memory, rehearsing, training
 from homeostat.loop.parts import LoopParts
 
 Stepped = tuple[LoopState, tuple[Command, ...]]
@@ -71,7 +71,7 @@ def _problem(state: LoopState) -> str:
     incident = state.incident
     if incident is None or training.answers(state, incident):
         return ""
-    if incident.confirmed_at is not None:
+    if incident.confirmed_at is not None or ebbing.is_held(state):
         return f"{incident.family} at {incident.subject} is not over ({incident.id})"
     return ""
 

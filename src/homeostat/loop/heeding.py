@@ -109,6 +109,8 @@ def watched(
 def confirmed(parts: LoopParts, state: LoopState, event: Confirmed) -> Stepped:
     """Take a person's word on an incident, or on a time without one."""
     policy = _policy(parts, state)
+    # Something did come of it, or of what was missed: all is told of anew (`loop.ebbing`).
+    state = replace(state, ebb=None) if event.real else state
     if parts.feedback is None or policy is None:
         return state, (_tell(state, event.at, "a word was said, and feedback is off"),)
     said = Said(by=event.by, at=event.at, real=event.real, family=event.family)
@@ -118,9 +120,7 @@ def confirmed(parts: LoopParts, state: LoopState, event: Confirmed) -> Stepped:
     )
     lines = tuple(one.words for one in feedback.moves if one not in before)
     title = f"{event.by} says {verdict_of(event)}: {worth}"
-    # Something did come of it, or of what was missed: all is told of anew (`loop.ebbing`).
-    ebb = None if event.real else state.ebb
-    return replace(state, feedback=feedback, ebb=ebb), (_tell(state, event.at, title, lines),)
+    return replace(state, feedback=feedback), (_tell(state, event.at, title, lines),)
 
 
 def reset(parts: LoopParts, state: LoopState, event: FeedbackReset) -> Stepped:

@@ -142,13 +142,14 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     state = straggling.followed(state, evidence)
     evidence = straggling.suspected(state, evidence)
     state, heard, heeded = heeding.heed(parts, state, evidence)
-    heard = ebbing.heard(state, evidence, heard)
     streak, incident, calm, changes = incidents.follow(state, heard, now)
+    incident, changes = ebbing.withheld(state, evidence, incident, changes, now)
     calm = 0 if evidence.suspicions else calm  # what was held back is no calm
     same = incident is not None and state.incident is not None and incident.id == state.incident.id
     opened = sum(1 for change, is_open in changes if is_open and change.opened_at == now)
     ebb = ebbing.followed(state, evidence, incident, now)
-    came = ebbing.words(state.ebb, ebb)
+    came = ebbing.words(state, ebb)
+    learnt = heeding.watched(parts, state, evidence, heeded, incident)
     state = memory.remember(
         changed(
             state,
@@ -160,7 +161,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
             incident=incident,
             calm_ticks=calm,
             incidents=state.incidents + opened,
-            feedback=heeding.watched(parts, state, evidence, heeded, incident),
+            feedback=ebbing.muted(learnt, ebb),
             ebb=ebb,
             tried=state.tried if same else (),
             held_because=state.held_because if same else (),

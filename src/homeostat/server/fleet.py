@@ -11,7 +11,7 @@ from homeostat.base.evidence import Evidence, Family, Incident
 from homeostat.base.intent import ActionState
 from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, TimeNs
-from homeostat.loop import incidents
+from homeostat.loop import ebbing, incidents
 
 # A compared ramp is live and writes nothing until its next rung.
 _COMPARING = frozenset({ActionState.SETTLING, ActionState.VERIFYING})
@@ -95,7 +95,7 @@ def _anomalous(state: LoopState, coming: Evidence | None, now: TimeNs) -> bool:
     incident: Incident | None = state.incident
     if coming is not None:
         _, incident, _, _ = incidents.follow(state, coming, now)
-    if incident is None or incident.confirmed_at is None:
+    if incident is None or (incident.confirmed_at is None and not ebbing.is_held(state)):
         return False
     window_ns = round(state.managed.guard.correlated_scrapes * state.managed.scrape_ns)
     return now - incident.opened_at <= window_ns

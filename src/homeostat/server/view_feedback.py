@@ -34,7 +34,7 @@ def feedback(state: LoopState | None) -> dict[str, Any]:
 def _came_to_nothing(state: LoopState | None) -> dict[str, Any] | None:
     ebb = state.ebb if state is not None else None
     now = state.evidence.at if state is not None and state.evidence is not None else None
-    line = ebbing.beyond(ebb, now) if now is not None else None
+    line = ebbing.beyond(state, now) if state is not None and now is not None else None
     if ebb is None or ebb.at is None or line is None:
         return None
     return {"beyond": round(line, 2), "until": when(TimeNs(ebb.at + ebbing.KEPT_NS))}
