@@ -40,6 +40,12 @@ PROMPT_TOKENS: Final = "raw_prompt_tokens"  # counter, tokens of what was asked
 GENERATED_TOKENS: Final = "raw_generated_tokens"  # counter, tokens of what was answered
 MEMORY: Final = "raw_memory_bytes"  # gauge, resident
 CPU_SECONDS: Final = "raw_cpu_seconds"  # counter
+# What somebody says of its accelerators. Sources that see several tell of the fullest and of the
+# mean, and of none that may be another replica's too (`sources.prometheus_devices`).
+DEVICE_USED: Final = "raw_device_used_bytes"  # gauge, memory in use on its fullest device
+DEVICE_TOTAL: Final = "raw_device_total_bytes"  # gauge, memory of that device
+DEVICE_FREE: Final = "raw_device_free_bytes"  # gauge, for rules alone: sources tell used + free
+DEVICE_BUSY: Final = "raw_device_busy_share"  # gauge, share of time that they ran something
 STARTED_AT: Final = "raw_started_at_s"  # gauge, seconds since 1970
 
 # What the model said and was asked.

@@ -16,7 +16,7 @@ from homeostat.signals import counters
 from homeostat.signals.counters import ratio
 from homeostat.signals.pages import AHEAD_NS
 from homeostat.signals.plan import COLUMN, QUANTILES, SCALARS, Plan
-from homeostat.signals.quality import FEW, GOOD, MISSING, STALE, Bools, Codes, Floats, Ints
+from homeostat.signals.quality import ABSURD, FEW, GOOD, MISSING, STALE, Bools, Codes, Floats, Ints
 from homeostat.signals.rounds import READY_MADE
 from homeostat.signals.table import NEVER, RawTable
 from homeostat.signals.window import sums
@@ -47,6 +47,9 @@ _OF_SEQUENCES: Final = {
     names.PROMPT_TOKENS: raw.PROMPT_TOKENS,
     names.GENERATED_TOKENS: raw.GENERATED_TOKENS,
 }
+# Shares of a device, which know no number beyond 0..1: what is beyond is absurd, not few.
+_OF_DEVICES: Final = (names.DEVICE_MEMORY_SHARE, names.DEVICE_SHARE)
+_ROUNDED: Final = 1e-3  # an exporter's own arithmetic may end this far beyond
 _OF_BATCHES: Final = frozenset({names.DEVICE_TIME, names.BATCH_SIZE, names.BATCH_FULL_SHARE})
 
 
@@ -201,7 +204,10 @@ def _judged(plan: Plan, limits: Limits, found: Derived) -> Derived:
             least[rows] = _LEAST_BATCHES
     old = _too_old(found.age_ns, fresh)
     few = (found.samples < least) | np.isnan(found.value)
-    code = np.where(old, _reason(found.code), np.where(few, FEW, GOOD)).astype(np.int8)
+    why = np.full(len(plan.keys), FEW)
+    for rows in (plan.rows_of[signal] for signal in _OF_DEVICES if signal in plan.rows_of):
+        why[rows] = ABSURD
+    code = np.where(old, _reason(found.code), np.where(few, why, GOOD)).astype(np.int8)
     believed = code == GOOD
     return replace(
         found,
@@ -319,6 +325,8 @@ def _values(
         names.QUEUE_LENGTH: gauge[raw.QUEUE],
         names.BATCH_MAX: gauge[raw.BATCH_MAX],
         names.KV_USAGE: gauge[raw.KV_USAGE],
+        names.DEVICE_MEMORY_SHARE: _share(ratio(gauge[raw.DEVICE_USED], gauge[raw.DEVICE_TOTAL])),
+        names.DEVICE_SHARE: _share(gauge[raw.DEVICE_BUSY]),
     }
     values |= {
         signal: ratio(beside(part, raw.REQUESTS_OK, requests), well)
@@ -336,6 +344,17 @@ def _values(
         names.ACCURACY: np.fmax(gauge[raw.LABELLED], 1.0),
     } | dict.fromkeys(_OF_SEQUENCES, well)
     return values, {signal: np.nan_to_num(count) for signal, count in samples.items()}
+
+
+def _share(value: Floats) -> Floats:
+    """Return shares of a device, NaN for what can be none.
+
+    A negative or a larger one is in another unit, or of two devices: it is never cut to a limit.
+    """
+    with np.errstate(invalid="ignore"):
+        possible = (value >= 0.0) & (value <= 1.0 + _ROUNDED)
+    out: Floats = np.where(possible, np.minimum(value, 1.0), np.nan)
+    return out
 
 
 def _cumulative(per_row: Floats, seconds: Floats, plan: Plan, windows: _Windows) -> Floats:

@@ -40,6 +40,9 @@ SCALARS: Final = (
     raw.PREEMPTIONS,
     raw.PROMPT_TOKENS,
     raw.GENERATED_TOKENS,
+    raw.DEVICE_USED,
+    raw.DEVICE_TOTAL,
+    raw.DEVICE_BUSY,
     *sorted(READY_MADE),
 )
 COLUMN: Final = {signal: place for place, signal in enumerate(SCALARS)}
@@ -59,6 +62,8 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     names.PREEMPTION_RATIO: (raw.PREEMPTIONS, raw.REQUESTS_OK),
     names.PROMPT_TOKENS: (raw.PROMPT_TOKENS, raw.REQUESTS_OK),
     names.GENERATED_TOKENS: (raw.GENERATED_TOKENS, raw.REQUESTS_OK),
+    names.DEVICE_MEMORY_SHARE: (raw.DEVICE_USED, raw.DEVICE_TOTAL),
+    names.DEVICE_SHARE: (raw.DEVICE_BUSY,),
 } | {signal: (signal,) for signal in READY_MADE}
 # What it also rests on where the page has it: refusals are no failures, if they can be told apart.
 ALSO: Final[Mapping[str, tuple[str, ...]]] = {names.ERROR_RATIO: (raw.REQUESTS_REFUSED,)}
