@@ -106,7 +106,9 @@ def settings(url: str, job: str, **more: object) -> PrometheusSettings:
 
 async def told(url: str, names: Sequence[str]) -> dict[str, SourceReport]:
     """Return each preset's second round, some scrapes after its first."""
-    sources = {name: build(settings(url, name, presets=(name,))) for name in names}
+    # Devices are told of replicas alone.
+    of = {name: "replica:x" if name in ("dcgm", "triton") else "model" for name in names}
+    sources = {name: build(settings(url, name, presets=(name,), subject=of[name])) for name in of}
     for source in sources.values():
         await source.observe(TimeNs(time.time_ns()))
     await asyncio.sleep(2.5 * prometheus_server.SCRAPE_S)
@@ -137,6 +139,8 @@ async def test_every_signal_that_a_preset_reads_is_read(url: str) -> None:
         declared = set(presets()[name].entry.metrics)
         families = {f"{one}{end}" for one in declared for end in ("", "_bucket", "_sum", "_count")}
         wanted = {rule.signal for rule in presets()[name].rules.rules if rule.sample in families}
+        if raw.DEVICE_FREE in wanted:
+            wanted = wanted - {raw.DEVICE_FREE} | {raw.DEVICE_TOTAL}  # used + free
         assert set(signals) >= wanted, name
         assert signals.get(raw.REQUESTS_ARRIVED, 1.0) > 0.0, name
         assert all(math.isfinite(value) for value in signals.values()), name
@@ -160,6 +164,32 @@ def test_every_query_of_every_preset_returns_one_finite_number(url: str) -> None
             if len(result) != 1 or not math.isfinite(float(result[0]["value"][1])):
                 bad.append((name, signal, result))
     assert bad == []
+
+
+def devices() -> str:
+    """Return dcgm-exporter's page: two devices of one pod, one that two share, one of nobody."""
+    cards = (("0", "a-1", 10), ("1", "a-1", 60), ("2", "a-1", 90), ("2", "a-2", 90), ("3", "", 99))
+    return "".join(
+        f'DCGM_FI_DEV_{name}{{gpu="{chip}",UUID="GPU-{chip}",pod="{pod}"}} {value}\n'
+        for chip, pod, used in cards
+        for name, value in (("FB_USED", used), ("FB_FREE", 100 - used), ("GPU_UTIL", used))
+    )
+
+
+async def test_devices_are_told_of_the_pods_that_have_them_alone(tmp_path: Path) -> None:
+    with prometheus_server.scraping(tmp_path, {"gpus": devices}) as server:
+        until(
+            lambda: bool(ask(server.url, "/api/v1/query", query="DCGM_FI_DEV_GPU_UTIL")["result"])
+        )
+        source = build(settings(server.url, "gpus", subject="", replica_label="pod"))
+        report = await source.observe(TimeNs(time.time_ns()))
+        await source.close()
+    mib = 1048576.0
+    assert {(one.key.subject, one.key.signal): one.value for one in report.observations} == {
+        ("replica:a-1", raw.DEVICE_USED): 60 * mib,
+        ("replica:a-1", raw.DEVICE_TOTAL): 100 * mib,
+        ("replica:a-1", raw.DEVICE_BUSY): pytest.approx(0.35),
+    }
 
 
 class Model:

@@ -309,7 +309,7 @@ async def test_it_keeps_the_promises_of_a_source() -> None:
     ("wrong", "why"),
     [
         ({"presets": ("vlm",)}, "did you mean 'vllm'"),
-        ({"presets": ("dcgm",)}, "reads none of it"),
+        ({"presets": ("litserve",)}, "reads none of it"),
         ({"select": ()}, "at least 1"),
         ({"select": (("__name__", "up"),)}, "not a label"),
         ({"select": (("job", ""),)}, "selects nothing"),

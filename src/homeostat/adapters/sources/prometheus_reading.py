@@ -11,12 +11,12 @@ whoever behind it is down. A target that was never heard may have a part in any 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import median
 from typing import Final
 
+from homeostat.adapters.sources import prometheus_devices as devices
 from homeostat.adapters.sources._mapping import Mapper, Meaning
 from homeostat.adapters.sources.prometheus_answer import Series
+from homeostat.adapters.sources.prometheus_ended import began, ended
 from homeostat.adapters.sources.prometheus_tally import FORGOTTEN_S, Tally
 from homeostat.adapters.sources.rules import Preset
 from homeostat.base import names, raw
@@ -31,9 +31,6 @@ _SUMMED: Final = frozenset({raw.QUEUE, raw.INFLIGHT})
 _LEAST: Final = frozenset({raw.GATEWAY_LIVE, raw.GATEWAY_UPTIME})
 # Ranks of one engine say the same thing: counted once, the largest (SGLang's metrics collector).
 _RANKS: Final = frozenset({"tp_rank", "pp_rank", "moe_ep_rank", "dp_rank"})
-# So many usual steps without a sample end a series. Scrapes are evenly spaced and rarely late by
-# more than one; Prometheus itself waits five minutes where it was not told.
-_ENDED_STEPS: Final = 2.5
 # Closer starts are one start: uptimes are whole seconds, read up to a scrape late.
 _SAME_START_S: Final = 5.0
 _REPLICA: Final = names.replica("")
@@ -137,6 +134,9 @@ class Reading:
         self._deployment, self._subject = deployment, subject
         self._replica_label, self._pools = replica_label, pools
         self._named = tuple(self._mapper(preset, subject).names() for preset in self._presets)
+        self._ranks = tuple(
+            {rule.sample: rank for rank, rule in enumerate(preset.rules)} for preset in presets
+        )
         self._tally = Tally()
         self._totals: dict[Slot, float] = {}
         self._owner: dict[SeriesKey, int] = {}
@@ -203,7 +203,7 @@ class Reading:
             zeros |= dict.fromkeys(own, one.at_s)
         blind = self._blind(seen)
         self._look(seen)
-        return list(self._values(parts, zeros, blind))
+        return [*self._values(parts, zeros, blind), *self._devices(seen, blind)]
 
     def _mapper(self, preset: Preset, subject: str) -> Mapper:
         return Mapper(
@@ -212,7 +212,7 @@ class Reading:
 
     def _seen(self, series: Sequence[Series]) -> list[_Seen]:
         """Return the series of a round; what they mean is worked out once and kept."""
-        ended, known, out = _ended(series), self._meanings, []
+        over, known, out = ended(series), self._meanings, []
         self._meanings = {}
         for place, one in enumerate(series):
             identity = one.identity
@@ -226,7 +226,7 @@ class Reading:
                     series=one,
                     identity=identity,
                     target=target,
-                    live=place not in ended,
+                    live=place not in over,
                     meanings=meanings,
                 )
             )
@@ -262,12 +262,12 @@ class Reading:
     def _note_starts(self, seen: Sequence[_Seen]) -> None:
         """Keep when each process and the newest process of each subject began."""
         for place, one, _ in self._best_first(seen):
-            began = _began(self._presets[place], one)
+            at_s = began(self._presets[place], one.series)
             # Uptimes are whole seconds: only a start that moved by more is another one.
-            if began > self._began.get(one.target, 0.0) + _SAME_START_S:
-                self._began[one.target] = began
+            if at_s > self._began.get(one.target, 0.0) + _SAME_START_S:
+                self._began[one.target] = at_s
                 subject = self._subject_of(one.series)
-                self._started[subject] = max(self._started.get(subject, 0.0), began)
+                self._started[subject] = max(self._started.get(subject, 0.0), at_s)
 
     def _gained(self, seen: Sequence[_Seen]) -> dict[Identity, float]:
         """Return what each counter gained since the round before."""
@@ -304,6 +304,8 @@ class Reading:
         self, parts: dict[Slot, _Part], one: _Seen, place: int, meaning: Meaning, gained: float
     ) -> None:
         for target in meaning.targets:
+            if target.key.signal in devices.SIGNALS:
+                continue
             if one.live:
                 self._owner.setdefault(target.key, place)
             if self._owner.get(target.key) != place:
@@ -323,6 +325,28 @@ class Reading:
                 group = frozenset(pair for pair in one.identity if pair[0] not in _RANKS)
                 value = one.last * target.scale
                 part.gauges[group] = max(part.gauges.get(group, value), value)
+
+    def _devices(self, seen: Sequence[_Seen], blind: set[Share]) -> Iterator[Value]:
+        """Yield what is known of the replicas' devices; one that may lack a device says nothing."""
+        heard = [
+            devices.Heard(
+                place=place,
+                rank=self._ranks[place][one.series.name],
+                subject=devices.own(one.series.labels, target.key.subject, self._replica_label),
+                signal=target.key.signal,
+                labels=one.series.labels,
+                value=one.last * target.scale,
+                at_s=one.at_s,
+            )
+            for place, one, meaning in self._best_first(seen)
+            for target in (meaning.targets if one.live else ())
+            if target.key.signal in devices.SIGNALS
+        ]
+        for one in devices.told(heard):
+            key = SeriesKey(deployment=self._deployment, subject=one.subject, signal=one.signal)
+            if self._owns(one.place, key) and (one.place, one.subject) not in blind:
+                self._lived[one.subject] = one.at_s
+                yield Value(key=key, kind=Kind.GAUGE, le=None, value=one.value, at_s=one.at_s)
 
     def _blind(self, seen: Iterable[_Seen]) -> set[Share]:
         """Return in which sums a target that is known to be down has a part."""
@@ -364,36 +388,3 @@ class Reading:
             if (key, None) not in parts and not self._hidden(key, blind):
                 total = self._totals.setdefault((key, None), 0.0)
                 yield Value(key=key, kind=Kind.COUNTER, le=None, value=total, at_s=at_s)
-
-
-def _began(preset: Preset, one: _Seen) -> float:
-    """Return when a process began, 0 if the series does not say."""
-    said = 0.0
-    if one.series.name == preset.started_sample:
-        said = one.last
-    elif one.series.name == preset.uptime_sample:
-        said = one.at_s - one.last
-    return said if math.isfinite(said) else 0.0
-
-
-def _ended(series: Sequence[Series]) -> set[int]:
-    """Return the places of series that do not go on."""
-    if not series:
-        return set()
-    newest = max(one.samples[-1][0] for one in series)
-    steps = [_step(one) for one in series]
-    usual = [step for step in steps if not math.isnan(step)]
-    fallback = median(usual) if usual else math.inf
-    return {
-        place
-        for place, (one, step) in enumerate(zip(series, steps, strict=True))
-        if newest - one.samples[-1][0] > _ENDED_STEPS * (fallback if math.isnan(step) else step)
-    }
-
-
-def _step(one: Series) -> float:
-    """Return a series' usual step in seconds, NaN if it has a single sample."""
-    if len(one.samples) < 2:  # noqa: PLR2004 - a step needs two times
-        return math.nan
-    steps = sorted(later[0] - sooner[0] for sooner, later in pairwise(one.samples))
-    return steps[len(steps) // 2]  # `median` would cost as much as all the rest of a series
