@@ -353,7 +353,7 @@ def serving(cluster: Cluster) -> Iterator[int]:
     """Serve a cluster on a free port of loopback."""
     bound = type("Bound", (Handler,), {"cluster": cluster})
     with Server(("127.0.0.1", 0), bound) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server.server_address[1]
         server.shutdown()

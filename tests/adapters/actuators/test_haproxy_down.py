@@ -44,7 +44,7 @@ def one_hangs(folder: Path) -> Iterator[tuple[Haproxy, socket.socket]]:
         socket.create_server(("127.0.0.1", 0)) as hangs,
         ThreadingHTTPServer(("127.0.0.1", 0), _Well) as well,
     ):
-        threading.Thread(target=well.serve_forever, daemon=True).start()
+        threading.Thread(target=well.serve_forever, args=(0.02,), daemon=True).start()
         hangs.settimeout(5.0)
         ports = {"a-1": (hangs.getsockname()[1], 9), "a-2": (well.server_port, 9)}
         try:
