@@ -88,12 +88,27 @@ def pytest_configure(config: pytest.Config) -> None:
     leave_out.start(config, lambda wanted: examples(profile, wanted))
 
 
+def leave_to_long(items: Iterable[pytest.Item]) -> None:
+    """Mark as long what `sampled(n)` leaves out: of n cases of a test all but the first."""
+    seen: dict[str, int] = {}
+    for item in items:
+        mark = item.get_closest_marker("sampled")
+        if mark is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        seen[test] = seen.get(test, -1) + 1
+        if seen[test] % mark.args[0]:
+            item.add_marker("long")
+
+
+@pytest.hookimpl(tryfirst=True)  # before anything is chosen by its marks
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     """Limit what was collected; the cases of one parametrised test are one function.
 
     Raises:
         UsageError: If `make test` would not look into a file for a test that is in it.
     """
+    leave_to_long(items)
     marks = ((item.path, [mark.name for mark in item.iter_markers()]) for item in items)
     if missed := overlooked(marks):
         raise pytest.UsageError("; ".join(missed))

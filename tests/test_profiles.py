@@ -55,6 +55,32 @@ def test_a_marker_that_its_file_does_not_say_is_refused(
     assert found.endswith("marked `alone` and does not say `mark.alone`")
 
 
+class Case:
+    """A case of a test, as far as its markers go."""
+
+    def __init__(self, nodeid: str, *, every: int | None) -> None:
+        self.nodeid, self.added = nodeid, list[str]()
+        self._mark = None if every is None else pytest.mark.sampled(every).mark
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        assert name == "sampled"
+        return self._mark
+
+    def add_marker(self, name: str) -> None:
+        self.added.append(name)
+
+
+def test_of_sampled_cases_the_first_of_so_many_run_and_none_is_lost(
+    pytestconfig: pytest.Config,
+) -> None:
+    cases = [Case(f"t.py::{name}[{k}]", every=3) for name in ("a", "b") for k in range(5)]
+    others = [Case("t.py::c[0]", every=None), Case("t.py::c[1]", every=None)]
+    house(pytestconfig).leave_to_long([*cases, *others])
+    assert [k for k, one in enumerate(cases) if not one.added] == [0, 3, 5, 8]
+    assert all(one.added in ([], ["long"]) for one in cases)
+    assert not any(one.added for one in others)
+
+
 def test_the_whole_test_run_holds_what_the_check_runs() -> None:
     text = (HERE.parent / "Makefile").read_text(encoding="utf-8")
     rules = dict(re.findall(r"^(\w+):.*\n((?:\t.*\n)+)", text, re.MULTILINE))

@@ -161,7 +161,7 @@ def test_who_tells_of_a_label_when_it_is_over_is_told_from_who_tells_in_time() -
     assert told["shipped threshold"] > 50.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_must_not_matter_does_not() -> None:
     from detection import controls  # noqa: PLC0415 - found by the fixture above
 

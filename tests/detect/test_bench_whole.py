@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Parts that need neither what simulates nor a minute.
-QUICK = ("nab", "aiops", "smd", "shesd", "ewma", "fleet", "false")
+QUICK = ("shesd", "nab", "aiops", "smd", "ewma", "fleet", "false")
 LONGER = ("checks", "forecasts", "lab", "vae", "feedback", "speed")
 
 
@@ -52,6 +52,7 @@ def figures(bench: Any, part: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("part", QUICK)
 def test_every_row_of_a_part_has_a_figure(bench: Any, part: str) -> None:

@@ -71,6 +71,7 @@ def check(family: str, length: float, *, series: int, ticks: int, seed: int) -> 
     assert length > 1000.0 or alarms > 0  # not by being mute
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_false_alarms_are_as_rare_as_promised(family: str) -> None:

@@ -81,7 +81,7 @@ def _leaves(state: object) -> list[np.ndarray]:
     return [np.asarray(state)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_numpy_and_jax_agree() -> None:
     jax = pytest.importorskip("jax")
     jnp, outlook = jax.numpy, Outlook(Config(horizons=HORIZONS))

@@ -107,6 +107,7 @@ def test_the_stream_itself_holds_one_concept() -> None:
     assert shares == pytest.approx(np.full(20, 0.1), abs=0.02)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "adwin"), CONCEPTS)
 def test_a_changed_concept_is_found_within_half_as_long_again_as_by_adwin(

@@ -127,6 +127,7 @@ def false_alarm_run_length(
 NOMINAL, LIMIT = 500.0, 2.962
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.slow
 @pytest.mark.parametrize("phi", [0.0, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize("warmup", [20, 60])

@@ -31,7 +31,7 @@ def test_skill_is_nought_against_oneself_and_one_when_always_right() -> None:
     assert set(skills(np.nan_to_num(came), came, same, judged=True).values()) == {1.0}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_breach_is_foretold_better_than_by_persistence_and_by_the_last_season() -> None:
     horizons, ticks, series = (3, 10, 40), 1600, 10
     names, kinds = zip(*families(ticks, series, seed=21), strict=True)

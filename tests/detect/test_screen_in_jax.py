@@ -31,7 +31,7 @@ def _play(xp: Any, values: Any) -> tuple[Any, Any, Any]:
     return looked, rare, np.concatenate([far, reached], axis=1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_numpy_and_jax_agree() -> None:
     jnp = pytest.importorskip("jax.numpy")
     values = np.random.default_rng(0).normal(size=(80, ROWS)).astype(np.float32)

@@ -126,7 +126,7 @@ def compare(kind: str, each: int, *, seed: int) -> dict[str, tuple[list[float], 
     return out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shift_beside_a_season_is_found_and_the_season_is_no_alarm() -> None:
     shares, false = compare("period 96", 8, seed=1)["seasonal"]
     assert shares[2] == 1.0

@@ -77,6 +77,7 @@ def test_a_promise_that_is_broken_is_shown_to_be_and_since_when() -> None:
     assert {(one.broken, one.since) for one in after.values()} == {(False, None)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("answered", [3, 40])
 def test_a_promise_that_is_just_kept_alarms_as_seldom_as_was_promised(answered: int) -> None:

@@ -85,7 +85,7 @@ def test_normal_data_it_has_never_seen_rarely_alarm_and_p_values_hold() -> None:
     assert np.mean(rates, axis=0) == pytest.approx([0.1, 0.1], abs=0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_numpy_and_jax_say_the_same() -> None:
     import jax  # noqa: PLC0415 - collection must not start it
 

@@ -144,7 +144,7 @@ def test_what_is_argued_to_change_nothing_still_stands_in_the_source() -> None:
     assert len(argued) <= 0.06 * len(mutants()), "what is argued away is a small part"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_matters_is_noticed_by_tests_that_look_at_it_and_by_no_other(tmp_path: Path) -> None:
     looking = run(tmp_path, "--named", "tree._and:", "--tests", "test_tree.py")
     assert looking["killed"] == looking["mutants"] == 8

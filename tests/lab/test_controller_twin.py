@@ -108,7 +108,7 @@ def asked(state: LoopState, twin: Twin, number: int = 1) -> Rehearsal:
     return twin(command, state)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_answers_with_what_would_come_of_holding_and_of_each_candidate() -> None:
     state = seen()
     found = asked(state, Twin(drawn()))

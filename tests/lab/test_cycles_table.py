@@ -259,7 +259,7 @@ class FakeWorld:
         return SimpleNamespace(trace=None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_twin_plays_an_hour_with_and_without_incidents() -> None:
     cases = tuple(one for one in scenarios() if one.id != "S02")
     drawn = draw_cycles(2, cycles=4, seed=7)

@@ -125,6 +125,7 @@ def together(*scrapes: Scrape) -> Scrape:
     return found
 
 
+@pytest.mark.long
 def test_an_episode_is_seen_the_same_whoever_is_beside_it() -> None:
     first, second = Made(seed=1, rate=300.0), Made(seed=2, rate=60.0)
     both = Onlooker([episode(), episode(1)], GUARDED)

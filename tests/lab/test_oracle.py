@@ -107,7 +107,7 @@ def test_the_searchs_cost_is_the_metrics_value_without_the_catastrophes() -> Non
     np.testing.assert_allclose(ours, -scored.value, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_episode_is_planned_at_the_same_moments_alone_and_in_company(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -104,7 +104,7 @@ def test_files_with_every_primitive_run_from_the_command_line(tmp_path: Path) ->
     assert json.loads(one.stdout)["scenario"] == f"P_{PRIMITIVES[0].name}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recorded_load_breaks_no_promise_before_the_fault(tmp_path: Path) -> None:
     rows = (f"{10 * second},{900.0 if second % 20 == 7 else 30.0}" for second in range(61))
     (tmp_path / "bursts.csv").write_text("timestamp,value\n" + "\n".join(rows), encoding="utf-8")

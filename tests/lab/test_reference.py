@@ -64,6 +64,7 @@ def test_a_station_that_takes_one_waits_as_theory_says(cv2: float, ca2: float) -
     assert measured == pytest.approx(0.02 + wait, rel=0.02)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("ca2", "cv2"), [(4.0, 0.0), (1.0, 0.5)])
 @pytest.mark.slow
 def test_chance_moves_the_tables_as_it_moves_the_reference(ca2: float, cv2: float) -> None:
@@ -211,7 +212,7 @@ def test_the_stored_quantiles_are_those_that_the_builder_measures() -> None:
     np.testing.assert_allclose(found, stored, atol=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_flash_crowd_passes_as_in_the_reference() -> None:
     load, end, runs = 0.6, 300, 8
     rate = load * EIGHT.capacity
@@ -259,6 +260,7 @@ def agree(load: float, users: Users, end_s: int = 330) -> None:
     assert (reference > 0.5) == (told > 0.5), (load, users, reference, told)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("load", "retries"), [(0.2, 3), pytest.param(0.4, 0, marks=pytest.mark.slow), (0.55, 2)]
 )

@@ -28,6 +28,7 @@ def test_by_chance_every_replica_is_the_exact_chain(batch: int, cv2: float, repl
     assert abs(found.seconds - exact) < 4 * found.error
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.slow
 @pytest.mark.parametrize("routing", Routing)
 @pytest.mark.parametrize(("batch", "ca2"), [(1, 1.0), (8, 1.5)])

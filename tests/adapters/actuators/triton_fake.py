@@ -195,7 +195,9 @@ def serving(*tritons: Triton) -> Iterator[tuple[int, ...]]:
         Server(("127.0.0.1", 0), type("Bound", (Handler,), {"triton": triton}))
         for triton in tritons
     ]
-    threads = [threading.Thread(target=one.serve_forever, args=(0.02,), daemon=True) for one in servers]
+    threads = [
+        threading.Thread(target=one.serve_forever, args=(0.02,), daemon=True) for one in servers
+    ]
     for thread in threads:
         thread.start()
     try:
