@@ -171,6 +171,7 @@ def optimum(world: Table, discount: float) -> np.ndarray:
     return value
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("make", [bandit, chain, temptation], ids=lambda made: made.__name__)
 def test_every_seed_finds_the_optimum_of_a_process_that_can_be_solved(make: Any) -> None:
     world = make()
@@ -214,6 +215,7 @@ def test_an_episode_that_is_cut_off_is_worth_what_would_have_come() -> None:
     assert said == pytest.approx(10.0, rel=0.15)
 
 
+@pytest.mark.long
 def test_a_limited_cost_comes_down_to_its_limit_and_a_free_one_does_not() -> None:
     free, _ = trained(dear(), PLAIN, 40)
     assert (choices(dear(), of_seed(free, 0)) == 1).all()

@@ -76,7 +76,7 @@ def test_activations_that_move_are_a_claim_and_no_suspicion() -> None:
     assert order == sorted(set(order))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_autoencoder_learnt_of_the_loop_judges_the_loop() -> None:
     seen = list(Loop(seed=3).play(500))
     rows = np.array([[portrait(one.readings).get(c, np.nan) for c in COLUMNS] for one in seen[40:]])
