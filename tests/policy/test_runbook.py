@@ -48,7 +48,7 @@ def kinds(
     return [action.kind for action in wanted]
 
 
-@pytest.mark.parametrize("family", [Family.REPLICA, Family.MEMORY])
+@pytest.mark.parametrize("family", [Family.REPLICA, Family.MEMORY, Family.DEVICE_MEMORY])
 def test_a_failing_replica_is_restarted_with_its_replacement_first(family: Family) -> None:
     wanted, _ = candidates(incident(family, "replica:a-2"), state(), ())
     assert wanted[0].kind is ActionKind.RESTART_REPLICA

@@ -53,7 +53,7 @@ def test_a_proven_failing_replica_can_always_be_restarted(
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_slow_or_leaking_replica_can_be_restarted_when_a_spare_is_ready(size: int) -> None:
-    for family in (Family.REPLICA, Family.MEMORY):
+    for family in (Family.REPLICA, Family.MEMORY, Family.DEVICE_MEMORY):
         ill = at_the_floor(g.slow(g.scene(size), family=family), size)
         assert guard(g.restart("a-1"), ill, g.NOW) == Allow()
 

@@ -65,6 +65,9 @@ def evidence_cases() -> Iterator[Case]:
     yield Case("process gone", g.with_slot(S(), "a-1", ReplicaState.GONE), RESTART)
     yield Case("slow and suspected", g.slow(S()), RESTART)
     yield Case("leaking and suspected", g.slow(S(), family=Family.MEMORY), RESTART)
+    yield Case("its device fills", g.slow(S(), family=Family.DEVICE_MEMORY), RESTART)
+    full = g.suspect(S(), Family.DEVICE_MEMORY, "replica:a-1")
+    yield Case("a device that is only full", full, RESTART, "deny", replica)
     yield Case("slow while learning", not_ready(g.slow(S())), RESTART, "deny", replica)
     yield Case(
         "suspected without a reading",

@@ -97,6 +97,55 @@ def test_a_suspicion_of_a_replica_needs_something_odd_about_it() -> None:
     assert fact("suspected", unseen, action) is False
 
 
+def device(state: GuardState, share: float | None) -> GuardState:
+    """Return the state with a replica's device so full, and on its way to its end."""
+    one = Forecast(
+        subject="replica:a-1", signal=names.DEVICE_MEMORY_SHARE, limit=1.0, time_to_limit_ns=MINUTE
+    )
+    _, evidence = known(state)
+    state = replace(state, evidence=replace(evidence, forecasts=(*evidence.forecasts, one)))
+    if share is None:
+        return state
+    return g.told(state, g.reading("replica:a-1", names.DEVICE_MEMORY_SHARE, share))
+
+
+def test_a_device_that_fills_bears_out_what_is_said_of_the_device_alone() -> None:
+    action = g.restart("a-1")
+    said = g.suspect(g.scene(), Family.DEVICE_MEMORY, "replica:a-1")
+    assert fact("suspected", device(said, 0.8), action) is True
+    assert fact("suspected", device(said, None), action) is False  # nobody sees it
+    assert fact("suspected", said, action) is False
+    full = g.told(said, g.reading("replica:a-1", names.DEVICE_MEMORY_SHARE, 0.99))
+    assert fact("suspected", full, action) is False
+    for family in (Family.REPLICA, Family.HUNG, Family.MEMORY):
+        other = g.suspect(g.scene(), family, "replica:a-1")
+        assert fact("suspected", device(other, 0.8), action) is False
+
+
+def test_a_busy_device_bears_out_nothing() -> None:
+    busy = g.reading("replica:a-1", names.DEVICE_SHARE, 1.0, Verdict.ANOMALOUS)
+    said = g.told(g.suspect(g.scene(), Family.REPLICA, "replica:a-1"), busy)
+    assert fact("suspected", said, g.restart("a-1")) is False
+
+
+def test_a_device_that_fills_or_fell_silent_keeps_its_pool_from_shrinking() -> None:
+    assert fact("filling", device(g.scene(), 0.8), DOWN) == 1
+    assert fact("memory_seen", device(g.scene(), 0.8), DOWN) is True
+    silent = replace(
+        g.reading("replica:a-1", names.DEVICE_MEMORY_SHARE, 0.8), value=None, quality=Quality.STALE
+    )
+    assert fact("memory_seen", g.told(g.scene(), silent), DOWN) is None
+
+
+def test_what_an_exporter_says_of_a_device_does_not_make_its_replica_heard() -> None:
+    page = (names.LATENCY_P95, names.DEVICE_TIME, names.BATCH_FULL_SHARE, names.PROBE_FAILURES)
+    quiet = g.without(g.scene(), [("replica:a-1", signal) for signal in page])
+    before = fact("silent", quiet)
+    assert fact("silent", device(quiet, 0.8)) == before
+    assert isinstance(before, int)
+    assert before >= 1
+
+
 def forecast(state: GuardState, **changes: object) -> GuardState:
     """Return the state with a forecast of a replica's memory, changed."""
     one = Forecast(

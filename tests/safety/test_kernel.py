@@ -51,6 +51,7 @@ STATES = (
     g.hung(g.scene()),
     g.slow(g.scene()),
     g.slow(g.scene(), family=Family.MEMORY),
+    g.slow(g.scene(), family=Family.DEVICE_MEMORY),
     g.bad_release(g.scene()),
     g.overload(g.scene()),
     g.with_slot(g.scene(), "a-1", ReplicaState.GONE),

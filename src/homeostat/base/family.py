@@ -25,4 +25,5 @@ class Family(StrEnum):
     QUALITY = "quality"  # answers changed a little, inputs are what they were
     BUDGET = "budget"  # an error budget burns, though no objective of the tick is missed
     CONTROL = "control"  # users suffer after somebody else moved a lever
+    DEVICE_MEMORY = "device_memory"  # an accelerator's memory grows towards its end
     UNCLEAR = "unclear"  # the objective is missed and nothing above explains it

@@ -15,6 +15,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.world import Snapshot
 from homeostat.detect import (
     causes_common,
+    causes_device,
     causes_model,
     causes_replica,
     causes_tokens,
@@ -27,7 +28,11 @@ from homeostat.detect.slo import broken
 from homeostat.detect.usual import Device
 
 # Rules on the world and the probes hold whatever the pages say.
-_DIRECT: Final[tuple[Rule, ...]] = (causes_replica.gone, causes_replica.memory)
+_DIRECT: Final[tuple[Rule, ...]] = (
+    causes_replica.gone,
+    causes_device.memory,
+    causes_replica.memory,
+)
 # Causes that are the same for all replicas of a pool.
 _COMMON: Final = frozenset({
     Family.OUTPUT, Family.RELEASE, Family.BATCHING, Family.LOAD, Family.WORK, Family.FRONTEND,

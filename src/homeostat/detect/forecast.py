@@ -3,9 +3,9 @@
 A robust line through the recent history; a crossing is claimed only when the rise is significant
 and the level is one this process has not come down from by itself (a garbage collector's sawtooth
 climbs steeply and harmlessly, time and again). Where one is claimed, `breach_time` adds by when it
-is reached with 5 %, 50 % and 95 %. What is acted on is memory's earliest time alone: a KV cache
-that is full makes requests wait and kills no process, so of it the three times are told and no
-more.
+is reached with 5 %, 50 % and 95 %. What is acted on is the earliest time of memory alone, the
+host's and a device's: a KV cache that is full makes requests wait and kills no process, so of it
+the three times are told and no more.
 """
 
 import math
@@ -28,6 +28,8 @@ _SIGNIFICANT: Final = 3.9
 # A rise smaller than this over the window is noise in the accounting of pages.
 _LEAST_RISE: Final = 0.03
 _LIMIT: Final = 1.0
+# Whoever has no more of these is ended, or answers nothing but errors.
+_ACTED_ON: Final = frozenset({names.MEMORY_SHARE, names.DEVICE_MEMORY_SHARE})
 
 
 class Past(Protocol):
@@ -77,7 +79,7 @@ def _nothing_in_sight(subject: str, signal: str) -> Forecast:
 
 def _at(name: tuple[str, str], until: int, left: tuple[int | None, ...]) -> Forecast:
     subject, signal = name
-    acted_on = until if signal == names.MEMORY_SHARE else None
+    acted_on = until if signal in _ACTED_ON else None
     return Forecast(
         subject=subject, signal=signal, limit=_LIMIT, time_to_limit_ns=acted_on, left_ns=left
     )

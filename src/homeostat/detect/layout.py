@@ -20,7 +20,8 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 # Signals that have a level to leave. The others are judged by rules: a share that climbs or a
-# process that is gone needs no chart.
+# process that is gone needs no chart. Nor does a device's memory: many servers take most of it when
+# they start, so that a level of it, and one that moved, say nothing (decision 67).
 CHARTED: Final = frozenset({
     names.ARRIVAL_RATE,
     names.ERROR_RATIO,
@@ -29,6 +30,7 @@ CHARTED: Final = frozenset({
     names.LATENCY_P95,
     names.PROBE_LATENCY,
     names.CPU_SHARE,
+    names.DEVICE_SHARE,
     names.DEVICE_TIME,
     names.BATCH_SIZE,
     names.BATCH_FULL_SHARE,
@@ -36,7 +38,7 @@ CHARTED: Final = frozenset({
     names.ACCURACY,
 })
 
-FILLING: Final = frozenset({names.MEMORY_SHARE, names.KV_USAGE})
+FILLING: Final = frozenset({names.MEMORY_SHARE, names.DEVICE_MEMORY_SHARE, names.KV_USAGE})
 """Shares of something that is full at 1: when is a question for a forecast."""
 
 

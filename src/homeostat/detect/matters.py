@@ -37,6 +37,7 @@ MATTERS: Final = {
     names.LATENCY_P95: Matter(least=20.0, share=0.3),
     names.PROBE_LATENCY: Matter(least=50.0, share=1.0),
     names.CPU_SHARE: Matter(least=0.2, share=0.5),
+    names.DEVICE_SHARE: Matter(least=0.2, share=0.5),
     names.DEVICE_TIME: Matter(least=5.0, share=0.3),
     names.BATCH_SIZE: Matter(down=True, least=0.5, share=0.3),
     names.BATCH_FULL_SHARE: Matter(least=0.3),

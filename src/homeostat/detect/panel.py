@@ -14,7 +14,7 @@ import numpy.typing as npt
 from homeostat.base import names
 from homeostat.base.evidence import SeriesKey
 from homeostat.base.ports import Detector, SignalsLike
-from homeostat.base.world import Snapshot
+from homeostat.base.world import ReplicaState, Snapshot
 from homeostat.detect import usual
 from homeostat.detect.layout import Layout, Part, layout
 from homeostat.detect.slots import Slots, assign, carried, no_slots, seen_again
@@ -126,7 +126,8 @@ class Panel:
         state = _forget_processes(state, reborn)
         rows, where, size = state.layout, state.where, len(state.slots.keys)
         values = np.full(size, np.nan)
-        values[where] = signals.values
+        told = _of_servers(rows, signals)
+        values[where] = told
         calm = _calm(state.calm, rows.deployments, learn)
         ticks = np.array([calm[name] for name in rows.deployments], dtype=np.int64)[rows.owner]
         ready = np.zeros(size, dtype=bool)
@@ -136,7 +137,7 @@ class Panel:
         outputs, detectors = {}, {}
         for name, part in self._detectors.items():
             detectors[name], outputs[name] = part.step(np, state.detectors[name], seen, ready)
-        claims = _claims(state, outputs, signals)
+        claims = _claims(state, outputs, told, signals.tick)
         allowed = np.zeros(size, dtype=bool)
         allowed[where] = ticks > usual.DELAY
         state = replace(state, detectors=detectors, calm=calm)
@@ -199,16 +200,39 @@ def _calm(before: dict[str, int], present: Sequence[str], learn: frozenset[str])
     return {name: before.get(name, usual.DELAY) + 1 if name in learn else 0 for name in present}
 
 
-def _claims(state: PanelState, outputs: dict[str, Any], signals: SignalsLike) -> Claims:
+def _of_servers(rows: Layout, signals: SignalsLike) -> Floats:
+    """Return the tick's values, without the device memory of who is not known to serve.
+
+    What a process takes while it starts is no growth: models are loaded, and many servers set aside
+    most of a device. Neither a trend nor what is usual is learnt from it.
+    """
+    values: Floats = signals.values
+    remembered = rows.remembered.tolist()
+    which = [row for row in remembered if rows.signals[row] == names.DEVICE_MEMORY_SHARE]
+    if not which:
+        return values
+    serving = {
+        (snapshot.deployment, names.replica(replica.name))
+        for snapshot in signals.world
+        for replica in snapshot.replicas
+        if replica.state is ReplicaState.READY
+    }
+    idle = [r for r in which if (rows.keys[r].deployment, rows.subjects[r]) not in serving]
+    out = values.copy()
+    out[idle] = np.nan
+    return out
+
+
+def _claims(state: PanelState, outputs: dict[str, Any], values: Floats, tick: int) -> Claims:
     where = state.where
     low = high = np.full(len(where), np.nan)
     for output in outputs.values():
         low = np.where(np.isnan(low), np.asarray(output.low, dtype=np.float64)[where], low)
         high = np.where(np.isnan(high), np.asarray(output.high, dtype=np.float64)[where], high)
-    columns = (signals.tick - np.arange(HISTORY)[::-1]) % HISTORY
+    columns = (tick - np.arange(HISTORY)[::-1]) % HISTORY
     remembered = state.layout.remembered
     history = state.history[columns[:, None], where[remembered]].T.copy()
-    history[:, -1] = signals.values[remembered]
+    history[:, -1] = values[remembered]
     return Claims(
         scores={
             name: np.asarray(output.neg_log10_p, dtype=np.float64)[where]

@@ -37,14 +37,16 @@ SERVING: Final = frozenset({Phase.READY, Phase.DRAINING, Phase.HUNG})
 """Phases in which a process is there and has a metrics page."""
 
 # The controller names causes, the catalogue names where they come from. A process that dies or is
-# slow is the infrastructure's; an engine that hangs, a process that runs out of memory, a release
-# or a batch limit is the serving layer's. Longer requests are the users' doing, what a replica
-# calls belongs to serving it, and the way to it to the infrastructure. UNCLEAR is no diagnosis,
-# and neither is OUTAGE: a node, a crash and a herd all begin with one.
+# slow is the infrastructure's, and so is an accelerator that fills; an engine that hangs, a process
+# that runs out of memory, a release or a batch limit is the serving layer's. Longer requests are
+# the users' doing, what a replica calls belongs to serving it, and the way to it to the
+# infrastructure. UNCLEAR is no diagnosis, and neither is OUTAGE: a node, a crash and a herd all
+# begin with one.
 _FAMILIES: Final[Mapping[Family, str]] = {
     Family.REPLICA: "infrastructure",
     Family.HUNG: "serving",
     Family.MEMORY: "serving",
+    Family.DEVICE_MEMORY: "infrastructure",
     Family.RELEASE: "serving",
     Family.OUTPUT: "model",
     Family.LOAD: "load",

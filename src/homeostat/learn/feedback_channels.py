@@ -31,6 +31,7 @@ CHARTS: Final[Mapping[str, tuple[bool, bool]]] = {
     names.LATENCY_P95: _UP,
     names.PROBE_LATENCY: _UP,
     names.CPU_SHARE: _UP,
+    names.DEVICE_SHARE: _UP,
     names.DEVICE_TIME: _UP,
     names.BATCH_SIZE: _BOTH,
     names.BATCH_FULL_SHARE: _UP,

@@ -3,7 +3,8 @@
 A forecast is no observation. Acting on it is only ever adding capacity, one replica at a time and
 where a person has granted that kind; it never sheds, shifts, rolls back or enlarges a batch, and it
 wakes nobody: when what was foreseen comes, it is felt and answered as what it is. A process on its
-way to its memory limit is restarted as the replica's trouble that it is (`Family.MEMORY`).
+way to its memory limit, or to a device's, is restarted as the replica's trouble that it is
+(`Family.MEMORY`, `Family.DEVICE_MEMORY`).
 """
 
 from homeostat.base.actions import ActionKind

@@ -159,6 +159,7 @@ _PLAYS: dict[Family, Callable[[Incident, GuardState, Snapshot], tuple[Action, ..
     Family.HUNG: _replica,
     Family.OUTAGE: _nothing,  # who comes up again by itself would begin anew
     Family.MEMORY: _replica,
+    Family.DEVICE_MEMORY: _replica,
     Family.RELEASE: _release,
     Family.OUTPUT: _release,
     Family.LOAD: _load,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
-from homeostat.base.evidence import Family, Verdict
+from homeostat.base.evidence import Family
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import MILLISECOND
@@ -28,6 +28,7 @@ from homeostat.safety.change import (
 from homeostat.safety.counted import counted
 from homeostat.safety.fleet_facts import NOT_YET_WRITING, of_fleet
 from homeostat.safety.lately import lately
+from homeostat.safety.odd import device_fills, odd_ones
 from homeostat.safety.one_first import one_first
 from homeostat.safety.rehearsed import rehearsed
 from homeostat.safety.room import room
@@ -41,6 +42,7 @@ from homeostat.safety.tree import Value
 Record = dict[str, Value]
 
 _ONE_REPLICA = frozenset({ActionKind.RESTART_REPLICA, ActionKind.DRAIN_REPLICA})
+_BY_ITSELF = frozenset({Family.REPLICA, Family.HUNG, Family.MEMORY})
 _TAKES_OUT = _ONE_REPLICA | {ActionKind.SCALE_DOWN}
 _ABOUT_TO_WRITE = NOT_YET_WRITING | {ActionState.INTENT, ActionState.READBACK}
 
@@ -198,37 +200,21 @@ def _about_replica(action: Action, sight: Sight) -> Record:
         return _NO_REPLICA
     slots, name = sight.replicas(), target.name
     failures = sight.value(action.subject, names.PROBE_FAILURES)
-    odd = action.subject in sight.once(_odd)
+    odd = action.subject in sight.once(odd_ones)
     families = {family for subject, family in sight.suspects if subject == action.subject}
+    # A device that fills is evidence of what is said of the device, and of nothing else.
+    full = Family.DEVICE_MEMORY in families and (odd or action.subject in sight.once(device_fills))
     others = [slot for slot in slots if slot.name != name]
     rotating = [slot for slot in others if slot.state is ReplicaState.READY]
     pool = [slot for slot in others if slot.pool == target.pool]
     return {
         "process_gone": target.name in sight.gone,
         "probe_failures": None if failures is None or failures < 0 else int(failures),
-        "suspected": odd and bool(families & {Family.REPLICA, Family.HUNG, Family.MEMORY}),
+        "suspected": full or (odd and bool(families & _BY_ITSELF)),
         "drained": target.state is ReplicaState.DRAINING,
         "others_seen": all(slot.name in sight.probed for slot in rotating),
         "others_remain": all(slot.name in sight.healthy for slot in pool),
     }
-
-
-def _odd(sight: Sight) -> frozenset[str]:
-    """Return the subjects of which something unusual was read, or that fill up."""
-    unusual = {
-        subject
-        for (subject, _), reading in sight.readings.items()
-        if reading.verdict is Verdict.ANOMALOUS
-    }
-    # A ramp towards a limit is evidence of its own: no single reading of it is unusual.
-    filling = {
-        forecast.subject
-        for forecast in sight.forecasts()
-        if forecast.signal == names.MEMORY_SHARE
-        and forecast.time_to_limit_ns is not None
-        and sight.value(forecast.subject, names.MEMORY_SHARE) is not None
-    }
-    return frozenset(unusual | filling)
 
 
 def _about_versions(action: Action, change: Change, sight: Sight) -> Record:

@@ -21,6 +21,7 @@ from homeostat.safety.tree import Value
 _BATCHES = 2
 _WHOLE_MILLI = 1000
 # What the runbook answers with a larger batch.
+_MEMORIES = frozenset({names.MEMORY_SHARE, names.DEVICE_MEMORY_SHARE})
 _ANSWERED = frozenset({Family.LOAD, Family.BATCHING})
 # What a server of tokens says of itself: of whom one is known, all are asked for their memory.
 _OF_TOKENS = (
@@ -215,19 +216,29 @@ def _measured(slots: Sequence[Replica], signal: str, sight: Sight) -> list[int] 
 
 
 def _memory_seen(slot: Replica, sight: Sight) -> bool:
-    """Return whether a replica that serves says how full its memory is."""
+    """Return whether a replica that serves says how full its memory is, its devices' if it did."""
     if slot.state is not ReplicaState.READY:
         return True
-    return sight.value(names.replica(slot.name), names.MEMORY_SHARE) is not None
+    subject = names.replica(slot.name)
+    device = (subject, names.DEVICE_MEMORY_SHARE)
+    silent = device in sight.once(_told) and device not in sight.readings
+    return not silent and sight.value(subject, names.MEMORY_SHARE) is not None
+
+
+def _told(sight: Sight) -> frozenset[tuple[str, str]]:
+    """Return of which series the latest tick tells, were it only that they are silent."""
+    evidence = sight.state.evidence
+    readings = () if evidence is None else evidence.readings
+    return frozenset((one.subject, one.signal) for one in readings)
 
 
 def _filling(slots: tuple[Replica, ...], sight: Sight) -> int:
-    """Return how many replicas are on their way to their memory limit."""
+    """Return how many replicas are on their way to the end of their memory or of a device's."""
     subjects = {names.replica(slot.name) for slot in slots}
     return len({
         forecast.subject
         for forecast in sight.forecasts()
         if forecast.subject in subjects
-        and forecast.signal == names.MEMORY_SHARE
+        and forecast.signal in _MEMORIES
         and forecast.time_to_limit_ns is not None
     })

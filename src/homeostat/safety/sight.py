@@ -21,7 +21,9 @@ from homeostat.base.world import Replica, ReplicaState, Snapshot
 _SERVICE = (names.ERROR_RATIO, names.LATENCY_P95)
 _GATEWAY = (names.ARRIVAL_RATE, names.ERROR_RATIO, names.LATENCY_P95)
 # What the host says of a process: it does not make the replica itself heard.
-_OF_THE_HOST = frozenset({names.PROCESS_UP, names.MEMORY_SHARE})
+_OF_THE_HOST = frozenset({
+    names.PROCESS_UP, names.MEMORY_SHARE, names.DEVICE_MEMORY_SHARE, names.DEVICE_SHARE,
+})  # fmt: skip
 _ANSWERED = frozenset({Quality.GOOD, Quality.FEW})
 _NOT_BELIEVED = frozenset({Quality.UNREACHABLE, Quality.STALE, Quality.ABSURD})
 

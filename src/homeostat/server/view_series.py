@@ -28,6 +28,8 @@ CHOSEN: Final = frozenset({
     names.LATENCY_P95,
     names.PROBE_LATENCY,
     names.MEMORY_SHARE,
+    names.DEVICE_MEMORY_SHARE,
+    names.DEVICE_SHARE,
     names.DEVICE_TIME,
     names.BATCH_SIZE,
     names.QUEUE_LENGTH,

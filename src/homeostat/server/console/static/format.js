@@ -8,6 +8,7 @@ const SIGNALS = {
   probe_latency_ms: ["Probe latency", "ms"], device_time_ms: ["Device time per batch", "ms"],
   activation_shift: ["Activation shift", ""], reconstruction_error: ["Reconstruction error", "-log10 p"],
   latent_divergence: ["Latent divergence", "-log10 p"],
+  device_memory_share: ["Device memory", "%"], device_share: ["Device busy", "%"],
   memory_share: ["Memory", "%"], queue_length: ["Queue", ""], batch_size: ["Batch size", ""],
 };
 const VERBS = {
@@ -17,7 +18,7 @@ const VERBS = {
   restart_all: "Restart all of the", escalate: "Tell a person about the",
 };
 const FAMILIES = {
-  replica: "A replica misbehaves", memory: "Memory runs out", release: "A bad release", output: "Broken predictions",
+  replica: "A replica misbehaves", memory: "Memory runs out", device_memory: "A device's memory runs out", release: "A bad release", output: "Broken predictions",
   load: "More load than usual", batching: "Batches are full", drift: "Inputs have drifted", sensor: "The data cannot be believed",
   work: "Requests take more than usual", frontend: "The front end is the bottleneck", network: "Replicas are hard to reach",
   dependency: "Something behind the replicas is slow", starting: "Replicas are still starting", quality: "Answers have changed a little",
