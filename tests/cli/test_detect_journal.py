@@ -209,7 +209,7 @@ def test_what_people_called_nothing_teaches_and_confirmed_trouble_is_still_told_
     assert encoders.read(tmp_path / "new").columns == COLUMNS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_words_taught_a_fault_away_is_not_written(tmp_path: Path) -> None:
     taught(journal(tmp_path / "quiet.db", lived()[0][:600]), tmp_path / "old")
     seen, words = lived(job=3.0)

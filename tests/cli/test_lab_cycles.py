@@ -104,7 +104,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(found, made.count, out)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_density_is_searched_and_measured_on_other_hours(whole: Whole) -> None:
     found = whole.found
     assert found == from_json((whole.out / "cycles.json").read_text(encoding="utf-8"))
@@ -143,7 +143,7 @@ def test_a_run_that_was_broken_off_is_taken_up(pool: Hours, whole: Whole, tmp_pa
     assert pool.count == whole.hours
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_damaged_piece_is_played_again_and_named(
     pool: Hours, whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,12 +15,12 @@ BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
 SHORT = ("--only", "S05,S09", "--seeds", "2", "--jobs", "1")
 
 
-# The first is the short form: without learners, which have a program of their own to compile.
+# Long, for what they play is compiled anew; the first without learners and their program.
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "policies",
     [
-        pytest.param(("hold", "threshold", "random"), marks=pytest.mark.slow),
+        pytest.param(("hold", "threshold", "random"), marks=pytest.mark.long),
         pytest.param(("hold", "threshold", "ppo_hash", "ppo"), marks=pytest.mark.long),
     ],
     ids=("short", "learners"),

@@ -198,7 +198,7 @@ def test_what_starts_processes_has_no_jax() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_twin_predicts_that_a_slow_replica_is_restarted_within_seconds() -> None:
     """The real twin and the real controller; compiles the twin unless the cache has it."""

@@ -35,7 +35,7 @@ def test_it_beats_persistence_and_the_base_rate_on_a_wandering_series() -> None:
         assert brier(said, came) < 0.95 * came.mean() * (1.0 - came.mean())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_said_happens_about_so_often() -> None:
     values, limit = wandering(900, 24, seed=1), np.full(24, 3.0)
     played = play(values, limit, HORIZONS)

@@ -27,7 +27,7 @@ def _noise() -> Any:
     return np.random.default_rng(11).normal(size=(TICKS, ROWS))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_incidents_that_last_do_not_make_the_next_ones_usual() -> None:
     values = _noise()
     for start in STARTS:

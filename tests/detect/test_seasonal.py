@@ -89,7 +89,7 @@ def test_a_level_that_changed_for_good_is_the_level_after_patience() -> None:
     assert state.season.level == pytest.approx(values[-4 * PERIOD :].mean(axis=0), abs=2.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_flagged_teaches_the_profile_when_it_comes_again_at_its_hour() -> None:
     """A new job of four ticks, on every cycle or only once."""
     values = season(20 * PERIOD, 8)

@@ -172,7 +172,7 @@ def test_a_change_for_good_is_taken_over_when_it_is_the_majority() -> None:
     assert not said.alarm[-DAY:].any()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_healthy_season_alarms_as_seldom_as_promised() -> None:
     alarms = ticks = 0
     low = np.zeros(2)

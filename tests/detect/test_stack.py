@@ -71,7 +71,7 @@ def test_a_lesser_incident_of_an_old_row_has_no_place_above_stronger_ticks() -> 
     np.testing.assert_array_equal(old[~hints], young[~hints])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_alarm_of_several_columns_has_reached_the_level_of_its_age() -> None:
     values = _noise(1600, 6, 4)
     values[1200:1215, ::2, 0] += 4.0

@@ -41,7 +41,7 @@ class Judged:
         self.copy = self.frozen.without(self.copy, which)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_series_in_a_column_is_no_fault_and_is_known_again_after_refits() -> None:
     renewed, kept = Judged(), Judged()
     for one in (renewed, kept):

@@ -46,7 +46,7 @@ def test_copies_are_made_at_doublings_until_the_past_begins_to_fade() -> None:
     assert np.isfinite(evidence[1:][copied[:-1, 0] > 0]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_change_for_good_begins_anew_once_and_is_normal_after() -> None:
     values = _noise(2200)
     values[600:, 0, :2] += 6.0
@@ -79,7 +79,7 @@ def test_entities_do_not_know_of_each_others_copies() -> None:
         np.testing.assert_array_equal(both[:, 1:], one)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_entity_takes_a_lasting_change_for_one_incident() -> None:
     entities = Entities(SMALL, screen_rates.Config(), QUICK)
     state = entities.init(COLUMNS, entities=1)

@@ -42,7 +42,7 @@ def off_the_curve(seed: int, begin: int, ticks: int) -> Any:
     return values
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_break_of_the_curve_that_principal_components_miss_is_found() -> None:
     found, missed = 0.0, 0.0
     for seed in (11, 12, 13):
@@ -74,7 +74,7 @@ def test_a_place_on_the_curve_that_was_never_visited_shows_in_the_divergence() -
     assert said.alarm[101:, 0].any()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_normal_data_it_has_never_seen_rarely_alarm_and_p_values_hold() -> None:
     rates = []
     for seed in range(20, 24):
@@ -214,7 +214,7 @@ def test_the_slower_the_load_the_further_apart_are_the_tests() -> None:
     assert spacings[1].max() == 64  # and no further: faults shall be found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_evidence_counts_tests_at_each_models_own_distance() -> None:
     """The same fault with the same scores: eight times the distance, about eight times as late."""
     model = straight().model

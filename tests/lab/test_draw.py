@@ -215,7 +215,7 @@ def test_offered_load_follows_from_utilisation_and_the_service_law() -> None:
         assert actual <= episode.drawn["base_rho"] * (1 + 1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_deployment_breaks_its_promise_before_the_fault() -> None:
     """By the twin's own curves: load at the start is what pool A serves within the promise."""
     params, _ = batch([draw(each, 1) for each in catalogue()])

@@ -21,6 +21,7 @@ MEDIANS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_delays_have_the_medians_and_the_spread_that_were_registered(family: str) -> None:
     drawn = [respond(episode(seed=seed, family=family), 0.0) for seed in range(1500)]

@@ -143,6 +143,7 @@ def test_an_episode_is_seen_the_same_whoever_is_beside_it() -> None:
     assert seen[-1].mask[0].sum() > 3
 
 
+@pytest.mark.long
 def test_without_guards_the_paper_learner_does_what_it_likes_at_every_scrape() -> None:
     policy = Free("ppo_hash", likes("scale_down_a"))
     policy.start([episode()])

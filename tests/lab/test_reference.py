@@ -33,6 +33,7 @@ def settled(
     return latencies(station, times, source)[:, size[1] // 4 :]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("batch", [1, 8, 32])
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
 def test_the_reference_and_the_tables_agree_with_the_exact_chain(batch: int, load: float) -> None:

@@ -14,6 +14,7 @@ def station(batch: int, cv2: float) -> Station:
     return Station(tau0_s=0.02, alpha_s=0.002, batch_max=batch, cv2=cv2)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "cv2"), [(1, 1.0), (8, 0.3), (32, 0.0)])
 @pytest.mark.parametrize("replicas", [1, 4])

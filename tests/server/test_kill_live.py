@@ -20,7 +20,7 @@ from homeostat.base.errors import StoreError
 from homeostat.base.intent import ActionState
 from homeostat.server.replaying import replay_file
 
-KILLS = int(os.environ.get("HOMEOSTAT_KILLS", "52"))  # a run, at least; there are two, side by side
+KILLS = int(os.environ.get("HOMEOSTAT_KILLS", "20"))  # a run, at least; there are two, side by side
 # Minutes only where cores are shared, or where more are asked for.
 pytestmark = [pytest.mark.live, pytest.mark.timeout(max(600, 12 * KILLS))]
 ENOUGH = KILLS // 2  # writes that a run must have tried, or it proves little

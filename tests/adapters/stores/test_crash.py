@@ -17,7 +17,7 @@ import pytest
 
 from homeostat.adapters.stores.sqlite import SqliteSettings, build
 
-KILLS = 40
+KILLS = 20
 ENOUGH = 100  # acknowledged appends
 
 
