@@ -60,6 +60,9 @@ _ON_PAGE: Final[tuple[Entry, ...]] = (
     (raw.QUEUE, None, False),
     (raw.KV_USAGE, None, False),
     (raw.BATCH_MAX, None, False),
+    (raw.DEVICE_USED, None, False),
+    (raw.DEVICE_TOTAL, None, False),
+    (raw.DEVICE_BUSY, None, False),
 )
 _BY_PROBER: Final[tuple[Entry, ...]] = (
     *((signal, None, False) for signal in PROBED),

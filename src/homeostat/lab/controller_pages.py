@@ -28,6 +28,7 @@ from homeostat.lab.controller_catalogue import (
 )
 from homeostat.lab.controller_counters import COLUMN, Bools, Counters, Floats, tokens_of
 from homeostat.lab.controller_names import SERVING, START_S, time_ns
+from homeostat.lab.devices import gauges
 from homeostat.twin import signals
 from homeostat.twin.outputs import Scrape
 from homeostat.twin.shapes import SCRAPE_S, VARIANTS, Phase
@@ -156,7 +157,7 @@ class Sources:
         shelf, told = self._shelf, np.asarray(scrape.slot, np.float64)
         first, pages = shelf.replicas(variant)
         cap = np.take_along_axis(np.asarray(scrape.batch_max, np.float64), variant, axis=1)
-        said, value = _replica(counters, told, tokens_of(scrape)[..., _KV], cap)
+        said, value = _replica(counters, told, tokens_of(scrape)[..., _KV], cap, gauges(scrape))
         reads = there & np.isin(np.asarray(scrape.phase), _ANSWERED)
         said &= reads[..., None]
         page = _part(
@@ -205,19 +206,22 @@ def _side_by_side(gateway: Any, pools: Any) -> Any:
     return np.concatenate([gateway[:, None], pools], axis=1)
 
 
-def _replica(counters: Counters, told: Floats, kv: Floats, cap: Floats) -> tuple[Bools, Floats]:
-    """Return what a replica's page says: counters, two histograms, queue, memory, batch limit."""
+def _replica(
+    counters: Counters, told: Floats, kv: Floats, cap: Floats, device: Floats
+) -> tuple[Bools, Floats]:
+    """Return what a replica's page says: counters, two histograms, queue, batch limit, device."""
     known, total = counters.slot_known, counters.slots
     usual, moved = total[..., _BINS[0]], total[..., _BINS[1]]
     both = known[..., _BINS[0]] & known[..., _BINS[1]]
-    gauges = np.stack([told[..., _QUEUE], kv], axis=-1)
+    own = np.stack([told[..., _QUEUE], kv], axis=-1)
     said = np.concatenate(
-        [known[..., _COUNTED], np.repeat(both, 2, axis=-1), np.isfinite(gauges)], axis=-1
+        [known[..., _COUNTED], np.repeat(both, 2, axis=-1), np.isfinite(own)], axis=-1
     )
     bins = np.stack([usual, usual + moved], axis=-1).reshape(*usual.shape[:-1], -1)
-    value = np.concatenate([total[..., _COUNTED], bins, gauges, cap[..., None]], axis=-1)
-    limit = said.any(axis=-1) & np.isfinite(cap)  # a page that says nothing else is not there
-    return np.concatenate([said, limit[..., None]], axis=-1), value
+    value = np.concatenate([total[..., _COUNTED], bins, own, cap[..., None], device], axis=-1)
+    there = said.any(axis=-1, keepdims=True)  # a page that says nothing else is not there
+    limit, known_device = there & np.isfinite(cap)[..., None], there & np.isfinite(device)
+    return np.concatenate([said, limit, known_device], axis=-1), value
 
 
 def _probe(counters: Counters, told: Floats) -> tuple[Bools, Floats]:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from homeostat.base.errors import HomeostatError
+from homeostat.lab import devices
 from homeostat.lab import environment_actions as actions
 from homeostat.lab.environment_actions import NAMES, Scene
 from homeostat.lab.environment_facts import Past, no_past, remembered
@@ -232,12 +233,14 @@ class Onlooker:
             last: The action that was carried out before it `[N]`.
         """
         now = jnp.asarray(np.asarray(acted, bool)), jnp.asarray(np.asarray(last, np.int32))
-        self._memory, told = self._step(self._params, self._memory, scrape, orders, *now)
+        self._memory, told = self._step(
+            self._params, self._memory, devices.plain(scrape), orders, *now
+        )
         return Told(*(np.asarray(one) for one in told))
 
     def scene(self, scrape: Scrape, orders: Orders) -> Scene:
         """Return what actions start from, with what was seen last `[N, ...]`."""
-        return Scene(self._params, scrape, orders, self._memory.past)
+        return Scene(self._params, devices.plain(scrape), orders, self._memory.past)
 
 
 @cache

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from homeostat.lab import devices
 from homeostat.lab.baselines.levers import standing
 from homeostat.lab.types import Episode, Move, Policy, Trace
 from homeostat.twin.faults import Faults
@@ -263,7 +264,7 @@ class World:
             truth, scrape = batch.advance(orders)
             tape.ticks(at, truth)
             now = float((at + 1) * SCRAPE_S)
-            seen = visible(scrape, tape.n)
+            seen = devices.told(visible(scrape, tape.n), batch.params, batch.state)
             move = policy.act(now, seen)
             tape.moved(at, move)
             orders = move.orders
