@@ -70,8 +70,12 @@ FIELDS: Final[dict[str, Field]] = {
     "ailing": _count("what is suspected other than more load or full batches"),
     "overfull": _count("replicas whose device memory would not hold the larger batch"),
     "foreseen": _flag("no objective is missed, and nothing but a load in a forecast suspected"),
-    "memory_seen": _flag("every replica of the pool that serves says how full it is, its devices if it did"),
-    "filling": _count("of those, replicas on their way to the end of their memory or of a device's"),
+    "memory_seen": _flag(
+        "every replica of the pool that serves says how full it is, its devices if it did"
+    ),
+    "filling": _count(
+        "of those, replicas on their way to the end of their memory or of a device's"
+    ),
     "gateway_fresh": _flag("the gateway's counters are fresh and believable"),
     "replicas": _count("replicas in rotation"),
     "silent": _count("of those, replicas with no fresh reading at all"),
