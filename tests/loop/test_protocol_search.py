@@ -246,8 +246,8 @@ COMPARED = ("compared", False)
 FIRST = ("one first", False)
 SMALL = ("capacity", True), ("restart", True), ("restart", False)  # what a quick check has time for
 EVERY = [
-    *(pytest.param(*one, marks=() if one in SMALL else pytest.mark.slow) for one in WORLDS),
-    *(pytest.param(*one, marks=pytest.mark.long) for one in (COMPARED, FIRST)),
+    pytest.param(*one, marks=() if one in SMALL else pytest.mark.slow)
+    for one in (*WORLDS, COMPARED, FIRST)
 ]
 
 

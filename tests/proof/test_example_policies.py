@@ -32,7 +32,6 @@ def verdicts(path: Path) -> dict[str, Result]:
     return {result.name: result for result in prove(subject, PATIENT_MS)}
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_a_good_policy_is_proved(path: Path) -> None:
@@ -40,7 +39,6 @@ def test_a_good_policy_is_proved(path: Path) -> None:
     assert {result.verdict for result in found.values()} == {"proved"}
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_policy_is_refuted_by_the_real_guards(path: Path) -> None:
@@ -54,7 +52,7 @@ def test_a_bad_policy_is_refuted_by_the_real_guards(path: Path) -> None:
     assert path.stem in page([(path.stem, list(found.values()))], "0")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_without_its_rule_concurrency_may_shrink_three_times_in_half_an_hour(
     tmp_path: Path,
 ) -> None:

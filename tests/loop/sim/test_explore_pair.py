@@ -44,7 +44,6 @@ def test_with_both_nothing_is_wrong_as_far_as_time_allows(target: dict[str, Any]
     assert found.violation == ""
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("target", [COMPARES, TAKES_ALL], ids=["compares", "takes all"])
 def test_what_is_left_out_hides_no_state(target: dict[str, Any]) -> None:
