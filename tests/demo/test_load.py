@@ -82,7 +82,7 @@ async def test_a_stall_is_charged_to_everybody_who_was_due_in_it() -> None:
     waited = sorted(latency for latency in latencies if latency > 50.0)
     assert len(waited) > 60  # about 90 were due in the first 450 ms
     assert waited[-1] > 400.0
-    assert statistics.median(waited) == pytest.approx(275.0, abs=75.0)
+    assert statistics.median(waited) > 200.0  # 275, and more where the machine is late
 
 
 async def test_a_generator_that_is_itself_late_charges_it_to_the_request() -> None:

@@ -114,7 +114,7 @@ async def test_its_log_tells_what_users_saw_while_the_server_changed(tmp_path: P
             counts[mode] = {kind: seen.count(kind) for kind in set(seen)}
         stand.mode = "ok"
         await tell(process, {"stop": True})
-        assert await asyncio.wait_for(process.wait(), 5.0) == 0
+        assert await asyncio.wait_for(process.wait(), 60.0) == 0
     assert set(counts["ok"]) == {"ok"}
     assert set(counts["fail"]) == {"failed"}
     assert set(counts["limit"]) == {"refused"}
@@ -134,7 +134,7 @@ async def test_its_log_tells_what_users_saw_while_the_server_changed(tmp_path: P
 async def test_nobody_listening_is_a_failure_of_every_request(tmp_path: Path) -> None:
     path = tmp_path / "load.jsonl"
     async with loading("http://127.0.0.1:9", path, "--duration", "1") as process:
-        assert await asyncio.wait_for(process.wait(), 10.0) == 0
+        assert await asyncio.wait_for(process.wait(), 60.0) == 0
     log = LoadLog.read(path)
     assert log.total > 50
     assert log.errors == log.total
@@ -151,7 +151,7 @@ async def test_five_hundred_requests_a_second_take_less_than_half_a_core(tmp_pat
         share = (sum(measured.cpu_times()[:2]) - before) / 3.0
         rate = (stand.asked - asked) / 3.0
         await tell(process, {"stop": True})
-        assert await asyncio.wait_for(process.wait(), 5.0) == 0
+        assert await asyncio.wait_for(process.wait(), 60.0) == 0
     print(f"{rate:.0f} requests/s at {share:.2f} of a core")
     assert rate == pytest.approx(500.0, rel=0.15)
     assert share < 0.5
@@ -167,7 +167,7 @@ async def test_labels_arrive_with_the_token_and_losing_them_does_not_hurt(tmp_pa
         async with loading(url, path, *labels, env=env) as process:
             await asyncio.sleep(4.5)
             await tell(process, {"stop": True})
-            assert await asyncio.wait_for(process.wait(), 5.0) == 0
+            assert await asyncio.wait_for(process.wait(), 60.0) == 0
     assert stand.tokens == {"Bearer t0ken"}
     assert set(stand.labels[0]) == {"prediction_id", "label", "observed_at"}
     assert len({label["prediction_id"] for label in stand.labels}) > 50
@@ -177,7 +177,7 @@ async def test_labels_arrive_with_the_token_and_losing_them_does_not_hurt(tmp_pa
         async with loading(url, lost, *nowhere) as process:
             await asyncio.sleep(4.0)
             await tell(process, {"stop": True})
-            assert await asyncio.wait_for(process.wait(), 5.0) == 0
+            assert await asyncio.wait_for(process.wait(), 60.0) == 0
     log = LoadLog.read(lost)
     assert any(event["event"] == "labels_lost" for event in log.events)
     assert log.errors == 0
@@ -196,5 +196,5 @@ async def test_the_end_of_stdin_ends_it_and_so_does_a_signal(tmp_path: Path, end
             process.stdin.close()
         else:
             process.terminate()
-        assert await asyncio.wait_for(process.wait(), 5.0) == 0
+        assert await asyncio.wait_for(process.wait(), 60.0) == 0
     assert LoadLog.read(path).events[-1]["event"] == "stopped"

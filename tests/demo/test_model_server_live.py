@@ -76,7 +76,7 @@ class Server:
         return {s.name: s.value for f in families for s in f.samples if "le" not in s.labels}
 
     async def exit_code(self) -> int | None:
-        await asyncio.to_thread(self.process.join, 15.0)
+        await asyncio.to_thread(self.process.join, 30.0)
         return self.process.exitcode
 
 
@@ -121,16 +121,14 @@ async def keep_asking(server: Server, seen: list[int], stop: asyncio.Event) -> N
 
 
 async def test_a_stop_under_load_loses_no_request(context: Any, artefacts: Path) -> None:
-    async with running(context, artefacts) as server:
+    async with running(context, artefacts, drain_timeout_s=60.0) as server:
         seen: list[int] = []
         users = [asyncio.create_task(keep_asking(server, seen, asyncio.Event())) for _ in range(30)]
         await asyncio.sleep(0.5)
         before = len(seen)
-        began = time.monotonic()
         server.process.terminate()
-        await asyncio.wait_for(asyncio.gather(*users), 10.0)  # an error of any user fails here
+        await asyncio.wait_for(asyncio.gather(*users), 60.0)  # an error of any user fails here
         assert await server.exit_code() == 0
-        assert time.monotonic() - began < 3.0
         assert Counter(seen) == {200: len(seen)}
         assert len(seen) >= before + 30  # each user was told with an answer, not by a cut line
         with pytest.raises(aiohttp.ClientConnectionError):
@@ -147,12 +145,10 @@ async def test_a_stop_waits_for_what_it_holds(context: Any, artefacts: Path) -> 
 
 
 async def test_a_stop_with_nothing_to_do_is_quick(context: Any, artefacts: Path) -> None:
-    async with running(context, artefacts) as server:
+    async with running(context, artefacts, drain_timeout_s=600.0) as server:
         await server.infer()
-        began = time.monotonic()
         server.process.terminate()
-        assert await server.exit_code() == 0
-        assert time.monotonic() - began < 2.0
+        assert await server.exit_code() == 0  # not after ten minutes
 
 
 async def test_a_stop_is_not_held_up_by_somebody_who_only_looks(
@@ -177,10 +173,8 @@ async def test_a_stop_gives_up_on_what_never_ends(context: Any, artefacts: Path)
     async with running(context, artefacts, tau0_ms=60_000.0, drain_timeout_s=1.0) as server:
         held = asyncio.create_task(server.infer())
         await asyncio.sleep(0.2)
-        began = time.monotonic()
         server.process.terminate()
-        await server.exit_code()
-        assert time.monotonic() - began < 6.0
+        assert await server.exit_code() is not None  # not after the minute that the batch takes
         assert (await held)[0] == 500  # told, not left hanging
 
 
@@ -216,23 +210,23 @@ async def test_the_device_sets_the_capacity_whatever_the_machine(
         stop.set()
         await asyncio.gather(*users)
         rate = len(seen) / (time.monotonic() - began)
-        assert 60.0 < rate <= 4 / 0.048  # 83 requests/s: four at a time, 48 ms each
         metrics = await server.metrics()
-        assert metrics["ml_device_seconds_total"] / metrics["ml_batches_total"] == pytest.approx(
-            0.048, abs=0.006
-        )
+        batches, occupied = metrics["ml_batches_total"], metrics["ml_device_seconds_total"]
+        assert rate <= 4 / 0.048  # 83 requests/s: four at a time, 48 ms each
+        assert len(seen) / batches > 3.5  # sixteen users fill them
+        assert occupied / batches >= 0.0479  # longer where the machine is late to wake it
 
 
 async def test_a_leak_is_real_memory(context: Any, artefacts: Path) -> None:
     async with running(context, artefacts) as server:
         process = psutil.Process(server.process.pid)
-        before = process.memory_info().rss
+        before, began = process.memory_info().rss, time.monotonic()
         order = {"leak_mb_per_s": 60.0}
         await server.post("/admin/chaos", order, x_chaos_token="secret")
         await asyncio.sleep(1.0)
         after = await server.post("/admin/chaos", {"off": True}, x_chaos_token="secret")
         grown = (process.memory_info().rss - before) / 1e6
-        assert 30.0 < after["leaked_mb"] <= 66.0
+        assert 30.0 < after["leaked_mb"] <= 60.0 * (time.monotonic() - began) + 6.0
         assert grown == pytest.approx(after["leaked_mb"], abs=8.0)
         metrics = await server.metrics()
         assert metrics["process_resident_memory_bytes"] >= before + 25e6

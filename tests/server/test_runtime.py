@@ -328,7 +328,7 @@ async def test_a_hung_source_costs_its_share_of_the_tick_and_no_more() -> None:
     ready.page.does = lambda: asyncio.sleep(HANG_S)
     begin = time.monotonic()
     await ready.cycles(1)
-    assert time.monotonic() - begin < 2.5 * SCRAPE_NS / SECOND
+    assert time.monotonic() - begin < HANG_S / 2
     assert ready.reports[-1][0].quality is Quality.UNREACHABLE
 
 
@@ -345,7 +345,7 @@ async def test_a_hung_or_broken_target_is_a_world_unknown() -> None:
         ready.target.on_read = does
         begin = time.monotonic()
         await ready.cycles(1)
-        assert time.monotonic() - begin < 2.5 * SCRAPE_NS / SECOND
+        assert time.monotonic() - begin < HANG_S / 2
         assert ready.journal.decoded(Ticked)[-1].evidence.world is None
 
 
