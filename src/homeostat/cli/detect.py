@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _STREAM: Final = Path("-")
 _NAMED: Final = 3  # files without rows
+_EXACT: Final = "Of --method shesd-exact, which looks at a whole file and is not causal"
 
 
 def detect(
@@ -39,7 +40,8 @@ def detect(
         "stack",
         "--method",
         help="What to judge by, one or several with commas: changepoint, conformal, ewma, pca, "
-        "seasonal, shesd, spot, stack, vae, or an installed one.",
+        "seasonal, shesd, spot, stack, vae, or an installed one. Alone, and not causal: "
+        "shesd-exact, as published, which looks at all of a file first.",
     ),
     model: Path | None = typer.Option(
         None,
@@ -68,16 +70,58 @@ def detect(
     ),
     plot: bool = typer.Option(False, "--plot", help="Draw a page (HTML) beside each output."),
     fresh: bool = typer.Option(False, "--fresh", help="Judge a folder's files again, done or not."),
+    period: int | None = typer.Option(
+        None, "--period", help="Rows of the season; else it is found.", rich_help_panel=_EXACT
+    ),
+    longterm: int | None = typer.Option(
+        None, "--longterm", help="Rows of pieces to judge apart.", rich_help_panel=_EXACT
+    ),
+    max_anomalies: float | None = typer.Option(
+        None, "--max-anomalies", help="At most this share; else 0.1.", rich_help_panel=_EXACT
+    ),
+    alpha: float | None = typer.Option(
+        None, "--alpha", help="Level of the test; else 0.05.", rich_help_panel=_EXACT
+    ),
+    direction: str | None = typer.Option(
+        None, "--direction", help="both, pos or neg; else both.", rich_help_panel=_EXACT
+    ),
+    threshold: str | None = typer.Option(
+        None, "--threshold", help="Large ones alone: med_max, p95, p99.", rich_help_panel=_EXACT
+    ),
+    only_last: bool = typer.Option(
+        False, "--only-last", help="Of the last season alone.", rich_help_panel=_EXACT
+    ),
 ) -> None:
     """Find anomalies in recorded values (CSV, NPZ, Parquet); a row out for each row in.
 
     Exits 6 if nothing could be judged, 1 if a file of a folder could not be read.
     """
-    from homeostat.cli import detect_asked
+    from homeostat.cli import detect_asked, detect_exact
     from homeostat.cli.detect_layout import EmptyError, Wanted
 
     _refuse_budget(false_incidents)
     _refuse_share(false_share, budget=false_incidents, stream=source == _STREAM, plot=plot)
+    whole = detect_exact.asked(
+        _names(method),
+        detect_exact.Given(
+            period=period,
+            longterm=longterm,
+            max_anomalies=max_anomalies,
+            alpha=alpha,
+            direction=direction,
+            threshold=threshold,
+            only_last=only_last,
+        ),
+        {
+            "--input -": source == _STREAM,
+            "--state": state is not None,
+            "--model": model is not None,
+            "--train": train,
+            "--false-incidents": false_incidents is not None,
+            "--false-share": false_share is not None,
+            "--share-of-ticks": share_of_ticks is not None,
+        },
+    )
     wanted = detect_asked.by(
         Wanted(
             time=time,
@@ -86,6 +130,7 @@ def detect(
             false_incidents=false_incidents,
             share_of_ticks=share_of_ticks,
             deployment=deployment,
+            whole=whole,
         ),
         detect_asked.How(
             methods=_names(method), model=model, train=train, false_share=false_share is not None

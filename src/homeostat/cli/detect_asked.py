@@ -39,7 +39,8 @@ def by(wanted: Wanted, how: How) -> Wanted:
     Raises:
         InputError: A method is unknown, the model cannot be used, or options contradict.
     """
-    detect_methods.check(how.methods)
+    if wanted.whole is None:
+        detect_methods.check(how.methods)
     if wanted.false_incidents is not None and how.methods != _STACK:
         raise InputError(
             f"--false-incidents goes with --method stack alone: what it costs was measured for it, "
@@ -64,7 +65,7 @@ def by(wanted: Wanted, how: How) -> Wanted:
         )
     columns = wanted.columns if model is None else model.columns
     asked = replace(wanted, columns=columns, methods=how.methods, model=model)
-    if not how.train:
+    if not how.train and wanted.whole is None:
         detect_methods.of(asked)
     return asked
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from homeostat.base.errors import ConfigError
 from homeostat.cli.detect_cells import TimeForm, form_of, number_of
+from homeostat.detect.shesd_whole import Asked
 
 TIMES: Final = (
     "timestamp", "time", "ts", "datetime", "date", "t", "date_time", "event_time", "epoch",
@@ -69,6 +70,8 @@ class Wanted:
         methods: Names of the methods to judge by, see `cli.detect_methods`.
         model: What some of them judge by; None = nothing.
         deployment: Whose ticks of a journal; None = the only one's.
+        whole: What the published Seasonal Hybrid ESD looks for in whole files, and no method by
+            its name judges; None = methods do.
     """
 
     time: str | None = None
@@ -79,6 +82,7 @@ class Wanted:
     methods: tuple[str, ...] = ("stack",)
     model: ModelFile | None = None
     deployment: str | None = None
+    whole: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

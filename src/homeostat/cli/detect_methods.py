@@ -5,6 +5,7 @@ house or of an installed package, that no such file is called like.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from homeostat import plugins
 from homeostat.base.part import Part
@@ -16,6 +17,9 @@ from homeostat.detect.method_rows import Rows
 from homeostat.detect.method_several import Several
 from homeostat.detect.stack_steered import Steered
 from homeostat.detect.vae_file import Loaded
+
+WHOLE: Final = "shesd-exact"
+"""The one that judges whole files, and so is none of these; see `cli.detect_exact`."""
 
 
 def known() -> Mapping[str, Part]:
@@ -29,7 +33,7 @@ def check(names: Sequence[str]) -> None:
     Raises:
         InputError: Names the first one, and lists those there are.
     """
-    listed = ", ".join(known())
+    listed = ", ".join((*known(), WHOLE))
     if not names:
         raise InputError(f"--method: names none; give one or several of: {listed}")
     for one in names:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat import __version__
-from homeostat.cli import detect_methods, detect_open, detect_scan
+from homeostat.cli import detect_exact, detect_methods, detect_open, detect_scan
 from homeostat.cli.detect_done import NAME, Done
 from homeostat.cli.detect_job import Job
 from homeostat.cli.detect_layout import InputError, Wanted
@@ -63,14 +63,18 @@ def detect(asked: Asked) -> dict[str, Any]:
     """
     if asked.state is not None and asked.source.is_dir():
         raise InputError(f"--state {asked.state}: takes one file, and {asked.source} is a folder")
-    method = detect_methods.of(asked.wanted)
+    whole = asked.wanted.whole
+    method = None if whole is not None else detect_methods.of(asked.wanted)
     jobs, failed = _looked(asked, method)
     done = _done(asked)
     left = [job for job in jobs if not done.knows(job)]
-    _foretell(left, asked.wanted.methods)
+    _foretell(left, asked.wanted)
     with progress("judging", sum(job.scan.rows for job in left), "rows") as advance:
-        for group in groups(left):
-            together(group, _keep(asked, done), advance)
+        for group in groups(left) if whole is None else ([job] for job in left):
+            if whole is None:
+                together(group, _keep(asked, done), advance)
+            else:
+                detect_exact.play(group[0], whole, advance)
             done.add(group)
     return {
         "format": FORMAT,
@@ -83,7 +87,7 @@ def detect(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _looked(asked: Asked, method: Method) -> tuple[list[Job], list[dict[str, str]]]:
+def _looked(asked: Asked, method: Method | None) -> tuple[list[Job], list[dict[str, str]]]:
     """Return the inputs, each looked at, and those of a folder that cannot be read."""
     paths = detect_open.inputs(asked.source, asked.output)
     outputs = detect_open.outputs(paths, asked.source, asked.output)
@@ -99,7 +103,7 @@ def _looked(asked: Asked, method: Method) -> tuple[list[Job], list[dict[str, str
     return jobs, failed
 
 
-def _tried(path: Path, output: Path, asked: Asked, method: Method) -> Job | dict[str, str]:
+def _tried(path: Path, output: Path, asked: Asked, method: Method | None) -> Job | dict[str, str]:
     """Return an input that was looked at, or why a file of a folder cannot be read."""
     try:
         return opened(path, output, asked, method)
@@ -110,14 +114,21 @@ def _tried(path: Path, output: Path, asked: Asked, method: Method) -> Job | dict
         return {"input": str(path), "error": str(error)}
 
 
-def opened(path: Path, output: Path, asked: Asked, method: Method) -> Job:
+def opened(path: Path, output: Path, asked: Asked, method: Method | None) -> Job:
     """Return an input that was looked at and is ready to be played.
+
+    Args:
+        path: The input.
+        output: Where its output goes.
+        asked: What a person asked for.
+        method: What judges it; None = it is judged whole, by none.
 
     Raises:
         InputError: It cannot be read, or has fewer columns than the method takes.
     """
     table = detect_open.table(path, asked.wanted)
-    detect_methods.enough(method, asked.wanted, table.columns, str(path))
+    if method is not None:
+        detect_methods.enough(method, asked.wanted, table.columns, str(path))
     counters = detect_scan.counters(table.columns, asked.wanted, str(path))
     table, scan = detect_scan.look(table, str(path))
     budget = asked.wanted.false_incidents
@@ -145,18 +156,22 @@ def run_of(asked: Asked) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
-def _foretell(jobs: Sequence[Job], methods: Sequence[str]) -> None:
+def _foretell(jobs: Sequence[Job], wanted: Wanted) -> None:
     """Say what is ahead, and what it takes, before it starts."""
     jobs = [job for job in jobs if job.scan.rows]  # of the others a note says that they have none
     if not jobs:
         return
     rows = sum(job.scan.rows for job in jobs)
+    text = f"judging {rows:,} rows of {len(jobs):,} file{'s' * (len(jobs) != 1)}"
+    if wanted.whole is not None:
+        tell(text + detect_exact.foretold(jobs))
+        return
     size = max(bytes_of(job.method, len(job.columns)) for job in jobs)
-    files = f"{len(jobs):,} file{'s' * (len(jobs) != 1)}"
-    text = f"judging {rows:,} rows of {files}; the detectors keep {size:,.0f} bytes for each column"
-    if tuple(methods) == ("stack",):  # how long others take was not measured
-        text += f"; it takes {span(sum(seconds(group) for group in groups(jobs)))} on one core"
-    tell(text if tuple(methods) == ("stack",) else f"{text}, by {', '.join(methods)}")
+    text += f"; the detectors keep {size:,.0f} bytes for each column"
+    if wanted.methods == ("stack",):  # how long others take was not measured
+        tell(f"{text}; it takes {span(sum(seconds(group) for group in groups(jobs)))} on one core")
+    else:
+        tell(f"{text}, by {', '.join(wanted.methods)}")
 
 
 def seconds(group: Sequence[Job]) -> float:

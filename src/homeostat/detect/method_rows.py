@@ -84,7 +84,7 @@ class Rows:
         )
         each = np.asarray(output.neg_log10_p, dtype=float).reshape(table.shape)
         loud = np.asarray(output.alarm, dtype=bool).reshape(table.shape).any(axis=1)
-        evidence = _most(each)
+        evidence = most(each)
         incident, alarm = told(state.incident, loud, np.isnan(evidence))
         said = Said(
             neg_log10_p=evidence,
@@ -92,7 +92,7 @@ class Rows:
             alarm=alarm,
             active=incident.active,
             unknown=np.isnan(evidence),
-            contributions=_shares(each),
+            contributions=shares(each),
             low=np.asarray(output.low, dtype=float).reshape(table.shape),
             high=np.asarray(output.high, dtype=float).reshape(table.shape),
             each=no_each(len(table)),
@@ -101,15 +101,15 @@ class Rows:
         return RowsState(after, incident), said
 
 
-def _most(each: Any) -> Any:
+def most(each: Any) -> Any:
     """Return the evidence of entities from that of columns `[entity, column]`, NaN if none is."""
     known = np.isfinite(each)
     count = known.sum(axis=1)
-    most = np.where(known, each, 0.0).max(axis=1) - np.log10(np.maximum(count, 1))
-    return np.where(count > 0, np.maximum(most, 0.0), np.nan)
+    loudest = np.where(known, each, 0.0).max(axis=1) - np.log10(np.maximum(count, 1))
+    return np.where(count > 0, np.maximum(loudest, 0.0), np.nan)
 
 
-def _shares(each: Any) -> Any:
+def shares(each: Any) -> Any:
     """Return the shares of the few most telling columns; NaN where there is no evidence."""
     parts = np.nan_to_num(worst(each, _FEW))
     total = parts.sum(axis=1, keepdims=True)

@@ -10,12 +10,12 @@ This looks at the future of every point it judges. The causal form is `detect.sh
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from homeostat.stats.esd import Direction, esd
+from homeostat.stats.esd import MAD_SIGMA, Direction, esd
 from homeostat.stats.stl import stl_periodic
 
 Floats = npt.NDArray[np.float64]
@@ -88,12 +88,16 @@ class Found:
         index: Places in the series, from 0. `[anomaly]`
         value: The series there. `[anomaly]`
         expected: What the decomposition expected, cut to a whole number. `[anomaly]`
+        deviation: How far out each value of the series is, the way that was asked for: from its
+            season and the median, in scales of what is left without the anomalies; of two pieces
+            the larger one. NaN where unknown. `[time]`
         unknown: Why nothing could be judged; empty when the answer is one.
     """
 
     index: Places
     value: Floats
     expected: Floats
+    deviation: Floats
     unknown: str = ""
 
 
@@ -112,25 +116,32 @@ def shesd(values: npt.ArrayLike, options: Options) -> Found:
     x = np.asarray(values, dtype=np.float64).ravel()
     known = np.flatnonzero(np.isfinite(x))
     if not len(known):
-        return _nothing("no value is known")
-    first, last = int(known[0]), int(known[-1]) + 1
+        return _nothing(len(x), "no value is known")
+    whole, first, last = np.full(len(x), np.nan), int(known[0]), int(known[-1]) + 1
     x = np.where(np.isfinite(x[first:last]), x[first:last], np.nan)
     if len(x) < 2 * options.period:
-        return _nothing(f"{len(x)} values are fewer than two periods of {options.period}")
-    pieces = [_piece(x, piece, options) for piece in _pieces(len(x), options)]
-    if not any(steps for _, _, steps in pieces):
-        return _nothing("more than half of the values are exactly the season: no spread to measure")
-    index = np.concatenate([found for found, _, _ in pieces])
-    expected = np.concatenate([one for _, one, _ in pieces])
+        why = f"{len(x)} values are fewer than two periods of {options.period}"
+        return _nothing(len(whole), why)
+    cuts = _pieces(len(x), options)
+    pieces = [_piece(x, cut, options) for cut in cuts]
+    if not any(piece.steps for piece in pieces):
+        why = "more than half of the values are exactly the season: no spread to measure"
+        return _nothing(len(whole), why)
+    index = np.concatenate([piece.places for piece in pieces])
+    expected = np.concatenate([piece.expected for piece in pieces])
+    for cut, piece in zip(cuts, pieces, strict=True):
+        part = whole[first + cut.start : first + cut.stop]
+        part[:] = np.fmax(part, piece.deviation)
     index, once = np.unique(index, return_index=True)
     keep = _reported(x, index, options)
     index, expected = index[keep], expected[once][keep]
-    return Found(index=index + first, value=x[index], expected=expected)
+    return Found(index=index + first, value=x[index], expected=expected, deviation=whole)
 
 
-def _nothing(why: str) -> Found:
-    empty = np.empty(0)
-    return Found(index=np.empty(0, dtype=np.int64), value=empty, expected=empty, unknown=why)
+def _nothing(n: int, why: str) -> Found:
+    empty, places = np.empty(0), np.empty(0, dtype=np.int64)
+    unknown = np.full(n, np.nan)
+    return Found(index=places, value=empty, expected=empty, deviation=unknown, unknown=why)
 
 
 def _pieces(n: int, options: Options) -> list[slice]:
@@ -144,13 +155,29 @@ def _pieces(n: int, options: Options) -> list[slice]:
     ]
 
 
-def _piece(x: Floats, piece: slice, options: Options) -> tuple[Places, Floats, int]:
-    """Return places, expected values, and how many steps the test could take."""
+class _Piece(NamedTuple):
+    """What was found in a piece.
+
+    Attributes:
+        places: Of the anomalies in the series. `[anomaly]`
+        expected: What was expected there. `[anomaly]`
+        deviation: As in `Found`, of the piece. `[time]`
+        steps: How many steps the test could take.
+    """
+
+    places: Places
+    expected: Floats
+    deviation: Floats
+    steps: int
+
+
+def _piece(x: Floats, piece: slice, options: Options) -> _Piece:
     part = x[piece]
+    deviation = np.full(len(part), np.nan)
     known = np.flatnonzero(np.isfinite(part))
     most = max(int(len(known) * options.max_anoms), 1)
     if len(known) < most + 2:
-        return np.empty(0, dtype=np.int64), np.empty(0), 0
+        return _Piece(np.empty(0, dtype=np.int64), np.empty(0), deviation, 0)
     parts = stl_periodic(part, options.period)
     rest = (part - parts.seasonal - np.median(part[known]))[known]
     # What is left of an exact season is rounding, which differs between processors: no spread.
@@ -158,7 +185,24 @@ def _piece(x: Floats, piece: slice, options: Options) -> tuple[Places, Floats, i
     test = esd(rest, most, options.alpha, direction=options.direction)
     found = known[test.found]
     expected = np.trunc(parts.seasonal + parts.trend)[found]
-    return found + piece.start, expected, len(test.removed)
+    if len(test.removed):
+        deviation[known] = _out(rest, np.delete(rest, test.found), options.direction)
+    return _Piece(found + piece.start, expected, deviation, len(test.removed))
+
+
+def _out(rest: Floats, usual: Floats, direction: Direction) -> Floats:
+    """Return how far out values are beside the usual ones, infinite where these are all alike."""
+    off = rest - np.median(usual)
+    scale = MAD_SIGMA * float(np.median(np.abs(usual - np.median(usual))))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(off == 0.0, 0.0, off / scale)
+    match direction:
+        case Direction.POS:
+            return share
+        case Direction.NEG:
+            return -share
+        case Direction.BOTH:
+            return np.abs(share)
 
 
 def _reported(x: Floats, index: Places, options: Options) -> npt.NDArray[np.bool_]:
