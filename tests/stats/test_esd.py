@@ -1,6 +1,7 @@
 """ESD against Rosner's published example, R's steps, and the definition applied step by step."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,22 @@ from hypothesis import strategies as st
 from homeostat.stats.esd import MAD_SIGMA, Direction, critical_values, esd
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
-# NIST/SEMATECH e-Handbook 1.3.5.17.3: Rosner's 54 values, three outliers.
-ROSNER = np.concatenate([
-    [-0.25, 0.68, 0.94, 1.15, 1.20, 1.26, 1.26, 1.34, 1.38, 1.43, 1.49, 1.49, 1.55, 1.56],
-    [1.58, 1.65, 1.69, 1.70, 1.76, 1.77, 1.81, 1.91, 1.94, 1.96, 1.99, 2.06, 2.09, 2.10],
-    [2.14, 2.15, 2.23, 2.24, 2.26, 2.35, 2.37, 2.40, 2.47, 2.54, 2.62, 2.64, 2.90, 2.92],
-    [2.92, 2.93, 3.21, 3.26, 3.30, 3.59, 3.68, 4.30, 4.64, 5.34, 5.42, 6.01],
-])
-# Sizes of R and lambda as the handbook prints them.
-ROSNER_R = [3.118, 2.942, 3.179, 2.810, 2.815, 2.848, 2.279, 2.310, 2.101, 2.067]
-ROSNER_LAMBDA = [3.158, 3.151, 3.143, 3.136, 3.128, 3.120, 3.111, 3.103, 3.094, 3.085]
+# NIST/SEMATECH e-Handbook 1.3.5.17.3: Rosner's 54 values, ten steps, three outliers.
+ROSNER = Path(__file__).parents[1] / "oracles" / "control_charts.json"
 
 
-def test_rosners_example_has_three_outliers() -> None:
-    test = esd(ROSNER, 10, 0.05, hybrid=False)
-    assert test.deviation == pytest.approx(ROSNER_R, abs=1.1e-3)
-    assert test.critical == pytest.approx(ROSNER_LAMBDA, abs=1.1e-3)
+def test_rosners_example_agrees_in_all_of_the_handbooks_ten_steps() -> None:
+    oracle = json.loads(ROSNER.read_text())["rosner_nist"]
+    assert set(oracle) == {"data", "alpha", "r", "steps_i_R_lambda_value"}  # nothing is left out
+    values = np.array(oracle["data"])
+    step, deviation, critical, removed = zip(*oracle["steps_i_R_lambda_value"], strict=True)
+    test = esd(values, oracle["r"], oracle["alpha"], hybrid=False)
+    assert step == tuple(range(1, oracle["r"] + 1))
+    assert values[test.removed].tolist() == list(removed)
+    assert test.deviation == pytest.approx(deviation, abs=5.1e-4)  # as printed, to three places
+    assert test.critical == pytest.approx(critical, abs=5.1e-4)
     assert test.outliers == 3
-    assert ROSNER[test.found].tolist() == [6.01, 5.42, 5.34]
+    assert values[test.found].tolist() == list(removed[:3])
 
 
 def test_the_hybrids_steps_are_those_of_twitters_program() -> None:
