@@ -27,8 +27,6 @@ LEVELS: Final = (0.05, 0.5, 0.95)
 
 Floats = npt.NDArray[np.float64]
 
-# Slopes at the middle of ten equally probable parts.
-_SLOPES: Final = 10
 # Of the moments of the past, the quarter most like this one, at most so many.
 _ALIKE: Final = 4
 _MOST_ALIKE: Final = 24
