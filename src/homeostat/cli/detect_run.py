@@ -167,7 +167,7 @@ def _foretell(jobs: Sequence[Job], wanted: Wanted) -> None:
         tell(text + detect_exact.foretold(jobs))
         return
     size = max(bytes_of(job.method, len(job.columns)) for job in jobs)
-    text += f"; the detectors keep {size:,.0f} bytes for each column"
+    text += f"; the detectors keep {size:,.0f} bytes for each column, however many rows there are"
     if wanted.methods == ("stack",):  # how long others take was not measured
         tell(f"{text}; it takes {span(sum(seconds(group) for group in groups(jobs)))} on one core")
     else:

@@ -8,6 +8,7 @@ One that merely never falls is told and not touched: a slow morning never falls 
 """
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import Final
 
 import numpy as np
@@ -16,10 +17,12 @@ from homeostat.cli import detect_ticks as ticks
 from homeostat.cli.detect_block import Block, Table, joined
 from homeostat.cli.detect_layout import InputError, Wanted
 from homeostat.cli.detect_look import COUNTERS, Look, Scan
+from homeostat.cli.output import tell
 
 _MOST_SORTED: Final = 50_000_000  # cells that are sorted in memory: 400 MB of numbers
 _BACK_SHARE: Final = 0.01  # of the rows may step back in time: a clock that was set, summer time
 _BACK_FEW: Final = 2  # and so many in a short file
+_LINE_S: Final = 60.0  # between two lines that say how far the look at a long file is
 
 
 class Sorted:
@@ -53,7 +56,7 @@ def look(table: Table, name: str) -> tuple[Table, Scan]:
     Raises:
         InputError: It cannot be read, or is too large to be sorted.
     """
-    found = _pass(table)
+    found = _pass(table, name)
     if found.back > max(_BACK_FEW, _BACK_SHARE * found.rows) or 0 < found.back == found.rows - 1:
         if found.rows * (len(table.columns) + 1) > _MOST_SORTED:
             raise InputError(
@@ -61,7 +64,7 @@ def look(table: Table, name: str) -> tuple[Table, Scan]:
                 "too many to be sorted in memory; sort the file by time first"
             )
         back, table = found.back, Sorted(table)
-        found = _pass(table)
+        found = _pass(table, name)
         found.sorted_rows = True
         found.notes.insert(0, f"{back:,} rows were earlier than the one before: sorted by time")
     return table, found
@@ -88,9 +91,13 @@ def counters(columns: tuple[str, ...], wanted: Wanted, name: str) -> np.ndarray:
             return np.array([column in asked for column in columns])
 
 
-def _pass(table: Table) -> Scan:
-    grid, found = ticks.new_grid(), Look(table.columns, table.notes)
+def _pass(table: Table, name: str) -> Scan:
+    grid, found, rows, last = ticks.new_grid(), Look(table.columns, table.notes), 0, monotonic()
     for block in table.blocks():
         grid, said = ticks.timing(grid, block.at)
         found.add(block, said, float(grid.step[0]))
+        rows += len(block.at)
+        if (now := monotonic()) - last >= _LINE_S:
+            last = now
+            tell(f"looking: {rows:,} rows of {name} so far")
     return found.found()
