@@ -26,6 +26,7 @@ from homeostat.cli.detect_done import code_digest
 from homeostat.cli.detect_feed import Past, no_past
 from homeostat.cli.detect_layout import EmptyError, InputError, Layout, Wanted, is_header, layout
 from homeostat.cli.detect_look import Look, as_json
+from homeostat.cli.detect_play import bytes_of
 from homeostat.cli.detect_scan import counters
 from homeostat.cli.detect_tally import Tally
 from homeostat.cli.detect_write import head, lines, unread
@@ -161,6 +162,15 @@ class Stream:
             "quality": as_json(scan),
         }
 
+    def foretell(self) -> None:
+        """Say what is kept, before the first row."""
+        width = len(self.columns)
+        size = bytes_of(self.stack, width)
+        tell(
+            f"judging rows of {width:,} column{'s' * (width != 1)} as they come; the detectors "
+            f"keep {size:,.0f} bytes for each column, however many rows there are"
+        )
+
     def begin(self) -> None:
         """Write the header."""
         self._put([head(self.columns, self.stack.names).rstrip("\n")])
@@ -253,7 +263,9 @@ def detect(output: Path, wanted: Wanted, state: Path | None) -> tuple[dict[str, 
         try:
             if stream.went_on is None or not _holds(output):
                 stream.begin()
-            for number, line in first[1 if how.header else 0 :]:
+            if rest := first[1 if how.header else 0 :]:
+                stream.foretell()
+            for number, line in rest:
                 stream.row(line, number)
             for number, line in rows:
                 stream.row(line, number)

@@ -163,29 +163,25 @@ def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> 
     """Return the group with a slot for every series of this tick."""
     if group is not None and group.keys == seen.keys:
         return replace(group, slots=slots.seen_again(group.slots, group.where, tick))
-    outlook = _outlook(interval)
     if group is None:
+        first = empty(interval, _FIRST_SLOTS)
         group = AheadGroup(
             ticks=0,
             slots=slots.no_slots(_FIRST_SLOTS),
             keys=(),
             where=np.zeros(0, dtype=np.int64),
-            limits=np.full(_FIRST_SLOTS, np.nan),
-            outlook=outlook.init(np, _FIRST_SLOTS),
-            young=forecast_young.init(np, _FIRST_SLOTS),
-            season=_seasons(interval).init(np, _FIRST_SLOTS),
+            limits=first[0],
+            outlook=first[1],
+            young=first[2],
+            season=first[3],
         )
     before = len(group.slots.keys)
     placed, where, fresh = slots.assign(group.slots, seen.keys, tick, _FORGET)
     size = len(placed.keys)
     old = (group.limits, group.outlook, group.young, group.season)
-    new = (
-        np.full(size, np.nan),
-        outlook.init(np, size),
-        forecast_young.init(np, size),
-        _seasons(interval).init(np, size),
-    )
-    limits, ahead, young, season = slots.carried(old, new, fresh, before) if fresh.any() else old
+    if fresh.any():
+        old = slots.carried(old, empty(interval, size), fresh, before)
+    limits, ahead, young, season = old
     return replace(
         group,
         slots=placed,
@@ -195,6 +191,23 @@ def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> 
         outlook=ahead,
         young=young,
         season=season,
+    )
+
+
+def empty(
+    interval: int, series: int
+) -> tuple[Floats, demand_outlook.OutlookState, YoungState, SeasonalMemory]:
+    """Return what is remembered of series of which nothing was seen, as in `AheadGroup`.
+
+    Args:
+        interval: Between two ticks, nanoseconds.
+        series: How many; the last axis of every array.
+    """
+    return (
+        np.full(series, np.nan),
+        _outlook(interval).init(np, series),
+        forecast_young.init(np, series),
+        _seasons(interval).init(np, series),
     )
 
 

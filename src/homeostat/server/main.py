@@ -47,6 +47,7 @@ from homeostat.server.proof_gate import ProofGate
 from homeostat.server.reloading import keep_in_force
 from homeostat.server.runtime import Runtime, Shell
 from homeostat.server.shown import alike_of, books_of, freeze_of
+from homeostat.server.sizes import SERIES, of_series
 from homeostat.server.telemetry.own import Own
 from homeostat.server.telemetry.tracing import Tracing
 from homeostat.server.view import View
@@ -159,6 +160,13 @@ async def _serve(
             open_pages.served(app, token, partial(open_pages.place, runtime, lead), plan.pages),
             serve_app(app, plan.api_host, plan.api_port) as url,
         ):
+            keeps = of_series()
+            log.info(
+                "detection keeps",
+                bytes_a_series=round(keeps.score + keeps.charts),
+                more_where_foretold=round(keeps.forecasts),
+                series_of_a_deployment=SERIES,
+            )
             log.info(
                 "serving",
                 url=url,
