@@ -161,6 +161,44 @@ def test_who_tells_of_a_label_when_it_is_over_is_told_from_who_tells_in_time() -
     assert told["shipped threshold"] > 50.0
 
 
+@pytest.mark.slow
+def test_what_must_not_matter_does_not_on_short_stretches_and_neither_does_a_name(
+    tmp_path: Path,
+) -> None:
+    from detection import controls, controls_command, playing, sets  # noqa: PLC0415 - found above
+
+    draw, rows = np.random.default_rng(12), 320
+    start = np.datetime64("2026-01-01T00:00:00")
+    paths = [tmp_path / "level.csv", tmp_path / "season.csv"]
+    for path in paths:
+        values = draw.normal(40.0, 1.0, rows)
+        values += 4.0 * np.sin(np.arange(rows) / 4.0) * (path.stem == "season")
+        values[300:310] += 15.0
+        minutes = 5 * (np.arange(rows) + (np.arange(rows) >= 200) * 3)  # three rows are missing
+        times = [str(one).replace("T", " ") for one in start + minutes.astype("timedelta64[m]")]
+        pairs = zip(times, values.tolist(), strict=True)
+        path.write_text("timestamp,value\n" + "".join(f"{at},{one!r}\n" for at, one in pairs))
+    if (sets.SHARED / "data" / "nab").is_dir():
+        paths.append(sets.nab_root() / "data" / "realTraffic" / "speed_7578.csv")
+    recordings = [sets.beginning(_unlabelled(path), rows) for path in paths]
+    assert [int(said.alarm.sum()) for said in playing.played(recordings)][:2] == [1, 1]
+    holds = controls.invariances(recordings, ticks=rows)
+    assert all(holds.values()), holds
+    holds = controls_command.checks(paths, rows=rows)
+    assert holds.pop("the command: a name changes nothing")
+    assert all(holds.values()), holds
+
+
+def _unlabelled(path: Path) -> Any:
+    from detection import sets  # noqa: PLC0415 - found by the fixture above
+
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    times = np.array([row["timestamp"] for row in rows], dtype="datetime64[s]").astype(float)
+    values = np.array([[float(row["value"])] for row in rows])
+    return sets.made(path.stem, sets.Read(times, values, np.zeros(len(rows), dtype=bool)))
+
+
 @pytest.mark.long
 def test_what_must_not_matter_does_not() -> None:
     from detection import controls  # noqa: PLC0415 - found by the fixture above
