@@ -13,12 +13,13 @@ The last test takes what real series do while nothing is wrong: normal days, dra
 the tails of real series and no fault but those put in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from noise_families import FAMILIES
 
 from homeostat.detect.fleet_chain import Config as ChainConfig
 from homeostat.detect.fleet_told import Config as FleetConfig
@@ -30,42 +31,6 @@ WARM, TESTED, BLOCK, LASTS = 800, 320, 16, 32
 SEASONAL_WARM = 1600  # eight cycles: three to find the season, three to fill the table after it
 SHIFT = 8.0
 DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-def independent(draw: Callable[[Any, int], Any]) -> Callable[[Any, int], Iterator[Any]]:
-    def ticks(rng: Any, series: int) -> Iterator[Any]:
-        while True:
-            yield draw(rng, series)
-
-    return ticks
-
-
-def correlated(rng: Any, series: int) -> Iterator[Any]:
-    y = rng.standard_normal(series)
-    while True:
-        y = 0.9 * y + np.sqrt(1.0 - 0.81) * rng.standard_normal(series)
-        yield y
-
-
-def seasonal(rng: Any, series: int) -> Iterator[Any]:
-    """A season of 200 ticks and two deviations, and levels that jump by about one now and then."""
-    phase, level, tick = rng.random(series) * 200.0, np.zeros(series), 0
-    while True:
-        jumps = rng.random(series) < 1.0 / 400.0
-        level = 0.995 * level + jumps * rng.standard_normal(series)
-        wave = 2.0 * np.sin(2.0 * np.pi * (tick + phase) / 200.0)
-        yield wave + level + rng.standard_normal(series)
-        tick += 1
-
-
-# Each in its own standard deviations; those of the seasonal one are its noise's.
-FAMILIES: dict[str, Callable[[Any, int], Iterator[Any]]] = {
-    "normal": independent(lambda rng, n: rng.standard_normal(n)),
-    "t4": independent(lambda rng, n: rng.standard_t(4, n) / np.sqrt(2.0)),
-    "lognormal": independent(lambda rng, n: np.exp(rng.standard_normal(n)) / 2.1612),
-    "correlated": correlated,
-    "seasonal": seasonal,
-}
 
 
 class Played(NamedTuple):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
 from homeostat.base.family import Family as Family  # noqa: PLC0414 - evidence speaks of it
+from homeostat.base.fleetwide import Fleetwide
 from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
@@ -335,6 +336,7 @@ class Evidence:
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
         increments: What it served since the tick before, where something asks for it.
+        fleetwide: What the tests of the whole fleet say of it, None where nobody asked.
     """
 
     deployment: str
@@ -351,6 +353,7 @@ class Evidence:
     score: Score | None = None
     increments: tuple[Increments, ...] = ()
     promises: tuple[PromiseTest, ...] = ()
+    fleetwide: Fleetwide | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

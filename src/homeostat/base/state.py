@@ -265,6 +265,21 @@ class Ebb:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What people know of the open incident, where a budget was asked for; see `loop.telling`.
+
+    Attributes:
+        incident_id: The incident.
+        told: They were told of it.
+        held: It is confirmed, and on the last tick they were not told of it.
+    """
+
+    incident_id: str
+    told: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopState:
     """One deployment's decision state.
 
@@ -318,6 +333,7 @@ class LoopState:
         lineages: Retrains that were asked for, oldest first; the newest are kept.
         leaving: The last shift to the fallback pool that was compared, None before the first.
         ebb: What the score told of and nothing came of, None before the first incident.
+        telling: What people know of the open incident, None where no budget asks.
     """
 
     managed: Managed
@@ -368,3 +384,4 @@ class LoopState:
     idle_at: TimeNs | None = None
     leaving: Leaving | None = None
     ebb: Ebb | None = None
+    telling: Telling | None = None

@@ -287,7 +287,8 @@ def _nothing(fleet: Fleet) -> Told:
     """Return what is said of a tick that was not judged."""
     entities = len(fleet.columns)
     no = np.zeros(entities, dtype=bool)
-    return Told(np.full(entities, np.nan), no, no, np.full(sum(fleet.columns), np.nan), None)
+    unknown = np.full(entities, np.nan)
+    return Told(unknown, no, no, np.full(sum(fleet.columns), np.nan), None, None)
 
 
 def _said(told: Sequence[Told], known: Any, place: _Place, stay: float) -> Said:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from homeostat.cli.output import cell
 from homeostat.cli.tables_budgets import budgets
 from homeostat.cli.tables_learning import learning
+from homeostat.cli.tables_tested import tested
 
 Plain = Mapping[str, Any]
 Row = dict[str, Any]
@@ -143,7 +144,7 @@ def then(row: Plain) -> dict[str, str | list[str]]:
         "health score then": [score(known["health_score"]), *map(_part, known["health_parts"])],
         "objectives then": slo(known["slo_met"]),
         "suspected then": [_suspicion(one) for one in known["suspicions"]] or ["-"],
-        "objectives tested": [_tested(one) for one in known["promises"]] or ["not counted"],
+        **tested(known, clock),
         "forecasts then": _outlooks(known["forecasts"]),
     }
 
@@ -175,7 +176,7 @@ def outlook(row: Plain) -> dict[str, str | list[str]]:
     return {
         "health score now": [score(row["health_score"]), *map(_part, row["health_parts"])],
         "forecasts now": _outlooks(row["forecasts"]),
-        "objectives tested": [_tested(one) for one in row["promises"]] or ["not counted"],
+        **tested(row, clock),
     }
 
 
@@ -377,17 +378,6 @@ def _left(one: Plain) -> str:
         for level, at in zip(("5%", "50%", "95%"), one["left_s"], strict=True)
     )
     return f"{one['subject']} {one['signal']} full: {times}"
-
-
-def _tested(one: Plain) -> str:
-    """Return what the test of an objective says: "gateway error_ratio, 0.01 promised: ..."."""
-    said = {True: "broken", False: "not shown to be broken", None: "not counted now"}
-    since = "" if one["since"] is None else f", against it since {clock(one['since'])}"
-    return (
-        f"{one['subject']} {one['signal']}, {cell(one['limit'])} promised: {said[one['broken']]}, "
-        f"e-value {10.0 ** one['log10_e']:.2g}{since} ({one['tests']} ticks); "
-        f"share that breaks it {one['share_low']:.2g} to {one['share_high']:.2g}"
-    )
 
 
 def _suspicion(one: Plain) -> str:

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from homeostat.detect import fleet_blocks, fleet_chain, stack_incident
+from homeostat.detect.fused_groups import filled, leaves
 from homeostat.stats import fdr, fdr_past
 
 # Evidence of a block under way from which on its ticks teach nothing: what the alarm would say.
@@ -103,6 +104,7 @@ class Told(NamedTuple):
         shares: Of each series in its entity's evidence, NaN where there is none. `[series]`.
         block: -log10 p of each series' block, where this tick ends one and it was old enough
             (NaN else), `[series]`; None where no block ends.
+        unusual: Series whose own block is rare enough, bool `[series]`; None likewise.
     """
 
     neg_log10_p: Any
@@ -110,6 +112,7 @@ class Told(NamedTuple):
     active: Any
     shares: Any
     block: Any
+    unusual: Any
 
 
 class Fleet:
@@ -119,18 +122,23 @@ class Fleet:
         columns: How many series each entity has, one at least each; a series' number is that of
             its entity's first one, and its place in it.
         config: Settings.
+        each: Level that a series' test has besides, from a budget of false alarms; 0 for none. An
+            entity has the sum of those of its series that are tested.
 
     Raises:
         ValueError: There is no entity, or one without series.
     """
 
-    def __init__(self, columns: Sequence[int], config: Config | None = None) -> None:
+    def __init__(
+        self, columns: Sequence[int], config: Config | None = None, *, each: float = 0.0
+    ) -> None:
         if not columns or min(columns) < 1:
             raise ValueError(f"fleet: each entity needs a series, got {list(columns)}")
         self.config = Config() if config is None else config
         self.columns = tuple(columns)
         self._first = np.cumsum([0, *columns[:-1]])
         self._of = np.repeat(np.arange(len(columns)), columns)
+        self._each = each
         self._chain = fleet_chain.Chain(self.config.chain)
         self._blocks = fleet_blocks.FleetBlocks(self.config.block, self.config.past)
         self._rule = fdr.OnlineFdr(fdr.Config(rate=self.config.rate))
@@ -166,7 +174,7 @@ class Fleet:
         judging = state.age >= self.config.warm
         usual_now = (state.lasts >= self.config.patience)[self._of]
         calm = ~(so_far > _CALM) | ~judging | usual_now
-        alarm, block = np.zeros(len(self.columns), dtype=bool), None
+        alarm, block, unusual = np.zeros(len(self.columns), dtype=bool), None, None
         if ended is not None:
             block = np.where(judging, ended.neg_log10_p, np.nan)
             state, alarm, unusual = self._decided(state, block)
@@ -183,7 +191,56 @@ class Fleet:
         )
         there = np.logical_or.reduceat(np.isfinite(row), self._first)
         shown = np.where(there, after.evidence, np.nan)
-        return after, Told(shown, alarm, active, after.shares, block)
+        return after, Told(shown, alarm, active, after.shares, block, unusual)
+
+    def moved(self, state: FleetState, series: Any, entities: Any) -> FleetState:
+        """Return the state of another fleet's as this one's, with some of its series and entities.
+
+        What the fleet has in common goes on: its past, its balance, its block under way.
+
+        Args:
+            state: Of the other fleet, which has the same settings.
+            series: Where each series of this one was in it, -1 for one that is new, `[series]`.
+            entities: Likewise, `[entity]`.
+        """
+        blank, blocks = self.init(), state.blocks
+        block, past = blocks.block, blocks.past
+
+        def rows(new: Any, old: Any, where: Any = series) -> Any:
+            out = new.copy()
+            there = where >= 0
+            out[..., there] = old[..., where[there]]
+            return out
+
+        fresh = blank.blocks
+        chain = [
+            old if not new.ndim else rows(new, old)
+            for new, old in zip(leaves(blank.chain), leaves(state.chain), strict=True)
+        ]
+        return state._replace(
+            chain=filled(blank.chain, chain),
+            blocks=blocks._replace(
+                block=block._replace(
+                    won=rows(fresh.block.won, block.won),
+                    best=rows(fresh.block.best, block.best),
+                    seen=rows(fresh.block.seen, block.seen),
+                ),
+                errors=rows(fresh.errors, blocks.errors),
+                past=past._replace(
+                    worst=rows(fresh.past.worst, past.worst),
+                    lasting=rows(fresh.past.lasting, past.lasting),
+                    blocks=rows(fresh.past.blocks, past.blocks),
+                ),
+            ),
+            age=rows(blank.age, state.age),
+            incident=stack_incident.State(
+                rows(blank.incident.active, state.incident.active, entities),
+                rows(blank.incident.calm, state.incident.calm, entities),
+            ),
+            lasts=rows(blank.lasts, state.lasts, entities),
+            evidence=rows(blank.evidence, state.evidence, entities),
+            shares=rows(blank.shares, state.shares),
+        )
 
     def _decided(self, state: FleetState, block: Any) -> tuple[FleetState, Any, Any]:
         """Return the state after the tests of a block, the alarms, and which series are unusual."""
@@ -193,10 +250,11 @@ class Fleet:
         price = np.log10(np.maximum(count, 1.0))
         evidence = np.where(count > 0.0, np.maximum(best - price, 0.0), np.nan)
         tests = np.where(state.incident.active, np.nan, evidence)
-        balance, decided = self._rule.step(np, state.balance, tests)
-        level = decided.neg_log10_level
+        besides = self._each * count if self._each > 0.0 else None
+        balance, decided = self._rule.step(np, state.balance, tests, besides)
+        level = np.broadcast_to(decided.neg_log10_level, count.shape)
         incident, alarm = stack_incident.step(np, self._lasting, state.incident, evidence, level)
-        unusual = known & (np.where(known, block, 0.0) - price[self._of] >= level)
+        unusual = known & (np.where(known, block, 0.0) - price[self._of] >= level[self._of])
         sure = np.where(known, block, 0.0)
         total = np.add.reduceat(sure, self._first)[self._of]
         shares = np.where(total > 0.0, sure / np.where(total > 0.0, total, 1.0), np.nan)

@@ -42,6 +42,7 @@ from homeostat.lab.controller_names import OWNERSHIP, family_index
 from homeostat.lab.controller_platform import Platform
 from homeostat.loop import step as loop_step
 from homeostat.loop.parts import LoopParts
+from homeostat.loop.telling import is_held
 
 HOPS: Final = 10
 """Reads of the world in a row, before and after a tick, that find the same; a real read takes
@@ -144,14 +145,14 @@ class Runtime:
         if self.done.owner_conflict:
             return OWNERSHIP
         incident = self.state.incident
-        confirmed = incident is not None and incident.confirmed_at is not None
-        return family_index(incident.family if confirmed and incident else None)
+        return family_index(incident.family if self.alarm and incident else None)
 
     @property
     def alarm(self) -> bool:
-        """Whether the deployment is taken to be abnormal."""
+        """Whether the deployment is taken to be abnormal, and people are told so."""
         incident = self.state.incident
-        return incident is not None and incident.confirmed_at is not None
+        held = is_held(self.state.telling, incident)
+        return incident is not None and incident.confirmed_at is not None and not held
 
     def answers(self, receipts: tuple[Receipt, ...], at: TimeNs) -> None:
         """Take what became of the last scrape's writes, and everything that follows from it.

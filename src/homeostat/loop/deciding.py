@@ -9,7 +9,7 @@ from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident
 from homeostat.base.state import LoopState
 from homeostat.base.units import MINUTE, TimeNs
-from homeostat.loop import acting, heeding, memory, rehearsing, seat, training
+from homeostat.loop import acting, heeding, memory, rehearsing, seat, telling, training
 from homeostat.loop.parts import LoopParts
 
 # An idle deployment says no more often than this why it is left as it is: that may last for weeks.
@@ -113,6 +113,8 @@ def _hold(
         commands = (Record(fact=record),)
     if incident.escalated or not _must_tell(state, incident, proposal.action, now):
         return state, commands
+    if telling.is_held(state.telling, incident):
+        return state, commands  # charts alone, and the fleet does not tell: nobody is woken
     told = replace(incident, escalated=True)
     notice = Notice(
         key=incident.id,

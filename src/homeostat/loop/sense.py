@@ -6,7 +6,8 @@ is learnt from a deployment in which something is suspected or an action of ours
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from homeostat.base import names
@@ -24,6 +25,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
+from homeostat.loop.as_usual import as_usual
 from homeostat.loop.sense_parts import Judged, PageState, SenseParts, Shifted
 
 __all__ = ["READY_TICKS", "STATE_CLASSES", "SenseParts", "SenseState", "init", "step"]
@@ -46,6 +48,7 @@ class SenseState:
         promises: The state of the tests of objectives.
         encoded: The autoencoders' state.
         drift: The state of the tests of activations.
+        fleetwide: The state of the fleet's tests.
     """
 
     signals: Any
@@ -57,6 +60,7 @@ class SenseState:
     promises: Any = None
     encoded: Any = None
     drift: Any = None
+    fleetwide: Any = None
 
 
 def init(parts: SenseParts) -> SenseState:
@@ -70,6 +74,7 @@ def init(parts: SenseParts) -> SenseState:
         promises=None if parts.promises is None else parts.promises.init(),
         encoded=None if parts.encoded is None else parts.encoded.init(),
         drift=None if parts.drift is None else parts.drift.init(),
+        fleetwide=None if parts.fleetwide is None else parts.fleetwide.init(),
     )
 
 
@@ -104,6 +109,10 @@ def step(
     read = {snapshot.deployment: snapshot for snapshot in world}
     histograms, pages = _by_deployment(frame.histograms), _by_deployment(frame.pages)
     drift_state, drifted = _drifted(parts, state.drift, frame.fresh, read, learn)
+    fleet_state: Any = state.fleetwide
+    fleet: Mapping[str, Any] = {}
+    if parts.fleetwide is not None:
+        fleet_state, fleet = parts.fleetwide.step(fleet_state, frame.signals, claims.layout, busy)
     seen = {}
     for entry in managed:
         shift_state, shifted = parts.shift.step(
@@ -120,6 +129,7 @@ def step(
             (shifted, *drifted.get(entry.name, ())),
             claims.devices.get(entry.name),
             read.get(entry.name),
+            fleet.get(entry.name),
         )
     readings = {name: one.readings for name, one in seen.items()}
     ahead_state: Any = state.ahead
@@ -171,6 +181,7 @@ def step(
         promises=promise_state,
         encoded=encoded_state,
         drift=drift_state,
+        fleetwide=fleet_state,
     )
     return state, frame.signals, evidence
 
@@ -185,6 +196,7 @@ class _Seen:
     world: Snapshot | None
     gone: frozenset[str]
     readings: dict[tuple[str, str], Reading]
+    fleet: Any
 
 
 def _by_deployment(every: Sequence[Any]) -> dict[str, list[Any]]:
@@ -214,6 +226,7 @@ def _seen(
     histograms: Sequence[Shifted],
     device: Any,
     world: Snapshot | None,
+    fleet: Any,
 ) -> _Seen:
     gone = _no_longer_there(judged.subjects, world)
     readings = dict(zip(judged.names, judged.readings, strict=True))
@@ -230,6 +243,7 @@ def _seen(
         world=world,
         gone=gone,
         readings=readings,
+        fleet=fleet,
     )
 
 
@@ -249,8 +263,8 @@ def _evidence(
     if seen.gone:  # sources may speak of a replica for minutes after it went
         anomalies = tuple([one for one in anomalies if one.subject not in seen.gone])
         forecasts = tuple([one for one in forecasts if one.subject not in seen.gone])
-    suspicions = parts.diagnose(
-        readings=readings,
+    diagnose = partial(
+        parts.diagnose,
         usual=judged.usual,
         learnt=judged.learnt,
         device=seen.device,
@@ -260,6 +274,13 @@ def _evidence(
         world=seen.world,
         managed=managed,
     )
+    suspicions = diagnose(readings=readings)
+    fleet = seen.fleet
+    if fleet is not None and slo_met is True and suspicions and fleet.quiet:
+        still = any(one.urgent for one in suspicions) or diagnose(
+            readings=as_usual(readings, judged.usual, fleet.quiet)
+        )
+        fleet = fleet._replace(said=replace(fleet.said, alone=not still))
     learnt = judged.learnt.get((names.GATEWAY, names.ARRIVAL_RATE), 0.0)
     known = [readings[key] for key in sorted(readings)]
     return Evidence(
@@ -284,6 +305,7 @@ def _evidence(
         ),
         increments=increments,
         promises=promises,
+        fleetwide=None if fleet is None else fleet.said,
     )
 
 

@@ -311,6 +311,20 @@ class DriftPart(Protocol):
         ...
 
 
+class FleetwidePart(Protocol):
+    """`detect.fleetwide.FleetTests`."""
+
+    def init(self) -> Any:
+        """Return the state before any series."""
+        ...
+
+    def step(
+        self, state: Any, signals: Signals[Any], layout: Any, busy: frozenset[str]
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Return the next state, and what the fleet's tests say of each deployment."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseParts:
     """What `sense.step` calls, in the order in which it calls it."""
@@ -329,3 +343,4 @@ class SenseParts:
     promises: PromisesPart | None = None
     encoded: EncodedPart | None = None
     drift: DriftPart | None = None
+    fleetwide: FleetwidePart | None = None

@@ -56,6 +56,7 @@ from homeostat.loop import (
     seat_outcome,
     seat_watch,
     straggling,
+    telling,
     training_follow,
     undoing,
 )
@@ -150,6 +151,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     ebb = ebbing.followed(state, evidence, incident, now)
     came = ebbing.words(state, ebb)
     learnt = heeding.watched(parts, state, evidence, heeded, incident)
+    known, before = telling.followed(state, event.evidence, evidence, incident), state
     state = memory.remember(
         changed(
             state,
@@ -163,6 +165,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
             incidents=state.incidents + opened,
             feedback=ebbing.muted(learnt, ebb),
             ebb=ebb,
+            telling=known,
             tried=state.tried if same else (),
             held_because=state.held_because if same else (),
         ),
@@ -171,7 +174,8 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
     commands: tuple[Command, ...] = tuple(
         Record(fact=change, open=is_open) for change, is_open in changes
     )
-    commands += (*_incident_notices(changes, now, came, ask=heeded is not None), *told)
+    heard_of = telling.heard_of(before, state, changes, now)
+    commands += (*_incident_notices(heard_of, now, came, ask=heeded is not None), *told)
     state = comparing.alike(parts, state, evidence, now)
     state = seat_watch.followed(parts, state, evidence)
     state, told = seat_outcome.follow(parts, state, evidence, now)

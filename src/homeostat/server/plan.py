@@ -199,8 +199,9 @@ class ControllerPlan:
         pages: Host and port of the pages for kubelets and scrapers, None for none.
         slack: How answers come in from Slack, None where they do not.
         alerts: How alerts of others come in, None where they do not.
-        false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
-            that is shipped.
+        false_incidents: Of the deployments' charts and scores, per 1,000 signals and day; None for
+            the level that is shipped.
+        false_share: Of what the fleet's tests tell; None: there are none.
         autoencoders: Deployments with a model, and its file.
         shared: How much there is of what they share.
     """
@@ -225,6 +226,7 @@ class ControllerPlan:
     slack: SlackPlan | None = None
     alerts: AlertsPlan | None = None
     false_incidents: float | None = None
+    false_share: float | None = None
     autoencoders: tuple[tuple[str, Path], ...] = ()
     shared: tuple[SharedPlan, ...] = ()
 

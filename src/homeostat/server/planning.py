@@ -43,6 +43,7 @@ def plan_of(config: Config) -> ControllerPlan:
         slack=settings.slack,
         alerts=settings.alerts,
         false_incidents=settings.false_incidents,
+        false_share=settings.false_share,
         autoencoders=settings.autoencoders,
         shared=settings.shared,
     )

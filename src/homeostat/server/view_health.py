@@ -1,10 +1,11 @@
-"""The health score, what is ahead and what objectives' tests say, as JSON-ready dicts.
+"""The health score, what is ahead and what tests say, as JSON-ready dicts.
 
 The contracts are `server.api.ahead` and `server.api.then`.
 """
 
 from typing import Any, Final
 
+from homeostat.base.fleetwide import Fleetwide
 from homeostat.base.promise import PromiseTest
 from homeostat.base.types import Forecast, Health, HealthPart
 from homeostat.base.units import SECOND
@@ -67,6 +68,22 @@ def promise(value: PromiseTest) -> dict[str, Any]:
         "share_low": plain_number(value.share_low),
         "share_high": plain_number(value.share_high),
         "share_tests": value.share_tests,
+    }
+
+
+def fleetwide(value: Fleetwide | None) -> dict[str, Any] | None:
+    """Return what the tests of the whole fleet say of a deployment, None where nobody asked."""
+    if value is None:
+        return None
+    return {
+        "told": value.told,
+        "neg_log10_p": plain_number(value.neg_log10_p),
+        "since": None if value.since is None else round(value.since / SECOND, 6),
+        "series": [{"subject": subject, "signal": signal} for subject, signal in value.series],
+        "tested": value.tested,
+        "share": value.share,
+        "false_incidents": value.false_incidents,
+        "alone": value.alone,
     }
 
 

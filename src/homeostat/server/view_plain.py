@@ -28,7 +28,7 @@ from homeostat.base.types import (
 from homeostat.base.units import SECOND
 from homeostat.server import view_budgets
 from homeostat.server.view_deployment import ActionEntry, DeploymentState, IncidentEntry
-from homeostat.server.view_health import forecast, health, part, promise
+from homeostat.server.view_health import fleetwide, forecast, health, part, promise
 from homeostat.server.view_learning import learning
 from homeostat.server.view_rehearsal import rehearsal
 from homeostat.server.view_series import plain_number
@@ -324,6 +324,7 @@ def detail(state: DeploymentState, now: TimeNs, *, recent: int) -> Plain:
         else [],
         "forecasts": [forecast(f) for f in evidence.forecasts] if evidence else [],
         "promises": [promise(one) for one in evidence.promises] if evidence else [],
+        "fleetwide": fleetwide(evidence.fleetwide) if evidence else None,
         "world": world(state.world) if state.world else None,
         "world_failed_at": when(state.world_failed_at),
         "incidents": [incident(entry) for entry in state.incidents.newest(recent)],

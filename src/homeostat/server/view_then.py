@@ -4,7 +4,7 @@ from typing import Any
 
 from homeostat.base.evidence import Evidence
 from homeostat.server import view_plain
-from homeostat.server.view_health import forecast, health, part, promise
+from homeostat.server.view_health import fleetwide, forecast, health, part, promise
 
 
 def then(evidence: Evidence) -> dict[str, Any]:
@@ -18,4 +18,5 @@ def then(evidence: Evidence) -> dict[str, Any]:
         "health_parts": [part(one) for one in evidence.health.parts] if evidence.health else [],
         "forecasts": [forecast(one) for one in evidence.forecasts],
         "promises": [promise(one) for one in evidence.promises],
+        "fleetwide": fleetwide(evidence.fleetwide),
     }

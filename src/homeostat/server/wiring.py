@@ -14,7 +14,7 @@ from homeostat.base.errors import ConfigError
 from homeostat.base.ports import Actuator, Journal, Notifier, Source
 from homeostat.base.units import SECOND, TimeNs
 from homeostat.base.world import Replica, ReplicaState, Snapshot
-from homeostat.detect import fused
+from homeostat.detect import fleetwide, fused
 from homeostat.detect.charted import charted
 from homeostat.detect.diagnose import diagnose
 from homeostat.detect.drifting import Drifting
@@ -108,13 +108,16 @@ def loop_parts() -> LoopParts:
 
 
 def sense_parts(
-    score: fused.Config | None = None, models: Mapping[str, Loaded] | None = None
+    score: fused.Config | None = None,
+    models: Mapping[str, Loaded] | None = None,
+    fleet: fleetwide.Config | None = None,
 ) -> sense.SenseParts:
     """Return the stages of sensing, with every detector's default settings.
 
     Args:
         score: Settings of the deployments' score; None for the default ones.
         models: Autoencoders by deployment; without any there is none.
+        fleet: Settings of the tests over the whole fleet; None: there are none.
     """
     detectors = {
         name: part.build(part.config())
@@ -136,6 +139,7 @@ def sense_parts(
         promises=Promises(),
         encoded=Encoded(models) if models else None,
         drift=Drifting(),
+        fleetwide=None if fleet is None else fleetwide.FleetTests(fleet),
     )
 
 
@@ -145,8 +149,8 @@ def sense_step(
     """Return `sense.step` with its parts bound, and the state before the first tick.
 
     Args:
-        plan: Of the controller, for its budget of false incidents and its autoencoders; None for
-            default settings.
+        plan: Of the controller, for its budget of false incidents, its tests over the fleet and
+            its autoencoders; None for default settings.
 
     Raises:
         ConfigError: A model cannot be used.
@@ -154,14 +158,13 @@ def sense_step(
     if plan is None:
         parts = sense_parts()
     else:
-        parts = sense_parts(_score(plan), encoders.models(dict(plan.autoencoders)))
+        models = encoders.models(dict(plan.autoencoders))
+        ticks = [entry.managed.scrape_ns / SECOND for entry in plan.deployments]
+        score, fleet = fleetwide.budgeted(
+            plan.false_incidents, plan.false_share, tick_s=min(ticks, default=15.0)
+        )
+        parts = sense_parts(score, models, fleet)
     return partial(sense.step, parts), sense.init(parts)
-
-
-def _score(plan: ControllerPlan) -> fused.Config:
-    """Return the settings of the deployments' score; a tick is the shortest of the intervals."""
-    ticks = [entry.managed.scrape_ns / SECOND for entry in plan.deployments]
-    return fused.Config(false_incidents=plan.false_incidents, tick_s=min(ticks, default=15.0))
 
 
 def deployment(plan: DeploymentPlan, labelling: Labelling | None) -> Deployment:

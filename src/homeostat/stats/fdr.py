@@ -50,7 +50,8 @@ class Decided(NamedTuple):
 
     Attributes:
         rejected: Bool `[...fleet, series]`; False where there was nothing to test.
-        neg_log10_level: What a test had to reach, `[...fleet]`.
+        neg_log10_level: What a test had to reach, `[...fleet]`; `[...fleet, series]` where tests
+            were allowed something each.
     """
 
     rejected: Any
@@ -118,13 +119,18 @@ class OnlineFdr:
         left = xp.zeros((_SCALES, *fleets)) + first * _column(xp, WEIGHTS, len(fleets))
         return Balance(left=left, discoveries=xp.zeros(fleets))
 
-    def step(self, xp: ModuleType, state: Balance, scores: Any) -> tuple[Balance, Decided]:
+    def step(
+        self, xp: ModuleType, state: Balance, scores: Any, besides: Any = None
+    ) -> tuple[Balance, Decided]:
         """Decide the tests of one tick.
 
         Args:
             xp: numpy or jax.numpy.
             state: From `init` or the last step.
             scores: -log10 p, `[...fleet, series]`; NaN is no test.
+            besides: Level that each test has beside its share of the balance, 0 or more,
+                `[...fleet, series]`. It costs nothing: so many false alarms are allowed on top of
+                the share, in expectation their sum. None: no test has any.
         """
         config, axes = self.config, state.left.ndim - 1
         offered = state.left * _column(xp, SPENT, axes)
@@ -135,8 +141,10 @@ class OnlineFdr:
         tests = xp.maximum(known.sum(axis=-1), 1)
         level = (1.0 - config.candidate) * (steady + offered.sum(axis=0)) / tests
         level = xp.minimum(level, config.candidate or 1.0)
-        needed = -xp.log10(xp.maximum(level, _LEAST_LEVEL))
-        rejected = known & (xp.where(known, scores, 0.0) >= needed[..., None])
+        each = level[..., None] if besides is None else xp.minimum(level[..., None] + besides, 1.0)
+        needed = -xp.log10(xp.maximum(each, _LEAST_LEVEL))
+        rejected = known & (xp.where(known, scores, 0.0) >= needed)
+        needed = needed[..., 0] if besides is None else needed
         paying = known
         if config.candidate > 0.0:
             paying = known & (xp.where(known, scores, 0.0) < -np.log10(config.candidate))

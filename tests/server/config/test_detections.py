@@ -45,13 +45,40 @@ def score(plan: Any) -> fused.Config:
     return config
 
 
-def test_the_budget_and_the_shortest_interval_arrive_at_the_score(tmp_path: Path) -> None:
+def fleet_of(plan: Any) -> Any:
+    return wiring.sense_step(plan)[0].args[0].fleetwide  # type: ignore[attr-defined]
+
+
+def test_the_budget_and_the_shortest_interval_arrive_half_at_the_score_half_at_the_fleets_tests(
+    tmp_path: Path,
+) -> None:
     plan = planned(tmp_path, "{detection: {falseIncidents: 0.5}}")
-    assert (score(plan).false_incidents, score(plan).tick_s) == (0.5, 5.0)
+    assert (score(plan).false_incidents, score(plan).tick_s) == (0.25, 5.0)
+    tests = fleet_of(plan).config
+    assert (tests.false_incidents, tests.tick_s, tests.told.rate) == (0.25, 5.0, 0.05)
     before = planned(tmp_path, "{}")
     assert needs_restart(before, plan) == [
         "the controller's own settings (store, API, kill file, notifiers) differ"
     ]
+
+
+def test_a_false_share_runs_the_fleets_tests_and_moves_no_onset(tmp_path: Path) -> None:
+    plan = planned(tmp_path, "{detection: {falseShare: 0.1}}")
+    assert score(plan).false_incidents is None
+    tests = fleet_of(plan).config
+    assert (tests.false_incidents, tests.told.rate) == (None, 0.1)
+    both = fleet_of(planned(tmp_path, "{detection: {falseShare: 0.2, falseIncidents: 2}}")).config
+    assert (both.false_incidents, both.told.rate) == (1.0, 0.2)
+    assert fleet_of(planned(tmp_path, "{}")) is None
+    assert needs_restart(planned(tmp_path, "{}"), plan) == [
+        "the controller's own settings (store, API, kill file, notifiers) differ"
+    ]
+
+
+@pytest.mark.parametrize("said", ["0", "1", "-0.1", ".nan", "5%", "many"])
+def test_a_false_share_that_promises_nothing_is_refused(tmp_path: Path, said: str) -> None:
+    with pytest.raises(ConfigError, match=r"falseShare"):
+        planned(tmp_path, f"{{detection: {{falseShare: {said}}}}}")
 
 
 def test_without_the_section_an_onset_begins_where_it_did(tmp_path: Path) -> None:

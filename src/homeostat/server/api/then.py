@@ -26,6 +26,30 @@ class PromiseOut(Body):
     share_tests: int = Field(description="Ticks behind the two, since the share moved last.")
 
 
+class SeriesNameOut(Body):
+    """One series of a deployment."""
+
+    subject: str
+    signal: str
+
+
+class FleetwideOut(Body):
+    """What the tests of all charted series of the whole fleet say of one deployment."""
+
+    told: bool | None = Field(description="The fleet tells of it; null: too little is known.")
+    neg_log10_p: float | None = Field(description="Evidence of its last block of ticks.")
+    since: float | None = Field(description="Since when the fleet tells of it.")
+    series: list[SeriesNameOut] = Field(description="Those that are rare enough for the fleet.")
+    tested: int = Field(description="Series that were tested in the last block.")
+    share: float = Field(description="Of all that is told, the share that may be false.")
+    false_incidents: float | None = Field(
+        description="What may be false besides, per 1,000 signals and day; null for none."
+    )
+    alone: bool = Field(
+        description="What rules suspect rests on charts that the fleet does not tell of."
+    )
+
+
 class ThenOut(Body):
     """What a decision was taken with."""
 
@@ -37,3 +61,4 @@ class ThenOut(Body):
     health_parts: list[HealthPartOut]
     forecasts: list[ForecastOut]
     promises: list[PromiseOut]
+    fleetwide: FleetwideOut | None

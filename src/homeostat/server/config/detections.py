@@ -1,18 +1,21 @@
 """The `detection` section: how often the controller may be wrong that something is wrong, and more.
 
 Without the section an onset begins at one level of evidence a tick, however long a tick is: the
-level that was measured in the lab; and there is no autoencoder. Nothing here is a setting of the
-guards.
+level that was measured in the lab; nothing is tested over the whole fleet, and there is no
+autoencoder. Nothing here is a setting of the guards.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from homeostat.server.config.guardrails import Strict
 from homeostat.server.config.targets import Name
 from homeostat.stats.fdr_budget import MOST
+
+SHARE: Final = 0.05
+"""What may be false of what the fleet tells, beside a budget: as in the fleet gate."""
 
 
 class DetectionSpec(Strict):
@@ -23,7 +26,17 @@ class DetectionSpec(Strict):
         gt=0.0,
         le=MOST,
         allow_inf_nan=False,
-        description="At most so many false onsets of the score per 1,000 signals and day.",
+        description="At most so many false incidents of charts and of the score, per 1,000 "
+        "signals and day.",
+    )
+
+    false_share: float | None = Field(
+        default=None,
+        gt=0.0,
+        lt=1.0,
+        allow_inf_nan=False,
+        description="Of the deployments that the fleet's tests tell of, the share that may be "
+        "false; 0.05 where there is a budget.",
     )
 
     autoencoders: dict[Name, str] = Field(
@@ -34,8 +47,11 @@ class DetectionSpec(Strict):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.false_incidents is None and not self.autoencoders:
-            raise ValueError("says nothing; give falseIncidents or autoencoders, or leave it out")
+        asked = (self.false_incidents, self.false_share)
+        if asked == (None, None) and not self.autoencoders:
+            raise ValueError(
+                "says nothing; give falseIncidents, falseShare or autoencoders, or leave it out"
+            )
         return self
 
 
@@ -53,3 +69,15 @@ def autoencoders(spec: DetectionSpec | None, base: Path) -> tuple[tuple[str, Pat
 def budget(spec: DetectionSpec | None) -> float | None:
     """Return the budget, None for the level that is shipped."""
     return None if spec is None else spec.false_incidents
+
+
+def share(spec: DetectionSpec | None) -> float | None:
+    """Return what may be false of what the fleet's tests tell; None where they are not asked for.
+
+    A budget asks for them too: at their own default share.
+    """
+    if spec is None:
+        return None
+    if spec.false_share is None and spec.false_incidents is not None:
+        return SHARE
+    return spec.false_share

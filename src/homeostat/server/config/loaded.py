@@ -143,8 +143,9 @@ class ControllerSettings:
         notifiers: Who is told besides.
         slack: How answers come in from Slack, None where they do not.
         alerts: How alerts of others come in, None where they do not.
-        false_incidents: Of the deployments' scores, per 1,000 signals and day; None for the level
-            that is shipped.
+        false_incidents: Of the deployments' charts and scores, per 1,000 signals and day; None for
+            the level that is shipped.
+        false_share: Of what the fleet's tests tell; None: there are none.
         autoencoders: Deployments with a model, and its file.
         shared: How much there is of what deployments share.
     """
@@ -167,6 +168,7 @@ class ControllerSettings:
     cluster: ClusterPlan | None = None
     pages: tuple[str, int] | None = None
     false_incidents: float | None = None
+    false_share: float | None = None
     autoencoders: tuple[tuple[str, Path], ...] = ()
     shared: tuple[SharedPlan, ...] = ()
 
@@ -332,6 +334,7 @@ def controller(spec: ControllerSpec, base: Path) -> ControllerSettings:
         slack=notifies.answers(spec.notify, base),
         alerts=notifies.alerts(spec.alerts, base),
         false_incidents=detections.budget(spec.detection),
+        false_share=detections.share(spec.detection),
         autoencoders=detections.autoencoders(spec.detection, base),
         shared=sharing.plan(spec.shared),
     )
