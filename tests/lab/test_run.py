@@ -93,7 +93,7 @@ def test_everybody_who_calls_a_person_calls_one_of_the_scale_asked_for(
     asked: list[float] = []
     for name in (
         "escalate", "threshold", "static", "hpa", "keda", "runbook_policy", "homeostat",
-        "homeostat_twin", "bandit", "safe_canary",
+        "homeostat_twin", "homeostat_budget", "bandit", "safe_canary",
     ):  # fmt: skip
         monkeypatch.setattr(policies, name, lambda *_, scale, **__: asked.append(scale))
     monkeypatch.setitem(LEARNERS, "ppo", lambda _, scale: asked.append(scale))
@@ -107,7 +107,7 @@ def test_everybody_who_calls_a_person_calls_one_of_the_scale_asked_for(
 
 
 def test_the_baselines_are_all_that_need_no_learning_and_all_is_all() -> None:
-    product = {"homeostat", "homeostat_twin"}
+    product = {"homeostat", "homeostat_twin", "homeostat_budget"}
     assert set(members(["baselines"])) == set(names()) - {*product, "oracle", *LEARNERS}
     # But what has to be made first.
     assert set(members(["all"])) == set(names()) - set(UNSHIPPED)

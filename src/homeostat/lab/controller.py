@@ -21,6 +21,7 @@ from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
 from homeostat.lab.baselines.alerts import Pager
 from homeostat.lab.baselines.levers import changed, move
+from homeostat.lab.budgeted import with_budget
 from homeostat.lab.controller_counters import Counters
 from homeostat.lab.controller_forecast import breach_probability
 from homeostat.lab.controller_names import episode_name, time_ns
@@ -91,6 +92,7 @@ class Controller:
         scale: Multiplies every delay of the human model.
         health: Whether the health score is worked out, which no decision rests on.
         named: Names the deployments of a batch, each by a name of its own.
+        false_incidents: The budget of each controller, per 1,000 signals and day; None for none.
     """
 
     def __init__(
@@ -103,8 +105,10 @@ class Controller:
         scale: float = 1.0,
         health: bool = True,
         named: Named = by_place,
+        false_incidents: float | None = None,
     ) -> None:
         self.name = name
+        self._false_incidents = false_incidents
         self._named = named
         self._think = think
         self._health = health
@@ -117,7 +121,8 @@ class Controller:
         self._counters = Counters(promised, episodes[0].slots)
         self._desk = Desk(episodes)
         self._pager = Pager(episodes, scale=self._scale)
-        parts = sense_parts()
+        parts, budget = sense_parts(), self._false_incidents
+        parts = parts if budget is None else with_budget(parts, budget)
         self._sense_parts = parts if self._health else replace(parts, health=None)
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0

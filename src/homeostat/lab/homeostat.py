@@ -3,11 +3,13 @@
 `homeostat` has no twin, as a deployment has none by default. `homeostat_twin` has one
 (`controller_twin`): what is not exempt is rehearsed, and guard G15 may forbid it. `safe_canary` has
 a learner in the decision seat besides, switched on, which knows what it learnt on random
-compositions (`seat_file`). Nothing else differs between the three.
+compositions (`seat_file`). `homeostat_budget` has a budget of false incidents (`budgeted`). Nothing
+else differs between them.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from homeostat.base.policy import Managed
 from homeostat.lab.controller import Controller, Mind, Think
@@ -19,6 +21,9 @@ from homeostat.lab.controller_twin import TWIN, Twin
 from homeostat.lab.seat_file import SEATS, taught
 from homeostat.lab.types import Episode
 
+FALSE_INCIDENTS: Final = 1.0
+"""The budget of `homeostat_budget`, per 1,000 signals and day."""
+
 
 def homeostat(*, person: bool = True, scale: float = 1.0) -> Controller:
     """Return the real controller as a policy.
@@ -28,6 +33,18 @@ def homeostat(*, person: bool = True, scale: float = 1.0) -> Controller:
         scale: Multiplies every delay of the human model.
     """
     return Controller("homeostat", person=person, scale=scale)
+
+
+def homeostat_budget(*, person: bool = True, scale: float = 1.0) -> Controller:
+    """Return the real controller with a budget of one false incident per 1,000 signals and day.
+
+    Args:
+        person: Whether who is paged comes and repairs, as the human model has it.
+        scale: Multiplies every delay of the human model.
+    """
+    return Controller(
+        "homeostat_budget", person=person, scale=scale, false_incidents=FALSE_INCIDENTS
+    )
 
 
 def homeostat_twin(*, person: bool = True, scale: float = 1.0) -> Controller:

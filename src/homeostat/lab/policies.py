@@ -15,7 +15,7 @@ from homeostat.lab.baselines.hpa import hpa
 from homeostat.lab.baselines.keda import keda
 from homeostat.lab.baselines.paging import escalate, threshold
 from homeostat.lab.baselines.static import static
-from homeostat.lab.homeostat import homeostat, homeostat_twin, safe_canary
+from homeostat.lab.homeostat import homeostat, homeostat_budget, homeostat_twin, safe_canary
 from homeostat.lab.learned_guarded import ppo, unguarded
 from homeostat.lab.random_safe import random_safe
 from homeostat.lab.runbook_policy import runbook_policy
@@ -45,8 +45,9 @@ MAKERS: Final[Mapping[str, Callable[[float], Policy]]] = {
     "random": lambda _: Chance(),
     "homeostat": lambda scale: homeostat(scale=scale),
     "homeostat_twin": lambda scale: homeostat_twin(scale=scale),
+    "homeostat_budget": lambda scale: homeostat_budget(scale=scale),
 }
-_PRODUCT: Final = ("homeostat", "homeostat_twin")
+_PRODUCT: Final = ("homeostat", "homeostat_twin", "homeostat_budget")
 
 # Files of policies, person scale -> policy
 LEARNERS: Final[Mapping[str, Callable[[Mapping[str, bytes], float], Policy]]] = {

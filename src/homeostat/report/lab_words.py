@@ -321,6 +321,7 @@ POLICIES: Final = {
     "random": "A random action, without guards.",
     "homeostat": "The controller that ships, unchanged: detectors, guards, runbook.",
     "homeostat_twin": "The same with a twin to rehearse in; nobody in the decision seat.",
+    "homeostat_budget": "The same with a budget: one false incident per 1,000 signals and day.",
     "ppo": "The trained policy that ships: ranks what the guards permit.",
     "ppo_hash": "HASH's learner, its six actions and its reward, without guards.",
     "ppo_quality": "The same, paid by the level reward; train it first.",
