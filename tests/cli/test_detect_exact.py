@@ -97,7 +97,7 @@ def test_it_finds_the_season_and_says_the_same_things_as_a_method(tmp_path: Path
         "cpu has a season of 48 ticks, found by itself",
         "disk has a season of 48 ticks, found by itself",
     ]
-    assert re.search(r"judging 480 rows of 1 file, by shesd-exact, .* up to \d+ MB", said.stderr)
+    assert re.search(r"judging 480 rows of 1 file, by shesd-exact, .* about \d+ MB", said.stderr)
     assert anomalous(tmp_path / "out" / "a.csv") == [100, 101, 333]
     head, *rows = (tmp_path / "out" / "a.csv").read_text().splitlines()
     assert head.endswith("alarm,verdict,contribution_cpu,contribution_disk")
@@ -168,11 +168,12 @@ def test_a_stream_is_refused_because_it_has_no_end_to_look_at() -> None:
     assert not said.stdout
 
 
-def test_more_cells_than_memory_should_hold_are_refused(
+def test_more_rows_than_memory_should_hold_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect_exact, "_MOST", 100)
+    monkeypatch.setattr(detect_exact, "_MOST", 90_000)
     (tmp_path / "in.csv").write_text(text(season(rows=101)))
     said = run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", *EXACT)
-    assert "101 cells are more than the 100 that" in str(said.exception)
+    assert "101 rows would take 0.0 GB of memory and --method" in str(said.exception)
+    assert "take --method shesd, which is causal" in str(said.exception)
     assert not list(tmp_path.glob("*out*"))

@@ -17,9 +17,12 @@ from homeostat.detect.shesd_whole import Asked, Judged, judge
 from homeostat.stats.esd import Direction
 
 NAME: Final = detect_methods.WHOLE
-_MOST: Final = 50_000_000  # cells in memory: 400 MB of numbers, and some times that of answers
-_CELL: Final = 120  # bytes while one is judged, all arrays together
-_HOURS_S: Final = (86_400.0, 604_800.0)  # seasons to ask about first: a day, a week
+_MOST: Final = 4_000_000_000  # bytes that a file may take: more than four million rows
+# Bytes while a file is judged, measured with 100,000 rows of one column and of four: most of it is
+# the lines of the output and the sorted values of one column.
+_ROW: Final = 850
+_CELL: Final = 60
+_SEASONS_S: Final = (86_400.0, 604_800.0)  # seasons to ask about first: a day, a week
 _LEAST: Final = 2  # ticks of a season
 _SHARE: Final = 0.49  # a median breaks down where half of the values are anomalous
 
@@ -92,8 +95,8 @@ def asked(methods: Sequence[str], given: Given, others: Mapping[str, bool]) -> A
 
 def foretold(jobs: Sequence[Job]) -> str:
     """Return in words what judging takes, before it starts."""
-    most = max(_cells(job) for job in jobs)
-    return f", by {NAME}, each file whole in memory: up to {max(most * _CELL / 1e6, 1.0):,.0f} MB"
+    most = max(_bytes(job) for job in jobs)
+    return f", by {NAME}, each file whole in memory: about {max(most / 1e6, 1.0):,.0f} MB"
 
 
 def play(job: Job, how: Asked, advance: Callable[[int], None]) -> None:
@@ -105,14 +108,14 @@ def play(job: Job, how: Asked, advance: Callable[[int], None]) -> None:
         advance: Called with the number of rows that were judged.
 
     Raises:
-        InputError: There are too many cells for the memory.
+        InputError: There are too many rows for the memory.
         ConfigError: The output cannot be written.
     """
-    if _cells(job) > _MOST:
+    if _bytes(job) > _MOST:
         raise InputError(
-            f"{job.source}: {_cells(job):,} cells are more than the {_MOST:,} that --method {NAME} "
-            "takes, because it holds all of them in memory; name fewer --columns, cut the file, or "
-            "take --method shesd, which is causal and needs no more for a longer file"
+            f"{job.source}: {job.scan.rows:,} rows would take {_bytes(job) / 1e9:.1f} GB of memory "
+            f"and --method {NAME}, which holds them all, takes {_MOST / 1e9:.1f} GB at most; cut "
+            "the file, or take --method shesd, which is causal and needs no more for a longer file"
         )
     try:
         values = job.take(job.scan.rows + job.scan.missing_rows)
@@ -173,8 +176,9 @@ def _named(given: Given) -> dict[str, object]:
     }
 
 
-def _cells(job: Job) -> int:
-    return (job.scan.rows + job.scan.missing_rows) * len(job.columns)
+def _bytes(job: Job) -> int:
+    """Return about how much memory it takes to judge an input."""
+    return (job.scan.rows + job.scan.missing_rows) * (_ROW + _CELL * len(job.columns))
 
 
 def _hints(step_s: float | None) -> tuple[int, ...]:
@@ -185,7 +189,7 @@ def _hints(step_s: float | None) -> tuple[int, ...]:
     """
     if step_s is None or not step_s > 0.0:
         return ()
-    ticks = [one / step_s for one in _HOURS_S]
+    ticks = [one / step_s for one in _SEASONS_S]
     return tuple(int(one) for one in ticks if one >= _LEAST and one == int(one))
 
 
