@@ -75,13 +75,15 @@ def told(folder: Path) -> list[str]:
 
 @pytest.mark.alone
 @pytest.mark.live
-def test_a_killed_replica_and_a_bad_canary_are_healed_and_the_journal_tells_how(
+def test_a_killed_replica_and_a_bad_canary_are_healed_a_blip_is_left_and_the_journal_tells_how(
     tmp_path: Path,
 ) -> None:
-    code, plain = demo(tmp_path, "--fault", "killed_replica,bad_canary", "--seed", "2")
-    killed, canary = plain["incidents"]
+    faults = "killed_replica,benign_blip,bad_canary"
+    code, plain = demo(tmp_path, "--fault", faults, "--seed", "2")
+    killed, blip, canary = plain["incidents"]
     assert code == 0, plain["incidents"]
     assert [one["outcome"] for one in (killed, canary)] == ["recovered", "recovered"]
+    assert (blip["outcome"], blip["actions"]) == ("held", []), "what ends by itself is let be"
     assert [action.split()[0] for action in killed["actions"]] == ["restart_replica"]
     # What the pool runs may be taken back as well, once its traffic is.
     assert canary["actions"][:2] == [
