@@ -228,3 +228,20 @@ def test_a_fleet_of_a_controller_keeps_its_false_share_and_finds_shifts(family: 
     # No season is taken away in the loop: how many are found of series with a short one and levels
     # that jump is a figure and no promise (docs/decisions/0070).
     assert one.found >= 0.9 * one.ill or family == "seasonal"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_healthy_fleet_tells_no_more_than_its_budget_allows(family: str) -> None:
+    deployments, each, tested = 20, 8, 480
+    source = FAMILIES[family](np.random.default_rng(2), deployments * each)
+    play = Play(keys_of(deployments, each), Config(false_incidents=200.0))
+    told, before = 0, set[str]()
+    for _ in range(WARM + tested):
+        seen = play.tick(next(source) + 100.0)
+        now = {name for name, one in seen.items() if one.said.told}
+        told, before = told + len(now - before), now
+    days = tested * 15.0 / 86_400.0
+    allowed = 200.0 * deployments * each / 1000.0 * days
+    print(f"{family}: {told} told, {allowed:.1f} allowed")
+    assert told <= allowed + 3.0 * np.sqrt(allowed) + 1.0

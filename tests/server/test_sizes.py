@@ -30,3 +30,4 @@ def test_one_column_of_a_file_keeps_less_than_eight_kibibytes() -> None:
     sizes = of_series()
     assert sizes.score + sizes.charts <= 26 * 1024
     assert sizes.forecasts <= 13 * 1024
+    assert 2 * 1024 < sizes.fleet <= 3 * 1024

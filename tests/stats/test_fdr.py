@@ -276,3 +276,26 @@ def test_a_setting_that_promises_nothing_is_refused_by_name(wrong: dict[str, flo
 def test_e_lond_refuses_a_rate_of_one() -> None:
     with pytest.raises(ValueError, match="rate"):
         ELond(1.0)
+
+
+def test_what_a_test_is_allowed_besides_is_added_to_its_level_and_costs_nothing() -> None:
+    rule = OnlineFdr(Config())
+    scores = np.array([1.0, 5.9, np.nan])
+    plain, without = rule.step(np, rule.init(np), scores)
+    allowed, beside = rule.step(np, rule.init(np), scores, np.array([0.0, 1e-3, 1e-3]))
+    level = 10.0**-without.neg_log10_level
+    np.testing.assert_allclose(10.0**-beside.neg_log10_level, [level, level + 1e-3, level + 1e-3])
+    np.testing.assert_array_equal(plain.left, allowed.left)
+    _, whole = rule.step(np, rule.init(np), scores, np.full(3, 2.0))
+    assert whole.rejected.tolist() == [True, True, False]  # no level is above one
+
+
+def test_a_healthy_fleet_tells_as_often_as_it_is_allowed_besides_and_hardly_more() -> None:
+    rule, rng = OnlineFdr(Config(rate=0.05)), np.random.default_rng(3)
+    state, told, ticks, series, each = rule.init(np), 0, 2000, 100, 1e-4
+    for _ in range(ticks):
+        scores = -np.log10(rng.random(series))
+        state, decided = rule.step(np, state, scores, np.full(series, each))
+        told += int(decided.rejected.sum())
+    expected = each * ticks * series
+    assert expected - 4.0 * expected**0.5 < told < (expected + 4.0 * expected**0.5) * 1.1

@@ -165,6 +165,7 @@ async def _serve(
                 "detection keeps",
                 bytes_a_series=round(keeps.score + keeps.charts),
                 more_where_foretold=round(keeps.forecasts),
+                more_with_fleet_tests=round(keeps.fleet),
                 series_of_a_deployment=SERIES,
             )
             log.info(

@@ -14,6 +14,8 @@ from homeostat import plugins
 from homeostat.base.units import SECOND
 from homeostat.detect.changepoint import Changepoint
 from homeostat.detect.changepoint_config import Config as ChangeConfig
+from homeostat.detect.fleet_told import Fleet
+from homeostat.detect.fleetwide import Config as FleetConfig
 from homeostat.detect.forecast_fleet import empty
 from homeostat.detect.fused_groups import width_for
 from homeostat.detect.panel import Panel
@@ -34,11 +36,13 @@ class Sizes(NamedTuple):
         charts: Of its charts, and the last values that trends are seen in.
         forecasts: Of the forecasters; only of series that are foretold: demand, and those of
             objectives.
+        fleet: Of the tests over the whole fleet; only where they are asked for.
     """
 
     score: float
     charts: float
     forecasts: float
+    fleet: float
 
 
 def of_series(columns: int = SERIES, config: StackConfig | None = None) -> Sizes:
@@ -58,7 +62,13 @@ def of_series(columns: int = SERIES, config: StackConfig | None = None) -> Sizes
         score=held((stack, changes)) / columns,
         charts=held(charts) / len(charts.slots.keys),
         forecasts=held(empty(_TICK_NS, _MANY)) / _MANY,
+        fleet=(_tests(2 * _MANY) - _tests(_MANY)) / _MANY,
     )
+
+
+def _tests(series: int) -> int:
+    """Return the bytes of the fleet's tests of so many series; some are the whole fleet's."""
+    return held(Fleet([series], FleetConfig().told).init())
 
 
 def held(state: Any) -> int:
