@@ -1,6 +1,7 @@
 """`homeostat detect --input -`: a row in, a row out, at once."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,15 @@ def test_a_row_that_cannot_be_read_is_unknown_and_the_stream_goes_on(
     answers = said.stdout.splitlines()
     assert answers[21] == answer
     assert answers[:21] + answers[22:] == plain.stdout.splitlines()
+
+
+def test_before_the_first_row_a_stream_says_what_is_kept_for_each_column() -> None:
+    said = run(HEAD + "".join(f"{k},{k % 7}\n" for k in range(3)), "-o", "-")
+    assert re.match(
+        r"judging rows of 1 column as they come; the detectors keep [\d,]+ bytes for each column, "
+        r"however many rows there are\n",
+        said.stderr,
+    )
 
 
 def test_no_row_and_rows_that_say_nothing_are_no_data() -> None:

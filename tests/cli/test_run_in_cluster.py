@@ -54,6 +54,9 @@ def test_one_cycle_is_led_by_the_lease_and_configured_by_a_resource(
         spec = cluster.lists[fake.LEASES]["homeostat"]["spec"]
         assert said.exit_code == 6, said.output
         assert re.search(r"^chat +shadow +unknown", said.output, re.MULTILINE), said.output
+        # Before it serves: what detection takes. Colours stand between names and values.
+        keeps = re.search(r"detection keeps.*bytes_a_series\W.*serving", said.stderr, re.DOTALL)
+        assert keeps is not None, said.stderr
         assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("", 0)  # given back
         cluster.lists[fake.LEASES]["homeostat"]["spec"] |= {"holderIdentity": "another:1"}
         waits = CliRunner().invoke(app, ["run", "-f", "controller.yaml", "--once"])
