@@ -16,7 +16,8 @@ from homeostat.base.evidence import (
 )
 from homeostat.base.types import TimeNs
 from homeostat.detect import changepoint, fused, fused_batch, fused_rooms, stack, stack_incident
-from homeostat.detect.fused import HELD, Config, Fused, FusedState
+from homeostat.detect.fused import Config, Fused, FusedState
+from homeostat.detect.fused_charts import HELD
 from homeostat.detect.fused_groups import width_for
 from homeostat.detect.layout import Layout, layout
 from homeostat.stats.arrays import from_bytes, to_bytes

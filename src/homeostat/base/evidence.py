@@ -310,6 +310,7 @@ class Score:
         score: The same in 0..1; at or above 0.5 exactly where an onset begins. None when unknown.
         since: When the onset began that still lasts, None if there is none.
         contributions: The series that the evidence is about, largest share first.
+        renewed: Series whose new level is usual from this tick on, as (subject, signal).
     """
 
     verdict: Verdict
@@ -317,6 +318,7 @@ class Score:
     score: float | None
     since: TimeNs | None
     contributions: tuple[Contribution, ...] = ()
+    renewed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

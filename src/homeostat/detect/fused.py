@@ -10,8 +10,9 @@ hold for `HELD` ticks. The two are merged by Bonferroni as well: no claim on how
 An onset begins where the merged evidence reaches `start` and lasts until it has been quiet: one
 incident, however long. One that begins while a rule suspects something, or while or soon after an
 action of ours, is that incident and no other. Levels that changed for good (`detect.changepoint`),
-and what an action of ours may have changed, begin anew. A deployment of which too little is seen to
-call it healthy (`detect.fused_blind`) is unknown.
+and what an action of ours may have changed, begin anew; where all was well meanwhile
+(`detect.fused_settled`) the charts' do as well. A deployment of which too little is seen to call it
+healthy (`detect.fused_blind`) is unknown.
 
 Not here: causes. What no rule explains is Family.UNCLEAR with the contributions as its reason, and
 nobody acts on it.
@@ -41,19 +42,18 @@ from homeostat.base.units import TimeNs
 from homeostat.detect import stack, stack_budget, stack_incident
 from homeostat.detect.fused_batch import Batch, Batches
 from homeostat.detect.fused_blind import blind
+from homeostat.detect.fused_charts import HELD, chart_evidence, heavy_tailed, held, merged
 from homeostat.detect.fused_rooms import Group
+from homeostat.detect.fused_settled import is_sure, throughout
 from homeostat.detect.fused_wires import Key
-from homeostat.detect.layout import CHARTED, Layout
+from homeostat.detect.layout import Layout
 
-# Ticks in a row that charts must hold their alarm: a window of five scrapes straddles an onset.
-HELD: Final = 4
 # Ticks after a suspicion or an action of ours in which what begins belongs to it: the longest
 # window that a signal looks back over, and a half.
 BELONGS: Final = 30
 # Shares below this are not worth telling, and more than so many nobody reads.
 _LEAST_SHARE: Final = 0.05
 _MOST_TOLD: Final = 5
-_LOG10_TWO: Final = math.log10(2.0)
 _UNSEEN: Final = Score(verdict=Verdict.UNKNOWN, neg_log10_p=None, score=None, since=None)
 
 
@@ -102,6 +102,8 @@ class FusedState:
         since: When the onset began that lasts, by deployment; those without one are not in it.
         explained: Deployments whose onset belongs to what a rule suspects or to an action of ours.
         busy: Deployments with an action of ours in flight on the last tick.
+        sure: Ticks in a row on which each deployment was known to be well, the score apart.
+        settled: Series whose level has changed for good on this tick, all being well throughout.
     """
 
     batches: Batches
@@ -110,6 +112,8 @@ class FusedState:
     since: dict[str, TimeNs]
     explained: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
+    sure: dict[str, int] = field(default_factory=dict)
+    settled: tuple[SeriesKey, ...] = ()
 
 
 class Fused:
@@ -126,6 +130,26 @@ class Fused:
     def init(self) -> FusedState:
         """Return the state before any deployment."""
         return FusedState(batches=self._batch.init(), charts={}, calm={}, since={})
+
+    def settled(
+        self, state: FusedState
+    ) -> tuple[tuple[SeriesKey, ...], frozenset[str], frozenset[str]]:
+        """Return what the last step found: `settled`, who was not surely well, whose onset lasts.
+
+        Args:
+            state: From `step`.
+        """
+        unsure = frozenset(name for name, ticks in state.sure.items() if not ticks)
+        return state.settled, unsure, frozenset(state.since)
+
+    def renewed(self, state: FusedState, deployments: frozenset[str]) -> FusedState:
+        """Return a state in which levels begin anew on the next tick, as after an action of ours.
+
+        Args:
+            state: From `init` or the last step.
+            deployments: Whose.
+        """
+        return replace(state, busy=state.busy | deployments)
 
     def step(
         self,
@@ -151,12 +175,17 @@ class Fused:
             suspected because of the score alone.
         """
         said_of = {one.deployment: one for one in evidence}
-        batches, said = self._batch.step(state.batches, signals, layout, learn, state.busy - busy)
+        anew = state.busy - busy
+        batches, said, news = self._batch.step(state.batches, signals, layout, learn, anew)
         charts = {
             name: (*state.charts.get(name, ())[1 - HELD :], chart_evidence(layout, one))
             for name, one in said_of.items()
         }
         dark = frozenset(n for n, one in said_of.items() if blind(signals, layout, one))
+        sure = {
+            name: state.sure.get(name, 0) + 1 if is_sure(one, busy, dark) else 0
+            for name, one in said_of.items()
+        }
         batches, scores = self._scores(state, batches, said, charts, said_of, dark)
         since = {name: one.since for name, one in scores.items() if one.since is not None}
         touched = busy | {
@@ -177,6 +206,8 @@ class Fused:
             since=since,
             explained=explained,
             busy=busy,
+            sure=sure,
+            settled=throughout(news, sure, BELONGS),
         )
         return after, tuple(
             self._with(one, scores.get(one.deployment, _UNSEEN), explained) for one in evidence
@@ -198,7 +229,7 @@ class Fused:
             here = {name: place for place, name in enumerate(group.owners) if name in said_of}
             evidence = np.full(len(group.owners), np.nan)
             for name, place in here.items():
-                both = merged(float(said[key].neg_log10_p[place]), _held(charts[name]))
+                both = merged(float(said[key].neg_log10_p[place]), held(charts[name]))
                 # What little is seen may show that something is wrong, never that nothing is.
                 faint = name in dark and not both >= self.config.incident.stay
                 evidence[place] = math.nan if faint else both
@@ -252,58 +283,6 @@ def _matters(evidence: Evidence) -> bool:
 def _soon(calm: int, state: FusedState, name: str) -> bool:
     """Return whether what begins now may belong to what was suspected or done before."""
     return name in state.calm and calm < BELONGS
-
-
-def chart_evidence(layout: Layout, evidence: Evidence) -> float:
-    """Return the charts' evidence of a deployment on one tick, see the module; NaN for unknown.
-
-    Args:
-        layout: The rows.
-        evidence: What is said of the deployment.
-    """
-    part = layout.parts.get(evidence.deployment)
-    charted = 0 if part is None else int(part.charted.sum())
-    unknown, most = 0, 0.0
-    for claim in evidence.anomalies:
-        if claim.verdict is Verdict.UNKNOWN:
-            unknown += claim.signal in CHARTED
-        elif claim.neg_log10_p is not None:
-            most = max(most, claim.neg_log10_p)
-    if unknown >= charted:
-        return math.nan
-    return max(heavy_tailed(most) - math.log10(max(charted, 1)), 0.0)
-
-
-def heavy_tailed(neg_log10_p: float) -> float:
-    """Return -log10 p by a t law with 4 degrees of freedom of what a normal law calls so rare.
-
-    Both tails by their leading terms: deviations squared are 2 ln(10) times the evidence, and
-    P(|t| > z) falls like (1 + z^2 / 4)^-2.
-
-    >>> round(heavy_tailed(10.0), 1), round(heavy_tailed(300.0), 1)
-    (2.2, 5.1)
-    """
-    squared = 2.0 * math.log(10.0) * max(neg_log10_p, 0.0)
-    return 2.0 * math.log10(1.0 + squared / 4.0)
-
-
-def merged(one: float, other: float) -> float:
-    """Return the evidence of two that may depend in any way; NaN where neither is known.
-
-    >>> round(merged(4.0, float("nan")), 2), round(merged(4.0, 1.0), 2)
-    (4.0, 3.7)
-    """
-    if math.isnan(one) or math.isnan(other):
-        return other if math.isnan(one) else one
-    return max(one, other, _LOG10_TWO) - _LOG10_TWO
-
-
-def _held(charts: Sequence[float]) -> float:
-    """Return the evidence that charts have held for as long as they must."""
-    known = [one for one in charts if not math.isnan(one)]
-    if not known:
-        return math.nan
-    return min(known) if len(known) == HELD else 0.0
 
 
 def _score(

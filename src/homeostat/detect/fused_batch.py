@@ -24,6 +24,7 @@ from homeostat.detect import fused_rooms, stack, stack_incident
 from homeostat.detect.fused_columns import put, reseated
 from homeostat.detect.fused_groups import kept, seated, width_for
 from homeostat.detect.fused_rooms import MOST, Group, Rooms, Seen, named
+from homeostat.detect.fused_settled import News
 from homeostat.detect.fused_wires import Key, Wires
 from homeostat.detect.layout import Layout, Part
 
@@ -97,7 +98,7 @@ class Batch(Rooms):
         layout: Layout,
         learn: frozenset[str],
         renew: frozenset[str],
-    ) -> tuple[Batches, dict[Key, stack.Said]]:
+    ) -> tuple[Batches, dict[Key, stack.Said], tuple[News, ...]]:
         """Judge one tick, then learn from it; see `fused.Fused.step`.
 
         Args:
@@ -106,6 +107,9 @@ class Batch(Rooms):
             layout: Their rows.
             learn: Deployments from which may be learnt.
             renew: Deployments whose levels and relations begin anew before the tick.
+
+        Returns:
+            The next state, what each group's stack says, and levels that have settled on this tick.
         """
         if layout.keys is not state.keys:
             same = layout.keys == state.keys  # as after a restart
@@ -114,12 +118,13 @@ class Batch(Rooms):
             )
         elif state.waiting.size and np.isfinite(signals.values[state.waiting]).any():
             state = self._seated(state, layout, signals)
-        groups, out = {}, {}
+        groups, out, news = {}, {}, []
         for key, group in state.groups.items():
-            groups[key], out[key] = self._group(
+            groups[key], out[key], settled = self._group(
                 group, key[0], state.rows[key], state.cells[key], signals, learn, renew
             )
-        return replace(state, groups=groups), out
+            news += settled
+        return replace(state, groups=groups), out, tuple(news)
 
     def _group(
         self,
@@ -130,7 +135,7 @@ class Batch(Rooms):
         signals: SignalsLike,
         learn: frozenset[str],
         renew: frozenset[str],
-    ) -> tuple[Group, stack.Said]:
+    ) -> tuple[Group, stack.Said, list[News]]:
         count = len(group.owners)
         if not renew.isdisjoint(group.owners):
             anew = np.array([name in renew for name in group.owners])
@@ -146,12 +151,16 @@ class Batch(Rooms):
         heard[np.isfinite(values).reshape(count, width)] = signals.tick
         group = replace(group, last=last, heard=heard, seen=group.seen._replace(stack=told))
         if signals.tick % _STRIDE:
-            return group, said
+            return group, said, []
         changes, _ = self.changes.step(np, group.seen.changes, values, np.repeat(allowed, width))
         group = replace(group, seen=group.seen._replace(changes=changes))
-        news = changes.restart.reshape(count, width).any(axis=1) & group.incident.active
+        settled = changes.restart.reshape(count, width)
+        if not settled.any():
+            return group, said, []
+        news = _news(group, settled, changes.ago.reshape(count, width))
+        told = settled.any(axis=1) & group.incident.active
         # The level has changed for good, and it was told: what is usual begins anew.
-        return (self._renewed(group, width, news) if news.any() else group), said
+        return (self._renewed(group, width, told, levels=True) if told.any() else group), said, news
 
     def _seated(self, state: Batches, layout: Layout, signals: SignalsLike) -> Batches:
         """Return the batches with a place for the deployments of the frame."""
@@ -263,6 +272,22 @@ class Batch(Rooms):
                 np.where(which, mover.incident.calm, calm),
             ),
         )
+
+
+def _news(group: Group, settled: Bools, ago: Floats) -> list[News]:
+    """Return the series of the columns that have settled, in the order of their places."""
+    return [
+        News(
+            key=SeriesKey(
+                deployment=group.owners[place],
+                subject=group.names[place][column][0],
+                signal=group.names[place][column][1],
+            ),
+            ticks=_STRIDE * (int(ago[place, column]) + 1),
+        )
+        for place, column in np.argwhere(settled).tolist()
+        if column < len(group.names[place])  # padding has no name
+    ]
 
 
 def _freed(group: Group, tick: int) -> Group:

@@ -76,12 +76,14 @@ class _Plan(NamedTuple):
     Attributes:
         where: Where entities are in the arrays of `Seen`.
         but_rare: The same without what stays when levels and relations begin anew.
+        levels: That without change points, which have found their new level themselves.
         units: Neighbours there.
         blank: One entity that has seen nothing.
     """
 
     where: Plan
     but_rare: Plan
+    levels: Plan
     units: tuple[int, ...]
     blank: Seen
 
@@ -98,13 +100,15 @@ class Rooms:
         self.changes = changepoint.Changepoint(ChangeConfig())
         self._plans: dict[int, _Plan] = {}
 
-    def _renewed(self, group: Group, width: int, which: Bools) -> Group:
+    def _renewed(self, group: Group, width: int, which: Bools, *, levels: bool = False) -> Group:
         """Return the group with levels and relations of some entities as if new.
 
         How rare a score was in their past stays: the unit of scores is each column's own spread.
+        With `levels` so do change points: other columns' changes may be under way still.
         """
         plan = self._plan(width)
-        seen = renewed(plan.but_rare, plan.units, group.seen, plan.blank, which)
+        where = plan.levels if levels else plan.but_rare
+        seen = renewed(where, plan.units, group.seen, plan.blank, which)
         return replace(group, seen=seen)
 
     def _place(
@@ -216,7 +220,8 @@ class Rooms:
             but_rare = tuple(
                 None if stay else place for stay, place in zip(stays, where, strict=True)
             )
-            self._plans[width] = _Plan(where, but_rare, units, blank)
+            levels = but_rare[: len(where) - own] + (None,) * own
+            self._plans[width] = _Plan(where, but_rare, levels, units, blank)
         return self._plans[width]
 
 

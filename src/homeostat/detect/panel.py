@@ -15,9 +15,10 @@ from homeostat.base import names
 from homeostat.base.evidence import SeriesKey
 from homeostat.base.ports import Detector, SignalsLike
 from homeostat.base.world import ReplicaState, Snapshot
-from homeostat.detect import usual
+from homeostat.detect import settling, usual
 from homeostat.detect.layout import Layout, Part, layout
-from homeostat.detect.slots import Slots, assign, carried, no_slots, seen_again
+from homeostat.detect.settling import Levels
+from homeostat.detect.slots import Slots, assign, carried, no_slots, placed, seen_again
 from homeostat.detect.usual import Device, Pairs, Usual
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +45,7 @@ class PanelState:
         history: The last values, NaN where unknown. `[column, slot]`
         fallen: Highest value that each series' process has come down from by itself.
         usual: Guarded means.
+        levels: What is held against taking a new level for usual.
         calm: Ticks in a row on which each deployment may be learnt from. By deployment.
         pairs: Batch sizes and device times. By deployment.
         incarnation: Of each replica. By (deployment, subject).
@@ -57,6 +59,7 @@ class PanelState:
     history: Floats
     fallen: Floats
     usual: Usual
+    levels: Levels
     calm: dict[str, int] = field(default_factory=dict)
     pairs: dict[str, Pairs] = field(default_factory=dict)
     incarnation: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class Panel:
             history=np.full((HISTORY, size), np.nan),
             fallen=np.full(size, np.nan),
             usual=Usual(mean=np.full(size, np.nan), count=np.zeros(size)),
+            levels=settling.init(size),
         )
 
     def step(
@@ -134,13 +138,15 @@ class Panel:
         ready[where] = ticks > 0
         seen = np.full(size, np.nan)
         seen[where] = np.where(rows.charted, signals.values, np.nan)
-        outputs, detectors = {}, {}
+        outputs, detectors, alarm = {}, {}, np.zeros(size, dtype=bool)
         for name, part in self._detectors.items():
             detectors[name], outputs[name] = part.step(np, state.detectors[name], seen, ready)
+            alarm |= np.asarray(outputs[name].alarm, dtype=bool)
+        levels = settling.heard(state.levels, alarm, seen, state.usual.mean, state.history)
         claims = _claims(state, outputs, told, signals.tick)
         allowed = np.zeros(size, dtype=bool)
         allowed[where] = ticks > usual.DELAY
-        state = replace(state, detectors=detectors, calm=calm)
+        state = replace(state, detectors=detectors, calm=calm, levels=levels)
         return _remember(state, values, allowed, signals.tick), claims
 
     def _aligned(self, state: PanelState, signals: SignalsLike) -> PanelState:
@@ -157,15 +163,86 @@ class Panel:
             np.full((HISTORY, size), np.nan),
             np.full(size, np.nan),
             Usual(mean=np.full(size, np.nan), count=np.zeros(size)),
+            settling.init(size),
         )
-        history, fallen, means = carried(
-            (state.history, state.fallen, state.usual), empty, fresh, before
+        history, fallen, means, levels = carried(
+            (state.history, state.fallen, state.usual, state.levels), empty, fresh, before
         )
         detectors = {
             name: carried(state.detectors[name], part.init(np, size), fresh, before)
             for name, part in self._detectors.items()
         }
-        return replace(state, detectors=detectors, history=history, fallen=fallen, usual=means)
+        return replace(
+            state,
+            detectors=detectors,
+            history=history,
+            fallen=fallen,
+            usual=means,
+            levels=levels,
+        )
+
+    def settled(
+        self,
+        state: PanelState,
+        keys: Sequence[SeriesKey],
+        unsure: frozenset[str],
+        told: frozenset[str],
+    ) -> tuple[PanelState, tuple[SeriesKey, ...]]:
+        """Take note of how the tick was judged; let levels that settled become usual, if they may.
+
+        Args:
+            state: From this tick's step.
+            keys: Series whose level has changed for good, all being well throughout.
+            unsure: Deployments that were not known to be well on this tick.
+            told: Deployments of which an onset lasts.
+
+        Returns:
+            The next state, and the series whose level is usual from now on.
+        """
+        if unsure or told:
+            both = _of(state, unsure), _of(state, told)
+            state = replace(state, levels=settling.judged(state.levels, *both))
+        known = [state.slots.index[key] for key in keys if key in state.slots.index]
+        if not known:
+            return state, ()
+        slots = np.array(known, dtype=np.int64)
+        slots = settling.permitted(state.levels, slots, _past(state, slots), state.tick)
+        levels = settling.begun(state.levels, slots, _past(state, slots), state.tick)
+        return self._begun(replace(state, levels=levels), slots), _keys(state, slots)
+
+    def renewed(
+        self, state: PanelState, deployments: frozenset[str]
+    ) -> tuple[PanelState, tuple[SeriesKey, ...]]:
+        """Return the state in which what some deployments do now is usual: a person says so.
+
+        Args:
+            state: From `init` or the last step.
+            deployments: Whose; their rows that are off begin anew.
+
+        Returns:
+            The next state, and the series whose level is usual from now on.
+        """
+        off = _of(state, deployments) & (state.levels.quiet < settling.QUIET)
+        slots = np.flatnonzero(off)
+        levels = settling.cleared(state.levels, slots)
+        return self._begun(replace(state, levels=levels), slots), _keys(state, slots)
+
+    def _begun(self, state: PanelState, slots: Ints) -> PanelState:
+        """Return the state in which some slots know of nothing but their last values.
+
+        Those are of the new level, so that charts judge on and nothing is unknown meanwhile.
+        """
+        if not slots.size:
+            return state
+        past, size = _past(state, slots), len(state.slots.keys)
+        detectors = {}
+        for name, part in self._detectors.items():
+            fresh = part.init(np, len(slots))
+            for values in past:
+                fresh, _ = part.step(np, fresh, values, np.ones(len(slots), dtype=bool))
+            detectors[name] = placed(state.detectors[name], fresh, slots, size)
+        means = usual.begun(state.usual, slots, past)
+        return replace(state, detectors=detectors, usual=means)
 
 
 def _reborn(
@@ -254,6 +331,26 @@ def _claims(state: PanelState, outputs: dict[str, Any], values: Floats, tick: in
     )
 
 
+def _of(state: PanelState, deployments: frozenset[str]) -> Bools:
+    """Return the slots of the last frame's rows of some deployments, `[slot]`."""
+    rows, out = state.layout, np.zeros(len(state.slots.keys), dtype=bool)
+    whose = np.array([name in deployments for name in rows.deployments], dtype=bool)
+    out[state.where] = whose[rows.owner]
+    return out
+
+
+def _keys(state: PanelState, slots: Ints) -> tuple[SeriesKey, ...]:
+    """Return whose slots some are."""
+    return tuple(key for slot in slots.tolist() if (key := state.slots.keys[slot]) is not None)
+
+
+def _past(state: PanelState, slots: Ints) -> Floats:
+    """Return the last values of some slots, oldest first, `[column, slots]`."""
+    columns = (state.tick - np.arange(HISTORY)[::-1]) % HISTORY
+    out: Floats = state.history[columns[:, None], slots]
+    return out
+
+
 def _remember(state: PanelState, values: Floats, allowed: Bools, tick: int) -> PanelState:
     """Return the state with one more tick of values, learnt late where that is allowed."""
     history = state.history.copy()
@@ -278,5 +375,5 @@ def _remember(state: PanelState, values: Floats, allowed: Bools, tick: int) -> P
     )
 
 
-STATE_CLASSES: Final = (PanelState, Slots, Layout, Part, Usual, Pairs, SeriesKey)
+STATE_CLASSES: Final = (PanelState, Slots, Layout, Part, Usual, Levels, Pairs, SeriesKey)
 """What `stats.arrays.from_bytes` must know to read this part's state, its detectors' apart."""

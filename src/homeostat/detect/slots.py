@@ -126,6 +126,28 @@ def carried(old: Any, fresh: Any, restart: npt.NDArray[np.bool_], before: int) -
     return _zipped(leaf, old, fresh)
 
 
+def placed(old: Any, new: Any, where: npt.NDArray[np.int64], size: int) -> Any:
+    """Return `old` with some of its slots as in `new`.
+
+    Args:
+        old: State over `size` slots.
+        new: State of the same structure over as many as `where` has.
+        where: Their slots.
+        size: How many slots there are.
+    """
+
+    def leaf(a: Any, b: Any) -> Any:
+        if not isinstance(b, np.ndarray) or not b.ndim or b.shape[-1] != len(where):
+            return a  # not per series: the old value goes on
+        if a.shape[-1] != size:
+            return a
+        out = a.copy()
+        out[..., where] = b
+        return out
+
+    return _zipped(leaf, old, new)
+
+
 def _zipped(leaf: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     if is_dataclass(b) and not isinstance(b, type):
         parts = {f.name: _zipped(leaf, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}

@@ -6,7 +6,7 @@ replica's device time follows its batch size, which tells a heavier load from a 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -54,6 +54,24 @@ def learn(state: Usual, delayed: Floats, allowed: npt.NDArray[np.bool_]) -> Usua
     return Usual(
         mean=np.where(takes, moved, state.mean), count=np.where(takes, state.count + 1, state.count)
     )
+
+
+def begun(state: Usual, slots: npt.NDArray[np.int64], past: Floats) -> Usual:
+    """Return the means in which that of some slots is the mean of their last values.
+
+    How much they have learnt stays: nobody who asks for it is left without an answer meanwhile.
+
+    Args:
+        state: The means before.
+        slots: Which.
+        past: Their last values, NaN where unknown, `[column, slots]`.
+    """
+    known = np.isfinite(past)
+    count = known.sum(axis=0)
+    level = np.where(known, past, 0.0).sum(axis=0) / np.maximum(count, 1)
+    mean = state.mean.copy()
+    mean[slots] = np.where(count > 0, level, mean[slots])
+    return replace(state, mean=mean)
 
 
 class Pairs(NamedTuple):

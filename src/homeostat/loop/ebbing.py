@@ -6,7 +6,8 @@ ended by itself (objectives met all along, nothing else suspected, no action of 
 lever moved by anybody), the next one is told of only where a signal is off that was not off in it,
 or its evidence is clearly beyond the most of it. After a week it is told of anew, and so it is
 after any incident of which something did come, and after a person's word that one was real. Where
-`spec.feedback.mode` is not `on`, no line moves.
+`spec.feedback.mode` is not `on`, no line moves. A series whose new level is usual since is not
+remembered as having been off: what it does next, it does from there.
 
 All that is withheld is an incident's confirmation, and with it that people are told. It opens, and
 what it has lasted counts: where an objective is missed, or a rule speaks, it is told of at once.
@@ -86,6 +87,9 @@ def followed(
     ebb = _over(state, incident, now)
     if ebb is not None and not ebb.incident_id and not _fresh(ebb, now):
         ebb = None
+    anew = frozenset() if evidence.score is None else frozenset(evidence.score.renewed)
+    if ebb is not None and anew:
+        ebb = replace(ebb, off=tuple(one for one in ebb.off if one not in anew))
     if incident is None:
         return ebb
     strength = _strength(evidence) if evidence.suspicions else 0.0
@@ -102,7 +106,7 @@ def followed(
         # What it was before it was followed is not known.
         whole = state.incident is None or state.incident.id != incident.id
         before = replace(before, incident_id=incident.id, peak=0.0, now=(), harmless=whole)
-    off = tuple(sorted({*before.now, *_off(evidence)}))
+    off = tuple(sorted({*before.now, *_off(evidence)} - anew))
     return replace(
         before,
         peak=max(before.peak, strength or 0.0),

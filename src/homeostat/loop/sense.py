@@ -18,6 +18,7 @@ from homeostat.base.evidence import (
     Forecast,
     Increments,
     Reading,
+    SeriesKey,
     Signals,
     SourceReport,
 )
@@ -49,6 +50,7 @@ class SenseState:
         encoded: The autoencoders' state.
         drift: The state of the tests of activations.
         fleetwide: The state of the fleet's tests.
+        anew: Deployments whose present levels a person has called normal since the last tick.
     """
 
     signals: Any
@@ -61,6 +63,17 @@ class SenseState:
     encoded: Any = None
     drift: Any = None
     fleetwide: Any = None
+    anew: frozenset[str] = frozenset()
+
+
+def begun_anew(state: SenseState, deployments: frozenset[str]) -> SenseState:
+    """Return a state in which levels of some deployments are usual from the next tick on.
+
+    Args:
+        state: From `init` or the last step.
+        deployments: Whose: a person has said that what they do now is normal.
+    """
+    return replace(state, anew=state.anew | deployments)
 
 
 def init(parts: SenseParts) -> SenseState:
@@ -101,6 +114,7 @@ def step(
         now: The tick's time.
         tick: The tick's number, higher than at the last step.
     """
+    state, usual = _renewed(parts, state)
     signals_state, frame = parts.signals.step(state.signals, reports, world, managed, now, tick)
     learn = frozenset(entry.name for entry in managed) - busy - state.disputed
     panel_state, claims = parts.panel.step(state.panel, frame.signals, learn)
@@ -168,6 +182,9 @@ def step(
         fused_state, evidence = parts.fused.step(
             state.fused, frame.signals, claims.layout, evidence, learn, busy
         )
+        changed = parts.fused.settled(fused_state)
+        panel_state, more = parts.panel.settled(panel_state, *changed)
+        evidence = _told(evidence, (*usual, *more))
     encoded_state: Any = state.encoded
     if parts.encoded is not None:
         encoded_state, evidence = parts.encoded.step(state.encoded, evidence, learn, busy)
@@ -184,6 +201,30 @@ def step(
         fleetwide=fleet_state,
     )
     return state, frame.signals, evidence
+
+
+def _renewed(parts: SenseParts, state: SenseState) -> tuple[SenseState, tuple[SeriesKey, ...]]:
+    """Return the state with the levels anew that a person calls normal, and whose those are."""
+    if not state.anew:
+        return state, ()
+    fused = None if parts.fused is None else parts.fused.renewed(state.fused, state.anew)
+    panel, usual = parts.panel.renewed(state.panel, state.anew)
+    return replace(state, panel=panel, fused=fused, anew=frozenset()), usual
+
+
+def _told(evidence: Sequence[Evidence], usual: Sequence[SeriesKey]) -> tuple[Evidence, ...]:
+    """Return the evidence with whose new level is usual from this tick on."""
+    if not usual:
+        return tuple(evidence)
+    whose: dict[str, list[tuple[str, str]]] = {}
+    for key in usual:
+        whose.setdefault(key.deployment, []).append((key.subject, key.signal))
+    return tuple(
+        replace(one, score=replace(one.score, renewed=tuple(sorted(whose[one.deployment]))))
+        if one.score is not None and one.deployment in whose
+        else one
+        for one in evidence
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from homeostat.base.evidence import (
     Increments,
     Quality,
     Reading,
+    SeriesKey,
     Signals,
     SourceReport,
     Suspicion,
@@ -115,6 +116,20 @@ class PanelPart(Protocol):
 
     def step(self, state: Any, signals: Signals[Any], learn: frozenset[str]) -> tuple[Any, Any]:
         """Return the next state and the claims; `devices` of the claims is by deployment."""
+        ...
+
+    def settled(
+        self,
+        state: Any,
+        keys: Sequence[SeriesKey],
+        unsure: frozenset[str],
+        told: frozenset[str],
+    ) -> tuple[Any, tuple[SeriesKey, ...]]:
+        """Return the next state, and whose new level is usual from now on."""
+        ...
+
+    def renewed(self, state: Any, deployments: frozenset[str]) -> tuple[Any, tuple[SeriesKey, ...]]:
+        """Return the state in which what these do now is usual, and whose level that is."""
         ...
 
 
@@ -254,6 +269,14 @@ class FusedPart(Protocol):
         busy: frozenset[str],
     ) -> tuple[Any, tuple[Evidence, ...]]:
         """Return the next state and the evidence with each deployment's score."""
+        ...
+
+    def settled(self, state: Any) -> tuple[tuple[SeriesKey, ...], frozenset[str], frozenset[str]]:
+        """Return whose level has changed for good, who was not surely well, whose onset lasts."""
+        ...
+
+    def renewed(self, state: Any, deployments: frozenset[str]) -> Any:
+        """Return a state in which levels of these begin anew on the next tick."""
         ...
 
 
