@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from homeostat.base.events import Event
+from homeostat.base.state import LoopState
 from homeostat.base.types import KillLevel, TimeNs
 from homeostat.base.units import SECOND
 from homeostat.cli.main import app
@@ -45,6 +46,7 @@ class Controller:
     now: TimeNs = START
     submitted: list[Event] = field(default_factory=list)
     refusal: str | None = None
+    seen: LoopState | None = None
     thrown: list[tuple[KillLevel, str]] = field(default_factory=list)
 
     def forget(self) -> None:
@@ -52,7 +54,7 @@ class Controller:
         self.view.__init__()  # type: ignore[misc] # the app keeps the object
         self.submitted.clear()
         self.thrown.clear()
-        self.refusal = None
+        self.refusal = self.seen = None
 
     def tell(self, name: str = "credit") -> None:
         """Let the view live through the story."""
@@ -88,6 +90,7 @@ def server() -> Iterator[Controller]:
             token=TOKEN,
             allowed_origins=["http://127.0.0.1"],
             clock=lambda: made.now,
+            states=lambda _: made.seen,
         )
         async with serve_app(api) as url:
             made.url = url

@@ -50,6 +50,11 @@ def test_it_forgets_or_goes_on(shell: Any, controller: Any, flag: str, everythin
         ("--real",),
         ("--forget", "--resume"),
         ("--missed", "soon"),
+        ("i-0001", "--normal"),  # why?
+        ("i-0001", "--normal", "--nothing", "--why", "so"),
+        ("i-0001", "--normal", "--family", "load", "--why", "so"),
+        ("--normal", "--why", "so"),
+        ("--normal", "--missed", "5m", "--why", "so"),
     ],
 )
 def test_what_says_nothing_or_two_things_is_refused_here(

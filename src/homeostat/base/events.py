@@ -16,6 +16,7 @@ from homeostat.base.policy import KillLevel, Managed, Mode
 from homeostat.base.rehearsal import Rehearsal
 from homeostat.base.training import Lineage, TrainingOrder, TrainingSight, VersionMark
 from homeostat.base.units import TimeNs
+from homeostat.base.words import CalledNormal
 from homeostat.base.world import Snapshot
 
 
@@ -279,6 +280,7 @@ Event = (
     | Granted
     | AutonomySet
     | Confirmed
+    | CalledNormal
     | FeedbackReset
     | TrainingSeen
 )

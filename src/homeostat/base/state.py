@@ -334,6 +334,7 @@ class LoopState:
         leaving: The last shift to the fallback pool that was compared, None before the first.
         ebb: What the score told of and nothing came of, None before the first incident.
         telling: What people know of the open incident, None where no budget asks.
+        anew: When a person called what is off now normal; None once a tick has taken it up.
     """
 
     managed: Managed
@@ -385,3 +386,4 @@ class LoopState:
     leaving: Leaving | None = None
     ebb: Ebb | None = None
     telling: Telling | None = None
+    anew: TimeNs | None = None

@@ -18,6 +18,11 @@ def confirm(
     ),
     real: bool = typer.Option(False, "--real", help="There was trouble."),
     nothing: bool = typer.Option(False, "--nothing", help="There was none."),
+    normal: bool = typer.Option(
+        False,
+        "--normal",
+        help="It is the new normal: its levels begin anew; with --why.",
+    ),
     missed: str | None = typer.Option(
         None, "--missed", help="Nobody was told of trouble that was felt this long ago: 20m."
     ),
@@ -33,12 +38,14 @@ def confirm(
     url: str = URL,
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
-    """Say what an incident was: real or nothing; or that something was missed."""
+    """Say what an incident is: real, nothing, or the new normal; or that something was missed."""
     asked = [incident is not None, missed is not None, forget, resume]
-    if sum(asked) != 1 or (incident is not None and real == nothing):
+    words = real + nothing + normal
+    lacks = normal and (incident is None or family is not None or not why)
+    if sum(asked) != 1 or (incident is not None and words != 1) or lacks:
         tell(
-            "homeostat: say one thing: INCIDENT with --real or --nothing, or --missed 20m, "
-            "or --forget, or --resume"
+            "homeostat: say one thing: INCIDENT with --real or --nothing, or with --normal --why "
+            "REASON, or --missed 20m, or --forget, or --resume"
         )
         raise typer.Exit(Exit.USAGE)
     body = {name: text for name, text in (("by", by), ("why", why)) if text}
@@ -49,6 +56,11 @@ def confirm(
         reset = body | {"everything": forget}
         call("POST", url, "deployments", deployment, "feedback", "reset", body=reset, token=token)
         tell(f"{deployment}: {word}")
+        return
+    if normal:
+        asked_for = body | {"incident": incident or ""}
+        call("POST", url, "deployments", deployment, "normal", body=asked_for, token=token)
+        tell(f"{deployment}: what is off in {incident} is normal from the next tick on")
         return
     said = _about(incident, missed) | {"real": not nothing} | body
     said |= {"family": family.value} if family is not None else {}

@@ -38,6 +38,7 @@ from homeostat.base.intent import ActionState, Proof
 from homeostat.base.policy import Managed
 from homeostat.base.state import LoopState
 from homeostat.base.units import TimeNs
+from homeostat.base.words import CalledNormal
 from homeostat.loop import (
     accounting,
     acting,
@@ -52,6 +53,7 @@ from homeostat.loop import (
     leaving,
     meddling,
     memory,
+    normal,
     rehearsing,
     seat_outcome,
     seat_watch,
@@ -166,6 +168,7 @@ def _ticked(parts: LoopParts, state: LoopState, event: Ticked) -> Stepped:
             feedback=ebbing.muted(learnt, ebb),
             ebb=ebb,
             telling=known,
+            anew=None,
             tried=state.tried if same else (),
             held_because=state.held_because if same else (),
         ),
@@ -382,6 +385,7 @@ _HANDLERS: dict[type[Any], Callable[[LoopParts, LoopState, Any], Stepped]] = {
     Granted: autonomous.granted,
     AutonomySet: autonomous.autonomy_set,
     Confirmed: heeding.confirmed,
+    CalledNormal: normal.called,
     FeedbackReset: heeding.reset,
     TrainingSeen: training_follow.told,
 }

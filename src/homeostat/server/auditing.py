@@ -28,6 +28,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.intent import ActionRecord
 from homeostat.base.ports import Entry, Journal
+from homeostat.base.words import CalledNormal
 from homeostat.govern.decide import label
 from homeostat.loop.heeding import verdict_of
 from homeostat.server.heard import NOTED
@@ -40,7 +41,7 @@ KEPT: Final = 5000
 _WANTED: Final = tuple(
     f'{{"$":"{name}"'.encode()
     for name in ("Approval", "UndoRequested", "CanaryRequested", "Reconfigured", "Started",
-                 "ClockJumped", "Confirmed", "FeedbackReset")
+                 "ClockJumped", "Confirmed", "CalledNormal", "FeedbackReset")
 )  # fmt: skip
 _FACTS: Final = tuple(
     f'{{"$":"Record","fact":{{"$":"{name}"'.encode()
@@ -140,7 +141,8 @@ def said(entry: Entry) -> Line | None:
     return Line(kind="controller", who=_CONTROLLER, what=what)
 
 
-_Person = Approval | UndoRequested | CanaryRequested | Reconfigured | Confirmed | FeedbackReset
+_Words = Confirmed | CalledNormal | FeedbackReset
+_Person = Approval | UndoRequested | CanaryRequested | Reconfigured | _Words
 
 
 def _person(event: _Person) -> Line:
@@ -154,6 +156,8 @@ def _person(event: _Person) -> Line:
             what = "wants traffic for the canary"
         case Confirmed():
             what = f"says {verdict_of(event)}"
+        case CalledNormal():
+            what = f"calls what is off in {event.incident_id} the new normal"
         case FeedbackReset():
             what = "forgets all feedback" if event.everything else "lets learning go on"
         case Reconfigured() if event.principal:

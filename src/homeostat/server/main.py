@@ -26,6 +26,7 @@ from homeostat.base.events import (
 )
 from homeostat.base.ports import Notifier
 from homeostat.base.state import LoopState
+from homeostat.base.words import CalledNormal
 from homeostat.server import in_cluster, open_pages, snapshots, wiring
 from homeostat.server.api.app import create_app
 from homeostat.server.auditing import Audit
@@ -283,6 +284,7 @@ def submitter(runtime: Runtime, lead: Lead | None = None) -> Any:
                 | UndoRequested(deployment=named)
                 | CanaryRequested(deployment=named)
                 | Confirmed(deployment=named)
+                | CalledNormal(deployment=named)
                 | FeedbackReset(deployment=named)
             ):
                 name = named

@@ -39,6 +39,7 @@ from homeostat.base.state import LoopState
 from homeostat.base.units import HOUR, SECOND, TimeNs
 from homeostat.loop import step as loop_step
 from homeostat.loop.rehearsing import unanswered
+from homeostat.loop.sense import begun_anew
 from homeostat.server.claiming import claim
 from homeostat.server.clock import Clock
 from homeostat.server.code_version import code_version
@@ -197,7 +198,7 @@ class Runtime:
         busy = frozenset(name for name, s in self.states.items() if s.record is not None)
         now = self.clock.now()
         self.tick += 1
-        sensed = shell.sense(shell.sense_state, reports, worlds, managed, busy, now, self.tick)
+        sensed = shell.sense(self._begun_anew(), reports, worlds, managed, busy, now, self.tick)
         shell.sense_state, signals, evidences = sensed
         if shell.stage is not None:
             shell.stage("", began, self.clock.now())
@@ -223,6 +224,14 @@ class Runtime:
         shell.pulse.turned(self.clock.now())
         if shell.took is not None:
             shell.took(self.clock.now() - began)
+
+    def _begun_anew(self) -> Any:
+        """Return the senses' state, with the levels anew that people have called normal.
+
+        Their word is in the journal, and the tick that follows takes it back.
+        """
+        anew = frozenset(name for name, s in self.states.items() if s.anew is not None)
+        return begun_anew(self.shell.sense_state, anew) if anew else self.shell.sense_state
 
     def _note_jump(self, by_ns: int) -> None:
         if by_ns:

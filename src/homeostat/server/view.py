@@ -57,6 +57,7 @@ from homeostat.base.types import (
     TimeNs,
 )
 from homeostat.base.units import SECOND
+from homeostat.base.words import CalledNormal
 from homeostat.server import view_plain, view_series
 from homeostat.server.view_counts import Counts
 from homeostat.server.view_deployment import HISTORY, Answer, DeploymentState, IncidentEntry
@@ -64,11 +65,10 @@ from homeostat.server.view_feed import KEEP, Change, Feed
 from homeostat.server.view_series import CAPACITY
 from homeostat.server.view_then import then
 
-_Said = CanaryRequested | Granted | AutonomySet | Confirmed | FeedbackReset | TrainingSeen
+_Words = Confirmed | CalledNormal | FeedbackReset
+_Said = CanaryRequested | Granted | AutonomySet | _Words | TrainingSeen
 _Noted = Rehearsed | ClockJumped | UndoRequested | _Said
-_WITHOUT_KILL = (
-    Started | Reconfigured | ClockJumped | Granted | AutonomySet | Confirmed | FeedbackReset
-)
+_WITHOUT_KILL = Started | Reconfigured | ClockJumped | Granted | AutonomySet | _Words
 Freezing = tuple[TimeNs, TimeNs | None, str]
 """Start, end and reason of a freeze that is in force or comes next."""
 _INTENTS: Final = 4096

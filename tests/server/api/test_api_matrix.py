@@ -58,6 +58,11 @@ CHANGES: dict[str, tuple[str, dict[str, object], int]] = {
         {"why": "a new model"},
         202,
     ),
+    "/v1/deployments/{name}/normal": (
+        "/v1/deployments/credit/normal",
+        {"incident": "i-0001", "why": "a new release"},
+        202,
+    ),
     "/v1/deployments/{name}/mode": ("/v1/deployments/credit/mode", {"mode": "shadow"}, 202),
     "/v1/freeze": ("/v1/freeze", {"level": "no_new"}, 200),
     "/v1/labels": ("/v1/labels", {"labels": [{"prediction_id": "p-1", "label": 1}]}, 200),

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "POST /v1/deployments/{name}/confirm": {"incident": "i-0001", "real": False},
     "POST /v1/deployments/{name}/feedback/reset": {"why": "a new model"},
+    "POST /v1/deployments/{name}/normal": {"incident": "i-0001", "why": "a new release"},
     "POST /v1/deployments/{name}/mode": {"mode": "shadow"},
     "POST /v1/freeze": {"level": "nothing"},
     "POST /v1/judge": {"samples": SAMPLES},

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from homeostat.base.events import Confirmed, FeedbackReset
 from homeostat.base.evidence import Family
 from homeostat.base.units import SECOND, TimeNs
+from homeostat.base.words import CalledNormal
+from homeostat.loop import normal
 from homeostat.server.api import schemas
 from homeostat.server.api.caller import Caller, caller
 from homeostat.server.api.changes import hand_over
@@ -103,6 +105,14 @@ class ConfirmBody(schemas.Body):
         return self
 
 
+class NormalBody(schemas.Body):
+    """What is off in an open incident is the new normal."""
+
+    incident: Annotated[str, Field(pattern=_INCIDENT)]
+    by: schemas.Person | None = Field(None, description=schemas.WHO_SAYS)
+    why: Annotated[schemas.Why, Field(min_length=1)]
+
+
 class ResetBody(schemas.Body):
     """Forget what was said, or go on learning where that stopped."""
 
@@ -124,6 +134,12 @@ def router(deps: Deps, streams: Streams) -> APIRouter:
     async def confirm(name: NamePath, body: ConfirmBody, request: Request) -> schemas.Accepted:
         """Say what an incident was, or that something was missed; detection learns from it."""
         event = _confirmed(deps, name, body, caller(request, body.by))
+        return await hand_over(deps, streams, event)
+
+    @routes.post("/v1/deployments/{name}/normal", status_code=202)
+    async def called_normal(name: NamePath, body: NormalBody, request: Request) -> schemas.Accepted:
+        """Say that what is off in an open incident is the new normal: its levels begin anew."""
+        event = _normal(deps, name, body, caller(request, body.by))
         return await hand_over(deps, streams, event)
 
     @routes.post("/v1/deployments/{name}/feedback/reset", status_code=202)
@@ -168,6 +184,26 @@ def _confirmed(deps: Deps, name: str, body: ConfirmBody, who: Caller) -> Confirm
         incident_id=body.incident or "",
         about=about,
         family=body.family,
+        why=body.why,
+        deployment=name,
+        principal=who.principal.name,
+        origin=who.origin,
+    )
+
+
+def _normal(deps: Deps, name: str, body: NormalBody, who: Caller) -> CalledNormal:
+    find(deps, name)
+    state, now = deps.states(name), deps.clock()
+    # Said here so that whoever asks hears why; the loop asks the same of its own state.
+    why_not = None if state is None else normal.refused(state, body.incident, now)
+    if why_not is not None:
+        raise ProblemError(
+            HTTPStatus.CONFLICT, why_not, f"GET /v1/deployments/{name} shows how it is now"
+        )
+    return CalledNormal(
+        at=now,
+        by=who.by,
+        incident_id=body.incident,
         why=body.why,
         deployment=name,
         principal=who.principal.name,

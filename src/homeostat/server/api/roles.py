@@ -53,6 +53,7 @@ ROUTES: Final[Mapping[str, Role | None]] = {
     "POST /v1/deployments/{name}/autonomy": Role.OPERATOR,  # to grant: an admin, see ladder
     "POST /v1/deployments/{name}/confirm": Role.OPERATOR,
     "POST /v1/deployments/{name}/feedback/reset": Role.APPROVER,
+    "POST /v1/deployments/{name}/normal": Role.APPROVER,
     "POST /v1/deployments/{name}/mode": Role.OPERATOR,  # more autonomy: an approver, see changes
     "POST /v1/freeze": Role.OPERATOR,  # to lift it: an approver, see changes
     "POST /v1/judge": Role.VIEWER,
