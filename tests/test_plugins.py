@@ -13,7 +13,17 @@ from homeostat.base.errors import ConfigError, UnknownPartError
 from homeostat.base.part import Part
 from homeostat.plugins import part, parts
 
-KINDS = ("detector", "method", "source", "actuator", "notifier", "store", "trainer", "policy")
+KINDS = (
+    "detector",
+    "method",
+    "histogram",
+    "source",
+    "actuator",
+    "notifier",
+    "store",
+    "trainer",
+    "policy",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ _ROOMS = {
     "notifier": ("homeostat.adapters.notify", "homeostat.notifiers"),
     "store": ("homeostat.adapters.stores", None),
     "trainer": ("homeostat.adapters.trainers", "homeostat.trainers"),
+    "histogram": ("homeostat.detect", "homeostat.histograms"),
     "policy": ("homeostat.policy", "homeostat.policies"),
 }
 

@@ -11,7 +11,7 @@ SINCE = 1_800_000_000.0
 def said(**known: Any) -> dict[str, str | list[str]]:
     then: dict[str, Any] = {
         "health_score": None, "health_parts": [], "slo_met": False, "suspicions": [],
-        "forecasts": [], "promises": [],
+        "forecasts": [], "promises": [], "drifts": [],
     }  # fmt: skip
     return tables.then({"then": then | known})
 

@@ -1,4 +1,4 @@
-"""Activations in the loop: quiet while a model does what it did, told when it does not."""
+"""Drift in the loop: quiet while a model does what it did, told when it does not."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from homeostat.base import names, raw
+from homeostat.base.drift import DriftTest
 from homeostat.base.evidence import Quality, Verdict
 from homeostat.base.world import Release, Snapshot
 from homeostat.detect.drifting import STATE_CLASSES, Drifted, Drifting
@@ -86,6 +87,9 @@ def test_a_layer_that_does_otherwise_is_a_claim_with_its_size_and_ends_when_it_e
     assert claim.neg_log10_p is not None
     assert claim.neg_log10_p > 1.0
     assert said.readings[0].value == pytest.approx(0.25, abs=0.08)
+    (test,) = kind_of(said, "activation")
+    assert (test.subject, test.name, test.moved) == ("pool:a", "mean:head", True)
+    assert test.total_variation == said.readings[0].value
 
 
 def test_each_event_counts_once_however_often_replicas_are_silent() -> None:
@@ -133,7 +137,90 @@ def test_what_cannot_be_told_apart_is_not_judged() -> None:
     assert none == {}
 
 
-def test_who_shows_no_activations_is_not_spoken_of_and_costs_no_state() -> None:
+def kind_of(said: Drifted, kind: str) -> list[DriftTest]:
+    return [one for one in said.tests if one.kind == kind]
+
+
+def sheets_of(watch: Watch, signal: str, shares: Any = USUAL) -> list[Sheet]:
+    return [replace(one, signal=signal) for one in watch.sheets(shares)]
+
+
+def test_predictions_and_features_are_tested_and_shown_and_claim_nothing() -> None:
+    watch, age, income = Watch(), raw.feature("age"), raw.feature("income")
+
+    def see(shares: Any, learn: frozenset[str]) -> Drifted:
+        own = [*sheets_of(watch, raw.PREDICTION), *sheets_of(watch, age)]
+        return watch.see([*own, *sheets_of(watch, income, shares)], learn)
+
+    first = see(USUAL, FINE)
+    assert [one.moved for one in first.tests] == [None] * 3
+    assert {one.why for one in first.tests} == {"few"}
+    assert {(one.psi, one.gap, one.total_variation) for one in first.tests} == {(None,) * 3}
+    usual = [see(USUAL, FINE) for _ in range(60)][-1]
+    assert [one.moved for one in usual.tests] == [False] * 3
+    said = [see(MOVED, frozenset()) for _ in range(30)][-1]
+    assert [(one.subject, one.kind, one.name) for one in said.tests] == [
+        ("model", "feature", "age"), ("model", "feature", "income"), ("pool:a", "prediction", ""),
+    ]  # fmt: skip
+    assert [one.moved for one in said.tests] == [False, True, False]
+    (moved,) = (one for one in said.tests if one.moved)
+    assert moved.total_variation == pytest.approx(0.25, abs=0.08)
+    assert moved.gap == pytest.approx(0.25, abs=0.08)
+    assert moved.psi is not None
+    assert moved.psi_by_chance is not None
+    assert moved.psi > 10.0 * moved.psi_by_chance
+    assert moved.gap_neg_log10_p is not None
+    assert moved.gap_neg_log10_p > 3.0
+    assert moved.share is not None
+    assert moved.share_low is not None
+    assert moved.share_high is not None
+    assert moved.share_low < sum(USUAL[:2]) < moved.share_high
+    assert moved.share < moved.share_low
+    assert moved.bound == 0.0
+    assert moved.looks is not None
+    assert abs(moved.looks - 30) <= 3
+    assert said.anomalies == ()
+    assert said.readings == ()
+    (prediction,) = kind_of(said, "prediction")
+    assert (prediction.against, prediction.among) == ("v2", 1)
+    assert moved.against == ""
+
+
+def test_of_many_features_the_most_telling_are_shown() -> None:
+    watch = Watch()
+    names_of = [f"f{number}" for number in range(9)]
+
+    def see(shares: Any, learn: frozenset[str]) -> Drifted:
+        every = [
+            one
+            for name in names_of
+            for one in sheets_of(watch, raw.feature(name), shares if name == "f8" else USUAL)
+        ]
+        return watch.see(every, learn)
+
+    for _ in range(60):
+        see(USUAL, FINE)
+    said = [see(MOVED, frozenset()) for _ in range(30)][-1]
+    assert len(said.tests) == 5
+    assert [one.name for one in said.tests] == sorted(one.name for one in said.tests)
+    assert {one.among for one in said.tests} == {9}
+    assert [one.name for one in said.tests if one.moved] == ["f8"]
+
+
+def test_deployments_side_by_side_say_what_each_says_alone() -> None:
+    part, alone = Drifting(), Watch()
+    state, kept = part.init(), alone.sheets()
+    for number in range(70):
+        shares = USUAL if number < 60 else MOVED
+        one = alone.sheets(shares)
+        other = [replace(sheet, deployment="n") for sheet in kept]
+        worlds = {"m": alone.world, "n": replace(alone.world, deployment="n")}
+        learn = FINE if number < 60 else frozenset()
+        state, both = part.step(state, [*other, *one], worlds, learn | {"n"})
+        assert both["m"] == alone.see(one, learn)
+
+
+def test_who_shows_no_histograms_is_not_spoken_of_and_costs_no_state() -> None:
     part = Drifting()
     state, said = part.step(part.init(), [], {"m": build.world()}, FINE)
     assert (state.drift, said) == ({}, {})

@@ -8,10 +8,12 @@ import pytest
 from controller_made import Made, episode, group, play
 
 from homeostat.base.actions import ActionKind
-from homeostat.base.evidence import Family
+from homeostat.base.evidence import Evidence, Family
 from homeostat.base.intent import ActionState
 from homeostat.base.units import SECOND
+from homeostat.detect.drifting import Drifting
 from homeostat.detect.forecast_fleet import Foresight
+from homeostat.detect.slo_evidence import Promises
 from homeostat.lab.controller import Controller
 from homeostat.lab.controller_names import OWNERSHIP, family_index, time_ns
 from homeostat.lab.controller_parts import guard_policy, loop_parts, sense_parts
@@ -52,6 +54,10 @@ def test_the_lab_runs_the_stages_that_the_server_runs() -> None:
     for name in ("judge", "forecasts", "utilisation", "slo_met", "diagnose", "health"):
         assert getattr(ours, name) is getattr(theirs, name)
     assert type(ours.ahead) is type(theirs.ahead) is Foresight
+    assert type(ours.promises) is type(theirs.promises) is Promises
+    assert isinstance(ours.drift, Drifting)
+    assert isinstance(theirs.drift, Drifting)
+    assert ours.drift.config == theirs.drift.config
     for name in ("signals", "shift"):
         assert getattr(ours, name).config == getattr(theirs, name).config
         assert type(getattr(ours, name)) is type(getattr(theirs, name))
@@ -87,6 +93,23 @@ def test_a_healthy_deployment_has_no_incident_and_is_left_alone() -> None:
     assert state.incidents == 0
     assert {("a", "v2"), ("b", "v1")} <= set(state.verified)
     assert not any(m.intervened[0] or m.paged[0] or m.alarm[0] for m in moves)
+
+
+def test_histograms_are_tested_in_the_lab_and_nothing_follows_from_it() -> None:
+    def told(*, health: bool) -> Evidence:
+        controller = Controller(health=health)
+        controller.start([episode()])
+        play(controller, Made(), 2 * WARM)
+        evidence = controller.minds[0].state.evidence
+        assert evidence is not None
+        return evidence
+
+    with_tests, without = told(health=True), told(health=False)
+    found = {(one.subject, one.kind): one for one in with_tests.drifts}
+    assert found["pool:a", "prediction"].moved is False
+    assert found["model", "feature"].moved is False
+    assert without.drifts == ()
+    assert replace(with_tests, drifts=(), health=None) == without
 
 
 def test_what_the_controller_reads_is_what_the_scrape_said() -> None:

@@ -24,7 +24,7 @@ DARK = replace(TOLD, told=None, neg_log10_p=None, since=None, series=(), false_i
 
 
 def words(said: Fleetwide | None) -> list[str]:
-    row: dict[str, Any] = {"promises": [], "fleetwide": fleetwide(said)}
+    row: dict[str, Any] = {"promises": [], "drifts": [], "fleetwide": fleetwide(said)}
     found = tables_tested.tested(row, lambda at: f"at {at:.0f}")
     assert found["objectives tested"] == ["not counted"]
     return list(found.get("told by the fleet", []))

@@ -1,4 +1,4 @@
-"""New events of activations: each once, or the reason why they are not known."""
+"""New events of predictions, features and activations: each once, or why they are not known."""
 
 import numpy as np
 from fleet_sim import START, FleetSim, managed
@@ -30,10 +30,13 @@ class Feed:
         self.state, frame = self.fleet.step(
             self.state, reports, world, (managed(),), self.sim.now, self.sim.second
         )
-        assert all(one.signal == HEAD for one in frame.fresh)
+        self.shown = [one for one in frame.fresh if one.signal != HEAD]
         assert raw.activation_name(HEAD) == "mean:head"
         assert all(raw.activation_name(one.signal) is None for one in frame.histograms)
-        return {one.subject: one for one in frame.fresh}
+        # What has a window has new events too, of the same bins.
+        cuts = [(one.subject, one.signal, one.bounds) for one in frame.histograms]
+        assert [(one.subject, one.signal, one.bounds) for one in self.shown] == cuts
+        return {one.subject: one for one in frame.fresh if one.signal == HEAD}
 
     def counted(self, name: str) -> np.ndarray:
         return np.array(self.sim.server(name).page.buckets[HEAD][1], dtype=float)
@@ -53,6 +56,26 @@ def test_each_event_is_told_once() -> None:
         assert one.counts.sum() >= 20.0
         total += one.counts
     assert total.tolist() == (feed.counted("a-1") - before).tolist()
+
+
+def test_predictions_and_features_are_told_once_too() -> None:
+    feed = Feed()
+    feed.tick()
+    page = feed.sim.server("a-1").page
+    signals = sorted({one.signal for one in feed.shown})
+    assert raw.PREDICTION in signals
+    assert any(raw.feature_name(signal) for signal in signals)
+    before = {signal: np.array(page.buckets[signal][1], dtype=float) for signal in signals}
+    total = {signal: np.zeros(len(before[signal])) for signal in signals}
+    for _ in range(20):
+        feed.tick()
+        for one in feed.shown:
+            if one.subject == "replica:a-1":
+                assert one.quality is Quality.GOOD
+                total[one.signal] += one.counts
+    for signal in signals:
+        now = np.array(page.buckets[signal][1], dtype=float)
+        assert total[signal].tolist() == (now - before[signal]).tolist()
 
 
 def test_what_is_not_read_is_unknown_and_told_when_it_is_read_again() -> None:

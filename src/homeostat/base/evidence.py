@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
+from homeostat.base.drift import DriftTest
 from homeostat.base.family import Family as Family  # noqa: PLC0414 - evidence speaks of it
 from homeostat.base.fleetwide import Fleetwide
 from homeostat.base.promise import PromiseTest
@@ -338,6 +339,8 @@ class Evidence:
         health: One number for all of it, None where nobody asked.
         score: How unlike itself the deployment is as a whole, None where nobody asked.
         increments: What it served since the tick before, where something asks for it.
+        promises: Tests of objectives, where any is counted; nothing follows from them.
+        drifts: Tests of histograms, where any are read; nothing follows from them.
         fleetwide: What the tests of the whole fleet say of it, None where nobody asked.
     """
 
@@ -355,6 +358,7 @@ class Evidence:
     score: Score | None = None
     increments: tuple[Increments, ...] = ()
     promises: tuple[PromiseTest, ...] = ()
+    drifts: tuple[DriftTest, ...] = ()
     fleetwide: Fleetwide | None = None
 
 

@@ -10,7 +10,8 @@ class Part:
     """One plug-in.
 
     Attributes:
-        kind: `detector`, `source`, `actuator`, `notifier`, `store`, `policy` or `scenario`.
+        kind: `detector`, `method`, `histogram`, `source`, `actuator`, `notifier`, `store`,
+            `trainer` or `policy`.
         name: What the configuration calls it.
         summary: One sentence for `homeostat get parts` and the generated docs.
         config: The class of its settings (pydantic in adapters, frozen dataclass in pure rooms).

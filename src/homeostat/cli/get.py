@@ -182,7 +182,8 @@ def _named(rows: list[dict[str, Any]], key: str, name: str, kind: str) -> list[d
 def _parts() -> list[dict[str, Any]]:
     from homeostat import plugins
 
-    kinds = ("detector", "method", "source", "actuator", "notifier", "trainer", "store")
+    detect = ("detector", "method", "histogram")
+    kinds = (*detect, "source", "actuator", "notifier", "trainer", "store")
     found = [part for kind in kinds for part in plugins.parts(kind).values()]
     return [{"kind": part.kind, "name": part.name, "summary": part.summary} for part in found]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from homeostat.cli.output import cell
+from homeostat.cli.tables_drift import drifted
 
 Plain = Mapping[str, Any]
 
@@ -11,14 +12,15 @@ _SHOWN: Final = 5  # series that are named
 
 
 def tested(row: Plain, clock: Callable[[float], str]) -> dict[str, str | list[str]]:
-    """Return the tests of objectives, and those of the whole fleet where they are asked for.
+    """Return the tests of objectives, of histograms, and of the whole fleet where it is asked for.
 
     Args:
         row: The deployment, or what was known of it.
         clock: Puts a time into words.
     """
     out: dict[str, str | list[str]] = {
-        "objectives tested": [_objective(one, clock) for one in row["promises"]] or ["not counted"]
+        "objectives tested": [_objective(one, clock) for one in row["promises"]] or ["not counted"],
+        "histograms tested": [drifted(one) for one in row["drifts"]] or ["none"],
     }
     if (fleet := row.get("fleetwide")) is not None:
         out["told by the fleet"] = _fleet(fleet, clock)

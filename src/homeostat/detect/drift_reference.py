@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.stats.in_order import total
 from homeostat.stats.share_test import ShareBets, ShareEvidence, ShareTest
 
 Floats = npt.NDArray[np.float64]
@@ -48,7 +49,9 @@ class Watched:
     @property
     def won(self) -> float:
         """What the bets have won on average: what is compared with the run length."""
-        return 0.0 if self.bets is None else float((self.evidence.won * self.bets.weight).sum())
+        if self.bets is None:
+            return 0.0
+        return float(total(self.evidence.won * self.bets.weight)[0])
 
 
 def unseen(test: ShareTest, bounds: tuple[float, ...]) -> Watched:

@@ -38,16 +38,23 @@ class Page(Protocol):
 class Judged:
     """One histogram.
 
+    What is not known is None, and never zero; sizes are known of enough recent events alone.
+
     Attributes:
         name: Of the prediction, feature or activation.
         verdict: Three answers.
         quality: Why it is unknown, if it is.
         against: The version whose reference it is held against; empty if there is none.
-        log10_e: log10 of an e-value against "nothing has moved"; None when unknown.
-        total_variation: Share of recent events that would have to move, None when unknown.
-        psi: Population stability index, None when unknown.
-        gap: Largest gap of the cumulative shares, None when unknown.
-        events: Recent events behind the sizes.
+        log10_e: log10 of an e-value against "nothing has moved"; None without events.
+        total_variation: Share of recent events that would have to move.
+        psi: Population stability index.
+        psi_by_chance: What it is on average if nothing moved.
+        gap: Largest gap of the cumulative shares.
+        events: Recent events behind the sizes, None where there is nothing to hold them against.
+        reference: Events that they are held against.
+        bound: Upper bound of the bin at which the gap is.
+        share: Of recent events at or below it.
+        share_low, share_high: Where the reference's lies, at all bounds and looks together.
         since: Looks since the shares moved, None unless anomalous.
     """
 
@@ -58,8 +65,14 @@ class Judged:
     log10_e: float | None = None
     total_variation: float | None = None
     psi: float | None = None
+    psi_by_chance: float | None = None
     gap: float | None = None
-    events: float = 0.0
+    events: float | None = None
+    reference: float | None = None
+    bound: float | None = None
+    share: float | None = None
+    share_low: float | None = None
+    share_high: float | None = None
     since: int | None = None
 
 

@@ -1,18 +1,18 @@
-"""Drift of activations in the loop: what a model does inside, against what was usual while healthy.
+"""Drift in the loop: what a model says, is asked and does inside, against what was usual.
 
-A server that counts the activations of its layers (`homeostat_instrument`) shows what a model
-does before it shows in answers. The new events of a tick (`signals.fresh`), of all believed
-replicas of a version together, go to the anytime-valid share test (`detect.drift`); its promise is
-about looks, and each event is in one look. A version has a reference of its own, and until that is
-there is held against the one that its pool ran before.
+The new events of a tick (`signals.fresh`), of all believed replicas of a version together, go to
+the anytime-valid share test (`detect.drift`), all deployments at once; its promise is about looks,
+and each event is in one look. A version has predictions and activations of its own, and until they
+are there is held against the one that its pool ran before. Versions share the features.
 
-Said of each pool is how far the layer moved that moved most, with the family's verdict; a family
-that moved is a claim, not a suspicion: it counts in the health score, and bears out the
-deployment's fused score. Predictions and features are `detect.shift`'s (decision 37 says why). A
-pool without activations is not spoken of, and a deployment without any costs nothing.
+What is said of each histogram is shown (`base.drift`): evidence, sizes, the samples behind them. No
+rule, guard or score reads it: these go by the windows' distance (`detect.shift`; decisions 37 and
+69). Of activations, which have no window, a family that moved is a claim besides, with how far the
+layer moved that moved most: it counts in the health score, and bears out the fused score. A pool
+that runs two versions is not spoken of, and a deployment without histograms costs nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,39 +20,57 @@ import numpy as np
 import numpy.typing as npt
 
 from homeostat.base import names, raw
+from homeostat.base.drift import DriftTest
 from homeostat.base.evidence import Anomaly, Quality, Reading, Verdict
 from homeostat.base.world import ReplicaState, Snapshot
 from homeostat.detect import drift as share_test
-from homeostat.detect.drift import Drift, DriftState
+from homeostat.detect.drift import Case, Drift, DriftState
 from homeostat.detect.drift_config import Config
-from homeostat.detect.drift_said import Family
+from homeostat.detect.drift_said import Family, Judged
 from homeostat.detect.shift_case import HistogramLike
 from homeostat.detect.shift_reading import reading_of
+from homeostat.stats import ks
 
 Floats = npt.NDArray[np.float64]
 DETECTOR: Final = "drift"
-KIND: Final = "activation"
+PREDICTION: Final = "prediction"
+FEATURE: Final = "feature"
+ACTIVATION: Final = "activation"
+# Histograms of a family that are shown, the most telling first: evidence is kept in the journal.
+_SHOWN: Final = 5
+_MOVED: Final[Mapping[Verdict, bool | None]] = {
+    Verdict.ANOMALOUS: True,
+    Verdict.HEALTHY: False,
+    Verdict.UNKNOWN: None,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Page:
-    """New events of one layer of one version; see `detect.drift_said.Page`."""
+    """New events of one histogram of one version; see `detect.drift_said.Page`."""
 
     deployment: str
     version: str
+    kind: str
     name: str
     bounds: tuple[float, ...]
     counts: Floats
     quality: Quality
-    kind: str = KIND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drifted:
-    """What one deployment's activations say."""
+    """What one deployment's histograms say.
+
+    Attributes:
+        readings: How far activations moved, of each pool that has any.
+        anomalies: The claims of those that moved, or are unknown.
+        tests: Of all kinds; shown, and nothing follows from them.
+    """
 
     readings: tuple[Reading, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
+    tests: tuple[DriftTest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +81,7 @@ class DriftingState:
 
 
 class Drifting:
-    """Drift of activations as one part; see `loop.sense_parts.DriftPart`.
+    """Drift as one part; see `loop.sense_parts.DriftPart`.
 
     Args:
         config: Settings of the detector.
@@ -84,7 +102,7 @@ class Drifting:
         world: Mapping[str, Snapshot],
         learn: frozenset[str],
     ) -> tuple[DriftingState, dict[str, Drifted]]:
-        """Judge the new events of each deployment that shows activations, then learn from them.
+        """Judge the new events of each deployment that shows histograms, then learn from them.
 
         Args:
             state: From `init` or the last step.
@@ -100,16 +118,19 @@ class Drifting:
         heard: dict[str, list[HistogramLike]] = {name: [] for name in state.drift}
         for one in fresh:
             heard.setdefault(one.deployment, []).append(one)
-        after, out = dict(state.drift), {}
-        for name, own in heard.items():
-            seen = world.get(name)
-            if seen is None:
-                continue
-            pages = _pages(name, own, seen)
-            moved, said = self._drift.step(
-                state.drift.get(name, {}), pages, name in learn, _earlier(seen)
+        known = [name for name in heard if name in world]
+        cases = [
+            Case(
+                state.drift.get(name, {}),
+                _pages(name, heard[name], world[name]),
+                name in learn,
+                _earlier(world[name]),
             )
-            after[name], out[name] = moved, _said(said, seen, self.config)
+            for name in known
+        ]
+        after, out = dict(state.drift), {}
+        for name, (moved, said) in zip(known, self._drift.together(cases), strict=True):
+            after[name], out[name] = moved, _said(said, world[name], self.config)
         return DriftingState(drift=after), out
 
 
@@ -135,33 +156,50 @@ def _earlier(world: Snapshot) -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def _pages(name: str, heard: Sequence[HistogramLike], world: Snapshot) -> list[Page]:
-    """Return the new events of each version's layers, all believed replicas together."""
+    """Return the new events of each version's histograms, all believed replicas together."""
     version = {
         names.replica(one.name): one.version
         for one in world.replicas
-        if one.state is not ReplicaState.GONE and one.version is not None
+        if one.state is not ReplicaState.GONE
     }
-    groups: dict[tuple[str, str], list[HistogramLike]] = {}
+    groups: dict[tuple[str, str, str], list[HistogramLike]] = {}
     for one in heard:
-        layer = raw.activation_name(one.signal)
-        if layer is not None and one.subject in version:
-            groups.setdefault((version[one.subject], layer), []).append(one)
-    return [_page(name, running, layer, own) for (running, layer), own in sorted(groups.items())]
+        what = _kind(one.signal)
+        if what is None or one.subject not in version:
+            continue
+        # What is asked does not depend on who answers: versions share the features.
+        running = "" if what[0] == FEATURE else version[one.subject]
+        if running is not None:
+            groups.setdefault((running, *what), []).append(one)
+    return [_page(name, group, own) for group, own in sorted(groups.items())]
 
 
-def _page(name: str, version: str, layer: str, own: Sequence[HistogramLike]) -> Page:
+def _kind(signal: str) -> tuple[str, str] | None:
+    """Return the kind and name of a histogram, None for one that is not tested."""
+    if signal == raw.PREDICTION:
+        return PREDICTION, ""
+    feature = raw.feature_name(signal)
+    if feature is not None:
+        return FEATURE, feature
+    layer = raw.activation_name(signal)
+    return None if layer is None else (ACTIVATION, layer)
+
+
+def _page(name: str, group: tuple[str, str, str], own: Sequence[HistogramLike]) -> Page:
     believed = [one for one in own if one.quality is Quality.GOOD]
     first = own[0] if not believed else believed[0]
-    counts, quality = first.counts.copy(), first.quality
+    counts, quality = first.counts, first.quality
     for one in believed[1:]:
         if one.bounds != first.bounds:
             quality = Quality.ABSURD  # pages that cut differently cannot be added up
             break
-        counts += one.counts
+        counts = counts + one.counts
+    version, kind, histogram = group
     return Page(
         deployment=name,
         version=version,
-        name=layer,
+        kind=kind,
+        name=histogram,
         bounds=first.bounds,
         counts=counts,
         quality=quality,
@@ -169,14 +207,20 @@ def _page(name: str, version: str, layer: str, own: Sequence[HistogramLike]) -> 
 
 
 def _said(said: Sequence[Family], world: Snapshot, config: Config) -> Drifted:
-    """Return a reading for each pool with activations, and the claims of those that moved."""
-    families = {one.version: one for one in said}
-    readings, anomalies = [], []
+    """Return the tests of each pool and of the features, and the claims of activations."""
+    families = {(one.version, one.kind): one for one in said}
+    readings, anomalies, tests = [], [], list[DriftTest]()
+    if ("", FEATURE) in families:
+        tests += _tests(names.MODEL, families["", FEATURE])
     for pool, version in sorted(_pools(world).items()):
-        family = families.get(version)
+        subject = names.pool(pool)
+        for kind in (PREDICTION, ACTIVATION):
+            if (version, kind) in families:
+                tests += _tests(subject, families[version, kind])
+        family = families.get((version, ACTIVATION))
         if family is None:
             continue
-        reading = _reading(names.pool(pool), family, config)
+        reading = _reading(subject, family, config)
         readings.append(reading)
         if reading.verdict is not Verdict.HEALTHY:
             anomalies.append(
@@ -190,7 +234,7 @@ def _said(said: Sequence[Family], world: Snapshot, config: Config) -> Drifted:
                     ),
                 )
             )
-    return Drifted(readings=tuple(readings), anomalies=tuple(anomalies))
+    return Drifted(readings=tuple(readings), anomalies=tuple(anomalies), tests=tuple(tests))
 
 
 def _reading(subject: str, family: Family, config: Config) -> Reading:
@@ -206,8 +250,53 @@ def _reading(subject: str, family: Family, config: Config) -> Reading:
         family.verdict,
         value=worst.total_variation,
         low=0.0,
-        high=config.least(KIND),
-        samples=worst.events,
+        high=config.least(ACTIVATION),
+        samples=worst.events or 0.0,
+    )
+
+
+def _tests(subject: str, family: Family) -> Iterator[DriftTest]:
+    """Return what is shown of a family: its most telling histograms, in order of their names."""
+    every = family.judged
+    if len(every) > _SHOWN:
+        every = tuple(sorted(sorted(every, key=_telling)[:_SHOWN], key=lambda one: one.name))
+    return (_test(subject, family, one) for one in every)
+
+
+def _telling(one: Judged) -> tuple[bool, bool, float, str]:
+    """Return what sorts the most telling first: what moved, what is unknown, by evidence."""
+    most = 0.0 if one.log10_e is None else -one.log10_e
+    moved, unknown = one.verdict is Verdict.ANOMALOUS, one.verdict is Verdict.UNKNOWN
+    return (not moved, not unknown, most, one.name)
+
+
+def _test(subject: str, family: Family, one: Judged) -> DriftTest:
+    sized = one.gap is not None and one.events is not None and one.reference is not None
+    finite = one.bound is not None and np.isfinite(one.bound)
+    return DriftTest(
+        subject=subject,
+        kind=family.kind,
+        name=one.name,
+        moved=_MOVED[one.verdict],
+        why="" if one.verdict is not Verdict.UNKNOWN else one.quality.value,
+        against=one.against,
+        log10_e=one.log10_e,
+        all_log10_e=family.neg_log10_p,
+        among=len(family.judged),
+        total_variation=one.total_variation,
+        psi=one.psi,
+        psi_by_chance=one.psi_by_chance,
+        gap=one.gap,
+        gap_neg_log10_p=(
+            ks.of_gap(one.gap or 0.0, one.events or 0.0, one.reference or 0.0) if sized else None
+        ),
+        events=one.events,
+        reference=one.reference,
+        bound=one.bound if finite else None,
+        share=one.share,
+        share_low=one.share_low,
+        share_high=one.share_high,
+        looks=one.since,
     )
 
 

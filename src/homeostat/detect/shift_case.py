@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from homeostat.base.world import ReplicaState, Snapshot
 from homeostat.detect.shift_reading import reading_of
 
 Floats = npt.NDArray[np.float64]
+# No counter is beyond: its increments would not be exact.
+_MOST_COUNTED: Final = 2.0**53
 
 
 class HistogramLike(Protocol):
@@ -48,6 +50,16 @@ def total(counts: Floats) -> float:
     """Return how many events there are in all buckets."""
     # `counts.sum()` without what wraps it: histograms are short, and there are many.
     return float(np.add.reduce(counts))
+
+
+def counted(bounds: tuple[float, ...], counts: Floats) -> bool:
+    """Return whether counts can be those of a histogram: one per bound, each a number of events.
+
+    NaN is neither 0 or more nor at most anything.
+    """
+    if not len(counts) == len(bounds) > 1:
+        return False
+    return bool(((counts >= 0.0) & (counts <= _MOST_COUNTED)).all())
 
 
 def _window(bounds: tuple[float, ...], counts: Floats, quality: Quality) -> Window:
@@ -115,6 +127,9 @@ class Case:
                 # Pages that cut differently cannot be added up.
                 return _window(bounds, believed[0].counts, Quality.ABSURD)
             counts += page.counts
+        if not counted(bounds, counts):
+            with np.errstate(over="ignore"):
+                return _window(bounds, counts, Quality.ABSURD)
         return _window(bounds, counts, Quality.GOOD)
 
     def invalid_share(

@@ -90,7 +90,8 @@ class Controller:
         configure: Changes a deployment's configuration; leaves it by default.
         person: Whether who is paged comes and repairs, as the human model has it.
         scale: Multiplies every delay of the human model.
-        health: Whether the health score is worked out, which no decision rests on.
+        health: Whether what no decision rests on is worked out: the health score, and the tests
+            of histograms.
         named: Names the deployments of a batch, each by a name of its own.
         false_incidents: The budget of each controller, per 1,000 signals and day; None for none.
     """
@@ -123,7 +124,7 @@ class Controller:
         self._pager = Pager(episodes, scale=self._scale)
         parts, budget = sense_parts(), self._false_incidents
         parts = parts if budget is None else with_budget(parts, budget)
-        self._sense_parts = parts if self._health else replace(parts, health=None)
+        self._sense_parts = parts if self._health else replace(parts, health=None, drift=None)
         self._sense: Any = sense.init(self._sense_parts)
         self._tick = 0
         deployments = self._named(episodes)

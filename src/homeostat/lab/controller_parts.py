@@ -12,6 +12,7 @@ from homeostat.base.policy import GuardPolicy, LeverLimit, Managed, Mode, Object
 from homeostat.base.units import SECOND
 from homeostat.detect.charted import charted
 from homeostat.detect.diagnose import diagnose
+from homeostat.detect.drifting import Drifting
 from homeostat.detect.ewma import Config as EwmaConfig
 from homeostat.detect.ewma import Ewma
 from homeostat.detect.forecast import forecasts
@@ -21,6 +22,7 @@ from homeostat.detect.health_of import health_of
 from homeostat.detect.panel import Panel
 from homeostat.detect.shift import Shift
 from homeostat.detect.slo import slo_met
+from homeostat.detect.slo_evidence import Promises
 from homeostat.detect.utilisation import utilisation
 from homeostat.detect.verdicts import judge
 from homeostat.govern import accounts, canary_alike, decide, ramp, verify
@@ -146,6 +148,8 @@ def sense_parts() -> SenseParts:
         ahead=Foresight(),
         health=health_of,
         fused=Fused(),
+        promises=Promises(),
+        drift=Drifting(),
     )
 
 

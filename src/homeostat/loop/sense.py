@@ -12,6 +12,7 @@ from typing import Any
 
 from homeostat.base import names
 from homeostat.base.columns import Columns
+from homeostat.base.drift import DriftTest
 from homeostat.base.evidence import (
     Anomaly,
     Evidence,
@@ -27,7 +28,7 @@ from homeostat.base.promise import PromiseTest
 from homeostat.base.units import TimeNs
 from homeostat.base.world import Snapshot
 from homeostat.loop.as_usual import as_usual
-from homeostat.loop.sense_parts import Judged, PageState, SenseParts, Shifted
+from homeostat.loop.sense_parts import Drifted, Judged, PageState, SenseParts, Shifted
 
 __all__ = ["READY_TICKS", "STATE_CLASSES", "SenseParts", "SenseState", "init", "step"]
 
@@ -48,7 +49,7 @@ class SenseState:
         fused: The fused score's state.
         promises: The state of the tests of objectives.
         encoded: The autoencoders' state.
-        drift: The state of the tests of activations.
+        drift: The state of the tests of histograms.
         fleetwide: The state of the fleet's tests.
         anew: Deployments whose present levels a person has called normal since the last tick.
     """
@@ -140,7 +141,8 @@ def step(
         seen[entry.name] = _seen(
             parts,
             judged[entry.name],
-            (shifted, *drifted.get(entry.name, ())),
+            shifted,
+            drifted.get(entry.name),
             claims.devices.get(entry.name),
             read.get(entry.name),
             fleet.get(entry.name),
@@ -233,6 +235,7 @@ class _Seen:
 
     judged: Judged
     claims: tuple[Anomaly, ...]
+    drifts: tuple[DriftTest, ...]
     device: Any
     world: Snapshot | None
     gone: frozenset[str]
@@ -253,22 +256,23 @@ def _drifted(
     fresh: Sequence[Any],
     world: Mapping[str, Snapshot],
     learn: frozenset[str],
-) -> tuple[Any, dict[str, tuple[Shifted]]]:
-    """Return the next state of the tests of activations, and what each deployment's say."""
+) -> tuple[Any, Mapping[str, Drifted]]:
+    """Return the next state of the tests of histograms, and what those of each deployment say."""
     if parts.drift is None:
         return state, {}
-    after, said = parts.drift.step(state, fresh, world, learn)
-    return after, {name: (one,) for name, one in said.items()}
+    return parts.drift.step(state, fresh, world, learn)
 
 
 def _seen(
     parts: SenseParts,
     judged: Judged,
-    histograms: Sequence[Shifted],
+    shifted: Shifted,
+    drifted: Drifted | None,
     device: Any,
     world: Snapshot | None,
     fleet: Any,
 ) -> _Seen:
+    histograms = (shifted,) if drifted is None else (shifted, drifted)
     gone = _no_longer_there(judged.subjects, world)
     readings = dict(zip(judged.names, judged.readings, strict=True))
     for reading in (reading for one in histograms for reading in one.readings):
@@ -280,6 +284,7 @@ def _seen(
     return _Seen(
         judged=judged,
         claims=tuple(claim for one in histograms for claim in one.anomalies),
+        drifts=() if drifted is None else drifted.tests,
         device=device,
         world=world,
         gone=gone,
@@ -347,6 +352,7 @@ def _evidence(
         increments=increments,
         promises=promises,
         fleetwide=None if fleet is None else fleet.said,
+        drifts=seen.drifts,
     )
 
 

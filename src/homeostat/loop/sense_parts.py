@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from homeostat.base.columns import Columns
+from homeostat.base.drift import DriftTest
 from homeostat.base.evidence import (
     Anomaly,
     Evidence,
@@ -85,6 +86,13 @@ class Shifted(Protocol):
     def readings(self) -> tuple[Reading, ...]: ...  # noqa: D102 - see the class
     @property
     def anomalies(self) -> tuple[Anomaly, ...]: ...  # noqa: D102 - see the class
+
+
+class Drifted(Shifted, Protocol):
+    """What one deployment's tests of histograms say; see `detect.drifting.Drifted`."""
+
+    @property
+    def tests(self) -> tuple[DriftTest, ...]: ...  # noqa: D102 - see the class
 
 
 class SignalsPart(Protocol):
@@ -329,8 +337,8 @@ class DriftPart(Protocol):
         fresh: Sequence[Any],
         world: Mapping[str, Snapshot],
         learn: frozenset[str],
-    ) -> tuple[Any, Mapping[str, Shifted]]:
-        """Return the next state, and what is said of deployments that show activations."""
+    ) -> tuple[Any, Mapping[str, Drifted]]:
+        """Return the next state, and what is said of deployments that show histograms."""
         ...
 
 

@@ -28,6 +28,7 @@ from homeostat.base.types import (
 from homeostat.base.units import SECOND
 from homeostat.server import view_budgets
 from homeostat.server.view_deployment import ActionEntry, DeploymentState, IncidentEntry
+from homeostat.server.view_drift import drift
 from homeostat.server.view_health import fleetwide, forecast, health, part, promise
 from homeostat.server.view_learning import learning
 from homeostat.server.view_rehearsal import rehearsal
@@ -325,6 +326,7 @@ def detail(state: DeploymentState, now: TimeNs, *, recent: int) -> Plain:
         "forecasts": [forecast(f) for f in evidence.forecasts] if evidence else [],
         "promises": [promise(one) for one in evidence.promises] if evidence else [],
         "fleetwide": fleetwide(evidence.fleetwide) if evidence else None,
+        "drifts": [drift(one) for one in evidence.drifts] if evidence else [],
         "world": world(state.world) if state.world else None,
         "world_failed_at": when(state.world_failed_at),
         "incidents": [incident(entry) for entry in state.incidents.newest(recent)],

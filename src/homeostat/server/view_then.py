@@ -4,6 +4,7 @@ from typing import Any
 
 from homeostat.base.evidence import Evidence
 from homeostat.server import view_plain
+from homeostat.server.view_drift import drift
 from homeostat.server.view_health import fleetwide, forecast, health, part, promise
 
 
@@ -19,4 +20,5 @@ def then(evidence: Evidence) -> dict[str, Any]:
         "forecasts": [forecast(one) for one in evidence.forecasts],
         "promises": [promise(one) for one in evidence.promises],
         "fleetwide": fleetwide(evidence.fleetwide),
+        "drifts": [drift(one) for one in evidence.drifts],
     }

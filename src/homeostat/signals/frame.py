@@ -13,7 +13,7 @@ class Histogram:
     Attributes:
         deployment: The managed model's name.
         subject: Whose page it is on.
-        signal: A raw name from `base.raw`: the prediction, or a feature.
+        signal: A raw name from `base.raw`: the prediction, a feature, or an activation.
         bounds: Upper bounds, the last one infinite where the page has it.
         counts: Events per bucket; all NaN where they are not believed.
         quality: Why not.
@@ -57,7 +57,8 @@ class Frame:
         invalid: Invalid predictions in the window by deployment and subject; NaN: not believed.
         pages: The metrics pages (probers' and labels' rounds are none).
         increments: What each pool served since the tick before, by deployment (see `signals.arms`).
-        fresh: New events of activations, per page, each once (see `signals.fresh`).
+        fresh: New events of predictions, features and activations, per page, each once (see
+            `signals.fresh`).
     """
 
     signals: Signals[Floats]

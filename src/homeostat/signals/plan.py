@@ -95,7 +95,7 @@ class Plan:
         probe_raw: Their raw rows, -1 for none. `[probed, 2]`
         failures: The series that counts each one's failed rounds.
         shown: Histograms that leave the room: predictions and features.
-        inside: Histograms of activations, of which each tick's new events leave it.
+        events: Histograms of which each tick's new events leave it: those and activations.
         cuts: Their bounds.
         pages: The pages and their numbers, sorted; not those of pools on their gateway's own page.
         parts: The plan of each deployment by itself, without its pages.
@@ -118,7 +118,7 @@ class Plan:
     probe_raw: Ints
     failures: tuple[SeriesKey, ...]
     shown: Ints
-    inside: Ints
+    events: Ints
     cuts: dict[int, tuple[float, ...]]
     pages: tuple[tuple[PageId, int], ...]
     parts: "dict[str, Plan]"
@@ -182,7 +182,7 @@ def _merged(parts: Sequence[Plan], layout: int) -> Plan:
         probe_raw=np.concatenate([part.probe_raw for part in parts]),
         failures=tuple(chain.from_iterable(part.failures for part in parts)),
         shown=_shifted([part.shown for part in parts], histograms),
-        inside=_shifted([part.inside for part in parts], histograms),
+        events=_shifted([part.events for part in parts], histograms),
         cuts={h + n: cut for part, _, h in shifted for n, cut in part.cuts.items()},
         pages=(),
         parts={},
@@ -263,6 +263,7 @@ def _plan(index: Mapping[RawId, int], layout: int) -> Plan:
         for number, (_, signal) in enumerate(histograms)
         if raw.activation_name(signal) is not None
     ]
+    events = sorted((*shown, *inside))
     return Plan(
         layout=layout,
         entities=entities,
@@ -284,8 +285,8 @@ def _plan(index: Mapping[RawId, int], layout: int) -> Plan:
         probe_raw=probe_raw,
         failures=tuple(series(*entities[entity], names.PROBE_FAILURES) for entity in probed),
         shown=np.array(shown, dtype=np.int64),
-        inside=np.array(inside, dtype=np.int64),
-        cuts={number: tuple(bounds[number, : sizes[number]].tolist()) for number in shown},
+        events=np.array(events, dtype=np.int64),
+        cuts={number: tuple(bounds[number, : sizes[number]].tolist()) for number in events},
         pages=(),
         parts={},
     )

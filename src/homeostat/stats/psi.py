@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.stats.in_order import total
+
 Floats = npt.NDArray[np.float64]
 # Half an event in every bin keeps an empty one finite (Jeffreys' prior).
 _HALF: Final = 0.5
@@ -33,7 +35,21 @@ def psi(now: Floats, then: Floats) -> Any:
     0.169
     """
     p, q = _shares(now + _HALF, now), _shares(then + _HALF, then)
-    return ((p - q) * np.log(p / q)).sum(axis=0)
+    return total((p - q) * np.log(p / q))
+
+
+def by_chance(bins: int, now: Any, then: Any) -> Any:
+    """Return the index that two samples of one distribution have on average; see the module.
+
+    Args:
+        bins: How many there are.
+        now: Events, above 0.
+        then: Events of the reference, above 0.
+
+    >>> by_chance(11, 1000.0, 4000.0)
+    0.0125
+    """
+    return (bins - 1) * (1.0 / now + 1.0 / then)
 
 
 def total_variation(now: Floats, then: Floats) -> Any:
@@ -49,11 +65,11 @@ def total_variation(now: Floats, then: Floats) -> Any:
     >>> float(total_variation(np.array([3.0, 1.0]), np.array([1.0, 1.0])))
     0.25
     """
-    return 0.5 * np.abs(_shares(now, now) - _shares(then, then)).sum(axis=0)
+    return 0.5 * total(np.abs(_shares(now, now) - _shares(then, then)))
 
 
 def _shares(counts: Floats, events: Floats) -> Floats:
     """Return shares of counts, NaN where there are no events."""
-    some = np.where(events.sum(axis=0) > 0.0, counts.sum(axis=0), np.nan)
+    some = np.where(total(events) > 0.0, total(counts), np.nan)
     shares: Floats = counts / some
     return shares

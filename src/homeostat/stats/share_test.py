@@ -28,6 +28,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from homeostat.stats.in_order import total
+
 Floats = npt.NDArray[np.float64]
 # Odds that are bet on, as steps of their logarithm beyond the interval: a share of 10 % that
 # becomes 12, 14, 20, 35 or 73 %.
@@ -175,7 +177,7 @@ class ShareTest:
         return ShareEvidence(nothing, nothing, nothing, np.zeros((len(_WINDOWS), bins, rows)))
 
     def step(
-        self, bets: ShareBets, state: ShareEvidence, counts: Floats, *, among: int = 1
+        self, bets: ShareBets, state: ShareEvidence, counts: Floats, *, among: int | Floats = 1
     ) -> tuple[ShareEvidence, Heard]:
         """Add the events since the last look.
 
@@ -183,10 +185,11 @@ class ShareTest:
             bets: From `against`.
             state: From `init` or the last step.
             counts: Events per bin, none counted twice, `[bin, row]`; NaN in a row is no look.
-            among: How many rows' evidence is averaged by the caller: one of them must suffice.
+            among: How many rows' evidence is averaged by the caller: one of them must suffice. Of
+                all rows, or `[row]`.
         """
-        total = counts.sum(axis=0)
-        known = np.isfinite(total) & (total > 0.0)
+        came = total(counts)
+        known = np.isfinite(came) & (came > 0.0)
         events = np.where(known, counts, 0.0)
         recent = _recent(state.recent, events, known)
         factor = self._factors(bets, events)
@@ -200,10 +203,10 @@ class ShareTest:
             age=np.where(known, age, state.age),
             recent=recent,
         )
-        evidence = (after.won * bets.weight).sum(axis=0)
+        evidence = total(after.won * bets.weight)
         log10_e = np.log10(np.maximum(self.config.fade * evidence, 1.0 / _AGE_MAX**3))
-        winner = after.best.argmax(axis=0)
-        since = np.take_along_axis(after.age, winner[None], axis=0)[0]
+        # Of several that have won as much as may be won the oldest, whatever their order.
+        since = np.where(after.best >= after.best.max(axis=0), after.age, 0.0).max(axis=0)
         return after, Heard(
             log10_e=np.where(known, log10_e, np.nan),
             evidence=evidence,
@@ -215,8 +218,8 @@ class ShareTest:
     def _factors(self, bets: ShareBets, events: Floats) -> Floats:
         """Return what one unit on each bet becomes, `[bet, row]`."""
         splits = len(events) - 1
-        below = np.cumsum(events, axis=0)[:-1]
-        above = events.sum(axis=0) - below
+        through = np.cumsum(events, axis=0)
+        below, above = through[:-1], through[-1] - through[:-1]
         repeated = len(bets.below) // splits
         below, above = np.tile(below, (repeated, 1)), np.tile(above, (repeated, 1))
         with np.errstate(invalid="ignore"):
@@ -224,6 +227,38 @@ class ShareTest:
         ln_won = np.where(bets.weight > 0.0, ln_won, -np.inf)
         factor: Floats = np.exp(np.minimum(ln_won, _LN_MOST))
         return factor
+
+
+def allowed(bets: ShareBets, splits: int) -> tuple[Floats, Floats]:
+    """Return between which shares of events below each boundary nothing speaks: the reference's.
+
+    Worked out of the bets: that of odds e^s times those of an end has `below - above` = s, and
+    the end is where both sides of the bet are worth 1 on average.
+
+    Args:
+        bets: From `ShareTest.against`.
+        splits: Boundaries: bins less one.
+
+    Returns:
+        Low and high ends, `[split, row]`; 0 and 1 where the reference allows all.
+
+    >>> test = ShareTest(Config())
+    >>> low, high = allowed(test.against(np.array([[300.0], [700.0]])), 1)
+    >>> round(float(low[0, 0]), 2), round(float(high[0, 0]), 2)
+    (0.26, 0.34)
+    """
+    below, above = (one.reshape(len(_STEPS), _SIDES, splits, -1)[-1] for one in bets[:2])
+    high = _end(below[0], above[0])
+    low = 1.0 - _end(above[1], below[1])
+    return low, high
+
+
+def _end(gains: Floats, loses: Floats) -> Floats:
+    """Return the share of what gains at which a bet is fair; 1 for a bet that there is not."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        end = -np.expm1(loses) / (np.exp(gains) - np.exp(loses))
+    out: Floats = np.where(np.isfinite(gains) & np.isfinite(loses), np.clip(end, 0.0, 1.0), 1.0)
+    return out
 
 
 def _upper(share: Floats, price: Floats) -> Floats:

@@ -16,7 +16,7 @@ from homeostat.server.api.learnt import LearningOut
 from homeostat.server.api.moved import MoveOut
 from homeostat.server.api.schemas import Body
 from homeostat.server.api.seen import ReadingOut, SuspicionOut, Verdict
-from homeostat.server.api.then import FleetwideOut, PromiseOut, ThenOut
+from homeostat.server.api.then import DriftOut, FleetwideOut, PromiseOut, ThenOut
 
 Lever = StrictInt | StrictFloat | StrictStr | None
 
@@ -319,6 +319,7 @@ class DetailOut(SummaryOut):
     forecasts: list[ForecastOut]
     promises: list[PromiseOut] = Field(description="Tests of objectives, where any is counted.")
     fleetwide: FleetwideOut | None = Field(description="Null where no such test is asked for.")
+    drifts: list[DriftOut] = Field(description="Tests of histograms; nothing follows from them.")
     world: WorldOut | None
     world_failed_at: float | None
     incidents: list[IncidentOut]

@@ -50,6 +50,35 @@ class FleetwideOut(Body):
     )
 
 
+class DriftOut(Body):
+    """What spoke against one histogram's being as it was, by a test that may be looked at always.
+
+    What is not known is null, never zero.
+    """
+
+    subject: str = Field(description="`pool:a`, or `model` for features, which versions share.")
+    kind: str = Field(description="`prediction`, `feature` or `activation`.")
+    name: str = Field(description="Of the feature or layer; empty for predictions.")
+    moved: bool | None = Field(description="Null where nothing can be said: see `why`.")
+    why: str = Field(description="`few`, `missing`, ...; empty where something is said.")
+    against: str = Field(description="The version whose past it is held against.")
+    log10_e: float | None = Field(description='log10 of the e-value against "nothing moved".')
+    all_log10_e: float | None = Field(description="Of all of the kind: what an alarm goes by.")
+    among: int = Field(description="Histograms of the kind; the five most telling are listed.")
+    total_variation: float | None = Field(description="Share of events that would have to move.")
+    psi: float | None = Field(description="Population stability index.")
+    psi_by_chance: float | None = Field(description="What it is on average if nothing moved.")
+    gap: float | None = Field(description="Kolmogorov-Smirnov distance.")
+    gap_neg_log10_p: float | None = Field(description="-log10 of its p-value at this look alone.")
+    events: float | None = Field(description="Recent events behind the sizes.")
+    reference: float | None = Field(description="Events of the past behind them.")
+    bound: float | None = Field(description="Upper bound at which the shares differ most.")
+    share: float | None = Field(description="Of recent events at or below it.")
+    share_low: float | None = Field(description="The past's share is this at least, at any time.")
+    share_high: float | None = Field(description="And this at most.")
+    looks: int | None = Field(description="Ticks since it moved, where it did.")
+
+
 class ThenOut(Body):
     """What a decision was taken with."""
 
@@ -62,3 +91,4 @@ class ThenOut(Body):
     forecasts: list[ForecastOut]
     promises: list[PromiseOut]
     fleetwide: FleetwideOut | None
+    drifts: list[DriftOut]
