@@ -7,6 +7,7 @@ A pre-emptive action is one whose first write falls while the open incident is a
 foreseen (`policy.foreseen`).
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,7 @@ from homeostat.lab.thresholds import FROZEN
 from homeostat.lab.types import Episode, Move, Trace
 from homeostat.policy.foreseen import is_foreseen
 from homeostat.twin.outputs import Scrape
+from homeostat.twin.shapes import TICK_S
 
 LED: Final = ("S04", "S07", "S08", "S12", "S20", "S42")
 """Scenarios of which lead is asked."""
@@ -41,11 +43,15 @@ class Led(NamedTuple):
         ratio: In provisioning times, of each episode that HOLD is hurt in; -inf where nobody
             alarmed.
         lead_s: The same in seconds.
+        room: From the onset of the fault to HOLD's first damage, in provisioning times: the most
+            that an alarm of the very first tick would have had. What alarms sooner is no alarm of
+            the fault.
         episodes: How many were played.
     """
 
     ratio: Any
     lead_s: Any
+    room: Any
     episodes: int
 
 
@@ -90,11 +96,12 @@ def _measured(one: Play) -> Any:
 
 def led(scenario: str, seeds: Sequence[int]) -> Led:
     """Return the lead times of a scenario."""
-    ratios, leads = [], []
+    ratios, leads, rooms = [], [], []
     for episodes in _batches(scenario, seeds):
         world = world_for(episodes, len(episodes))
         hold = world.play(Hold(), episodes).trace
-        hurt = _hurt(hold)
+        room_s = _room_s(hold)
+        hurt = np.isfinite(room_s)
         if not hurt.any():
             continue  # there is nothing to be ahead of
         own = world.play(Watched(), episodes)
@@ -103,7 +110,8 @@ def led(scenario: str, seeds: Sequence[int]) -> Led:
         needs = np.array([_provision_s(one) for one in episodes])
         leads += lead[hurt].tolist()
         ratios += (lead / needs)[hurt].tolist()
-    return Led(np.array(ratios), np.array(leads), len(seeds))
+        rooms += (room_s / needs)[hurt].tolist()
+    return Led(np.array(ratios), np.array(leads), np.array(rooms), len(seeds))
 
 
 def done(scenario: str, seeds: Sequence[int]) -> Done:
@@ -155,14 +163,50 @@ def _batches(scenario: str, seeds: Sequence[int]) -> list[list[Episode]]:
     return [episodes[k : k + _WIDE] for k in range(0, len(episodes), _WIDE)]
 
 
-def _hurt(hold: Trace) -> Any:
-    """Return which episodes HOLD is hurt in after the onset, bool `[episode]`."""
+def _room_s(hold: Trace) -> Any:
+    """Return the time from the onset to HOLD's first damage, seconds `[episode]`.
+
+    NaN where it is not hurt after the onset.
+    """
     seen = view(hold)
-    after = np.arange(seen.valid.shape[1]) >= seen.onset_tick
-    return (damaged(seen, FROZEN) & after).any(axis=1)
+    onset = np.asarray(seen.onset_tick)[:, 0]
+    after = np.arange(seen.valid.shape[1]) >= onset[:, None]
+    hurt = damaged(seen, FROZEN) & after
+    first = np.where(hurt.any(axis=1), hurt.argmax(axis=1), np.nan)
+    return (first - onset) * TICK_S
 
 
 def _provision_s(episode: Episode) -> float:
     """Return how long a replica takes until it serves, seconds, in the median."""
     provision = episode.params.provision
     return float(provision.delay_s) + float(provision.load_s)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print lead times, or what was done where nothing is wrong: `detection.ahead 26 S08 S22`.
+
+    Args:
+        arguments: How many seeds, then scenarios.
+    """
+    seeds, *scenarios = arguments
+    for one in scenarios:
+        said = _measured(Play(one, range(int(seeds))))
+        if isinstance(said, Done):
+            print(
+                f"{one}: {said.foreseen} on what was only foreseen, {said.days:.2f} days",
+                flush=True,
+            )
+            continue
+        middle, room = (
+            float(np.median(part)) if len(part) else float("nan") for part in said[:3:2]
+        )
+        times = ", ".join(f"{ratio:.2f}" for ratio in said.ratio.tolist())
+        print(
+            f"{one}: hurt in {len(said.ratio)} of {said.episodes}; lead {middle:.2f} provisioning "
+            f"times in the median, {room:.2f} from the onset; {times}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -12,6 +12,10 @@ from detection.rows import Found, Outcome, measured
 _SEEDS: Final = {"long": (10, 100), "short": (1, 1), "sample": (1, 1)}
 """Of each scenario with a fault, and of each without."""
 _WEEK: Final = 7.0
+_HEAD: Final = (
+    "| scenario | lead, s | from onset to harm, in provisioning times |",
+    "|---|---|---|",
+)
 
 
 def forecasts(asked: Asked) -> Outcome:
@@ -58,13 +62,14 @@ def _scenarios(asked: Asked) -> tuple[dict[str, Found], str]:
     plays = [ahead.Play(one, seeds) for one in ahead.LED]
     plays += [ahead.Play(one, benign_seeds) for one in ahead.BENIGN]
     said = ahead.played(plays)
-    short, lines = size != "long", ["| scenario | lead, s |", "|---|---|"]
+    short, lines = size != "long", [*_HEAD]
     found: dict[str, Found] = {}
     for one in ahead.LED:
         found[f"forecasts.lead_{one}"] = _lead(said[one], short=short)
         times = said[one].lead_s.tolist()
         leads = ", ".join("none" if np.isneginf(s) else f"{s:.0f}" for s in times)
-        lines.append(f"| {one} | {leads or 'HOLD is never hurt'} |")
+        rooms = ", ".join(f"{room:.1f}" for room in said[one].room.tolist())
+        lines.append(f"| {one} | {leads or 'HOLD is never hurt'} | {rooms or '-'} |")
     did = [said[one] for one in ahead.BENIGN]
     found["forecasts.false"] = _false(did, ", ".join(ahead.BENIGN), short=short)
     return found, "\n".join(lines)
@@ -78,6 +83,7 @@ def _lead(said: Any, *, short: bool) -> Found:
     middle = float(np.median(ratio))
     lead = float(np.median(said.lead_s))
     how += f"; {lead:.0f} s" if np.isfinite(lead) else "; nobody alarmed"
+    how += f"; an alarm as the fault begins has {float(np.median(said.room)):.1f}"
     ends = (float(ratio.min()), float(ratio.max())) if np.isfinite(ratio).all() else (None, None)
     several = len(ratio) > 1
     return Found(

@@ -31,7 +31,10 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def led(*ratios: float, episodes: int) -> Any:
     return SimpleNamespace(
-        ratio=np.array(ratios), lead_s=60.0 * np.array(ratios), episodes=episodes
+        ratio=np.array(ratios),
+        lead_s=60.0 * np.array(ratios),
+        room=np.abs(np.array(ratios)) + 0.5,
+        episodes=episodes,
     )
 
 

@@ -133,6 +133,31 @@ def test_a_capacity_that_is_seen_a_little_differently_stays_what_it_was() -> Non
     assert play.feed(200.0, 80.0, device=slower)[POOL].limit == before
 
 
+def swung(play: Play, *, held: bool = True) -> Forecast:
+    """Let demand swing for an hour, and latency with it: the promise ends at 300 of 400."""
+    out = {}
+    for tick in range(240):
+        rate = 200.0 * (1.0 + 0.2 * math.sin(tick / 30.0))
+        out = play.feed(rate, 50.0 / (1.0 - rate / 400.0), held=held)
+    return out[POOL]
+
+
+def test_a_promise_that_ends_before_capacity_does_is_the_limit() -> None:
+    assert swung(Play()).limit == pytest.approx(300.0, rel=0.03)
+
+
+def test_a_promise_that_ends_beyond_capacity_is_not() -> None:
+    play = Play()
+    play.entry = replace(
+        play.entry, objective=replace(play.entry.objective, latency_p95_ms=2_000.0)
+    )
+    assert swung(play).limit <= CAPACITY * 1.6  # batches of 32 then, and not what the line says
+
+
+def test_what_our_own_actions_did_to_latency_teaches_no_limit() -> None:
+    assert swung(Play(), held=False).limit == pytest.approx(CAPACITY)
+
+
 def test_calm_demand_far_below_capacity_is_no_breach() -> None:
     out = calm(Play(), 40)
     assert out[POOL].limit == pytest.approx(CAPACITY)

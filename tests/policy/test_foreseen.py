@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeostat.base import names
 from homeostat.base.actions import ActionKind
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import Family, Incident
@@ -15,9 +16,12 @@ from homeostat.policy.runbook import candidates
 from homeostat.testing import build
 
 
-def incident(pool: str) -> Incident:
+def incident(pool: str | None) -> Incident:
+    """Return a load that a pool will feel; for no pool front ends that will run out."""
+    family = Family.FRONTEND if pool is None else Family.LOAD
     return Incident(
-        id="i-0001", deployment="m", family=Family.LOAD, subject=f"pool:{pool}",
+        id="i-0001", deployment="m", family=family,
+        subject=names.MODEL if pool is None else f"pool:{pool}",
         opened_at=build.START, confirmed_at=build.START, tries=0, escalated=False,
         because=("forecast",),
     )  # fmt: skip
@@ -39,14 +43,14 @@ def state(mode: Mode, granted: tuple[ActionKind, ...], replicas: int) -> GuardSt
     mode=st.sampled_from(list(Mode)),
     granted=st.frozensets(st.sampled_from(list(ActionKind))),
     replicas=st.integers(0, 40),
-    pool=st.sampled_from(["a", "b", "canary"]),
+    pool=st.sampled_from(["a", "b", "canary", None]),
     tried=st.lists(st.tuples(st.sampled_from([k.value for k in ActionKind]), st.just("pool:a"))),
 )
 def test_a_forecast_adds_one_replica_or_does_nothing(
     mode: Mode,
     granted: frozenset[ActionKind],
     replicas: int,
-    pool: str,
+    pool: str | None,
     tried: list[tuple[str, str]],
 ) -> None:
     kinds = tuple(sorted(granted))

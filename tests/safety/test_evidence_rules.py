@@ -114,6 +114,15 @@ def foreseen_cases() -> Iterator[Case]:
     more = g.suspect(ahead, Family.BATCHING, names.pool("a"))
     yield Case("load foreseen beside a suspicion", more, BATCH)
     yield Case("load foreseen, paired run", policy(ahead, evidence_rules=False), UP2)
+    front = g.suspect(S(), Family.FRONTEND, names.MODEL)
+    yield Case("front ends foreseen, +1", front, UP1)
+    yield Case("front ends foreseen, +2", front, UP2, "deny", foreseen)
+    yield Case("front ends foreseen, a larger batch", front, BATCH, "deny", foreseen)
+    yield Case("front ends foreseen, shedding", front, SHED, "deny", foreseen)
+    yield Case("front ends foreseen, a shift", front, SHIFT, "deny", foreseen)
+    both = g.suspect(ahead, Family.FRONTEND, names.MODEL)
+    yield Case("front ends and load foreseen, +1", both, UP1)
+    yield Case("front ends and load foreseen, a shift", both, SHIFT, "deny", foreseen)
 
 
 def other_cases() -> Iterator[Case]:

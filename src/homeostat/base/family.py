@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from homeostat.base import names
+
 
 class Family(StrEnum):
     """What kind of fault is suspected; the runbook is keyed by it."""
@@ -27,3 +29,18 @@ class Family(StrEnum):
     CONTROL = "control"  # users suffer after somebody else moved a lever
     DEVICE_MEMORY = "device_memory"  # an accelerator's memory grows towards its end
     UNCLEAR = "unclear"  # the objective is missed and nothing above explains it
+
+
+def only_foreseen(family: Family, subject: str) -> bool:
+    """Return whether a suspicion is of what is not there yet: a forecast, and no observation.
+
+    Load that is felt is suspected at the gateway; at a pool it is foreseen. Front ends whose
+    requests wait are a pool's; those that will run out of their core are the model's.
+
+    Args:
+        family: What is suspected.
+        subject: Of what.
+    """
+    if family is Family.FRONTEND:
+        return subject == names.MODEL
+    return family is Family.LOAD and subject.startswith(names.pool(""))

@@ -15,6 +15,7 @@ from homeostat.base.policy import Managed
 from homeostat.base.world import Snapshot
 from homeostat.detect import (
     causes_common,
+    causes_core,
     causes_device,
     causes_model,
     causes_replica,
@@ -115,7 +116,7 @@ def diagnose(  # noqa: PLR0913 - everything a rule may ask for
     found += explained or (() if probes or stuck else causes_replica.failing_together(case))
     if not found and slo_met is False:
         found.append(_unclear(case))
-    return _ranked(found or forecast_load.foreseen(case))
+    return _ranked(found or causes_core.running_out(case) or forecast_load.foreseen(case))
 
 
 def _blind(case: Case) -> tuple[Suspicion, ...]:

@@ -28,6 +28,8 @@ from homeostat.detect import (
     breach,
     demand,
     demand_outlook,
+    demand_promise,
+    forecast_core,
     forecast_quantiles,
     forecast_young,
     seasonal_memory,
@@ -46,8 +48,9 @@ Ints = npt.NDArray[np.int64]
 MINUTES: Final = (5, 15, 60)
 """How far ahead is looked."""
 _LEVELS: Final = (0.05, 0.5, 0.95)
-# A capacity that moves by less is the same one, seen a little differently.
-_SAME_LIMIT: Final = 0.10
+# A capacity that moves by less is the same one, seen a little differently; one that was taken for
+# too high foretells too late, so it is followed down sooner than up.
+_SAME_UP, _SAME_DOWN = 0.10, 0.03
 # The empirical forecasters are believed alone once their tables are full, sixteen horizons of
 # outcomes; before that the lower of the two probabilities holds. On random compositions of the
 # twin's primitives, an hour each, the Brier skill of a breach in ten minutes is .18 so, .17 for the
@@ -74,6 +77,7 @@ class AheadGroup:
         outlook: The forecasters' state. `[.., slot]`
         young: That of the one for series of which little was seen. `[slot]`
         season: What is known of the series' seasons. `[.., slot]`
+        curve: How latency follows demand, in the slots of demand. `[slot]`
     """
 
     ticks: int
@@ -84,13 +88,20 @@ class AheadGroup:
     outlook: demand_outlook.OutlookState
     young: YoungState
     season: SeasonalMemory
+    curve: demand_promise.Curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AheadState:
-    """What is remembered between two ticks, by scrape interval in nanoseconds."""
+    """What is remembered between two ticks.
+
+    Attributes:
+        groups: By scrape interval in nanoseconds.
+        cores: Processors of front ends, by deployment.
+    """
 
     groups: dict[int, AheadGroup] = field(default_factory=dict)
+    cores: forecast_core.Cores = field(default_factory=dict)
 
 
 class Foresight:
@@ -128,7 +139,9 @@ class Foresight:
             group = _aligned(groups.get(interval), interval, seen, tick)
             groups[interval], found = _stepped(group, interval, seen, held)
             out.update(found)
-        return AheadState(groups=groups), out
+        cores, climbs = forecast_core.step(state.cores, managed, readings, world)
+        out |= {name: (*out[name], *climb) for name, climb in climbs.items()}
+        return AheadState(groups=groups, cores=cores), out
 
 
 @cache
@@ -174,14 +187,15 @@ def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> 
             outlook=first[1],
             young=first[2],
             season=first[3],
+            curve=first[4],
         )
     before = len(group.slots.keys)
     placed, where, fresh = slots.assign(group.slots, seen.keys, tick, _FORGET)
     size = len(placed.keys)
-    old = (group.limits, group.outlook, group.young, group.season)
+    old = (group.limits, group.outlook, group.young, group.season, group.curve)
     if fresh.any():
         old = slots.carried(old, empty(interval, size), fresh, before)
-    limits, ahead, young, season = old
+    limits, ahead, young, season, curve = old
     return replace(
         group,
         slots=placed,
@@ -191,12 +205,13 @@ def _aligned(group: AheadGroup | None, interval: int, seen: Rows, tick: int) -> 
         outlook=ahead,
         young=young,
         season=season,
+        curve=curve,
     )
 
 
 def empty(
     interval: int, series: int
-) -> tuple[Floats, demand_outlook.OutlookState, YoungState, SeasonalMemory]:
+) -> tuple[Floats, demand_outlook.OutlookState, YoungState, SeasonalMemory, demand_promise.Curve]:
     """Return what is remembered of series of which nothing was seen, as in `AheadGroup`.
 
     Args:
@@ -208,6 +223,7 @@ def empty(
         _outlook(interval).init(np, series),
         forecast_young.init(np, series),
         _seasons(interval).init(np, series),
+        demand_promise.init(np, series),
     )
 
 
@@ -219,7 +235,8 @@ def _stepped(
     values[where], limits[where] = seen.values, seen.limits
     calm = np.ones(size, dtype=bool)
     calm[where] = [key.deployment in held for key in seen.keys]
-    limits = _kept(group.slots.keys, group.limits, limits)
+    curve, ends = _promise_ends(group, interval, seen, calm)
+    limits = _kept(group.slots.keys, group.limits, np.fmin(limits, ends))
     outlook, steps = _outlook(interval), max(round(_STEP_NS / interval), 1)
     moved = np.nan_to_num(np.log(group.limits / limits))
     young = forecast_young.step(
@@ -246,10 +263,25 @@ def _stepped(
         outlook=ahead_state,
         young=young,
         season=season,
+        curve=curve,
     )
     horizons_ns = tuple(ticks * interval for ticks in outlook.config.horizons)
     said = _Said(values[where], limits[where], chance[:, where], between[:, :, where])
     return group, _forecasts(seen.keys, said, horizons_ns)
+
+
+def _promise_ends(
+    group: AheadGroup, interval: int, seen: Rows, calm: npt.NDArray[np.bool_]
+) -> tuple[demand_promise.Curve, Floats]:
+    """Return how latency follows demand, and the demand at which the promise ends, `[slot]`."""
+    size, where = len(group.slots.keys), group.where
+    ready, paired, promised = np.full((3, size), np.nan)
+    ready[where], paired[where], promised[where] = seen.ready, seen.paired, seen.promised
+    each = np.full(size, np.nan)
+    each[where] = seen.values / seen.ready
+    taught = np.where(calm, each, np.nan)  # what our own actions did is not what demand does
+    curve = demand_promise.step(np, group.curve, taught, paired, interval / SECOND)
+    return curve, ready * demand_promise.limit(np, curve, promised)
 
 
 def _kept(keys: Sequence[SeriesKey | None], before: Floats, limits: Floats) -> Floats:
@@ -260,7 +292,8 @@ def _kept(keys: Sequence[SeriesKey | None], before: Floats, limits: Floats) -> F
     """
     seen = [key is not None and key.signal == names.ARRIVAL_RATE for key in keys]
     with np.errstate(invalid="ignore"):
-        same = np.abs(limits / before - 1.0) <= _SAME_LIMIT
+        ratio = limits / before
+        same = (ratio <= 1.0 + _SAME_UP) & (ratio >= 1.0 - _SAME_DOWN)
     return np.where(same & np.array(seen, dtype=bool), before, limits)
 
 
@@ -353,6 +386,8 @@ STATE_CLASSES: Final = (
     demand.DemandState,
     forecast_quantiles.QuantileState,
     breach.BreachState,
+    demand_promise.Curve,
+    forecast_core.Core,
     conformal.Table,
 )
 """What `stats.arrays.from_bytes` must know to read this part's state."""

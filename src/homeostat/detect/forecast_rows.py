@@ -16,7 +16,7 @@ import numpy.typing as npt
 from homeostat.base import names
 from homeostat.base.evidence import Quality, Reading, SeriesKey
 from homeostat.base.policy import Managed
-from homeostat.base.world import Snapshot
+from homeostat.base.world import ReplicaState, Snapshot
 from homeostat.detect.demand_capacity import capacity_rps
 from homeostat.detect.usual import Device
 
@@ -30,12 +30,19 @@ class Rows(NamedTuple):
     Attributes:
         keys: Which series; those of a deployment stand together.
         values: NaN where unknown; of accuracy, the share that is wrong.
-        limits: What must not be passed; NaN where that is unknown.
+        limits: What must not be passed; NaN where that is unknown. Of demand what full queues can
+            serve; where latency rises before that, `demand_promise` knows of less.
+        ready: Of demand: replicas that share it; NaN of other series, and where unknown.
+        paired: Of demand: the latency that it came with, ms; NaN of other series.
+        promised: Of demand: the latency promised, ms; NaN of other series.
     """
 
     keys: tuple[SeriesKey, ...]
     values: Floats
     limits: Floats
+    ready: Floats
+    paired: Floats
+    promised: Floats
 
 
 def rows(
@@ -55,6 +62,7 @@ def rows(
     keys: list[SeriesKey] = []
     values: list[float] = []
     limits: list[float] = []
+    beside: list[tuple[float, float, float]] = []
     for entry in managed:
         seen, promised = readings[entry.name], entry.objective
         capacity = capacity_rps(
@@ -77,7 +85,14 @@ def rows(
             value = _value(seen.get((key.subject, key.signal)))
             values.append(1.0 - value if key.signal == names.ACCURACY else value)
             limits.append(limit if limit > 0.0 else math.nan)
-    return Rows(tuple(keys), np.array(values), np.array(limits))
+        beside.append((
+            _ready(world.get(entry.name), entry.stable_pool),
+            _value(seen.get((names.GATEWAY, names.LATENCY_P95))),
+            promised.latency_p95_ms if promised.latency_p95_ms > 0.0 else math.nan,
+        ))
+        beside.extend([(math.nan,) * 3] * (len(which) - 1))  # demand is the first of each
+    more = np.array(beside, dtype=np.float64).reshape(-1, 3).T
+    return Rows(tuple(keys), np.array(values), np.array(limits), *more)
 
 
 @lru_cache(maxsize=4096)
@@ -93,6 +108,13 @@ def _series(deployment: str, pool: str, accuracy: bool) -> tuple[SeriesKey, ...]
         SeriesKey(deployment=deployment, subject=subject, signal=signal)
         for subject, signal in names_of[: 4 if accuracy else 3]
     ])
+
+
+def _ready(world: Snapshot | None, pool: str) -> float:
+    if world is None:
+        return math.nan
+    ready = [one for one in world.replicas if one.pool == pool and one.state is ReplicaState.READY]
+    return float(len(ready)) or math.nan
 
 
 def _value(reading: Reading | None) -> float:

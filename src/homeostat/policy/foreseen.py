@@ -8,16 +8,18 @@ way to its memory limit, or to a device's, is restarted as the replica's trouble
 """
 
 from homeostat.base.actions import ActionKind
-from homeostat.base.evidence import Family, Incident
+from homeostat.base.evidence import Incident
+from homeostat.base.family import only_foreseen
 from homeostat.base.policy import GuardPolicy, Mode
 
 
 def is_foreseen(incident: Incident) -> bool:
-    """Return whether an incident is a load that is not there yet: one of a pool, not the gateway.
+    """Return whether an incident is of what is not there yet.
 
-    See `detect.forecast_load`, which names it.
+    A load of a pool, not the gateway (`detect.forecast_load` names it), or front ends of the model,
+    not a pool (`detect.causes_core`).
     """
-    return incident.family is Family.LOAD and incident.subject.startswith("pool:")
+    return only_foreseen(incident.family, incident.subject)
 
 
 def may_add(mode: Mode, guard: GuardPolicy) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from homeostat.base import names
 from homeostat.base.actions import Action, ActionKind, UndoKind
 from homeostat.base.evidence import Family
+from homeostat.base.family import only_foreseen
 from homeostat.base.intent import ActionRecord, ActionState
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import MILLISECOND
@@ -118,11 +119,7 @@ def _foreseen(action: Action, sight: Sight, own: ActionRecord | None) -> bool:
     evidence = sight.state.evidence
     if evidence is None or evidence.slo_met is False or not sight.suspects:
         return False
-    # Load that is felt is suspected at the gateway; at a pool it is foreseen (`policy.foreseen`).
-    return all(
-        family is Family.LOAD and subject.startswith(names.pool(""))
-        for subject, family in sight.suspects
-    )
+    return all(only_foreseen(family, subject) for subject, family in sight.suspects)
 
 
 def _undo_kind(action: Action) -> UndoKind:

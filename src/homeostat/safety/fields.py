@@ -69,7 +69,7 @@ FIELDS: Final[dict[str, Field]] = {
     "suspicions": _count("what is suspected on the latest tick"),
     "ailing": _count("what is suspected other than more load or full batches"),
     "overfull": _count("replicas whose device memory would not hold the larger batch"),
-    "foreseen": _flag("no objective is missed, and nothing but a load in a forecast suspected"),
+    "foreseen": _flag("no objective is missed, and nothing suspected but what a forecast says"),
     "memory_seen": _flag(
         "every replica of the pool that serves says how full it is, its devices if it did"
     ),
