@@ -88,6 +88,14 @@ def test_what_stands_at_one_core_has_no_time_left_and_what_fell_none_in_sight() 
     assert played(falls)[-1] is None
 
 
+def test_servers_of_several_cores_are_on_their_way_to_none() -> None:
+    assert forecast_core.steps_left([2.00, 2.10, 1.95, 2.05, 2.09]) is None
+    assert forecast_core.steps_left([2.0, 2.1, 2.2, 2.3, 2.4]) is None
+    chance = np.random.default_rng(6)
+    shares = chance.normal(2.0, 0.1, 2_000)
+    assert all(forecast_core.steps_left(shares[k : k + 12]) is None for k in range(1_980))
+
+
 def test_jitter_alone_claims_nothing() -> None:
     """A year of ticks around a fifth of a core, with neighbours that are alike."""
     chance, level, found = np.random.default_rng(5), 0.0, 0

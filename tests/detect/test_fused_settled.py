@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from fused_play import Play
 
+from homeostat.base import names
 from homeostat.base.evidence import Evidence, SeriesKey
-from homeostat.detect.fused_settled import News, is_sure, throughout
+from homeostat.detect.fused_settled import FELT, News, is_sure, throughout
 
 NONE: frozenset[str] = frozenset()
 ONE = frozenset({"one"})
@@ -36,9 +37,16 @@ def test_who_is_suspected_worked_on_or_hardly_seen_is_not_surely_well() -> None:
 
 
 def test_a_change_counts_where_all_was_well_from_before_it_began_until_now() -> None:
-    key = SeriesKey(deployment="one", subject="model", signal="accuracy")
+    key = SeriesKey(deployment="one", subject="replica:a-1", signal=names.CPU_SHARE)
     other = replace(key, deployment="two")
     news = (News(key, 260), News(other, 200))
     assert throughout(news, {"one": 290, "two": 290}, 30) == (key, other)
     assert throughout(news, {"one": 289, "two": 290}, 30) == (other,)
     assert throughout(news, {}, 30) == ()
+
+
+@pytest.mark.parametrize("signal", sorted(FELT))
+def test_what_users_feel_becomes_usual_by_no_more_than_a_persons_word(signal: str) -> None:
+    """Within the objective of a tick it may burn a budget for days, and the loop alone adds up."""
+    key = SeriesKey(deployment="one", subject="pool:a", signal=signal)
+    assert throughout((News(key, 260),), {"one": 10_000}, 30) == ()

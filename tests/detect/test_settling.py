@@ -1,5 +1,6 @@
 """Which levels may become usual by themselves: none that hurt, no second step, no hang."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,23 @@ def test_a_new_level_that_does_not_move_to_the_last_bit_may_be_a_sensor_that_han
     assert fits(state, 50.0, 300, now=nearly)
     constant = off(settling.init(1), 10.0, before=np.full((32, 1), 10.0))
     assert fits(constant, 50.0, 300, now=still)  # a setting: it never moved
+
+
+def test_a_silence_clears_nothing_that_is_held_against_a_row() -> None:
+    """A step in a bad minute, and a page that is dark for half an hour afterwards."""
+    state = settling.judged(off(settling.init(1), 10.0), ME, ME)
+    for _ in range(4 * QUIET):
+        state = hear(state, NOBODY, 10.0, math.nan)
+    assert not fits(off(state, 10.0), 50.0, 1300)
+    for _ in range(QUIET):
+        state = hear(state, NOBODY, 10.0)
+    assert fits(off(state, 10.0), 50.0, 1300)
+
+
+def test_who_was_not_seen_before_may_be_a_sensor_that_hangs() -> None:
+    dark = np.full((32, 1), np.nan)
+    state, still = off(settling.init(1), 10.0, before=dark), np.full((32, 1), 50.0)
+    assert not fits(state, 50.0, 300, now=still)
 
 
 def test_what_nobody_sees_does_not_become_usual() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from homeostat.base import codec
+from homeostat.base.budgets import Accounts
 from homeostat.base.events import FleetView, Started, Tell, Ticked
 from homeostat.base.evidence import Family
 from homeostat.base.policy import KillLevel
@@ -102,3 +103,11 @@ def test_the_word_is_journaled_and_comes_back_as_it_was() -> None:
     assert codec.decode(codec.encode(SAID)) == SAID
     state, _ = said(played())
     assert codec.decode(codec.encode(state)) == state
+
+
+def test_a_level_that_burns_a_budget_is_not_normal_though_the_tick_meets_its_objectives() -> None:
+    before = played()
+    burning = replace(before, accounts=Accounts(paging=("answers 1h/5m",)))
+    state, title = said(burning)
+    assert state.anew is None
+    assert "a budget burns (answers 1h/5m)" in title

@@ -75,7 +75,8 @@ def test_what_rests_on_charts_that_the_fleet_does_not_tell_of_is_confirmed_and_n
     assert free.confirmed
     assert watch.told == []
     assert "work suspected at gateway" in free.told
-    watch.ticks_of(CALM, suspicions=())
+    # The senses ask of charts alone where something is suspected, and say no where nothing is.
+    watch.ticks_of(CALM, suspicions=(), fleetwide=replace(ALONE, alone=False))
     free.ticks_of(CALM, fleetwide=None, suspicions=())
     assert watch.state.incident is None
     assert watch.told == []
@@ -117,6 +118,15 @@ def test_what_began_otherwise_was_told_of_and_is_never_withheld(change: dict[str
     watch.ticks_of(LONG)
     watch.ticks_of(CALM, suspicions=())
     assert any("is over" in one for one in watch.told)
+
+
+def test_a_rule_that_flickers_is_no_news() -> None:
+    watch = Watch()
+    for _ in range(LONG):
+        watch.tick()
+        watch.tick()
+        watch.tick(suspicions=(), fleetwide=replace(ALONE, alone=False))
+    assert watch.told == []
 
 
 def test_the_next_incident_is_judged_by_itself() -> None:

@@ -26,6 +26,9 @@ _EXPLAINED: Final = 0.5
 SURE: Final = 1.0
 # Neighbouring ticks are alike: so many tell as much as one.
 _ALIKE: Final = 4.0
+# Squares stay finite in single precision: what is beyond is another unit.
+_LARGEST: Final = 1e15
+_LEAST_MS: Final = 1e-6
 _COUNT_MAX: Final = 1e6
 _SMALLEST: Final = 1e-30
 
@@ -69,8 +72,8 @@ def step(xp: ModuleType, state: Curve, demand: Any, latency_ms: Any, tick_s: flo
         tick_s: Seconds between two ticks.
     """
     known = (demand > 0.0) & (latency_ms > 0.0) & xp.isfinite(demand) & xp.isfinite(latency_ms)
-    x = xp.where(known, demand, 0.0)
-    y = xp.where(known, 1.0 / xp.where(known, latency_ms, 1.0), 0.0)
+    x = xp.where(known, xp.minimum(demand, _LARGEST), 0.0)
+    y = xp.where(known, 1.0 / xp.maximum(xp.where(known, latency_ms, 1.0), _LEAST_MS), 0.0)
     weight = xp.maximum(1.0 / (state.count + 1.0), tick_s / _MEMORY_S)
     off_x, off_y = x - state.demand, y - state.pace
     left = 1.0 - weight

@@ -131,13 +131,11 @@ def steps_left(recent: Sequence[float]) -> float | None:
         window = np.array(recent[-size:], dtype=np.float64)
         if len(window) < size or not np.isfinite(window).all():
             return None
-        if window[-1] - window[0] < _LEAST_RISE:
-            continue
-        if window[-1] >= LIMIT:
-            return 0.0
+        if window[-1] - window[0] < _LEAST_RISE or window[0] >= LIMIT:
+            continue  # who began beyond one core is not held to one
         trend = theil_sen(window) if size == _LONG else None
         if size == _SHORT and (np.diff(window) > 0.0).all():
-            return float((LIMIT - window[-1]) / np.median(np.diff(window)))
+            return max(float((LIMIT - window[-1]) / np.median(np.diff(window))), 0.0)
         if trend is not None and trend.kendall_z >= _SIGNIFICANT and trend.slope > 0.0:
-            return float((LIMIT - window[-1]) / trend.slope)
+            return max(float((LIMIT - window[-1]) / trend.slope), 0.0)
     return None

@@ -9,9 +9,17 @@ Not here: which of these rows may really begin anew (`detect.settling`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from homeostat.base import names
 from homeostat.base.evidence import Evidence, SeriesKey
+
+FELT: Final = frozenset({
+    names.ERROR_RATIO, names.LATENCY_P50, names.LATENCY_P95, names.ACCURACY, names.PROBE_HEALTH,
+    names.PROBE_INFERENCE, names.PROBE_LATENCY, names.PROBE_FAILURES,
+})  # fmt: skip
+"""What users feel: within the objective of a tick it may burn a budget for days, which only the
+loop adds up, so that such a level becomes usual by a person's word alone."""
 
 
 class News(NamedTuple):
@@ -42,9 +50,15 @@ def is_sure(evidence: Evidence, busy: frozenset[str], dark: frozenset[str]) -> b
 def throughout(news: Sequence[News], sure: Mapping[str, int], before: int) -> tuple[SeriesKey, ...]:
     """Return the series whose deployment was known to be well for as long as they changed.
 
+    What users feel (`FELT`) is none of them.
+
     Args:
         news: Levels that have settled on this tick.
         sure: Ticks in a row on which it was, by deployment.
         before: For so many ticks before the change it must have been, too.
     """
-    return tuple(one.key for one in news if sure.get(one.key.deployment, 0) >= one.ticks + before)
+    return tuple(
+        one.key
+        for one in news
+        if one.key.signal not in FELT and sure.get(one.key.deployment, 0) >= one.ticks + before
+    )

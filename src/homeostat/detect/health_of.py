@@ -121,6 +121,8 @@ def _ahead(
         if one.chances and (key in promised or one.chances[0] is not None):
             minutes = _minutes(one.horizons_ns)
             yield health_parts.breach(*key, one.chances, minutes, _LOSSES)
+        elif one.signal == names.CPU_SHARE:
+            pass  # demand may explain the climb; where it does not, what is suspected counts
         elif not one.chances and (left := _left(one)) is not None:
             yield health_parts.time_left(*key, left, _LOSSES)
         elif not one.chances and not _read(readings.get(key)):

@@ -12,7 +12,10 @@ so, however well all looks now:
   detector that whitens takes a ramp for a random walk, so it is asked here of the plain levels;
 * a row that leaves what it was by one step after the other: by itself the range of its levels
   grows once in `REST` ticks. A leak in steps is told of and keeps alarming from the second on;
-* a row that moved before and stands still to the last bit now: that may be a sensor that hangs.
+* a row that moved before and stands still to the last bit now: that may be a sensor that hangs. Of
+  whom nothing was seen before it went off nobody knows, so it is taken to have moved.
+
+A tick without a value is not a quiet one: what was off stays off in a silence.
 
 One entry per slot of the panel. Not here: what begins anew (`detect.panel`).
 """
@@ -95,7 +98,8 @@ def heard(state: Levels, alarm: Bools, values: Floats, usual: Floats, history: F
         history: The last values before the tick, `[column, slot]`.
     """
     begins = alarm & (state.quiet >= QUIET)
-    quiet = np.where(alarm, 0, np.minimum(state.quiet + 1, QUIET))
+    calm = np.where(np.isfinite(values), np.minimum(state.quiet + 1, QUIET), state.quiet)
+    quiet = np.where(alarm, 0, calm)
     off = quiet < QUIET
     age = np.where(begins, 0, np.minimum(state.age + 1, ARRIVED[1]))
     arrives = (age >= ARRIVED[0]) & (age < ARRIVED[1]) & np.isfinite(values)
@@ -111,7 +115,8 @@ def heard(state: Levels, alarm: Bools, values: Floats, usual: Floats, history: F
     if not begins.any():
         return state
     moving = state.moving.copy()
-    moving[begins] = _moves(history[:, begins])
+    past = history[:, begins]
+    moving[begins] = _moves(past) | ~np.isfinite(past).any(axis=0)
     return replace(state, before=np.where(begins, usual, state.before), moving=moving)
 
 

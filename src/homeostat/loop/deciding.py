@@ -7,6 +7,7 @@ from homeostat.base.actions import Action, ActionKind, Proposal
 from homeostat.base.decisions import Ask, DecisionRecord, Hold, Notice, Urgency
 from homeostat.base.events import Command, Record, Tell
 from homeostat.base.evidence import UNLIKE_ITSELF, Evidence, Family, Incident
+from homeostat.base.family import only_foreseen
 from homeostat.base.state import LoopState
 from homeostat.base.units import MINUTE, TimeNs
 from homeostat.loop import acting, heeding, memory, rehearsing, seat, telling, training
@@ -154,6 +155,8 @@ def _must_tell(state: LoopState, incident: Incident, action: Action, now: TimeNs
     """Escalation was chosen, or the incident has been held for as long as blindness may last."""
     if action.kind is ActionKind.ESCALATE:
         return True
+    if only_foreseen(incident.family, incident.subject):
+        return False  # when what was foreseen comes, it is felt, and told of as what it is
     waited_ns = now - (incident.confirmed_at or now)
     patience_ns = round(state.managed.guard.blind_scrapes * state.managed.scrape_ns)
     return waited_ns > patience_ns

@@ -39,6 +39,9 @@ def refused(state: LoopState, incident_id: str, now: TimeNs) -> str | None:
         return "it is not known whether the objectives are met now: what is not seen is not normal"
     if not evidence.slo_met:
         return "the objectives are missed now: a level that hurts is not normal; change the promise"
+    if state.accounts is not None and state.accounts.paging:
+        burns = ", ".join(state.accounts.paging)
+        return f"a budget burns ({burns}): a level that hurts is not normal; change the promise"
     return None
 
 

@@ -39,8 +39,22 @@ def followed(
         before = Telling(incident_id=incident.id, told=known)
     if before.told or incident.confirmed_at is None:
         return replace(before, held=False)
-    held = _is_alone(state, found, evidence, incident)
+    still = before.held and _is_calm(state, found, evidence, incident)
+    held = still or _is_alone(state, found, evidence, incident)
     return replace(before, told=not held, held=held)
+
+
+def _is_calm(state: LoopState, found: Evidence, evidence: Evidence, incident: Incident) -> bool:
+    """Return whether nothing speaks for a withheld incident any more: that is no news of it."""
+    return (
+        not found.suspicions
+        and not evidence.suspicions
+        and found.slo_met is True
+        and found.fleetwide is not None
+        and found.fleetwide.told is False
+        and state.record is None
+        and not incident.escalated
+    )
 
 
 def _is_alone(state: LoopState, found: Evidence, evidence: Evidence, incident: Incident) -> bool:

@@ -228,9 +228,12 @@ class Runtime:
     def _begun_anew(self) -> Any:
         """Return the senses' state, with the levels anew that people have called normal.
 
-        Their word is in the journal, and the tick that follows takes it back.
+        Their word is in the journal, and the tick that follows takes it back. An action that has
+        begun since comes first: what it changes is no level that anybody called normal.
         """
-        anew = frozenset(name for name, s in self.states.items() if s.anew is not None)
+        anew = frozenset(
+            name for name, s in self.states.items() if s.anew is not None and s.record is None
+        )
         return begun_anew(self.shell.sense_state, anew) if anew else self.shell.sense_state
 
     def _note_jump(self, by_ns: int) -> None:

@@ -149,9 +149,13 @@ class ChangeEvidence:
         won = xp.minimum(factor * (1.0 + (1.0 - self.config.fade) * state.won), most)
         best = xp.minimum(factor * xp.maximum(state.best, 1.0), most)
         age = xp.where(state.best > 1.0, xp.minimum(state.age + 1.0, _AGE_MAX), 1.0)
-        after = Money(*(
-            xp.where(known, new, old) for new, old in zip((won, best, age), state, strict=True)
-        ))  # fmt: skip
+        # A tick that nobody saw wins nothing, and is one more since the change began.
+        unseen = xp.where(state.best > 1.0, age, state.age)
+        after = Money(
+            xp.where(known, won, state.won),
+            xp.where(known, best, state.best),
+            xp.where(known, age, unseen),
+        )
         evidence = after.won.mean(axis=(0, 1))
         log10_e = xp.log10(xp.maximum(self.config.fade * evidence, _SMALLEST))
         flat = after.best.reshape(-1, after.best.shape[-1])
