@@ -178,8 +178,8 @@ async def test_requests_during_a_swap_are_answered_by_the_version_they_name(
             await ask(app, "/admin/version", {"version": "v2"})
 
         swapping = asyncio.create_task(swap())
-        seen = []
-        for _ in range(12):
+        seen: list[str] = []
+        while not swapping.done() or seen[-1] != "v2":
             batch = [ask(app, INFER_PATH, question(k)) for k in range(16)]
             for k, (status, headers, body) in enumerate(await asyncio.gather(*batch)):
                 assert status == 200

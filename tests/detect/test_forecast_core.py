@@ -92,7 +92,7 @@ def test_servers_of_several_cores_are_on_their_way_to_none() -> None:
     assert forecast_core.steps_left([2.00, 2.10, 1.95, 2.05, 2.09]) is None
     assert forecast_core.steps_left([2.0, 2.1, 2.2, 2.3, 2.4]) is None
     chance = np.random.default_rng(6)
-    shares = chance.normal(2.0, 0.1, 2_000)
+    shares = chance.normal(2.0, 0.1, 2_000).tolist()
     assert all(forecast_core.steps_left(shares[k : k + 12]) is None for k in range(1_980))
 
 
