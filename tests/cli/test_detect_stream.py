@@ -97,6 +97,7 @@ def test_a_stream_goes_on_with_the_same_options_only(tmp_path: Path) -> None:
         ("noon,12\n", "noon,0,,0,unknown", "'noon' is no time"),
         ("1767226000\n", "1767226000,0,,0,unknown", "1 cells where the first row has 2"),
         ('"a,b",1,2\n', '"a,b",0,,0,unknown', "3 cells where the first row has 2"),
+        ('"a,b",1,2\n', '"a,b",0,,0,unknown', "1 cell too many: put a cell that holds , in double"),
         ("1" * 200_000 + ",1\n", "20,0,,0,unknown", "field larger than field limit"),
         ("\xff\xfe,1\n", "ÿþ,0,,0,unknown", "is no time"),
     ],
@@ -112,6 +113,29 @@ def test_a_row_that_cannot_be_read_is_unknown_and_the_stream_goes_on(
     answers = said.stdout.splitlines()
     assert answers[21] == answer
     assert answers[:21] + answers[22:] == plain.stdout.splitlines()
+
+
+def test_at_its_end_a_stream_says_how_many_rows_could_not_be_read_and_what_is_odd() -> None:
+    """As a file's table does; the count that is promised after ten rows was never told."""
+    good = [f"{1_767_225_600 + 15 * k},{3 * k}\n" for k in range(100) if k != 60]
+    good[80], good[81] = good[81], good[80]
+    said = run("timestamp,requests\n" + "".join([*good, *["1767229999,1,2\n"] * 40]), "-o", "-")
+    told = said.stderr.splitlines()
+    assert sum("cells where" in line for line in told) == 10
+    assert told[10].endswith("; the next ones are counted, and at the end how many is said")
+    end = told[11:]
+    assert end[0].startswith("139 rows, ")
+    assert end[0].endswith(" of them judged; 0 incidents")
+    assert end[1].startswith("note: 1 row missing in 1 gap")
+    assert end[2].startswith("note: 1 row out of order (the first: row 82, 1767226815)")
+    assert "note: 40 rows could not be read and are unknown" in end
+
+
+def test_a_stream_says_at_its_end_that_a_column_counts_up() -> None:
+    rows = "".join(f"{60 * k},{3 * k}\n" for k in range(100))
+    said = run("timestamp,requests\n" + rows, "-o", "-")
+    assert "note: requests never falls" in said.stderr
+    assert "say --counters requests" in said.stderr
 
 
 def test_before_the_first_row_a_stream_says_what_is_kept_for_each_column() -> None:

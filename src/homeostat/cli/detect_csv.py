@@ -130,9 +130,20 @@ def _split(
         if len(row) != how.width:
             raise InputError(
                 f"{name}:{place}: {len(row)} cells where the first row has {how.width}: "
-                f"{how.separator.join(row)[:60]!r}; complete the row or remove it"
+                f"{how.separator.join(row)[:60]!r}; {mended(len(row), how)}, or remove it"
             )
     return rows, places
+
+
+def mended(cells: int, how: Layout) -> str:
+    """Return how a row is put right that has fewer or more cells than the first one."""
+    if cells < how.width:
+        return "complete the row"
+    over, mark = cells - how.width, "a tab" if how.separator == "\t" else how.separator
+    return (
+        f"{over} cell{'s' * (over != 1)} too many: put a cell that holds {mark} in double quotes, "
+        f"or name all {cells} columns in the first row"
+    )
 
 
 def _lines(path: Path, block: int) -> Iterator[tuple[int, list[str]]]:
@@ -199,4 +210,4 @@ def _decoded(data: bytes, name: str, line: int) -> list[str]:
     return [part.decode("utf-8") for part in data.splitlines()]
 
 
-__all__ = ["BLOCK", "LONGEST", "CsvTable", "EmptyError", "read"]
+__all__ = ["BLOCK", "LONGEST", "CsvTable", "EmptyError", "mended", "read"]

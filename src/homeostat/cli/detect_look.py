@@ -14,6 +14,7 @@ import numpy as np
 from homeostat.cli import detect_ticks as ticks
 from homeostat.cli.detect_block import Block
 from homeostat.cli.detect_feed import digest
+from homeostat.cli.detect_late import Late
 
 COUNTERS: Final = ("_total", "_count", "_sum", "_bucket")
 """How names of counters end. Source: Prometheus, metric and label naming."""
@@ -51,6 +52,9 @@ class Scan:
         step_s: Seconds between rows, None if they lie on no grid.
         missing_rows: Ticks of the grid that have no row.
         gaps: How many holes they make.
+        late: Rows at a time that was missing when later ones came.
+        first_late: The first of them.
+        set_back: Other rows at an earlier time than the one before.
         cut: How many holes were longer than is played.
         repeated: Rows at the time of the one before.
         back: Rows at an earlier time than the one before.
@@ -73,6 +77,9 @@ class Scan:
     step_s: float | None = None
     missing_rows: int = 0
     gaps: int = 0
+    late: int = 0
+    first_late: Place | None = None
+    set_back: int = 0
     cut: int = 0
     repeated: int = 0
     back: int = 0
@@ -95,7 +102,7 @@ class Look:
 
     def __init__(self, columns: tuple[str, ...], notes: tuple[str, ...] = ()) -> None:
         self._scan, self._notes = Scan(columns=columns), notes
-        self._step_ns = np.nan
+        self._step_ns, self._late = np.nan, Late()
         self._total = hashlib.sha256("\0".join(columns).encode())
         width = len(columns)
         zero, nan = np.zeros(width, dtype=np.int64), np.full(width, np.nan)
@@ -119,8 +126,9 @@ class Look:
         if found.first is None:
             found.first, found.first_ns = block.texts[0], int(block.at[0])
         found.last, self._step_ns = block.texts[-1], step_ns
-        found.missing_rows += int(said.missing.sum())
-        found.gaps += int((said.missing > 0).sum())
+        late = self._late.add(block.at, said)
+        if late is not None and found.first_late is None:
+            found.first_late = Place(found.rows + late + 1, block.texts[late])
         found.cut += int(said.cut.sum())
         found.repeated += int(said.repeated.sum())
         found.back += int(said.back.sum())
@@ -133,7 +141,9 @@ class Look:
 
     def found(self) -> Scan:
         """Return what was found so far."""
-        found, seen = self._scan, self._seen
+        found, seen, late = self._scan, self._seen, self._late
+        found.missing_rows, found.gaps, found.late = late.missing, late.gaps, late.rows
+        found.set_back = late.set_back
         found.digest = self._total.hexdigest()
         found.step_s = None if np.isnan(self._step_ns) else float(self._step_ns) / 1e9
         unknown = (found.rows - seen.known - seen.infinite).tolist()
@@ -153,6 +163,7 @@ def as_json(found: Scan) -> dict[str, object]:
         "missing_rows": found.missing_rows,
         "gaps": found.gaps,
         "gaps_cut": found.cut,
+        "late_rows": found.late,
         "repeated_times": found.repeated,
         "backward_times": found.back,
         "sampling_changes": found.steps_changed,
@@ -224,8 +235,17 @@ def _time_notes(found: Scan) -> Iterator[str]:
         yield f"{_of(found.cut, 'gap')} longer than {ticks.MOST_MISSING:,} ticks: cut to it"
     if found.repeated:
         yield f"{_of(found.repeated, 'row')} at the time of the one before: judged in turn"
-    if found.back:
-        yield f"the clock went back {_of(found.back, 'time')}: rows are judged in the file's order"
+    if found.first_late is not None:
+        yield (
+            f"{_of(found.late, 'row')} out of order (the first: row {found.first_late.row:,}, "
+            f"{found.first_late.time}): judged in the order in which rows come, with a tick at "
+            "which nothing is known at its own time; sort the rows to have it in its place"
+        )
+    if found.set_back:
+        yield (
+            f"the clock went back {_of(found.set_back, 'time')}: rows are judged in the order in "
+            "which they come"
+        )
     if found.steps_changed:
         yield f"the sampling changed {_of(found.steps_changed, 'time')}"
     if found.step_s is None and found.rows > ticks.LEAST_STEPS:

@@ -21,7 +21,7 @@ from homeostat.base.errors import ConfigError
 from homeostat.cli import detect_methods, detect_state
 from homeostat.cli import detect_ticks as ticks
 from homeostat.cli.detect_block import Block
-from homeostat.cli.detect_csv import LONGEST, read
+from homeostat.cli.detect_csv import LONGEST, mended, read
 from homeostat.cli.detect_done import code_digest
 from homeostat.cli.detect_feed import Past, no_past
 from homeostat.cli.detect_layout import EmptyError, InputError, Layout, Wanted, is_header, layout
@@ -37,6 +37,7 @@ from homeostat.detect.stack_budget import levels_of
 NAME: Final = "standard input"
 _EVERY_S: Final = 20.0  # between two times that the state is written
 _TOLD: Final = 10  # rows that cannot be read are told, and the rest counted
+_COUNTED: Final = "; the next ones are counted, and at the end how many is said"
 
 
 class Stopper:
@@ -179,7 +180,7 @@ class Stream:
         if len(cells) != self.how.width:
             raise InputError(
                 f"{NAME}:{number}: {len(cells)} cells where the first row has {self.how.width}; "
-                "complete the row"
+                f"{mended(len(cells), self.how)}"
             )
         return read([cells], [number], self.how, NAME, self.rows)
 
@@ -211,7 +212,7 @@ class Stream:
     def _refuse(self, cells: list[str], error: Exception) -> None:
         self.bad += 1
         if self.bad <= _TOLD:
-            tell(f"homeostat: {error}" + ("; the next ones are counted" * (self.bad == _TOLD)))
+            tell(f"homeostat: {error}" + (_COUNTED * (self.bad == _TOLD)))
         when = self.how.time
         text = cells[when].strip() if when is not None and when < len(cells) else str(self.rows)
         quoted = '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
@@ -274,7 +275,22 @@ def detect(output: Path, wanted: Wanted, state: Path | None) -> tuple[dict[str, 
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             stopper.asked = True
         stream.keep()
-    return stream.summary(), stopper.asked
+    summary = stream.summary()
+    _said_of(summary)
+    return summary, stopper.asked
+
+
+def _said_of(summary: dict[str, Any]) -> None:
+    """Say at the end what a run on a file says in its table."""
+    if not summary["rows"]:
+        return
+    found = len(summary["incidents"])
+    tell(
+        f"{summary['rows']:,} rows, {summary['judged']:,} of them judged; "
+        f"{found:,} incident{'s' * (found != 1)}"
+    )
+    for note in summary["quality"]["notes"]:
+        tell(f"note: {note}")
 
 
 def _first(rows: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
