@@ -8,6 +8,7 @@ import pytest
 from homeostat.base.events import Confirmed, FeedbackReset
 from homeostat.base.evidence import Family
 from homeostat.base.units import SECOND
+from homeostat.cli import confirm
 from homeostat.cli.exits import Exit
 
 
@@ -41,29 +42,45 @@ def test_it_forgets_or_goes_on(shell: Any, controller: Any, flag: str, everythin
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "told"),
     [
-        (),
-        ("i-0001",),
-        ("i-0001", "--real", "--nothing"),
-        ("i-0001", "--real", "--missed", "5m"),
-        ("--real",),
-        ("--forget", "--resume"),
-        ("--missed", "soon"),
-        ("i-0001", "--normal"),  # why?
-        ("i-0001", "--normal", "--nothing", "--why", "so"),
-        ("i-0001", "--normal", "--family", "load", "--why", "so"),
-        ("--normal", "--why", "so"),
-        ("--normal", "--missed", "5m", "--why", "so"),
+        ((), "there is nothing said; give INCIDENT with --real"),
+        (("i-0001",), "what was it? give --real, --nothing, or --normal --why"),
+        (("i-0001", "--real", "--nothing"), "--real and --nothing exclude each other"),
+        (("i-0001", "--real", "--missed", "5m"), "INCIDENT and --missed do not go together"),
+        (("--real",), "--real of which INCIDENT?"),
+        (("--forget", "--resume"), "--forget and --resume do not go together"),
+        (("--forget", "--nothing"), "--nothing is said of an INCIDENT, and --forget is of none"),
+        (("--missed", "soon"), "--missed: 'soon'"),
+        (("i-0001", "--normal"), "--normal needs --why REASON"),
+        (
+            ("i-0001", "--normal", "--nothing", "--why", "so"),
+            "--nothing and --normal exclude each other",
+        ),
+        (
+            ("i-0001", "--normal", "--family", "load", "--why", "so"),
+            "--family names a fault, and --normal says that there is none",
+        ),
+        (("--normal", "--why", "so"), "--normal of which INCIDENT?"),
+        (("--normal", "--missed", "5m", "--why", "so"), "--normal is said of an INCIDENT, and"),
     ],
 )
-def test_what_says_nothing_or_two_things_is_refused_here(
-    shell: Any, controller: Any, words: tuple[str, ...]
+def test_what_says_nothing_or_two_things_is_refused_here_and_the_fault_is_named(
+    shell: Any,
+    controller: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    told: str,
 ) -> None:
+    monkeypatch.setattr(confirm, "token_from", _no_token)
     result = shell("confirm", "credit", *words)
     assert result.exit_code == Exit.USAGE
-    assert "homeostat:" in result.stderr
+    assert result.stderr.startswith(f"homeostat: {told}")
     assert controller.submitted == []
+
+
+def _no_token(_: object) -> str:
+    raise AssertionError("what was said is looked at before a token is asked for")
 
 
 def test_what_was_learnt_is_shown_of_one_deployment(shell: Any) -> None:

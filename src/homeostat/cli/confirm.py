@@ -1,7 +1,9 @@
 """`homeostat confirm`: what an incident was; detection learns from it, the guards do not."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -39,16 +41,21 @@ def confirm(
     token_file: Path | None = TOKEN_FILE,
 ) -> None:
     """Say what an incident is: real, nothing, or the new normal; or that something was missed."""
-    asked = [incident is not None, missed is not None, forget, resume]
-    words = real + nothing + normal
-    lacks = normal and (incident is None or family is not None or not why)
-    if sum(asked) != 1 or (incident is not None and words != 1) or lacks:
-        tell(
-            "homeostat: say one thing: INCIDENT with --real or --nothing, or with --normal --why "
-            "REASON, or --missed 20m, or --forget, or --resume"
-        )
+    about = {
+        "INCIDENT": incident is not None,
+        "--missed": missed is not None,
+        "--forget": forget,
+        "--resume": resume,
+    }
+    words = {"--real": real, "--nothing": nothing, "--normal": normal}
+    fault = _fault([one for one in about if about[one]], [one for one in words if words[one]])
+    if normal and fault is None:
+        fault = _normal(family, why)
+    if fault is not None:
+        tell(f"homeostat: {fault}")
         raise typer.Exit(Exit.USAGE)
-    body = {name: text for name, text in (("by", by), ("why", why)) if text}
+    body: dict[str, Any] = {name: text for name, text in (("by", by), ("why", why)) if text}
+    said: dict[str, Any] = {} if missed is None else {"at": _ago(missed)}
     token = token_from(token_file)
     if forget or resume:
         word = "all that was said is forgotten" if forget else "learning goes on"
@@ -62,19 +69,57 @@ def confirm(
         call("POST", url, "deployments", deployment, "normal", body=asked_for, token=token)
         tell(f"{deployment}: what is off in {incident} is normal from the next tick on")
         return
-    said = _about(incident, missed) | {"real": not nothing} | body
+    said |= {"incident": incident or ""} if missed is None else {}
+    said |= {"real": not nothing} | body
     said |= {"family": family.value} if family is not None else {}
     call("POST", url, "deployments", deployment, "confirm", body=said, token=token)
     tell(f"{deployment}: heard; `homeostat get feedback -d {deployment}` shows what it moved")
 
 
-def _about(incident: str | None, missed: str | None) -> dict[str, str | float]:
+def _fault(about: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return what is wrong with what was said, and of what; None if nothing is.
+
+    Args:
+        about: What it is of: INCIDENT, or an option that stands for it.
+        words: Which of --real, --nothing and --normal were given.
+    """
+    if len(about) > 1:
+        return f"{' and '.join(about)} do not go together; say one thing at a time"
+    if len(words) > 1:
+        return f"{' and '.join(words)} exclude each other; give one of them"
+    if not about and words:
+        return (
+            f"{words[0]} of which INCIDENT? name it, for example i-0007; "
+            "`homeostat get incidents` lists them"
+        )
+    if not about:
+        return (
+            "there is nothing said; give INCIDENT with --real, --nothing or --normal, or "
+            "--missed 20m, --forget or --resume"
+        )
+    if about == ["INCIDENT"] and not words:
+        return "what was it? give --real, --nothing, or --normal --why REASON with the incident"
+    said = [one for one in words if one != "--real"] if about == ["--missed"] else words
+    if about != ["INCIDENT"] and said:
+        return f"{said[0]} is said of an INCIDENT, and {about[0]} is of none; leave one of them out"
+    return None
+
+
+def _normal(family: Family | None, why: str) -> str | None:
+    """Return what is wrong with the words beside --normal; None if nothing is."""
+    if not why:
+        return "--normal needs --why REASON: its levels begin anew, and why that was done is kept"
+    if family is not None:
+        return "--family names a fault, and --normal says that there is none; leave one of them out"
+    return None
+
+
+def _ago(missed: str) -> float:
+    """Return when it was, seconds since the epoch."""
     from homeostat.server.config.units import duration_ns
 
-    if missed is None:
-        return {"incident": incident or ""}
     try:
-        return {"at": time.time() - duration_ns(missed) / 1e9}
+        return time.time() - duration_ns(missed) / 1e9
     except ValueError as error:
         tell(f"homeostat: --missed: {error}")
         raise typer.Exit(Exit.USAGE) from error
