@@ -177,3 +177,13 @@ def test_more_rows_than_memory_should_hold_are_refused(
     assert "101 rows would take 0.0 GB of memory and --method" in str(said.exception)
     assert "take --method shesd, which is causal" in str(said.exception)
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_row_out_of_order_takes_no_row_of_the_output_away(tmp_path: Path) -> None:
+    """The ticks that are put between rows are played, though no row is missing."""
+    head, *rows = text(season()).splitlines(keepends=True)
+    rows[100], rows[101] = rows[101], rows[100]
+    (tmp_path / "in.csv").write_text(head + "".join(rows))
+    assert run("-i", tmp_path / "in.csv", "-o", tmp_path / "out.csv", *EXACT).exit_code == Exit.OK
+    times = [line.split(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()]
+    assert times == ["timestamp", *(row.split(",")[0] for row in rows)]

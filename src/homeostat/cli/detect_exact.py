@@ -118,7 +118,7 @@ def play(job: Job, how: Asked, advance: Callable[[int], None]) -> None:
             "the file, or take --method shesd, which is causal and needs no more for a longer file"
         )
     try:
-        values = job.take(job.scan.rows + job.scan.missing_rows)
+        values = job.take(job.scan.rows + job.scan.blank)
         found = judge(values, how, hints=_hints(job.scan.step_s))
         job.scan.notes += _notes(job.columns, found, how)
         advance(job.give(found.said))
@@ -178,7 +178,7 @@ def _named(given: Given) -> dict[str, object]:
 
 def _bytes(job: Job) -> int:
     """Return about how much memory it takes to judge an input."""
-    return (job.scan.rows + job.scan.missing_rows) * (_ROW + _CELL * len(job.columns))
+    return (job.scan.rows + job.scan.blank) * (_ROW + _CELL * len(job.columns))
 
 
 def _hints(step_s: float | None) -> tuple[int, ...]:

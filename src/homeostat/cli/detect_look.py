@@ -50,6 +50,8 @@ class Scan:
         first_ns: The same in nanoseconds since the epoch.
         last: The last one.
         step_s: Seconds between rows, None if they lie on no grid.
+        blank: Ticks of which nothing is known that are played between the rows: those of missing
+            rows, and those of rows that come late.
         missing_rows: Ticks of the grid that have no row.
         gaps: How many holes they make.
         late: Rows at a time that was missing when later ones came.
@@ -75,6 +77,7 @@ class Scan:
     first: str | None = None
     last: str | None = None
     step_s: float | None = None
+    blank: int = 0
     missing_rows: int = 0
     gaps: int = 0
     late: int = 0
@@ -126,6 +129,7 @@ class Look:
         if found.first is None:
             found.first, found.first_ns = block.texts[0], int(block.at[0])
         found.last, self._step_ns = block.texts[-1], step_ns
+        found.blank += int(said.missing.sum())
         late = self._late.add(block.at, said)
         if late is not None and found.first_late is None:
             found.first_late = Place(found.rows + late + 1, block.texts[late])

@@ -176,7 +176,7 @@ def _foretell(jobs: Sequence[Job], wanted: Wanted) -> None:
 
 def seconds(group: Sequence[Job]) -> float:
     """Return about how long files take side by side, on one core with nothing else to do."""
-    ticks = max(job.scan.rows + job.scan.missing_rows for job in group)
+    ticks = max(job.scan.rows + job.scan.blank for job in group)
     columns = len(group[0].columns)
     each = _SEVERAL_S if columns > 1 else _COLUMN_S
     return ticks * (_TICK_S + each * columns * len(group))
