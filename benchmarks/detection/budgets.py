@@ -88,7 +88,7 @@ def told(recordings: Sequence[Recording], alarms: Sequence[Any]) -> dict[str, fl
 
 def rows(name: str, levels: Sequence[tuple[str, float | None]], *, volume: bool) -> list[str]:
     """Return a line of the table for each level; None is the one that ships."""
-    recordings = _recordings(name)
+    recordings = recordings_of(name)
     said = playing.run(name, recordings).said
     columns, names = recordings[0].values.shape[1], [one.name for one in recordings]
     lines = []
@@ -113,7 +113,7 @@ def rows(name: str, levels: Sequence[tuple[str, float | None]], *, volume: bool)
     return lines
 
 
-def _recordings(name: str) -> list[Recording]:
+def recordings_of(name: str) -> list[Recording]:
     """Return the recordings of a set, of the made-up one too."""
     if name == "made":
         return [_made(one) for one in synthetic.recordings(MADE, seed=32)]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detection.sets import Recording
-from homeostat.detect.stack import Stack
+from homeostat.detect.stack import Stack, StackConfig
 from homeostat.detect.stack_play import play
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -62,8 +62,15 @@ def run(name: str, recordings: Sequence[Recording], *, again: bool = False) -> R
     return done
 
 
-def played(recordings: Sequence[Recording], *, show: bool = False) -> list[Said]:
-    """Return what the shipped stack says of each recording; one default, no labels.
+def played(
+    recordings: Sequence[Recording], *, show: bool = False, config: StackConfig | None = None
+) -> list[Said]:
+    """Return what the stack says of each recording; one setting for all, no labels.
+
+    Args:
+        recordings: To play side by side.
+        show: How far it is.
+        config: Its settings; None as it ships.
 
     Raises:
         ValueError: There is no recording, or they differ in how many columns they have.
@@ -79,7 +86,7 @@ def played(recordings: Sequence[Recording], *, show: bool = False) -> list[Said]
     for entity, one in enumerate(recordings):
         table[: len(one.values), entity] = one.values
     progress = _progress(ticks) if show else None
-    said = play(Stack(), table, progress=progress).said
+    said = play(Stack(config), table, progress=progress).said
     out = []
     for entity, one in enumerate(recordings):
         # Where nothing is known there is no score; the judge takes numbers only, so 0.

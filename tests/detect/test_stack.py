@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from homeostat.detect import method_recurring
 from homeostat.detect.stack import Stack, StackConfig
 from homeostat.detect.stack_checkpoint import from_bytes, to_bytes
 from homeostat.detect.stack_play import play
@@ -30,6 +31,21 @@ def test_a_shift_is_one_alarm_with_its_column_to_blame() -> None:
     assert said.active[500:520, 0].all()
     assert said.contributions[500, 0].argmax() == 1
     assert said.contributions[500, 0].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_what_comes_again_in_one_column_is_told_of_each_time_on_request() -> None:
+    begins = (900, 1400, 1900, 2400)
+    values = _noise(2600, 8, 1)
+    for begin in begins:
+        values[begin : begin + 60] += 20.0
+    told = {}
+    for config in (StackConfig(), method_recurring.Config()):
+        alarm = play(Stack(config), values).said.alarm
+        told[config.recurring] = [int(alarm[at : at + 60].any(axis=0).sum()) for at in begins]
+    assert told[True] == [8, 8, 8, 8]
+    assert told[False][0] == 8
+    assert sum(told[False]) < 24  # decision 73: what the default leaves out
 
 
 @pytest.mark.slow

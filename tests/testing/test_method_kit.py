@@ -38,8 +38,8 @@ def made(*names: str) -> Callable[[], Method]:
 
 
 def test_the_methods_of_this_house_are_found() -> None:
-    wanted = ["changepoint", "conformal", "ewma", "pca", "seasonal", "shesd", "spot", "stack"]
-    assert [*wanted, "vae"] == NAMES
+    wanted = ["changepoint", "conformal", "ewma", "pca", "recurring", "seasonal", "shesd"]
+    assert [*wanted, "spot", "stack", "vae"] == NAMES
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def detect(
         "stack",
         "--method",
         help="What to judge by, one or several with commas: changepoint, conformal, ewma, pca, "
-        "seasonal, shesd, spot, stack, vae, or an installed one. Alone, and not causal: "
+        "recurring, seasonal, shesd, spot, stack, vae, or an installed one. Alone, and not causal: "
         "shesd-exact, as published, which looks at all of a file first.",
     ),
     model: Path | None = typer.Option(

@@ -64,6 +64,9 @@ class StackConfig:
             seldom, so that a past ten times as long has about as many of them, and what is strong
             comes before what is merely new: their level rises by -log10 of the share that so many
             ticks are of the column's age (docs/decisions/0063-lesser-incidents-grow-seldom.md).
+        recurring: A single column's incidents teach it nothing of how rare its scores are, as those
+            of several columns never do, so that it tells of what comes again, too; see
+            `detect.method_recurring` and `detect.screen_rows`.
     """
 
     rows: screen_rows.Config = field(default_factory=screen_rows.Config)
@@ -82,6 +85,7 @@ class StackConfig:
         default_factory=lambda: stack_incident.Config(start=1.5, stay=1.2, quiet=30)
     )
     seldom: float = 5000.0
+    recurring: bool = False
 
     def __post_init__(self) -> None:
         """Refuse lesser incidents that are seldom from the first tick on.
@@ -212,9 +216,9 @@ class Stack:
         """
         table = np.asarray(values, dtype=float)
         allowed = np.broadcast_to(np.asarray(learn, dtype=bool), table.shape)
-        several = table.shape[1] > 1
+        guarded = self.config.recurring or table.shape[1] > 1
         after, seen = self._rows.step(
-            np, state.rows, table.reshape(-1), allowed.reshape(-1), guarded=several
+            np, state.rows, table.reshape(-1), allowed.reshape(-1), guarded=guarded
         )
         each = seen.evidence.reshape(table.shape)
         entity: stack_entity.EntityState | tuple[()]
