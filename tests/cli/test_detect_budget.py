@@ -157,9 +157,7 @@ def test_a_state_of_another_budget_is_refused(tmp_path: Path) -> None:
     run(*options, "--false-incidents", 1)
     refused = run(*options, "--false-incidents", 2).exception
     assert isinstance(refused, ConfigError)
-    assert "made with Wanted(" in str(refused)
-    assert "false_incidents=1.0" in str(refused)
-    assert "false_incidents=2.0" in str(refused)
+    assert "made with other options (--false-incidents: 1 then, 2 now)" in str(refused)
 
 
 @pytest.mark.slow

@@ -222,7 +222,7 @@ def test_a_state_of_another_share_or_of_something_else_is_refused(tmp_path: Path
     assert run(*paths, "--false-share", 0.05).exit_code == Exit.NO_DATA  # so young a fleet
     other = run(*paths, "--false-share", 0.1).exception
     assert isinstance(other, ConfigError)
-    assert "--false-share 0.05" in str(other)
+    assert "(--false-share: 0.05 then, 0.1 now)" in str(other)
     (tmp_path / "s").write_bytes(b"something else")
     broken = run(*paths, "--false-share", 0.05).exception
     assert isinstance(broken, ConfigError)

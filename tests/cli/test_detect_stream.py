@@ -222,4 +222,4 @@ def test_what_does_not_go_together_is_a_wrong_use(words: tuple[str, ...], told: 
 def test_a_state_of_other_columns_is_refused(tmp_path: Path) -> None:
     run(HEAD + "1,2\n2,3\n", "-o", "-", "--state", tmp_path / "s")
     said = run("timestamp,other\n3,4\n", "-o", "-", "--state", tmp_path / "s")
-    assert "is not the state of whole rows of other (it has value)" in str(said.exception)
+    assert "is the state of the columns value, and the rows have other" in str(said.exception)

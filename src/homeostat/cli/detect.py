@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from homeostat.cli.detect_train import Learning
 
 _STREAM: Final = Path("-")
+_FORMS: Final = ("table", "json", "yaml")  # what --output takes where a command reads
 _NAMED: Final = 3  # files without rows
-_EXACT: Final = "Of --method shesd-exact, which looks at a whole file and is not causal"
+_EXACT: Final = "--method shesd-exact only: "
 
 
 def detect(
@@ -34,7 +35,8 @@ def detect(
     false_incidents: float | None = typer.Option(
         None,
         "--false-incidents",
-        help="At most so many per 1,000 signals and day; else one level, however long ticks are.",
+        help="At most so many per 1,000 signals and day: rows that come more often need more "
+        "evidence. Without it all need the same, so fast rows alarm more often a day.",
     ),
     method: str = typer.Option(
         "stack",
@@ -71,26 +73,24 @@ def detect(
     plot: bool = typer.Option(False, "--plot", help="Draw a page (HTML) beside each output."),
     fresh: bool = typer.Option(False, "--fresh", help="Judge a folder's files again, done or not."),
     period: int | None = typer.Option(
-        None, "--period", help="Rows of the season; else it is found.", rich_help_panel=_EXACT
+        None, "--period", help=_EXACT + "rows of the season; else it is found."
     ),
     longterm: int | None = typer.Option(
-        None, "--longterm", help="Rows of pieces to judge apart.", rich_help_panel=_EXACT
+        None, "--longterm", help=_EXACT + "rows of pieces to judge apart."
     ),
     max_anomalies: float | None = typer.Option(
-        None, "--max-anomalies", help="At most this share; else 0.1.", rich_help_panel=_EXACT
+        None, "--max-anomalies", help=_EXACT + "at most this share; else 0.1."
     ),
     alpha: float | None = typer.Option(
-        None, "--alpha", help="Level of the test; else 0.05.", rich_help_panel=_EXACT
+        None, "--alpha", help=_EXACT + "level of the test; else 0.05."
     ),
     direction: str | None = typer.Option(
-        None, "--direction", help="both, pos or neg; else both.", rich_help_panel=_EXACT
+        None, "--direction", help=_EXACT + "both, pos or neg; else both."
     ),
     threshold: str | None = typer.Option(
-        None, "--threshold", help="Large ones alone: med_max, p95, p99.", rich_help_panel=_EXACT
+        None, "--threshold", help=_EXACT + "large ones alone: med_max, p95, p99."
     ),
-    only_last: bool = typer.Option(
-        False, "--only-last", help="Of the last season alone.", rich_help_panel=_EXACT
-    ),
+    only_last: bool = typer.Option(False, "--only-last", help=_EXACT + "of the last season alone."),
 ) -> None:
     """Find anomalies in recorded values (CSV, NPZ, Parquet); a row out for each row in.
 
@@ -159,6 +159,8 @@ def detect(
         tell("stopped; the same command takes it up again")
         raise typer.Exit(130) from None
     _report(summary, json_file, quiet=source == _STREAM)
+    if source != _STREAM and any(one["rows"] for one in summary["files"]):
+        tell(_where(summary, plot=plot))
     if stopped:
         raise typer.Exit(130)
     _end(summary)
@@ -289,10 +291,33 @@ def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
             "rows": one["rows"],
             "judged": one["judged"],
             "incidents": len(one["incidents"]),
+            "began": _began(one["incidents"]),
             "notes": one["quality"]["notes"],
         }
         for one in summary["files"]
     ]
+
+
+def _began(incidents: list[dict[str, Any]]) -> str:
+    """Return when the first incident began, and the largest one where that is another."""
+    if not incidents:
+        return ""
+    first = incidents[0]["start"]
+    most = max(incidents, key=lambda one: one["neg_log10_p"])["start"]
+    return first if most == first else f"{first}, largest {most}"
+
+
+def _where(summary: dict[str, Any], *, plot: bool) -> str:
+    """Return where the answers are, and the pages beside them."""
+    from homeostat.cli.detect_write import page_of
+
+    if len(summary["files"]) > 1:
+        return f"answers: under {summary['output']}" + ", each with its page (.html)" * plot
+    output = Path(summary["files"][0]["output"])
+    said = f"answers: {output}" + f"; page: {page_of(output)}" * plot
+    if output.name.lower() in _FORMS:
+        said += f"; it is CSV, in a file called {output.name}: a summary as JSON is --json FILE"
+    return said
 
 
 def _names(text: str | None) -> tuple[str, ...]:

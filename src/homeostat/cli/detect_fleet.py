@@ -24,7 +24,7 @@ from homeostat.cli import (
 from homeostat.cli.detect_done import code_digest
 from homeostat.cli.detect_fleet_state import Kept, Seat
 from homeostat.cli.detect_job import Job
-from homeostat.cli.detect_layout import InputError, Wanted
+from homeostat.cli.detect_layout import InputError, Wanted, made_by
 from homeostat.cli.output import tell
 from homeostat.detect import fleet_checkpoint
 from homeostat.detect.fleet_told import Config, Fleet, Told
@@ -73,7 +73,9 @@ def detect(asked: detect_run.Asked, share: float) -> dict[str, Any]:
             f"--false-share: {asked.source} is one file, and a fleet is many; give their folder"
         )
     jobs, failed = _looked(asked)
-    made = {"code": code_digest(), "how": f"--false-share {share!r}, {asked.wanted!r}"}
+    made = made_by(asked.wanted, code_digest())
+    made["how"] = f"--false-share {share!r}, {made['how']}"
+    made["options"] |= {"--false-share": f"{share:g}"}
     kept = None if asked.state is None else detect_fleet_state.read(asked.state, made)
     run = _Run(asked, jobs, share, kept)
     run.foretell()

@@ -124,7 +124,9 @@ class Job:
             of_rows = Said(*(part[shown] for part in of_rows))
         if len(block.at):
             self._draw(block.texts, taken.values[taken.place][shown], of_rows)
-            self.tally.add(block.texts, of_rows)
+            levels = self.levels
+            at = None if levels is None else levels[taken.place][shown]
+            self.tally.add(block.texts, of_rows, at)
             self._out().write(block, of_rows)
         return len(taken.place)
 
@@ -196,7 +198,11 @@ class Job:
         tally, scan = self.tally, self.scan
         counters = zip(self.columns, self._counters.tolist(), strict=True)
         quality = as_json(scan)
-        quality["notes"] = [*scan.notes, *([self.began] if self.began else [])]
+        quality["notes"] = [
+            *tally.too_little(self._budget, scan.step_s if self.table.timed else None),
+            *scan.notes,
+            *([self.began] if self.began else []),
+        ]
         return {
             "input": str(self.source),
             "output": str(self.output),
@@ -208,6 +214,7 @@ class Job:
             "columns": list(self.columns),
             "counters": [name for name, is_one in counters if is_one],
             "incidents": tally.incidents(),
+            "largest": tally.largest,
             "went_on_at_row": self.went_on,
             "quality": quality,
         }

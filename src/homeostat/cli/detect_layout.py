@@ -10,7 +10,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from homeostat.base.errors import ConfigError
 from homeostat.cli.detect_cells import TimeForm, form_of, number_of
@@ -83,6 +83,39 @@ class Wanted:
     model: ModelFile | None = None
     deployment: str | None = None
     whole: Asked | None = None
+
+
+def made_by(wanted: Wanted, code: str) -> dict[str, Any]:
+    """Return what must be the same for a run to go on where another one was.
+
+    Args:
+        wanted: What a person says.
+        code: Digest of the program's code.
+    """
+    return {"code": code, "how": repr(wanted), "options": spelled(wanted)}
+
+
+def spelled(wanted: Wanted) -> dict[str, str]:
+    """Return the options that a state depends on, as a person spells them.
+
+    >>> spelled(Wanted(columns=("cpu", "disk"), false_incidents=1.0))["--columns"]
+    'cpu,disk'
+    """
+    model = wanted.model
+    given = {
+        "--time": None if wanted.time is None else wanted.time or "''",
+        "--columns": ",".join(wanted.columns) or None,
+        "--counters": ",".join(wanted.counters) or None,
+        "--false-incidents": wanted.false_incidents,
+        "--share-of-ticks": wanted.share_of_ticks,
+        "--method": ",".join(wanted.methods),
+        "--model": None if model is None else f"{model.path} ({model.digest[:12]})",
+        "--deployment": wanted.deployment,
+    }
+    return {
+        name: "none" if one is None else f"{one:g}" if isinstance(one, float) else str(one)
+        for name, one in given.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,8 @@ def of(wanted: Wanted) -> Method:
         try:
             return Steered(stack_steered.Config(share=wanted.share_of_ticks))
         except ValueError as error:
-            raise InputError(f"--share-of-ticks: {error}") from error
+            why = str(error).removeprefix("share of ticks: ")
+            raise InputError(f"--share-of-ticks: {why}") from error
     return made(wanted.methods, None if wanted.model is None else read(wanted.model.path))
 
 

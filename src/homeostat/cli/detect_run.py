@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from homeostat import __version__
-from homeostat.cli import detect_exact, detect_methods, detect_open, detect_scan
+from homeostat.cli import detect_exact, detect_methods, detect_open, detect_scan, detect_state
 from homeostat.cli.detect_done import NAME, Done
 from homeostat.cli.detect_job import Job
-from homeostat.cli.detect_layout import InputError, Wanted
+from homeostat.cli.detect_layout import InputError, Wanted, made_by
 from homeostat.cli.detect_play import Keep, bytes_of, groups, together
 from homeostat.cli.output import tell
 from homeostat.detect.method import Method
@@ -67,6 +67,8 @@ def detect(asked: Asked) -> dict[str, Any]:
     method = None if whole is not None else detect_methods.of(asked.wanted)
     jobs, failed = _looked(asked, method)
     done = _done(asked)
+    if asked.state is not None:
+        detect_state.fits(asked.state, made_by(asked.wanted, done.code), jobs[0].columns)
     left = [job for job in jobs if not done.knows(job)]
     _foretell(left, asked.wanted)
     with progress("judging", sum(job.scan.rows for job in left), "rows") as advance:
@@ -203,7 +205,7 @@ def _done(asked: Asked) -> Done:
 
 def _keep(asked: Asked, done: Done) -> Keep:
     """Return where the run says where it is."""
-    made = {"code": done.code, "how": done.how}
+    made = made_by(asked.wanted, done.code)
     if asked.state is not None:
         return Keep(path=asked.state, made=made, asked=True)
     folder = asked.output if asked.source.is_dir() or asked.output.is_dir() else asked.output.parent

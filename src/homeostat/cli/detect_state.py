@@ -60,6 +60,36 @@ def write(path: Path, stack: Method, kept: Kept) -> None:
         raise ConfigError(f"{path}: {error.strerror}; choose another place") from error
 
 
+def fits(path: Path, made: Mapping[str, Any], columns: Sequence[str]) -> None:
+    """Refuse a state that is of other columns or was made in another way, before it is used.
+
+    What is no state at all, or is not there, is for `read` to tell.
+
+    Args:
+        path: The file.
+        made: `Kept.made` of the run that wants to go on.
+        columns: Of the rows that it has.
+
+    Raises:
+        ConfigError: It does not fit.
+    """
+    try:
+        match arrays.from_bytes(path.read_bytes(), ()):
+            case (str(form), str(text), *_) if form == _FORM:
+                plain = json.loads(text)
+            case _:
+                return
+    except (OSError, ValueError):
+        return
+    check(path, plain["made"], made)
+    seen = plain["jobs"][0]["columns"] if len(plain["jobs"]) == 1 else []
+    if seen and list(seen) != list(columns):
+        raise ConfigError(
+            f"{path}: is the state of the columns {', '.join(seen)}, and the rows have "
+            f"{', '.join(columns)}; name another file, or remove it to begin anew"
+        )
+
+
 def read(path: Path, stack: Method, columns: int) -> Kept | None:
     """Return where a run was; None if nothing is there.
 
@@ -104,15 +134,22 @@ def check(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """
     if then.get("how") != now.get("how"):
         raise ConfigError(
-            f"{path}: was made with {then.get('how', 'options that it does not name')}, and this "
-            f"run has {now.get('how')}: its baselines are of other numbers. Give the same options, "
-            "or remove the state to begin anew"
+            f"{path}: was made with other options ({_apart(then, now)}): its baselines are of "
+            "other numbers. Give the same options, or remove the state to begin anew"
         )
     if then.get("code") != now.get("code"):
         raise ConfigError(
             f"{path}: was made by another version of the program, whose answers differ; go on with "
             "that version, or remove the state to begin anew"
         )
+
+
+def _apart(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the options that differ, as a person spells them."""
+    before, after = then.get("options", {}), now.get("options", {})
+    names = [name for name in after if after[name] != before.get(name)]
+    told = [f"{name}: {before.get(name, 'not known')} then, {after[name]} now" for name in names]
+    return "; ".join(told) or "which ones it does not say"
 
 
 def _past(parts: Sequence[Any]) -> Past | None:

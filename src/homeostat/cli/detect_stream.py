@@ -24,7 +24,15 @@ from homeostat.cli.detect_block import Block
 from homeostat.cli.detect_csv import LONGEST, mended, read
 from homeostat.cli.detect_done import code_digest
 from homeostat.cli.detect_feed import Past, no_past
-from homeostat.cli.detect_layout import EmptyError, InputError, Layout, Wanted, is_header, layout
+from homeostat.cli.detect_layout import (
+    EmptyError,
+    InputError,
+    Layout,
+    Wanted,
+    is_header,
+    layout,
+    made_by,
+)
 from homeostat.cli.detect_look import Look, as_json
 from homeostat.cli.detect_play import bytes_of
 from homeostat.cli.detect_scan import counters
@@ -91,7 +99,7 @@ class Stream:
 
     def __init__(self, how: Layout, wanted: Wanted, out: IO[bytes], state: Path | None) -> None:
         self.how, self.out, self.path = how, out, state
-        self.columns, self.made = how.names, {"code": code_digest(), "how": repr(wanted)}
+        self.columns, self.made = how.names, made_by(wanted, code_digest())
         self.counters = counters(how.names, wanted, NAME)
         self.look, self.tally = Look(how.names, how.notes), Tally(columns=how.names)
         self.stack, self.rows, self.bad = detect_methods.of(wanted), 0, 0
@@ -122,8 +130,8 @@ class Stream:
             return
         if self._sent_again(block):
             return
-        said = self._judge(block)
-        self.tally.add(block.texts, said)
+        said, level = self._judge(block)
+        self.tally.add(block.texts, said, level)
         self._put(lines(block.texts, said))
         if self.path is not None and time.monotonic() - self.last >= _EVERY_S:
             self.keep()
@@ -141,6 +149,8 @@ class Stream:
     def summary(self) -> dict[str, Any]:
         """Return what is written of the stream."""
         scan, tally = self.look.found(), self.tally
+        step_s = None if self.how.time is None else scan.step_s
+        scan.notes[:0] = tally.too_little(self.budget, step_s)
         if self.bad:
             scan.notes.append(f"{self.bad:,} rows could not be read and are unknown")
         if self.went_on is not None:
@@ -159,6 +169,7 @@ class Stream:
             "columns": list(self.columns),
             "counters": [name for name, is_one in names if is_one],
             "incidents": tally.incidents(),
+            "largest": tally.largest,
             "went_on_at_row": self.went_on,
             "quality": as_json(scan),
         }
@@ -192,8 +203,8 @@ class Stream:
         self.again += 1
         return True
 
-    def _judge(self, block: Block) -> Said:
-        """Judge a row, after the ticks that are missing before it."""
+    def _judge(self, block: Block) -> tuple[Said, Any]:
+        """Judge a row, after the ticks that are missing before it; return what starts one, too."""
         grid, timing = ticks.timing(self.past.grid, block.at)
         self.look.add(block, timing, float(grid.step[0]))
         finite = ticks.judgeable(block.values)
@@ -207,7 +218,7 @@ class Stream:
             level = levels_of(self.budget, length, signals=len(self.columns))
         self.state, said = self.stack.step(state, values, learn=True, start=level)
         self.past, self.rows = Past(grid, counts), self.rows + 1
-        return said
+        return said, level
 
     def _refuse(self, cells: list[str], error: Exception) -> None:
         self.bad += 1
@@ -226,10 +237,10 @@ class Stream:
         """Go on where the state says; return whether there is one."""
         if self.path is None:
             return False
+        detect_state.fits(self.path, self.made, self.columns)
         kept = detect_state.read(self.path, self.stack, len(self.columns))
         if kept is None:
             return False
-        detect_state.check(self.path, kept.made, self.made)
         one = kept.jobs[0]
         if len(kept.jobs) != 1 or one["columns"] != list(self.columns) or kept.past is None:
             raise InputError(

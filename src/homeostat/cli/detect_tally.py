@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from homeostat.cli.detect_cells import Floats
 from homeostat.detect.stack import Said
 
 _TOP: Final = 3  # columns that an incident names
@@ -46,6 +47,7 @@ class Tally:
         alarms: How many incidents started.
         done: Incidents that have ended, as they are written.
         going: The one that has not.
+        largest: The row with most evidence so far, as it is written; None = none had any.
     """
 
     columns: Sequence[str]
@@ -54,19 +56,23 @@ class Tally:
     alarms: int = 0
     done: list[dict[str, Any]] = field(default_factory=list)
     going: Incident | None = None
+    largest: dict[str, Any] | None = None
 
-    def add(self, texts: Sequence[str], said: Said) -> None:
+    def add(self, texts: Sequence[str], said: Said, levels: Floats | None = None) -> None:
         """Add rows.
 
         Args:
             texts: Their times.
             said: Of one entity, time first: `[row]`, contributions `[row, column]`.
+            levels: The evidence that a budget asks for at each, to start an incident, `[row]`;
+                None = there is no budget.
         """
         if not len(texts):
             return
         self.rows += len(texts)
         self.unknown += int(said.unknown.sum())
         self.alarms += int(said.alarm.sum())
+        self._see(texts, said.neg_log10_p, levels)
         active = said.active
         edge = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
         if not active[0]:
@@ -85,6 +91,24 @@ class Tally:
         going = [] if self.going is None else [self._plain(self.going) | {"end": None}]
         return [*self.done, *going]
 
+    def too_little(self, budget: float | None, step_s: float | None) -> list[str]:
+        """Return what is to be said where a budget's level let no incident start.
+
+        Args:
+            budget: As a person asked for it; None = there is none.
+            step_s: Seconds between rows; None = not known.
+        """
+        one = self.largest
+        if budget is None or one is None or one["starts_at"] is None or self.incidents():
+            return []
+        ticks = "" if step_s is None else f" at ticks of {step_s:g} s"
+        said = (
+            f"no incident, which is not to say that nothing is there: the largest evidence is "
+            f"{one['neg_log10_p']:.1f} ({one['time']}), and a budget of {budget:g}{ticks} asks for "
+            f"{one['starts_at']:.1f}"
+        )
+        return [said]
+
     def plain(self) -> dict[str, Any]:
         """Return the tally as JSON can write it."""
         going = None
@@ -96,6 +120,7 @@ class Tally:
             "alarms": self.alarms,
             "done": self.done,
             "going": going,
+            "largest": self.largest,
         }
 
     @classmethod
@@ -105,6 +130,18 @@ class Tally:
         if going is not None:
             going = Incident(**(going | {"weight": np.array(going["weight"])}))
         return cls(columns=columns, **(plain | {"going": going}))
+
+    def _see(self, texts: Sequence[str], evidence: Floats, levels: Floats | None) -> None:
+        """Keep the row with most evidence."""
+        known = np.nan_to_num(evidence, nan=0.0)
+        row = int(known.argmax())
+        before = 0.0 if self.largest is None else self.largest["neg_log10_p"]
+        if known[row] > before:
+            self.largest = {
+                "time": texts[row],
+                "neg_log10_p": float(known[row]),
+                "starts_at": None if levels is None else float(levels[row]),
+            }
 
     def _extend(self, texts: Sequence[str], said: Said, rows: slice) -> None:
         evidence = np.nan_to_num(said.neg_log10_p[rows], nan=0.0)

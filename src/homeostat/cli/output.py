@@ -135,7 +135,14 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(name.replace("_", " "), no_wrap=name != names[-1], overflow="fold")
     for row in rows:
         table.add_row(*(_text(cell(row.get(name))) for name in names))
-    _console().print(table)
+    console = _console()
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    with console.capture() as taken:
+        console.print(table)
+    # Where nobody looks, no line is as long as the longest one.
+    typer.echo("\n".join(line.rstrip() for line in taken.get().splitlines()))
 
 
 def _text(value: str) -> Any:
