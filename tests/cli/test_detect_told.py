@@ -116,7 +116,9 @@ def test_an_output_that_is_called_like_a_format_is_told_to_be_a_file(tmp_path: P
     plotted = run("-i", source, "-o", tmp_path / "out.csv", "--plot")
     page = tmp_path / "out.html"
     assert plotted.stderr.splitlines()[-1] == f"answers: {tmp_path / 'out.csv'}; page: {page}"
-    assert page.exists()
+    assert "at which an incident starts, 2.6;" in page.read_text()
+    run("-i", source, "-o", tmp_path / "out.csv", "--plot", "--method", "ewma")
+    assert "at which an incident starts" not in page.read_text()
 
 
 def test_a_share_that_bounds_nothing_is_named_once(tmp_path: Path) -> None:

@@ -65,6 +65,21 @@ def test_the_picture_is_well_formed_and_marks_where_the_incident_is() -> None:
     assert band.get("d", "").count("M") == 1
 
 
+def test_the_evidence_is_called_a_rank_and_a_line_is_where_an_incident_starts() -> None:
+    """-log10 p was on the axis, which the how-to says it is not."""
+    text = page(summary(starts_at=4.5), drawn(["cpu"], np.ones((10, 1))), "1")
+    assert "evidence: a rank (neg_log10_p)" in text
+    assert "evidence (-log10 p)" not in text
+    assert "The dashed line is the evidence at which an incident starts, 4.5;" in text
+    cells = drawn(["cpu"], np.ones((10, 1))).cells()
+    assert cells is not None
+    root = ET.fromstring(picture("x", cells, ["cpu"], 4.5))
+    (line,) = [one for one in root.iter() if one.get("class") == "is-level"]
+    # Evidence goes from 0 at 140 to 9 and a margin of a twentieth at 30.
+    assert float(line.get("y1", 0)) == pytest.approx(140.0 - 110.0 * 4.5 / 9.45, abs=0.1)
+    assert "is-level" not in picture("x", cells, ["cpu"])
+
+
 def test_of_many_columns_those_with_most_of_the_evidence_are_drawn() -> None:
     names = [f"c{k}" for k in range(SHOWN + 5)]
     course = drawn(names, np.ones((10, len(names))))

@@ -57,6 +57,7 @@ class Job:
         method: Method | None = None,
     ) -> None:
         self.method: Method = Stack() if method is None else method
+        self._by_level = isinstance(method, Stack)  # others have rules of their own
         self.source, self.output, self.table, self.scan = source, output, table, scan
         self.columns = table.columns
         self.tally = Tally(columns=table.columns)
@@ -137,7 +138,8 @@ class Job:
         drawn = page_of(self.output)
         # A run that found nothing new has nothing to draw: the page of the one before stays.
         if self.course is not None and (self.course.rows or not drawn.exists()):
-            write_text(drawn, page(self.summary(), self.course, __version__))
+            shown = self.summary() | {"starts_at": self._starts_at()}
+            write_text(drawn, page(shown, self.course, __version__))
 
     def abandon(self, *, keep: bool) -> None:
         """Leave no output, or the part that a later run goes on with."""
@@ -218,6 +220,19 @@ class Job:
             "went_on_at_row": self.went_on,
             "quality": quality,
         }
+
+    def _starts_at(self) -> float | None:
+        """Return the evidence that starts an incident, once a file is no longer young.
+
+        None: no one number does.
+        """
+        if not self._by_level:
+            return None
+        if self._budget is None:
+            return Stack().config.told(len(self.columns))[0].start
+        step_s = self.scan.step_s if self.table.timed else None
+        length = np.nan if step_s is None else step_s
+        return float(levels_of(self._budget, length, signals=len(self.columns)))
 
     def _draw(self, texts: Sequence[str], values: Floats, said: Said) -> None:
         if self.course is not None:

@@ -30,12 +30,18 @@ _LEGEND: Final = (
     "lies; the line is what was there, with the range of several rows where one place of the "
     "picture stands for them."
 )
+_EVIDENCE: Final = "evidence: a rank (neg_log10_p), larger the rarer beside its own past"
+_LEVEL: Final = (
+    "The dashed line is the evidence at which an incident starts, {:.1f}; early in a file of "
+    "several columns it may take more."
+)
 _STYLE: Final = """
 h1, .lead { overflow-wrap: anywhere; }
 .is-band { fill: var(--area); stroke: none; }
 .is-value { fill: none; stroke: var(--c0); stroke-width: 1.4; }
 .is-range { fill: var(--c0); fill-opacity: .35; stroke: none; }
 .is-evidence { fill: none; stroke: var(--c5); stroke-width: 1.6; }
+.is-level { stroke: var(--bad); stroke-width: 1; stroke-dasharray: 4 3; }
 .alarm { stroke: var(--bad); stroke-width: 1.6; }
 """
 
@@ -69,19 +75,20 @@ def page(summary: Mapping[str, Any], course: Course, version: str) -> str:
     return f'<!doctype html>\n<html lang="en">\n{join(head, body)}\n</html>\n'
 
 
-def picture(title: str, cells: Cells, columns: Sequence[str]) -> Markup:
+def picture(title: str, cells: Cells, columns: Sequence[str], level: float | None = None) -> Markup:
     """Return the course as strips above each other: the evidence, then columns.
 
     Args:
         title: Of the picture.
         cells: The course.
         columns: Names of its columns.
+        level: Evidence at which an incident starts; None = no one number is.
     """
     order = np.argsort(-cells.weight.sum(axis=0), kind="stable")[:SHOWN].tolist()
     height = _TOP + (len(order) + 1) * (_ROW + _GAP) + 10.0
     across = Scale(0.0, float(len(cells.texts)), _LEFT, _WIDTH - _RIGHT)
     bottom = height - 10.0 - _GAP
-    strips = [_evidence(cells, across)]
+    strips = [_evidence(cells, across, level)]
     strips += [_column(cells, k, columns[k], i + 1, across) for i, k in enumerate(order)]
     starts = [k for k, one in enumerate(cells.alarm.tolist()) if one]
     alarms = tag(
@@ -94,7 +101,7 @@ def picture(title: str, cells: Cells, columns: Sequence[str]) -> Markup:
     )
     means = (
         f"{len(starts)} cells of {len(cells.texts)} hold the start of an incident. Strips: "
-        f"evidence as -log10 p, then {len(order)} columns, with the band in which a healthy value "
+        f"evidence (a rank), then {len(order)} columns, with the band in which a healthy value "
         "lies."
     )
     return tag(
@@ -115,7 +122,8 @@ def _course(summary: Mapping[str, Any], course: Course) -> Markup:
     cells = course.cells()
     if cells is None:
         return tag("section", tag("h2", "Its course"), tag("p", "There is no row to draw."))
-    said = [_LEGEND]
+    level = summary.get("starts_at")
+    said = [_LEGEND] if level is None else [_LEGEND, _LEVEL.format(level)]
     left = summary["rows"] - course.rows
     if left > 0:
         said.append(f"The first {left:,} rows were judged by an earlier run and are not drawn.")
@@ -124,7 +132,7 @@ def _course(summary: Mapping[str, Any], course: Course) -> Markup:
         said.append(f"{hidden:,} columns with less of the evidence are not drawn.")
     figure = tag(
         "figure",
-        picture(f"Course of {summary['input']}", cells, course.columns),
+        picture(f"Course of {summary['input']}", cells, course.columns, level),
         class_="card stack",
     )
     return tag("section", tag("h2", "Its course"), figure, *(tag("p", one) for one in said))
@@ -158,12 +166,16 @@ def _incidents(incidents: Sequence[Mapping[str, Any]]) -> Markup:
     return tag("section", tag("h2", "Incidents"), region, rest)
 
 
-def _evidence(cells: Cells, across: Scale) -> Markup:
+def _evidence(cells: Cells, across: Scale, level: float | None) -> Markup:
     known = cells.evidence[np.isfinite(cells.evidence)]
-    top = max(float(known.max()) if len(known) else 0.0, 1.0) * 1.05
+    top = max(float(known.max()) if len(known) else 0.0, level or 0.0, 1.0) * 1.05
     scale = Scale(0.0, top, _TOP + _ROW, _TOP)
     line = _line(cells.evidence, across, scale, "is-evidence")
-    return tag("g", _frame(scale, "evidence (-log10 p)", across), line)
+    starts = None
+    if level is not None:
+        at = scale(level)
+        starts = tag("line", x1=across.start, x2=across.end, y1=at, y2=at, class_="is-level")
+    return tag("g", _frame(scale, _EVIDENCE, across), starts, line)
 
 
 def _column(cells: Cells, column: int, name: str, place: int, across: Scale) -> Markup:
