@@ -1,6 +1,9 @@
 """The benchmark's own parts: made-up recordings, the clock, the table's verdict, peers' absence."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +234,16 @@ def test_what_is_measured_is_what_the_command_writes(tmp_path: Path) -> None:
         (said,) = playing.played([sets.beginning(sets.nab_file(path), rows)])
         assert max(written) > 0.0
         np.testing.assert_allclose(written, said.score, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path",
+    ["stats/test_fdr_fleet.py", "detect/test_ewma_run_lengths.py", "detect/forecast_play.py"],
+)
+def test_the_bench_finds_what_measures_without_the_paths_that_pytest_sets(path: str) -> None:
+    root = Path(__file__).parents[2]
+    read = f"from detection.made import of_tests; of_tests({path!r})"
+    environ = {**os.environ, "PYTHONPATH": str(root / "benchmarks")}
+    done = subprocess.run([sys.executable, "-c", read], env=environ, cwd=root, check=False)
+    assert done.returncode == 0
