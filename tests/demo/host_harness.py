@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import fcntl
+import functools
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +27,50 @@ from homeostat.demo.host_settings import HostSettings, PoolSettings
 
 HERE = Path(__file__).parent
 SETTLE_S = 40.0
+_given_to: dict[str, int] = {}  # the end of the ports that this process was given last
+
+
+@functools.cache
+def own_ports() -> tuple[int, int]:
+    """Return the first and the end of this process's ports, its own until it ends."""
+    folder = Path(tempfile.gettempdir()) / f"homeostat-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for first in range(20_000, 32_000, 1_000):
+        claim = os.open(folder / str(first), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(claim)
+            continue
+        return first, first + 1_000  # the lock is held until the process ends
+    pytest.fail(f"twelve other processes of tests hold all ports; see {folder}")
 
 
 def free_block(count: int) -> int:
     """Return the first of `count` ports that are free, below the kernel's own range.
 
-    Each worker of a parallel run has thousands of its own: between two looks nobody takes them.
+    Each process that runs tests has a thousand of its own, and gives them in turn: nobody else
+    takes one between two looks, and one that was given is given again only after all the others.
     """
-    mine = 20_000 + 3_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
-    for _ in range(200):
-        first = random.SystemRandom().randrange(mine, mine + 3_000 - count)
-        if all(is_free(port) for port in range(first, first + count)):
-            return first
-    pytest.fail(f"no {count} free ports in a row")
+    first, end = own_ports()
+    after = _given_to.get("end", first)
+    last = end - count
+    for block in chain(range(after, last + 1), range(first, min(after, last + 1))):
+        if all(can_listen(port) for port in range(block, block + count)):
+            _given_to["end"] = block + count
+            return block
+    pytest.fail(f"no {count} free ports in a row from {first} to {end - 1}")
+
+
+def can_listen(port: int) -> bool:
+    """Return whether a port may be listened on: nobody listens, and nobody is about to."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def is_free(port: int) -> bool:

@@ -299,17 +299,17 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 def free_block(size: int) -> int:
-    """Return the first of `size` ports below the ephemeral range; each user gets its own block.
+    """Return the first of `size` ports from 10000 on; each user gets its own block.
 
     Raises:
         ConfigError: Every block has a listener.
     """
-    blocks = list(range(10_000, 32_000 - size, size))
+    blocks = list(range(10_000, 20_000, size))
     first = os.getpid() % len(blocks)
     for block in (*blocks[first:], *blocks[:first]):
         if all(_is_free(port) for port in range(block, block + size, 20)):
             return block
-    raise ConfigError("no block of free ports below 32000; end other local deployments")
+    raise ConfigError("no block of free ports from 10000 to 19999; end other local deployments")
 
 
 def _is_free(port: int) -> bool:
