@@ -8,7 +8,7 @@ from homeostat.base.actions import HOLD, ActionKind, UndoKind
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState, Setting
-from homeostat.base.policy import KillLevel, Mode
+from homeostat.base.policy import KillLevel, LeverLimit, Mode
 from homeostat.base.world import Release, ReplicaState
 from homeostat.policy.runbook import ESCALATE, candidates, choose
 from homeostat.safety.permit import permit
@@ -123,6 +123,73 @@ def test_load_is_shed_only_when_no_capacity_is_left_to_add() -> None:
         ActionKind.SHED_LOAD,
         ActionKind.ESCALATE,
     ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked"),
+    [
+        (None, 1),  # nobody knows
+        (0.0, 1),  # what one can serve was not seen
+        (0.10, 2),  # 3 / 0.9 / 0.8 = 4.2
+        (0.24, 2),  # 4.9
+        (0.35, 3),  # 5.8
+        (0.80, 3),  # 18.8, and the policy's step is a doubling
+        (1.00, 3),
+    ],
+)
+def test_a_crowd_that_is_refused_is_met_by_as_many_as_it_asks_for(
+    refused: float | None, asked: int
+) -> None:
+    seen = state(evidence=build.evidence(values={("gateway", "refused_ratio"): refused}))
+    wanted, _ = candidates(incident(Family.LOAD, "gateway"), seen, ())
+    ups = [one for one in wanted if one.kind is ActionKind.SCALE_UP]
+    assert [one.change for one in ups] == [
+        (("replicas.a", 3 + by),) for by in dict.fromkeys((asked, 1))
+    ]
+    assert [one.exempt for one in ups] == [by == 1 for by in dict.fromkeys((asked, 1))]
+    assert ups[0].cost_usd_per_hour == asked * seen.managed.replica_usd_per_hour
+
+
+def test_several_replicas_are_never_more_than_the_policy_has_room_for() -> None:
+    world = build.world(levers={"replicas.a": 5})  # of 6
+    refused = build.evidence(values={("gateway", "refused_ratio"): 0.5})
+    wanted, _ = candidates(
+        incident(Family.LOAD, "gateway"), state(world=world, evidence=refused), ()
+    )
+    assert [one.change for one in wanted if one.kind is ActionKind.SCALE_UP] == [
+        (("replicas.a", 6),)
+    ]
+
+
+def test_replicas_that_start_are_counted_as_on_their_way() -> None:
+    """What was added and is not ready yet is not added again."""
+    world = build.world(levers={"replicas.a": 5})
+    refused = build.evidence(values={("replica:a-1", "refused_ratio"): 0.3})
+    seen = state(
+        world=world,
+        evidence=refused,
+        managed=build.managed(
+            guard=build.guard(limits=(LeverLimit(lever="replicas.a", low=2, high=20),))
+        ),
+    )
+    wanted, _ = candidates(incident(Family.LOAD, "gateway"), seen, ())
+    # 3 ready / 0.7 / 0.8 = 5.4: one more than the five that are wanted already
+    assert [one.change for one in wanted if one.kind is ActionKind.SCALE_UP] == [
+        (("replicas.a", 6),)
+    ]
+
+
+def test_several_are_held_to_the_cooldown_and_one_is_not() -> None:
+    seen = scene()
+    assert seen.evidence is not None
+    told = (*seen.evidence.readings, build.reading("gateway", "refused_ratio", 0.24))
+    seen = replace(seen, evidence=replace(seen.evidence, readings=told))
+    wanted, because = candidates(incident(Family.LOAD, "gateway"), seen, ())
+    assert choose(wanted, permit(wanted, seen, NOW), because).action.replicas_touched == 2
+    just = replace(build.past("scale_up", "pool:a", at=0.0), at=NOW)
+    seen = replace(seen, past=(just,))
+    chosen = choose(wanted, permit(wanted, seen, NOW), because).action
+    assert (chosen.kind, chosen.replicas_touched) == (ActionKind.SCALE_UP, 1)
 
 
 def test_a_shed_limit_is_worked_out_from_what_is_in_flight() -> None:

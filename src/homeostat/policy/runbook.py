@@ -34,6 +34,7 @@ from homeostat.policy.levers import (
 )
 from homeostat.policy.one_first import said, staged
 from homeostat.policy.sequences import put_back, serves_more, would_fit
+from homeostat.policy.sizing import replicas_more
 
 ESCALATE = Action(kind=ActionKind.ESCALATE, subject="model", undo=UndoKind.EXACT)
 _LADDER = frozenset({
@@ -118,7 +119,11 @@ def _release(incident: Incident, state: GuardState, world: Snapshot) -> tuple[Ac
 
 
 def _load(_: Incident, state: GuardState, world: Snapshot) -> tuple[Action, ...]:
-    bigger = (*_scale(state, world, 1), *_batch(state, world))
+    limit = limit_of(state.managed.guard, names.lever_replicas(state.managed.stable_pool))
+    asked = replicas_more(state, world, limit)
+    # The guards hold several to cooldown and rates, and let one through: it is named as well.
+    several = _scale(state, world, asked) if asked > 1 else ()
+    bigger = (*several, *_scale(state, world, 1), *_batch(state, world))
     # Shedding refuses people: only when there is no capacity left to add.
     return bigger or _shed(state, world)
 
