@@ -12,20 +12,22 @@ One play serves every budget: what a column says does not depend on when people 
 `--curve` is what `detect.stack_budget` was made from: incidents a tick at each level, on made-up
 series (`detection.synthetic`) in which nothing is wrong.
 
+`--method recurring` is the stack whose past does not learn from its incidents (decision 73).
 `--short` takes half a minute of one core, and its intervals say how little that is.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from detection import normal_days, synthetic
-from homeostat.detect import stack, stack_budget, stack_incident
+from homeostat.detect import method_recurring, stack, stack_budget, stack_incident
 from homeostat.stats.bootstrap import interval, ratio, resamples
 from homeostat.stats.fdr_budget import Budget, false_incidents
 
@@ -43,6 +45,12 @@ JOINED = (4.0, 5.0)
 """Levels beside the shipped one at which starts after joints are counted."""
 NEAR = (3, 12, 36)
 """Ticks after two days were joined within which an incident may be the joint's doing."""
+
+
+METHODS: Final[Mapping[str, Callable[[], stack.StackConfig]]] = MappingProxyType({
+    "stack": stack.StackConfig,
+    "recurring": method_recurring.Config,
+})
 
 
 class Form(NamedTuple):
@@ -89,14 +97,15 @@ class Counted(NamedTuple):
     days: float
 
 
-def evidence_of(values: Any, *, said: str = "") -> Any:
-    """Return the shipped stack's evidence, each series by itself, float32 `[tick, series]`.
+def evidence_of(values: Any, *, said: str = "", method: str = "stack") -> Any:
+    """Return a stack's evidence, each series by itself, float32 `[tick, series]`.
 
     Args:
         values: `[tick, series]`; NaN is unknown.
         said: What to say of progress, on stderr; nothing if empty.
+        method: Of `METHODS`; the shipped one unless another is named.
     """
-    judge, series = stack.Stack(), values.shape[1]
+    judge, series = stack.Stack(METHODS[method]()), values.shape[1]
     state, out = judge.init(1, entities=series), np.empty(values.shape, dtype=np.float32)
     for tick, row in enumerate(values):
         state, told = judge.step(state, row[:, None], learn=True)
@@ -169,7 +178,7 @@ def garwood(count: int) -> tuple[float, float]:
     return max(float(low), 0.0), float(high)
 
 
-def played(form: Form, *, seed: int) -> tuple[Any, list[str]]:
+def played(form: Form, *, seed: int, method: str = "stack") -> tuple[Any, list[str]]:
     """Return the evidence on a fleet of normal days, and the source of each series."""
     sources = normal_days.sources(form.name, form.ticks, most=form.sources)
     ticks = round(form.days * DAY / form.tick_s)
@@ -179,7 +188,7 @@ def played(form: Form, *, seed: int) -> tuple[Any, list[str]]:
         [one.days[row].reshape(-1) for one, row in zip(which, picks, strict=True)], axis=1
     )[:ticks]
     said = f"{form.name}, {len(sources)} series drawn {form.series} times"
-    return evidence_of(values, said=said), [one.name for one in which]
+    return evidence_of(values, said=said, method=method), [one.name for one in which]
 
 
 class Line(NamedTuple):
@@ -264,9 +273,10 @@ def _held(asked: float, low: float, high: float) -> str:
     return "yes" if high <= asked else "no" if low > asked else "open"
 
 
-def curve(count: int, ticks: int, *, seed: int) -> str:
+def curve(count: int, ticks: int, *, seed: int, method: str = "stack") -> str:
     """Return incidents a tick at each level on made-up series that are healthy, in Markdown."""
-    evidence = evidence_of(synthetic.healthy(count, ticks=ticks, seed=seed), said="made-up series")
+    values = synthetic.healthy(count, ticks=ticks, seed=seed)
+    evidence = evidence_of(values, said="made-up series", method=method)
     starts = started(evidence, CURVE)[SETTLED:]
     watched = starts.shape[0] * count
     lines = [
@@ -287,16 +297,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m detection.false_incidents")
     parser.add_argument("--short", action="store_true", help="a part, in half a minute of one core")
     parser.add_argument("--curve", action="store_true", help="made-up series alone")
+    parser.add_argument("--method", choices=METHODS, default="stack", help="whose evidence")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--keep", type=Path, help="a folder for the evidence, one .npz a fleet")
     asked = parser.parse_args()
     began = time.process_time()
     if asked.curve:
         count, ticks = (300, 6_000) if asked.short else (2_000, 40_000)
-        print(curve(count, ticks, seed=asked.seed))
+        print(curve(count, ticks, seed=asked.seed, method=asked.method))
     else:
         for form in SHORT if asked.short else LONG:
-            evidence, sources = played(form, seed=asked.seed)
+            evidence, sources = played(form, seed=asked.seed, method=asked.method)
             if asked.keep:
                 asked.keep.mkdir(parents=True, exist_ok=True)
                 file = asked.keep / f"{form.name}-{form.tick_s:g}s.npz"
