@@ -41,7 +41,8 @@ def main() -> int:
 
 def _figures(names: list[str], asked: argparse.Namespace) -> bool:
     """Run the parts that figures are asked of; return whether one is missed."""
-    form, rows = Form(long=asked.long, seed=asked.seed, sample=asked.sample), []
+    form = Form(long=asked.long, seed=asked.seed, sample=asked.sample, jobs=asked.jobs)
+    rows = []
     for name in names:
         print(f"{name} ...", file=sys.stderr)
         title, part = ASKED[name]
@@ -93,6 +94,7 @@ def _asked() -> argparse.Namespace:
         "--long", action="store_true", help="as much as is asked, where that is more"
     )
     parser.add_argument("--sample", type=_at_least_one, help="so many mutants, drawn")
+    parser.add_argument("--jobs", type=_at_least_one, default=1, help="mutants at a time")
     parser.add_argument("--keep", action="store_true", help="keep what was found, for the page")
     parser.add_argument("--runs", type=_runs, default=2000, help="made-up canaries a cell")
     parser.add_argument("--seed", type=int, default=20)

@@ -161,7 +161,7 @@ def mutants(form: Form) -> list[Figure]:
         words = [] if sample is None else ["--sample", str(sample)]
         done = subprocess.run(
             [sys.executable, "-m", "safety.mutation", "--seed", str(form.seed), *words,
-             "--json", str(report)],
+             "--jobs", str(form.jobs), "--json", str(report)],
             env=environment(), cwd=ROOT, check=False,
         )  # fmt: skip
         if not report.exists():

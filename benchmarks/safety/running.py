@@ -17,11 +17,13 @@ class Form:
         long: As much as is asked.
         seed: Of what is drawn.
         sample: So many mutants, drawn; None for a few in the short form and for all in the long.
+        jobs: Mutants at a time; what is found does not depend on it.
     """
 
     long: bool
     seed: int
     sample: int | None = None
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
