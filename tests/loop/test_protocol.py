@@ -13,7 +13,7 @@ from homeostat.base.errors import ProtocolError
 from homeostat.base.intent import ActionState, Intent, Receipt, ReceiptStatus
 from homeostat.base.policy import KillLevel
 from homeostat.base.units import SECOND, TimeNs
-from homeostat.base.world import Snapshot, Stamp
+from homeostat.base.world import Replica, ReplicaState, Snapshot, Stamp
 from homeostat.loop.protocol import (
     Abort,
     Approved,
@@ -70,6 +70,7 @@ class Bench:
         self.cas, self.now = cas, 100
         self.live, self.token, self.stamp = dict(LIVE), 7, None
         self.epoch, self.changing = 1, False
+        self.replicas: tuple[Replica, ...] = ()
         self.sent: list[Intent] = []
         self.pages: list[str] = []
         self.timing = TIMING
@@ -87,7 +88,7 @@ class Bench:
             epoch=self.epoch if self.cas else None,
         )
         return Snapshot(
-            deployment="m", observed_at=TimeNs(self.now - age), replicas=(), releases=(),
+            deployment="m", observed_at=TimeNs(self.now - age), replicas=self.replicas, releases=(),
             levers=tuple(sorted(self.live.items())), stamps=(stamp,), changing=self.changing,
         )  # fmt: skip
 
@@ -423,6 +424,46 @@ def test_a_receipt_of_an_older_attempt_is_history() -> None:
 
 
 # -- readiness, settling, verification ------------------------------------------------------
+
+
+def serving(ready: int, starting: int = 0) -> tuple[Replica, ...]:
+    states = [ReplicaState.READY] * ready + [ReplicaState.STARTING] * starting
+    return tuple(build.replica(f"a-{n}", state=one) for n, one in enumerate(states, 1))
+
+
+THREE_MORE = replace(SCALE, change=(("replicas.a", 6),), replicas_touched=3, exempt=False)
+
+
+@pytest.mark.parametrize(("action", "ready"), [(THREE_MORE, 5), (THREE_MORE, 4), (SCALE, 4)])
+def test_replicas_that_came_stay_where_others_do_not_come(action: Action, ready: int) -> None:
+    """In the overload that asked for them: to take all back would take those that serve."""
+    bench = Bench(action).to(S.APPLIED)
+    bench.changing, bench.replicas = True, serving(ready, starting=6 - ready)
+    bench.wait(10)
+    bench.at(S.APPLIED)
+    bench.late()
+    bench.at(S.SUCCEEDED_UNPROVEN)
+    assert "what came of it stays" in bench.record.reason
+    assert bench.pages == [bench.record.reason]
+    assert not bench.record.harmed
+    assert [write.undo for write in bench.sent] == [False]
+
+
+@pytest.mark.parametrize("ready", [3, 2])
+def test_replicas_of_which_none_came_are_taken_back(ready: int) -> None:
+    bench = Bench(THREE_MORE).to(S.APPLIED)
+    bench.changing, bench.replicas = True, serving(ready, starting=3)
+    bench.late()
+    bench.at(S.ROLLING_BACK, "nothing that serves goes with it")
+
+
+def test_what_nobody_can_see_takes_no_capacity_away() -> None:
+    bench = Bench(THREE_MORE).to(S.APPLIED)
+    stale = bench.world()
+    bench.now = bench.record.deadline
+    assert bench.now - stale.observed_at > TIMING.fresh_ns
+    bench.feed(Tick(), world=stale)
+    bench.at(S.SUCCEEDED_UNPROVEN)
 
 
 def test_applied_waits_while_the_target_is_changing_and_then_goes_back() -> None:

@@ -1,5 +1,6 @@
 """The loop asks the twin before what is not exempt, and goes on without it if it must."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -32,6 +33,8 @@ from homeostat.testing.guard_rehearsals import foreseen
 PARTS = loop_parts()
 TWIN = TwinPolicy(deadline_ns=3 * SECOND, good_ns=10 * SECOND)
 SLOW_BATCHES = build.suspicion(Family.BATCHING, "pool:a")
+CROWD = build.suspicion(Family.LOAD, "gateway")
+CALM: Mapping[tuple[str, str], float] = {}
 DEAD = build.suspicion(Family.REPLICA, "replica:a-2", urgent=True)
 
 
@@ -51,10 +54,12 @@ class Story:
         self.commands += commands
         return commands
 
-    def tick(self, suspected: object = SLOW_BATCHES) -> tuple[Command, ...]:
+    def tick(
+        self, suspected: object = SLOW_BATCHES, values: Mapping[tuple[str, str], float] = CALM
+    ) -> tuple[Command, ...]:
         self.now += 1.0
         now = build.at(self.now)
-        bad = {("replica:a-2", "probe_failures"): 3.0} if suspected is DEAD else {}
+        bad = {("replica:a-2", "probe_failures"): 3.0} if suspected is DEAD else dict(values)
         evidence = build.evidence(now, int(self.now), suspicions=(suspected,), values=bad)
         fleet = FleetView(targets=1, replicas=4)
         return self.take(Ticked(at=now, evidence=evidence, fleet=fleet, kill=KillLevel.OFF))
@@ -153,6 +158,24 @@ def test_what_is_exempt_is_never_kept_waiting() -> None:
     story.tick(DEAD)
     assert not [c for c in story.commands if isinstance(c, Rehearse)]
     assert [a.kind for a in story.written()] == [ActionKind.RESTART_REPLICA]
+
+
+def test_one_replica_goes_at_once_where_several_would_have_to_wait() -> None:
+    """The share that is refused moves, and with it the step: its answer would always be late."""
+    story = Story(TWIN)
+    for refused in (0.24, 0.36, 0.24, 0.36, 0.24, 0.36, 0.24, 0.36):
+        story.tick(CROWD, {("gateway", "refused_ratio"): refused})
+    assert not [c for c in story.commands if isinstance(c, Rehearse)]
+    (added,) = story.written()
+    assert (added.kind, added.replicas_touched, added.exempt) == (ActionKind.SCALE_UP, 1, True)
+
+
+def test_several_replicas_are_added_at_once_where_there_is_no_twin() -> None:
+    story = Story(None)
+    for _ in range(6):
+        story.tick(CROWD, {("gateway", "refused_ratio"): 0.36})
+    (added,) = story.written()
+    assert (added.kind, added.replicas_touched) == (ActionKind.SCALE_UP, 3)
 
 
 def test_an_answer_to_another_question_changes_nothing() -> None:

@@ -1,5 +1,6 @@
 """The runbook names the right candidates, in the right order, and nothing it cannot know."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -190,6 +191,30 @@ def test_several_are_held_to_the_cooldown_and_one_is_not() -> None:
     seen = replace(seen, past=(just,))
     chosen = choose(wanted, permit(wanted, seen, NOW), because).action
     assert (chosen.kind, chosen.replicas_touched) == (ActionKind.SCALE_UP, 1)
+
+
+def test_what_nobody_is_asked_for_comes_before_more_of_it_that_is_asked_for() -> None:
+    """One more is within the budget, and a second one is not."""
+    managed = build.managed(guard=build.guard(budget_usd_per_hour=10.5), replica_usd_per_hour=2.0)
+    refused = build.evidence(values={("gateway", "refused_ratio"): 0.24}, slo_met=False)
+    seen = state(managed=managed, evidence=refused)
+    wanted, because = candidates(incident(Family.LOAD, "gateway"), seen, ())
+    safe_set = permit(wanted, seen, build.START)
+    assert [one.replicas_touched for one in safe_set.approvals] == [2]
+    chosen = choose(wanted, safe_set, because).action
+    assert (chosen.kind, chosen.replicas_touched) == (ActionKind.SCALE_UP, 1)
+
+
+@pytest.mark.parametrize("refused", [math.nan, math.inf, -math.inf, -1.0, 2.0, 1e308])
+@pytest.mark.parametrize("live", [3, 0, -3, 10**400])
+def test_absurd_numbers_ask_for_no_more_than_the_policy_has(refused: float, live: int) -> None:
+    world = build.world(levers={"replicas.a": live})
+    evidence = build.evidence(values={("gateway", "refused_ratio"): refused})
+    wanted, _ = candidates(
+        incident(Family.LOAD, "gateway"), state(world=world, evidence=evidence), ()
+    )
+    ups = [dict(one.change)["replicas.a"] for one in wanted if one.kind is ActionKind.SCALE_UP]
+    assert all(isinstance(up, int) and 2 <= up <= 6 for up in ups)
 
 
 def test_a_shed_limit_is_worked_out_from_what_is_in_flight() -> None:

@@ -39,7 +39,7 @@ def consider(parts: LoopParts, state: LoopState, now: TimeNs) -> Stepped:
     if not wanted:
         return state, ()
     safe_set = parts.permit(wanted, seen, now)
-    proposal = parts.choose(wanted, safe_set, because)
+    proposal = rehearsing.at_once(state, parts.choose(wanted, safe_set, because), now)
     held = seat.holds_back(state, proposal, now)
     told: tuple[Command, ...] = ()
     if held is None:

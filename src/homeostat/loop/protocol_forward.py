@@ -7,8 +7,10 @@ One handler per state; each answers the news it knows and stays put on all other
 
 from dataclasses import replace
 
+from homeostat.base import names
+from homeostat.base.actions import ActionKind
 from homeostat.base.intent import ActionRecord, ActionState, Intent, Receipt, ReceiptStatus
-from homeostat.base.world import Levers, Snapshot
+from homeostat.base.world import Levers, ReplicaState, Snapshot
 from homeostat.loop.protocol_moves import (
     Context,
     Step,
@@ -33,6 +35,7 @@ from homeostat.loop.protocol_values import (
     GuardDenied,
     GuardNeedsApproval,
     News,
+    Page,
     ReadWorldAgain,
     Rejected,
     Tick,
@@ -118,11 +121,37 @@ def applied(record: ActionRecord, news: News, ctx: Context) -> Step:
         case WorldSeen(world=world) if seen_since(record, world):
             return _carried_out(record, world, ctx)
         case Tick() if overdue(record, ctx):
-            return take_back(record, ctx, "accepted, but not carried out in time")
+            return _late(record, ctx)
         case Tick():
             return record, (read(ctx),)
         case _:
             return record, ()
+
+
+def _late(record: ActionRecord, ctx: Context) -> Step:
+    """Take back what was not carried out in time, but no replica that may serve by now.
+
+    Added replicas come one by one. To take all of them back because some are missing would take
+    away, in the overload that asked for them, what came: it stays, unproven, and a person is told
+    that the rest does not come. So does what cannot be seen: missing data take no capacity away.
+    """
+    why = "accepted, but not carried out in time"
+    adds = record.action.kind is ActionKind.SCALE_UP and not record.undoes
+    if not adds or _nothing_came(record, ctx):
+        return take_back(record, ctx, why)
+    reason = f"{why}; what came of it stays, the rest is still asked for: a person must look"
+    return end(record, ActionState.SUCCEEDED_UNPROVEN, ctx, reason, Page(text=reason))
+
+
+def _nothing_came(record: ActionRecord, ctx: Context) -> bool:
+    """Return whether a fresh reading shows no more replicas ready than there were before."""
+    write, world = record.intent, ctx.world
+    if write is None or world is None or not is_fresh(world, ctx.now, ctx.timing):
+        return False
+    pool = names.bare(record.action.subject)
+    before = dict(record.first_pre).get(names.lever_replicas(pool))
+    ready = sum(one.pool == pool and one.state is ReplicaState.READY for one in world.replicas)
+    return isinstance(before, int) and ready <= before
 
 
 def answers(record: ActionRecord, receipt: Receipt) -> bool:

@@ -2,7 +2,8 @@
 
 The question is a command and the answer a journaled event, so that a replay needs no twin. No
 answer in time is an answer: unknown, which permits nothing (see `safety`). What is exempt (undo,
-rollback, one replica, one more replica) is never kept waiting.
+rollback, one replica, one more replica) is never kept waiting, and goes before more of the same
+that would have to wait.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,26 @@ def ask(
         return state, None
     asked = tuple(one for one in wanted if not one.is_passive and proposal.safe_set.holds(one))
     return _ask(state, asked[:MOST_CANDIDATES], now)
+
+
+def at_once(state: LoopState, proposal: Proposal, now: TimeNs) -> Proposal:
+    """Return the proposal, or the exempt step of the same kind where the larger one would wait.
+
+    Args:
+        state: The deployment's state.
+        proposal: What would be decided now.
+        now: The time.
+    """
+    action = proposal.action
+    waits = state.managed.twin is not None and not (action.is_passive or action.exempt)
+    if not waits or covers(state, action, now):
+        return proposal
+    same = (
+        one
+        for one in proposal.safe_set.allowed
+        if one.exempt and (one.kind, one.subject) == (action.kind, action.subject)
+    )
+    return replace(proposal, action=next(same, action))
 
 
 def answered(state: LoopState, event: Rehearsed) -> LoopState:

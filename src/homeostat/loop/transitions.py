@@ -53,7 +53,8 @@ TABLE: Final[Mapping[ActionState, Row]] = MappingProxyType({
         S.APPLIED, S.INTENT, S.ABANDONED, S.ROLLING_BACK, S.FOREIGN,
     ),
     S.APPLIED: _row(
-        "readiness_deadline_ns", {S.ROLLING_BACK}, S.SETTLING, S.ROLLING_BACK, S.FOREIGN
+        "readiness_deadline_ns", {S.ROLLING_BACK, S.SUCCEEDED_UNPROVEN},
+        S.SETTLING, S.ROLLING_BACK, S.FOREIGN, S.SUCCEEDED_UNPROVEN,
     ),
     S.SETTLING: _row(
         "settle_ns", {S.VERIFYING},

@@ -96,6 +96,10 @@ def choose(wanted: Sequence[Action], safe_set: SafeSet, because: tuple[str, ...]
         for rank, action in enumerate(wanted)
     )
     chosen = next((action for action in wanted if safe_set.holds(action)), HOLD)
+    if chosen in safe_set.approvals:
+        # A smaller step of the same that nobody has to be asked for comes before the question.
+        same = [one for one in wanted if one in safe_set.allowed and barred(one) == barred(chosen)]
+        chosen = next(iter(same), chosen)
     if chosen is ESCALATE and any(_will_pass(refusal) for refusal in safe_set.refused):
         chosen = HOLD  # better asked again in a moment than a person woken now
     return Proposal(

@@ -33,6 +33,8 @@ def replicas_more(state: GuardState, world: Snapshot, limit: LeverLimit | None) 
     refused = _refused(state, world)
     if not isinstance(live, int) or limit is None or refused is None or ready == 0:
         return 1
+    if not 0 < live < limit.high:
+        return 1  # nothing to work out, whatever a target claims to have
     served = 1.0 - min(refused, _MOST)
     wanted = math.ceil(ready / served / state.managed.guard.utilisation_max) - live
     step = min(math.floor(live * limit.step_up), math.floor(limit.high) - live)
