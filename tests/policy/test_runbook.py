@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 
 from homeostat.base.actions import HOLD, ActionKind, UndoKind
+from homeostat.base.decisions import Ask
 from homeostat.base.events import FleetView
 from homeostat.base.evidence import LOOKBACK_SCRAPES, Family, Incident
 from homeostat.base.guard import GuardState, Setting
 from homeostat.base.policy import KillLevel, LeverLimit, Mode
 from homeostat.base.world import Release, ReplicaState
+from homeostat.govern.decide import decide
 from homeostat.policy.runbook import ESCALATE, candidates, choose
 from homeostat.safety.permit import permit
 from homeostat.testing import build
@@ -203,6 +205,18 @@ def test_what_nobody_is_asked_for_comes_before_more_of_it_that_is_asked_for() ->
     assert [one.replicas_touched for one in safe_set.approvals] == [2]
     chosen = choose(wanted, safe_set, because).action
     assert (chosen.kind, chosen.replicas_touched) == (ActionKind.SCALE_UP, 1)
+
+
+def test_whoever_is_asked_is_told_what_their_yes_is_to() -> None:
+    managed = build.managed(guard=build.guard(budget_usd_per_hour=9.0))
+    seen = state(managed=managed, evidence=build.evidence(slo_met=False))
+    wanted, because = candidates(incident(Family.LOAD, "gateway"), seen, ())
+    proposal = choose(wanted, permit(wanted, seen, build.START), because)
+    decision = decide(proposal, managed, build.START)
+    assert isinstance(decision, Ask)
+    (asked,) = [one for one in decision.because if one.startswith("a yes is needed: G8")]
+    assert "10" in asked
+    assert "9" in asked
 
 
 @pytest.mark.parametrize("refused", [math.nan, math.inf, -math.inf, -1.0, 2.0, 1e308])

@@ -131,6 +131,7 @@ class SafeSet:
         refused: Everything else that was asked about, with reasons.
         at: When it was worked out.
         policy_digest: SHA-256 of the guard policy that it was worked out under.
+        questions: Why a person must say yes to each of `approvals`, guard by guard.
         seal: The maker's mark; see `base._seal`.
     """
 
@@ -140,6 +141,7 @@ class SafeSet:
     at: TimeNs
     policy_digest: str
     seal: object = field(repr=False, compare=False)
+    questions: tuple[Refusal, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a forged set, and one without HOLD.

@@ -31,7 +31,8 @@ def decide(proposal: Proposal, managed: Managed, now: TimeNs) -> Decision:
         return Hold(because=("a person is told", *proposal.because, *_refusals(proposal)))
     if action in proposal.safe_set.approvals:
         ttl_ns = round(managed.guard.approval_ttl_scrapes * managed.scrape_ns)
-        return Ask(action=action, because=proposal.because, expires_at=TimeNs(now + ttl_ns))
+        because = (*proposal.because, *_asked(proposal))
+        return Ask(action=action, because=because, expires_at=TimeNs(now + ttl_ns))
     return Apply(action=action, because=proposal.because)
 
 
@@ -62,6 +63,16 @@ def record(
 
 def _why_hold(proposal: Proposal) -> tuple[str, ...]:
     return (*proposal.because, *_refusals(proposal)) or ("nothing to do",)
+
+
+def _asked(proposal: Proposal) -> tuple[str, ...]:
+    """Return what a yes would be to, in the words of the guards that ask for it."""
+    return tuple(
+        f"a yes is needed: {reason}"
+        for question in proposal.safe_set.questions
+        if question.action == proposal.action
+        for reason in question.reasons
+    )
 
 
 def _refusals(proposal: Proposal) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def permit(
         first: Ask no further than the first that is allowed; the set holds what was asked about.
     """
     allowed: list[Action] = [HOLD]
-    approvals: list[Action] = []
+    approvals: list[Refusal] = []
     refused: list[Refusal] = []
     sight = _look(state, now) if candidates else None
     for action in dict.fromkeys(candidates):
@@ -33,13 +33,14 @@ def permit(
                 allowed.append(action)
                 if first:
                     break
-            case NeedApproval():
-                approvals.append(action)
+            case NeedApproval(reasons=reasons):
+                approvals.append(Refusal(action=action, reasons=reasons))
             case Deny(reasons=reasons):  # pragma: no branch
                 refused.append(Refusal(action=action, reasons=reasons))
     return SafeSet(
         allowed=tuple(allowed),
-        approvals=tuple(approvals),
+        approvals=tuple(one.action for one in approvals),
+        questions=tuple(approvals),
         refused=tuple(refused),
         at=now,
         policy_digest=state.managed.policy_digest,
